@@ -1,0 +1,67 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+
+namespace rewall {
+
+/// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(other.release()) {}
+  Fd& operator=(Fd&& other) noexcept {
+    reset(other.release());
+    return *this;
+  }
+  ~Fd() { reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  int release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+  }
+  void reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+/// The whole file. Errors are of kind usage and name the path and the reason.
+Result<std::string> read_file(const std::filesystem::path& path);
+
+/// Everything up to end of file, from an open descriptor (standard input, say).
+Result<std::string> read_all(int fd, std::string_view name);
+
+/// A file written aside and synced: it takes its place only with commit(), else it vanishes.
+/// Errors are of kind repository.
+class StagedFile {
+ public:
+  static Result<StagedFile> write(const std::filesystem::path& path, std::string_view content, mode_t mode);
+  StagedFile(StagedFile&& other) noexcept;
+  StagedFile& operator=(StagedFile&&) = delete;
+  ~StagedFile();
+  /// Renames into place and syncs the folder.
+  Status commit();
+
+ private:
+  StagedFile(std::filesystem::path path, std::filesystem::path aside);
+  std::filesystem::path path_;
+  std::filesystem::path aside_;
+};
+
+/// StagedFile::write and commit in one.
+Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
+
+/// "No space left on device" for the current errno.
+std::string errno_text(int error);
+
+}  // namespace rewall

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace rewall {
+
+/// Why something failed. The kind chooses the exit status, and nothing else does.
+enum class ErrorKind {
+  usage,       ///< unknown command, option, revision or key; unreadable input file
+  refused,     ///< LIVE untouched: concurrent change, lockout, an answer of "no"
+  kernel,      ///< the kernel would not take the ruleset; LIVE is what it was
+  repository,  ///< missing, locked, corrupt or not ours
+  permission,  ///< needs root or CAP_NET_ADMIN
+  remote,      ///< the remote could not be reached, or refused
+  capture,     ///< the ruleset could not be read whole; nothing was recorded
+  damaged,     ///< LIVE is not what it should be and could not be taken back
+};
+
+/// The exit status of a kind (the contract's section 3): 2 for usage ... 9 for damaged.
+int exit_code(ErrorKind kind);
+
+/// A failure as a value: the object first, then what is the matter; the hint says what to do next.
+/// Both are one line, plain, lower case, and may hold bytes from outside: escape them before a terminal.
+struct Error {
+  ErrorKind kind = ErrorKind::usage;
+  std::string message{};
+  std::string hint{};
+
+  Error hinted(std::string text) && {
+    hint = std::move(text);
+    return std::move(*this);
+  }
+  /// Puts `words: ` before the message, for a caller that knows more than the one it called.
+  Error within(const std::string& words) && {
+    message = words + ": " + message;
+    return std::move(*this);
+  }
+};
+
+/// A value or an Error; the member names are those of std::expected.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+  bool has_value() const { return state_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
+  T& value() & { return std::get<0>(state_); }
+  const T& value() const& { return std::get<0>(state_); }
+  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& operator*() & { return value(); }
+  const T& operator*() const& { return value(); }
+  T&& operator*() && { return std::move(*this).value(); }
+  T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
+  Error& error() & { return std::get<1>(state_); }
+  const Error& error() const& { return std::get<1>(state_); }
+  Error&& error() && { return std::get<1>(std::move(state_)); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}
+
+  bool has_value() const { return !error_; }
+  explicit operator bool() const { return has_value(); }
+  Error& error() & { return *error_; }
+  const Error& error() const& { return *error_; }
+  Error&& error() && { return *std::move(error_); }
+
+ private:
+  std::optional<Error> error_{};
+};
+
+using Status = Result<void>;
+
+}  // namespace rewall

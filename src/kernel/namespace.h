@@ -1,0 +1,24 @@
+#pragma once
+
+#include <functional>
+
+#include "core/file.h"
+#include "core/result.h"
+
+namespace rewall {
+
+/// A network namespace of our own, without a name, gone with the object (network_namespaces(7)).
+class ScratchNamespace {
+ public:
+  /// Kind permission without CAP_SYS_ADMIN.
+  static Result<ScratchNamespace> create();
+
+  /// Runs `work` on a thread inside the namespace and waits; programs that it starts are inside too.
+  void run(const std::function<void()>& work) const;
+
+ private:
+  explicit ScratchNamespace(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace rewall

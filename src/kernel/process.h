@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+
+namespace rewall {
+
+/// A program to run: no shell, an absolute path, every word as it is.
+struct Command {
+  std::vector<std::string> words{};  ///< words[0] is an absolute path
+  std::string input{};               ///< its standard input
+  std::chrono::milliseconds deadline{std::chrono::seconds{60}};
+};
+
+/// How a program ended. `out` and `err` are complete: both pipes were read to their end.
+struct Outcome {
+  int status = 0;          ///< exit status; 128 + signal when a signal ended it
+  int signal = 0;          ///< 0 when it exited by itself
+  bool timed_out = false;  ///< killed at its deadline
+  std::string out{};
+  std::string err{};
+
+  bool ok() const { return status == 0 && !timed_out; }
+  /// "exit status 2: iptables-restore: line 3 failed", "killed by signal 9", "gave no answer within 60 s".
+  std::string text() const;
+};
+
+/// Runs programs side by side and waits for all. They get a clean environment (PATH, LC_ALL=C, HOME), no descriptors
+/// but their three pipes, and the network namespace of the calling thread. With -vv their words are logged.
+/// The error (of kind `kind`) is for one that could not be started; an outcome says the rest.
+Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
+Result<Outcome> run(Command command, ErrorKind kind);
+
+/// The absolute path of a program in root's PATH: absolute entries of $PATH, and for each `.../bin` the `.../sbin`
+/// beside it (cron's PATH has no sbin), the system's own where $PATH is unset. Entries that others can write are passed over.
+/// Empty when it is nowhere.
+std::string find_program(const std::string& name);
+
+}  // namespace rewall

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rewall {
+
+enum class Family : std::uint8_t { ipv4, ipv6 };
+enum class Backend : std::uint8_t { nft, legacy };
+
+std::string_view name(Family family);        ///< "ipv4", "ipv6"
+std::string_view short_name(Family family);  ///< "ip", "ip6"
+std::string_view name(Backend backend);      ///< "nft", "legacy"
+
+/// Packets and bytes, as `[12:3400]` in iptables-save text.
+struct Counters {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  auto operator<=>(const Counters&) const = default;
+};
+
+/// One rule as iptables-save says it, without "-A CHAIN". Taking it apart is parse_rule's work (rule.h), so
+/// that a rule which nobody asks about costs no more than its place in the text.
+struct Rule {
+  std::string_view words{};  ///< verbatim; points into Tables::texts
+  std::uint32_t line = 0;    ///< in the text it was read from, from 1
+  std::optional<Counters> counters{};
+};
+
+struct Chain {
+  std::string name{};
+  std::string policy{};  ///< "ACCEPT" or "DROP"; "-" in a user-defined chain
+  std::uint32_t line = 0;
+  std::optional<Counters> counters{};
+  std::vector<Rule> rules{};
+
+  bool built_in() const { return policy != "-"; }
+};
+
+struct Table {
+  std::string name{};
+  std::vector<Chain> chains{};
+
+  const Chain* find(std::string_view chain) const;
+};
+
+/// The tables of one family on one backend, in the order of the text they were read from.
+///
+/// A value: copy it, keep it as long as you like. The texts that the rules point into are shared and never change.
+struct Tables {
+  Family family = Family::ipv4;
+  std::vector<Table> tables{};
+  std::vector<std::shared_ptr<const std::string>> texts{};
+
+  const Table* find(std::string_view table) const;
+};
+
+/// One ipset: `create NAME TYPE OPTIONS` and its members.
+struct Set {
+  std::string name{};
+  std::string type{};
+  std::string options{};                     ///< verbatim: "family inet hashsize 1024 maxelem 65536 ..."
+  std::vector<std::string_view> members{};   ///< verbatim words after "add NAME "; point into Sets::texts
+};
+
+struct Sets {
+  std::vector<Set> sets{};
+  std::vector<std::shared_ptr<const std::string>> texts{};
+
+  const Set* find(std::string_view set) const;
+};
+
+/// What iptables-save, ip6tables-save and ipset save say at one instant.
+///
+/// `v4` and `v6` are those of the backend in use; `v4_legacy` and `v6_legacy` hold rules only where the legacy
+/// backend has some beside nft's.
+struct Ruleset {
+  Tables v4{.family = Family::ipv4};
+  Tables v6{.family = Family::ipv6};
+  Tables v4_legacy{.family = Family::ipv4};
+  Tables v6_legacy{.family = Family::ipv6};
+  Sets sets{};
+  Backend backend = Backend::nft;  ///< of v4 and v6
+
+  bool both_backends() const { return !v4_legacy.tables.empty() || !v6_legacy.tables.empty(); }
+};
+
+}  // namespace rewall

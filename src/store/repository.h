@@ -1,0 +1,162 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/file.h"
+#include "core/result.h"
+#include "core/time.h"
+
+namespace rewall {
+
+struct Person {
+  std::string name{};
+  std::string email{};
+};
+
+/// The trailers of a snapshot's message (section 4), empty where they do not apply.
+struct Trailers {
+  std::string trigger{};
+  std::string backend{};  ///< "nft", "legacy", "nft+legacy"
+  std::string tools{};
+  std::string actor{};
+  std::vector<std::string> commands{};
+  std::vector<std::string> foreign{};
+  std::string restores{};
+};
+
+/// What a snapshot says of itself.
+struct Snapshot {
+  std::string hash{};
+  std::string parent{};  ///< empty for the first
+  Person author{};
+  Time time{};
+  std::string subject{};
+  std::string body{};  ///< the message between subject and trailers
+  Trailers trailers{};
+};
+
+/// A revision's files by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`, `expect`.
+using Files = std::map<std::string, std::string>;
+
+struct Tag {
+  std::string name{};
+  std::string hash{};
+  Time time{};
+};
+
+struct Remote {
+  std::string name{};
+  std::string url{};
+};
+
+/// Held while a process writes: an flock on `.git/rewall/lock`, released with the object.
+class Lock {
+ public:
+  explicit Lock(Fd fd) : fd_(std::move(fd)) {}
+
+ private:
+  Fd fd_;
+};
+
+/// An ordinary git repository with a work tree that holds the history of one host (section 4).
+///
+/// Every failure is of kind repository and leaves what was there readable, except where said. Only this class and its
+/// .cpp know libgit2. Not for two threads at once; open a second one instead.
+class Repository {
+ public:
+  /// Makes one: folder 0700, HEAD on the branch hosts/NAME, `.git/rewall/`. Fails when `path` holds a repository already,
+  /// or anything else.
+  static Result<Repository> init(const std::filesystem::path& path, const std::string& host);
+
+  /// Opens one. Refuses a path that is none (hint: the `rewall init` to run), a folder or `.git` of another owner than this
+  /// user or root, or that group or others can write, or that has no HEAD branch.
+  static Result<Repository> open(const std::filesystem::path& path);
+
+  Repository(Repository&&) noexcept;
+  Repository& operator=(Repository&&) noexcept;
+  ~Repository();
+
+  const std::filesystem::path& path() const;
+  std::filesystem::path state_path() const;  ///< .git/rewall
+  std::string host() const;                  ///< NAME of the branch hosts/NAME
+
+  /// Waits for the lock that serialises writers, at most `wait`.
+  Result<Lock> lock(std::chrono::milliseconds wait) const;
+
+  /// The hash of HEAD; empty before the first snapshot.
+  Result<std::string> head() const;
+
+  /// The full hash of the commit that a `git rev-parse` expression names. An expression that names nothing is of kind
+  /// usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
+  Result<std::string> resolve(const std::string& expression) const;
+
+  Result<Snapshot> snapshot(const std::string& hash) const;
+
+  /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are refused.
+  Result<Files> files(const std::string& hash) const;
+
+  /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
+  Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;
+
+  /// Records: objects first, then the files of the work tree are written aside and synced, then the branch moves (only if
+  /// it is still at `parent`: else kind refused), then the files take their places and the index follows. Files of section 4
+  /// that `files` lacks are removed, except `expect`, which is taken as it is in the work tree. Committer is rewall.
+  struct Message {
+    std::string subject{};
+    std::string body{};
+    Trailers trailers{};
+  };
+  Result<std::string> commit(const std::string& parent, const Files& files, const Message& message,
+                             const Person& author, Time time);
+
+  /// `expect` as it stands in the work tree; empty when there is none.
+  std::string expectations() const;
+
+  Result<std::vector<Tag>> tags() const;  ///< by name
+  Status set_tag(const std::string& name, const std::string& hash);  ///< bad name: kind usage; moves an existing one
+  Status remove_tag(const std::string& name);                        ///< unknown: kind usage
+
+  Result<std::vector<Remote>> remotes() const;
+  Status add_remote(const std::string& name, const std::string& url);
+
+  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was taken.
+  struct Behind {
+    std::size_t snapshots = 0;
+    std::optional<Time> since{};
+    std::optional<Time> last_push{};  ///< when the remote's branch last moved here
+  };
+  Result<Behind> behind(const std::string& remote) const;
+
+ private:
+  struct Parts;
+  explicit Repository(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+/// A repository's settings, `.git/rewall/config`, in the format of git-config(1).
+class Settings {
+ public:
+  static Result<Settings> open(const Repository& repository);
+  Settings(Settings&&) noexcept;
+  Settings& operator=(Settings&&) noexcept;
+  ~Settings();
+
+  Result<std::optional<std::string>> get(const std::string& key) const;
+  Status set(const std::string& key, const std::string& value);
+  Status unset(const std::string& key);
+
+ private:
+  struct Parts;
+  explicit Settings(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace rewall
