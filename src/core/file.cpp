@@ -1,0 +1,106 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "core/format.h"
+
+namespace rewall {
+namespace {
+
+Error write_error(const std::filesystem::path& path, int error) {
+  Error failure{.kind = ErrorKind::repository,
+                .message = format("{}: cannot write: {}", path.string(), errno_text(error))};
+  if (error == ENOSPC || error == EDQUOT) failure.hint = "free some space there and run the command again";
+  return failure;
+}
+
+Status write_whole(int fd, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return write_error(path, errno);
+    content.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+}  // namespace
+
+void Fd::reset(int fd) {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+std::string errno_text(int error) {
+  return std::system_category().message(error);
+}
+
+Result<std::string> read_all(int fd, std::string_view name) {
+  std::string content;
+  struct stat facts {};
+  if (::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode))
+    content.reserve(static_cast<std::size_t>(facts.st_size) + 1);
+  std::array<char, 1 << 16> buffer;
+  for (;;) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0)
+      return Error{.kind = ErrorKind::usage,
+                   .message = format("{}: cannot read: {}", name, errno_text(errno))};
+    if (n == 0) return content;
+    content.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+}
+
+Result<std::string> read_file(const std::filesystem::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("{}: cannot read: {}", path.string(), errno_text(errno))};
+  }
+  return read_all(fd.get(), path.string());
+}
+
+StagedFile::StagedFile(std::filesystem::path path, std::filesystem::path aside)
+    : path_(std::move(path)), aside_(std::move(aside)) {}
+
+StagedFile::StagedFile(StagedFile&& other) noexcept
+    : path_(std::move(other.path_)), aside_(std::exchange(other.aside_, {})) {}
+
+StagedFile::~StagedFile() {
+  if (!aside_.empty()) ::unlink(aside_.c_str());
+}
+
+Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content,
+                                     mode_t mode) {
+  std::string aside = path.string() + ".XXXXXX";
+  const Fd fd(::mkostemp(aside.data(), O_CLOEXEC));
+  if (!fd) return write_error(path, errno);
+  StagedFile file(path, aside);
+  if (auto written = write_whole(fd.get(), content, path); !written) return std::move(written).error();
+  if (::fchmod(fd.get(), mode) != 0 || ::fsync(fd.get()) != 0) return write_error(path, errno);
+  return file;
+}
+
+Status StagedFile::commit() {
+  if (::rename(aside_.c_str(), path_.c_str()) != 0) return write_error(path_, errno);
+  aside_.clear();
+  const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
+  const Fd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) ::fsync(folder.get());
+  return {};
+}
+
+Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode) {
+  auto file = StagedFile::write(path, content, mode);
+  if (!file) return std::move(file).error();
+  return file->commit();
+}
+
+}  // namespace rewall

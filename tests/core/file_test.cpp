@@ -1,0 +1,45 @@
+#include "core/file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <iterator>
+
+#include "folder.h"
+
+using namespace rewall;
+
+TEST_CASE("a file is replaced whole, with its mode, and nothing is left beside it") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "rules.v4";
+  REQUIRE(write_file(path, "old", 0600));
+  REQUIRE(write_file(path, "new\n", 0600));
+  CHECK(read_file(path).value() == "new\n");
+  struct stat facts {};
+  REQUIRE(::stat(path.c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 07777) == 0600);
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("a staged file that is not committed vanishes and leaves the old one") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "rules.v4";
+  REQUIRE(write_file(path, "old", 0600));
+  {
+    auto staged = StagedFile::write(path, "new", 0600);
+    REQUIRE(staged);
+  }
+  CHECK(read_file(path).value() == "old");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("a file that cannot be read or written is named with the reason") {
+  CHECK(read_file("/nonexistent/x").error().message ==
+        "/nonexistent/x: cannot read: No such file or directory");
+  const auto failed = write_file("/nonexistent/x", "", 0600);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().kind == ErrorKind::repository);
+  CHECK(failed.error().message == "/nonexistent/x: cannot write: No such file or directory");
+}

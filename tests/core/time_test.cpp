@@ -1,0 +1,58 @@
+#include "core/time.h"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <ctime>
+
+using namespace rewall;
+
+namespace {
+// 2026-11-22T17:20:01Z, worked out with date -u -d @1795368001.
+constexpr Time kNow{1795368001, 0};
+}  // namespace
+
+TEST_CASE("a moment is printed as RFC 3339 with the offset of its place") {
+  CHECK(rfc3339(kNow) == "2026-11-22T17:20:01+00:00");
+  CHECK(rfc3339({kNow.seconds, 330}) == "2026-11-22T22:50:01+05:30");
+  CHECK(rfc3339({kNow.seconds, -210}) == "2026-11-22T13:50:01-03:30");
+}
+
+TEST_CASE("people read how long ago") {
+  CHECK(ago({kNow.seconds - 3, 0}, kNow) == "just now");
+  CHECK(ago({kNow.seconds - 90, 0}, kNow) == "1 minute ago");
+  CHECK(ago({kNow.seconds - 2 * 3600 - 5, 0}, kNow) == "2 hours ago");
+  CHECK(ago({kNow.seconds - 15 * 86400, 0}, kNow) == "2 weeks ago");
+  CHECK(ago({kNow.seconds - 800 * 86400LL, 0}, kNow) == "2 years ago");
+  CHECK(ago({kNow.seconds + 60, 0}, kNow) == "in the future");
+}
+
+TEST_CASE("lengths of time have units") {
+  CHECK(parse_duration("90s").value() == std::chrono::seconds(90));
+  CHECK(parse_duration("10m").value() == std::chrono::minutes(10));
+  CHECK(parse_duration("1h").value() == std::chrono::hours(1));
+  CHECK(parse_duration("500ms").value() == std::chrono::milliseconds(500));
+  CHECK(parse_duration("7").value() == std::chrono::seconds(7));
+  for (const char* bad : {"", "s", "1x", "-1s", "10 m", "99999999999999999999", "9999999d"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_duration(bad));
+  }
+}
+
+TEST_CASE("people write moments in many ways") {
+  ::setenv("TZ", "UTC0", 1);
+  ::tzset();
+  CHECK(parse_time("now", kNow).value() == kNow);
+  CHECK(parse_time("@1700000000", kNow).value().seconds == 1700000000);
+  CHECK(parse_time("2 hours ago", kNow).value().seconds == kNow.seconds - 7200);
+  CHECK(parse_time("2.hours.ago", kNow).value().seconds == kNow.seconds - 7200);
+  CHECK(parse_time("a day ago", kNow).value().seconds == kNow.seconds - 86400);
+  CHECK(parse_time("yesterday", kNow).value().seconds == kNow.seconds - 86400);
+  CHECK(parse_time("2026-11-22T17:20:01Z", kNow).value().seconds == kNow.seconds);
+  CHECK(parse_time("2026-11-22T18:20:01+01:00", kNow).value() == Time{kNow.seconds, 60});
+  CHECK(parse_time("2026-11-22 17:20", kNow).value().seconds == kNow.seconds - 1);
+  CHECK(parse_time("2026-11-22", kNow).value().seconds == kNow.seconds - (17 * 3600 + 20 * 60 + 1));
+  for (const char* bad : {"", "soon", "2026-13-01", "3 parsecs ago", "@x", "2026-11-22 17:20 CET"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_time(bad, kNow));
+  }
+}
