@@ -9,8 +9,9 @@
 
 namespace rewall {
 
-/// What a rule means, as text: two rules with equal `key` are the same to every packet (the contract's section 5).
-/// A comment is no part of it. What rewall does not know is there by its words, so it is never called the same.
+/// What a rule means, as text: two rules with equal `key` are the same to every packet (the contract's
+/// section 5). A comment is no part of it. What rewall does not know is there by its words, so it is never
+/// called the same.
 struct Meaning {
   std::string key{};
   std::string comment{};
@@ -20,8 +21,8 @@ struct Meaning {
 /// Never fails: a rule that cannot be taken apart means its words.
 Meaning meaning(std::string_view words, Family family);
 
-/// The parts of a meaning for showing a change: "-p" "tcp", "--dport" "22", "-j" "ACCEPT"; values in the spelling
-/// of the rule, names unique (a second `--dport` is another element of `value`).
+/// The parts of a meaning for showing a change: "-p" "tcp", "--dport" "22", "-j" "ACCEPT"; values in the
+/// spelling of the rule, names unique (a second `--dport` is another element of `value`).
 struct NamedPart {
   std::string name{};   ///< "! --dport" when negated
   std::string value{};  ///< quoted as iptables-save would
@@ -41,7 +42,8 @@ bool disjoint(std::string_view a, std::string_view b, Family family);
 /// changing: they are disjoint, or both end in the same verdict by conditions without state of their own.
 bool interchangeable(std::string_view a, std::string_view b, Family family);
 
-/// Set meaning: the create line without what the kernel chooses or grows by itself (hashsize, bucketsize, initval).
+/// Set meaning: the create line without what the kernel chooses or grows by itself (hashsize, bucketsize,
+/// initval).
 std::string meaning_of_options(const Set& set);
 /// A member without its remaining timeout and counters.
 std::string meaning_of_member(std::string_view member);

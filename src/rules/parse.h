@@ -9,13 +9,14 @@
 
 namespace rewall {
 
-/// Reads iptables-save text (iptables-save(8), iptables-restore(8)): tables, chains, policies, counters and rules.
-/// Line ends may be CRLF; `COMMIT` may have trailing blanks; `#` lines are skipped; -A, -I, -N, -P, -F, -X, -D n and
-/// -R n are carried out as iptables-restore would; a rule with a comma list in -s or -d becomes several, as it does
-/// in the kernel. Rules are not taken apart.
+/// Reads iptables-save text (iptables-save(8), iptables-restore(8)): tables, chains, policies, counters and
+/// rules. Line ends may be CRLF; `COMMIT` may have trailing blanks; `#` lines are skipped; -A, -I, -N, -P,
+/// -F, -X, -D n and -R n are carried out as iptables-restore would; a rule with a comma list in -s or -d
+/// becomes several, as it does in the kernel. Rules are not taken apart.
 ///
-/// On failure the error (kind usage) begins `NAME:LINE: ` and names the word: a table without COMMIT, a rule for a
-/// chain that is not there, text outside a table, a NUL byte, `iptables-save`'s own "is incompatible" line.
+/// On failure the error (kind usage) begins `NAME:LINE: ` and names the word: a table without COMMIT, a rule
+/// for a chain that is not there, text outside a table, a NUL byte, `iptables-save`'s own "is incompatible"
+/// line.
 Result<Tables> parse_tables(std::string text, Family family, std::string_view name);
 
 /// Reads `ipset save` text (ipset(8)): create and add lines. Errors as above.

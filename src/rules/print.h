@@ -6,20 +6,20 @@
 
 namespace rewall {
 
-/// The tables as iptables-save would print them, in the order they have, with the counters they have; comment lines
-/// and timestamps are not kept. For text of iptables-save itself, what was read comes back.
+/// The tables as iptables-save would print them, in the order they have, with the counters they have; comment
+/// lines and timestamps are not kept. For text of iptables-save itself, what was read comes back.
 std::string print_tables(const Tables& tables);
 
-/// The canonical text of the contract's section 4: tables in the order raw, mangle, nat, filter, security, others;
-/// no table that is empty with policy ACCEPT; built-in chains first in the kernel's order, then the others by
-/// name; no counters ([0:0]); rules verbatim. Empty when nothing is left.
+/// The canonical text of the contract's section 4: tables in the order raw, mangle, nat, filter, security,
+/// others; no table that is empty with policy ACCEPT; built-in chains first in the kernel's order, then the
+/// others by name; no counters ([0:0]); rules verbatim. Empty when nothing is left.
 std::string canonical_text(const Tables& tables);
 
 /// One table alone, canonical, present even when it is empty: what iptables-restore needs to make it so.
 std::string canonical_text(const Table& table);
 
-/// Canonical `ipset save` text: sets by name (list:set last, as it names the others), members sorted, remaining
-/// timeouts and counters left out; `timeout 0`, a member that stays, is kept.
+/// Canonical `ipset save` text: sets by name (list:set last, as it names the others), members sorted,
+/// remaining timeouts and counters left out; `timeout 0`, a member that stays, is kept.
 std::string canonical_text(const Sets& sets);
 
 /// The built-in chains of a table in the kernel's order; empty for a table that no kernel has.

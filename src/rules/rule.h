@@ -31,21 +31,22 @@ struct Target {
   std::string name{};
   bool go_to = false;  ///< -g instead of -j
   std::vector<Option> options{};
-  bool known = true;   ///< false for a chain's name and for a target that rewall does not know
+  bool known = true;  ///< false for a chain's name and for a target that rewall does not know
   bool operator==(const Target&) const = default;
 };
 
 /// A rule taken apart.
 struct RuleParts {
   std::vector<Option> options{};  ///< -p -s -d -i -o -f, by their short names, in the order written
-  std::vector<Match> matches{};   ///< in the order the kernel evaluates them, implied ones (`-p tcp --dport`) included
+  std::vector<Match>
+      matches{};  ///< in the order the kernel evaluates them, implied ones (`-p tcp --dport`) included
   std::optional<Target> target{};
-  std::string comment{};             ///< of `-m comment`, unquoted; several are joined by a blank
+  std::string comment{};               ///< of `-m comment`, unquoted; several are joined by a blank
   std::vector<std::string> unknown{};  ///< options that belong to no extension of this rule, as written
 };
 
-/// Words of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error kind usage:
-/// an unclosed quote.
+/// Words of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error kind
+/// usage: an unclosed quote.
 Result<std::vector<std::string>> split_words(std::string_view line);
 
 /// One word quoted as iptables-save quotes it.
@@ -55,8 +56,9 @@ std::string quote_word(std::string_view word);
 /// Error kind usage: an unclosed quote, an option without its value.
 Result<RuleParts> parse_rule(std::string_view words, Family family);
 
-/// Refuses a rule that no iptables would take, as far as its words tell: an option that belongs to no extension
-/// named in the rule, where all of those are known. The error (kind usage) names the word and the nearest one.
+/// Refuses a rule that no iptables would take, as far as its words tell: an option that belongs to no
+/// extension named in the rule, where all of those are known. The error (kind usage) names the word and the
+/// nearest one.
 Status check_rule(std::string_view words, Family family);
 
 }  // namespace rewall

@@ -50,7 +50,8 @@ struct Table {
 
 /// The tables of one family on one backend, in the order of the text they were read from.
 ///
-/// A value: copy it, keep it as long as you like. The texts that the rules point into are shared and never change.
+/// A value: copy it, keep it as long as you like. The texts that the rules point into are shared and never
+/// change.
 struct Tables {
   Family family = Family::ipv4;
   std::vector<Table> tables{};
@@ -63,8 +64,8 @@ struct Tables {
 struct Set {
   std::string name{};
   std::string type{};
-  std::string options{};                     ///< verbatim: "family inet hashsize 1024 maxelem 65536 ..."
-  std::vector<std::string_view> members{};   ///< verbatim words after "add NAME "; point into Sets::texts
+  std::string options{};                    ///< verbatim: "family inet hashsize 1024 maxelem 65536 ..."
+  std::vector<std::string_view> members{};  ///< verbatim words after "add NAME "; point into Sets::texts
 };
 
 struct Sets {
@@ -76,8 +77,8 @@ struct Sets {
 
 /// What iptables-save, ip6tables-save and ipset save say at one instant.
 ///
-/// `v4` and `v6` are those of the backend in use; `v4_legacy` and `v6_legacy` hold rules only where the legacy
-/// backend has some beside nft's.
+/// `v4` and `v6` are those of the backend in use; `v4_legacy` and `v6_legacy` hold rules only where the
+/// legacy backend has some beside nft's.
 struct Ruleset {
   Tables v4{.family = Family::ipv4};
   Tables v6{.family = Family::ipv6};

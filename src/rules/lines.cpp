@@ -1,0 +1,44 @@
+#include "rules/lines.h"
+
+#include <algorithm>
+
+#include "core/format.h"
+#include "core/text.h"
+
+namespace rewall {
+
+std::optional<std::string_view> Lines::next() {
+  if (rest_.empty()) return std::nullopt;
+  ++number_;
+  const auto end = rest_.find('\n');
+  whole_ = end != std::string_view::npos;
+  auto line = rest_.substr(0, end);
+  rest_.remove_prefix(whole_ ? end + 1 : rest_.size());
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+Error Lines::error(std::string what) const {
+  return Error{.kind = ErrorKind::usage, .message = format("{}:{}: {}", name_, number_, what)};
+}
+
+Status Lines::refuse_nul() const {
+  const auto place = rest_.find('\0');
+  if (place == std::string_view::npos) return {};
+  const auto line = 1 + std::ranges::count(rest_.substr(0, place), '\n');
+  return Error{.kind = ErrorKind::usage, .message = format("{}:{}: NUL byte", name_, line)}.hinted(
+      "the file is no text, or is damaged");
+}
+
+std::string quoted(std::string_view word) {
+  static constexpr std::size_t kLongest = 60;
+  if (word.size() <= kLongest) return '\'' + escape(word) + '\'';
+  return '\'' + escape(word.substr(0, kLongest)) + "...'";
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
+  const auto near = nearest(word, candidates);
+  return near.empty() ? std::string{} : "did you mean " + quoted(near) + '?';
+}
+
+}  // namespace rewall
