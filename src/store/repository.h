@@ -43,7 +43,8 @@ struct Snapshot {
   Trailers trailers{};
 };
 
-/// A revision's files by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`, `expect`.
+/// A revision's files by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
+/// `expect`.
 using Files = std::map<std::string, std::string>;
 
 struct Tag {
@@ -57,10 +58,19 @@ struct Remote {
   std::string url{};
 };
 
+/// How far an object that is read is proved to be the one that was asked for: by its hash, or only by the
+/// checksum (zlib's Adler-32) of what stands in its file. The checksum notices damage, not one whole object
+/// in another's place; it takes half the time, and is enough where a mistake shows a wrong line but changes
+/// nothing.
+enum class Proof { hash, checksum };
+
 /// Held while a process writes: an flock on `.git/rewall/lock`, released with the object.
 class Lock {
  public:
   explicit Lock(Fd fd) : fd_(std::move(fd)) {}
+  Lock(Lock&&) noexcept = default;
+  Lock& operator=(Lock&&) = delete;
+  ~Lock();
 
  private:
   Fd fd_;
@@ -68,16 +78,16 @@ class Lock {
 
 /// An ordinary git repository with a work tree that holds the history of one host (section 4).
 ///
-/// Every failure is of kind repository and leaves what was there readable, except where said. Only this class and its
-/// .cpp know libgit2. Not for two threads at once; open a second one instead.
+/// Every failure is of kind repository and leaves what was there readable, except where said. Only this class
+/// and its .cpp know libgit2. Not for two threads at once; open a second one instead.
 class Repository {
  public:
-  /// Makes one: folder 0700, HEAD on the branch hosts/NAME, `.git/rewall/`. Fails when `path` holds a repository already,
-  /// or anything else.
+  /// Makes one: folder 0700, HEAD on the branch hosts/NAME, `.git/rewall/`. Fails when `path` holds a
+  /// repository already, or anything else.
   static Result<Repository> init(const std::filesystem::path& path, const std::string& host);
 
-  /// Opens one. Refuses a path that is none (hint: the `rewall init` to run), a folder or `.git` of another owner than this
-  /// user or root, or that group or others can write, or that has no HEAD branch.
+  /// Opens one. Refuses a path that is none (hint: the `rewall init` to run), a folder or `.git` of another
+  /// owner than this user or root, or that group or others can write, or that has no HEAD branch.
   static Result<Repository> open(const std::filesystem::path& path);
 
   Repository(Repository&&) noexcept;
@@ -88,27 +98,30 @@ class Repository {
   std::filesystem::path state_path() const;  ///< .git/rewall
   std::string host() const;                  ///< NAME of the branch hosts/NAME
 
-  /// Waits for the lock that serialises writers, at most `wait`.
+  /// Waits for the lock that serialises writers, at most `wait`. When its last holder died with it, what that
+  /// one left half done is mended first: git's own lock files are removed, work tree and index follow HEAD.
   Result<Lock> lock(std::chrono::milliseconds wait) const;
 
   /// The hash of HEAD; empty before the first snapshot.
   Result<std::string> head() const;
 
-  /// The full hash of the commit that a `git rev-parse` expression names. An expression that names nothing is of kind
-  /// usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
+  /// The full hash of the commit that a `git rev-parse` expression names. An expression that names nothing is
+  /// of kind usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
   Result<std::string> resolve(const std::string& expression) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 
-  /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are refused.
-  Result<Files> files(const std::string& hash) const;
+  /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are
+  /// refused. Commits and trees are always proved by their hash.
+  Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
   /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
   Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;
 
-  /// Records: objects first, then the files of the work tree are written aside and synced, then the branch moves (only if
-  /// it is still at `parent`: else kind refused), then the files take their places and the index follows. Files of section 4
-  /// that `files` lacks are removed, except `expect`, which is taken as it is in the work tree. Committer is rewall.
+  /// Records: objects first, then the files of the work tree are written aside and synced, then the branch
+  /// moves (only if it is still at `parent`: else kind refused), then the files take their places and the
+  /// index follows. Files of section 4 that `files` lacks are removed, except `expect`, which is taken as it
+  /// is in the work tree. Committer is rewall.
   struct Message {
     std::string subject{};
     std::string body{};
@@ -121,13 +134,15 @@ class Repository {
   std::string expectations() const;
 
   Result<std::vector<Tag>> tags() const;  ///< by name
-  Status set_tag(const std::string& name, const std::string& hash);  ///< bad name: kind usage; moves an existing one
-  Status remove_tag(const std::string& name);                        ///< unknown: kind usage
+  Status set_tag(const std::string& name,
+                 const std::string& hash);     ///< bad name: kind usage; moves an existing one
+  Status remove_tag(const std::string& name);  ///< unknown: kind usage
 
   Result<std::vector<Remote>> remotes() const;
   Status add_remote(const std::string& name, const std::string& url);
 
-  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was taken.
+  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was
+  /// taken.
   struct Behind {
     std::size_t snapshots = 0;
     std::optional<Time> since{};

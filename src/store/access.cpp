@@ -1,0 +1,82 @@
+#include "store/access.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::string_view kDefaultPath = "/var/lib/rewall";
+
+std::string user_name(uid_t uid) {
+  const passwd* user = ::getpwuid(uid);
+  return user != nullptr ? user->pw_name : format("user {}", uid);
+}
+
+Status check_facts(const struct stat& facts, mode_t type, const std::filesystem::path& path,
+                   const std::filesystem::path& top) {
+  const auto refuse = [&](std::string matter, std::string hint) {
+    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), matter)}.hinted(
+        std::move(hint));
+  };
+  const std::string quoted = shell_quote(top.string());
+  if ((facts.st_mode & S_IFMT) != type)
+    return refuse(type == S_IFDIR ? "not a folder" : "not a plain file",
+                  "put the original back in its place");
+  if (facts.st_uid != ::geteuid() && facts.st_uid != 0) {
+    return refuse(format("belongs to {}", user_name(facts.st_uid)),
+                  format("chown -R {}: {}", user_name(::geteuid()), quoted));
+  }
+  if ((facts.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return refuse(format("others can write to it (mode {:04o})", facts.st_mode & 07777U),
+                  format("look at what they wrote, then: chmod -R go-w {}", quoted));
+  }
+  return {};
+}
+
+}  // namespace
+
+Error no_repository(const std::filesystem::path& path, int error) {
+  if (error == EACCES || error == EPERM)
+    return Error{.kind = ErrorKind::permission, .message = format("{}: {}", path.string(), errno_text(error))}
+        .hinted("run it as root");
+  const std::string where = path == kDefaultPath ? "" : format("-C {} ", shell_quote(path.string()));
+  return Error{.kind = ErrorKind::repository, .message = format("no repository at {}", path.string())}.hinted(
+      format("run 'rewall {}init'", where));
+}
+
+Status check_access(const std::filesystem::path& path, mode_t type, const std::filesystem::path& top) {
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) != 0) return no_repository(top, errno);
+  return check_facts(facts, type, path, top);
+}
+
+Status check_repository_access(const std::filesystem::path& path) {
+  // The repository's own path may be a link: whoever typed it meant where it leads.
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode)) return no_repository(path, errno);
+  struct Entry {
+    const char* name;
+    mode_t type;
+  };
+  static constexpr std::array<Entry, 5> kEntries{{{".git", S_IFDIR},
+                                                  {".git/HEAD", S_IFREG},
+                                                  {".git/config", S_IFREG},
+                                                  {".git/objects", S_IFDIR},
+                                                  {".git/refs", S_IFDIR}}};
+  if (auto whole = check_facts(facts, S_IFDIR, path, path); !whole) return whole;
+  for (const auto& [name, type] : kEntries) {
+    if (auto part = check_access(path / name, type, path); !part) return part;
+  }
+  return {};
+}
+
+}  // namespace rewall

@@ -1,0 +1,321 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "store/message.h"
+#include "store/parts.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kFileMode = 0600;
+constexpr std::chrono::milliseconds kReferenceWait{1000};  // git's own core.filesRefLockTimeout is 100 ms
+constexpr std::chrono::milliseconds kReferencePoll{20};
+
+/// `expect` as it stands in the work tree. The facts are read before the content, so that whoever writes it
+/// meanwhile leaves an index entry that git looks at again.
+struct Expectations {
+  bool present = false;
+  struct stat facts {};
+  std::string content{};
+};
+
+Result<Expectations> read_expectations(const fs::path& path) {
+  Expectations found;
+  const fs::path file = path / kExpect;
+  if (::lstat(file.c_str(), &found.facts) != 0) {
+    if (errno == ENOENT) return found;
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", file.string(), errno_text(errno))};
+  }
+  if (!S_ISREG(found.facts.st_mode))
+    return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", file.string())};
+  auto content = read_file(file);
+  if (!content) return Error{.kind = ErrorKind::repository, .message = std::move(content).error().message};
+  found.present = true;
+  found.content = *std::move(content);
+  return found;
+}
+
+Status check_names(const Files& files) {
+  for (const auto& [name, content] : files) {
+    if (name != kExpect && std::ranges::find(kGenerated, name) == kGenerated.end())
+      return Error{.kind = ErrorKind::repository, .message = format("{}: no file of a snapshot", name)};
+  }
+  return {};
+}
+
+git_filemode_t expect_mode(const Expectations& expect) {
+  return (expect.facts.st_mode & S_IXUSR) != 0 ? GIT_FILEMODE_BLOB_EXECUTABLE : GIT_FILEMODE_BLOB;
+}
+
+Status put_blob(git_repository* repo, git_treebuilder* builder, const std::string& name,
+                const std::string& content, git_filemode_t mode) {
+  git_oid id{};
+  if (git_blob_create_from_buffer(&id, repo, content.data(), content.size()) != 0 ||
+      git_treebuilder_insert(nullptr, builder, name.c_str(), &id, mode) != 0)
+    return git::last_error(name);
+  return {};
+}
+
+Status drop_entry(git_treebuilder* builder, const std::string& name) {
+  if (git_treebuilder_get(builder, name.c_str()) == nullptr) return {};
+  if (git_treebuilder_remove(builder, name.c_str()) != 0) return git::last_error(name);
+  return {};
+}
+
+/// The parent's tree with the files of section 4 replaced: what else people keep in the repository stays.
+Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const Files& files,
+                            const Expectations& expect) {
+  git::TreeBuilder builder;
+  if (git_treebuilder_new(git::Out(builder), repo, parent) != 0) return git::last_error("tree");
+  for (const std::string_view known : kGenerated) {
+    const auto file = files.find(std::string(known));
+    const std::string name(known);
+    auto put = file == files.end() ? drop_entry(builder.get(), name)
+                                   : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB);
+    if (!put) return std::move(put).error();
+  }
+  const std::string name(kExpect);
+  auto put = expect.present ? put_blob(repo, builder.get(), name, expect.content, expect_mode(expect))
+                            : drop_entry(builder.get(), name);
+  if (!put) return std::move(put).error();
+  git_oid id{};
+  git::Tree tree;
+  if (git_treebuilder_write(&id, builder.get()) != 0 || git_tree_lookup(git::Out(tree), repo, &id) != 0)
+    return git::last_error("tree");
+  return tree;
+}
+
+/// Git writes years of four digits and no moments before 1970; fsck calls anything else damage.
+Time writable(Time time) {
+  constexpr std::int64_t kLastSecond = 253402300799;  // 9999-12-31T23:59:59Z
+  constexpr int kFarthest = 14 * 60;
+  return {.seconds = std::clamp<std::int64_t>(time.seconds, 0, kLastSecond),
+          .offset = std::clamp(time.offset, -kFarthest, kFarthest)};
+}
+
+Result<git::Signature> author_signature(const Person& author, const std::string& host, Time time) {
+  const Person person = clean_person(author, host);
+  git::Signature signature;
+  if (git_signature_new(git::Out(signature), person.name.c_str(), person.email.c_str(), time.seconds,
+                        time.offset) != 0)
+    return git::last_error(person.name);
+  return signature;
+}
+
+/// Moves a branch from `parent` (nothing when null) to `id` while git's lock on it is held, with an entry in
+/// the logs.
+Status move_branch(git_repository* repo, const std::string& branch, const git_oid* parent, const git_oid& id,
+                   const git_signature* who, const std::string& entry) {
+  git::Transaction move;
+  if (git_transaction_new(git::Out(move), repo) != 0) return git::last_error(branch);
+  const auto deadline = std::chrono::steady_clock::now() + kReferenceWait;
+  int locked = git_transaction_lock_ref(move.get(), branch.c_str());
+  while (locked == GIT_ELOCKED && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kReferencePoll);
+    locked = git_transaction_lock_ref(move.get(), branch.c_str());
+  }
+  if (locked != 0) {
+    Error error = git::last_error(branch);
+    if (locked == GIT_ELOCKED) error.hint = format("if no git is at work here, remove .git/{}.lock", branch);
+    return error;
+  }
+  git_oid now{};
+  const int found = git_reference_name_to_id(&now, repo, branch.c_str());
+  if (found != 0 && found != GIT_ENOTFOUND) return git::last_error(branch);
+  const bool expected =
+      found == 0 ? parent != nullptr && git_oid_equal(&now, parent) != 0 : parent == nullptr;
+  if (!expected)
+    return Error{.kind = ErrorKind::refused,
+                 .message = format("{}: another snapshot was recorded meanwhile", branch)}
+        .hinted("run the command again");
+  if (git_transaction_set_target(move.get(), branch.c_str(), &id, who, entry.c_str()) != 0 ||
+      git_transaction_commit(move.get()) != 0)
+    return git::last_error(branch);
+  return {};
+}
+
+bool stands_already(const fs::path& file, const std::string& content) {
+  struct stat facts {};
+  if (::lstat(file.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode) ||
+      (facts.st_mode & 07777U) != kFileMode || static_cast<std::size_t>(facts.st_size) != content.size())
+    return false;
+  const auto standing = read_file(file);
+  return standing && *standing == content;
+}
+
+/// Writes aside what differs in the work tree.
+Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& files) {
+  std::vector<StagedFile> staged;
+  staged.reserve(kGenerated.size());
+  for (const auto& [name, content] : files) {
+    if (name == kExpect || stands_already(path / name, content)) continue;
+    auto file = StagedFile::write(path / name, content, kFileMode);
+    if (!file) return std::move(file).error();
+    staged.push_back(*std::move(file));
+  }
+  return staged;
+}
+
+Status place_files(const fs::path& path, std::vector<StagedFile>& staged, const git_tree* tree) {
+  for (auto& file : staged) {
+    if (auto placed = file.commit(); !placed) return placed;
+  }
+  for (const auto name : kGenerated) {
+    const fs::path file = path / name;
+    if (git_tree_entry_byname(tree, std::string(name).c_str()) == nullptr && ::unlink(file.c_str()) != 0 &&
+        errno != ENOENT)
+      return Error{.kind = ErrorKind::repository,
+                   .message = format("{}: {}", file.string(), errno_text(errno))};
+  }
+  return {};
+}
+
+git_index_time index_time(const timespec& time) {
+  return {.seconds = static_cast<std::int32_t>(time.tv_sec),
+          .nanoseconds = static_cast<std::uint32_t>(time.tv_nsec)};
+}
+
+/// The fields of gitformat-index(5), each cut to 32 bits as git cuts them.
+git_index_entry index_entry(const char* name, const git_tree_entry* of, const struct stat& facts) {
+  git_index_entry entry{};
+  entry.ctime = index_time(facts.st_ctim);
+  entry.mtime = index_time(facts.st_mtim);
+  entry.dev = static_cast<std::uint32_t>(facts.st_dev);
+  entry.ino = static_cast<std::uint32_t>(facts.st_ino);
+  entry.uid = facts.st_uid;
+  entry.gid = facts.st_gid;
+  entry.file_size = static_cast<std::uint32_t>(facts.st_size);
+  entry.mode = static_cast<std::uint32_t>(git_tree_entry_filemode(of));
+  entry.id = *git_tree_entry_id(of);
+  entry.path = name;
+  return entry;
+}
+
+Status put_index_entry(git_index* index, const git_tree* tree, const char* name, const struct stat& facts) {
+  const git_tree_entry* of = git_tree_entry_byname(tree, name);
+  if (of == nullptr) {
+    git_index_remove(index, name, 0);  // "not found" is what is wanted
+    return {};
+  }
+  const git_index_entry entry = index_entry(name, of, facts);
+  if (git_index_add(index, &entry) != 0) return git::last_error(name);
+  return {};
+}
+
+/// The index as it stands; a damaged one is made anew from the tree, for it holds nothing else.
+Result<git::Index> open_index(git_repository* repo, const git_tree* tree) {
+  git::Index index;
+  if (git_repository_index(git::Out(index), repo) != 0 || git_index_read(index.get(), 0) != 0) {
+    const fs::path damaged = fs::path(git_repository_path(repo)) / "index";
+    if (::unlink(damaged.c_str()) != 0 || git_repository_index(git::Out(index), repo) != 0 ||
+        git_index_read(index.get(), 1) != 0)
+      return git::last_error(damaged.string());
+  }
+  if (git_index_entrycount(index.get()) == 0 && git_index_read_tree(index.get(), tree) != 0)
+    return git::last_error("index");
+  return index;
+}
+
+/// Index entries of what the capture makes, and of `expect` where its facts are known.
+Status update_index(git_repository* repo, const fs::path& path, const git_tree* tree,
+                    const Expectations* expect) {
+  auto index = open_index(repo, tree);
+  if (!index) return std::move(index).error();
+  for (const auto known : kGenerated) {
+    const std::string name(known);
+    struct stat facts {};
+    if (::lstat((path / name).c_str(), &facts) != 0) facts = {};
+    if (auto put = put_index_entry(index->get(), tree, name.c_str(), facts); !put) return put;
+  }
+  if (expect != nullptr) {
+    if (auto put = put_index_entry(index->get(), tree, kExpect.data(), expect->facts); !put) return put;
+  }
+  if (git_index_write(index->get()) != 0) return git::last_error("index");
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> Repository::commit(const std::string& parent, const Files& files, const Message& message,
+                                       const Person& author, Time time) {
+  git_repository* repo = parts_->repo.get();
+  if (auto known = check_names(files); !known) return std::move(known).error();
+  auto expect = read_expectations(parts_->path);
+  if (!expect) return std::move(expect).error();
+
+  git::Commit before;
+  git::Tree old_tree;
+  if (!parent.empty()) {
+    auto commit = read_commit(repo, parent);
+    if (!commit) return std::move(commit).error();
+    before = *std::move(commit);
+    auto tree = read_tree(before.get());
+    if (!tree) return std::move(tree).error();
+    old_tree = *std::move(tree);
+  }
+  auto tree = make_tree(repo, old_tree.get(), files, *expect);
+  if (!tree) return std::move(tree).error();
+
+  const Time when = writable(time);
+  auto who = author_signature(author, parts_->host, when);
+  if (!who) return std::move(who).error();
+  auto committer = rewall_signature(parts_->host, when);
+  if (!committer) return std::move(committer).error();
+  const std::string text = format_message(message);
+  const git_commit* parents[] = {before.get()};
+  git_oid id{};
+  if (git_commit_create(&id, repo, nullptr, who->get(), committer->get(), nullptr, text.c_str(), tree->get(),
+                        before ? 1 : 0, parents) != 0)
+    return git::last_error("commit");
+
+  auto staged = stage_files(parts_->path, files);
+  if (!staged) return std::move(staged).error();
+  const std::string entry =
+      format("commit{}: {}", before ? "" : " (initial)", text.substr(0, text.find('\n')));
+  const git_oid* from = before ? git_commit_id(before.get()) : nullptr;
+  if (auto moved = move_branch(repo, parts_->branch(), from, id, committer->get(), entry); !moved)
+    return std::move(moved).error();
+
+  // From here on the snapshot is recorded; a work tree that lags behind is the next one's to mend.
+  auto settled = place_files(parts_->path, *staged, tree->get());
+  if (settled) settled = update_index(repo, parts_->path, tree->get(), &*expect);
+  if (!settled)
+    log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
+                settled.error().message);
+  return git::hex(id);
+}
+
+Status mend_work_tree(const Repository& repository, git_repository* repo) {
+  const auto head = repository.head();
+  if (!head) return head.error();
+  if (head->empty()) return {};
+  const auto files = repository.files(*head);
+  if (!files) return files.error();
+  auto commit = read_commit(repo, *head);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  auto staged = stage_files(repository.path(), *files);
+  if (!staged) return std::move(staged).error();
+  if (auto placed = place_files(repository.path(), *staged, tree->get()); !placed) return placed;
+  return update_index(repo, repository.path(), tree->get(), nullptr);
+}
+
+std::string Repository::expectations() const {
+  auto expect = read_expectations(parts_->path);
+  return expect ? std::move(expect->content) : std::string{};
+}
+
+}  // namespace rewall

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <git2.h>
+
+#include <memory>
+#include <string>
+
+#include "core/result.h"
+
+/// libgit2 (1.5, https://libgit2.org/libgit2/#v1.5.1) with owners for what it hands out. Only src/store
+/// includes this.
+namespace rewall::git {
+
+template <auto Free>
+struct Release {
+  template <class T>
+  void operator()(T* p) const noexcept {
+    Free(p);
+  }
+};
+
+using Repo = std::unique_ptr<git_repository, Release<git_repository_free>>;
+using Odb = std::unique_ptr<git_odb, Release<git_odb_free>>;
+using OdbObject = std::unique_ptr<git_odb_object, Release<git_odb_object_free>>;
+using OdbStream = std::unique_ptr<git_odb_stream, Release<git_odb_stream_free>>;
+using Object = std::unique_ptr<git_object, Release<git_object_free>>;
+using Commit = std::unique_ptr<git_commit, Release<git_commit_free>>;
+using Tree = std::unique_ptr<git_tree, Release<git_tree_free>>;
+using TreeBuilder = std::unique_ptr<git_treebuilder, Release<git_treebuilder_free>>;
+using Index = std::unique_ptr<git_index, Release<git_index_free>>;
+using Reference = std::unique_ptr<git_reference, Release<git_reference_free>>;
+using ReferenceIterator = std::unique_ptr<git_reference_iterator, Release<git_reference_iterator_free>>;
+using Reflog = std::unique_ptr<git_reflog, Release<git_reflog_free>>;
+using Transaction = std::unique_ptr<git_transaction, Release<git_transaction_free>>;
+using Signature = std::unique_ptr<git_signature, Release<git_signature_free>>;
+using Walk = std::unique_ptr<git_revwalk, Release<git_revwalk_free>>;
+using Config = std::unique_ptr<git_config, Release<git_config_free>>;
+using Remote = std::unique_ptr<git_remote, Release<git_remote_free>>;
+
+/// A git_buf on the stack.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { git_buf_dispose(&buffer_); }
+  git_buf* out() { return &buffer_; }
+  std::string text() const { return std::string(buffer_.ptr, buffer_.size); }
+
+ private:
+  git_buf buffer_ = GIT_BUF_INIT;
+};
+
+/// A git_strarray that libgit2 fills.
+class Strings {
+ public:
+  Strings() = default;
+  Strings(const Strings&) = delete;
+  Strings& operator=(const Strings&) = delete;
+  ~Strings() { git_strarray_dispose(&strings_); }
+  git_strarray* out() { return &strings_; }
+  char** begin() const { return strings_.strings; }
+  char** end() const { return strings_.strings + strings_.count; }
+
+ private:
+  git_strarray strings_{};
+};
+
+/// Hands an owner to a libgit2 function that fills a T**: `git_commit_lookup(Out(commit), ...)`.
+template <class Owner>
+class Out {
+ public:
+  explicit Out(Owner& owner) : owner_(owner) {}
+  Out(const Out&) = delete;
+  Out& operator=(const Out&) = delete;
+  ~Out() { owner_.reset(raw_); }
+  operator typename Owner::pointer *() { return &raw_; }
+
+ private:
+  Owner& owner_;
+  typename Owner::pointer raw_ = nullptr;
+};
+
+/// Starts libgit2 once a process: everything it writes is synced, and no configuration but a repository's own
+/// counts.
+Status start();
+
+/// What the libgit2 call just made says of its failure, as `object: reason`, of kind repository. A full disk
+/// gets the hint to free space. Call it before any other libgit2 function.
+Error last_error(const std::string& object);
+
+/// The same for an object of the history that cannot be read; the hint leads to the earlier snapshots.
+Error lost_object(const std::string& object);
+
+std::string hex(const git_oid& id);
+
+/// Forty hexadecimal digits; anything else is of kind usage.
+Result<git_oid> parse_hash(const std::string& hash);
+
+}  // namespace rewall::git

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "store/git.h"
+#include "store/repository.h"
+
+namespace rewall {
+
+struct Repository::Parts {
+  std::filesystem::path path{};
+  std::string host{};
+  git::Repo repo{};
+
+  std::string branch() const;  ///< refs/heads/hosts/NAME
+};
+
+/// The files of section 4 that the capture makes.
+constexpr std::array<std::string_view, 5> kGenerated{"rules.v4", "rules.v6", "ipset", "rules.v4.legacy",
+                                                     "rules.v6.legacy"};
+/// The one that people write.
+constexpr std::string_view kExpect = "expect";
+
+constexpr std::string_view kHostBranches = "refs/heads/hosts/";
+
+/// `rewall <rewall@HOST>` at a moment: the committer, and the one whom the reflog names.
+Result<git::Signature> rewall_signature(const std::string& host, Time time);
+
+/// The commit of a full hash.
+Result<git::Commit> read_commit(git_repository* repo, const std::string& hash);
+
+/// The tree of a commit.
+Result<git::Tree> read_tree(const git_commit* commit);
+
+/// Puts the files that the capture makes into the work tree as HEAD has them, and the index with them: what a
+/// process that was killed left undone.
+Status mend_work_tree(const Repository& repository, git_repository* repo);
+
+}  // namespace rewall

@@ -1,0 +1,188 @@
+#include "store/repository.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "store/access.h"
+#include "store/message.h"
+#include "store/parts.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t kPrivateFolder = 0700;
+constexpr mode_t kPrivateFile = 0600;
+
+Error path_error(const fs::path& path, int error) {
+  if (error == EACCES || error == EPERM) return no_repository(path, error);
+  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
+}
+
+/// The folder for a new repository. Unless kept, what was made for it is removed again.
+class Site {
+ public:
+  explicit Site(fs::path path) : path_(std::move(path)) {}
+  Site(const Site&) = delete;
+  Site& operator=(const Site&) = delete;
+  ~Site() {
+    std::error_code ignored;
+    if (!kept_ && !made_.empty()) fs::remove_all(made_, ignored);
+  }
+  void keep() { kept_ = true; }
+
+  Status prepare() {
+    struct stat facts {};
+    if (::lstat(path_.c_str(), &facts) == 0) return take_over();
+    fs::path first = path_;
+    while (first.has_parent_path() && first != first.parent_path() && !fs::exists(first.parent_path()))
+      first = first.parent_path();
+    made_ = first;
+    std::error_code failed;
+    fs::create_directories(path_, failed);
+    if (failed) return path_error(path_, failed.value());
+    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return path_error(path_, errno);
+    return {};
+  }
+
+ private:
+  Status take_over() {
+    if (fs::exists(path_ / ".git"))
+      return Error{.kind = ErrorKind::repository,
+                   .message = format("repository at {}: exists already", path_.string())}
+          .hinted(format("see 'rewall -C {} status'", shell_quote(path_.string())));
+    std::error_code failed;
+    const bool empty = fs::is_directory(path_, failed) && fs::is_empty(path_, failed);
+    if (failed) return path_error(path_, failed.value());
+    if (!empty)
+      return Error{.kind = ErrorKind::repository,
+                   .message = format("{}: not an empty folder", path_.string())}
+          .hinted("choose an empty or a new folder with -C");
+    if (auto ours = check_access(path_, S_IFDIR, path_); !ours) return ours;
+    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return path_error(path_, errno);
+    made_ = path_ / ".git";
+    return {};
+  }
+
+  fs::path path_;
+  fs::path made_{};
+  bool kept_ = false;
+};
+
+Status write_config(git_repository* repo, const fs::path& path) {
+  git::Config config;
+  if (git_repository_config(git::Out(config), repo) != 0) return git::last_error(path.string());
+  // Rules are kept byte for byte whatever the user's own git configuration says, and `@{2 hours ago}` needs
+  // the log.
+  if (git_config_set_bool(config.get(), "core.autocrlf", 0) != 0 ||
+      git_config_set_bool(config.get(), "core.logallrefupdates", 1) != 0)
+    return git::last_error(path.string());
+  return {};
+}
+
+/// A lax umask must not make a repository that open() refuses.
+Status close_to_others(const fs::path& path) {
+  std::error_code failed;
+  for (const auto& entry : fs::recursive_directory_iterator(path / ".git", failed)) {
+    const bool folder = entry.is_directory(failed);
+    if (!failed && ::chmod(entry.path().c_str(), folder ? kPrivateFolder : kPrivateFile) != 0)
+      return path_error(entry.path(), errno);
+  }
+  if (failed) return path_error(path, failed.value());
+  if (::chmod((path / ".git").c_str(), kPrivateFolder) != 0) return path_error(path, errno);
+  return {};
+}
+
+Status make_repository(const fs::path& path, const std::string& host) {
+  git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
+  options.flags = GIT_REPOSITORY_INIT_NO_REINIT;
+  const std::string head = std::string(kHostBranches) + host;
+  options.initial_head = head.c_str();
+  git::Repo repo;
+  if (git_repository_init_ext(git::Out(repo), path.c_str(), &options) != 0)
+    return git::last_error(path.string());
+  if (auto written = write_config(repo.get(), path); !written) return written;
+  if (::mkdir((path / ".git/rewall").c_str(), kPrivateFolder) != 0) return path_error(path, errno);
+  return close_to_others(path);
+}
+
+Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
+  git::Reference head;
+  if (git_reference_lookup(git::Out(head), repo, "HEAD") != 0)
+    return git::last_error(format("{}/.git/HEAD", path.string()));
+  const char* target = git_reference_symbolic_target(head.get());
+  const std::string_view branch = target != nullptr ? target : "";
+  if (!branch.starts_with(kHostBranches))
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: HEAD is not on a branch hosts/NAME", path.string())}
+        .hinted(format("git -C {} switch hosts/NAME", shell_quote(path.string())));
+  return std::string(branch.substr(kHostBranches.size()));
+}
+
+}  // namespace
+
+Result<git::Signature> rewall_signature(const std::string& host, Time time) {
+  git::Signature signature;
+  const std::string email = "rewall@" + host;
+  if (git_signature_new(git::Out(signature), "rewall", email.c_str(), time.seconds, time.offset) != 0)
+    return git::last_error(email);
+  return signature;
+}
+
+std::string Repository::Parts::branch() const {
+  return std::string(kHostBranches) + host;
+}
+
+Result<Repository> Repository::init(const fs::path& path, const std::string& host) {
+  if (auto started = git::start(); !started) return std::move(started).error();
+  Site site(path);
+  if (auto prepared = site.prepare(); !prepared) return std::move(prepared).error();
+  if (auto made = make_repository(path, clean_host(host)); !made) return std::move(made).error();
+  auto repository = open(path);
+  if (repository) site.keep();
+  return repository;
+}
+
+Result<Repository> Repository::open(const fs::path& path) {
+  if (auto safe = check_repository_access(path); !safe) return std::move(safe).error();
+  const fs::path state = path / ".git/rewall";
+  // A plain `git clone` brings no state folder.
+  if (::mkdir(state.c_str(), kPrivateFolder) != 0 && errno != EEXIST) return path_error(state, errno);
+  if (auto safe = check_access(state, S_IFDIR, path); !safe) return std::move(safe).error();
+  if (auto started = git::start(); !started) return std::move(started).error();
+  auto parts = std::make_unique<Parts>();
+  parts->path = path;
+  if (git_repository_open_ext(git::Out(parts->repo), (path / ".git").c_str(),
+                              GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT, nullptr) != 0)
+    return git::last_error(format("repository at {}", path.string()));
+  auto host = host_of_head(parts->repo.get(), path);
+  if (!host) return std::move(host).error();
+  parts->host = *std::move(host);
+  const std::string email = "rewall@" + parts->host;
+  if (git_repository_set_ident(parts->repo.get(), "rewall", email.c_str()) != 0)
+    return git::last_error(path.string());
+  return Repository(std::move(parts));
+}
+
+Repository::Repository(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Repository::Repository(Repository&&) noexcept = default;
+Repository& Repository::operator=(Repository&&) noexcept = default;
+Repository::~Repository() = default;
+
+const fs::path& Repository::path() const {
+  return parts_->path;
+}
+fs::path Repository::state_path() const {
+  return parts_->path / ".git/rewall";
+}
+std::string Repository::host() const {
+  return parts_->host;
+}
+
+}  // namespace rewall

@@ -1,0 +1,69 @@
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "store/access.h"
+#include "store/parts.h"
+
+namespace rewall {
+
+struct Settings::Parts {
+  std::filesystem::path path{};
+  git::Config config{};
+
+  Error failure(const std::string& key, int code) const {
+    if (code == GIT_EINVALIDSPEC)
+      return Error{.kind = ErrorKind::usage, .message = format("setting '{}': not a key", key)}.hinted(
+          "a key is like lock.wait; see 'rewall config --list'");
+    return git::last_error(path.string());
+  }
+};
+
+Result<Settings> Settings::open(const Repository& repository) {
+  auto parts = std::make_unique<Parts>();
+  parts->path = repository.state_path() / "config";
+  struct stat facts {};
+  if (::lstat(parts->path.c_str(), &facts) == 0 || errno != ENOENT) {
+    if (auto safe = check_access(parts->path, S_IFREG, repository.path()); !safe)
+      return std::move(safe).error();
+  }
+  if (git_config_open_ondisk(git::Out(parts->config), parts->path.c_str()) != 0)
+    return git::last_error(parts->path.string());
+  return Settings(std::move(parts));
+}
+
+Settings::Settings(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Settings::Settings(Settings&&) noexcept = default;
+Settings& Settings::operator=(Settings&&) noexcept = default;
+Settings::~Settings() = default;
+
+Result<std::optional<std::string>> Settings::get(const std::string& key) const {
+  git::Buffer value;
+  const int code = git_config_get_string_buf(value.out(), parts_->config.get(), key.c_str());
+  if (code == GIT_ENOTFOUND) return std::optional<std::string>{};
+  if (code != 0) return parts_->failure(key, code);
+  return std::optional<std::string>{value.text()};
+}
+
+Status Settings::set(const std::string& key, const std::string& value) {
+  if (value.find('\0') != std::string::npos)
+    return Error{.kind = ErrorKind::usage, .message = format("setting '{}': a value cannot hold NUL", key)};
+  if (const int code = git_config_set_string(parts_->config.get(), key.c_str(), value.c_str()); code != 0)
+    return parts_->failure(key, code);
+  // libgit2 writes the file anew under the umask.
+  if (::chmod(parts_->path.c_str(), 0600) != 0)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", parts_->path.string(), errno_text(errno))};
+  return {};
+}
+
+Status Settings::unset(const std::string& key) {
+  const int code = git_config_delete_entry(parts_->config.get(), key.c_str());
+  if (code == GIT_ENOTFOUND) return {};
+  if (code != 0) return parts_->failure(key, code);
+  return {};
+}
+
+}  // namespace rewall

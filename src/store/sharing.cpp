@@ -1,0 +1,191 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "store/parts.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::string_view kTags = "refs/tags/";
+
+Error bad_name(const std::string& kind, const std::string& name) {
+  return Error{.kind = ErrorKind::usage, .message = format("{} '{}': not a name that git allows", kind, name)}
+      .hinted("letters, digits, '-', '_' and '.' are safe");
+}
+
+Result<std::string> tag_reference(const std::string& name) {
+  const std::string reference = std::string(kTags) + name;
+  int valid = 0;
+  const bool taken =
+      name == "HEAD" || name == "LIVE" || name.starts_with('-') || name.find('\0') != std::string::npos;
+  if (taken || git_reference_name_is_valid(&valid, reference.c_str()) != 0 || valid == 0)
+    return bad_name("tag", name);
+  return reference;
+}
+
+/// A tag whose snapshot is gone is listed all the same, with the hash and no time.
+Tag read_tag(git_repository* repo, git_reference* reference) {
+  Tag tag{.name = std::string(git_reference_name(reference)).substr(kTags.size())};
+  git::Object commit;
+  if (git_reference_peel(git::Out(commit), reference, GIT_OBJECT_COMMIT) != 0) {
+    if (const git_oid* target = git_reference_target(reference)) tag.hash = git::hex(*target);
+    return tag;
+  }
+  tag.hash = git::hex(*git_object_id(commit.get()));
+  git::Commit of;
+  if (git_commit_lookup(git::Out(of), repo, git_object_id(commit.get())) == 0) {
+    const git_time when = git_commit_author(of.get())->when;
+    tag.time = {.seconds = when.time, .offset = when.offset};
+  }
+  return tag;
+}
+
+Error unknown_remote(const std::string& name, const std::vector<Remote>& known) {
+  std::vector<std::string> names;
+  for (const auto& remote : known) names.push_back(remote.name);
+  const std::string near = nearest(name, names);
+  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", name)}.hinted(
+      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
+}
+
+/// An address that git would take for an option, or that would not stay on its line of the file.
+bool is_dangerous(const std::string& url) {
+  return url.empty() || url.starts_with('-') ||
+         std::ranges::any_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
+}
+
+/// When the reference last moved here.
+std::optional<Time> last_move(git_repository* repo, const std::string& reference) {
+  git::Reflog log;
+  if (git_reflog_read(git::Out(log), repo, reference.c_str()) != 0 || git_reflog_entrycount(log.get()) == 0)
+    return std::nullopt;
+  const git_time when = git_reflog_entry_committer(git_reflog_entry_byindex(log.get(), 0))->when;
+  return Time{.seconds = when.time, .offset = when.offset};
+}
+
+}  // namespace
+
+Result<std::vector<Tag>> Repository::tags() const {
+  git::ReferenceIterator all;
+  if (git_reference_iterator_glob_new(git::Out(all), parts_->repo.get(), "refs/tags/*") != 0)
+    return git::last_error("tags");
+  std::vector<Tag> tags;
+  git::Reference reference;
+  int code = 0;
+  while ((code = git_reference_next(git::Out(reference), all.get())) == 0)
+    tags.push_back(read_tag(parts_->repo.get(), reference.get()));
+  if (code != GIT_ITEROVER) return git::last_error("tags");
+  std::ranges::sort(tags, {}, &Tag::name);
+  return tags;
+}
+
+Status Repository::set_tag(const std::string& name, const std::string& hash) {
+  auto reference = tag_reference(name);
+  if (!reference) return std::move(reference).error();
+  auto commit = read_commit(parts_->repo.get(), hash);
+  if (!commit) return std::move(commit).error();
+  git::Reference made;
+  if (git_reference_create(git::Out(made), parts_->repo.get(), reference->c_str(),
+                           git_commit_id(commit->get()), 1, nullptr) != 0)
+    return git::last_error(format("tag '{}'", name));
+  return {};
+}
+
+Status Repository::remove_tag(const std::string& name) {
+  auto reference = tag_reference(name);
+  if (!reference) return std::move(reference).error();
+  git::Reference found;
+  if (git_reference_lookup(git::Out(found), parts_->repo.get(), reference->c_str()) != 0) {
+    std::vector<std::string> names;
+    if (const auto known = tags()) {
+      for (const auto& tag : *known) names.push_back(tag.name);
+    }
+    const std::string near = nearest(name, names);
+    return Error{.kind = ErrorKind::usage, .message = format("tag '{}': no such tag", name)}.hinted(
+        near.empty() ? "see 'rewall tag'" : format("did you mean '{}'?", near));
+  }
+  if (git_reference_delete(found.get()) != 0) return git::last_error(format("tag '{}'", name));
+  return {};
+}
+
+Result<std::vector<Remote>> Repository::remotes() const {
+  git::Strings names;
+  if (git_remote_list(names.out(), parts_->repo.get()) != 0) return git::last_error("remotes");
+  std::vector<Remote> remotes;
+  for (const char* name : names) {
+    git::Remote remote;
+    if (git_remote_lookup(git::Out(remote), parts_->repo.get(), name) != 0)
+      return git::last_error(format("remote '{}'", name));
+    const char* url = git_remote_url(remote.get());
+    remotes.push_back(Remote{.name = name, .url = url != nullptr ? url : ""});
+  }
+  std::ranges::sort(remotes, {}, &Remote::name);
+  return remotes;
+}
+
+Status Repository::add_remote(const std::string& name, const std::string& url) {
+  int valid = 0;
+  if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)
+    return bad_name("remote", name);
+  if (is_dangerous(url))
+    return Error{.kind = ErrorKind::usage, .message = format("remote '{}': '{}' is no address", name, url)}
+        .hinted("an address is like ssh://git@host/firewalls.git, or a path");
+  const std::string fetch = format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", name);
+  git::Remote made;
+  const int code = git_remote_create_with_fetchspec(git::Out(made), parts_->repo.get(), name.c_str(),
+                                                    url.c_str(), fetch.c_str());
+  if (code == GIT_EEXISTS)
+    return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
+        format("rewall remote set-url {} {}", shell_quote(name), shell_quote(url)));
+  if (code != 0) return git::last_error(format("remote '{}'", name));
+  // libgit2 writes it anew under the umask.
+  const auto config = parts_->path / ".git/config";
+  if (::chmod(config.c_str(), 0600) != 0)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", config.string(), errno_text(errno))};
+  return {};
+}
+
+Result<Repository::Behind> Repository::behind(const std::string& remote) const {
+  const auto known = remotes();
+  if (!known) return known.error();
+  if (std::ranges::find(*known, remote, &Remote::name) == known->end()) return unknown_remote(remote, *known);
+  const auto start = head();
+  if (!start) return start.error();
+  Behind behind;
+  const std::string tracked = format("refs/remotes/{}/hosts/{}", remote, parts_->host);
+  behind.last_push = last_move(parts_->repo.get(), tracked);
+  git_oid there{};
+  const int found = git_reference_name_to_id(&there, parts_->repo.get(), tracked.c_str());
+  if (found != 0 && found != GIT_ENOTFOUND) return git::last_error(tracked);
+  if (start->empty()) return behind;
+
+  git::Walk walk;
+  const auto from = git::parse_hash(*start);
+  if (!from) return from.error();
+  if (git_revwalk_new(git::Out(walk), parts_->repo.get()) != 0 ||
+      git_revwalk_simplify_first_parent(walk.get()) != 0 || git_revwalk_push(walk.get(), &*from) != 0 ||
+      (found == 0 && git_revwalk_hide(walk.get(), &there) != 0))
+    return git::lost_object(tracked);
+  git_oid id{};
+  int code = 0;
+  git_oid oldest{};
+  while ((code = git_revwalk_next(&id, walk.get())) == 0) {
+    oldest = id;
+    ++behind.snapshots;
+  }
+  if (code != GIT_ITEROVER) return git::lost_object(tracked);
+  if (behind.snapshots == 0) return behind;
+  const auto first = snapshot(git::hex(oldest));
+  if (!first) return first.error();
+  behind.since = first->time;
+  return behind;
+}
+
+}  // namespace rewall

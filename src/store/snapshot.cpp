@@ -1,0 +1,237 @@
+#include <algorithm>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "store/message.h"
+#include "store/parts.h"
+
+namespace rewall {
+namespace {
+
+std::string or_empty(const char* text) {
+  return text != nullptr ? text : "";
+}
+
+Snapshot read_snapshot(const git_commit* commit) {
+  auto message = parse_message(or_empty(git_commit_message(commit)));
+  const git_signature* author = git_commit_author(commit);
+  const git_oid* parent = git_commit_parent_id(commit, 0);
+  return Snapshot{.hash = git::hex(*git_commit_id(commit)),
+                  .parent = parent != nullptr ? git::hex(*parent) : "",
+                  .author = {.name = or_empty(author->name), .email = or_empty(author->email)},
+                  .time = {.seconds = author->when.time, .offset = author->when.offset},
+                  .subject = std::move(message.subject),
+                  .body = std::move(message.body),
+                  .trailers = std::move(message.trailers)};
+}
+
+/// The content of a loose blob without its hash being computed; nothing when it is not loose, or cannot be
+/// read whole.
+std::optional<std::string> read_loose(git_odb* odb, const git_oid& id) {
+  git::OdbStream stream;
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (git_odb_open_rstream(git::Out(stream), &size, &type, odb, &id) != 0 || type != GIT_OBJECT_BLOB)
+    return std::nullopt;
+  // One byte more than the content, so that zlib reaches the end of its stream and compares the checksum.
+  std::string content(size + 1, '\0');
+  std::size_t filled = 0;
+  while (filled < content.size()) {
+    const int n = git_odb_stream_read(stream.get(), content.data() + filled, content.size() - filled);
+    if (n < 0) return std::nullopt;
+    if (n == 0) break;
+    filled += static_cast<std::size_t>(n);
+  }
+  if (filled != size) return std::nullopt;
+  content.pop_back();
+  return content;
+}
+
+Result<std::string> read_blob(git_odb* odb, const git_oid& id, const std::string& name, Proof proof) {
+  if (proof == Proof::checksum) {
+    if (auto content = read_loose(odb, id)) return *std::move(content);
+  }
+  git::OdbObject object;
+  if (git_odb_read(git::Out(object), odb, &id) != 0)
+    return git::lost_object(format("{} ({})", name, git::hex(id)));
+  return std::string(static_cast<const char*>(git_odb_object_data(object.get())),
+                     git_odb_object_size(object.get()));
+}
+
+bool is_plain_file(const git_tree_entry* entry) {
+  const auto mode = git_tree_entry_filemode(entry);
+  return mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE;
+}
+
+/// What stands before `~2`, `^{commit}`, `@{1}` or `:path`.
+std::string base_of(const std::string& expression) {
+  return expression.substr(0, expression.find_first_of("~^@:"));
+}
+
+/// Tags and branches by the names that people type.
+std::vector<std::string> reference_names(git_repository* repo) {
+  git::Strings all;
+  std::vector<std::string> names;
+  if (git_reference_list(all.out(), repo) != 0) return names;
+  for (const std::string_view name : all) {
+    for (const std::string_view prefix : {"refs/tags/", "refs/heads/", "refs/remotes/"}) {
+      if (name.starts_with(prefix)) names.emplace_back(name.substr(prefix.size()));
+    }
+  }
+  return names;
+}
+
+/// The snapshot whose hash starts with `digits`, from the log of HEAD, which outlives the objects it names.
+std::optional<std::string> find_logged(git_repository* repo, const std::string& digits) {
+  git::Reflog log;
+  if (digits.size() < GIT_OID_MINPREFIXLEN || git_reflog_read(git::Out(log), repo, "HEAD") != 0)
+    return std::nullopt;
+  for (std::size_t i = 0; i < git_reflog_entrycount(log.get()); ++i) {
+    const auto hash = git::hex(*git_reflog_entry_id_new(git_reflog_entry_byindex(log.get(), i)));
+    if (hash.starts_with(digits)) return hash;
+  }
+  return std::nullopt;
+}
+
+/// What a reference names though no object of that hash is there.
+std::optional<std::string> find_dangling(git_repository* repo, const std::string& name) {
+  git::Reference found;
+  git::Reference direct;
+  if (git_reference_dwim(git::Out(found), repo, name.c_str()) != 0 ||
+      git_reference_resolve(git::Out(direct), found.get()) != 0)
+    return std::nullopt;
+  git::Odb odb;
+  const git_oid* id = git_reference_target(direct.get());
+  if (git_repository_odb(git::Out(odb), repo) != 0 || git_odb_exists(odb.get(), id) == 1) return std::nullopt;
+  return git::hex(*id);
+}
+
+Error unknown(git_repository* repo, const std::string& expression) {
+  Error error{.kind = ErrorKind::usage, .message = format("{}: no such revision", expression)};
+  if (git_repository_head_unborn(repo) == 1)
+    return std::move(error).hinted("nothing is recorded yet: run 'rewall snapshot'");
+  const auto names = reference_names(repo);
+  const std::string near = nearest(base_of(expression), names);
+  return std::move(error).hinted(near.empty() ? "see 'rewall log' and 'rewall tag'"
+                                              : format("did you mean '{}'?", near));
+}
+
+/// libgit2 says "not found" of a name that nobody gave and of an object that is gone; only the first is the
+/// user's.
+Error not_found(git_repository* repo, const std::string& expression) {
+  const git_error* said = git_error_last();
+  if (said == nullptr || said->klass != GIT_ERROR_ODB) return unknown(repo, expression);
+  Error lost = git::lost_object(expression);
+  const std::string base = base_of(expression);
+  const std::string start = base.empty() ? "HEAD" : base;
+  git::Object found;
+  if (start != expression && git_revparse_single(git::Out(found), repo, start.c_str()) == 0) return lost;
+  auto gone = find_dangling(repo, start);
+  if (!gone) gone = find_logged(repo, start);
+  if (!gone) return unknown(repo, expression);
+  lost.message = format("{}: snapshot {} is missing", expression, *gone);
+  return lost;
+}
+
+Error unresolved(git_repository* repo, const std::string& expression, int code) {
+  switch (code) {
+    case GIT_ENOTFOUND:
+      return not_found(repo, expression);
+    case GIT_EAMBIGUOUS:
+      return Error{.kind = ErrorKind::usage,
+                   .message = format("{}: more than one revision starts so", expression)}
+          .hinted("give more digits of the hash");
+    case GIT_EINVALIDSPEC:
+      return unknown(repo, expression);
+    default:
+      return git::lost_object(expression);
+  }
+}
+
+}  // namespace
+
+Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  git::Commit commit;
+  if (git_commit_lookup(git::Out(commit), repo, &*id) != 0)
+    return git::lost_object(format("snapshot {}", hash));
+  return commit;
+}
+
+Result<git::Tree> read_tree(const git_commit* commit) {
+  git::Tree tree;
+  if (git_commit_tree(git::Out(tree), commit) != 0)
+    return git::lost_object(format("snapshot {}", git::hex(*git_commit_id(commit))));
+  return tree;
+}
+
+Result<std::string> Repository::head() const {
+  git_oid id{};
+  const int code = git_reference_name_to_id(&id, parts_->repo.get(), parts_->branch().c_str());
+  if (code == GIT_ENOTFOUND) return std::string{};
+  if (code != 0) return git::last_error(parts_->branch());
+  return git::hex(id);
+}
+
+Result<std::string> Repository::resolve(const std::string& expression) const {
+  git_repository* repo = parts_->repo.get();
+  if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
+  git::Object object;
+  if (const int code = git_revparse_single(git::Out(object), repo, expression.c_str()); code != 0)
+    return unresolved(repo, expression, code);
+  git::Object commit;
+  const int code = git_object_peel(git::Out(commit), object.get(), GIT_OBJECT_COMMIT);
+  if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL)
+    return Error{.kind = ErrorKind::usage, .message = format("{}: not a snapshot", expression)}.hinted(
+        "name a commit, not what is in it");
+  if (code != 0) return git::lost_object(expression);
+  return git::hex(*git_object_id(commit.get()));
+}
+
+Result<Snapshot> Repository::snapshot(const std::string& hash) const {
+  auto commit = read_commit(parts_->repo.get(), hash);
+  if (!commit) return std::move(commit).error();
+  return read_snapshot(commit->get());
+}
+
+Result<Files> Repository::files(const std::string& hash, Proof proof) const {
+  auto commit = read_commit(parts_->repo.get(), hash);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  git::Odb odb;
+  if (git_repository_odb(git::Out(odb), parts_->repo.get()) != 0)
+    return git::last_error(parts_->path.string());
+  Files files;
+  const auto add = [&](std::string_view name) -> Status {
+    const std::string of = format("snapshot {}: {}", hash, name);
+    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    if (entry == nullptr) return {};
+    if (!is_plain_file(entry))
+      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
+    auto content = read_blob(odb.get(), *git_tree_entry_id(entry), of, proof);
+    if (!content) return std::move(content).error();
+    files.emplace(name, *std::move(content));
+    return {};
+  };
+  for (const auto name : kGenerated) {
+    if (auto added = add(name); !added) return std::move(added).error();
+  }
+  if (auto added = add(kExpect); !added) return std::move(added).error();
+  return files;
+}
+
+Status Repository::walk(const std::string& hash,
+                        const std::function<Result<bool>(const Snapshot&)>& visit) const {
+  for (std::string next = hash; !next.empty();) {
+    auto current = snapshot(next);
+    if (!current) return std::move(current).error();
+    auto more = visit(*current);
+    if (!more) return std::move(more).error();
+    next = *more ? current->parent : "";
+  }
+  return {};
+}
+
+}  // namespace rewall
