@@ -14,21 +14,32 @@ namespace rewall {
 
 /// The kinds of the contract's section 5, in the order a summary lists them.
 enum class ChangeKind {
-  added, removed, changed, moved, comment, policy,
-  chain_added, chain_removed, chain_renamed,
-  set_added, set_removed, set_changed, members,
+  added,
+  removed,
+  changed,
+  moved,
+  comment,
+  policy,
+  chain_added,
+  chain_removed,
+  chain_renamed,
+  set_added,
+  set_removed,
+  set_changed,
+  members,
 };
 std::string_view name(ChangeKind kind);  ///< "added", "chain-renamed", ...
 
-/// One part of a changed rule (`--dport`, 2222, 22) or one member of a set ("member"). Absent: it was not there.
+/// One part of a changed rule (`--dport`, 2222, 22) or one member of a set ("member"). Absent: it was not
+/// there.
 struct PartChange {
   std::string part{};
   std::optional<std::string> from{};
   std::optional<std::string> to{};
 };
 
-/// One difference. Positions count from 1. `from` and `to` are rules in iptables-save words without "-A CHAIN", policies,
-/// chain names or create lines, after the kind.
+/// One difference. Positions count from 1. `from` and `to` are rules in iptables-save words without "-A
+/// CHAIN", policies, chain names or create lines, after the kind.
 struct Change {
   ChangeKind kind = ChangeKind::added;
   std::optional<Family> family{};    ///< absent for sets
@@ -44,8 +55,8 @@ struct Change {
   bool no_effect = false;  ///< a move that can change no packet's verdict
 };
 
-/// What turns one ruleset into another, by meaning: block by block, a chain's changes together, in the order of the
-/// tables, chains and positions.
+/// What turns one ruleset into another, by meaning: block by block, a chain's changes together, in the order
+/// of the tables, chains and positions.
 struct Diff {
   std::vector<Change> changes{};
   bool respelled = false;  ///< the texts differ where the meanings do not
@@ -53,20 +64,22 @@ struct Diff {
   bool equal() const { return changes.empty(); }
 };
 
-/// Compares two rulesets by meaning. Stretches that are equal as text are not taken apart: the cost follows the change.
+/// Compares two rulesets by meaning. Stretches that are equal as text are not taken apart: the cost follows
+/// the change.
 Diff compare(const Ruleset& from, const Ruleset& to);
 
 /// How many changes of each kind there are; kinds without any are absent.
 std::map<ChangeKind, std::size_t> summary(const Diff& diff);
 
-/// A commit's subject (section 4): `filter/INPUT: +1 tcp dport 443 ACCEPT`; of several changes the counts and places;
-/// at most 72 bytes, valid UTF-8, one line.
+/// A commit's subject (section 4): `filter/INPUT: +1 tcp dport 443 ACCEPT`; of several changes the counts and
+/// places; at most 72 bytes, valid UTF-8, one line.
 std::string subject(const Diff& diff);
 
 /// The commands that turn `from` into `to`, one a line, quoted for a POSIX shell, in an order that runs.
 std::vector<std::string> commands(const Ruleset& from, const Ruleset& to);
 
-/// Unified text, as `diff -u` prints it, of two texts; empty when they are equal. Names are "a/rules.v4" and the like.
+/// Unified text, as `diff -u` prints it, of two texts; empty when they are equal. Names are "a/rules.v4" and
+/// the like.
 std::string unified(std::string_view from, std::string_view to, std::string_view from_name,
                     std::string_view to_name);
 

@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "diff/diff.h"
+#include "diff/pairs.h"
+#include "diff/rules_diff.h"
+#include "diff/sets_diff.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+void compare_chain(const ChainPair& pair, Change place, const Renames& renames, Diff& out) {
+  static const Chain kNoChain{};
+  place.chain = pair.name();
+  const auto report = [&](ChangeKind kind, std::optional<std::string> from, std::optional<std::string> to) {
+    auto& change = out.changes.emplace_back(place);
+    change.kind = kind;
+    change.from = std::move(from);
+    change.to = std::move(to);
+  };
+  if (pair.from == nullptr) {
+    report(ChangeKind::chain_added, std::nullopt, pair.to->name);
+    return compare_rules({&kNoChain, pair.to}, place, renames, out);
+  }
+  if (pair.to == nullptr) {
+    report(ChangeKind::chain_removed, pair.from->name, std::nullopt);
+    return compare_rules({pair.from, &kNoChain}, place, renames, out);
+  }
+  if (pair.from->name != pair.to->name) report(ChangeKind::chain_renamed, pair.from->name, pair.to->name);
+  if (pair.from->policy != pair.to->policy) report(ChangeKind::policy, pair.from->policy, pair.to->policy);
+  compare_rules(pair, place, renames, out);
+}
+
+// Built-in chains in the kernel's order, then the others by name.
+void sort_chains(std::vector<const ChainPair*>& chains, std::string_view table) {
+  const auto built_in = built_in_chains(table);
+  std::ranges::sort(chains, {}, [&](const ChainPair* pair) {
+    return std::pair(std::ranges::find(built_in, pair->name()), pair->name());
+  });
+}
+
+void compare_slot(const Slot& slot, Diff& out) {
+  for (const auto& table : pair_tables(*slot.from, *slot.to)) {
+    std::vector<const ChainPair*> differing;
+    for (const auto& pair : table.chains) {
+      if (!same_text(pair)) differing.push_back(&pair);
+    }
+    sort_chains(differing, table.name);
+    Change place;
+    place.family = slot.family;
+    place.backend = slot.backend;
+    place.table = table.name;
+    for (const auto* pair : differing) compare_chain(*pair, place, table.renames, out);
+  }
+}
+
+}  // namespace
+
+std::string_view name(ChangeKind kind) {
+  static constexpr std::array<std::string_view, 13> kNames = {
+      "added",         "removed",       "changed",   "moved",       "comment",     "policy", "chain-added",
+      "chain-removed", "chain-renamed", "set-added", "set-removed", "set-changed", "members"};
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+Diff compare(const Ruleset& from, const Ruleset& to) {
+  Diff out;
+  for (const auto& slot : pair_slots(from, to)) compare_slot(slot, out);
+  compare_sets(from.sets, to.sets, out);
+  return out;
+}
+
+std::map<ChangeKind, std::size_t> summary(const Diff& diff) {
+  std::map<ChangeKind, std::size_t> out;
+  for (const auto& change : diff.changes) ++out[change.kind];
+  return out;
+}
+
+}  // namespace rewall
