@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,9 +14,9 @@ namespace rewall {
 
 enum class BackendChoice { automatic, nft, legacy };
 
-/// A state of this network namespace's nf_tables: equal values mean that no table, chain or rule of the nft backend
-/// was touched between. `network` never repeats while the machine is up (SO_NETNS_COOKIE, socket(7)); `boot` is
-/// /proc/sys/kernel/random/boot_id.
+/// A state of this network namespace's nf_tables: equal values mean that no table, chain or rule of the nft
+/// backend was touched between. `network` never repeats while the machine is up (SO_NETNS_COOKIE, socket(7));
+/// `boot` is /proc/sys/kernel/random/boot_id.
 struct Generation {
   std::string boot{};
   std::uint64_t network = 0;
@@ -29,7 +30,7 @@ struct Capture {
   std::string backends{};                  ///< "nft", "legacy", "nft+legacy": those in use
   std::string tools{};                     ///< "iptables v1.8.9 (nf_tables)"
   std::optional<Generation> generation{};  ///< absent where the kernel does not tell
-  std::vector<std::string> notes{};        ///< worth saying: native nft tables that are not captured, no ipset program
+  std::vector<std::string> notes{};  ///< worth saying: nft tables that are not captured, no ipset program
 };
 
 /// The kernel's firewall in one network namespace: the only door to it.
@@ -37,9 +38,9 @@ class Firewall {
  public:
   virtual ~Firewall() = default;
 
-  /// Reads everything, consistent by generation (nft) or by agreement of two readings (legacy), programs side by side.
-  /// Kind capture: a program is missing (the package is named), failed, was killed or spoke half; a table is incompatible;
-  /// the ruleset kept changing. Kind permission: not root and no CAP_NET_ADMIN.
+  /// Reads everything, consistent by generation (nft) or by agreement of two readings (legacy), programs side
+  /// by side. Kind capture: a program is missing (the package is named), failed, was killed or spoke half; a
+  /// table is incompatible; the ruleset kept changing. Kind permission: not root and no CAP_NET_ADMIN.
   virtual Result<Capture> capture(BackendChoice choice) = 0;
 
   /// Cheap: no program runs. Absent where nf_tables does not answer.
@@ -51,17 +52,19 @@ class Firewall {
   /// `ipset save`, parsed; what has no generation must be read to be known.
   virtual Result<Sets> sets() = 0;
 
-  /// Loads `wanted` into a scratch network namespace with the host's own programs, and gives back what reads there
-  /// afterwards. Kind kernel: refused; names file, line and the program's words. LIVE is not touched.
+  /// Loads `wanted` into a scratch network namespace with the host's own programs, and gives back what reads
+  /// there afterwards. Kind kernel: refused; names file, line and the program's words. LIVE is not touched.
   virtual Result<Ruleset> stage(const Ruleset& wanted) = 0;
 
-  /// Makes this namespace `wanted`: sets that it needs, then each table with iptables-restore, then the sets that are
-  /// left. Tables and sets that `wanted` lacks become empty, policy ACCEPT. `live` is what is there now. Kind kernel: refused
-  /// on the way; what was loaded before that is in force, and the caller puts back `live`.
+  /// Makes this namespace `wanted`: sets that it needs, then each table with iptables-restore, then the sets
+  /// that are left. Tables and sets that `wanted` lacks become empty, policy ACCEPT. `live` is what is there
+  /// now. Kind kernel: refused on the way; what was loaded before that is in force, and the caller puts back
+  /// `live`.
   virtual Status load(const Ruleset& wanted, const Ruleset& live) = 0;
 };
 
-/// The real one, for the namespace of the calling thread.
-std::unique_ptr<Firewall> host_firewall();
+/// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is
+/// killed.
+std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline = std::chrono::minutes{2});
 
 }  // namespace rewall

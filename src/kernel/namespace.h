@@ -13,7 +13,9 @@ class ScratchNamespace {
   /// Kind permission without CAP_SYS_ADMIN.
   static Result<ScratchNamespace> create();
 
-  /// Runs `work` on a thread inside the namespace and waits; programs that it starts are inside too.
+  /// Runs `work` on a thread inside the namespace and waits; programs that it starts are inside too. What
+  /// `work` throws arrives here; std::system_error when the namespace cannot be entered (then `work` is not
+  /// run).
   void run(const std::function<void()>& work) const;
 
  private:

@@ -20,6 +20,7 @@ struct Outcome {
   int status = 0;          ///< exit status; 128 + signal when a signal ended it
   int signal = 0;          ///< 0 when it exited by itself
   bool timed_out = false;  ///< killed at its deadline
+  std::chrono::milliseconds deadline{};
   std::string out{};
   std::string err{};
 
@@ -28,15 +29,15 @@ struct Outcome {
   std::string text() const;
 };
 
-/// Runs programs side by side and waits for all. They get a clean environment (PATH, LC_ALL=C, HOME), no descriptors
-/// but their three pipes, and the network namespace of the calling thread. With -vv their words are logged.
-/// The error (of kind `kind`) is for one that could not be started; an outcome says the rest.
+/// Runs programs side by side and waits for all. They get a clean environment (PATH, LC_ALL=C, HOME), no
+/// descriptors but their three pipes, and the network namespace of the calling thread. With -vv their words
+/// are logged. The error (of kind `kind`) is for one that could not be started; an outcome says the rest.
 Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
 Result<Outcome> run(Command command, ErrorKind kind);
 
-/// The absolute path of a program in root's PATH: absolute entries of $PATH, and for each `.../bin` the `.../sbin`
-/// beside it (cron's PATH has no sbin), the system's own where $PATH is unset. Entries that others can write are passed over.
-/// Empty when it is nowhere.
+/// The absolute path of a program in root's PATH: absolute entries of $PATH, and for each `.../bin` the
+/// `.../sbin` beside it (cron's PATH has no sbin), the system's own where $PATH is unset. Entries that others
+/// can write are passed over. Empty when it is nowhere.
 std::string find_program(const std::string& name);
 
 }  // namespace rewall

@@ -1,0 +1,141 @@
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/firewall.h"
+#include "kernel/loader.h"
+#include "kernel/nftables.h"
+#include "kernel/programs.h"
+#include "kernel/reading.h"
+#include "rules/print.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr int kAttempts = 5;
+constexpr std::chrono::milliseconds kFirstPause{10};
+
+/// What two readings of things without a generation must agree in.
+std::string unnumbered(const Reading& reading, bool nft_too) {
+  std::string text = canonical_text(reading.sets);
+  for (const Backend backend : kBackends)
+    if (backend == Backend::legacy || nft_too)
+      for (const Family family : kFamilies) text += canonical_text(reading.tables(backend, family)) + '\n';
+  return text;
+}
+
+/// Tables that hold nothing are no sign that a backend is in use.
+Tables unless_empty(Tables tables) {
+  return canonical_text(tables).empty() ? Tables{.family = tables.family} : std::move(tables);
+}
+
+class HostFirewall : public Firewall {
+ public:
+  explicit HostFirewall(std::chrono::milliseconds deadline) : programs_(deadline) {}
+
+  Result<Capture> capture(BackendChoice choice) override {
+    if (!may_administer()) return not_permitted("the firewall");
+    auto backends = to_read(choice);
+    if (!backends) return std::move(backends).error();
+    Capture capture;
+    auto reading = read_of_one_piece(*backends, capture.generation);
+    if (!reading) return std::move(reading).error();
+    capture.notes = std::move(reading->notes);
+    if (choice == BackendChoice::nft && legacy_tables())
+      capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
+    arrange(choice, *std::move(reading), capture);
+    capture.tools = programs_.version(capture.ruleset.backend);
+    return capture;
+  }
+
+  std::optional<Generation> generation() override { return read_generation(); }
+
+  bool legacy_tables() override {
+    return !legacy_table_names(Family::ipv4).empty() || !legacy_table_names(Family::ipv6).empty();
+  }
+
+  Result<Sets> sets() override {
+    std::string note;
+    return read_sets(programs_, note);
+  }
+
+  Result<Ruleset> stage(const Ruleset& wanted) override {
+    if (!may_administer()) return not_permitted("the firewall");
+    return rewall::stage(programs_, wanted);
+  }
+
+  Status load(const Ruleset& wanted, const Ruleset& live) override {
+    if (!may_administer()) return not_permitted("the firewall");
+    return rewall::load(programs_, wanted, live);
+  }
+
+ private:
+  /// With nothing in the kernel no program runs; one that would be needed must be there all the same.
+  Result<Backends> to_read(BackendChoice choice) {
+    const Backend needed = choice == BackendChoice::automatic ? programs_.default_backend()
+                           : choice == BackendChoice::nft     ? Backend::nft
+                                                              : Backend::legacy;
+    if (auto program = programs_.iptables(needed, Family::ipv4, "save", ErrorKind::capture); !program)
+      return std::move(program).error();
+    if (choice != BackendChoice::automatic)
+      return Backends{.nft = needed == Backend::nft, .legacy = needed == Backend::legacy};
+    // Without a program for nft its tables are not those of iptables, whatever their names.
+    return Backends{.nft = programs_.has(Backend::nft), .legacy = true};
+  }
+
+  /// By the generation where it speaks, else by two readings that agree.
+  Result<Reading> read_of_one_piece(Backends backends, std::optional<Generation>& generation) {
+    std::optional<std::string> last;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      if (attempt > 1) std::this_thread::sleep_for(kFirstPause * (1 << attempt));
+      generation = read_generation();
+      auto reading = read_once(programs_, backends);
+      if (generation != read_generation()) {
+        last.reset();
+        continue;
+      }
+      if (!reading) return reading;
+      const bool numbered =
+          generation && reading->legacy_v4.tables.empty() && reading->legacy_v6.tables.empty();
+      if (numbered) return reading;
+      std::string now = unnumbered(*reading, !generation);
+      if (last == now) return reading;
+      last = std::move(now);
+    }
+    return Error{.kind = ErrorKind::capture,
+                 .message = format("the ruleset changed during each of {} readings", kAttempts),
+                 .hint = "try again when the program that changes it is done"};
+  }
+
+  void arrange(BackendChoice choice, Reading reading, Capture& capture) {
+    const bool nft = reading.holds(Backend::nft);
+    const bool legacy = reading.holds(Backend::legacy);
+    Ruleset& ruleset = capture.ruleset;
+    if (choice != BackendChoice::automatic)
+      ruleset.backend = choice == BackendChoice::nft ? Backend::nft : Backend::legacy;
+    else
+      ruleset.backend = nft ? Backend::nft : legacy ? Backend::legacy : programs_.default_backend();
+    capture.backends = nft && legacy ? "nft+legacy" : name(ruleset.backend);
+    ruleset.sets = std::move(reading.sets);
+    ruleset.v4 = std::move(reading.tables(ruleset.backend, Family::ipv4));
+    ruleset.v6 = std::move(reading.tables(ruleset.backend, Family::ipv6));
+    if (nft && legacy) {
+      ruleset.v4_legacy = unless_empty(std::move(reading.legacy_v4));
+      ruleset.v6_legacy = unless_empty(std::move(reading.legacy_v6));
+    }
+  }
+
+  Programs programs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline) {
+  return std::make_unique<HostFirewall>(deadline);
+}
+
+}  // namespace rewall

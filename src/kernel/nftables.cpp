@@ -1,0 +1,268 @@
+#include "kernel/nftables.h"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "rules/print.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71  // asm-generic/socket.h since Linux 5.14
+#endif
+
+namespace rewall {
+
+namespace {
+
+struct Close {
+  void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
+};
+using Socket = std::unique_ptr<mnl_socket, Close>;
+using Answer = std::function<void(const nlmsghdr*)>;
+
+/// One question to nf_tables and its answers.
+class Question {
+ public:
+  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
+      : message_(mnl_nlmsg_put_header(buffer_.data())) {
+    message_->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
+    message_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    message_->nlmsg_seq = 1;
+    auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message_, sizeof(nfgenmsg)));
+    header->nfgen_family = family;
+    header->version = NFNETLINK_V0;
+    header->res_id = 0;
+  }
+  void add(std::uint16_t attribute, const std::string& text) {
+    mnl_attr_put_strz(message_, attribute, text.c_str());
+  }
+  std::uint16_t flags() const { return message_->nlmsg_flags; }
+
+  /// 0, or the errno: EINTR when what was listed changed meanwhile.
+  int ask(mnl_socket* socket, const Answer& each) {
+    if (mnl_socket_sendto(socket, message_, message_->nlmsg_len) < 0) return errno;
+    const unsigned port = mnl_socket_get_portid(socket);
+    std::vector<char> answer(1 << 16);
+    while (true) {
+      const ssize_t size = mnl_socket_recvfrom(socket, answer.data(), answer.size());
+      if (size < 0) return errno;
+      const int more = mnl_cb_run(answer.data(), static_cast<std::size_t>(size), message_->nlmsg_seq, port,
+                                  call, const_cast<Answer*>(&each));
+      if (more < 0) return errno;
+      if (more == 0 || (flags() & NLM_F_DUMP) != NLM_F_DUMP) return 0;
+    }
+  }
+
+ private:
+  static int call(const nlmsghdr* message, void* each) {
+    (*static_cast<Answer*>(each))(message);
+    return MNL_CB_OK;
+  }
+
+  alignas(nlmsghdr) std::array<char, 1024> buffer_{};
+  nlmsghdr* message_;
+};
+
+Socket open_socket() {
+  Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
+  if (socket && mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket.reset();
+  return socket;
+}
+
+Error refused(int error, std::string_view what) {
+  if (error == EPERM)
+    return Error{.kind = ErrorKind::permission,
+                 .message = "nf_tables: not permitted",
+                 .hint = "run it as root (sudo rewall ...)"};
+  return Error{.kind = ErrorKind::capture, .message = format("nf_tables: {}: {}", what, errno_text(error))};
+}
+
+template <std::size_t N>
+using Attributes = std::array<const nlattr*, N>;
+
+template <std::size_t N>
+void keep(Attributes<N>& kept, const nlattr* attribute) {
+  const std::uint16_t type = mnl_attr_get_type(attribute);
+  if (type < N) kept[type] = attribute;
+}
+
+/// libmnl's own loops are C that our warnings refuse.
+template <class Each>
+void for_each(const void* begin, const char* end, const Each& each) {
+  const auto* at = static_cast<const nlattr*>(begin);
+  while (mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at)))) {
+    each(at);
+    at = mnl_attr_next(at);
+  }
+}
+
+template <class Each>
+void for_each_nested(const nlattr* nest, const Each& each) {
+  const auto* begin = static_cast<const char*>(mnl_attr_get_payload(nest));
+  for_each(begin, begin + mnl_attr_get_payload_len(nest), each);
+}
+
+template <std::size_t N>
+Attributes<N> attributes(const nlmsghdr* message) {
+  Attributes<N> kept{};
+  for_each(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)),
+           static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
+           [&](const nlattr* at) { keep(kept, at); });
+  return kept;
+}
+
+template <std::size_t N>
+Attributes<N> attributes(const nlattr* nest) {
+  Attributes<N> kept{};
+  for_each_nested(nest, [&](const nlattr* at) { keep(kept, at); });
+  return kept;
+}
+
+std::uint32_t number(const nlattr* attribute) {
+  return attribute != nullptr ? ntohl(mnl_attr_get_u32(attribute)) : 0;
+}
+
+std::string_view text(const nlattr* attribute) {
+  return attribute != nullptr ? mnl_attr_get_str(attribute) : std::string_view{};
+}
+
+/// What iptables-nft-save 1.8.9 passes over without a word (nft_parse_lookup, nft_parse_cmp, nft_parse_range
+/// and nft_parse_payload in iptables/nft-shared.c): `tcp dport { 22, 80 } accept` is printed as `-p tcp -j
+/// ACCEPT`. Everything else that it cannot say it refuses itself.
+class RuleReader {
+ public:
+  /// Empty when iptables can say it so far.
+  std::string read(const nlattr* expression) {
+    const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
+    const std::string_view name = text(parts[NFTA_EXPR_NAME]);
+    if (name == "lookup") return "a lookup in a set of nft";
+    const nlattr* data = parts[NFTA_EXPR_DATA];
+    if (data == nullptr) return {};
+    if (name == "payload") return read_payload(attributes<NFTA_PAYLOAD_MAX + 1>(data));
+    if (name == "meta") ports_ = false;
+    if (name == "cmp" && !ports_) return read_comparison(attributes<NFTA_CMP_MAX + 1>(data));
+    if (name == "range" && !ports_) return "a range of values";
+    return {};
+  }
+
+ private:
+  std::string read_payload(const Attributes<NFTA_PAYLOAD_MAX + 1>& payload) {
+    ports_ = number(payload[NFTA_PAYLOAD_BASE]) == NFT_PAYLOAD_TRANSPORT_HEADER;
+    if (!ports_) return {};
+    // Ports at 0 and 2 (or both at once), ICMP type and code at 0 and 1, TCP flags at 13.
+    const std::uint32_t offset = number(payload[NFTA_PAYLOAD_OFFSET]);
+    if (offset <= 2 || offset == 13) return {};
+    return format("a match on byte {} of the transport header", offset);
+  }
+
+  static std::string read_comparison(const Attributes<NFTA_CMP_MAX + 1>& comparison) {
+    const std::uint32_t op = number(comparison[NFTA_CMP_OP]);
+    if (op == NFT_CMP_EQ || op == NFT_CMP_NEQ) return {};
+    return "a range of values";
+  }
+
+  bool ports_ = false;  ///< the value at hand is of the transport header
+};
+
+const std::string& boot_id() {
+  static const std::string id = [] {
+    auto text = read_file("/proc/sys/kernel/random/boot_id");
+    return text ? std::string(trim(*text)) : std::string{};
+  }();
+  return id;
+}
+
+}  // namespace
+
+std::optional<Family> NftTable::iptables_family() const {
+  if (family != NFPROTO_IPV4 && family != NFPROTO_IPV6) return std::nullopt;
+  if (built_in_chains(name).empty()) return std::nullopt;
+  return family == NFPROTO_IPV4 ? Family::ipv4 : Family::ipv6;
+}
+
+std::string NftTable::text() const {
+  const auto words = [this]() -> std::string {
+    switch (family) {
+      case NFPROTO_INET:
+        return "inet";
+      case NFPROTO_IPV4:
+        return "ip";
+      case NFPROTO_IPV6:
+        return "ip6";
+      case NFPROTO_ARP:
+        return "arp";
+      case NFPROTO_BRIDGE:
+        return "bridge";
+      case NFPROTO_NETDEV:
+        return "netdev";
+      default:
+        return format("family {}", family);
+    }
+  };
+  return words() + " " + name;
+}
+
+Result<std::vector<NftTable>> list_nft_tables() {
+  const Socket socket = open_socket();
+  if (!socket) return refused(errno, "netlink socket");
+  std::vector<NftTable> tables;
+  Question question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP);
+  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
+    const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+    const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
+    tables.push_back({.family = header->nfgen_family, .name = std::string(text(facts[NFTA_TABLE_NAME]))});
+  });
+  if (error != 0) return refused(error, "list of tables");
+  return tables;
+}
+
+Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table) {
+  const Socket socket = open_socket();
+  if (!socket) return refused(errno, "netlink socket");
+  std::optional<NativeRule> found;
+  Question question(NFT_MSG_GETRULE, family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NLM_F_DUMP);
+  question.add(NFTA_RULE_TABLE, table);
+  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
+    const auto rule = attributes<NFTA_RULE_MAX + 1>(message);
+    if (found || rule[NFTA_RULE_EXPRESSIONS] == nullptr) return;
+    RuleReader reader;
+    for_each_nested(rule[NFTA_RULE_EXPRESSIONS], [&](const nlattr* expression) {
+      if (found) return;
+      std::string what = reader.read(expression);
+      if (!what.empty())
+        found = NativeRule{.chain = std::string(text(rule[NFTA_RULE_CHAIN])), .what = std::move(what)};
+    });
+  });
+  if (error != 0) return refused(error, "list of rules");
+  return found;
+}
+
+std::optional<Generation> read_generation() {
+  const Socket socket = open_socket();
+  if (!socket || boot_id().empty()) return std::nullopt;
+  Generation generation{.boot = boot_id()};
+  socklen_t size = sizeof generation.network;
+  if (getsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) !=
+      0)
+    return std::nullopt;
+  Question question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0);
+  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
+    generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
+  });
+  if (error != 0) return std::nullopt;
+  return generation;
+}
+
+}  // namespace rewall

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "kernel/firewall.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// A table of nf_tables, whoever made it (NFT_MSG_GETTABLE, linux/netfilter/nf_tables.h).
+struct NftTable {
+  std::uint8_t family = 0;  ///< NFPROTO_IPV4, NFPROTO_INET, ... (linux/netfilter.h)
+  std::string name{};
+
+  /// The family when this is a table of iptables-nft (raw, mangle, nat, filter or security of ip or ip6).
+  std::optional<Family> iptables_family() const;
+  /// "inet filter", as nft(8) says it.
+  std::string text() const;
+};
+
+/// A rule that nft made and that iptables-nft-save 1.8.9 would print as another, with exit status 0.
+struct NativeRule {
+  std::string chain{};
+  std::string what{};  ///< "a lookup in a set of nft"
+};
+
+/// Asks the kernel over netlink, in the namespace of the calling thread. Kind permission without
+/// CAP_NET_ADMIN; kind capture where nf_tables does not answer or changed while it was read.
+Result<std::vector<NftTable>> list_nft_tables();
+Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
+
+/// Absent where nf_tables does not answer or the namespace has no cookie (before Linux 5.14).
+std::optional<Generation> read_generation();
+
+}  // namespace rewall

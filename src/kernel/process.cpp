@@ -1,0 +1,322 @@
+#include "kernel/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+
+namespace rewall {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr int kPipeSize = 1 << 20;
+constexpr std::size_t kReadSize = 1 << 18;
+
+struct Pipe {
+  Fd read{};
+  Fd write{};
+};
+
+/// Descriptors 0, 1 and 2 are the child's: ours must not be among them, should our own be closed.
+Fd above_standard(int fd) {
+  Fd owned(fd);
+  if (fd < 0 || fd > STDERR_FILENO) return owned;
+  return Fd(fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+bool open_pipe(Pipe& pipe) {
+  std::array<int, 2> ends{-1, -1};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return false;
+  pipe.read = above_standard(ends[0]);
+  pipe.write = above_standard(ends[1]);
+  if (!pipe.read || !pipe.write) return false;
+  fcntl(pipe.read.get(), F_SETPIPE_SZ, kPipeSize);  // a smaller pipe works too
+  return fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0;
+}
+
+/// The whole input in memory, as a file: a program that reads none of it can neither block us nor send us
+/// SIGPIPE.
+Fd input_file(std::string_view input) {
+  Fd file = above_standard(memfd_create("input", MFD_CLOEXEC));
+  while (file && !input.empty()) {
+    const ssize_t n = write(file.get(), input.data(), input.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Fd{};
+    input.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (file && lseek(file.get(), 0, SEEK_SET) != 0) return Fd{};
+  return file;
+}
+
+/// HOME is unset under systemd and cron's is of no use; git and ssh want one.
+std::string home() {
+  const char* set = std::getenv("HOME");
+  if (set != nullptr && *set == '/') return set;
+  return geteuid() == 0 ? "/root" : "/";
+}
+
+class SpawnOptions {
+ public:
+  SpawnOptions(int in, int out, int err) {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_adddup2(&actions_, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, err, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+    posix_spawnattr_init(&attributes_);
+    sigset_t signals;
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes_, &signals);
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    // A group of its own: a Ctrl-C on the terminal must not stop an iptables-restore half way.
+    posix_spawnattr_setpgroup(&attributes_, 0);
+    posix_spawnattr_setflags(&attributes_,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  }
+  SpawnOptions(const SpawnOptions&) = delete;
+  SpawnOptions& operator=(const SpawnOptions&) = delete;
+  ~SpawnOptions() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  const posix_spawn_file_actions_t* actions() const { return &actions_; }
+  const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
+
+/// A program that runs. Destroying it kills what is left of it.
+class Child {
+ public:
+  explicit Child(Command command) : command_(std::move(command)) {}
+  Child(Child&& other) noexcept
+      : command_(std::move(other.command_)),
+        outcome_(std::move(other.outcome_)),
+        out_(std::move(other.out_)),
+        err_(std::move(other.err_)),
+        handle_(std::move(other.handle_)),
+        pid_(std::exchange(other.pid_, 0)),
+        end_(other.end_) {}
+  Child& operator=(Child&&) = delete;
+  ~Child() {
+    if (pid_ == 0) return;
+    kill(-pid_, SIGKILL);
+    reap();
+  }
+
+  /// 0, or the errno of what failed.
+  int start() {
+    Pipe out;
+    Pipe err;
+    const Fd input = input_file(command_.input);
+    if (!input || !open_pipe(out) || !open_pipe(err)) return errno;
+    const SpawnOptions options(input.get(), out.write.get(), err.write.get());
+
+    std::vector<char*> words;
+    for (std::string& word : command_.words) words.push_back(word.data());
+    words.push_back(nullptr);
+    std::array<std::string, 3> variables{std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
+    std::array<char*, 4> environment{variables[0].data(), variables[1].data(), variables[2].data(), nullptr};
+
+    if (const int error = posix_spawn(&pid_, words[0], options.actions(), options.attributes(), words.data(),
+                                      environment.data());
+        error != 0) {
+      pid_ = 0;
+      return error;
+    }
+    handle_ = Fd(pidfd_open(pid_, 0));
+    if (!handle_) return errno;
+    out_ = std::move(out.read);
+    err_ = std::move(err.read);
+    end_ = Clock::now() + command_.deadline;
+    return 0;
+  }
+
+  bool done() const { return pid_ == 0 && !out_ && !err_; }
+  Clock::time_point end() const { return end_; }
+
+  void add_to(std::vector<pollfd>& waits) const {
+    for (const Fd* fd : {&out_, &err_, &handle_})
+      if (*fd) waits.push_back({.fd = fd->get(), .events = POLLIN, .revents = 0});
+  }
+
+  void advance() {
+    drain(out_, outcome_.out);
+    drain(err_, outcome_.err);
+    pollfd exited{.fd = handle_.get(), .events = POLLIN, .revents = 0};
+    if (pid_ != 0 && poll(&exited, 1, 0) > 0) reap();
+  }
+
+  void give_up() {
+    outcome_.timed_out = true;
+    if (pid_ != 0) {
+      kill(-pid_, SIGKILL);
+      reap();
+    }
+    out_.reset();
+    err_.reset();
+  }
+
+  Outcome take_outcome() {
+    outcome_.deadline = command_.deadline;
+    return std::move(outcome_);
+  }
+
+ private:
+  static void drain(Fd& fd, std::string& text) {
+    while (fd) {
+      const std::size_t before = text.size();
+      if (text.capacity() < before + kReadSize)
+        text.reserve(std::max(2 * text.capacity(), before + kReadSize));
+      text.resize(before + kReadSize);
+      const ssize_t n = read(fd.get(), text.data() + before, kReadSize);
+      const int error = errno;
+      text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+      if (n > 0 || (n < 0 && error == EINTR)) continue;
+      if (n < 0 && error == EAGAIN) return;
+      fd.reset();
+    }
+  }
+
+  void reap() {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = 0;
+    handle_.reset();
+    if (WIFSIGNALED(status)) {
+      outcome_.signal = WTERMSIG(status);
+      outcome_.status = 128 + outcome_.signal;
+    } else {
+      outcome_.status = WEXITSTATUS(status);
+    }
+  }
+
+  Command command_;
+  Outcome outcome_{};
+  Fd out_{};
+  Fd err_{};
+  Fd handle_{};
+  pid_t pid_ = 0;
+  Clock::time_point end_{};
+};
+
+void wait_for(std::vector<Child>& children) {
+  while (true) {
+    std::vector<pollfd> waits;
+    auto next = Clock::time_point::max();
+    for (Child& child : children) {
+      if (child.done()) continue;
+      if (Clock::now() >= child.end()) {
+        child.give_up();
+        continue;
+      }
+      child.add_to(waits);
+      next = std::min(next, child.end());
+    }
+    if (waits.empty()) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count();
+    poll(waits.data(), waits.size(), static_cast<int>(std::clamp<decltype(left)>(left, 0, 60'000)));
+    for (Child& child : children) child.advance();
+  }
+}
+
+std::string command_line(const std::vector<std::string>& words) {
+  std::vector<std::string> all;
+  for (const std::string& word : words) all.push_back(shell_quote(word));
+  return join(all, " ");
+}
+
+/// Only root and we ourselves may have put a program there.
+bool trusted_folder(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode)) return false;
+  if (facts.st_uid != 0 && facts.st_uid != geteuid()) return false;
+  if ((facts.st_mode & S_IWOTH) != 0) return false;
+  return (facts.st_mode & S_IWGRP) == 0 || facts.st_gid == 0;
+}
+
+bool is_program(const std::string& path) {
+  struct stat facts {};
+  return stat(path.c_str(), &facts) == 0 && S_ISREG(facts.st_mode) && access(path.c_str(), X_OK) == 0;
+}
+
+}  // namespace
+
+std::string Outcome::text() const {
+  if (timed_out) {
+    const auto ms = deadline.count();
+    return ms % 1000 == 0 ? format("gave no answer within {} s", ms / 1000)
+                          : format("gave no answer within {} ms", ms);
+  }
+  if (signal != 0) return format("killed by signal {}", signal);
+  for (const std::string_view line : split_lines(err))
+    if (const auto words = trim(line); !words.empty()) return format("exit status {}: {}", status, words);
+  return format("exit status {}", status);
+}
+
+Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind) {
+  std::vector<Child> children;
+  children.reserve(commands.size());
+  for (Command& command : commands) {
+    log_debug("run {}", command_line(command.words));
+    const std::string program = command.words.empty() ? "" : command.words[0];
+    if (!program.starts_with('/'))
+      return Error{.kind = kind, .message = format("{}: not an absolute path", program)};
+    Child& child = children.emplace_back(std::move(command));
+    if (const int error = child.start(); error != 0)
+      return Error{.kind = kind, .message = format("{}: cannot be started: {}", program, errno_text(error))};
+  }
+  wait_for(children);
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(children.size());
+  for (Child& child : children) outcomes.push_back(child.take_outcome());
+  return outcomes;
+}
+
+Result<Outcome> run(Command command, ErrorKind kind) {
+  std::vector<Command> one;
+  one.push_back(std::move(command));
+  auto outcomes = run_side_by_side(std::move(one), kind);
+  if (!outcomes) return std::move(outcomes).error();
+  return std::move(outcomes->front());
+}
+
+std::string find_program(const std::string& name) {
+  const char* set = std::getenv("PATH");
+  const std::string path = set != nullptr ? set : kSystemPath;
+  for (const std::string_view entry : split(path, ':')) {
+    if (!entry.starts_with('/')) continue;
+    std::vector<std::string> folders{std::string(entry)};
+    if (entry.ends_with("/bin")) folders.push_back(std::string(entry.substr(0, entry.size() - 3)) + "sbin");
+    for (const std::string& folder : folders) {
+      std::string file = folder + "/" + name;
+      if (trusted_folder(folder) && is_program(file)) return file;
+    }
+  }
+  return {};
+}
+
+}  // namespace rewall

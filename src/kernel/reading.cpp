@@ -1,0 +1,266 @@
+#include "kernel/reading.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/nftables.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+namespace rewall {
+
+namespace {
+
+/// A program at work, and the tables it has to speak of.
+struct Save {
+  Backend backend = Backend::nft;
+  Family family = Family::ipv4;
+  std::string program{};
+  std::vector<std::string> tables{};
+};
+
+std::string hint_for(Backend backend, Family family, const std::string& table) {
+  if (backend == Backend::legacy)
+    return format("`{}tables-legacy -t {} -S` shows what it says", family == Family::ipv4 ? "ip" : "ip6",
+                  table);
+  return format(
+      "`nft list table {} {}` shows the rule that iptables cannot say; write it with iptables, or move it to "
+      "a table of its own",
+      short_name(family), table);
+}
+
+Error unreadable(Backend backend, Family family, const std::string& table, const std::string& what) {
+  return Error{.kind = ErrorKind::capture,
+               .message = format("table {} {}: {}", short_name(family), table, what),
+               .hint = hint_for(backend, family, table)};
+}
+
+/// iptables-nft-save 1.8.9 says so in a comment on standard output, with exit status 0:
+///   # Table `filter' is incompatible, use 'nft' tool.
+///   # Table `filter' contains incompatible base-chains, use 'nft' tool to list them.
+std::optional<Error> find_incompatible(const Save& save, std::string_view text) {
+  constexpr std::string_view kStart = "# Table `";
+  for (auto at = text.find(kStart); at != std::string_view::npos; at = text.find(kStart, at + 1)) {
+    if (at != 0 && text[at - 1] != '\n') continue;
+    const std::string_view line = text.substr(at, text.find('\n', at) - at);
+    if (line.find("incompatible") == std::string_view::npos) continue;
+    const std::string_view rest = line.substr(kStart.size());
+    const std::string table(rest.substr(0, rest.find('\'')));
+    const bool chains = line.find("base-chains") != std::string_view::npos;
+    return unreadable(save.backend, save.family, table,
+                      chains ? "incompatible, it holds base chains that nft made"
+                             : "incompatible, it holds a rule that nft made");
+  }
+  return std::nullopt;
+}
+
+/// The table that a program was at when it failed; empty when it had not begun.
+std::string last_table(std::string_view text) {
+  const auto at = text.rfind("\n*");
+  const auto begin = text.starts_with('*') && at == std::string_view::npos ? 1
+                     : at == std::string_view::npos                        ? text.size()
+                                                                           : at + 2;
+  return std::string(text.substr(begin, text.find('\n', begin) - begin));
+}
+
+Error failed(const Save& save, const Outcome& outcome) {
+  if (says_not_permitted(outcome.err)) return not_permitted(base_name(save.program));
+  const std::string what = format("{}: {}", base_name(save.program), outcome.text());
+  const std::string table = last_table(outcome.out);
+  if (!table.empty() && outcome.signal == 0 && !outcome.timed_out)
+    return unreadable(save.backend, save.family, table, what);
+  return Error{.kind = ErrorKind::capture,
+               .message = what,
+               .hint = format("run {} by hand to see what is the matter", save.program)};
+}
+
+Result<Tables> believe(const Save& save, Outcome outcome) {
+  if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
+  if (!outcome.ok()) return failed(save, outcome);
+  auto tables = parse_tables(std::move(outcome.out), save.family, base_name(save.program));
+  if (!tables) {
+    Error error = std::move(tables).error();
+    error.kind = ErrorKind::capture;
+    return error;
+  }
+  for (const std::string& name : save.tables)
+    if (tables->find(name) == nullptr)
+      return unreadable(save.backend, save.family, name, base_name(save.program) + " left it out");
+  return tables;
+}
+
+std::vector<std::string> names_of(const std::vector<NftTable>& tables, Family family) {
+  std::vector<std::string> names;
+  for (const NftTable& table : tables)
+    if (table.iptables_family() == family) names.push_back(table.name);
+  return names;
+}
+
+Result<std::vector<Save>> plan(Programs& programs, Backends backends,
+                               const std::vector<NftTable>& nft_tables) {
+  std::vector<Save> saves;
+  for (const Backend backend : kBackends) {
+    if (backend == Backend::nft ? !backends.nft : !backends.legacy) continue;
+    for (const Family family : kFamilies) {
+      auto tables = backend == Backend::nft ? names_of(nft_tables, family) : legacy_table_names(family);
+      if (tables.empty()) continue;
+      auto program = programs.iptables(backend, family, "save", ErrorKind::capture);
+      if (!program) return std::move(program).error();
+      saves.push_back(
+          {.backend = backend, .family = family, .program = *program, .tables = std::move(tables)});
+    }
+  }
+  return saves;
+}
+
+/// Beside the programs, on the other core: the rules that they would print as something else.
+Status check_native_rules(const std::vector<Save>& saves) {
+  for (const Save& save : saves) {
+    if (save.backend != Backend::nft) continue;
+    for (const std::string& table : save.tables) {
+      auto native = find_native_rule(save.family, table);
+      if (!native) return std::move(native).error();
+      if (const auto& rule = *native)
+        return unreadable(
+            save.backend, save.family, table,
+            format("incompatible, chain {} holds a rule that nft made ({})", rule->chain, rule->what));
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> note_of_others(const std::vector<NftTable>& tables, bool nft_is_read) {
+  std::vector<std::string> names;
+  for (const NftTable& table : tables)
+    if (!nft_is_read || !table.iptables_family()) names.push_back(table.text());
+  if (names.empty()) return std::nullopt;
+  return format("nft tables that are not recorded: {}", join(names, ", "));
+}
+
+Result<Sets> believe_sets(Outcome outcome, std::string& note) {
+  if (says_not_permitted(outcome.err)) return not_permitted("ipset");
+  if (!outcome.ok()) {
+    // A kernel without ip_set has no sets; any other failure means that we do not know.
+    const bool no_module = !outcome.timed_out && outcome.signal == 0 &&
+                           (outcome.err.find("Kernel error received") != std::string::npos ||
+                            outcome.err.find("Cannot open session to kernel") != std::string::npos);
+    if (!no_module)
+      return Error{.kind = ErrorKind::capture,
+                   .message = format("ipset save: {}", outcome.text()),
+                   .hint = "run `ipset save` by hand to see what is the matter"};
+    note = format("no sets are recorded: ipset save: {}", outcome.text());
+    return Sets{};
+  }
+  auto sets = parse_sets(std::move(outcome.out), "ipset save");
+  if (sets) return sets;
+  Error error = std::move(sets).error();
+  error.kind = ErrorKind::capture;
+  return error;
+}
+
+const std::string kNoIpset = "no sets are recorded: ipset is not installed";
+
+bool any_names_set(const Reading& reading) {
+  for (const Backend backend : kBackends)
+    for (const Family family : kFamilies)
+      for (const Table& table : reading.tables(backend, family).tables)
+        for (const Chain& chain : table.chains)
+          for (const Rule& rule : chain.rules)
+            if (names_set(rule.words)) return true;
+  return false;
+}
+
+}  // namespace
+
+Tables& Reading::tables(Backend backend, Family family) {
+  return const_cast<Tables&>(std::as_const(*this).tables(backend, family));
+}
+
+const Tables& Reading::tables(Backend backend, Family family) const {
+  if (backend == Backend::nft) return family == Family::ipv4 ? nft_v4 : nft_v6;
+  return family == Family::ipv4 ? legacy_v4 : legacy_v6;
+}
+
+bool Reading::holds(Backend backend) const {
+  return std::ranges::any_of(kFamilies, [&](Family family) {
+    return !std::ranges::all_of(tables(backend, family).tables, is_empty);
+  });
+}
+
+std::vector<std::string> legacy_table_names(Family family) {
+  const auto text = read_file(family == Family::ipv4 ? "/proc/thread-self/net/ip_tables_names"
+                                                     : "/proc/thread-self/net/ip6_tables_names");
+  std::vector<std::string> names;
+  if (!text) return names;
+  for (const std::string_view line : split_lines(*text))
+    if (!line.empty()) names.emplace_back(line);
+  return names;
+}
+
+bool names_set(std::string_view words) {
+  for (const std::string_view option : {"--match-set ", "--add-set ", "--del-set ", "--map-set "})
+    if (words.find(option) != std::string_view::npos) return true;
+  return false;
+}
+
+Result<Sets> read_sets(Programs& programs, std::string& note) {
+  const std::string program = programs.ipset();
+  if (program.empty()) {
+    note = kNoIpset;
+    return Sets{};
+  }
+  auto outcome = run(programs.command({program, "save"}), ErrorKind::capture);
+  if (!outcome) return std::move(outcome).error();
+  return believe_sets(*std::move(outcome), note);
+}
+
+Result<Reading> read_once(Programs& programs, Backends backends) {
+  auto listed = list_nft_tables();
+  if (!listed && listed.error().kind == ErrorKind::permission) return std::move(listed).error();
+  const std::vector<NftTable> nft_tables = listed ? *std::move(listed) : std::vector<NftTable>{};
+
+  auto saves = plan(programs, backends, nft_tables);
+  if (!saves) return std::move(saves).error();
+  std::vector<Command> commands;
+  for (const Save& save : *saves) commands.push_back(programs.command({save.program}));
+  const std::string ipset = programs.ipset();
+  if (!ipset.empty()) commands.push_back(programs.command({ipset, "save"}));
+
+  Status native;
+  std::thread checking([&] { native = check_native_rules(*saves); });
+  auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
+  checking.join();
+  if (!outcomes) return std::move(outcomes).error();
+
+  Reading reading;
+  for (std::size_t i = 0; i < saves->size(); ++i) {
+    auto tables = believe((*saves)[i], std::move((*outcomes)[i]));
+    if (!tables) return std::move(tables).error();
+    reading.tables((*saves)[i].backend, (*saves)[i].family) = *std::move(tables);
+  }
+  if (!native) return std::move(native).error();
+
+  std::string note = kNoIpset;
+  if (!ipset.empty()) {
+    note.clear();
+    auto sets = believe_sets(std::move(outcomes->back()), note);
+    if (!sets) return std::move(sets).error();
+    reading.sets = *std::move(sets);
+  }
+  if (!note.empty()) {
+    if (any_names_set(reading))
+      return Error{.kind = ErrorKind::capture,
+                   .message = "rules name sets, and " + note,
+                   .hint = "install the package ipset (apt install ipset)"};
+    reading.notes.push_back(std::move(note));
+  }
+  if (auto others = note_of_others(nft_tables, backends.nft)) reading.notes.push_back(*std::move(others));
+  return reading;
+}
+
+}  // namespace rewall

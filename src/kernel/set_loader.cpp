@@ -1,0 +1,146 @@
+#include "kernel/set_loader.h"
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <thread>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/refusal.h"
+#include "rules/print.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr int kDestroyAttempts = 40;
+constexpr std::chrono::milliseconds kDestroyPause{50};
+
+bool is_list(const Set& set) {
+  return set.type == "list:set";
+}
+
+std::string_view family_of(const Set& set) {
+  return set.options.find("family inet6") != std::string::npos ? "inet6" : "inet";
+}
+
+bool can_swap(const Set& a, const Set& b) {
+  return a.type == b.type && family_of(a) == family_of(b);
+}
+
+const std::string& renamed(const std::string& name, const Names& names) {
+  const auto found = names.find(name);
+  return found == names.end() ? name : found->second;
+}
+
+/// One set's canonical text under another name; the members of a list of sets follow `names`.
+std::string text_of(const Set& set, const std::string& name, const Names& names) {
+  Set copy = set;
+  copy.name = name;
+  std::vector<std::string> members;
+  if (is_list(set) && !names.empty()) {
+    members.reserve(set.members.size());
+    copy.members.clear();
+    for (const std::string_view member : set.members) {
+      const auto end = std::min(member.find(' '), member.size());
+      members.push_back(renamed(std::string(member.substr(0, end)), names) + std::string(member.substr(end)));
+      copy.members.push_back(members.back());
+    }
+  }
+  return canonical_text(Sets{.sets = {std::move(copy)}});
+}
+
+}  // namespace
+
+SetLoader::SetLoader(Programs& programs, const Sets& live, const Sets& wanted)
+    : programs_(programs), live_(live), wanted_(wanted) {
+  for (const Set& set : live.sets) present_.emplace(set.name, text_of(set, set.name, {}));
+  for (const Set& set : wanted.sets) {
+    const Set* old = live.find(set.name);
+    if (old != nullptr && !can_swap(*old, set)) aliases_.emplace(set.name, fresh_name());
+  }
+}
+
+std::string SetLoader::fresh_name() {
+  std::string name;
+  do {
+    name = format("rewall-{}", ++fresh_);
+  } while (live_.find(name) != nullptr || wanted_.find(name) != nullptr);
+  return name;
+}
+
+Status SetLoader::bring(const Names& names) {
+  std::string input;
+  for (const bool lists : {false, true}) {  // a list of sets names the others
+    for (const Set& set : wanted_.sets) {
+      if (is_list(set) != lists) continue;
+      const std::string& name = renamed(set.name, names);
+      std::string text = text_of(set, name, names);
+      const auto present = present_.find(name);
+      if (present == present_.end()) {
+        input += text;
+      } else if (present->second != text) {
+        const std::string aside = fresh_name();
+        input += text_of(set, aside, names) + format("swap {0} {1}\ndestroy {0}\n", aside, name);
+      }
+      present_.insert_or_assign(name, std::move(text));
+    }
+  }
+  return restore(input);
+}
+
+Status SetLoader::restore(const std::string& input) {
+  if (input.empty()) return {};
+  const std::string program = programs_.ipset();
+  if (program.empty())
+    return Error{.kind = ErrorKind::kernel,
+                 .message = "ipset: no such program in PATH",
+                 .hint = "install the package ipset (apt install ipset)"};
+  const auto outcome = run(programs_.command({program, "restore"}, input), ErrorKind::kernel);
+  if (!outcome) return outcome.error();
+  if (outcome->ok()) return {};
+  // What was filled aside must not stay behind; a name that is not there is no matter.
+  for (int i = 1; i <= fresh_; ++i) {
+    const std::string aside = format("rewall-{}", i);
+    if (live_.find(aside) == nullptr && wanted_.find(aside) == nullptr)
+      (void)run(programs_.command({program, "destroy", aside}), ErrorKind::kernel);
+  }
+  return set_refusal(input, *outcome);
+}
+
+Status SetLoader::destroy(const std::string& name) {
+  Outcome last;
+  // Right after its last rule is gone a set may still be in use for a moment.
+  for (int attempt = 0; attempt < kDestroyAttempts; ++attempt) {
+    if (attempt != 0) std::this_thread::sleep_for(kDestroyPause);
+    auto outcome = run(programs_.command({programs_.ipset(), "destroy", name}), ErrorKind::kernel);
+    if (!outcome) return std::move(outcome).error();
+    if (outcome->ok()) {
+      present_.erase(name);
+      return {};
+    }
+    last = *std::move(outcome);
+    if (last.err.find("in use") == std::string::npos) break;
+  }
+  return set_refusal({}, last).within(format("set {}", name));
+}
+
+Status SetLoader::drop_old() {
+  for (const bool lists : {true, false}) {
+    for (const Set& set : live_.sets) {
+      if (is_list(set) != lists) continue;
+      if (wanted_.find(set.name) != nullptr && !aliases_.contains(set.name)) continue;
+      if (auto done = destroy(set.name); !done) return done;
+    }
+  }
+  return {};
+}
+
+Status SetLoader::drop_aliases() {
+  for (const auto& [name, alias] : aliases_)
+    if (auto done = destroy(alias); !done) return done;
+  return {};
+}
+
+}  // namespace rewall

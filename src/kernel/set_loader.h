@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "kernel/programs.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// Sets under other names: what is called KEY is to be called VALUE.
+using Names = std::map<std::string, std::string>;
+
+/// Brings the sets of the namespace from what they are to what they should be, in steps between which rules
+/// can be loaded: rules need their sets before, and sets cannot go while rules name them (ipset(8)).
+class SetLoader {
+ public:
+  SetLoader(Programs& programs, const Sets& live, const Sets& wanted);
+
+  /// Sets that change their type or family, which `ipset swap` refuses: they exist under these names
+  /// meanwhile.
+  const Names& aliases() const { return aliases_; }
+
+  /// Every wanted set, by `names`: new ones are created, others are filled aside and swapped.
+  Status bring(const Names& names);
+  /// Destroys the live sets that are not wanted, and those that wait under an alias for their new type.
+  Status drop_old();
+  /// Destroys the aliases.
+  Status drop_aliases();
+
+ private:
+  std::string fresh_name();
+  Status restore(const std::string& input);
+  Status destroy(const std::string& name);
+
+  Programs& programs_;
+  const Sets& live_;
+  const Sets& wanted_;
+  Names aliases_{};
+  std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
+  int fresh_ = 0;
+};
+
+}  // namespace rewall
