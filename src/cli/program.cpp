@@ -1,0 +1,178 @@
+#include "cli/program.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "commands/command.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct Globals {
+  std::string repository{};
+  std::string backend = "auto";
+  std::string colour = "auto";
+  bool no_pager = false;
+  bool quiet = false;
+  bool json = false;
+  int verbosity = 0;
+};
+
+void add_globals(CLI::App& app, Globals& globals) {
+  app.add_option("-C,--repo", globals.repository, "The repository (else $REWALL_REPO, else /var/lib/rewall)")
+      ->type_name("DIR");
+  app.add_option("--backend", globals.backend, "auto, nft or legacy")
+      ->type_name("BACKEND")
+      ->check(CLI::IsMember({"auto", "nft", "legacy"}));
+  app.add_option("--color", globals.colour, "auto, always or never")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_flag("--no-pager", globals.no_pager, "Never start a pager");
+  app.add_flag("-q,--quiet", globals.quiet, "Say nothing about the work");
+  app.add_flag("-v,--verbose", globals.verbosity, "Say more; twice: the programs that run");
+  app.add_flag("--json", globals.json, "Facts as JSON");
+}
+
+std::string repository_path(const Globals& globals) {
+  if (!globals.repository.empty()) return globals.repository;
+  const char* variable = std::getenv("REWALL_REPO");
+  return variable != nullptr && *variable != '\0' ? variable : "/var/lib/rewall";
+}
+
+BackendChoice backend_choice(const std::string& word) {
+  if (word == "nft") return BackendChoice::nft;
+  return word == "legacy" ? BackendChoice::legacy : BackendChoice::automatic;
+}
+
+Colour colour_choice(const std::string& word) {
+  if (word == "always") return Colour::always;
+  return word == "never" ? Colour::never : Colour::automatic;
+}
+
+int fail(const Error& error, bool json) {
+  if (json) {
+    const auto text = print(to_json(error));
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  } else {
+    Terminal::error(error);
+  }
+  return exit_code(error.kind);
+}
+
+std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  for (const auto& command : command_table()) names.emplace_back(command.name);
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
+  if (command == nullptr && !word.starts_with('-')) {
+    const auto near = nearest(word, command_names());
+    return {.kind = ErrorKind::usage,
+            .message = format("unknown command '{}'", word),
+            .hint = near.empty() ? "'rewall --help' lists the commands"
+                                 : format("did you mean 'rewall {}'?", near)};
+  }
+  auto names = option_names(app);
+  if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  const auto near = nearest(word.substr(0, word.find('=')), names);
+  const auto help =
+      command == nullptr ? "'rewall --help'" : format("'rewall {} --help'", command->get_name());
+  return {.kind = ErrorKind::usage,
+          .message = format("{} '{}'", word.starts_with('-') ? "unknown option" : "one word too many:", word),
+          .hint = near.empty() ? format("{} lists what there is", help) : format("did you mean '{}'?", near)};
+}
+
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  auto extras = app.remaining(true);
+  if (!extras.empty()) return unknown_word(app, command, extras.front());
+  const auto name = command == nullptr ? "" : command->get_name() + " ";
+  return {.kind = ErrorKind::usage,
+          .message = error.what(),
+          .hint = format("'rewall {}--help' shows how it is used", name)};
+}
+
+std::string footer(std::string_view examples) {
+  std::string text = "Examples:\n";
+  for (const auto line : split_lines(examples)) text += format("  {}\n", line);
+  return text + "\nThe options of 'rewall --help' (-C, --json, ...) can stand here too.";
+}
+
+std::string command_line(int argc, char** argv) {
+  std::string text = "rewall";
+  for (int i = 1; i < argc; ++i) text += " " + shell_quote(argv[i]);
+  return text;
+}
+
+int run_parsed(int argc, char** argv, const Globals& globals, const Action& action) {
+  start_log(globals.quiet ? -1 : globals.verbosity);
+  Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
+  session.command_line = command_line(argc, argv);
+  Terminal terminal(
+      {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
+  Context context{session, terminal, globals.json};
+  auto answer = action(context);
+  if (!answer) return fail(answer.error(), globals.json);
+  return static_cast<int>(*answer);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  CLI::App app{"Version control for a Linux firewall: iptables, ip6tables and ipset", "rewall"};
+  Globals globals;
+  add_globals(app, globals);
+  app.set_version_flag("--version", "rewall " REWALL_VERSION);
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.footer("'rewall COMMAND --help' shows a command's options and examples; rewall(8) tells the rest.");
+  std::map<const CLI::App*, Action> actions;
+  for (const auto& entry : command_table()) {
+    auto* command = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
+    if (!entry.alias.empty()) command->alias(std::string(entry.alias));
+    command->group(std::string(entry.group));
+    command->footer(footer(entry.examples));
+    actions[command] = entry.define(*command);
+  }
+  const bool json =
+      std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+  try {
+    app.parse(argc, argv);
+    const auto chosen = app.get_subcommands();
+    if (chosen.empty()) {
+      return fail(
+          {.kind = ErrorKind::usage, .message = "no command", .hint = "'rewall --help' lists the commands"},
+          json);
+    }
+    return run_parsed(argc, argv, globals, actions.at(chosen.front()));
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return fail(usage_error(app, error), json);
+  } catch (const std::exception& error) {
+    return fail({.kind = ErrorKind::usage, .message = format("unexpected: {}", error.what())}, json);
+  }
+}
+
+}  // namespace rewall

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/result.h"
+#include "ops/session.h"
+#include "ui/terminal.h"
+
+namespace rewall {
+
+/// What a command works with. Everything it uses is here, so that a test can hand it other things.
+struct Context {
+  Session& session;
+  Terminal& terminal;
+  bool json = false;
+};
+
+/// How a command that did its work ended: the exit status 0 or 1.
+enum class Answer { same = 0, different = 1 };
+
+using Action = std::function<Result<Answer>(Context&)>;
+
+/// A row of the table that help, completion and the parser are made of.
+struct CommandEntry {
+  std::string_view name;
+  std::string_view alias;
+  std::string_view group;
+  std::string_view summary;
+  std::string_view examples;  ///< one a line, for --help
+  Action (*define)(CLI::App& app);
+};
+
+std::span<const CommandEntry> command_table();
+
+}  // namespace rewall

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "commands/command.h"
+
+namespace rewall {
+
+// One a subcommand, in the file of its name: its options, and what it does with them.
+Action define_init(CLI::App& app);
+Action define_snapshot(CLI::App& app);
+Action define_status(CLI::App& app);
+Action define_import(CLI::App& app);
+Action define_log(CLI::App& app);
+Action define_show(CLI::App& app);
+Action define_diff(CLI::App& app);
+Action define_checkout(CLI::App& app);
+Action define_restore(CLI::App& app);
+Action define_undo(CLI::App& app);
+Action define_tag(CLI::App& app);
+Action define_config(CLI::App& app);
+
+}  // namespace rewall

@@ -1,0 +1,81 @@
+#include "diff/diff.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "ops/files.h"
+#include "ops/revision.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct DiffOptions {
+  std::vector<std::string> revisions{};
+  bool stat = false;
+  bool text = false;
+  bool commands = false;
+  NotYet not_yet{};
+};
+
+std::string as_text(const Revision& from, const Revision& to) {
+  const auto [one, two] = in_common(from, to);
+  Files before = files_of(one);
+  Files after = files_of(two);
+  for (const auto& [file, _] : before) after.try_emplace(file);
+  std::string text;
+  for (const auto& [file, content] : after) {
+    text += unified(before[file], content, "a/" + file, "b/" + file);
+  }
+  return text;
+}
+
+std::string as_commands(const Revision& from, const Revision& to) {
+  const auto [one, two] = in_common(from, to);
+  std::string text;
+  for (const auto& command : commands(one, two)) text += command + "\n";
+  return text;
+}
+
+std::string answer(const DiffOptions& options, const Revision& from, const Revision& to, const Diff& diff,
+                   Paint paint) {
+  if (options.commands) return as_commands(from, to);
+  if (options.text) return render_unified(as_text(from, to), paint);
+  if (diff.equal()) return {};
+  return options.stat ? render_stat(diff, paint) : render(diff, paint);
+}
+
+}  // namespace
+
+Action define_diff(CLI::App& app) {
+  auto options = std::make_shared<DiffOptions>();
+  app.add_option("REV", options->revisions, "From and to; none: HEAD and LIVE; one: it and LIVE")
+      ->type_name("")
+      ->expected(0, 2);
+  auto* stat = app.add_flag("--stat", options->stat, "Counts for each chain only");
+  auto* text = app.add_flag("--text", options->text, "The rules files as unified text")->excludes(stat);
+  app.add_flag("--commands", options->commands, "The iptables commands that turn the first into the second")
+      ->excludes(stat)
+      ->excludes(text);
+  options->not_yet.add(app, "--foreign", false, "nothing is folded yet");
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
+    const auto& names = options->revisions;
+    auto both = read_revisions(context.session, names.empty() ? "HEAD" : names[0],
+                               names.size() < 2 ? "LIVE" : names[1]);
+    if (!both) return std::move(both).error();
+    const auto& [from, to] = *both;
+    auto diff = compare_revisions(from, to);
+    if (!diff) return std::move(diff).error();
+    if (context.json) {
+      context.terminal.out(print(to_json(*diff, from.name, to.name)));
+    } else if (auto words = answer(*options, from, to, *diff, context.terminal.paint()); !words.empty()) {
+      if (!options->commands) page(context);
+      context.terminal.out(words);
+    }
+    return diff->equal() ? Answer::same : Answer::different;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,40 @@
+#include "ops/import.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/json.h"
+
+namespace rewall {
+
+Action define_import(CLI::App& app) {
+  auto options = std::make_shared<ImportOptions>();
+  auto date = std::make_shared<std::string>();
+  app.add_option("FILE", options->paths, "iptables-save, ip6tables-save or ipset save text, oldest first")
+      ->type_name("")
+      ->required();
+  app.add_option("--date", *date, "When they were current, instead of their modification time")
+      ->type_name("TIME");
+  add_family(app, options->family, "Of all the files; else by what each says");
+  return [options, date](Context& context) -> Result<Answer> {
+    if (!date->empty()) {
+      auto time = parse_time(*date, now());
+      if (!time) return std::move(time).error();
+      options->date = *time;
+    }
+    auto all = import_files(context.session, *options);
+    if (!all) return std::move(all).error();
+    Json json = Json::array();
+    for (const auto& recorded : *all) {
+      json.push_back(answer_json(recorded.hash, recorded.subject, recorded.changed, ""));
+      if (!context.json) {
+        context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
+      }
+    }
+    if (context.json) context.terminal.out(print(json));
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

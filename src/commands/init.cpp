@@ -1,0 +1,20 @@
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+
+namespace rewall {
+
+Action define_init(CLI::App& app) {
+  auto url = std::make_shared<std::string>();
+  app.add_option("--remote", *url, "Where backups will be pushed: kept as the remote 'origin'")
+      ->type_name("URL");
+  return [url](Context& context) -> Result<Answer> {
+    auto recorded = make_repository(context.session, *url);
+    if (!recorded) return std::move(recorded).error();
+    context.terminal.say(format("made the repository {}", context.session.path().string()));
+    print_recorded(context, *recorded);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

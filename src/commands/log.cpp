@@ -1,0 +1,90 @@
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/history.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct LogOptions {
+  std::string revision = "HEAD";
+  LogFilter filter{};
+  std::string since{};
+  std::string until{};
+  std::int64_t limit = -1;
+  bool oneline = false;
+  NotYet not_yet{};
+};
+
+std::string cut(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return text;
+  // The names of people are UTF-8: never leave half a character.
+  std::size_t end = width - 1;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
+  const auto hash = paint.changed(short_hash(snapshot.hash));
+  if (oneline) return format("{} {}\n", hash, escape(snapshot.subject));
+  return format("{}  {}  {:<12}  {:<8}  {}\n", hash, paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
+                cut(escape(snapshot.author.name), 12), cut(escape(snapshot.trailers.trigger), 8),
+                escape(snapshot.subject));
+}
+
+Status finish(LogOptions& options) {
+  if (auto good = options.not_yet.refuse(); !good) return good;
+  if (options.limit >= 0) options.filter.limit = static_cast<std::size_t>(options.limit);
+  for (auto [text, time] :
+       {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {
+    if (text->empty()) continue;
+    auto parsed = parse_time(*text, now());
+    if (!parsed) return std::move(parsed).error();
+    *time = *parsed;
+  }
+  if (options.revision == "LIVE") options.revision = "HEAD";
+  if (options.revision == "-" || options.revision.starts_with("file:")) {
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
+        "log takes a snapshot: HEAD~2, a tag, a hash");
+  }
+  return {};
+}
+
+}  // namespace
+
+Action define_log(CLI::App& app) {
+  auto options = std::make_shared<LogOptions>();
+  app.add_option("REV", options->revision, "Where to begin (HEAD)")->type_name("");
+  app.add_option("-n,--max-count", options->limit, "At most N snapshots")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--since", options->since, "Not older than: '2 hours ago', 2026-11-22")->type_name("TIME");
+  app.add_option("--until", options->until, "Not newer than")->type_name("TIME");
+  app.add_option("--table", options->filter.table, "Snapshots that changed this table")->type_name("TABLE");
+  app.add_option("--chain", options->filter.chain, "Snapshots that changed this chain")->type_name("CHAIN");
+  app.add_option("--grep", options->filter.grep, "Subject, text or command matches")->type_name("RE");
+  app.add_option("--author", options->filter.author, "Author or actor matches")->type_name("RE");
+  app.add_flag("--oneline", options->oneline, "Hash and subject only");
+  options->not_yet.add(app, "--all", false, "nothing is folded yet");
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = finish(*options); !good) return std::move(good).error();
+    page(context);
+    Json entries = Json::array();
+    const Paint paint = context.terminal.paint();
+    auto walked = walk_log(context.session, options->revision, options->filter, context.json,
+                           [&](const LogEntry& entry) {
+                             if (!context.json)
+                               return context.terminal.out(line(entry.snapshot, options->oneline, paint));
+                             entries.push_back(to_json(entry.snapshot, entry.diff));
+                             return true;
+                           });
+    if (!walked) return std::move(walked).error();
+    if (context.json) context.terminal.out(print(entries));
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

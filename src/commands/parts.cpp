@@ -1,0 +1,75 @@
+#include "commands/parts.h"
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/settings.h"
+#include "ui/json.h"
+
+namespace rewall {
+
+std::string short_hash(const std::string& hash) {
+  return hash.substr(0, 10);
+}
+
+void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what) {
+  app.add_option_function<std::string>(
+         "--family",
+         [&family](const std::string& word) {
+           if (word == "ipv4" || word == "ip" || word == "4") {
+             family = Family::ipv4;
+           } else if (word == "ipv6" || word == "ip6" || word == "6") {
+             family = Family::ipv6;
+           } else {
+             throw CLI::ValidationError("--family", format("'{}' is not ipv4 or ipv6", escape(word)));
+           }
+         },
+         what)
+      ->type_name("FAMILY");
+}
+
+void NotYet::add(CLI::App& app, const std::string& option, bool takes_value, const std::string& what) {
+  auto entry = std::make_shared<Option>(Option{.name = option, .what = what});
+  options_.push_back(entry);
+  if (takes_value) {
+    app.add_option_function<std::string>(option, [entry](const std::string&) { entry->used = true; })
+        ->group("");
+  } else {
+    app.add_flag_callback(option, [entry] { entry->used = true; })->group("");
+  }
+}
+
+Status NotYet::refuse() const {
+  for (const auto& option : options_) {
+    if (!option->used) continue;
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("option '{}' is not in this version: {}", option->name, option->what)}
+        .hinted("run the command without it");
+  }
+  return {};
+}
+
+void print_recorded(Context& context, const Recorded& recorded, const std::string& restored) {
+  for (const auto& note : recorded.notes) context.terminal.say(escape(note));
+  if (context.json) {
+    context.terminal.out(print(answer_json(recorded.hash, recorded.subject, recorded.changed, restored)));
+    return;
+  }
+  context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
+}
+
+void page(Context& context) {
+  if (context.json) return;
+  std::string words = "less";
+  if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
+    words = variable;
+  } else if (auto repository = context.session.repository()) {
+    if (auto value = setting(**repository, "ui.pager")) words = *value;
+  }
+  std::vector<std::string> list;
+  for (const auto word : split(words, ' ')) {
+    if (!word.empty()) list.emplace_back(word);
+  }
+  context.terminal.page(list);
+}
+
+}  // namespace rewall

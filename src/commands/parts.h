@@ -1,0 +1,41 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands/command.h"
+#include "ops/snapshot.h"
+
+namespace rewall {
+
+/// "1a2b3c4d5e", as it is printed.
+std::string short_hash(const std::string& hash);
+
+/// `--family ipv4|ipv6` (also ip, ip6, 4, 6).
+void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what);
+
+/// Options that the contract has and this version has not: named when they are used, absent from the help.
+class NotYet {
+ public:
+  void add(CLI::App& app, const std::string& option, bool takes_value, const std::string& what);
+  Status refuse() const;
+
+ private:
+  struct Option {
+    std::string name{};
+    std::string what{};
+    bool used = false;
+  };
+  std::vector<std::shared_ptr<Option>> options_{};
+};
+
+/// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
+void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "");
+
+/// Turns the pager on for a long answer.
+void page(Context& context);
+
+}  // namespace rewall

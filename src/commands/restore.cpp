@@ -1,0 +1,87 @@
+#include "ops/restore.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct Options {
+  std::string revision = "HEAD";
+  RestoreOptions restore{};
+  bool yes = false;
+  NotYet not_yet{};
+};
+
+// What every command that changes LIVE takes (the contract's section 2).
+void add_common(CLI::App& app, Options& options) {
+  app.add_flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
+  app.add_option("-m,--message", options.restore.message,
+                 "The subject of the snapshot that records the result")
+      ->type_name("MSG");
+  app.add_flag("--yes", options.yes, "Answer every question with yes");
+  options.not_yet.add(app, "--for", true, "there is no guard yet");
+  options.not_yet.add(app, "--force", false, "there is no lockout check to pass yet");
+  options.not_yet.add(app, "--exact", false, "every restore is exact: foreign parts are not kept apart yet");
+}
+
+void print_dry_run(Context& context, const Restored& restored) {
+  if (context.json) {
+    Json json = answer_json("", "", !restored.diff.equal(), restored.restored);
+    json["dry_run"] = true;
+    json["changes"] = changes_json(restored.diff);
+    context.terminal.out(print(json));
+    return;
+  }
+  context.terminal.out(render(restored.diff, context.terminal.paint()));
+  context.terminal.say(restored.diff.equal() ? "LIVE is that already" : "dry run: nothing was changed");
+}
+
+Result<Answer> print_restored(Context& context, const Options& options, Result<Restored> restored) {
+  if (!restored) return std::move(restored).error();
+  if (options.restore.dry_run) {
+    print_dry_run(context, *restored);
+    return restored->diff.equal() ? Answer::same : Answer::different;
+  }
+  if (restored->before) {
+    context.terminal.say(format("recorded LIVE first: {} {}", short_hash(restored->before->hash),
+                                escape(restored->before->subject)));
+  }
+  if (restored->diff.equal()) context.terminal.say("LIVE was that already");
+  if (!context.json && !restored->diff.equal()) {
+    context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
+  }
+  print_recorded(context, *restored->after, restored->restored);
+  return Answer::same;
+}
+
+}  // namespace
+
+Action define_restore(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("REV", options->revision, "The revision (HEAD)")->type_name("");
+  add_family(app, options->restore.family, "This family alone: ipv4 or ipv6");
+  app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
+  add_common(app, *options);
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
+    options->restore.trigger = "restore";
+    return print_restored(context, *options, restore(context.session, options->revision, options->restore));
+  };
+}
+
+Action define_undo(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_common(app, *options);
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
+    options->restore.trigger = "undo";
+    return print_restored(context, *options, undo(context.session, options->restore));
+  };
+}
+
+}  // namespace rewall

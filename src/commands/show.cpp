@@ -1,0 +1,88 @@
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/history.h"
+#include "ops/revision.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+std::string facts(const Snapshot& snapshot, Paint paint) {
+  std::string text = paint.changed("snapshot " + snapshot.hash) + "\n";
+  const auto fact = [&text](std::string_view name, const std::string& value) {
+    if (!value.empty()) text += format("{:<9}{}\n", name, escape(value));
+  };
+  fact("author", format("{} <{}>", snapshot.author.name, snapshot.author.email));
+  fact("time", format("{} ({})", rfc3339(snapshot.time), ago(snapshot.time, now())));
+  fact("trigger", snapshot.trailers.trigger);
+  fact("backend", snapshot.trailers.backend);
+  fact("tools", snapshot.trailers.tools);
+  fact("actor", snapshot.trailers.actor);
+  for (const auto& command : snapshot.trailers.commands) fact("command", command);
+  for (const auto& owner : snapshot.trailers.foreign) fact("foreign", owner);
+  fact("restores", snapshot.trailers.restores);
+  text += format("\n    {}\n", escape(snapshot.subject));
+  if (!snapshot.body.empty()) text += "\n";
+  for (const auto line : split_lines(snapshot.body)) text += format("    {}\n", escape(line));
+  return text;
+}
+
+void print_shown(Context& context, const std::string& name, const std::string& heading,
+                 const Snapshot& snapshot, const Diff& diff) {
+  if (context.json) {
+    Json json = to_json(snapshot, diff);
+    if (snapshot.hash.empty()) json["hash"] = json["time"] = json["author"] = json["subject"] = nullptr;
+    json["revision"] = name;
+    json["changes"] = changes_json(diff);
+    context.terminal.out(print(json));
+    return;
+  }
+  page(context);
+  const auto text = render(diff, context.terminal.paint());
+  context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
+}
+
+// LIVE stands against HEAD; rules from outside the history have nothing before them.
+Result<Answer> show_unrecorded(Context& context, const std::string& name) {
+  auto revision = read_revision(context.session, name);
+  if (!revision) return std::move(revision).error();
+  if (auto good = check_rules(*revision); !good) return std::move(good).error();
+  Revision before{.name = "nothing"};
+  if (name == "LIVE") {
+    auto head = read_revision(context.session, "HEAD");
+    if (!head) return std::move(head).error();
+    before = *std::move(head);
+  }
+  auto diff = compare_revisions(before, *revision);
+  if (!diff) return std::move(diff).error();
+  const auto heading = name == "LIVE"
+                           ? format("LIVE{}\n", diff->equal() ? " is what HEAD says" : " against HEAD")
+                           : escape(name) + "\n";
+  print_shown(context, name, heading, Snapshot{}, *diff);
+  return Answer::same;
+}
+
+}  // namespace
+
+Action define_show(CLI::App& app) {
+  auto name = std::make_shared<std::string>("HEAD");
+  app.add_option("REV", *name, "What to show (HEAD)")->type_name("");
+  return [name](Context& context) -> Result<Answer> {
+    if (*name == "LIVE" || *name == "-" || name->starts_with("file:")) return show_unrecorded(context, *name);
+    auto repository = context.session.repository();
+    if (!repository) return std::move(repository).error();
+    auto hash = (*repository)->resolve(*name);
+    if (!hash) return std::move(hash).error();
+    auto snapshot = (*repository)->snapshot(*hash);
+    if (!snapshot) return std::move(snapshot).error();
+    auto diff = diff_of(**repository, *snapshot);
+    if (!diff) return std::move(diff).error();
+    print_shown(context, *name, facts(*snapshot, context.terminal.paint()), *snapshot, *diff);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,22 @@
+#include "ops/snapshot.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+
+namespace rewall {
+
+Action define_snapshot(CLI::App& app) {
+  auto options = std::make_shared<RecordOptions>();
+  app.add_option("-m,--message", options->message, "The subject, instead of one made from the change")
+      ->type_name("MSG");
+  app.add_flag("--allow-empty", options->allow_empty, "Make a snapshot even when nothing changed");
+  return [options](Context& context) -> Result<Answer> {
+    auto recorded = record_live(context.session, *options);
+    if (!recorded) return std::move(recorded).error();
+    if (!recorded->changed) context.terminal.say("nothing changed since this snapshot");
+    print_recorded(context, *recorded);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

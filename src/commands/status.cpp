@@ -1,0 +1,80 @@
+#include "ops/status.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+Json to_json(const Standing& standing) {
+  Json remote = nullptr;
+  if (standing.remote) {
+    const auto& [which, behind] = *standing.remote;
+    const auto time = [](const std::optional<Time>& t) { return t ? Json(rfc3339(*t)) : Json(nullptr); };
+    remote = {{"name", which.name},
+              {"url", which.url},
+              {"behind", behind.snapshots},
+              {"since", time(behind.since)},
+              {"last_push", time(behind.last_push)},
+              {"stale", false}};
+  }
+  return {{"clean", standing.clean},
+          {"head", or_null(standing.head)},
+          {"host", standing.host},
+          {"backend", standing.backend},
+          {"changes", standing.changes},
+          {"guard", nullptr},
+          {"watch", false},
+          {"remote", remote},
+          {"journal", nullptr}};
+}
+
+std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
+  std::string text = format("host     {}, backend {}\n", escape(standing.host), standing.backend);
+  text += format("HEAD     {} {}  {}\n", short_hash(standing.head), escape(head.subject),
+                 paint.quiet("(" + ago(head.time, now()) + ")"));
+  if (standing.clean) {
+    text += format("LIVE     {}\n", paint.added("is what HEAD says"));
+  } else {
+    text += format("LIVE     {}: {}\n",
+                   paint.removed(format("differs from HEAD by {}", counted(standing.changes, "change"))),
+                   escape(standing.summary));
+    text += paint.quiet(
+                "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' takes "
+                "it back") +
+            "\n";
+  }
+  if (standing.remote) {
+    const auto& [remote, behind] = *standing.remote;
+    text += format("remote   {} ", escape(remote.name));
+    text += behind.snapshots == 0
+                ? "has everything\n"
+                : format("lacks {}{}\n", counted(behind.snapshots, "snapshot"),
+                         behind.since ? ", the oldest taken " + ago(*behind.since, now()) : "");
+  }
+  return text;
+}
+
+}  // namespace
+
+Action define_status(CLI::App&) {
+  return [](Context& context) -> Result<Answer> {
+    auto standing = read_standing(context.session);
+    if (!standing) return std::move(standing).error();
+    if (context.json) {
+      context.terminal.out(print(to_json(*standing)));
+    } else {
+      auto repository = context.session.repository();
+      if (!repository) return std::move(repository).error();
+      auto head = (*repository)->snapshot(standing->head);
+      if (!head) return std::move(head).error();
+      context.terminal.out(to_text(*standing, *head, context.terminal.paint()));
+    }
+    return standing->clean ? Answer::same : Answer::different;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,40 @@
+#include <array>
+
+#include "commands/define.h"
+
+namespace rewall {
+
+std::span<const CommandEntry> command_table() {
+  static constexpr std::array<CommandEntry, 12> kCommands{{
+      {"init", "", "record", "Make the repository and take the first snapshot",
+       "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
+      {"snapshot", "commit", "record", "Record the live ruleset",
+       "rewall snapshot\nrewall snapshot -m 'open https'", define_snapshot},
+      {"status", "", "record", "Say whether the live ruleset is what HEAD says",
+       "rewall status || rewall diff", define_status},
+      {"import", "", "record", "Record rules files as dated snapshots",
+       "rewall import /root/rules.v4.bak.[321]", define_import},
+      {"log", "", "look", "List the snapshots",
+       "rewall log -n 20\nrewall log --since yesterday --chain INPUT\nrewall log --author alice --oneline",
+       define_log},
+      {"show", "", "look", "Show a snapshot and what it changed", "rewall show\nrewall show HEAD~3",
+       define_show},
+      {"diff", "", "look", "Compare two revisions by meaning",
+       "rewall diff\nrewall diff good LIVE\nrewall diff HEAD file:/etc/iptables/rules.v4\n"
+       "rewall diff --commands LIVE HEAD",
+       define_diff},
+      {"checkout", "", "look", "Write a revision's files, without touching the kernel",
+       "rewall checkout good >rules.v4\nrewall checkout HEAD~1 -o /tmp/before", define_checkout},
+      {"restore", "", "change", "Make the live ruleset equal a revision",
+       "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
+       define_restore},
+      {"undo", "", "change", "Take the newest change back; twice is redo", "rewall undo", define_undo},
+      {"tag", "", "change", "Name a revision",
+       "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"config", "", "set up", "Read or change a setting",
+       "rewall config --list\nrewall config lock.wait 10s", define_config},
+  }};
+  return kCommands;
+}
+
+}  // namespace rewall

@@ -1,0 +1,76 @@
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/settings.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct TagOptions {
+  std::string name{};
+  std::string revision = "HEAD";
+  std::string removed{};
+};
+
+Result<Answer> list(Context& context, const Repository& repository) {
+  auto tags = repository.tags();
+  if (!tags) return std::move(tags).error();
+  std::size_t width = 0;
+  for (const auto& tag : *tags) width = std::max(width, escape(tag.name).size());
+  Json json = Json::array();
+  for (const auto& tag : *tags) {
+    json.push_back({{"name", tag.name}, {"hash", tag.hash}, {"time", rfc3339(tag.time)}});
+    if (!context.json) {
+      context.terminal.out(
+          format("{:<{}}  {}  {}\n", escape(tag.name), width, short_hash(tag.hash), ago(tag.time, now())));
+    }
+  }
+  if (context.json) context.terminal.out(print(json));
+  return Answer::same;
+}
+
+Result<Answer> set(Context& context, Repository& repository, const TagOptions& options) {
+  if (options.revision == "LIVE" || options.revision == "-" || options.revision.starts_with("file:")) {
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a snapshot", options.revision)}
+        .hinted("record it first ('rewall snapshot'), then tag HEAD");
+  }
+  auto hash = repository.resolve(options.revision);
+  if (!hash) return std::move(hash).error();
+  if (auto done = repository.set_tag(options.name, *hash); !done) return std::move(done).error();
+  if (!context.json) {
+    context.terminal.out(format("{} {}\n", escape(options.name), short_hash(*hash)));
+    return Answer::same;
+  }
+  auto snapshot = repository.snapshot(*hash);
+  if (!snapshot) return std::move(snapshot).error();
+  context.terminal.out(
+      print(Json::array({{{"name", options.name}, {"hash", *hash}, {"time", rfc3339(snapshot->time)}}})));
+  return Answer::same;
+}
+
+}  // namespace
+
+Action define_tag(CLI::App& app) {
+  auto options = std::make_shared<TagOptions>();
+  auto* name =
+      app.add_option("NAME", options->name, "The name; without it the tags are listed")->type_name("");
+  app.add_option("REV", options->revision, "What it names (HEAD)")->type_name("");
+  app.add_option("-d,--delete", options->removed, "Forget this name; the snapshot stays")
+      ->type_name("NAME")
+      ->excludes(name);
+  return [options](Context& context) -> Result<Answer> {
+    auto repository = context.session.repository();
+    if (!repository) return std::move(repository).error();
+    if (options->name.empty() && options->removed.empty()) return list(context, **repository);
+    auto held = lock(**repository);
+    if (!held) return std::move(held).error();
+    if (options->removed.empty()) return set(context, **repository, *options);
+    if (auto done = (*repository)->remove_tag(options->removed); !done) return std::move(done).error();
+    if (context.json) context.terminal.out(print(Json::array()));
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,110 @@
+#include "ops/history.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/files.h"
+
+namespace rewall {
+namespace {
+
+Result<std::optional<std::regex>> expression(const std::string& text) {
+  if (text.empty()) return std::optional<std::regex>{};
+  try {
+    return std::optional<std::regex>(std::regex(text, std::regex::extended | std::regex::icase));
+  } catch (const std::regex_error& error) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("'{}' is no regular expression: {}", text, error.what())};
+  }
+}
+
+Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash) {
+  if (hash.empty()) return Ruleset{};
+  auto snapshot = repository.snapshot(hash);
+  if (!snapshot) return std::move(snapshot).error();
+  auto files = repository.files(hash);
+  if (!files) return std::move(files).error();
+  auto ruleset = ruleset_of(*std::move(files), hash.substr(0, 10) + ":", snapshot->trailers.backend);
+  if (!ruleset) return Error{.kind = ErrorKind::repository, .message = std::move(ruleset).error().message};
+  return ruleset;
+}
+
+bool touches(const Diff& diff, const LogFilter& filter) {
+  return std::ranges::any_of(diff.changes, [&](const Change& change) {
+    const bool table = filter.table.empty() || change.table == filter.table;
+    const bool chain = filter.chain.empty() || change.chain == filter.chain ||
+                       (change.kind == ChangeKind::chain_renamed && change.from == filter.chain);
+    return table && chain && change.set.empty();
+  });
+}
+
+class Matcher {
+ public:
+  static Result<Matcher> make(const LogFilter& filter) {
+    auto grep = expression(filter.grep);
+    if (!grep) return std::move(grep).error();
+    auto author = expression(filter.author);
+    if (!author) return std::move(author).error();
+    return Matcher(filter, *std::move(grep), *std::move(author));
+  }
+
+  bool matches(const Snapshot& s) const {
+    if (filter_.since && s.time.seconds < filter_.since->seconds) return false;
+    if (filter_.until && s.time.seconds > filter_.until->seconds) return false;
+    if (grep_ &&
+        !std::regex_search(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"), *grep_)) {
+      return false;
+    }
+    return !author_ ||
+           std::regex_search(s.author.name + " <" + s.author.email + "> " + s.trailers.actor, *author_);
+  }
+
+  bool needs_diff() const { return !filter_.table.empty() || !filter_.chain.empty(); }
+
+ private:
+  Matcher(LogFilter filter, std::optional<std::regex> grep, std::optional<std::regex> author)
+      : filter_(std::move(filter)), grep_(std::move(grep)), author_(std::move(author)) {}
+
+  LogFilter filter_;
+  std::optional<std::regex> grep_;
+  std::optional<std::regex> author_;
+};
+
+}  // namespace
+
+Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot) {
+  auto from = ruleset_at(repository, snapshot.parent);
+  if (!from) return std::move(from).error();
+  auto to = ruleset_at(repository, snapshot.hash);
+  if (!to) return std::move(to).error();
+  return compare(*from, *to);
+}
+
+Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
+                const std::function<bool(const LogEntry&)>& visit) {
+  auto matcher = Matcher::make(filter);
+  if (!matcher) return std::move(matcher).error();
+  auto opened = session.repository();
+  if (!opened) return std::move(opened).error();
+  const Repository& repository = **opened;
+  auto hash = repository.resolve(revision);
+  if (!hash) return std::move(hash).error();
+  std::size_t shown = 0;
+  return repository.walk(*hash, [&](const Snapshot& snapshot) -> Result<bool> {
+    if (filter.limit && shown >= *filter.limit) return false;
+    if (!matcher->matches(snapshot)) return true;
+    LogEntry entry{.snapshot = snapshot};
+    if (with_diff || matcher->needs_diff()) {
+      auto diff = diff_of(repository, snapshot);
+      if (!diff) return std::move(diff).error();
+      if (matcher->needs_diff() && !touches(*diff, filter)) return true;
+      entry.diff = *std::move(diff);
+    }
+    ++shown;
+    return visit(entry);
+  });
+}
+
+}  // namespace rewall

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "diff/diff.h"
+#include "ops/revision.h"
+#include "ops/session.h"
+#include "ops/snapshot.h"
+
+namespace rewall {
+
+struct RestoreOptions {
+  std::optional<Family> family{};  ///< this family alone
+  std::string table{};             ///< this table alone
+  std::string message{};
+  std::string trigger = "restore";
+  bool dry_run = false;
+};
+
+struct Restored {
+  Diff diff{};                       ///< what changes, or with dry_run would
+  std::optional<Recorded> before{};  ///< LIVE as it was, where HEAD did not have it
+  std::optional<Recorded> after{};   ///< absent with dry_run
+  std::string restored{};            ///< the hash that was restored; empty for a file
+};
+
+/// Makes LIVE what a revision says (the contract's section 7): records LIVE when HEAD does not have it,
+/// stages the wanted ruleset in a scratch namespace, loads it, reads it back and compares; on any failure
+/// what was there is put back.
+///
+/// Kind kernel: refused, LIVE is what it was. Kind refused: the firewall kept changing meanwhile. Kind
+/// damaged: it could not be put back; the message says what is in force.
+Result<Restored> restore(Session& session, const std::string& revision, const RestoreOptions& options);
+
+/// Restores the parent of the newest snapshot; when LIVE differs from HEAD, that is HEAD itself. Twice is
+/// redo.
+Result<Restored> undo(Session& session, const RestoreOptions& options);
+
+}  // namespace rewall

@@ -1,0 +1,214 @@
+#include "ops/revision.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <future>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/files.h"
+#include "rules/parse.h"
+#include "rules/rule.h"
+
+namespace rewall {
+namespace {
+
+// The places where rules stand, for walking two rulesets in step.
+constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy,
+                                                  &Ruleset::v6_legacy};
+
+Result<Revision> from_text(std::string text, const std::string& name) {
+  Revision revision{.name = name, .has_sets = false, .by_hand = true};
+  const Family family = guess_family(text);
+  auto tables = parse_tables(std::move(text), family, name);
+  if (!tables) return std::move(tables).error();
+  revision.has_v4 = family == Family::ipv4;
+  revision.has_v6 = family == Family::ipv6;
+  (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = *std::move(tables);
+  return revision;
+}
+
+Result<Revision> from_folder(const std::filesystem::path& folder, const std::string& name) {
+  Files files;
+  for (const char* file : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
+    if (!std::filesystem::exists(folder / file)) continue;
+    auto text = read_file(folder / file);
+    if (!text) return std::move(text).error();
+    files.emplace(file, *std::move(text));
+  }
+  if (files.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no rules there", folder.string())}.hinted(
+        "a folder of rules holds rules.v4, rules.v6 or ipset");
+  }
+  Revision revision{.name = name, .by_hand = true};
+  auto ruleset = ruleset_of(std::move(files), folder.string() + "/", "");
+  if (!ruleset) return std::move(ruleset).error();
+  revision.ruleset = *std::move(ruleset);
+  return revision;
+}
+
+Result<Revision> from_path(const std::string& path, const std::string& name) {
+  if (std::filesystem::is_directory(path)) return from_folder(path, name);
+  auto text = read_file(path);
+  if (!text) return std::move(text).error();
+  auto revision = from_text(*std::move(text), path);
+  if (revision) revision->name = name;
+  return revision;
+}
+
+Result<Revision> from_repository(const Repository& repository, const std::string& name) {
+  auto hash = repository.resolve(name);
+  if (!hash) return std::move(hash).error();
+  auto snapshot = repository.snapshot(*hash);
+  if (!snapshot) return std::move(snapshot).error();
+  auto files = repository.files(*hash);
+  if (!files) return std::move(files).error();
+  auto ruleset = ruleset_of(*std::move(files), hash->substr(0, 10) + ":", snapshot->trailers.backend);
+  if (!ruleset) return std::move(ruleset).error();
+  return Revision{.name = name, .hash = *std::move(hash), .ruleset = *std::move(ruleset)};
+}
+
+Result<Revision> read_from(Session& session, const Repository* repository, const std::string& name) {
+  if (name == "LIVE") {
+    auto capture = session.capture();
+    if (!capture) return std::move(capture).error();
+    return Revision{.name = name, .ruleset = std::move(capture->ruleset)};
+  }
+  if (name == "-") {
+    auto text = read_all(STDIN_FILENO, "standard input");
+    if (!text) return std::move(text).error();
+    auto revision = from_text(*std::move(text), "standard input");
+    if (revision) revision->name = name;
+    return revision;
+  }
+  if (name.starts_with("file:")) return from_path(name.substr(5), name);
+  return from_repository(*repository, name);
+}
+
+bool needs_repository(const std::string& name) {
+  return name != "LIVE" && name != "-" && !name.starts_with("file:");
+}
+
+Status check_rule_at(const Revision& revision, const Rule& rule, Family family) {
+  auto good = check_rule(rule.words, family);
+  if (good) return good;
+  const auto path =
+      revision.name.starts_with("file:") ? revision.name.substr(5) : std::string("standard input");
+  const bool folder = revision.has_v4 && revision.has_v6;
+  return std::move(good).error().within(
+      format("{}{}:{}", path, folder ? format("/{}", file_name(family)) : "", rule.line));
+}
+
+const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<std::uint32_t> position) {
+  if (!change.family || !position) return nullptr;
+  for (const auto slot : kSlots) {
+    const Tables& tables = ruleset.*slot;
+    if (tables.family != *change.family) continue;
+    const Table* table = tables.find(change.table);
+    const Chain* chain = table == nullptr ? nullptr : table->find(change.chain);
+    if (chain != nullptr && *position <= chain->rules.size()) return &chain->rules[*position - 1];
+  }
+  return nullptr;
+}
+
+bool speaks_of_all(const Revision& revision) {
+  return revision.has_v4 && revision.has_v6 && revision.has_sets;
+}
+
+}  // namespace
+
+Result<Revision> read_revision(Session& session, const std::string& name) {
+  const Repository* repository = nullptr;
+  if (needs_repository(name)) {
+    auto opened = session.repository();
+    if (!opened) return std::move(opened).error();
+    repository = *opened;
+  }
+  return read_from(session, repository, name);
+}
+
+Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
+                                                     const std::string& to) {
+  if (from == "-" && to == "-") {
+    return Error{.kind = ErrorKind::usage,
+                 .message = "standard input can be one of the two revisions, not both"};
+  }
+  // A Repository serves one thread, so the other side opens its own.
+  auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
+    if (!needs_repository(to)) return read_from(session, nullptr, to);
+    auto repository = Repository::open(session.path());
+    if (!repository) return std::move(repository).error();
+    return read_from(session, &*repository, to);
+  });
+  auto one = read_revision(session, from);
+  auto two = other.get();
+  if (!one) return std::move(one).error();
+  if (!two) return std::move(two).error();
+  return std::pair{*std::move(one), *std::move(two)};
+}
+
+std::pair<Ruleset, Ruleset> in_common(const Revision& from, const Revision& to) {
+  std::pair<Ruleset, Ruleset> both{from.ruleset, to.ruleset};
+  for (Ruleset* ruleset : {&both.first, &both.second}) {
+    if (!(from.has_v4 && to.has_v4)) ruleset->v4 = ruleset->v4_legacy = Tables{.family = Family::ipv4};
+    if (!(from.has_v6 && to.has_v6)) ruleset->v6 = ruleset->v6_legacy = Tables{.family = Family::ipv6};
+    if (!(from.has_sets && to.has_sets)) ruleset->sets = {};
+  }
+  return both;
+}
+
+namespace {
+Diff compare_common(const Revision& from, const Revision& to) {
+  if (speaks_of_all(from) && speaks_of_all(to)) return compare(from.ruleset, to.ruleset);
+  const auto [one, two] = in_common(from, to);
+  return compare(one, two);
+}
+}  // namespace
+
+Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
+  Diff diff = compare_common(from, to);
+  for (const auto& change : diff.changes) {
+    for (const auto& [revision, position] :
+         {std::pair{&from, change.from_pos}, std::pair{&to, change.to_pos}}) {
+      if (!revision->by_hand) continue;
+      const Rule* rule = rule_at(revision->ruleset, change, position);
+      if (rule == nullptr) continue;
+      if (auto good = check_rule_at(*revision, *rule, *change.family); !good) return std::move(good).error();
+    }
+  }
+  return diff;
+}
+
+Status check_rules(const Revision& revision) {
+  if (!revision.by_hand) return {};
+  for (const auto slot : kSlots) {
+    const Tables& tables = revision.ruleset.*slot;
+    for (const auto& table : tables.tables) {
+      for (const auto& chain : table.chains) {
+        for (const auto& rule : chain.rules) {
+          if (auto good = check_rule_at(revision, rule, tables.family); !good) return good;
+        }
+      }
+    }
+  }
+  return {};
+}
+
+Ruleset overlay(Ruleset base, const Revision& revision) {
+  if (revision.has_v4) {
+    base.v4 = revision.ruleset.v4;
+    base.v4_legacy = revision.ruleset.v4_legacy;
+  }
+  if (revision.has_v6) {
+    base.v6 = revision.ruleset.v6;
+    base.v6_legacy = revision.ruleset.v6_legacy;
+  }
+  if (revision.has_sets) base.sets = revision.ruleset.sets;
+  if (!revision.by_hand) base.backend = revision.ruleset.backend;
+  return base;
+}
+
+}  // namespace rewall

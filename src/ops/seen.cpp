@@ -1,0 +1,41 @@
+#include "ops/seen.h"
+
+#include <charconv>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+
+namespace rewall {
+namespace {
+
+template <class Number>
+bool read_number(std::string_view text, Number& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace
+
+std::optional<Seen> read_seen(const Repository& repository) {
+  const auto text = read_file(repository.state_path() / "seen");
+  if (!text) return std::nullopt;
+  const auto words = split(trim(*text), ' ');
+  Seen seen;
+  if (words.size() != 4 || !read_number(words[1], seen.generation.network) ||
+      !read_number(words[2], seen.generation.number)) {
+    return std::nullopt;
+  }
+  seen.generation.boot = words[0];
+  seen.head = words[3];
+  return seen;
+}
+
+Status write_seen(const Repository& repository, const Seen& seen) {
+  return write_file(repository.state_path() / "seen",
+                    format("{} {} {} {}\n", seen.generation.boot, seen.generation.network,
+                           seen.generation.number, seen.head),
+                    0600);
+}
+
+}  // namespace rewall

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "kernel/firewall.h"
+#include "store/repository.h"
+
+namespace rewall {
+
+/// "At this generation LIVE was what this snapshot says": kept in `.git/rewall/seen`, so that an unchanged
+/// firewall is known without reading it.
+struct Seen {
+  Generation generation{};
+  std::string head{};
+};
+
+/// Absent when nothing was kept, or nothing that can be read.
+std::optional<Seen> read_seen(const Repository& repository);
+Status write_seen(const Repository& repository, const Seen& seen);
+
+}  // namespace rewall

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "kernel/firewall.h"
+#include "store/repository.h"
+
+namespace rewall {
+
+/// What a command works on: one repository, opened when it is first asked for, and one firewall.
+class Session {
+ public:
+  Session(std::filesystem::path path, BackendChoice backend, std::unique_ptr<Firewall> firewall)
+      : path_(std::move(path)), backend_(backend), firewall_(std::move(firewall)) {}
+
+  const std::filesystem::path& path() const { return path_; }
+  BackendChoice backend() const { return backend_; }
+  Firewall& firewall() { return *firewall_; }
+  Result<Capture> capture() { return firewall_->capture(backend_); }
+
+  /// Valid as long as the session.
+  Result<Repository*> repository();
+
+  /// The command line that people will read in the history: "rewall restore HEAD~1".
+  std::string command_line{};
+
+ private:
+  std::filesystem::path path_;
+  BackendChoice backend_;
+  std::unique_ptr<Firewall> firewall_;
+  std::optional<Repository> repository_{};
+};
+
+}  // namespace rewall

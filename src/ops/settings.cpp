@@ -1,0 +1,70 @@
+#include "ops/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "core/time.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::array<Key, 3> kKeys{{
+    {"lock.wait", "30s", "how long to wait for another rewall that is working"},
+    {"ui.color", "auto", "auto, always or never"},
+    {"ui.pager", "less", "the pager's words; empty for none"},
+}};
+
+}  // namespace
+
+std::span<const Key> known_keys() {
+  return kKeys;
+}
+
+Result<Key> find_key(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& key : kKeys) {
+    if (key.name == name) return key;
+    names.emplace_back(key.name);
+  }
+  const auto near = nearest(name, names);
+  return Error{
+      .kind = ErrorKind::usage,
+      .message = format("unknown key '{}'", escape(name)),
+      .hint = near.empty() ? "'rewall config --list' shows the keys" : format("did you mean '{}'?", near)};
+}
+
+Status check_value(const Key& key, const std::string& value) {
+  if (key.name == "lock.wait") {
+    if (auto time = parse_duration(value); !time)
+      return std::move(time).error().within(std::string(key.name));
+  }
+  static constexpr std::array<std::string_view, 3> kColours{"auto", "always", "never"};
+  if (key.name == "ui.color" && std::ranges::find(kColours, value) == kColours.end()) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("ui.color: '{}' is not auto, always or never", escape(value))};
+  }
+  return {};
+}
+
+Result<std::string> setting(const Repository& repository, std::string_view name) {
+  auto key = find_key(std::string(name));
+  if (!key) return std::move(key).error();
+  auto settings = Settings::open(repository);
+  if (!settings) return std::move(settings).error();
+  auto value = settings->get(std::string(name));
+  if (!value) return std::move(value).error();
+  if (!*value) return std::string(key->standard);
+  if (auto good = check_value(*key, **value); !good) return std::move(good).error();
+  return **value;
+}
+
+Result<Lock> lock(const Repository& repository) {
+  auto value = setting(repository, "lock.wait");
+  if (!value) return std::move(value).error();
+  return repository.lock(parse_duration(*value).value());
+}
+
+}  // namespace rewall

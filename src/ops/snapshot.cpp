@@ -1,0 +1,166 @@
+#include "ops/snapshot.h"
+
+#include <filesystem>
+#include <future>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/files.h"
+#include "ops/person.h"
+#include "ops/seen.h"
+#include "ops/settings.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+std::size_t count_rules(const Ruleset& ruleset, std::size_t& tables) {
+  std::size_t rules = 0;
+  tables = 0;
+  for (const auto* part : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
+    for (const auto& table : part->tables) {
+      if (is_empty(table)) continue;
+      ++tables;
+      for (const auto& chain : table.chains) rules += chain.rules.size();
+    }
+  }
+  return rules;
+}
+
+std::string first_subject(const Ruleset& ruleset) {
+  std::size_t tables = 0;
+  const std::size_t rules = count_rules(ruleset, tables);
+  std::string text = format("first snapshot: {} in {}", counted(rules, "rule"), counted(tables, "table"));
+  if (!ruleset.sets.sets.empty()) text += ", " + counted(ruleset.sets.sets.size(), "set");
+  return text;
+}
+
+std::vector<std::string> lost_tables(const Ruleset& before, const Ruleset& after) {
+  std::vector<std::string> lost;
+  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy}) {
+    for (const auto& table : (before.*slot).tables) {
+      const Table* now = (after.*slot).find(table.name);
+      if (!is_empty(table) && (now == nullptr || is_empty(*now))) {
+        lost.push_back(format("table {} {} is gone: it had rules in the snapshot before",
+                              short_name((before.*slot).family), table.name));
+      }
+    }
+  }
+  return lost;
+}
+
+std::string make_subject(const Head& head, const Capture& capture, const Diff& diff,
+                         const RecordOptions& options) {
+  if (!options.message.empty()) return options.message.substr(0, options.message.find('\n'));
+  if (head.hash.empty()) return first_subject(capture.ruleset);
+  if (!diff.equal()) return subject(diff);
+  return diff.respelled ? "respelled: other words, the same meaning" : "no change";
+}
+
+void remember(const Repository& repository, const Capture& capture, const std::string& hash) {
+  if (!capture.generation || capture.backends != "nft") return;
+  // Without it the next status reads the whole firewall: slower, not wrong.
+  if (auto kept = write_seen(repository, {*capture.generation, hash}); !kept) {
+    log_info("the generation was not kept: {}", kept.error().message);
+  }
+}
+
+bool same_rules(const Files& recorded, const Files& live) {
+  Files rules = recorded;
+  rules.erase("expect");
+  return rules == live;
+}
+
+}  // namespace
+
+Result<Head> read_head(const Repository& repository) {
+  auto hash = repository.head();
+  if (!hash) return std::move(hash).error();
+  Head head{.hash = *std::move(hash)};
+  if (head.hash.empty()) return head;
+  auto snapshot = repository.snapshot(head.hash);
+  if (!snapshot) return std::move(snapshot).error();
+  auto files = repository.files(head.hash);
+  if (!files) return std::move(files).error();
+  head.files = *std::move(files);
+  auto ruleset = ruleset_of(head.files, "HEAD:", snapshot->trailers.backend);
+  // A HEAD that cannot be read is a damaged history, not a mistyped file.
+  if (!ruleset) return Error{.kind = ErrorKind::repository, .message = std::move(ruleset).error().message};
+  head.ruleset = *std::move(ruleset);
+  return head;
+}
+
+Result<Recorded> record(Repository& repository, const Head& head, const Capture& capture,
+                        const RecordOptions& options) {
+  auto files = files_of(capture.ruleset);
+  const auto recorded_expect = head.files.find("expect");
+  const auto expect = repository.expectations();
+  const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
+  const bool same = !head.hash.empty() && same_rules(head.files, files);
+  if (same && same_expect && !options.allow_empty) {
+    auto snapshot = repository.snapshot(head.hash);
+    if (!snapshot) return std::move(snapshot).error();
+    remember(repository, capture, head.hash);
+    return Recorded{.hash = head.hash, .subject = snapshot->subject};
+  }
+
+  const Diff diff = same ? Diff{} : compare(head.ruleset, capture.ruleset);
+  const Actor actor = current_actor();
+  Recorded recorded{.subject = make_subject(head, capture, diff, options),
+                    .changed = true,
+                    .notes = lost_tables(head.ruleset, capture.ruleset)};
+  if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
+  std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
+  for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
+  const Repository::Message message{.subject = recorded.subject,
+                                    .body = std::string(trim(body)),
+                                    .trailers = {.trigger = options.trigger,
+                                                 .backend = capture.backends,
+                                                 .tools = capture.tools,
+                                                 .actor = actor.text(),
+                                                 .commands = options.commands,
+                                                 .restores = options.restores}};
+  auto hash = repository.commit(head.hash, files, message, actor.person, now());
+  if (!hash) return std::move(hash).error();
+  recorded.hash = *std::move(hash);
+  remember(repository, capture, recorded.hash);
+  return recorded;
+}
+
+Result<Recorded> record_live(Session& session, const RecordOptions& options) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto held = lock(**repository);
+  if (!held) return std::move(held).error();
+  auto reading = std::async(std::launch::async, [&] { return read_head(**repository); });
+  auto capture = session.capture();
+  auto head = reading.get();
+  if (!head) return std::move(head).error();
+  if (!capture) return std::move(capture).error();
+  for (const auto& note : capture->notes) log_warning("{}", note);
+  return record(**repository, *head, *capture, options);
+}
+
+Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
+  auto capture = session.capture();
+  if (!capture) return std::move(capture).error();
+  for (const auto& note : capture->notes) log_warning("{}", note);
+  const bool existed = std::filesystem::exists(session.path());
+  auto repository = Repository::init(session.path(), host_name());
+  if (!repository) return std::move(repository).error();
+  auto recorded = [&]() -> Result<Recorded> {
+    if (!remote_url.empty()) {
+      if (auto added = repository->add_remote("origin", remote_url); !added) return std::move(added).error();
+    }
+    return record(*repository, Head{}, *capture, {});
+  }();
+  if (!recorded) {
+    std::error_code ignored;
+    std::filesystem::remove_all(session.path() / ".git", ignored);
+    if (!existed) std::filesystem::remove_all(session.path(), ignored);
+  }
+  return recorded;
+}
+
+}  // namespace rewall

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "core/time.h"
+#include "diff/diff.h"
+#include "ops/session.h"
+
+namespace rewall {
+
+/// What HEAD says; `hash` is empty before the first snapshot.
+struct Head {
+  std::string hash{};
+  Files files{};
+  Ruleset ruleset{};
+};
+Result<Head> read_head(const Repository& repository);
+
+struct RecordOptions {
+  std::string message{};  ///< the subject; made from the diff where empty
+  std::string trigger = "manual";
+  std::vector<std::string> commands{};
+  std::string restores{};
+  bool allow_empty = false;
+};
+
+struct Recorded {
+  std::string hash{};  ///< of the snapshot that holds the ruleset: the new one, or HEAD
+  std::string subject{};
+  bool changed = false;              ///< a snapshot was made
+  std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
+};
+
+/// Commits `capture` on top of `head` when it differs, and remembers its generation. The caller holds the
+/// lock.
+Result<Recorded> record(Repository& repository, const Head& head, const Capture& capture,
+                        const RecordOptions& options);
+
+/// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.
+Result<Recorded> record_live(Session& session, const RecordOptions& options);
+
+/// `rewall init`: captures first, so that a host that cannot be read gets no repository.
+Result<Recorded> make_repository(Session& session, const std::string& remote_url);
+
+}  // namespace rewall

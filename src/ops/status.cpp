@@ -1,0 +1,81 @@
+#include "ops/status.h"
+
+#include <future>
+
+#include "core/log.h"
+#include "ops/files.h"
+#include "ops/seen.h"
+#include "ops/snapshot.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+// Sets have no generation and the legacy backend has none: they are looked at, which is cheap where there are
+// none.
+Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head) {
+  if (session.backend() == BackendChoice::legacy || session.firewall().legacy_tables()) return false;
+  const auto seen = read_seen(repository);
+  if (!seen || seen->head != head || session.firewall().generation() != seen->generation) return false;
+  auto live = session.firewall().sets();
+  if (!live) return std::move(live).error();
+  auto recorded = repository.file(head, "ipset");
+  if (!recorded) return std::move(recorded).error();
+  return canonical_text(*live) == *recorded;
+}
+
+Status compare_whole(Session& session, const Repository& repository, Standing& standing) {
+  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
+  auto capture = session.capture();
+  auto head = reading.get();
+  if (!head) return std::move(head).error();
+  if (!capture) return std::move(capture).error();
+  for (const auto& note : capture->notes) log_warning("{}", note);
+  standing.backend = capture->backends;
+  const Diff diff = compare(head->ruleset, capture->ruleset);
+  standing.clean = diff.equal();
+  standing.changes = diff.changes.size();
+  standing.summary = diff.equal() ? "" : subject(diff);
+  if (standing.clean && capture->generation && capture->backends == "nft") {
+    if (auto kept = write_seen(repository, {*capture->generation, head->hash}); !kept) {
+      log_info("the generation was not kept: {}", kept.error().message);
+    }
+  }
+  return {};
+}
+
+Status add_remote_standing(const Repository& repository, Standing& standing) {
+  auto remotes = repository.remotes();
+  if (!remotes) return std::move(remotes).error();
+  if (remotes->empty()) return {};
+  auto behind = repository.behind(remotes->front().name);
+  if (!behind) return std::move(behind).error();
+  standing.remote = {.remote = remotes->front(), .behind = *behind};
+  return {};
+}
+
+}  // namespace
+
+Result<Standing> read_standing(Session& session) {
+  auto opened = session.repository();
+  if (!opened) return std::move(opened).error();
+  const Repository& repository = **opened;
+  Standing standing{.host = repository.host()};
+  auto head = repository.head();
+  if (!head) return std::move(head).error();
+  standing.head = *std::move(head);
+  auto unchanged = surely_unchanged(session, repository, standing.head);
+  if (!unchanged) return std::move(unchanged).error();
+  if (*unchanged) {
+    auto snapshot = repository.snapshot(standing.head);
+    if (!snapshot) return std::move(snapshot).error();
+    standing.clean = true;
+    standing.backend = snapshot->trailers.backend;
+  } else if (auto compared = compare_whole(session, repository, standing); !compared) {
+    return std::move(compared).error();
+  }
+  if (auto added = add_remote_standing(repository, standing); !added) return std::move(added).error();
+  return standing;
+}
+
+}  // namespace rewall

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "ops/session.h"
+
+namespace rewall {
+
+/// Is LIVE what HEAD says, and how far behind is the remote.
+struct Standing {
+  bool clean = false;
+  std::string head{};
+  std::string host{};
+  std::string backend{};
+  std::size_t changes = 0;  ///< by meaning; 0 with `clean` false is impossible
+  std::string summary{};    ///< of the changes, in the words of a commit's subject
+
+  struct RemoteStanding {
+    Remote remote{};
+    Repository::Behind behind{};
+  };
+  std::optional<RemoteStanding> remote{};
+};
+
+/// When nothing touched nf_tables since the last snapshot, the generation answers and nothing is dumped.
+Result<Standing> read_standing(Session& session);
+
+}  // namespace rewall

@@ -1,0 +1,303 @@
+#include "ui/diff_view.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "rules/rule.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::size_t kMembersShown = 100;
+
+struct Shown {
+  std::string rule{};
+  std::string comment{};
+};
+
+// The words that add nothing for a reader go: `-m tcp` after `-p tcp`, and the comment goes behind the rule.
+Shown shown(std::string_view words) {
+  auto split = split_words(words);
+  if (!split) return {std::string(words), ""};
+  const auto& all = *split;
+  Shown out;
+  std::string protocol;
+  const auto add = [&](const std::string& word) {
+    if (!out.rule.empty()) out.rule += ' ';
+    out.rule += quote_word(word);
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool has_value = i + 1 < all.size();
+    if (all[i] == "-p" && has_value) protocol = all[i + 1];
+    if (all[i] == "-m" && has_value && (all[i + 1] == protocol || all[i + 1] == "comment")) {
+      ++i;
+    } else if (all[i] == "--comment" && has_value) {
+      if (!out.comment.empty()) out.comment += ' ';
+      out.comment += all[++i];
+    } else {
+      add(all[i]);
+    }
+  }
+  return out;
+}
+
+std::string with_comment(const Shown& shown) {
+  return escape(shown.rule) + (shown.comment.empty() ? "" : "  # " + escape(shown.comment));
+}
+
+// Replaces `from`, standing alone between blanks, by `to`; false when it does not occur.
+bool replace_words(std::string& text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + 1)) {
+    const auto end = at + from.size();
+    if ((at == 0 || text[at - 1] == ' ') && (end == text.size() || text[end] == ' ')) {
+      text.replace(at, from.size(), to);
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string join_part(const std::string& name, const std::string& value) {
+  return value.empty() ? name : name + " " + value;
+}
+
+std::string changed_rule(const Change& change) {
+  Shown rule = shown(change.to.value_or(""));
+  for (const auto& part : change.parts) {
+    if (part.part == "--comment") {
+      rule.comment = format("{{{} -> {}}}", part.from.value_or(""), part.to.value_or(""));
+    } else if (part.from && part.to) {
+      const auto words = format("{} {{{} -> {}}}", part.part, *part.from, *part.to);
+      if (!replace_words(rule.rule, join_part(part.part, *part.to), words)) rule.rule += " " + words;
+    } else if (part.to) {
+      const auto words = join_part(part.part, *part.to);
+      if (!replace_words(rule.rule, words, format("{{+ {}}}", words)))
+        rule.rule += format(" {{+ {}}}", words);
+    } else if (part.from) {
+      rule.rule += format(" {{- {}}}", join_part(part.part, *part.from));
+    }
+  }
+  return with_comment(rule);
+}
+
+std::string place(const Change& change) {
+  if (!change.set.empty()) return format("set {}", escape(change.set));
+  std::string text(short_name(*change.family));
+  if (change.backend == Backend::legacy) text += " (legacy)";
+  return format("{} {} {}", text, escape(change.table), escape(change.chain));
+}
+
+std::string comment_change(const Change& change) {
+  std::string from;
+  std::string to;
+  for (const auto& part : change.parts) {
+    if (part.part == "--comment") {
+      from = part.from.value_or("");
+      to = part.to.value_or("");
+    }
+  }
+  const std::string rule = escape(shown(change.to.value_or("")).rule);
+  return format("{}  # {{{} -> {}}}", rule, escape(from), escape(to));
+}
+
+// What stands in a block's heading, empty for a change that has a line of its own.
+std::string heading_words(const Change& change, Paint paint) {
+  switch (change.kind) {
+    case ChangeKind::policy:
+      return format("policy {} -> {}", escape(change.from.value_or("")), escape(change.to.value_or("")));
+    case ChangeKind::chain_added:
+      return paint.added("chain added");
+    case ChangeKind::chain_removed:
+      return paint.removed("chain removed");
+    case ChangeKind::chain_renamed:
+      return format("chain renamed from {}", escape(change.from.value_or("")));
+    case ChangeKind::set_added:
+      return paint.added("set added") + "  " + escape(change.to.value_or(""));
+    case ChangeKind::set_removed:
+      return paint.removed("set removed") + "  " + escape(change.from.value_or(""));
+    case ChangeKind::set_changed:
+      return format("set changed  {} -> {}", escape(change.from.value_or("")),
+                    escape(change.to.value_or("")));
+    default:
+      return {};
+  }
+}
+
+std::string rule_line(const Change& change, Paint paint) {
+  const auto line = [](char sign, const std::string& position, const std::string& text) {
+    return format("  {} {:<5} {}", sign, position, text);
+  };
+  const auto at = [](std::optional<std::uint32_t> position) {
+    return position ? format("{}", *position) : "";
+  };
+  switch (change.kind) {
+    case ChangeKind::added:
+      return paint.added(line('+', at(change.to_pos), readable_rule(change.to.value_or(""))));
+    case ChangeKind::removed:
+      return paint.removed(line('-', at(change.from_pos), readable_rule(change.from.value_or(""))));
+    case ChangeKind::changed:
+      return paint.changed(line('~', at(change.to_pos), changed_rule(change)));
+    case ChangeKind::comment:
+      return paint.quiet(line('#', at(change.to_pos), comment_change(change)));
+    case ChangeKind::moved:
+      return paint.moved(line(
+                 '>', format("{}->{}", at(change.from_pos), at(change.to_pos)),
+                 change.parts.empty() ? readable_rule(change.to.value_or("")) : comment_change(change))) +
+             (change.no_effect ? paint.quiet("  (changes no verdict)") : "");
+    default:
+      return {};
+  }
+}
+
+std::string member_lines(const Change& change, Paint paint) {
+  std::string text;
+  std::size_t shown_count = 0;
+  for (const auto& part : change.parts) {
+    if (++shown_count > kMembersShown) {
+      return text + format("  and {} more (--json has them all)\n", change.parts.size() - kMembersShown);
+    }
+    if (change.kind == ChangeKind::set_changed && part.from && part.to) {
+      text += paint.changed(
+                  format("  ~ {} {{{} -> {}}}", escape(part.part), escape(*part.from), escape(*part.to))) +
+              "\n";
+      continue;
+    }
+    if (part.from) text += paint.removed(format("  - {}", escape(*part.from))) + "\n";
+    if (part.to) text += paint.added(format("  + {}", escape(*part.to))) + "\n";
+  }
+  return text;
+}
+
+std::string block(const std::string& title, const std::vector<const Change*>& changes, Paint paint) {
+  std::string heading = paint.heading(title);
+  std::string lines;
+  for (const auto* change : changes) {
+    if (const auto words = heading_words(*change, paint); !words.empty()) heading += "  " + words;
+    if (!change->set.empty()) {
+      lines += member_lines(*change, paint);
+    } else if (const auto line = rule_line(*change, paint); !line.empty()) {
+      lines += line + "\n";
+    }
+  }
+  return heading + "\n" + lines;
+}
+
+struct Block {
+  std::string title{};
+  std::vector<const Change*> changes{};
+};
+
+std::vector<Block> blocks(const Diff& diff) {
+  std::vector<Block> out;
+  for (const auto& change : diff.changes) {
+    auto title = place(change);
+    if (out.empty() || out.back().title != title) out.push_back({std::move(title), {}});
+    out.back().changes.push_back(&change);
+  }
+  return out;
+}
+
+struct Tally {
+  std::size_t added = 0;
+  std::size_t removed = 0;
+  std::size_t changed = 0;
+  std::size_t moved = 0;
+
+  void count(const Change& change) {
+    switch (change.kind) {
+      case ChangeKind::added:
+        ++added;
+        break;
+      case ChangeKind::removed:
+        ++removed;
+        break;
+      case ChangeKind::moved:
+        ++moved;
+        break;
+      case ChangeKind::members:
+      case ChangeKind::set_added:
+      case ChangeKind::set_removed:
+        for (const auto& part : change.parts) ++(part.to ? added : removed);
+        break;
+      default:
+        ++changed;
+    }
+  }
+
+  std::string text(Paint paint) const {
+    std::vector<std::string> words;
+    if (added > 0) words.push_back(paint.added(format("+{}", added)));
+    if (removed > 0) words.push_back(paint.removed(format("-{}", removed)));
+    if (changed > 0) words.push_back(paint.changed(format("~{}", changed)));
+    if (moved > 0) words.push_back(paint.moved(format(">{}", moved)));
+    return join(words, " ");
+  }
+};
+
+}  // namespace
+
+std::string readable_rule(std::string_view words) {
+  return with_comment(shown(words));
+}
+
+std::string render(const Diff& diff, Paint paint) {
+  std::string text;
+  for (const auto& b : blocks(diff)) {
+    if (!text.empty()) text += "\n";
+    text += block(b.title, b.changes, paint);
+  }
+  return text;
+}
+
+std::string render_stat(const Diff& diff, Paint paint) {
+  const auto all = blocks(diff);
+  std::size_t width = 0;
+  for (const auto& b : all) width = std::max(width, b.title.size());
+  Tally sum;
+  std::string text;
+  for (const auto& b : all) {
+    Tally tally;
+    std::string words;
+    for (const auto* change : b.changes) {
+      tally.count(*change);
+      sum.count(*change);
+      if (const auto heading = heading_words(*change, paint); !heading.empty() && change->set.empty()) {
+        words += "  " + heading;
+      }
+    }
+    text += format(" {:<{}} | {}{}\n", b.title, width, tally.text(paint), words);
+  }
+  return text + format(" {} in {}: {}\n", counted(diff.changes.size(), "change"),
+                       counted(all.size(), "place"), sum.text(paint));
+}
+
+std::string render_unified(std::string_view text, Paint paint) {
+  std::string out;
+  for (const auto line : split_lines(text)) {
+    const auto safe = escape(line);
+    if (line.starts_with("---") || line.starts_with("+++")) {
+      out += paint.heading(safe);
+    } else if (line.starts_with("@@")) {
+      out += paint.moved(safe);
+    } else if (line.starts_with('+')) {
+      out += paint.added(safe);
+    } else if (line.starts_with('-')) {
+      out += paint.removed(safe);
+    } else {
+      out += safe;
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string counts(const Diff& diff) {
+  Tally tally;
+  for (const auto& change : diff.changes) tally.count(change);
+  return tally.text(Paint{});
+}
+
+}  // namespace rewall

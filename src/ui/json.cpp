@@ -1,0 +1,89 @@
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+template <class T>
+Json value_or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json to_json(const Change& change) {
+  Json parts = Json::array();
+  for (const auto& part : change.parts) {
+    parts.push_back(
+        {{"part", part.part}, {"from", value_or_null(part.from)}, {"to", value_or_null(part.to)}});
+  }
+  return {{"kind", name(change.kind)},
+          {"family", change.family ? Json(name(*change.family)) : Json(nullptr)},
+          {"backend", change.backend ? Json(name(*change.backend)) : Json(nullptr)},
+          {"table", or_null(change.table)},
+          {"chain", or_null(change.chain)},
+          {"set", or_null(change.set)},
+          {"from_pos", value_or_null(change.from_pos)},
+          {"to_pos", value_or_null(change.to_pos)},
+          {"from", value_or_null(change.from)},
+          {"to", value_or_null(change.to)},
+          {"parts", change.parts.empty() ? Json(nullptr) : std::move(parts)},
+          {"foreign", nullptr},
+          {"effect", change.no_effect ? Json("none") : Json(nullptr)}};
+}
+
+Json summary_json(const Diff& diff) {
+  Json counts = Json::object();
+  for (const auto& [kind, count] : summary(diff)) counts[std::string(name(kind))] = count;
+  return counts;
+}
+
+}  // namespace
+
+Json or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json to_json(const Error& error) {
+  return {{"error",
+           {{"code", exit_code(error.kind)}, {"message", error.message}, {"hint", or_null(error.hint)}}}};
+}
+
+Json changes_json(const Diff& diff) {
+  Json changes = Json::array();
+  for (const auto& change : diff.changes) changes.push_back(to_json(change));
+  return changes;
+}
+
+Json to_json(const Diff& diff, const std::string& from, const std::string& to) {
+  return {{"from", from},
+          {"to", to},
+          {"equal", diff.equal()},
+          {"changes", changes_json(diff)},
+          {"summary", summary_json(diff)}};
+}
+
+Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff) {
+  return {{"hash", snapshot.hash},
+          {"time", rfc3339(snapshot.time)},
+          {"author", snapshot.author.name + " <" + snapshot.author.email + ">"},
+          {"subject", snapshot.subject},
+          {"trigger", or_null(snapshot.trailers.trigger)},
+          {"backend", or_null(snapshot.trailers.backend)},
+          {"actor", or_null(snapshot.trailers.actor)},
+          {"commands", snapshot.trailers.commands},
+          {"foreign", snapshot.trailers.foreign},
+          {"restores", or_null(snapshot.trailers.restores)},
+          {"summary", diff ? summary_json(*diff) : Json(nullptr)}};
+}
+
+Json answer_json(const std::string& hash, const std::string& subject, bool changed,
+                 const std::string& restored) {
+  return {{"hash", or_null(hash)},
+          {"subject", or_null(subject)},
+          {"changed", changed},
+          {"restored", or_null(restored)}};
+}
+
+std::string print(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace rewall
