@@ -78,7 +78,7 @@ Status drop_entry(git_treebuilder* builder, const std::string& name) {
 Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const Files& files,
                             const Expectations& expect) {
   git::TreeBuilder builder;
-  if (git_treebuilder_new(git::Out(builder), repo, parent) != 0) return git::last_error("tree");
+  if (git::fill(builder, git_treebuilder_new, repo, parent) != 0) return git::last_error("tree");
   for (const std::string_view known : kGenerated) {
     const auto file = files.find(std::string(known));
     const std::string name(known);
@@ -92,7 +92,7 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
   if (!put) return std::move(put).error();
   git_oid id{};
   git::Tree tree;
-  if (git_treebuilder_write(&id, builder.get()) != 0 || git_tree_lookup(git::Out(tree), repo, &id) != 0)
+  if (git_treebuilder_write(&id, builder.get()) != 0 || git::fill(tree, git_tree_lookup, repo, &id) != 0)
     return git::last_error("tree");
   return tree;
 }
@@ -108,8 +108,8 @@ Time writable(Time time) {
 Result<git::Signature> author_signature(const Person& author, const std::string& host, Time time) {
   const Person person = clean_person(author, host);
   git::Signature signature;
-  if (git_signature_new(git::Out(signature), person.name.c_str(), person.email.c_str(), time.seconds,
-                        time.offset) != 0)
+  if (git::fill(signature, git_signature_new, person.name.c_str(), person.email.c_str(), time.seconds,
+                time.offset) != 0)
     return git::last_error(person.name);
   return signature;
 }
@@ -119,7 +119,7 @@ Result<git::Signature> author_signature(const Person& author, const std::string&
 Status move_branch(git_repository* repo, const std::string& branch, const git_oid* parent, const git_oid& id,
                    const git_signature* who, const std::string& entry) {
   git::Transaction move;
-  if (git_transaction_new(git::Out(move), repo) != 0) return git::last_error(branch);
+  if (git::fill(move, git_transaction_new, repo) != 0) return git::last_error(branch);
   const auto deadline = std::chrono::steady_clock::now() + kReferenceWait;
   int locked = git_transaction_lock_ref(move.get(), branch.c_str());
   while (locked == GIT_ELOCKED && std::chrono::steady_clock::now() < deadline) {
@@ -217,9 +217,9 @@ Status put_index_entry(git_index* index, const git_tree* tree, const char* name,
 /// The index as it stands; a damaged one is made anew from the tree, for it holds nothing else.
 Result<git::Index> open_index(git_repository* repo, const git_tree* tree) {
   git::Index index;
-  if (git_repository_index(git::Out(index), repo) != 0 || git_index_read(index.get(), 0) != 0) {
+  if (git::fill(index, git_repository_index, repo) != 0 || git_index_read(index.get(), 0) != 0) {
     const fs::path damaged = fs::path(git_repository_path(repo)) / "index";
-    if (::unlink(damaged.c_str()) != 0 || git_repository_index(git::Out(index), repo) != 0 ||
+    if (::unlink(damaged.c_str()) != 0 || git::fill(index, git_repository_index, repo) != 0 ||
         git_index_read(index.get(), 1) != 0)
       return git::last_error(damaged.string());
   }

@@ -66,20 +66,15 @@ class Strings {
   git_strarray strings_{};
 };
 
-/// Hands an owner to a libgit2 function that fills a T**: `git_commit_lookup(Out(commit), ...)`.
-template <class Owner>
-class Out {
- public:
-  explicit Out(Owner& owner) : owner_(owner) {}
-  Out(const Out&) = delete;
-  Out& operator=(const Out&) = delete;
-  ~Out() { owner_.reset(raw_); }
-  operator typename Owner::pointer *() { return &raw_; }
-
- private:
-  Owner& owner_;
-  typename Owner::pointer raw_ = nullptr;
-};
+/// Calls a libgit2 function whose first parameter is a T** to fill: `fill(commit, git_commit_lookup, repo,
+/// &id)`.
+template <class Owner, class Function, class... Arguments>
+int fill(Owner& owner, Function function, Arguments... arguments) {
+  typename Owner::pointer raw = nullptr;
+  const int code = function(&raw, arguments...);
+  owner.reset(raw);
+  return code;
+}
 
 /// Starts libgit2 once a process: everything it writes is synced, and no configuration but a repository's own
 /// counts.

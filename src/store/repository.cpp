@@ -77,7 +77,7 @@ class Site {
 
 Status write_config(git_repository* repo, const fs::path& path) {
   git::Config config;
-  if (git_repository_config(git::Out(config), repo) != 0) return git::last_error(path.string());
+  if (git::fill(config, git_repository_config, repo) != 0) return git::last_error(path.string());
   // Rules are kept byte for byte whatever the user's own git configuration says, and `@{2 hours ago}` needs
   // the log.
   if (git_config_set_bool(config.get(), "core.autocrlf", 0) != 0 ||
@@ -105,7 +105,7 @@ Status make_repository(const fs::path& path, const std::string& host) {
   const std::string head = std::string(kHostBranches) + host;
   options.initial_head = head.c_str();
   git::Repo repo;
-  if (git_repository_init_ext(git::Out(repo), path.c_str(), &options) != 0)
+  if (git::fill(repo, git_repository_init_ext, path.c_str(), &options) != 0)
     return git::last_error(path.string());
   if (auto written = write_config(repo.get(), path); !written) return written;
   if (::mkdir((path / ".git/rewall").c_str(), kPrivateFolder) != 0) return path_error(path, errno);
@@ -114,7 +114,7 @@ Status make_repository(const fs::path& path, const std::string& host) {
 
 Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
   git::Reference head;
-  if (git_reference_lookup(git::Out(head), repo, "HEAD") != 0)
+  if (git::fill(head, git_reference_lookup, repo, "HEAD") != 0)
     return git::last_error(format("{}/.git/HEAD", path.string()));
   const char* target = git_reference_symbolic_target(head.get());
   const std::string_view branch = target != nullptr ? target : "";
@@ -130,7 +130,7 @@ Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
 Result<git::Signature> rewall_signature(const std::string& host, Time time) {
   git::Signature signature;
   const std::string email = "rewall@" + host;
-  if (git_signature_new(git::Out(signature), "rewall", email.c_str(), time.seconds, time.offset) != 0)
+  if (git::fill(signature, git_signature_new, "rewall", email.c_str(), time.seconds, time.offset) != 0)
     return git::last_error(email);
   return signature;
 }
@@ -158,8 +158,8 @@ Result<Repository> Repository::open(const fs::path& path) {
   if (auto started = git::start(); !started) return std::move(started).error();
   auto parts = std::make_unique<Parts>();
   parts->path = path;
-  if (git_repository_open_ext(git::Out(parts->repo), (path / ".git").c_str(),
-                              GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT, nullptr) != 0)
+  if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(),
+                GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
   auto host = host_of_head(parts->repo.get(), path);
   if (!host) return std::move(host).error();

@@ -29,7 +29,7 @@ Result<Settings> Settings::open(const Repository& repository) {
     if (auto safe = check_access(parts->path, S_IFREG, repository.path()); !safe)
       return std::move(safe).error();
   }
-  if (git_config_open_ondisk(git::Out(parts->config), parts->path.c_str()) != 0)
+  if (git::fill(parts->config, git_config_open_ondisk, parts->path.c_str()) != 0)
     return git::last_error(parts->path.string());
   return Settings(std::move(parts));
 }

@@ -33,13 +33,13 @@ Result<std::string> tag_reference(const std::string& name) {
 Tag read_tag(git_repository* repo, git_reference* reference) {
   Tag tag{.name = std::string(git_reference_name(reference)).substr(kTags.size())};
   git::Object commit;
-  if (git_reference_peel(git::Out(commit), reference, GIT_OBJECT_COMMIT) != 0) {
+  if (git::fill(commit, git_reference_peel, reference, GIT_OBJECT_COMMIT) != 0) {
     if (const git_oid* target = git_reference_target(reference)) tag.hash = git::hex(*target);
     return tag;
   }
   tag.hash = git::hex(*git_object_id(commit.get()));
   git::Commit of;
-  if (git_commit_lookup(git::Out(of), repo, git_object_id(commit.get())) == 0) {
+  if (git::fill(of, git_commit_lookup, repo, git_object_id(commit.get())) == 0) {
     const git_time when = git_commit_author(of.get())->when;
     tag.time = {.seconds = when.time, .offset = when.offset};
   }
@@ -63,7 +63,7 @@ bool is_dangerous(const std::string& url) {
 /// When the reference last moved here.
 std::optional<Time> last_move(git_repository* repo, const std::string& reference) {
   git::Reflog log;
-  if (git_reflog_read(git::Out(log), repo, reference.c_str()) != 0 || git_reflog_entrycount(log.get()) == 0)
+  if (git::fill(log, git_reflog_read, repo, reference.c_str()) != 0 || git_reflog_entrycount(log.get()) == 0)
     return std::nullopt;
   const git_time when = git_reflog_entry_committer(git_reflog_entry_byindex(log.get(), 0))->when;
   return Time{.seconds = when.time, .offset = when.offset};
@@ -73,12 +73,12 @@ std::optional<Time> last_move(git_repository* repo, const std::string& reference
 
 Result<std::vector<Tag>> Repository::tags() const {
   git::ReferenceIterator all;
-  if (git_reference_iterator_glob_new(git::Out(all), parts_->repo.get(), "refs/tags/*") != 0)
+  if (git::fill(all, git_reference_iterator_glob_new, parts_->repo.get(), "refs/tags/*") != 0)
     return git::last_error("tags");
   std::vector<Tag> tags;
   git::Reference reference;
   int code = 0;
-  while ((code = git_reference_next(git::Out(reference), all.get())) == 0)
+  while ((code = git::fill(reference, git_reference_next, all.get())) == 0)
     tags.push_back(read_tag(parts_->repo.get(), reference.get()));
   if (code != GIT_ITEROVER) return git::last_error("tags");
   std::ranges::sort(tags, {}, &Tag::name);
@@ -91,8 +91,8 @@ Status Repository::set_tag(const std::string& name, const std::string& hash) {
   auto commit = read_commit(parts_->repo.get(), hash);
   if (!commit) return std::move(commit).error();
   git::Reference made;
-  if (git_reference_create(git::Out(made), parts_->repo.get(), reference->c_str(),
-                           git_commit_id(commit->get()), 1, nullptr) != 0)
+  if (git::fill(made, git_reference_create, parts_->repo.get(), reference->c_str(),
+                git_commit_id(commit->get()), 1, nullptr) != 0)
     return git::last_error(format("tag '{}'", name));
   return {};
 }
@@ -101,7 +101,7 @@ Status Repository::remove_tag(const std::string& name) {
   auto reference = tag_reference(name);
   if (!reference) return std::move(reference).error();
   git::Reference found;
-  if (git_reference_lookup(git::Out(found), parts_->repo.get(), reference->c_str()) != 0) {
+  if (git::fill(found, git_reference_lookup, parts_->repo.get(), reference->c_str()) != 0) {
     std::vector<std::string> names;
     if (const auto known = tags()) {
       for (const auto& tag : *known) names.push_back(tag.name);
@@ -120,7 +120,7 @@ Result<std::vector<Remote>> Repository::remotes() const {
   std::vector<Remote> remotes;
   for (const char* name : names) {
     git::Remote remote;
-    if (git_remote_lookup(git::Out(remote), parts_->repo.get(), name) != 0)
+    if (git::fill(remote, git_remote_lookup, parts_->repo.get(), name) != 0)
       return git::last_error(format("remote '{}'", name));
     const char* url = git_remote_url(remote.get());
     remotes.push_back(Remote{.name = name, .url = url != nullptr ? url : ""});
@@ -138,8 +138,8 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
         .hinted("an address is like ssh://git@host/firewalls.git, or a path");
   const std::string fetch = format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", name);
   git::Remote made;
-  const int code = git_remote_create_with_fetchspec(git::Out(made), parts_->repo.get(), name.c_str(),
-                                                    url.c_str(), fetch.c_str());
+  const int code = git::fill(made, git_remote_create_with_fetchspec, parts_->repo.get(), name.c_str(),
+                             url.c_str(), fetch.c_str());
   if (code == GIT_EEXISTS)
     return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
         format("rewall remote set-url {} {}", shell_quote(name), shell_quote(url)));
@@ -169,7 +169,7 @@ Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   git::Walk walk;
   const auto from = git::parse_hash(*start);
   if (!from) return from.error();
-  if (git_revwalk_new(git::Out(walk), parts_->repo.get()) != 0 ||
+  if (git::fill(walk, git_revwalk_new, parts_->repo.get()) != 0 ||
       git_revwalk_simplify_first_parent(walk.get()) != 0 || git_revwalk_push(walk.get(), &*from) != 0 ||
       (found == 0 && git_revwalk_hide(walk.get(), &there) != 0))
     return git::lost_object(tracked);

@@ -31,7 +31,7 @@ std::optional<std::string> read_loose(git_odb* odb, const git_oid& id) {
   git::OdbStream stream;
   std::size_t size = 0;
   git_object_t type = GIT_OBJECT_INVALID;
-  if (git_odb_open_rstream(git::Out(stream), &size, &type, odb, &id) != 0 || type != GIT_OBJECT_BLOB)
+  if (git::fill(stream, git_odb_open_rstream, &size, &type, odb, &id) != 0 || type != GIT_OBJECT_BLOB)
     return std::nullopt;
   // One byte more than the content, so that zlib reaches the end of its stream and compares the checksum.
   std::string content(size + 1, '\0');
@@ -52,7 +52,7 @@ Result<std::string> read_blob(git_odb* odb, const git_oid& id, const std::string
     if (auto content = read_loose(odb, id)) return *std::move(content);
   }
   git::OdbObject object;
-  if (git_odb_read(git::Out(object), odb, &id) != 0)
+  if (git::fill(object, git_odb_read, odb, &id) != 0)
     return git::lost_object(format("{} ({})", name, git::hex(id)));
   return std::string(static_cast<const char*>(git_odb_object_data(object.get())),
                      git_odb_object_size(object.get()));
@@ -84,7 +84,7 @@ std::vector<std::string> reference_names(git_repository* repo) {
 /// The snapshot whose hash starts with `digits`, from the log of HEAD, which outlives the objects it names.
 std::optional<std::string> find_logged(git_repository* repo, const std::string& digits) {
   git::Reflog log;
-  if (digits.size() < GIT_OID_MINPREFIXLEN || git_reflog_read(git::Out(log), repo, "HEAD") != 0)
+  if (digits.size() < GIT_OID_MINPREFIXLEN || git::fill(log, git_reflog_read, repo, "HEAD") != 0)
     return std::nullopt;
   for (std::size_t i = 0; i < git_reflog_entrycount(log.get()); ++i) {
     const auto hash = git::hex(*git_reflog_entry_id_new(git_reflog_entry_byindex(log.get(), i)));
@@ -97,12 +97,13 @@ std::optional<std::string> find_logged(git_repository* repo, const std::string& 
 std::optional<std::string> find_dangling(git_repository* repo, const std::string& name) {
   git::Reference found;
   git::Reference direct;
-  if (git_reference_dwim(git::Out(found), repo, name.c_str()) != 0 ||
-      git_reference_resolve(git::Out(direct), found.get()) != 0)
+  if (git::fill(found, git_reference_dwim, repo, name.c_str()) != 0 ||
+      git::fill(direct, git_reference_resolve, found.get()) != 0)
     return std::nullopt;
   git::Odb odb;
   const git_oid* id = git_reference_target(direct.get());
-  if (git_repository_odb(git::Out(odb), repo) != 0 || git_odb_exists(odb.get(), id) == 1) return std::nullopt;
+  if (git::fill(odb, git_repository_odb, repo) != 0 || git_odb_exists(odb.get(), id) == 1)
+    return std::nullopt;
   return git::hex(*id);
 }
 
@@ -125,7 +126,7 @@ Error not_found(git_repository* repo, const std::string& expression) {
   const std::string base = base_of(expression);
   const std::string start = base.empty() ? "HEAD" : base;
   git::Object found;
-  if (start != expression && git_revparse_single(git::Out(found), repo, start.c_str()) == 0) return lost;
+  if (start != expression && git::fill(found, git_revparse_single, repo, start.c_str()) == 0) return lost;
   auto gone = find_dangling(repo, start);
   if (!gone) gone = find_logged(repo, start);
   if (!gone) return unknown(repo, expression);
@@ -154,14 +155,14 @@ Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
   const auto id = git::parse_hash(hash);
   if (!id) return id.error();
   git::Commit commit;
-  if (git_commit_lookup(git::Out(commit), repo, &*id) != 0)
+  if (git::fill(commit, git_commit_lookup, repo, &*id) != 0)
     return git::lost_object(format("snapshot {}", hash));
   return commit;
 }
 
 Result<git::Tree> read_tree(const git_commit* commit) {
   git::Tree tree;
-  if (git_commit_tree(git::Out(tree), commit) != 0)
+  if (git::fill(tree, git_commit_tree, commit) != 0)
     return git::lost_object(format("snapshot {}", git::hex(*git_commit_id(commit))));
   return tree;
 }
@@ -178,10 +179,10 @@ Result<std::string> Repository::resolve(const std::string& expression) const {
   git_repository* repo = parts_->repo.get();
   if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
   git::Object object;
-  if (const int code = git_revparse_single(git::Out(object), repo, expression.c_str()); code != 0)
+  if (const int code = git::fill(object, git_revparse_single, repo, expression.c_str()); code != 0)
     return unresolved(repo, expression, code);
   git::Object commit;
-  const int code = git_object_peel(git::Out(commit), object.get(), GIT_OBJECT_COMMIT);
+  const int code = git::fill(commit, git_object_peel, object.get(), GIT_OBJECT_COMMIT);
   if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL)
     return Error{.kind = ErrorKind::usage, .message = format("{}: not a snapshot", expression)}.hinted(
         "name a commit, not what is in it");
@@ -201,7 +202,7 @@ Result<Files> Repository::files(const std::string& hash, Proof proof) const {
   auto tree = read_tree(commit->get());
   if (!tree) return std::move(tree).error();
   git::Odb odb;
-  if (git_repository_odb(git::Out(odb), parts_->repo.get()) != 0)
+  if (git::fill(odb, git_repository_odb, parts_->repo.get()) != 0)
     return git::last_error(parts_->path.string());
   Files files;
   const auto add = [&](std::string_view name) -> Status {
