@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,7 +146,7 @@ class Child {
       pid_ = 0;
       return error;
     }
-    handle_ = Fd(pidfd_open(pid_, 0));
+    handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
     if (!handle_) return errno;
     out_ = std::move(out.read);
     err_ = std::move(err.read);

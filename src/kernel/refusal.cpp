@@ -49,14 +49,24 @@ std::string_view without_start(std::string_view line) {
   return trim(line);
 }
 
+bool is_vague(std::string_view words) {
+  return words.empty() || words.find("failed (") != std::string_view::npos;
+}
+
+/// The first words that say something; a warning of a missing module where the rest is vague.
 std::string_view words_of(const Outcome& outcome) {
+  constexpr std::string_view kWarning = "Warning: ";
+  std::string_view warning;
+  std::string_view words;
   for (const std::string_view line : split_lines(outcome.err)) {
-    if (line.starts_with("# Warning") || line.starts_with("Error occurred at") || line.starts_with("Try `"))
-      continue;
-    const auto words = trim(without_start(trim(line)));
-    if (!words.empty() && words != "^") return words;
+    if (line.starts_with('#') || line.starts_with("Error occurred at") || line.starts_with("Try `")) continue;
+    if (line.starts_with(kWarning))
+      warning = line.substr(kWarning.size());
+    else if (words.empty())
+      words = without_start(line);  // a version alone ends in "): "
   }
-  return "refused by the kernel";
+  if (is_vague(words) && !warning.empty()) return warning;
+  return words.empty() ? "refused by the kernel" : words;
 }
 
 std::string hint_for(std::string_view words) {
@@ -64,7 +74,8 @@ std::string hint_for(std::string_view words) {
     return "the revision has no such set: create it, or take the rule out";
   if (words.find("Couldn't load") == 0)
     return "no such extension is installed; `iptables -m NAME --help` shows those that are";
-  if (words.find("failed (") != std::string_view::npos || words == "refused by the kernel")
+  if (is_vague(words) || words == "refused by the kernel" ||
+      words.find("missing kernel module") != std::string_view::npos)
     return "the kernel has no such match or target, or not in this table and chain";
   return {};
 }

@@ -1,0 +1,354 @@
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "kernel/lab.h"
+
+using namespace rewall;
+
+namespace {
+
+/// A rule that nft alone can say, in a table that iptables made.
+void mix_in(const std::string& rule) {
+  shell("iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; nft add rule ip filter INPUT '" + rule + "'");
+}
+
+void drop_capabilities() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct none[2] = {};
+  REQUIRE(syscall(SYS_capset, &header, none) == 0);
+}
+
+std::size_t rules_in(const Tables& tables, std::string_view chain) {
+  const Table* filter = tables.find("filter");
+  const Chain* found = filter != nullptr ? filter->find(chain) : nullptr;
+  return found != nullptr ? found->rules.size() : 0;
+}
+
+}  // namespace
+
+TEST_CASE("the guide's firewall reads as the programs print it, on both backends") {
+  const std::string backend = GENERATE("nft", "legacy");
+  in_lab([&] {
+    load_guide(backend);
+    shell("ipset create web hash:ip; ipset add web 192.0.2.1");
+    const auto capture = captured();
+    CHECK(print_tables(capture.ruleset.v4) == saved("iptables-" + backend + "-save"));
+    CHECK(print_tables(capture.ruleset.v6) == saved("ip6tables-" + backend + "-save"));
+    CHECK(rules_in(capture.ruleset.v4, "INPUT") == 14);
+    REQUIRE(capture.ruleset.sets.sets.size() == 1);
+    CHECK(shell("ipset save web") ==
+          "create web hash:ip " + capture.ruleset.sets.sets[0].options + "\nadd web 192.0.2.1\n");
+    CHECK(capture.backends == backend);
+    CHECK(name(capture.ruleset.backend) == backend);
+    CHECK_FALSE(capture.ruleset.both_backends());
+    CHECK(capture.tools == trim(shell("iptables-" + backend + " -V")));
+    CHECK(capture.notes.empty());
+  });
+}
+
+TEST_CASE("rules in both backends are both read") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -s 192.0.2.1 -j DROP; ip6tables-legacy -A INPUT -s 2001:db8::1 -j DROP");
+    const auto capture = captured();
+    CHECK(capture.backends == "nft+legacy");
+    CHECK(capture.ruleset.backend == Backend::nft);
+    CHECK(print_tables(capture.ruleset.v4) == saved("iptables-nft-save"));
+    CHECK(capture.ruleset.v6.tables.empty());
+    CHECK(capture.ruleset.v4_legacy.tables.empty());
+    CHECK(print_tables(capture.ruleset.v6_legacy) == saved("ip6tables-legacy-save"));
+
+    const auto nft = captured(BackendChoice::nft);
+    CHECK_FALSE(nft.ruleset.both_backends());
+    CHECK(nft.notes == std::vector<std::string>{"legacy tables are there and not recorded (--backend nft)"});
+    const auto legacy = captured(BackendChoice::legacy);
+    CHECK(legacy.ruleset.backend == Backend::legacy);
+    CHECK(legacy.ruleset.v4.tables.empty());
+    CHECK(print_tables(legacy.ruleset.v6) == saved("ip6tables-legacy-save"));
+    CHECK(legacy.notes == std::vector<std::string>{"nft tables that are not recorded: ip filter"});
+  });
+}
+
+TEST_CASE("legacy tables without rules do not make a second backend") {
+  in_lab([] {
+    shell("iptables-legacy -L -n >&2; iptables-nft -A INPUT -j ACCEPT");
+    const auto capture = captured();
+    CHECK(capture.backends == "nft");
+    CHECK_FALSE(capture.ruleset.both_backends());
+  });
+}
+
+TEST_CASE("an empty host is read without making a table") {
+  in_lab([] {
+    const auto capture = captured();
+    CHECK(capture.ruleset.v4.tables.empty());
+    CHECK(capture.ruleset.backend == Backend::nft);  // what iptables is here
+    CHECK(shell("nft list ruleset; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names").empty());
+    CHECK_FALSE(host_firewall()->legacy_tables());
+    CHECK(host_firewall()->generation() == capture.generation);
+  });
+}
+
+TEST_CASE("the generation moves with every change of nft rules and tells namespaces apart") {
+  std::optional<Generation> first;
+  in_lab([&] {
+    const auto firewall = host_firewall();
+    first = firewall->generation();
+    REQUIRE(first);
+    CHECK(firewall->generation() == first);
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    CHECK(firewall->generation() != first);
+  });
+  in_lab([&] { CHECK(host_firewall()->generation() != first); });
+}
+
+TEST_CASE("tables of nft's own are noted") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT; nft add table inet fw; nft add table ip other");
+    CHECK(captured().notes ==
+          std::vector<std::string>{"nft tables that are not recorded: inet fw, ip other"});
+  });
+}
+
+TEST_CASE("a table with a rule that iptables cannot say is refused by its name") {
+  // The first four are printed by iptables-nft-save 1.8.9 as other rules, with exit status 0.
+  const std::string rule = GENERATE("tcp dport { 22, 80 } accept", "ip saddr 10.0.0.1-10.0.0.9 drop",
+                                    "tcp sequence 5 drop", "ip saddr @blocked drop",
+                                    "ct state established accept", "ip dscp 5 accept", "meta skuid 0 accept");
+  in_lab([&] {
+    shell("nft add table ip filter; nft 'add set ip filter blocked { type ipv4_addr; }'");
+    mix_in(rule);
+    const auto error = capture_error();
+    INFO(rule << ": " << error.message);
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message.starts_with("table ip filter: "));
+    CHECK(error.hint.starts_with("`nft list table ip filter` shows the rule"));
+    captured(BackendChoice::legacy);
+  });
+}
+
+TEST_CASE("the words for a set of nft are whole") {
+  in_lab([] {
+    mix_in("tcp dport { 22, 80 } accept");
+    CHECK(capture_error().message ==
+          "table ip filter: incompatible, chain INPUT holds a rule that nft made (a lookup in a set of nft)");
+  });
+}
+
+TEST_CASE("rules of nft that iptables can say are read") {
+  const std::string rule =
+      GENERATE("tcp dport 22-80 accept", "tcp dport != 22 drop", "tcp flags syn accept", "ip ttl 5 accept",
+               "icmp type echo-request accept", "iifname \"eth*\" accept", "ip saddr 10.0.0.0/9 drop");
+  in_lab([&] {
+    mix_in(rule);
+    CHECK(print_tables(captured().ruleset.v4) == saved("iptables-nft-save"));
+  });
+}
+
+TEST_CASE("what iptables-nft itself makes is never called incompatible") {
+  in_lab([] {
+    shell(R"(
+iptables-nft -A INPUT -p tcp -m multiport --dports 1,2,3:9 -m iprange --src-range 10.0.0.1-10.0.0.9 -j DROP
+iptables-nft -A INPUT -p tcp --sport 1:5 ! --dport 7:9 ! --tcp-flags SYN,ACK SYN -j DROP
+iptables-nft -A INPUT -p udp --sport 53 --dport 1024: -m mark ! --mark 0x1/0xff -j DROP
+iptables-nft -A FORWARD -f -s 10.0.0.0/255.0.255.0 -i eth+ ! -o lo -m ttl --ttl-lt 5 -j DROP
+iptables-nft -A INPUT -p icmp --icmp-type 3/4 -m length --length 1:9 -m limit --limit 3/min -j LOG --log-prefix x
+iptables-nft -A INPUT -p sctp --dport 5:6 -j DROP
+iptables-nft -A INPUT -m ttl --ttl-gt 5 -m conntrack --ctstate NEW -m mac --mac-source 00:11:22:33:44:55 -j DROP
+iptables-nft -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080
+ip6tables-nft -A INPUT -p icmpv6 --icmpv6-type 135 -m hl --hl-lt 5 -j DROP
+ip6tables-nft -A INPUT -s 2001:db8::/ffff:0:ffff:: -m frag --fragid 1:5 -j DROP
+ip6tables-nft -A INPUT -p tcp ! --dport 1:5 -m rt --rt-type 0 -j DROP
+)");
+    const auto capture = captured();
+    CHECK(print_tables(capture.ruleset.v4) == saved("iptables-nft-save"));
+    CHECK(print_tables(capture.ruleset.v6) == saved("ip6tables-nft-save"));
+  });
+}
+
+TEST_CASE("base chains of nft in a table of iptables are refused") {
+  in_lab([] {
+    shell(
+        "iptables-nft -A INPUT -j ACCEPT; nft 'add chain ip filter mine { type filter hook input priority 5; "
+        "}'");
+    CHECK(capture_error().message == "table ip filter: incompatible, it holds base chains that nft made");
+  });
+}
+
+TEST_CASE("without iptables the package is named") {
+  in_lab([] {
+    const OnlyPath path;
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message == "iptables-nft-save: no such program in PATH");
+    CHECK(error.hint == "install the package iptables (apt install iptables)");
+  });
+}
+
+TEST_CASE("a host whose only iptables is a plain legacy one works") {
+  in_lab([] {
+    load_guide("legacy");
+    const std::string truth = saved("iptables-legacy-save");
+    OnlyPath path;
+    for (const std::string program : {"iptables", "ip6tables"})
+      for (const std::string action : {"", "-save", "-restore"})
+        path.link(program + action, program + "-legacy" + action);
+    const auto capture = captured();
+    CHECK(capture.ruleset.backend == Backend::legacy);
+    CHECK(print_tables(capture.ruleset.v4) == truth);
+    CHECK(capture.notes.front() == "no sets are recorded: ipset is not installed");
+  });
+}
+
+TEST_CASE("without ipset the sets are empty, unless rules name one") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    for (const std::string program : {"iptables", "iptables-nft-save", "ip6tables-nft-save"})
+      path.link(program);
+    CHECK(captured().notes == std::vector<std::string>{"no sets are recorded: ipset is not installed"});
+    shell(
+        "/usr/sbin/ipset create s hash:ip; /usr/sbin/iptables-nft -A INPUT -m set --match-set s src -j DROP");
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.hint == "install the package ipset (apt install ipset)");
+  });
+}
+
+TEST_CASE("a kernel without sets is noted, and a broken ipset is an error") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    for (const std::string program : {"iptables", "iptables-nft-save", "ip6tables-nft-save"})
+      path.link(program);
+    path.script("ipset", "echo 'ipset v7.17: Kernel error received: Invalid argument' >&2; exit 1");
+    CHECK(
+        captured().notes ==
+        std::vector<std::string>{"no sets are recorded: ipset save: exit status 1: ipset v7.17: Kernel error "
+                                 "received: Invalid argument"});
+    path.script("ipset", "kill -9 $$");
+    CHECK(capture_error().message == "ipset save: killed by signal 9");
+    path.script("ipset", "echo create; exit 0");
+    CHECK(capture_error().kind == ErrorKind::capture);
+  });
+}
+
+TEST_CASE("a program is not believed on its exit status") {
+  struct Fake {
+    std::string script;
+    std::string message;
+  };
+  const Fake fake = GENERATE(
+      Fake{"echo '*filter'; echo ':INPUT ACCEPT [0:0]'; echo '-A INPUT -j ACC'", "iptables-nft-save:3: "},
+      Fake{"exit 0", "table ip filter: iptables-nft-save left it out"},
+      Fake{"echo '*nat'; echo COMMIT", "table ip filter: iptables-nft-save left it out"},
+      Fake{"echo '*filter'; kill -9 $$", "iptables-nft-save: killed by signal 9"},
+      Fake{"echo '*filter'; echo broken >&2; exit 4",
+           "table ip filter: iptables-nft-save: exit status 4: broken"},
+      Fake{"echo '*filter'; sleep 60", "iptables-nft-save: gave no answer within 500 ms"},
+      Fake{"echo \"# Table \\`filter' is incompatible, use 'nft' tool.\"",
+           "table ip filter: incompatible, it holds a rule that nft made"});
+  in_lab([&] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    path.link("iptables");
+    path.link("ipset");
+    path.script("iptables-nft-save", fake.script);
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message.substr(0, fake.message.size()) == fake.message);
+  });
+}
+
+TEST_CASE("words on standard error beside a whole text are no failure") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    path.link("iptables");
+    path.link("ipset");
+    path.script("iptables-nft-save",
+                "echo '# Warning: iptables-legacy tables present' >&2; exec /usr/sbin/iptables-nft-save");
+    CHECK(rules_in(captured().ruleset.v4, "INPUT") == 1);
+  });
+}
+
+TEST_CASE("a capture during changes is of one piece, or none") {
+  in_lab([] {
+    shell("iptables-nft -N a");
+    std::atomic<bool> stop{false};
+    // Chain a is always as long as the INPUT of IPv6, or one longer.
+    std::thread writer([&] {
+      for (int i = 0; i < 150 && !stop; ++i)
+        (void)run(
+            {.words =
+                 {"/bin/sh", "-c",
+                  "iptables-nft -A a -s 10.0.0.1 -j DROP; ip6tables-nft -A INPUT -s 2001:db8::1 -j DROP; "
+                  "sleep 0.05"}},
+            ErrorKind::usage);
+    });
+    std::size_t whole = 0;
+    for (int i = 0; i < 20; ++i) {
+      const auto capture = host_firewall()->capture(BackendChoice::automatic);
+      if (!capture) {
+        CHECK(capture.error().message == "the ruleset changed during each of 5 readings");
+        continue;
+      }
+      ++whole;
+      const auto v4 = rules_in(capture->ruleset.v4, "a");
+      const auto v6 = rules_in(capture->ruleset.v6, "INPUT");
+      CHECK((v4 == v6 || v4 == v6 + 1));
+    }
+    stop = true;
+    writer.join();
+    CHECK(whole > 0);
+    CHECK(print_tables(captured().ruleset.v4) == saved("iptables-nft-save"));
+  });
+}
+
+TEST_CASE("a ruleset that never stands still is not captured") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    path.link("iptables");
+    path.link("ipset");
+    path.script("iptables-nft-save",
+                "/usr/sbin/iptables-nft-save; /usr/sbin/iptables-nft -A INPUT -j ACCEPT; exit 0");
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message == "the ruleset changed during each of 5 readings");
+  });
+}
+
+TEST_CASE("legacy rules that change between two readings are read until two agree") {
+  in_lab([] {
+    shell("iptables-legacy -A INPUT -j ACCEPT");
+    OnlyPath path;
+    path.link("iptables");
+    path.link("iptables-nft-save");
+    path.link("ipset");
+    const std::string once = (path.folder() / "once").string();
+    path.script("iptables-legacy-save",
+                "/usr/sbin/iptables-legacy-save; [ -e " + once +
+                    " ] || /usr/sbin/iptables-legacy -A INPUT -s 10.0.0.1 -j DROP; : >" + once);
+    CHECK(rules_in(captured().ruleset.v4, "INPUT") == 2);
+    path.script("iptables-legacy-save",
+                "/usr/sbin/iptables-legacy-save; /usr/sbin/iptables-legacy -A INPUT -s 10.0.0.1 -j DROP");
+    CHECK(capture_error().message == "the ruleset changed during each of 5 readings");
+  });
+}
+
+TEST_CASE("without CAP_NET_ADMIN the capture says what to do") {
+  in_lab([] {
+    drop_capabilities();  // of this thread alone
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::permission);
+    CHECK(error.hint == "run it as root (sudo rewall ...)");
+    const auto staged = host_firewall()->stage({});
+    REQUIRE_FALSE(staged);
+    CHECK(staged.error().kind == ErrorKind::permission);
+  });
+}
