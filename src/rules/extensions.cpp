@@ -1,0 +1,287 @@
+#include "rules/extensions.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_map>
+
+#include "core/text.h"
+#include "rules/names.h"
+
+namespace rewall {
+namespace {
+
+// One line an extension: its options as NAME[,ALIAS...][=KIND]; no kind is one word. '*' before the name:
+// stateful;
+// '+': its options are conditions apart.
+constexpr std::array kMatches = std::to_array<std::string_view>({
+    "addrtype --src-type=list --dst-type=list --limit-iface-in=flag --limit-iface-out=flag",
+    "+ah --ahspi=range32 --ahlen=number --ahres=flag",
+    "bpf --bytecode=text --object-pinned=text",
+    "cgroup --cgroup=number --path=text",
+    "cluster --cluster-total-nodes=number --cluster-local-node=number --cluster-local-nodemask=number "
+    "--cluster-hash-seed=number",
+    "comment --comment=text",
+    "connbytes --connbytes --connbytes-dir --connbytes-mode",
+    "*connlabel --label=text --set=flag",
+    "*connlimit --connlimit-upto=number --connlimit-above=number --connlimit-mask --connlimit-saddr=flag "
+    "--connlimit-daddr=flag",
+    "+connmark --mark=mark",
+    "+conntrack --ctstate=list --ctproto=protocol --ctorigsrc=address --ctorigdst=address "
+    "--ctreplsrc=address "
+    "--ctrepldst=address --ctorigsrcport=port --ctorigdstport=port --ctreplsrcport=port --ctrepldstport=port "
+    "--ctstatus=list --ctexpire=range32 --ctdir=list",
+    "+cpu --cpu=number",
+    "+dccp --sport,--source-port=port --dport,--destination-port=port --dccp-types --dccp-option=number",
+    "devgroup --src-group --dst-group",
+    "+dscp --dscp=number --dscp-class",
+    "dst --dst-len=number --dst-opts",
+    "+ecn --ecn-tcp-cwr=flag --ecn-tcp-ece=flag --ecn-ip-ect=number",
+    "+esp --espspi=range32",
+    "eui64",
+    "frag --fragid=range32 --fraglen=number --fragres=flag --fragfirst=flag --fragmore=flag --fraglast=flag",
+    "*hashlimit --hashlimit-upto,--hashlimit --hashlimit-above --hashlimit-burst --hashlimit-mode=list "
+    "--hashlimit-srcmask --hashlimit-dstmask --hashlimit-name=text --hashlimit-htable-size=number "
+    "--hashlimit-htable-max=number --hashlimit-htable-expire=number --hashlimit-htable-gcinterval=number "
+    "--hashlimit-rate-match=flag --hashlimit-rate-interval=number",
+    "hbh --hbh-len=number --hbh-opts",
+    "helper --helper=text",
+    "+hl --hl-eq,--hl=number --hl-lt=number --hl-gt=number",
+    "+icmp --icmp-type",
+    "+icmp6 --icmpv6-type",
+    "+ipcomp --ipcompspi=range32 --compres=flag",
+    "+iprange --src-range=span --dst-range=span",
+    "ipv6header --header --soft=flag",
+    "ipvs --ipvs=flag --vproto=protocol --vaddr=address --vport=port --vdir --vmethod --vportctl=port",
+    "l2tp --pversion=number --tid=number --sid=number --type",
+    "+length --length=range16",
+    "*limit --limit --limit-burst=number",
+    "+mac --mac-source=mac",
+    "+mark --mark=mark",
+    "+mh --mh-type=range8",
+    "+multiport --sports,--source-ports=ports --dports,--destination-ports=ports --ports=ports",
+    "*nfacct --nfacct-name=text",
+    "*osf --genre=text --ttl=number --log=number",
+    "owner --uid-owner=id --gid-owner=gid --socket-exists=flag --suppl-groups=flag --pid-owner=number "
+    "--sid-owner=number --cmd-owner=text",
+    "physdev --physdev-in=text --physdev-out=text --physdev-is-in=flag --physdev-is-out=flag "
+    "--physdev-is-bridged=flag",
+    "+pkttype --pkt-type",
+    "policy --dir --pol --strict=flag --reqid --spi --proto --mode --tunnel-src --tunnel-dst --next=flag",
+    "*quota --quota=number",
+    "*rateest --rateest1,--rateest=text --rateest2=text --rateest-delta=flag --rateest-bps=maybe "
+    "--rateest-pps=maybe "
+    "--rateest-bps1=maybe --rateest-pps1=maybe --rateest-bps2=maybe --rateest-pps2=maybe --rateest-lt=flag "
+    "--rateest-gt=flag --rateest-eq=flag",
+    "realm --realm",
+    "*recent --set=flag --rcheck=flag --update=flag --remove=flag --seconds=number --hitcount=number "
+    "--rttl=flag "
+    "--reap=flag --name=text --mask --rsource=flag --rdest=flag",
+    "rpfilter --loose=flag --validmark=flag --accept-local=flag --invert=flag",
+    "+rt --rt-type=number --rt-segsleft=range32 --rt-len=number --rt-0-res=flag --rt-0-addrs "
+    "--rt-0-not-strict=flag",
+    "+sctp --sport,--source-port=port --dport,--destination-port=port --chunk-types=two",
+    "set --match-set,--set=two --return-nomatch=flag --update-counters=flag --update-subcounters=flag "
+    "--packets-eq=number --packets-lt=number --packets-gt=number --bytes-eq=number --bytes-lt=number "
+    "--bytes-gt=number",
+    "socket --transparent=flag --nowildcard=flag --restore-skmark=flag",
+    "srh --srh-next-hdr --srh-hdr-len-eq --srh-hdr-len-gt --srh-hdr-len-lt --srh-segs-left-eq "
+    "--srh-segs-left-gt "
+    "--srh-segs-left-lt --srh-last-entry-eq --srh-last-entry-gt --srh-last-entry-lt --srh-tag --srh-psid "
+    "--srh-nsid "
+    "--srh-lsid",
+    "+state --state=list",
+    "*statistic --mode --probability --every=number --packet=number",
+    "string --from=number --to=number --algo --string=text --hex-string=text --icase=flag",
+    "+tcp --sport,--source-port=port --dport,--destination-port=port --syn=flag --tcp-flags=two "
+    "--tcp-option=number",
+    "+tcpmss --mss=range16",
+    "time --timestart --timestop --datestart --datestop --monthdays --weekdays --kerneltz=flag "
+    "--contiguous=flag "
+    "--utc=flag --localtz=flag",
+    "+tos --tos",
+    "+ttl --ttl-eq,--ttl=number --ttl-lt=number --ttl-gt=number",
+    "u32 --u32=text",
+    "+udp --sport,--source-port=port --dport,--destination-port=port",
+    "+udplite --sport,--source-port=port --dport,--destination-port=port",
+});
+
+constexpr std::array kTargets = std::to_array<std::string_view>({
+    "ACCEPT",
+    "DROP",
+    "QUEUE",
+    "RETURN",
+    "AUDIT --type",
+    "CHECKSUM --checksum-fill=flag",
+    "CLASSIFY --set-class",
+    "CLUSTERIP --new=flag --hashmode --clustermac=mac --total-nodes=number --local-node=number "
+    "--hash-init=number",
+    "CONNMARK --set-xmark --set-mark --and-mark=number --or-mark=number --xor-mark=number --save-mark=flag "
+    "--restore-mark=flag --nfmask=number --ctmask=number --mask=number --left-shift-mark=number "
+    "--right-shift-mark=number",
+    "CONNSECMARK --save=flag --restore=flag",
+    "CT --notrack=flag --helper=text --timeout=text --ctevents=list --expevents=list --zone --zone-orig "
+    "--zone-reply",
+    "DNAT --to-destination --random=flag --random-fully=flag --persistent=flag",
+    "DNPT --src-pfx=address --dst-pfx=address",
+    "DSCP --set-dscp=number --set-dscp-class",
+    "ECN --ecn-tcp-remove=flag --ecn-tcp-cwr=number --ecn-tcp-ece=number --ecn-ip-ect=number",
+    "HL --hl-set=number --hl-dec=number --hl-inc=number",
+    "HMARK --hmark-tuple --hmark-mod=number --hmark-offset=number --hmark-rnd=number --hmark-src-prefix "
+    "--hmark-dst-prefix --hmark-sport-mask=number --hmark-dport-mask=number --hmark-spi-mask=number "
+    "--hmark-sport=number --hmark-dport=number --hmark-spi=number --hmark-proto-mask=number",
+    "IDLETIMER --timeout=number --label=text --alarm=flag",
+    "LED --led-trigger-id=text --led-delay --led-always-blink=flag",
+    "LOG --log-level --log-prefix=text --log-tcp-sequence=flag --log-tcp-options=flag --log-ip-options=flag "
+    "--log-uid=flag --log-macdecode=flag",
+    "MARK --set-xmark --set-mark --and-mark=number --or-mark=number --xor-mark=number",
+    "MASQUERADE --to-ports --random=flag --random-fully=flag",
+    "NETMAP --to=address",
+    "NFLOG --nflog-group=number --nflog-prefix=text --nflog-range=number --nflog-size=number "
+    "--nflog-threshold=number",
+    "NFQUEUE --queue-num=number --queue-balance --queue-bypass=flag --queue-cpu-fanout=flag",
+    "NOTRACK",
+    "RATEEST --rateest-name=text --rateest-interval --rateest-ewmalog",
+    "REDIRECT --to-ports --random=flag --random-fully=flag",
+    "REJECT --reject-with",
+    "SECMARK --selctx=text",
+    "SET --add-set=two --del-set=two --map-set=two --exist=flag --timeout=number --map-mark=flag "
+    "--map-prio=flag "
+    "--map-queue=flag",
+    "SNAT --to-source --random=flag --random-fully=flag --persistent=flag",
+    "SNPT --src-pfx=address --dst-pfx=address",
+    "SYNPROXY --sack-perm=flag --timestamp=flag --wscale=number --mss=number --ecn=flag",
+    "TCPMSS --set-mss=number --clamp-mss-to-pmtu=flag",
+    "TCPOPTSTRIP --strip-options",
+    "TEE --gateway=address --oif=text",
+    "TOS --set-tos --and-tos=number --or-tos=number --xor-tos=number",
+    "TPROXY --on-port=port --on-ip=address --tproxy-mark=mark",
+    "TRACE",
+    "TTL --ttl-set=number --ttl-dec=number --ttl-inc=number",
+    "ULOG --ulog-nlgroup=number --ulog-prefix=text --ulog-cprange=number --ulog-qthreshold=number",
+});
+
+constexpr std::string_view kBase =
+    "base -p,--protocol,--proto=protocol -s,--source,--src=address -d,--destination,--dst=address "
+    "-i,--in-interface=text -o,--out-interface=text -f,--fragment,--fragments=flag";
+
+Kind kind_by_name(std::string_view name) {
+  static constexpr std::array<std::pair<std::string_view, Kind>, 18> kKinds = {{
+      {"flag", Kind::flag},
+      {"two", Kind::two},
+      {"maybe", Kind::maybe},
+      {"text", Kind::text},
+      {"number", Kind::number},
+      {"list", Kind::list},
+      {"protocol", Kind::protocol},
+      {"port", Kind::port},
+      {"ports", Kind::ports},
+      {"range8", Kind::range8},
+      {"range16", Kind::range16},
+      {"range32", Kind::range32},
+      {"address", Kind::address},
+      {"span", Kind::span},
+      {"mark", Kind::mark},
+      {"mac", Kind::mac},
+      {"id", Kind::id},
+      {"gid", Kind::id},
+  }};
+  const auto found = std::ranges::find(kKinds, name, &std::pair<std::string_view, Kind>::first);
+  return found == kKinds.end() ? Kind::words : found->second;
+}
+
+OptionSpec read_option(std::string_view text) {
+  const auto equals = std::min(text.find('='), text.size());
+  const auto kind = text.substr(std::min(equals + 1, text.size()));
+  auto names = split(text.substr(0, equals), ',');
+  OptionSpec spec{.name = names.front(), .kind = kind_by_name(kind), .group = kind == "gid"};
+  spec.aliases.assign(names.begin() + 1, names.end());
+  return spec;
+}
+
+ExtensionSpec read_extension(std::string_view line) {
+  auto words = split(line, ' ');
+  auto name = words.front();
+  ExtensionSpec spec{.stateful = name.starts_with('*'), .apart = name.starts_with('+')};
+  if (spec.stateful || spec.apart) name.remove_prefix(1);
+  spec.name = name;
+  for (auto word = words.begin() + 1; word != words.end(); ++word) spec.options.push_back(read_option(*word));
+  return spec;
+}
+
+using Specs = std::unordered_map<std::string_view, ExtensionSpec>;
+
+template <std::size_t N>
+Specs read_all(const std::array<std::string_view, N>& lines) {
+  Specs specs;
+  for (const auto line : lines) {
+    auto spec = read_extension(line);
+    const auto name = spec.name;
+    specs.emplace(name, std::move(spec));
+  }
+  return specs;
+}
+
+const ExtensionSpec* find_in(const Specs& specs, std::string_view name) {
+  const auto found = specs.find(name);
+  return found == specs.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+const OptionSpec* ExtensionSpec::find(std::string_view option) const {
+  for (const auto& spec : options) {
+    if (spec.name == option || std::ranges::find(spec.aliases, option) != spec.aliases.end()) return &spec;
+  }
+  return nullptr;
+}
+
+const ExtensionSpec* find_match(std::string_view name) {
+  static const Specs specs = read_all(kMatches);
+  // The other names that iptables' own table of prefixes knows (xtables_chain_protos in xtables.c).
+  if (name == "icmpv6" || name == "ipv6-icmp") name = "icmp6";
+  if (name == "mobility-header" || name == "ipv6-mh") name = "mh";
+  return find_in(specs, name);
+}
+
+const ExtensionSpec* find_target(std::string_view name) {
+  static const Specs specs = read_all(kTargets);
+  return find_in(specs, name);
+}
+
+const ExtensionSpec* find_implied(std::string_view protocol, Family family) {
+  const auto number = protocol_number(protocol);
+  if (!number) return nullptr;
+  switch (*number) {
+    case 1:
+      return family == Family::ipv4 ? find_match("icmp") : nullptr;
+    case 6:
+      return find_match("tcp");
+    case 17:
+      return find_match("udp");
+    case 33:
+      return find_match("dccp");
+    case 50:
+      return find_match("esp");
+    case 51:
+      return find_match("ah");
+    case 58:
+      return family == Family::ipv6 ? find_match("icmp6") : nullptr;
+    case 108:
+      return find_match("ipcomp");
+    case 132:
+      return find_match("sctp");
+    case 135:
+      return family == Family::ipv6 ? find_match("mh") : nullptr;
+    case 136:
+      return find_match("udplite");
+    default:
+      return nullptr;
+  }
+}
+
+const ExtensionSpec& base_options() {
+  static const ExtensionSpec spec = read_extension(kBase);
+  return spec;
+}
+
+}  // namespace rewall
