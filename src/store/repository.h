@@ -115,6 +115,9 @@ class Repository {
   /// refused. Commits and trees are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
+  /// One of them; empty when the snapshot has no such file.
+  Result<std::string> file(const std::string& hash, const std::string& name) const;
+
   /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
   Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;
 

@@ -167,6 +167,32 @@ Result<git::Tree> read_tree(const git_commit* commit) {
   return tree;
 }
 
+namespace {
+
+Result<Files> read_files(git_repository* repo, const std::string& hash, std::span<const std::string_view> names,
+                         Proof proof) {
+  auto commit = read_commit(repo, hash);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) != 0) return git::last_error(git_repository_path(repo));
+  Files files;
+  for (const auto name : names) {
+    const std::string of = format("snapshot {}: {}", hash, name);
+    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    if (entry == nullptr) continue;
+    if (!is_plain_file(entry))
+      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
+    auto content = read_blob(odb.get(), *git_tree_entry_id(entry), of, proof);
+    if (!content) return std::move(content).error();
+    files.emplace(name, *std::move(content));
+  }
+  return files;
+}
+
+}  // namespace
+
 Result<std::string> Repository::head() const {
   git_oid id{};
   const int code = git_reference_name_to_id(&id, parts_->repo.get(), parts_->branch().c_str());
@@ -197,30 +223,15 @@ Result<Snapshot> Repository::snapshot(const std::string& hash) const {
 }
 
 Result<Files> Repository::files(const std::string& hash, Proof proof) const {
-  auto commit = read_commit(parts_->repo.get(), hash);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
-  git::Odb odb;
-  if (git::fill(odb, git_repository_odb, parts_->repo.get()) != 0)
-    return git::last_error(parts_->path.string());
-  Files files;
-  const auto add = [&](std::string_view name) -> Status {
-    const std::string of = format("snapshot {}: {}", hash, name);
-    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
-    if (entry == nullptr) return {};
-    if (!is_plain_file(entry))
-      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
-    auto content = read_blob(odb.get(), *git_tree_entry_id(entry), of, proof);
-    if (!content) return std::move(content).error();
-    files.emplace(name, *std::move(content));
-    return {};
-  };
-  for (const auto name : kGenerated) {
-    if (auto added = add(name); !added) return std::move(added).error();
-  }
-  if (auto added = add(kExpect); !added) return std::move(added).error();
-  return files;
+  std::vector<std::string_view> names(kGenerated.begin(), kGenerated.end());
+  names.push_back(kExpect);
+  return read_files(parts_->repo.get(), hash, names, proof);
+}
+
+Result<std::string> Repository::file(const std::string& hash, const std::string& name) const {
+  auto files = read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, Proof::hash);
+  if (!files) return std::move(files).error();
+  return std::move((*files)[name]);
 }
 
 Status Repository::walk(const std::string& hash,
