@@ -32,7 +32,7 @@ struct Close {
 using Socket = std::unique_ptr<mnl_socket, Close>;
 using Answer = std::function<void(const nlmsghdr*)>;
 
-/// One question to nf_tables and its answers.
+/// One question to nf_tables.
 class Question {
  public:
   Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
@@ -48,38 +48,47 @@ class Question {
   void add(std::uint16_t attribute, const std::string& text) {
     mnl_attr_put_strz(message_, attribute, text.c_str());
   }
-  std::uint16_t flags() const { return message_->nlmsg_flags; }
-
-  /// 0, or the errno: EINTR when what was listed changed meanwhile.
-  int ask(mnl_socket* socket, const Answer& each) {
-    if (mnl_socket_sendto(socket, message_, message_->nlmsg_len) < 0) return errno;
-    const unsigned port = mnl_socket_get_portid(socket);
-    std::vector<char> answer(1 << 16);
-    while (true) {
-      const ssize_t size = mnl_socket_recvfrom(socket, answer.data(), answer.size());
-      if (size < 0) return errno;
-      const int more = mnl_cb_run(answer.data(), static_cast<std::size_t>(size), message_->nlmsg_seq, port,
-                                  call, const_cast<Answer*>(&each));
-      if (more < 0) return errno;
-      if (more == 0 || (flags() & NLM_F_DUMP) != NLM_F_DUMP) return 0;
-    }
-  }
+  const nlmsghdr* message() const { return message_; }
 
  private:
-  static int call(const nlmsghdr* message, void* each) {
-    (*static_cast<Answer*>(each))(message);
-    return MNL_CB_OK;
-  }
-
   alignas(nlmsghdr) std::array<char, 1024> buffer_{};
   nlmsghdr* message_;
 };
 
-Socket open_socket() {
-  Socket socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
-  if (socket && mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket.reset();
-  return socket;
-}
+/// A netlink socket of the calling thread's namespace.
+class Channel {
+ public:
+  Channel() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {
+    if (socket_ && mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket_.reset();
+  }
+  explicit operator bool() const { return socket_ != nullptr; }
+  int fd() const { return mnl_socket_get_fd(socket_.get()); }
+
+  /// 0, or the errno: EINTR when what was listed changed meanwhile.
+  int ask(const Question& question, const Answer& answer) {
+    const nlmsghdr* message = question.message();
+    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
+    const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+    const unsigned port = mnl_socket_get_portid(socket_.get());
+    while (true) {
+      const ssize_t size = mnl_socket_recvfrom(socket_.get(), received_.data(), received_.size());
+      if (size < 0) return errno;
+      const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
+                                  call, const_cast<Answer*>(&answer));
+      if (more < 0) return errno;
+      if (more == 0 || !list) return 0;
+    }
+  }
+
+ private:
+  static int call(const nlmsghdr* message, void* answer) {
+    (*static_cast<Answer*>(answer))(message);
+    return MNL_CB_OK;
+  }
+
+  Socket socket_;
+  std::vector<char> received_ = std::vector<char>(1 << 16);
+};
 
 Error refused(int error, std::string_view what) {
   if (error == EPERM)
@@ -176,6 +185,18 @@ class RuleReader {
   bool ports_ = false;  ///< the value at hand is of the transport header
 };
 
+/// What iptables cannot say of a rule; empty when it can say all.
+std::string native_part(const nlmsghdr* message) {
+  const auto rule = attributes<NFTA_RULE_MAX + 1>(message);
+  std::string what;
+  if (rule[NFTA_RULE_EXPRESSIONS] == nullptr) return what;
+  RuleReader reader;
+  for_each_nested(rule[NFTA_RULE_EXPRESSIONS], [&](const nlattr* expression) {
+    if (what.empty()) what = reader.read(expression);
+  });
+  return what;
+}
+
 const std::string& boot_id() {
   static const std::string id = [] {
     auto text = read_file("/proc/sys/kernel/random/boot_id");
@@ -215,11 +236,11 @@ std::string NftTable::text() const {
 }
 
 Result<std::vector<NftTable>> list_nft_tables() {
-  const Socket socket = open_socket();
-  if (!socket) return refused(errno, "netlink socket");
+  Channel channel;
+  if (!channel) return refused(errno, "netlink socket");
   std::vector<NftTable> tables;
-  Question question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP);
-  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
+  const Question question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP);
+  const int error = channel.ask(question, [&](const nlmsghdr* message) {
     const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
     const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
     tables.push_back({.family = header->nfgen_family, .name = std::string(text(facts[NFTA_TABLE_NAME]))});
@@ -229,36 +250,40 @@ Result<std::vector<NftTable>> list_nft_tables() {
 }
 
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table) {
-  const Socket socket = open_socket();
-  if (!socket) return refused(errno, "netlink socket");
-  std::optional<NativeRule> found;
-  Question question(NFT_MSG_GETRULE, family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NLM_F_DUMP);
-  question.add(NFTA_RULE_TABLE, table);
-  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
-    const auto rule = attributes<NFTA_RULE_MAX + 1>(message);
-    if (found || rule[NFTA_RULE_EXPRESSIONS] == nullptr) return;
-    RuleReader reader;
-    for_each_nested(rule[NFTA_RULE_EXPRESSIONS], [&](const nlattr* expression) {
-      if (found) return;
-      std::string what = reader.read(expression);
-      if (!what.empty())
-        found = NativeRule{.chain = std::string(text(rule[NFTA_RULE_CHAIN])), .what = std::move(what)};
-    });
+  Channel channel;
+  if (!channel) return refused(errno, "netlink socket");
+  const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  std::vector<std::string> chains;
+  int error = channel.ask(Question(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
+    const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
+    if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
   });
-  if (error != 0) return refused(error, "list of rules");
-  return found;
+  if (error != 0) return refused(error, "list of chains");
+
+  // Chain by chain: the kernel walks a list from its start for every 32 KiB, so one list of all rules takes a
+  // time that grows with the square of their number.
+  for (const std::string& chain : chains) {
+    Question question(NFT_MSG_GETRULE, number, NLM_F_DUMP);
+    question.add(NFTA_RULE_TABLE, table);
+    question.add(NFTA_RULE_CHAIN, chain);
+    std::string what;
+    error = channel.ask(question, [&](const nlmsghdr* message) {
+      if (what.empty()) what = native_part(message);
+    });
+    if (error != 0) return refused(error, "list of rules");
+    if (!what.empty()) return std::optional(NativeRule{.chain = chain, .what = std::move(what)});
+  }
+  return std::optional<NativeRule>{};
 }
 
 std::optional<Generation> read_generation() {
-  const Socket socket = open_socket();
-  if (!socket || boot_id().empty()) return std::nullopt;
+  Channel channel;
+  if (!channel || boot_id().empty()) return std::nullopt;
   Generation generation{.boot = boot_id()};
   socklen_t size = sizeof generation.network;
-  if (getsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) !=
-      0)
+  if (getsockopt(channel.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
     return std::nullopt;
-  Question question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0);
-  const int error = question.ask(socket.get(), [&](const nlmsghdr* message) {
+  const int error = channel.ask(Question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
     generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
   });
   if (error != 0) return std::nullopt;
