@@ -161,7 +161,7 @@ constexpr std::array kTargets = std::to_array<std::string_view>({
 });
 
 constexpr std::string_view kBase =
-    "base -p,--protocol,--proto=protocol -s,--source,--src=address -d,--destination,--dst=address "
+    "base -p,--protocol=protocol -s,--source,--src=address -d,--destination,--dst=address "
     "-i,--in-interface=text -o,--out-interface=text -f,--fragment,--fragments=flag";
 
 Kind kind_by_name(std::string_view name) {

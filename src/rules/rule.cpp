@@ -87,6 +87,7 @@ class RuleReader {
     if (const auto* base = base_options().find(name)) return take_base(base->name, attached);
     if (const auto* spec = find_loaded(name, false)) return take_option(*spec, attached);
     if (const auto* spec = find_loaded(name, true)) return take_option(*spec, attached);
+    if (const auto* base = base_beginning(name)) return take_base(base->name, attached);
     // An unknown match may own the option; a chain, the usual unknown target, cannot.
     if (newest_unknown_ != 0 && !loaded_[newest_unknown_ - 1].target) return take_foreign(word);
     if (load_implied()) {
@@ -208,6 +209,15 @@ class RuleReader {
       }
     }
     return found;
+  }
+
+  // The long names of -p -s -d -i -o -f can be cut short too: `--proto`.
+  static const OptionSpec* base_beginning(std::string_view name) {
+    const auto begins = [name](std::string_view full) { return full.starts_with(name); };
+    const auto fits = [begins](const OptionSpec& spec) { return std::ranges::any_of(spec.aliases, begins); };
+    const auto& options = base_options().options;
+    const auto found = std::ranges::find_if(options, fits);
+    return found == options.end() || std::ranges::count_if(options, fits) > 1 ? nullptr : &*found;
   }
 
   Status take_option(const OptionSpec& spec, const std::string_view* attached) {

@@ -1,0 +1,90 @@
+#include <catch2/catch.hpp>
+
+#include "rules/meaning.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+using namespace rewall;
+
+namespace {
+
+Sets read(const std::string& text) {
+  auto sets = parse_sets(text, "ipset");
+  if (!sets) FAIL(sets.error().message);
+  return *std::move(sets);
+}
+
+Set options(std::string type, std::string words) {
+  return Set{.name = "s", .type = std::move(type), .options = std::move(words)};
+}
+
+}  // namespace
+
+// The texts are what `ipset save` 7.17 printed.
+TEST_CASE("sets are read with their type, options and members") {
+  const auto sets = read(
+      "create s hash:ip family inet hashsize 1024 maxelem 65536 timeout 100 counters comment\n"
+      "add s 10.0.0.10 timeout 0 packets 0 bytes 0\n"
+      "create b bitmap:port range 1-100\nadd b 5\nadd s 10.0.0.2\ncreate e hash:net\r\n\n");
+  REQUIRE(sets.sets.size() == 3);
+  CHECK(sets.sets[0].type == "hash:ip");
+  CHECK(sets.sets[0].options == "family inet hashsize 1024 maxelem 65536 timeout 100 counters comment");
+  CHECK(sets.find("s")->members ==
+        std::vector<std::string_view>{"10.0.0.10 timeout 0 packets 0 bytes 0", "10.0.0.2"});
+  CHECK(sets.find("b")->members == std::vector<std::string_view>{"5"});
+  CHECK(sets.find("e")->options.empty());
+  CHECK(sets.find("x") == nullptr);
+}
+
+TEST_CASE("canonical sets are sorted, lists last, without what passes by itself") {
+  const auto sets = read(
+      "create zz list:set size 8\ncreate s hash:ip family inet timeout 100 counters comment skbinfo\n"
+      "add s 9.0.0.1 timeout 99 packets 0 bytes 0\n"
+      "add s 10.0.0.2 timeout 49 packets 5 bytes 6 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
+      "add s 10.0.0.10 timeout 0 packets 0 bytes 0\n"
+      "create nn hash:net,port family inet\nadd nn 10.0.0.0/8,tcp:80 nomatch\nadd nn 0.0.0.0/1,udp:80\n"
+      "add zz s\nadd zz nn\n");
+  const std::string canonical =
+      "create nn hash:net,port family inet\nadd nn 0.0.0.0/1,udp:80\nadd nn 10.0.0.0/8,tcp:80 nomatch\n"
+      "create s hash:ip family inet timeout 100 counters comment skbinfo\n"
+      "add s 10.0.0.10 timeout 0\n"
+      "add s 10.0.0.2 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
+      "add s 9.0.0.1\n"
+      "create zz list:set size 8\nadd zz s\nadd zz nn\n";
+  CHECK(canonical_text(sets) == canonical);
+  CHECK(canonical_text(read(canonical)) == canonical);
+}
+
+TEST_CASE("a set may bear the name of an option") {
+  CHECK(meaning_of_member("timeout") == "timeout");
+  CHECK(meaning_of_member("packets timeout 5") == "packets");
+}
+
+TEST_CASE("what the kernel chooses for a set is no part of its meaning") {
+  CHECK(meaning_of_options(options("hash:ip", "")) ==
+        meaning_of_options(
+            options("hash:ip", "family inet hashsize 4096 maxelem 65536 bucketsize 12 initval 0x95b6d74a")));
+  CHECK(meaning_of_options(options("hash:ip", "timeout 5 counters")) ==
+        meaning_of_options(options("hash:ip", "counters timeout 5")));
+  CHECK(meaning_of_options(options("hash:ip", "timeout 5")) !=
+        meaning_of_options(options("hash:ip", "timeout 6")));
+  CHECK(meaning_of_options(options("hash:ip", "")) != meaning_of_options(options("hash:ip", "family inet6")));
+  CHECK(meaning_of_options(options("hash:ip", "")) != meaning_of_options(options("hash:net", "")));
+}
+
+TEST_CASE("sets that cannot be read are refused with line and word") {
+  const auto [text, message] = GENERATE(table<std::string, std::string>({
+      {"create s hash:ip\nadd t 1.2.3.4\n", "ipset:2: unknown set 't'"},
+      {"create s hash:ip\ncreate s hash:ip\n", "ipset:2: set 's' is created twice"},
+      {"create sp ace hash:ip\n", "ipset:1: set 'sp' has no type but 'ace'"},
+      {"create\n", "ipset:1: 'create' names no set"},
+      {"create s hash:ip\nadd s\n", "ipset:2: set 's': add names no member"},
+      {"destroy s\n", "ipset:1: unknown word 'destroy'"},
+      {"\x1b[2J\n", "ipset:1: unknown word '\\x1b[2J'"},
+      {std::string("create s hash:ip\nadd s 1\0\n", 25), "ipset:2: NUL byte"},
+  }));
+  const auto sets = parse_sets(text, "ipset");
+  REQUIRE_FALSE(sets.has_value());
+  CHECK(sets.error().message == message);
+  CHECK(sets.error().kind == ErrorKind::usage);
+}
