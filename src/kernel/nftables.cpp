@@ -72,6 +72,7 @@ class Channel {
     const unsigned port = mnl_socket_get_portid(socket_.get());
     while (true) {
       const ssize_t size = mnl_socket_recvfrom(socket_.get(), received_.data(), received_.size());
+      if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
       if (size < 0) return errno;
       const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
                                   call, const_cast<Answer*>(&answer));

@@ -249,13 +249,15 @@ std::string command_line(const std::vector<std::string>& words) {
   return join(all, " ");
 }
 
-/// Only root and we ourselves may have put a program there.
+/// Only root and we ourselves may have put a program there. Root is who owns `/`: in a user namespace that
+/// need not be number 0 (user_namespaces(7), overflowuid).
 bool trusted_folder(const std::string& path) {
+  struct stat root {};
   struct stat facts {};
-  if (stat(path.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode)) return false;
-  if (facts.st_uid != 0 && facts.st_uid != geteuid()) return false;
+  if (stat("/", &root) != 0 || stat(path.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode)) return false;
+  if (facts.st_uid != root.st_uid && facts.st_uid != geteuid()) return false;
   if ((facts.st_mode & S_IWOTH) != 0) return false;
-  return (facts.st_mode & S_IWGRP) == 0 || facts.st_gid == 0;
+  return (facts.st_mode & S_IWGRP) == 0 || facts.st_gid == root.st_gid;
 }
 
 bool is_program(const std::string& path) {

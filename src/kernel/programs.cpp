@@ -87,9 +87,9 @@ bool says_not_permitted(std::string_view words) {
   return false;
 }
 
-Error not_permitted(const std::string& what) {
+Error not_permitted(const std::string& what, const std::string& words) {
   return Error{.kind = ErrorKind::permission,
-               .message = what + ": not permitted without CAP_NET_ADMIN",
+               .message = format("{}: not permitted: {}", what, words),
                .hint = "run it as root (sudo rewall ...)"};
 }
 

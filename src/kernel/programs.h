@@ -52,7 +52,7 @@ std::string base_name(const std::string& path);
 bool may_administer();
 /// True when a program's words say that it was not allowed to.
 bool says_not_permitted(std::string_view words);
-/// The error for both.
-Error not_permitted(const std::string& what);
+/// The error for both; `words` are the program's, where one ran.
+Error not_permitted(const std::string& what, const std::string& words = "CAP_NET_ADMIN is missing");
 
 }  // namespace rewall

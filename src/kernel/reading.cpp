@@ -69,7 +69,7 @@ std::string last_table(std::string_view text) {
 }
 
 Error failed(const Save& save, const Outcome& outcome) {
-  if (says_not_permitted(outcome.err)) return not_permitted(base_name(save.program));
+  if (says_not_permitted(outcome.err)) return not_permitted(base_name(save.program), outcome.text());
   const std::string what = format("{}: {}", base_name(save.program), outcome.text());
   const std::string table = last_table(outcome.out);
   if (!table.empty() && outcome.signal == 0 && !outcome.timed_out)
@@ -143,7 +143,7 @@ std::optional<std::string> note_of_others(const std::vector<NftTable>& tables, b
 }
 
 Result<Sets> believe_sets(Outcome outcome, std::string& note) {
-  if (says_not_permitted(outcome.err)) return not_permitted("ipset");
+  if (says_not_permitted(outcome.err)) return not_permitted("ipset save", outcome.text());
   if (!outcome.ok()) {
     // A kernel without ip_set has no sets; any other failure means that we do not know.
     const bool no_module = !outcome.timed_out && outcome.signal == 0 &&

@@ -156,7 +156,7 @@ std::string words_for(const Outcome& outcome) {
 
 Error refusal(const Input& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts) {
-  if (says_not_permitted(outcome.err)) return not_permitted(input.file);
+  if (says_not_permitted(outcome.err)) return not_permitted(input.file, words_for(outcome));
   const std::string words = words_for(outcome);
   Error error{.kind = ErrorKind::kernel, .hint = hint_for(words)};
   const std::size_t line = line_in("\n" + outcome.err);
@@ -181,7 +181,7 @@ Error refusal(const Input& input, const Outcome& outcome,
 }
 
 Error set_refusal(std::string_view text, const Outcome& outcome) {
-  if (says_not_permitted(outcome.err)) return not_permitted("ipset");
+  if (says_not_permitted(outcome.err)) return not_permitted("ipset", words_for(outcome));
   Error error{.kind = ErrorKind::kernel, .message = format("ipset: {}", words_for(outcome))};
   const std::size_t line = line_in("\n" + outcome.err);
   const auto lines = split_lines(text);

@@ -264,6 +264,21 @@ TEST_CASE("a program is not believed on its exit status") {
   });
 }
 
+TEST_CASE("a program that is not allowed to read says so itself") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    path.link("iptables");
+    path.link("ipset");
+    // The words of iptables-nft-save 1.8.9 for a user.
+    path.script("iptables-nft-save",
+                "echo 'iptables-nft-save v1.8.9 (nf_tables): Could not fetch rule set generation id: "
+                "Permission denied "
+                "(you must be root)' >&2; exit 4");
+    CHECK(capture_error().kind == ErrorKind::permission);
+  });
+}
+
 TEST_CASE("words on standard error beside a whole text are no failure") {
   in_lab([] {
     shell("iptables-nft -A INPUT -j ACCEPT");
@@ -346,6 +361,7 @@ TEST_CASE("without CAP_NET_ADMIN the capture says what to do") {
     drop_capabilities();  // of this thread alone
     const auto error = capture_error();
     CHECK(error.kind == ErrorKind::permission);
+    CHECK(error.message == "the firewall: not permitted: CAP_NET_ADMIN is missing");
     CHECK(error.hint == "run it as root (sudo rewall ...)");
     const auto staged = host_firewall()->stage({});
     REQUIRE_FALSE(staged);
