@@ -188,7 +188,7 @@ class TableScript {
   // Takes chains away that jump nowhere any more, until none is left or each left jumps to another one left.
   static bool has_loop(Edges edges) {
     for (;;) {
-      Names callers;
+      std::set<std::string> callers;
       for (const auto& edge : edges) callers.insert(edge.first);
       const auto gone =
           std::erase_if(edges, [&](const Edge& edge) { return !callers.contains(edge.second); });

@@ -13,6 +13,7 @@ namespace rewall {
 namespace {
 
 constexpr std::uint32_t kNone = UINT32_MAX;
+constexpr std::size_t kReadWhole = 64;         // so few rules are all taken apart
 constexpr std::size_t kPairedFreely = 64;      // a larger gap's rules are paired in order
 constexpr std::size_t kPassed = 2'000;         // a move past more rules is unsure to be without effect
 constexpr std::size_t kInterchanges = 20'000;  // ... and so is any after this many questions in one chain
@@ -73,12 +74,6 @@ std::optional<std::string> shown_comment(const std::string& comment) {
 
 PartChange comment_change(const Meaning& from, const Meaning& to) {
   return {.part = "--comment", .from = shown_comment(from.comment), .to = shown_comment(to.comment)};
-}
-
-std::vector<NamedPart> parts_without_comment(std::string_view words, Family family) {
-  auto out = parts(words, family);
-  std::erase_if(out, [](const NamedPart& part) { return part.name == "--comment"; });
-  return out;
 }
 
 const NamedPart* find_part(const std::vector<NamedPart>& parts, std::string_view name) {
@@ -187,7 +182,8 @@ class RulesComparison {
     std::ranges::reverse(after_);
   }
 
-  // Rules that stand on both sides as text are not taken apart; the others are numbered by what they mean.
+  // Of many rules those that stand on both sides as text are not taken apart; the others are numbered by what
+  // they mean.
   void align() {
     if (middle_from_.empty() || middle_to_.empty()) return;
     Interner number;
@@ -206,13 +202,14 @@ class RulesComparison {
     std::vector<bool> in_to(numbers, false);
     for (const auto number : from) in_from[number] = true;
     for (const auto number : to) in_to[number] = true;
-    if (in_from == in_to) return;
+    const bool all = from.size() + to.size() <= kReadWhole;
+    if (in_from == in_to && !all) return;
     Interner key_number;
     for (std::uint32_t i = 0; i < from.size(); ++i) {
-      if (!in_to[from[i]]) from[i] = numbers + key_number(from_.meaning(middle_from_.begin + i).key);
+      if (all || !in_to[from[i]]) from[i] = numbers + key_number(from_.meaning(middle_from_.begin + i).key);
     }
     for (std::uint32_t j = 0; j < to.size(); ++j) {
-      if (!in_from[to[j]]) to[j] = numbers + key_number(to_.meaning(middle_to_.begin + j).key);
+      if (all || !in_from[to[j]]) to[j] = numbers + key_number(to_.meaning(middle_to_.begin + j).key);
     }
   }
 
@@ -278,7 +275,7 @@ class RulesComparison {
     std::vector<Candidate> out;
     for (auto i = range.begin; i < range.end; ++i) {
       if (partners[i - start].fate == Fate::alone) {
-        out.push_back({.at = i, .parts = parts_without_comment(side.words(i), family_)});
+        out.push_back({.at = i, .parts = parts(side.words(i), family_)});
       }
     }
     return out;
@@ -381,8 +378,7 @@ class RulesComparison {
     if (fate == Fate::moved) {
       out.no_effect = moves_without_effect(i, j);
     } else {
-      out.parts = differing_parts(parts_without_comment(from_.words(i), family_),
-                                  parts_without_comment(to_.words(j), family_));
+      out.parts = differing_parts(parts(from_.words(i), family_), parts(to_.words(j), family_));
     }
     if (from_.meaning(i).comment != to_.meaning(j).comment) {
       out.parts.push_back(comment_change(from_.meaning(i), to_.meaning(j)));

@@ -75,12 +75,8 @@ void append_word(std::string& out, std::string_view word) {
 }
 
 std::string spoken_rule(std::string_view words, Family family) {
-  auto all = parts(words, family);
-  std::erase_if(all, [](const NamedPart& part) { return part.name == "--comment"; });
-  std::ranges::stable_partition(all,
-                                [](const NamedPart& part) { return part.name != "-j" && part.name != "-g"; });
   std::string out;
-  for (const auto& part : all) {
+  for (const auto& part : parts(words, family)) {
     append_word(out, spoken(part.name));
     append_word(out, part.value);
   }

@@ -1,0 +1,81 @@
+#include <catch2/catch.hpp>
+
+#include "diff/diff.h"
+#include "rulesets.h"
+
+using namespace rewall;
+using namespace rewall::testing;
+
+namespace {
+
+std::string subject_of(const Ruleset& from, const Ruleset& to) {
+  return subject(compare(from, to));
+}
+
+const std::string kWeb = "-p tcp -m tcp --dport 443 -j ACCEPT";
+const std::string kBad = "-s 198.51.100.0/24 -j DROP";
+const std::string kLocal = "-i lo -j ACCEPT";
+
+}  // namespace
+
+TEST_CASE("the subject of one rule names it in words") {
+  CHECK(subject_of(input({}), input({kWeb})) == "filter/INPUT: +1 tcp dport 443 ACCEPT");
+  CHECK(subject_of(input({kBad}), input({})) == "filter/INPUT: -1 from 198.51.100.0/24 DROP");
+  CHECK(subject_of(input({kWeb}), input({"-p tcp -m tcp --dport 8443 -j ACCEPT"})) ==
+        "filter/INPUT: ~1 dport 443 -> 8443");
+  CHECK(subject_of(input({kBad, kLocal, kWeb}), input({kLocal, kWeb, kBad})) ==
+        "filter/INPUT: rule 1 -> 3 from 198.51.100.0/24 DROP");
+  CHECK(subject_of(input({kLocal}), input({"-i lo -m comment --comment home -j ACCEPT"})) ==
+        "filter/INPUT: rule 1 comment home");
+}
+
+TEST_CASE("the subject of a policy, a chain, a set") {
+  CHECK(subject_of(Ruleset{}, v4("*filter\n:INPUT DROP [0:0]\nCOMMIT\n")) ==
+        "filter/INPUT: policy ACCEPT -> DROP");
+  CHECK(subject_of(Ruleset{}, filter({":WEB - [0:0]"})) == "filter/WEB: chain added");
+  CHECK(subject_of(Ruleset{}, filter({":WEB - [0:0]", "-A WEB " + kWeb})) == "filter/WEB: added +1");
+  CHECK(subject_of(filter({":WEB - [0:0]", "-A WEB " + kWeb}), filter({":NEW - [0:0]", "-A NEW " + kWeb})) ==
+        "filter/NEW: chain renamed from WEB");
+  const auto set = sets("create black hash:ip family inet\nadd black 10.0.0.1\nadd black 10.0.0.2\n");
+  CHECK(subject_of(Ruleset{}, set) == "set black: added with 2 members");
+  CHECK(subject_of(set, sets("create black hash:ip family inet\nadd black 10.0.0.3\n")) ==
+        "set black: +1 -2 members");
+}
+
+TEST_CASE("the subject of several changes counts them") {
+  CHECK(subject_of(input({kBad}), input({kWeb, kLocal})) == "filter/INPUT: +2 -1");
+  CHECK(subject_of(filter({"-A INPUT " + kBad}), filter({"-A INPUT " + kWeb, "-A FORWARD " + kLocal})) ==
+        "filter/INPUT +1 -1, filter/FORWARD +1");
+  CHECK(subject_of(input({}), v4("*filter\n:INPUT DROP [0:0]\n-A INPUT " + kWeb + "\nCOMMIT\n")) ==
+        "filter/INPUT: policy DROP +1");
+}
+
+TEST_CASE("IPv6 is said") {
+  const Ruleset ipv6{.v6 = tables(filter_text({"-A INPUT " + kWeb}), Family::ipv6)};
+  CHECK(subject_of(Ruleset{}, ipv6) == "ip6 filter/INPUT: +1 tcp dport 443 ACCEPT");
+}
+
+TEST_CASE("a subject is one line of at most 72 bytes, whatever the firewall holds") {
+  Lines many;
+  for (int i = 0; i < 40; ++i) {
+    many.push_back(":CHAIN" + std::to_string(i) + " - [0:0]");
+    many.push_back("-A CHAIN" + std::to_string(i) + ' ' + kWeb);
+  }
+  const auto crowded = subject_of(Ruleset{}, filter(many));
+  CHECK(crowded == "filter/CHAIN0 added +1, filter/CHAIN1 added +1, 38 more");
+
+  const auto wide =
+      subject_of(input({}), input({"-m comment --comment \"\x1b[31m\xc3\xa4\xc3\xa4\" -m string --string "
+                                   "\"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3"
+                                   "\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+                                   "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\" --algo bm -j DROP"}));
+  CHECK(wide.size() <= 72);
+  CHECK(wide.find('\x1b') == std::string::npos);
+  CHECK(wide.ends_with("..."));
+  // The cut is between characters: the byte before the mark is the second of its two.
+  CHECK((static_cast<unsigned char>(wide[wide.size() - 4]) & 0xC0) == 0x80);
+}
+
+TEST_CASE("no change has a subject too") {
+  CHECK(subject(Diff{}) == "no change");
+}
