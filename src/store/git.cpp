@@ -56,8 +56,11 @@ Error last_error(const std::string& object) {
 }
 
 Error lost_object(const std::string& object) {
-  return Error{.kind = ErrorKind::repository,
-               .message = format("{}: missing or damaged: {}", object, last_reason())}
+  return lost_object(object, last_reason());
+}
+
+Error lost_object(const std::string& object, const std::string& reason) {
+  return Error{.kind = ErrorKind::repository, .message = format("{}: missing or damaged: {}", object, reason)}
       .hinted("earlier snapshots: rewall log");
 }
 

@@ -21,8 +21,7 @@ struct Release {
 
 using Repo = std::unique_ptr<git_repository, Release<git_repository_free>>;
 using Odb = std::unique_ptr<git_odb, Release<git_odb_free>>;
-using OdbObject = std::unique_ptr<git_odb_object, Release<git_odb_object_free>>;
-using OdbStream = std::unique_ptr<git_odb_stream, Release<git_odb_stream_free>>;
+using Blob = std::unique_ptr<git_blob, Release<git_blob_free>>;
 using Object = std::unique_ptr<git_object, Release<git_object_free>>;
 using Commit = std::unique_ptr<git_commit, Release<git_commit_free>>;
 using Tree = std::unique_ptr<git_tree, Release<git_tree_free>>;
@@ -35,6 +34,7 @@ using Transaction = std::unique_ptr<git_transaction, Release<git_transaction_fre
 using Signature = std::unique_ptr<git_signature, Release<git_signature_free>>;
 using Walk = std::unique_ptr<git_revwalk, Release<git_revwalk_free>>;
 using Config = std::unique_ptr<git_config, Release<git_config_free>>;
+using ConfigIterator = std::unique_ptr<git_config_iterator, Release<git_config_iterator_free>>;
 using Remote = std::unique_ptr<git_remote, Release<git_remote_free>>;
 
 /// A git_buf on the stack.
@@ -86,6 +86,7 @@ Error last_error(const std::string& object);
 
 /// The same for an object of the history that cannot be read; the hint leads to the earlier snapshots.
 Error lost_object(const std::string& object);
+Error lost_object(const std::string& object, const std::string& reason);
 
 std::string hex(const git_oid& id);
 

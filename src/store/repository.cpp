@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "store/access.h"
+#include "store/loose.h"
 #include "store/message.h"
 #include "store/parts.h"
 
@@ -161,6 +162,8 @@ Result<Repository> Repository::open(const fs::path& path) {
   if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(),
                 GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
+  if (auto safe = git::use_safe_objects(parts->repo.get(), path / ".git/objects"); !safe)
+    return std::move(safe).error();
   auto host = host_of_head(parts->repo.get(), path);
   if (!host) return std::move(host).error();
   parts->host = *std::move(host);

@@ -2,11 +2,14 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "store/loose.h"
 #include "store/message.h"
 #include "store/parts.h"
 
 namespace rewall {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string or_empty(const char* text) {
   return text != nullptr ? text : "";
@@ -25,37 +28,17 @@ Snapshot read_snapshot(const git_commit* commit) {
                   .trailers = std::move(message.trailers)};
 }
 
-/// The content of a loose blob without its hash being computed; nothing when it is not loose, or cannot be
-/// read whole.
-std::optional<std::string> read_loose(git_odb* odb, const git_oid& id) {
-  git::OdbStream stream;
-  std::size_t size = 0;
-  git_object_t type = GIT_OBJECT_INVALID;
-  if (git::fill(stream, git_odb_open_rstream, &size, &type, odb, &id) != 0 || type != GIT_OBJECT_BLOB)
-    return std::nullopt;
-  // One byte more than the content, so that zlib reaches the end of its stream and compares the checksum.
-  std::string content(size + 1, '\0');
-  std::size_t filled = 0;
-  while (filled < content.size()) {
-    const int n = git_odb_stream_read(stream.get(), content.data() + filled, content.size() - filled);
-    if (n < 0) return std::nullopt;
-    if (n == 0) break;
-    filled += static_cast<std::size_t>(n);
-  }
-  if (filled != size) return std::nullopt;
-  content.pop_back();
-  return content;
-}
-
-Result<std::string> read_blob(git_odb* odb, const git_oid& id, const std::string& name, Proof proof) {
+Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof) {
+  const std::string object = format("{} ({})", name, git::hex(id));
   if (proof == Proof::checksum) {
-    if (auto content = read_loose(odb, id)) return *std::move(content);
+    auto loose = git::read_loose(fs::path(git_repository_path(repo)) / "objects", id, git::Extent::whole);
+    if (!loose) return git::lost_object(object, loose.error().message);
+    if (*loose && (*loose)->type == GIT_OBJECT_BLOB) return std::move((*loose)->content);
   }
-  git::OdbObject object;
-  if (git::fill(object, git_odb_read, odb, &id) != 0)
-    return git::lost_object(format("{} ({})", name, git::hex(id)));
-  return std::string(static_cast<const char*>(git_odb_object_data(object.get())),
-                     git_odb_object_size(object.get()));
+  git::Blob blob;
+  if (git::fill(blob, git_blob_lookup, repo, &id) != 0) return git::lost_object(object);
+  return std::string(static_cast<const char*>(git_blob_rawcontent(blob.get())),
+                     static_cast<std::size_t>(git_blob_rawsize(blob.get())));
 }
 
 bool is_plain_file(const git_tree_entry* entry) {
@@ -121,12 +104,13 @@ Error unknown(git_repository* repo, const std::string& expression) {
 /// user's.
 Error not_found(git_repository* repo, const std::string& expression) {
   const git_error* said = git_error_last();
-  if (said == nullptr || said->klass != GIT_ERROR_ODB) return unknown(repo, expression);
+  const bool object = said != nullptr && said->klass == GIT_ERROR_ODB;
   Error lost = git::lost_object(expression);
   const std::string base = base_of(expression);
   const std::string start = base.empty() ? "HEAD" : base;
   git::Object found;
-  if (start != expression && git::fill(found, git_revparse_single, repo, start.c_str()) == 0) return lost;
+  if (start != expression && git::fill(found, git_revparse_single, repo, start.c_str()) == 0)
+    return object ? lost : unknown(repo, expression);
   auto gone = find_dangling(repo, start);
   if (!gone) gone = find_logged(repo, start);
   if (!gone) return unknown(repo, expression);
@@ -149,6 +133,26 @@ Error unresolved(git_repository* repo, const std::string& expression, int code) 
   }
 }
 
+Result<Files> read_files(git_repository* repo, const std::string& hash,
+                         std::span<const std::string_view> names, Proof proof) {
+  auto commit = read_commit(repo, hash);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  Files files;
+  for (const auto name : names) {
+    const std::string of = format("snapshot {}: {}", hash, name);
+    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    if (entry == nullptr) continue;
+    if (!is_plain_file(entry))
+      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
+    auto content = read_blob(repo, *git_tree_entry_id(entry), of, proof);
+    if (!content) return std::move(content).error();
+    files.emplace(name, *std::move(content));
+  }
+  return files;
+}
+
 }  // namespace
 
 Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
@@ -166,32 +170,6 @@ Result<git::Tree> read_tree(const git_commit* commit) {
     return git::lost_object(format("snapshot {}", git::hex(*git_commit_id(commit))));
   return tree;
 }
-
-namespace {
-
-Result<Files> read_files(git_repository* repo, const std::string& hash, std::span<const std::string_view> names,
-                         Proof proof) {
-  auto commit = read_commit(repo, hash);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
-  git::Odb odb;
-  if (git::fill(odb, git_repository_odb, repo) != 0) return git::last_error(git_repository_path(repo));
-  Files files;
-  for (const auto name : names) {
-    const std::string of = format("snapshot {}: {}", hash, name);
-    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
-    if (entry == nullptr) continue;
-    if (!is_plain_file(entry))
-      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
-    auto content = read_blob(odb.get(), *git_tree_entry_id(entry), of, proof);
-    if (!content) return std::move(content).error();
-    files.emplace(name, *std::move(content));
-  }
-  return files;
-}
-
-}  // namespace
 
 Result<std::string> Repository::head() const {
   git_oid id{};

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "store/git.h"
+
+namespace rewall::git {
+
+/// A loose object as it stands in its file (gitformat-loose(5): zlib, then "TYPE SIZE", NUL, content).
+struct LooseObject {
+  git_object_t type = GIT_OBJECT_INVALID;
+  std::size_t size = 0;
+  std::string content{};
+};
+
+/// How much of an object is wanted: its type and size alone, or all of it, which zlib's checksum proves
+/// whole.
+enum class Extent { header, whole };
+
+/// Reads the loose object `id`; nothing when there is none, an error of kind repository when it is damaged.
+Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
+                                              Extent extent);
+
+/// The object database of `repo`, loose and packed, in which loose objects are read by read_loose:
+/// libgit2 1.5 never comes back from one that was cut short (git_zstream_get_output waits for input that does
+/// not come). Alternates are not followed.
+Status use_safe_objects(git_repository* repo, const std::filesystem::path& objects);
+
+}  // namespace rewall::git
