@@ -64,12 +64,12 @@ TEST_CASE("a subject is one line of at most 72 bytes, whatever the firewall hold
   const auto crowded = subject_of(Ruleset{}, filter(many));
   CHECK(crowded == "filter/CHAIN0 added +1, filter/CHAIN1 added +1, 38 more");
 
+  std::string umlauts;
+  for (int i = 0; i < 30; ++i) umlauts += "\xc3\xa4";
   const auto wide =
-      subject_of(input({}), input({"-m comment --comment \"\x1b[31m\xc3\xa4\xc3\xa4\" -m string --string "
-                                   "\"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3"
-                                   "\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
-                                   "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\" --algo bm -j DROP"}));
+      subject_of(input({}), input({"-m string --string \"\x1b" + umlauts + "\" --algo bm -j DROP"}));
   CHECK(wide.size() <= 72);
+  CHECK(wide.size() >= 70);
   CHECK(wide.find('\x1b') == std::string::npos);
   CHECK(wide.ends_with("..."));
   // The cut is between characters: the byte before the mark is the second of its two.
