@@ -32,7 +32,7 @@ constexpr std::array kMatches = std::to_array<std::string_view>({
     "--ctstatus=list --ctexpire=range32 --ctdir=list",
     "+cpu --cpu=number",
     "+dccp --sport,--source-port=port --dport,--destination-port=port --dccp-types --dccp-option=number",
-    "devgroup --src-group --dst-group",
+    "devgroup --src-group=mark --dst-group=mark",
     "+dscp --dscp=number --dscp-class",
     "dst --dst-len=number --dst-opts",
     "+ecn --ecn-tcp-cwr=flag --ecn-tcp-ece=flag --ecn-ip-ect=number",
@@ -72,7 +72,7 @@ constexpr std::array kMatches = std::to_array<std::string_view>({
     "--rateest-pps=maybe "
     "--rateest-bps1=maybe --rateest-pps1=maybe --rateest-bps2=maybe --rateest-pps2=maybe --rateest-lt=flag "
     "--rateest-gt=flag --rateest-eq=flag",
-    "realm --realm",
+    "realm --realm=mark",
     "*recent --set=flag --rcheck=flag --update=flag --remove=flag --seconds=number --hitcount=number "
     "--rttl=flag "
     "--reap=flag --name=text --mask --rsource=flag --rdest=flag",
@@ -119,8 +119,8 @@ constexpr std::array kTargets = std::to_array<std::string_view>({
     "--restore-mark=flag --nfmask=number --ctmask=number --mask=number --left-shift-mark=number "
     "--right-shift-mark=number",
     "CONNSECMARK --save=flag --restore=flag",
-    "CT --notrack=flag --helper=text --timeout=text --ctevents=list --expevents=list --zone --zone-orig "
-    "--zone-reply",
+    "CT --notrack=flag --helper=text --timeout=text --ctevents=list --expevents=list --zone=number "
+    "--zone-orig=number --zone-reply=number",
     "DNAT --to-destination --random=flag --random-fully=flag --persistent=flag",
     "DNPT --src-pfx=address --dst-pfx=address",
     "DSCP --set-dscp=number --set-dscp-class",

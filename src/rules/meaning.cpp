@@ -41,7 +41,7 @@ bool takes_ports(std::string_view match) {
 // A range that leaves nothing out is no condition of these; `--length 0:65535` is kept, as iptables-save
 // keeps it.
 bool is_nothing_when_full(std::string_view match, Kind kind) {
-  static constexpr std::array<std::string_view, 5> kMatches = {"ah", "esp", "ipcomp", "mh", "rt"};
+  static constexpr std::array<std::string_view, 6> kMatches = {"ah", "esp", "frag", "ipcomp", "mh", "rt"};
   return (kind == Kind::range32 || kind == Kind::range8) && is_one_of(match, kMatches);
 }
 

@@ -198,7 +198,7 @@ std::optional<std::uint64_t> read_number(std::string_view text, std::uint64_t gr
 }
 
 std::optional<std::uint8_t> protocol_number(std::string_view text) {
-  static constexpr std::array<Number8, 16> kProtocols = {{{"tcp", 6},
+  static constexpr std::array<Number8, 17> kProtocols = {{{"tcp", 6},
                                                           {"udp", 17},
                                                           {"icmp", 1},
                                                           {"all", 0},
@@ -213,7 +213,8 @@ std::optional<std::uint8_t> protocol_number(std::string_view text) {
                                                           {"gre", 47},
                                                           {"ospf", 89},
                                                           {"mobility-header", 135},
-                                                          {"ipv6-mh", 135}}};
+                                                          {"ipv6-mh", 135},
+                                                          {"mh", 135}}};
   static Remembered<std::uint8_t> host;
   if (const auto known = look_up(kProtocols, text)) return known;
   if (const auto number = read_number(text, 255)) return static_cast<std::uint8_t>(*number);

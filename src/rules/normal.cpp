@@ -68,7 +68,7 @@ std::optional<std::string> read_one(const OptionSpec& spec, const std::string& v
     case Kind::number:
       return shown(read_number(value), as_number);
     case Kind::list:
-      return sorted_list(value);
+      return quote_word(sorted_list(value));
     case Kind::protocol:
       return shown(protocol_number(value), as_number);
     case Kind::port:
@@ -138,7 +138,33 @@ void normalise_limit(Match& match, Family) {
   set_value(limit, read_rate(limit->values[0], kScale));
 }
 
-void normalise_hashlimit(Match& match, Family) {
+// "512kb/s", "1mb": bytes.
+std::optional<std::string> read_bytes(std::string_view text) {
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = read_number(text.substr(0, digits), 0xffffffff);
+  auto unit = text.substr(digits);
+  if (unit.ends_with("/s")) unit.remove_suffix(2);
+  if (!number) return std::nullopt;
+  if (unit == "b") return format("{}b", *number);
+  if (unit == "kb") return format("{}b", *number << 10);
+  if (unit == "mb") return format("{}b", *number << 20);
+  return std::nullopt;
+}
+
+void remove_default(std::vector<Option>& options, std::string_view name, std::string_view value) {
+  std::erase_if(options,
+                [&](const Option& option) { return option.name == name && option.values[0] == value; });
+}
+
+void normalise_hashlimit(Match& match, Family family) {
+  for (const auto* mask : {"--hashlimit-srcmask", "--hashlimit-dstmask"}) {
+    remove_default(match.options, mask, family == Family::ipv4 ? "32" : "128");
+  }
+  remove_default(match.options, "--hashlimit-htable-gcinterval", "1000");
+  for (const auto* name : {"--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst"}) {
+    auto* option = find_option(match.options, name);
+    if (option != nullptr) set_value(option, read_bytes(option->values[0]));
+  }
   static constexpr std::uint64_t kScale = 1000000;  // XT_HASHLIMIT_SCALE_v2
   if (find_option(match.options, "--hashlimit-rate-match") != nullptr) return;
   for (const auto* name : {"--hashlimit-upto", "--hashlimit-above"}) {
@@ -158,6 +184,9 @@ void normalise_connlimit(Match& match, Family family) {
       option = Option{.name = "--connlimit-upto", .values = option.values};
   }
   add_default(match.options, "--connlimit-mask", family == Family::ipv4 ? "32" : "128");
+  auto* mask = find_option(match.options, "--connlimit-mask");
+  const auto whole = read_address((family == Family::ipv4 ? "0.0.0.0/" : "::/") + mask->values[0], family);
+  if (whole) mask->values = {to_text(*whole, family)};
   if (find_option(match.options, "--connlimit-daddr") == nullptr &&
       find_option(match.options, "--connlimit-saddr") == nullptr) {
     add_flag(match.options, "--connlimit-saddr");
@@ -322,6 +351,67 @@ void normalise_pkttype(Match& match, Family) {
   }
 }
 
+// FROM:TO, FROM: and FROM alone, which goes without end.
+void normalise_connbytes(Match& match, Family) {
+  auto* option = find_option(match.options, "--connbytes");
+  if (option == nullptr) return;
+  const auto& text = option->values[0];
+  const auto colon = std::min(text.find(':'), text.size());
+  const auto from = colon == 0 ? std::optional<std::uint64_t>(0) : read_number(text.substr(0, colon));
+  const auto to_words = colon < text.size() ? text.substr(colon + 1) : std::string{};
+  const auto to = to_words.empty() ? std::optional<std::uint64_t>(UINT64_MAX) : read_number(to_words);
+  if (from && to) option->values = {format("{}:{}", *from, *to)};
+}
+
+// The kernel keeps a mask of nodes; node 1 is bit 0.
+void normalise_cluster(Match& match, Family) {
+  for (auto& option : match.options) {
+    if (option.name != "--cluster-local-node") continue;
+    const auto node = read_number(option.values[0], 32);
+    if (!node || *node == 0) continue;
+    option = Option{.name = "--cluster-local-nodemask",
+                    .negated = option.negated,
+                    .values = {format("{}", std::uint64_t{1} << (*node - 1))}};
+  }
+}
+
+// The parts of one transformation have no order; `--next` begins another one.
+void normalise_policy(Match& match, Family) {
+  const auto is_next = [](const Option& option) { return option.name == "--next"; };
+  for (auto begin = match.options.begin(); begin != match.options.end();) {
+    const auto end = std::find_if(begin, match.options.end(), is_next);
+    std::sort(begin, end, [](const Option& a, const Option& b) { return a.name < b.name; });
+    begin = end == match.options.end() ? end : end + 1;
+  }
+}
+
+void normalise_sctp(Match& match, Family) {
+  auto* chunks = find_option(match.options, "--chunk-types");
+  if (chunks == nullptr) return;
+  auto types = split(chunks->values[1], ',');
+  std::ranges::sort(types);
+  chunks->values[1] = join(std::vector<std::string>(types.begin(), types.end()), ",");
+}
+
+// Every number in one base.
+void normalise_u32(Match& match, Family) {
+  for (auto& option : match.options) {
+    std::string out;
+    std::string_view text = option.values[0];
+    while (!text.empty()) {
+      const auto digits =
+          text[0] >= '0' && text[0] <= '9' ? text.find_first_not_of("0123456789abcdefABCDEFxX") : 0;
+      const auto length = std::min(digits, text.size());
+      const auto number = length > 0 ? read_number(text.substr(0, length)) : std::nullopt;
+      const auto taken = std::max<std::size_t>(length, 1);
+      out += number ? format("{:#x}", *number) : std::string(text.substr(0, taken));
+      text.remove_prefix(taken);
+    }
+    std::erase(out, ' ');
+    option.values = {out};
+  }
+}
+
 // hh:mm[:ss] as seconds.
 std::optional<std::string> read_time_of_day(std::string_view text) {
   const auto words = split(text, ':');
@@ -336,23 +426,68 @@ std::optional<std::string> read_time_of_day(std::string_view text) {
   return format("{}", words.size() == 2 ? seconds * 60 : seconds);
 }
 
+// YYYY[-MM[-DD[Thh[:mm[:ss]]]]] with all its parts.
+std::optional<std::string> read_date(std::string_view text) {
+  static constexpr std::string_view kLeast = "0000-01-01T00:00:00";
+  static constexpr std::array<std::size_t, 6> kLengths = {4, 7, 10, 13, 16, 19};
+  if (std::ranges::find(kLengths, text.size()) == kLengths.end()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool digit = kLeast[i] >= '0' && kLeast[i] <= '9';
+    if (digit != (text[i] >= '0' && text[i] <= '9') || (!digit && text[i] != kLeast[i])) return std::nullopt;
+  }
+  return std::string(text) + std::string(kLeast.substr(text.size()));
+}
+
+std::optional<std::uint32_t> read_day(std::string_view text, std::uint32_t greatest) {
+  static constexpr std::array<std::string_view, 7> kDays = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+  const auto named = [text](std::string_view day) {
+    return equal_ignoring_case(day.substr(0, 2), text.substr(0, 2));
+  };
+  const auto found = greatest == kDays.size() ? std::ranges::find_if(kDays, named) : kDays.end();
+  if (found != kDays.end()) return static_cast<std::uint32_t>(found - kDays.begin() + 1);
+  const auto number = read_number(text, greatest);
+  return number && *number > 0 ? std::optional(static_cast<std::uint32_t>(*number)) : std::nullopt;
+}
+
+// The days that are left, as numbers from 1.
+void normalise_days(Option* option, std::uint32_t greatest) {
+  if (option == nullptr) return;
+  Intervals days;
+  for (const auto word : split(option->values[0], ',')) {
+    const auto day = read_day(word, greatest);
+    if (!day) return;
+    days.push_back({*day, *day});
+  }
+  days = merged(std::move(days));
+  if (option->negated) {
+    days.insert(days.begin(), {0, 0});
+    days = complement(merged(std::move(days)), greatest);
+  }
+  *option = Option{.name = option->name, .values = {to_text(days)}};
+}
+
 void normalise_time(Match& match, Family) {
-  auto* start = find_option(match.options, "--timestart");
-  auto* stop = find_option(match.options, "--timestop");
-  if (start != nullptr) set_value(start, read_time_of_day(start->values[0]));
-  if (stop != nullptr) set_value(stop, read_time_of_day(stop->values[0]));
+  for (auto& option : match.options) {
+    const bool time = option.name == "--timestart" || option.name == "--timestop";
+    const bool date = option.name == "--datestart" || option.name == "--datestop";
+    if (time) set_value(&option, read_time_of_day(option.values[0]));
+    if (date) set_value(&option, read_date(option.values[0]));
+  }
   add_default(match.options, "--timestart", "0");
   add_default(match.options, "--timestop", "86399");
-  for (const auto* name : {"--monthdays", "--weekdays"}) {
-    auto* days = find_option(match.options, name);
-    if (days != nullptr) days->values = {sorted_list(days->values[0])};
-  }
+  // The first and the last second that the kernel can tell.
+  remove_default(match.options, "--datestart", "1970-01-01T00:00:00");
+  remove_default(match.options, "--datestop", "2038-01-19T03:14:07");
+  normalise_days(find_option(match.options, "--weekdays"), 7);
+  normalise_days(find_option(match.options, "--monthdays"), 31);
 }
 
 using MatchRule = void (*)(Match&, Family);
 
 MatchRule match_rule(std::string_view name) {
-  static const std::map<std::string_view, MatchRule> rules = {{"connlimit", normalise_connlimit},
+  static const std::map<std::string_view, MatchRule> rules = {{"cluster", normalise_cluster},
+                                                              {"connbytes", normalise_connbytes},
+                                                              {"connlimit", normalise_connlimit},
                                                               {"conntrack", normalise_conntrack},
                                                               {"dscp", normalise_dscp_match},
                                                               {"hashlimit", normalise_hashlimit},
@@ -360,13 +495,16 @@ MatchRule match_rule(std::string_view name) {
                                                               {"icmp6", normalise_icmp},
                                                               {"limit", normalise_limit},
                                                               {"pkttype", normalise_pkttype},
+                                                              {"policy", normalise_policy},
                                                               {"recent", normalise_recent},
+                                                              {"sctp", normalise_sctp},
                                                               {"state", normalise_state},
                                                               {"statistic", normalise_statistic},
                                                               {"string", normalise_string},
                                                               {"tcp", normalise_tcp},
                                                               {"time", normalise_time},
-                                                              {"tos", normalise_tos}};
+                                                              {"tos", normalise_tos},
+                                                              {"u32", normalise_u32}};
   const auto found = rules.find(name);
   return found == rules.end() ? nullptr : found->second;
 }
@@ -432,11 +570,16 @@ void normalise_log(Target& target, Family) {
   if (const auto number = log_level(level->values[0])) level->values = {format("{}", *number)};
 }
 
-// The kernel's own zeroes are not printed.
+// The kernel's own zeroes are not printed, and --nflog-range has never had an effect
+// (iptables-extensions(8)).
 void normalise_nflog(Target& target, Family) {
-  std::erase_if(target.options, [](const Option& option) {
-    return (option.name == "--nflog-group" || option.name == "--nflog-threshold") && option.values[0] == "0";
-  });
+  remove_default(target.options, "--nflog-group", "0");
+  remove_default(target.options, "--nflog-threshold", "0");
+  std::erase_if(target.options, [](const Option& option) { return option.name == "--nflog-range"; });
+}
+
+void normalise_audit(Target& target, Family) {
+  for (auto& option : target.options) option.values = {upper(option.values[0])};
 }
 
 void normalise_nfqueue(Target& target, Family) {
@@ -518,11 +661,12 @@ using TargetRule = void (*)(Target&, Family);
 
 TargetRule target_rule(std::string_view name) {
   static const std::map<std::string_view, TargetRule> rules = {
-      {"CLASSIFY", normalise_classify}, {"CONNMARK", normalise_connmark}, {"DNAT", normalise_nat},
-      {"DSCP", normalise_dscp_target},  {"LOG", normalise_log},           {"MARK", normalise_mark},
-      {"MASQUERADE", normalise_nat},    {"NFLOG", normalise_nflog},       {"NFQUEUE", normalise_nfqueue},
-      {"NOTRACK", normalise_notrack},   {"REDIRECT", normalise_nat},      {"REJECT", normalise_reject},
-      {"SNAT", normalise_nat},          {"TOS", normalise_tos_target},    {"TPROXY", normalise_tproxy}};
+      {"AUDIT", normalise_audit},     {"CLASSIFY", normalise_classify}, {"CONNMARK", normalise_connmark},
+      {"DNAT", normalise_nat},        {"DSCP", normalise_dscp_target},  {"LOG", normalise_log},
+      {"MARK", normalise_mark},       {"MASQUERADE", normalise_nat},    {"NFLOG", normalise_nflog},
+      {"NFQUEUE", normalise_nfqueue}, {"NOTRACK", normalise_notrack},   {"REDIRECT", normalise_nat},
+      {"REJECT", normalise_reject},   {"SNAT", normalise_nat},          {"TOS", normalise_tos_target},
+      {"TPROXY", normalise_tproxy}};
   const auto found = rules.find(name);
   return found == rules.end() ? nullptr : found->second;
 }
