@@ -31,11 +31,11 @@ struct Globals {
 void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("-C,--repo", globals.repository, "The repository (else $REWALL_REPO, else /var/lib/rewall)")
       ->type_name("DIR");
-  app.add_option("--backend", globals.backend, "auto, nft or legacy")
-      ->type_name("BACKEND")
+  app.add_option("--backend", globals.backend, "Which iptables")
+      ->type_name("")
       ->check(CLI::IsMember({"auto", "nft", "legacy"}));
-  app.add_option("--color", globals.colour, "auto, always or never")
-      ->type_name("WHEN")
+  app.add_option("--color", globals.colour, "When to use colours")
+      ->type_name("")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_flag("--no-pager", globals.no_pager, "Never start a pager");
   app.add_flag("-q,--quiet", globals.quiet, "Say nothing about the work");

@@ -1,6 +1,5 @@
 #include "ops/settings.h"
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -11,9 +10,8 @@
 namespace rewall {
 namespace {
 
-constexpr std::array<Key, 3> kKeys{{
+constexpr std::array<Key, 2> kKeys{{
     {"lock.wait", "30s", "how long to wait for another rewall that is working"},
-    {"ui.color", "auto", "auto, always or never"},
     {"ui.pager", "less", "the pager's words; empty for none"},
 }};
 
@@ -40,11 +38,6 @@ Status check_value(const Key& key, const std::string& value) {
   if (key.name == "lock.wait") {
     if (auto time = parse_duration(value); !time)
       return std::move(time).error().within(std::string(key.name));
-  }
-  static constexpr std::array<std::string_view, 3> kColours{"auto", "always", "never"};
-  if (key.name == "ui.color" && std::ranges::find(kColours, value) == kColours.end()) {
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("ui.color: '{}' is not auto, always or never", escape(value))};
   }
   return {};
 }

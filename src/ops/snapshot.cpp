@@ -107,9 +107,9 @@ Result<Recorded> record(Repository& repository, const Head& head, const Capture&
 
   const Diff diff = same ? Diff{} : compare(head.ruleset, capture.ruleset);
   const Actor actor = current_actor();
-  Recorded recorded{.subject = make_subject(head, capture, diff, options),
-                    .changed = true,
-                    .notes = lost_tables(head.ruleset, capture.ruleset)};
+  Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
+  // Of a restore nobody is surprised: it is what was asked for.
+  if (options.restores.empty()) recorded.notes = lost_tables(head.ruleset, capture.ruleset);
   if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
   std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;

@@ -18,6 +18,12 @@ struct Shown {
   std::string comment{};
 };
 
+// Quoted only where a reader would take it for two words: a shell or iptables-save needs more quotes than
+// eyes do.
+std::string readable_word(const std::string& word) {
+  return word.find_first_of(" \t\"") == std::string::npos && !word.empty() ? word : quote_word(word);
+}
+
 // The words that add nothing for a reader go: `-m tcp` after `-p tcp`, and the comment goes behind the rule.
 Shown shown(std::string_view words) {
   auto split = split_words(words);
@@ -27,7 +33,7 @@ Shown shown(std::string_view words) {
   std::string protocol;
   const auto add = [&](const std::string& word) {
     if (!out.rule.empty()) out.rule += ' ';
-    out.rule += quote_word(word);
+    out.rule += readable_word(word);
   };
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool has_value = i + 1 < all.size();
@@ -264,7 +270,9 @@ std::string render_stat(const Diff& diff, Paint paint) {
     for (const auto* change : b.changes) {
       tally.count(*change);
       sum.count(*change);
-      if (const auto heading = heading_words(*change, paint); !heading.empty() && change->set.empty()) {
+      if (!change->set.empty()) {
+        if (change->kind != ChangeKind::members) words += format("  {}", name(change->kind));
+      } else if (const auto heading = heading_words(*change, paint); !heading.empty()) {
         words += "  " + heading;
       }
     }

@@ -1,0 +1,221 @@
+#include <nlohmann/json.hpp>
+
+#include "host.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+TEST_CASE("without root it says what to do") {
+  const Host host;
+  CHECK(has(host.ends(6, "chmod 755 .; setpriv --reuid=nobody --regid=nogroup --clear-groups " REWALL_PROGRAM
+                         " -C \"$PWD/other\" init"),
+            "hint: "));
+  host.ok("rewall init");
+  CHECK(has(host.ends(6, "setpriv --reuid=nobody --regid=nogroup --clear-groups " REWALL_PROGRAM " status"),
+            "root"));
+}
+
+TEST_CASE("without iptables the package is named, and nothing is recorded") {
+  const Host host;
+  const auto said = host.ends(8, "mkdir bin; PATH=$PWD/bin rewall init");
+  CHECK(has(said, "package"));
+  CHECK(has(said, "iptables"));
+  CHECK(host.ends(0, "test ! -e repo").empty());
+}
+
+TEST_CASE("a table that only nft can read is named, and nothing is recorded") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept");
+  for (const char* command : {"rewall snapshot", "rewall status", "rewall diff", "rewall restore HEAD"}) {
+    const auto said = host.ends(8, command);
+    CHECK(has(said, "filter"));
+    CHECK(has(said, "nft"));
+  }
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
+}
+
+TEST_CASE("what a rules file may hold is read whole or refused with line and word") {
+  const Host host;
+  host.ok("rewall init");
+  const std::string head = "*filter\\n:INPUT ACCEPT [0:0]\\n:FORWARD ACCEPT [0:0]\\n:OUTPUT ACCEPT [0:0]\\n";
+  const auto file = [&](const std::string& rest) { host.ok("printf '" + head + rest + "' >rules"); };
+
+  file("-A INPUT -p tcp --dprot 22 -j ACCEPT\\nCOMMIT\\n");
+  auto said = host.ends(2, "rewall diff HEAD file:rules");
+  CHECK(has(said, "rules:5: "));
+  CHECK(has(said, "--dprot"));
+  CHECK(has(said, "--dport"));
+  host.ends(2, "rewall restore file:rules");
+
+  file("-A INPUT -j DROP\\n");
+  CHECK(has(host.ends(2, "rewall diff HEAD file:rules"), "COMMIT"));
+
+  file("-A INPTU -j DROP\\nCOMMIT\\n");
+  CHECK(has(host.ends(2, "rewall diff HEAD file:rules"), "rules:5: unknown chain 'INPTU'"));
+
+  file("-A INPUT -j DROP\\000\\nCOMMIT\\n");
+  CHECK(has(host.ends(2, "rewall diff HEAD file:rules"), "rules:5: "));
+
+  file("-A INPUT -j DROP\\r\\nCOMMIT\\r\\n");
+  CHECK(has(host.ends(1, "rewall diff HEAD file:rules"), "+ 1     -j DROP\n"));
+
+  file("-A INPUT -m comment --comment \"\\377\\033]0;pwned\\007\" -j DROP\\nCOMMIT\\n");
+  said = host.ends(1, "rewall --color always diff HEAD file:rules");
+  CHECK(has(said, "\\xff\\x1b]0;pwned\\x07"));
+  CHECK_FALSE(has(said, "\x1b]"));
+
+  host.ok("{ printf '" + head +
+          "-A INPUT -m comment --comment \"'; head -c 1000000 /dev/zero | tr '\\0' x; "
+          "printf '\" -j DROP\\nCOMMIT\\n'; } >rules");
+  CHECK(host.ends(1, "rewall diff HEAD file:rules").size() > 1'000'000);
+  CHECK(has(host.ends(2, "rewall diff HEAD file:none"), "none: cannot read: No such file or directory"));
+}
+
+TEST_CASE("escape sequences in a live comment never reach the terminal raw") {
+  const Host host;
+  host.ok("rewall init; iptables -A INPUT -m comment --comment \"$(printf 'a\\033[2Jb')\" -j DROP");
+  for (const char* command : {"rewall diff; rewall snapshot >/dev/null", "rewall show", "rewall log",
+                              "rewall diff --text HEAD~1 HEAD", "rewall diff --json HEAD~1 HEAD"}) {
+    INFO(command);
+    const auto outcome = host.sh(command);
+    CHECK_FALSE(has(outcome.out + outcome.err, "\x1b"));
+    CHECK_FALSE(outcome.out.empty());
+  }
+}
+
+TEST_CASE("a restore that names a missing set or module leaves both families untouched") {
+  const Host host;
+  host.ok("iptables -A INPUT -p tcp --dport 22 -j ACCEPT; ip6tables -P INPUT DROP; rewall init");
+  const auto v4 = host.rules();
+  const auto v6 = host.ok("ip6tables-save | grep -v ^#");
+  for (const char* rule :
+       {"-A INPUT -m set --match-set nowhere src -j DROP", "-A INPUT -m frobnicate --frob 1 -j DROP"}) {
+    host.ok(
+        "rm -rf f; mkdir f; printf '*filter\\n:INPUT ACCEPT [0:0]\\n:FORWARD ACCEPT [0:0]\\n:OUTPUT ACCEPT "
+        "[0:0]\\n"
+        "%s\\nCOMMIT\\n' '" +
+        std::string(rule) + "' >f/rules.v4; cp repo/rules.v6 f; sed -i s/DROP/ACCEPT/ f/rules.v6");
+    const auto said = host.ends(4, "rewall restore file:f");
+    INFO(said);
+    CHECK(has(said, "rules.v4"));
+    CHECK(has(said, ":5"));
+    CHECK(host.rules() == v4);
+    CHECK(host.ok("ip6tables-save | grep -v ^#") == v6);
+  }
+}
+
+TEST_CASE("a repository that is missing, ours no more, or damaged is refused, and the kernel untouched") {
+  const Host host;
+  CHECK(has(host.ends(5, "rewall status"), "init"));
+  host.ok(
+      "iptables -P INPUT DROP; rewall init; iptables -P INPUT ACCEPT; iptables -A INPUT -j LOG; rewall "
+      "snapshot");
+  const auto rules = host.rules();
+  const auto refused = [&](const std::string& harm, const std::string& mend) {
+    host.ok(harm);
+    for (const char* command : {"rewall status", "rewall snapshot", "rewall restore HEAD~1"}) {
+      INFO(harm << ": " << command);
+      CHECK(has(host.ends(5, command), "hint: "));
+    }
+    CHECK(host.rules() == rules);
+    host.ok(mend);
+    host.ok("rewall status");
+  };
+  refused("chmod 770 repo", "chmod 700 repo");
+  refused("chmod o+w repo/.git/config", "chmod 600 repo/.git/config");
+  refused("chown nobody repo", "chown root repo");
+  refused("mv repo/.git/HEAD HEAD", "mv HEAD repo/.git/HEAD");
+
+  host.ok(
+      "object=$(git -C repo rev-parse HEAD:rules.v4); "
+      "mv repo/.git/objects/${object%${object#??}}/${object#??} object");
+  CHECK(has(host.ends(5, "rewall restore HEAD"), "snapshot"));
+  CHECK(host.rules() == rules);
+  CHECK(has(host.ok("rewall checkout HEAD~1"), ":INPUT DROP"));
+}
+
+TEST_CASE("a full disk records nothing, and what was recorded stays readable") {
+  const Host host;
+  const std::string setup = "mkdir small; mount -t tmpfs -o size=600k none small; ";
+  // The mount lives in a mount namespace of its own and goes with it.
+  const auto said = host.ok(
+      "unshare -m bash -c '" + setup +
+      "r() { " REWALL_PROGRAM
+      " -C small/repo \"$@\"; }; r init >/dev/null || exit 10; "
+      "iptables -P INPUT DROP; r snapshot >/dev/null || exit 11; "
+      "dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; "
+      "for i in $(seq 400); do echo \"-A INPUT -s 192.0.2.1/32 -p tcp -m tcp --dport $i -j ACCEPT\"; done "
+      "| { echo \"*filter\"; cat; echo COMMIT; } | iptables-restore -n; "
+      "r snapshot 2>said; test $? = 5 || exit 12; cat said; "
+      "r restore HEAD 2>>said; test $? = 5 || exit 13; "
+      "test $(iptables-save | grep -c dport) = 400 || exit 14; "
+      "test \"$(r log --oneline | wc -l)\" = 2 || exit 15; r show >/dev/null || exit 16; "
+      "git -C small/repo fsck --strict 2>&1 || exit 17; rm small/fill; r snapshot >/dev/null || exit 18; "
+      "umount small'");
+  CHECK(has(said, "No space left on device"));
+}
+
+TEST_CASE("two snapshots at once both end well") {
+  const Host host;
+  host.ok("rewall init; iptables -A INPUT -j DROP");
+  host.ok("rewall snapshot & one=$!; rewall snapshot & two=$!; wait $one && wait $two");
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == "2\n");
+  host.ok("git -C repo fsck --strict; rewall status");
+}
+
+TEST_CASE("a second rewall waits for the first no longer than it was told") {
+  const Host host;
+  host.ok("rewall init; rewall config lock.wait 200ms");
+  CHECK(
+      has(host.ends(
+              5, "flock repo/.git/rewall/lock sleep 5 & sleep 0.5; rewall snapshot; s=$?; kill $!; exit $s"),
+          "hint: "));
+}
+
+TEST_CASE("mistyped commands and options are answered with the nearest one") {
+  const Host host;
+  CHECK(host.ends(2, "rewall snapshto") ==
+        "rewall: error: unknown command 'snapshto'\nhint: did you mean 'rewall snapshot'?\n");
+  CHECK(host.ends(2, "rewall log --onelin") ==
+        "rewall: error: unknown option '--onelin'\nhint: did you mean '--oneline'?\n");
+  CHECK(host.ends(2, "rewall") == "rewall: error: no command\nhint: 'rewall --help' lists the commands\n");
+  host.ok("rewall init");
+  CHECK(has(host.ends(2, "rewall show nothing-of-that-name"), "nothing-of-that-name"));
+}
+
+TEST_CASE("an option that is to come is refused by its name") {
+  const Host host;
+  host.ok("rewall init");
+  for (const char* option : {"--for 10m", "--force", "--exact"}) {
+    const auto said = host.ends(2, std::string("rewall restore ") + option + " HEAD");
+    CHECK(has(said, "is not in this version"));
+  }
+  CHECK(has(host.ends(2, "rewall diff --foreign"), "--foreign"));
+  CHECK(has(host.ends(2, "rewall log --all"), "--all"));
+}
+
+TEST_CASE("with --json an error is JSON on standard output") {
+  const Host host;
+  for (const char* command : {"rewall --json status", "rewall status --json"}) {
+    const auto outcome = host.sh(command);
+    CHECK(outcome.status == 5);
+    const auto error = json::parse(outcome.out)["error"];
+    CHECK(error["code"] == 5);
+    CHECK(error["message"].is_string());
+    CHECK(error["hint"].is_string());
+  }
+  CHECK(json::parse(host.sh("rewall --json frobnicate").out)["error"]["code"] == 2);
+}
+
+TEST_CASE("every command has help with examples, and no help names what is not there") {
+  const Host host;
+  const auto help = host.ok("rewall --help");
+  for (const char* command : {"init", "snapshot", "status", "import", "log", "show", "diff", "checkout",
+                              "restore", "undo", "tag", "config"}) {
+    INFO(command);
+    CHECK(has(help, command));
+    CHECK(has(host.ok(std::string("rewall ") + command + " --help"), "Examples:\n  rewall "));
+  }
+  CHECK_FALSE(has(host.ok("rewall restore --help"), "--force"));
+  CHECK(has(host.ok("rewall --version"), "rewall 0."));
+}

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/text.h"
+#include "folder.h"
+#include "kernel/namespace.h"
+#include "kernel/process.h"
+
+namespace rewall {
+
+/// A host for one test: a network namespace and a folder of its own. Words are run by the real programs
+/// inside.
+class Host {
+ public:
+  Host() : namespace_(make()) {}
+
+  std::string repository() const { return folder_.path() / "repo"; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
+
+  /// A shell line, in the folder; the outcome as it is. `rewall` is the program under test, its repository
+  /// this host's.
+  Outcome sh(const std::string& line) const {
+    const std::string setup = "cd " + shell_quote(folder_.path().string()) +
+                              "; export REWALL_REPO=" + shell_quote(repository()) + "; rewall() { " +
+                              shell_quote(REWALL_PROGRAM) + " \"$@\"; }; export TERM=dumb; ";
+    Outcome outcome;
+    namespace_.run([&] {
+      auto result = run({.words = {"/bin/bash", "-c", setup + line}, .deadline = std::chrono::seconds(120)},
+                        ErrorKind::usage);
+      if (!result) FAIL(result.error().message);
+      outcome = *std::move(result);
+    });
+    return outcome;
+  }
+
+  /// The same, which must succeed: its standard output.
+  std::string ok(const std::string& line) const {
+    const auto outcome = sh(line);
+    INFO(line << "\n" << outcome.out << outcome.err);
+    REQUIRE(outcome.status == 0);
+    return outcome.out;
+  }
+
+  /// The same, which must end with `status`: both outputs, one after the other.
+  std::string ends(int status, const std::string& line) const {
+    const auto outcome = sh(line);
+    INFO(line << "\n" << outcome.out << outcome.err);
+    REQUIRE(outcome.status == status);
+    return outcome.out + outcome.err;
+  }
+
+  void load_guide_firewall() const { ok("sh " REWALL_SOURCE_DIR "/tests/guide-firewall.sh"); }
+
+  /// What iptables-save says, without comments and counters of chains.
+  std::string rules() const {
+    return ok(R"(iptables-save | sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]/[0:0]/')");
+  }
+
+ private:
+  static ScratchNamespace make() {
+    auto made = ScratchNamespace::create();
+    if (!made) throw std::runtime_error(made.error().message);
+    return *std::move(made);
+  }
+
+  TemporaryFolder folder_{};
+  ScratchNamespace namespace_;
+};
+
+inline bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace rewall

@@ -1,0 +1,288 @@
+#include <nlohmann/json.hpp>
+
+#include "host.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+TEST_CASE("an administrator keeps a firewall, sees what changed, and gets back") {
+  const Host host;
+  host.load_guide_firewall();
+  CHECK(has(host.ok("rewall init"), "first snapshot: 14 rules in 1 table"));
+  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(host.ok("rewall diff").empty());
+
+  host.ok(
+      "iptables -I INPUT 3 -p tcp --dport 8443 -m comment --comment web -j ACCEPT; iptables -P FORWARD DROP");
+  CHECK(has(host.ends(1, "rewall status"), "differs from HEAD by 2 changes"));
+  CHECK(host.ends(1, "rewall diff") ==
+        "ip filter INPUT\n"
+        "  + 3     -p tcp --dport 8443 -j ACCEPT  # web\n"
+        "\n"
+        "ip filter FORWARD  policy ACCEPT -> DROP\n");
+  host.ok("rewall snapshot -m 'a port'");
+  const auto kept = host.rules();
+  CHECK(has(host.ok("rewall log"), "a port"));
+
+  host.ok("iptables -F; iptables -P INPUT ACCEPT");
+  CHECK(has(host.ends(1, "rewall diff"), "policy DROP -> ACCEPT"));
+  host.ok("rewall restore HEAD");
+  CHECK(host.rules() == kept);
+  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+
+  // What was lost was recorded first, and the result after.
+  const auto log = json::parse(host.ok("rewall log --json"));
+  REQUIRE(log.size() == 4);
+  CHECK(log[0]["trigger"] == "restore");
+  CHECK(log[0]["restores"] == log[2]["hash"]);
+  CHECK(log[0]["commands"] == json::array({"rewall restore HEAD"}));
+  CHECK(log[1]["summary"]["removed"] == 15);
+  CHECK(log[2]["subject"] == "a port");
+  CHECK(log[3]["trigger"] == "manual");
+  host.ok("git -C repo fsck --strict && test -z \"$(git -C repo status --porcelain)\"");
+}
+
+TEST_CASE("undo takes the newest change back, and twice is redo") {
+  const Host host;
+  host.ok("iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init");
+  const auto before = host.rules();
+  host.ok("iptables -A INPUT -j DROP; rewall snapshot");
+  const auto after = host.rules();
+  host.ok("rewall undo");
+  CHECK(host.rules() == before);
+  host.ok("rewall undo");
+  CHECK(host.rules() == after);
+  // A change that nobody recorded is the newest one.
+  host.ok("iptables -F");
+  host.ok("rewall undo");
+  CHECK(host.rules() == after);
+}
+
+TEST_CASE("nothing to undo is said as such") {
+  const Host host;
+  host.ok("rewall init");
+  CHECK(host.ends(2, "rewall undo") ==
+        "rewall: error: there is nothing before the first snapshot to go back to\n");
+}
+
+TEST_CASE("a snapshot of what did not change makes no commit") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init");
+  const auto first = host.ok("git -C repo rev-parse HEAD");
+  CHECK(host.ok("rewall snapshot") == host.ok("rewall commit"));
+  CHECK(host.ok("git -C repo rev-parse HEAD") == first);
+  host.ok("rewall snapshot --allow-empty -m 'the auditors came'");
+  CHECK(host.ok("git -C repo log -1 --format=%s") == "the auditors came\n");
+}
+
+TEST_CASE("a snapshot's files, branch, people and trailers are those of the contract") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; ip6tables -P INPUT DROP; ipset create bad hash:ip; "
+      "ipset add bad 192.0.2.9; ipset add bad 192.0.2.1; rewall init");
+  CHECK(host.ok("cat repo/rules.v4") ==
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n");
+  CHECK(host.ok("cat repo/rules.v6") ==
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n");
+  CHECK(host.ok("grep ^add repo/ipset") == "add bad 192.0.2.1\nadd bad 192.0.2.9\n");
+  CHECK(host.ok("git -C repo symbolic-ref HEAD") == "refs/heads/hosts/" + host.ok("hostname"));
+  CHECK(host.ok("stat -c %a repo repo/rules.v4 repo/ipset") == "700\n600\n600\n");
+  CHECK(host.ok("git -C repo log -1 --format=%cn") == "rewall\n");
+  CHECK(host.ok("git -C repo log -1 "
+                "--format='%(trailers:key=Rewall-Trigger,valueonly)%(trailers:key=Rewall-Backend,"
+                "valueonly)' | grep .") == "manual\nnft\n");
+  CHECK(has(host.ok("git -C repo log -1 --format='%(trailers:key=Rewall-Tools,valueonly)'"), "1."));
+  // On a day when rewall does not work.
+  host.ok(
+      "unshare -n sh -ec 'ipset restore <repo/ipset; iptables-restore <repo/rules.v4; "
+      "iptables-save | grep -v ^# | diff - repo/rules.v4'");
+}
+
+TEST_CASE("a login user and an ssh address stand in the history") {
+  const Host host;
+  host.ok(
+      "SUDO_UID=1 SSH_CONNECTION='198.51.100.7 1 203.0.113.1 22' rewall init; cat /proc/self/loginuid >uid");
+  const auto actor = json::parse(host.ok("rewall log --json"))[0]["actor"].get<std::string>();
+  CHECK(has(actor, "198.51.100.7"));
+  // Where somebody is logged in, the login uid says more than sudo.
+  if (host.ok("cat uid") == "4294967295") CHECK(actor == "daemon, 198.51.100.7");
+}
+
+TEST_CASE("restoring a revision empties the tables and sets that it lacks") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init; rewall tag good");
+  host.ok(
+      "ipset create bad hash:net; iptables -t nat -A POSTROUTING -m set --match-set bad src -j MASQUERADE; "
+      "ip6tables -A INPUT -j DROP; rewall snapshot");
+  host.ok("rewall restore good");
+  CHECK(host.rules() ==
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\nCOMMIT\n");
+  CHECK(host.ok("ipset save").empty());
+  CHECK_FALSE(has(host.ok("ip6tables-save"), "-A INPUT"));
+  host.ok("rewall undo");
+  CHECK(has(host.rules(), "--match-set bad src -j MASQUERADE"));
+  CHECK(has(host.ok("ip6tables-save"), "-A INPUT -j DROP"));
+}
+
+TEST_CASE("a restore can be of one family or one table") {
+  const Host host;
+  host.ok(
+      "rewall init; rewall tag empty; iptables -A INPUT -j DROP; iptables -t nat -A PREROUTING -j RETURN; "
+      "ip6tables -A INPUT -j DROP; rewall snapshot");
+  host.ok("rewall restore empty --table nat");
+  CHECK(has(host.rules(), "-A INPUT -j DROP"));
+  CHECK_FALSE(has(host.rules(), "-A PREROUTING"));
+  host.ok("rewall restore empty --family ipv6");
+  CHECK(has(host.rules(), "-A INPUT -j DROP"));
+  CHECK_FALSE(has(host.ok("ip6tables-save"), "-A INPUT"));
+}
+
+TEST_CASE("a dry run shows what would change and changes nothing") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init; iptables -P INPUT ACCEPT");
+  const auto before = host.rules();
+  CHECK(has(host.ends(1, "rewall restore --dry-run HEAD"), "policy ACCEPT -> DROP"));
+  CHECK(host.rules() == before);
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
+}
+
+TEST_CASE("rules files are revisions, and speak of their own family alone") {
+  const Host host;
+  host.ok("iptables -A INPUT -p tcp --dport 22 -j ACCEPT; ip6tables -P INPUT DROP; rewall init");
+  host.ok("iptables-save >rules; sed -i 's/--dport 22 /--dport 2222 /' rules");
+  CHECK(host.ends(1, "rewall diff HEAD file:rules") ==
+        "ip filter INPUT\n  ~ 1     -p tcp --dport {22 -> 2222} -j ACCEPT\n");
+  CHECK(host.ends(1, "rewall diff - <rules") ==
+        "ip filter INPUT\n  ~ 1     -p tcp --dport {2222 -> 22} -j ACCEPT\n");
+  CHECK(host.ok("rewall diff HEAD file:repo").empty());
+  host.ok("rewall restore file:rules");
+  CHECK(has(host.rules(), "--dport 2222"));
+  CHECK(has(host.ok("ip6tables-save"), ":INPUT DROP"));
+}
+
+TEST_CASE("the commands of a diff turn one revision into the other") {
+  const Host host;
+  host.load_guide_firewall();
+  host.ok(
+      "rewall init; iptables -N WEB; iptables -A WEB -p tcp -m multiport --dports 80,443 -m comment "
+      "--comment "
+      "'it'\"'\"'s $(touch pwned)' -j ACCEPT; iptables -I INPUT 4 -j WEB; iptables -D INPUT 7; iptables -P "
+      "FORWARD DROP; "
+      "rewall snapshot; rewall checkout HEAD >after");
+  host.ok("rewall diff --commands HEAD~1 HEAD >commands; test $? = 1");
+  host.ok(
+      "rewall restore HEAD~1; sh -e commands; test ! -e pwned; iptables-save | sed -e /^#/d -e "
+      "'s/\\[[0-9]*:[0-9]*\\]/[0:0]/' | diff after -");
+}
+
+TEST_CASE("tags name revisions") {
+  const Host host;
+  host.ok("rewall init; iptables -P INPUT DROP; rewall snapshot; rewall tag good HEAD~1; rewall tag now");
+  const auto tags = json::parse(host.ok("rewall tag --json"));
+  REQUIRE(tags.size() == 2);
+  CHECK(tags[0]["name"] == "good");
+  CHECK(tags[0]["hash"].get<std::string>() + "\n" == host.ok("git -C repo rev-parse HEAD~1"));
+  host.ok("rewall tag -d now");
+  CHECK(json::parse(host.ok("rewall tag --json")).size() == 1);
+  CHECK(has(host.ends(2, "rewall tag -d nwo"), "nwo"));
+  CHECK(has(host.ends(2, "rewall tag x LIVE"), "'LIVE' is not a snapshot"));
+}
+
+TEST_CASE("years of backups become history, and HEAD stays what it was") {
+  const Host host;
+  host.ok(
+      "iptables -P INPUT DROP; rewall init; cp repo/rules.v4 2.bak; sed 's/INPUT DROP/INPUT ACCEPT/' 2.bak "
+      ">1.bak; "
+      "touch -d '2021-05-01 12:00 UTC' 1.bak; touch -d '2022-06-02 12:00 UTC' 2.bak; rewall import 1.bak "
+      "2.bak");
+  CHECK(host.ok("git -C repo log --reverse --format=%as | sed -n 2,3p") == "2021-05-01\n2022-06-02\n");
+  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), ":INPUT DROP"));
+  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  host.ok("rewall import --date '2020-01-02' 1.bak");
+  CHECK(host.ok("git -C repo log -1 --format=%as HEAD~1") == "2020-01-02\n");
+}
+
+TEST_CASE("settings are documented keys with values that are checked") {
+  const Host host;
+  host.ok("rewall init; rewall config lock.wait 2s");
+  CHECK(host.ok("rewall config lock.wait") == "2s\n");
+  CHECK(has(host.ok("rewall config --list"), "lock.wait=2s"));
+  CHECK(host.ends(2, "rewall config lock.wiat") ==
+        "rewall: error: unknown key 'lock.wiat'\nhint: did you mean 'lock.wait'?\n");
+  CHECK(has(host.ends(2, "rewall config lock.wait soon"), "'soon' is not a length of time"));
+}
+
+TEST_CASE("the log filters by time, place, words and people") {
+  const Host host;
+  host.ok(
+      "rewall init; iptables -A INPUT -j DROP; rewall snapshot; iptables -t nat -A PREROUTING -j RETURN; "
+      "rewall snapshot -m 'port forwarding'");
+  const auto lines = [&](const std::string& options) {
+    return host.ok("rewall log --oneline " + options + " | wc -l");
+  };
+  CHECK(lines("") == "3\n");
+  CHECK(lines("-n 2") == "2\n");
+  CHECK(lines("--table nat") == "1\n");
+  CHECK(lines("--chain INPUT") == "1\n");
+  CHECK(lines("--grep FORW") == "1\n");
+  CHECK(lines("--since '1 hour ago'") == "3\n");
+  CHECK(lines("--until '1 hour ago'") == "0\n");
+  CHECK(lines("--author nobody-of-that-name") == "0\n");
+  CHECK(lines("HEAD~1") == "2\n");
+  CHECK(has(host.ends(2, "rewall log --grep '('"), "no regular expression"));
+}
+
+TEST_CASE("status in JSON has the shape of the contract") {
+  const Host host;
+  host.ok("rewall init --remote https://backup.example.org/fw.git");
+  const auto status = json::parse(host.ok("rewall status --json"));
+  CHECK(status["clean"] == true);
+  CHECK(status["head"].get<std::string>() + "\n" == host.ok("git -C repo rev-parse HEAD"));
+  CHECK(status["host"].get<std::string>() + "\n" == host.ok("hostname"));
+  CHECK(status["backend"] == "nft");
+  CHECK(status["changes"] == 0);
+  CHECK(status["guard"].is_null());
+  CHECK(status["watch"] == false);
+  CHECK(status["journal"].is_null());
+  CHECK(status["remote"]["name"] == "origin");
+  CHECK(status["remote"]["behind"] == 1);
+}
+
+TEST_CASE("the generation answers for nft, and sets are looked at") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init");
+  CHECK(has(host.ok("rewall -vv status 2>&1"), "is what HEAD says"));
+  CHECK_FALSE(has(host.ok("rewall -vv status 2>&1"), "iptables-nft-save"));
+  host.ok("ipset create bad hash:ip");
+  CHECK(has(host.ends(1, "rewall status"), "differs"));
+  host.ok("rewall snapshot; iptables -A INPUT -j DROP; iptables -D INPUT -j DROP");
+  CHECK(has(host.ok("rewall -vv status 2>&1"), "iptables-nft-save"));
+}
+
+TEST_CASE("the legacy backend is recorded and restored as itself") {
+  const Host host;
+  host.ok("iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-legacy -P INPUT DROP; rewall init");
+  CHECK(json::parse(host.ok("rewall status --json"))["backend"] == "legacy");
+  const auto before = host.ok("iptables-legacy-save | grep -v ^#");
+  host.ok("iptables-legacy -F; rewall restore HEAD");
+  CHECK(host.ok("iptables-legacy-save | grep -v ^#") == before);
+  CHECK_FALSE(has(host.rules(), "--dport 22"));
+}
+
+TEST_CASE("rules of both backends are kept apart") {
+  const Host host;
+  host.ok(
+      "iptables-nft -A INPUT -p tcp --dport 80 -j ACCEPT; iptables-legacy -A INPUT -p tcp --dport 22 -j "
+      "ACCEPT; "
+      "rewall init");
+  CHECK(has(host.ok("cat repo/rules.v4"), "--dport 80"));
+  CHECK(has(host.ok("cat repo/rules.v4.legacy"), "--dport 22"));
+  host.ok("iptables-nft -F; iptables-legacy -F");
+  CHECK(has(host.ends(1, "rewall diff"), "ip (legacy) filter INPUT"));
+  host.ok("rewall restore HEAD");
+  CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 80"));
+  CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
+}

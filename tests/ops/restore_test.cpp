@@ -1,0 +1,191 @@
+#include "ops/restore.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "fake_firewall.h"
+#include "folder.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+using namespace rewall;
+
+namespace {
+
+Ruleset with_rule(const std::string& rule, const std::string& v6 = "") {
+  const auto text = [](const std::string& line) {
+    return "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" +
+           (line.empty() ? "" : "-A INPUT " + line + "\n") + "COMMIT\n";
+  };
+  return {.v4 = parse_tables(text(rule), Family::ipv4, "v4").value(),
+          .v6 = parse_tables(text(v6), Family::ipv6, "v6").value()};
+}
+
+/// A session whose firewall is in memory and whose history has `first`, then `second`, which is LIVE.
+struct World {
+  World() {
+    auto owned = std::make_unique<FakeFirewall>(first);
+    firewall = owned.get();
+    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+    session->command_line = "rewall restore HEAD~1";
+    REQUIRE(make_repository(*session, ""));
+    firewall->change(second);
+    REQUIRE(record_live(*session, {}));
+  }
+
+  Result<Restored> go_back(const RestoreOptions& options = {}) {
+    return restore(*session, "HEAD~1", options);
+  }
+  std::string live() const { return canonical_text(firewall->live.v4) + canonical_text(firewall->live.v6); }
+  std::size_t snapshots() {
+    std::size_t n = 0;
+    auto* repository = session->repository().value();
+    REQUIRE(repository->walk(repository->head().value(),
+                             [&](const Snapshot&) -> Result<bool> { return ++n > 0; }));
+    return n;
+  }
+
+  Ruleset first = with_rule("-p tcp --dport 22 -j ACCEPT");
+  Ruleset second = with_rule("-p tcp --dport 80 -j ACCEPT", "-j DROP");
+  TemporaryFolder folder{};
+  FakeFirewall* firewall = nullptr;
+  std::unique_ptr<Session> session{};
+};
+
+std::string text_of(const Ruleset& ruleset) {
+  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6);
+}
+
+Error refusal(const char* message) {
+  return {.kind = ErrorKind::kernel, .message = message};
+}
+
+}  // namespace
+
+TEST_CASE("a restore stages, loads, reads back and records") {
+  World world;
+  const auto restored = world.go_back();
+  REQUIRE(restored);
+  CHECK(world.live() == text_of(world.first));
+  CHECK(world.firewall->stages == 1);
+  CHECK_FALSE(restored->before);
+  CHECK(restored->after->changed);
+  CHECK(world.snapshots() == 3);
+}
+
+TEST_CASE("what staging refuses never reaches LIVE") {
+  World world;
+  world.firewall->stage_fault = FakeFirewall::Fault{.error = refusal("rules.v4:5: no such set")};
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(world.firewall->loads == 0);
+  CHECK(world.live() == text_of(world.second));
+  CHECK(world.snapshots() == 2);
+}
+
+TEST_CASE("a recorded ruleset that stages as something else is refused") {
+  World world;
+  world.firewall->stage_differs = with_rule("-p tcp --dport 23 -j ACCEPT");
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE("a load that fails half way is put back, and that is said") {
+  World world;
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("ip nat: line 3 failed"), .at_call = 1};
+  world.firewall->load_leaves = with_rule("-j ACCEPT");
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(restored.error().message == "ip nat: line 3 failed; LIVE is what it was before");
+  CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE("what reads back as something else is taken back") {
+  World world;
+  world.firewall->load_differs = with_rule("-j ACCEPT");
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(world.live() == text_of(world.second));
+  CHECK(world.snapshots() == 2);
+}
+
+TEST_CASE("when nothing can be put back either, it is status 9 and the words say so") {
+  World world;
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("no")};
+  world.firewall->load_leaves = with_rule("-j ACCEPT");
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::damaged);
+  CHECK(restored.error().message == "no; and what was there could not be put back: no");
+  CHECK_FALSE(restored.error().hint.empty());
+}
+
+TEST_CASE("a firewall that changes between planning and loading is planned again, and then refused") {
+  struct Restless : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<Ruleset> stage(const Ruleset& wanted) override {
+      if (restless > 0) {
+        --restless;
+        change(with_rule("-s 192.0.2." + std::to_string(restless + 1) + "/32 -j DROP"));
+      }
+      return FakeFirewall::stage(wanted);
+    }
+    int restless = 0;
+  };
+  TemporaryFolder folder;
+  auto owned = std::make_unique<Restless>(with_rule("-j LOG"));
+  Restless* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+
+  SECTION("once: the change is recorded, then the revision restored") {
+    firewall->restless = 1;
+    const auto restored = restore(session, "HEAD", {});
+    REQUIRE(restored);
+    CHECK(text_of(firewall->live) == text_of(with_rule("-j LOG")));
+    CHECK(restored->before);
+  }
+  SECTION("always: LIVE is left alone") {
+    firewall->restless = 99;
+    const auto restored = restore(session, "HEAD", {});
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().kind == ErrorKind::refused);
+    CHECK(firewall->loads == 0);
+  }
+}
+
+TEST_CASE("LIVE is recorded before it is replaced") {
+  World world;
+  const auto unrecorded = with_rule("-p tcp --dport 443 -j ACCEPT");
+  world.firewall->change(unrecorded);
+  const auto restored = restore(*world.session, "HEAD", {});
+  REQUIRE(restored);
+  REQUIRE(restored->before);
+  CHECK(world.live() == text_of(world.second));
+  const auto* repository = world.session->repository().value();
+  CHECK(repository->files(restored->before->hash).value().at("rules.v4") == canonical_text(unrecorded.v4));
+}
+
+TEST_CASE("one family or one table can be restored alone") {
+  World world;
+  REQUIRE(world.go_back({.family = Family::ipv6}));
+  CHECK(canonical_text(world.firewall->live.v4) == canonical_text(world.second.v4));
+  CHECK(canonical_text(world.firewall->live.v6) == canonical_text(world.first.v6));
+}
+
+TEST_CASE("the history says what was restored and by which command") {
+  World world;
+  const auto restored = world.go_back({.message = "back to ssh"});
+  REQUIRE(restored);
+  const auto* repository = world.session->repository().value();
+  const auto snapshot = repository->snapshot(restored->after->hash).value();
+  CHECK(snapshot.subject == "back to ssh");
+  CHECK(snapshot.trailers.trigger == "restore");
+  CHECK(snapshot.trailers.restores == restored->restored);
+  CHECK(snapshot.trailers.commands == std::vector<std::string>{"rewall restore HEAD~1"});
+}

@@ -1,0 +1,128 @@
+#include "ops/snapshot.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "fake_firewall.h"
+#include "folder.h"
+#include "ops/seen.h"
+#include "ops/status.h"
+#include "rules/parse.h"
+
+using namespace rewall;
+
+namespace {
+
+Ruleset ruleset(const std::string& text) {
+  return {.v4 = parse_tables(text, Family::ipv4, "v4").value()};
+}
+
+const std::string kFilter =
+    "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -i lo -j "
+    "ACCEPT\nCOMMIT\n";
+const std::string kNat =
+    "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+    "-A POSTROUTING -j MASQUERADE\nCOMMIT\n";
+
+struct World {
+  explicit World(const std::string& text) {
+    auto owned = std::make_unique<FakeFirewall>(ruleset(text));
+    firewall = owned.get();
+    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  }
+  TemporaryFolder folder{};
+  FakeFirewall* firewall = nullptr;
+  std::unique_ptr<Session> session{};
+};
+
+}  // namespace
+
+TEST_CASE("a firewall that cannot be read gets no repository") {
+  World world(kFilter);
+  world.firewall->capture_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "table 'filter' is incompatible"}};
+  const auto made = make_repository(*world.session, "");
+  REQUIRE_FALSE(made);
+  CHECK(made.error().kind == ErrorKind::capture);
+  CHECK_FALSE(std::filesystem::exists(world.folder.path() / "repo"));
+}
+
+TEST_CASE("a capture that fails records nothing") {
+  World world(kFilter);
+  const auto first = make_repository(*world.session, "");
+  REQUIRE(first);
+  world.firewall->capture_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "killed"}};
+  REQUIRE_FALSE(record_live(*world.session, {}));
+  CHECK(world.session->repository().value()->head().value() == first->hash);
+}
+
+TEST_CASE("a snapshot that loses a whole table is recorded, and says so") {
+  World world(kFilter + kNat);
+  REQUIRE(make_repository(*world.session, ""));
+  world.firewall->change(ruleset(kFilter));
+  const auto recorded = record_live(*world.session, {});
+  REQUIRE(recorded);
+  CHECK(recorded->changed);
+  const std::vector<std::string> notes{"table ip nat is gone: it had rules in the snapshot before"};
+  CHECK(recorded->notes == notes);
+  CHECK(world.session->repository().value()->snapshot(recorded->hash).value().body == notes[0]);
+}
+
+TEST_CASE("the same meaning in other words is kept, for the words are what is restored") {
+  World world(kFilter + kNat);
+  REQUIRE(make_repository(*world.session, ""));
+  auto text = kFilter;
+  text.replace(text.find("-i lo"), 5, "-s 0.0.0.0/0 -i lo");
+  world.firewall->change(ruleset(text + kNat));
+  const auto recorded = record_live(*world.session, {});
+  REQUIRE(recorded);
+  CHECK(recorded->changed);
+  CHECK(recorded->subject == "respelled: other words, the same meaning");
+}
+
+TEST_CASE("expectations written by people are recorded with the next snapshot") {
+  World world(kFilter);
+  REQUIRE(make_repository(*world.session, ""));
+  REQUIRE(write_file(world.folder.path() / "repo/expect", "accept -p tcp --dport 22\n", 0600));
+  const auto recorded = record_live(*world.session, {});
+  REQUIRE(recorded);
+  CHECK(recorded->changed);
+  CHECK(world.session->repository().value()->file(recorded->hash, "expect").value() ==
+        "accept -p tcp --dport 22\n");
+  const auto again = record_live(*world.session, {});
+  REQUIRE(again);
+  CHECK_FALSE(again->changed);
+}
+
+TEST_CASE("an unmoved generation answers status without a capture, a moved one does not") {
+  World world(kFilter);
+  REQUIRE(make_repository(*world.session, ""));
+  const int captures = world.firewall->captures;
+  REQUIRE(read_standing(*world.session).value().clean);
+  CHECK(world.firewall->captures == captures);
+
+  SECTION("a rule changed") {
+    world.firewall->change(ruleset(kFilter + kNat));
+    const auto standing = read_standing(*world.session).value();
+    CHECK_FALSE(standing.clean);
+    CHECK(standing.changes == 1);
+  }
+  SECTION("a set came: no generation tells of it") {
+    world.firewall->live.sets = parse_sets("create bad hash:ip\n", "ipset").value();
+    CHECK_FALSE(read_standing(*world.session).value().clean);
+  }
+  SECTION("what was kept cannot be read") {
+    REQUIRE(write_file(world.folder.path() / "repo/.git/rewall/seen", "nonsense\n", 0600));
+    CHECK(read_standing(*world.session).value().clean);
+    CHECK(world.firewall->captures == captures + 1);
+  }
+  SECTION("another boot, the same number") {
+    auto* repository = world.session->repository().value();
+    auto seen = read_seen(*repository).value();
+    seen.generation.boot = "00000000-0000-0000-0000-000000000002";
+    REQUIRE(write_seen(*repository, seen));
+    CHECK(read_standing(*world.session).value().clean);
+    CHECK(world.firewall->captures == captures + 1);
+  }
+}
