@@ -105,7 +105,7 @@ std::vector<TablePair> pair_tables(const Tables& from, const Tables& to) {
   for (const auto& table : from.tables) names.push_back(table.name);
   for (const auto& table : to.tables) names.push_back(table.name);
   std::ranges::sort(names, {}, [](std::string_view name) { return std::pair(rank(name), name); });
-  names.erase(std::ranges::unique(names).begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
 
   std::vector<TablePair> out;
   for (const auto name : names) {

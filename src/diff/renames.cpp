@@ -17,6 +17,8 @@ namespace {
 // Chains that call each other are found leaves first; each round finds the callers of what the last one found
 // alike.
 constexpr int kRounds = 16;
+// Beyond so many comparisons of rules only chains that are equal are found.
+constexpr std::size_t kAffordable = 5'000'000;
 
 bool is_jump(std::string_view word) {
   return word == "-j" || word == "-g" || word == "--jump" || word == "--goto";
@@ -114,7 +116,7 @@ class RenameSearch {
   }
 
   void find_alike() {
-    if (gone_.size() * added_.size() > 1'000'000) return;
+    if (comparisons() > kAffordable) return;
     std::vector<Signature> signatures;
     for (const auto* chain : gone_) signatures.push_back(signature(*chain, family_, found_));
     std::vector<std::vector<std::size_t>> candidates(gone_.size());
@@ -138,6 +140,15 @@ class RenameSearch {
     }
     gone_ = std::move(left);
     remove_added(taken);
+  }
+
+  // Rules looked at when every chain is held against every other.
+  std::size_t comparisons() const {
+    std::size_t gone_rules = 0;
+    std::size_t added_rules = 0;
+    for (const auto* chain : gone_) gone_rules += chain->rules.size();
+    for (const auto& [chain, signature] : added_) added_rules += chain->rules.size();
+    return gone_rules * added_.size() + added_rules * gone_.size();
   }
 
   void remove_added(const std::set<std::size_t>& taken) {
