@@ -30,8 +30,7 @@ struct NamedPart {
 };
 std::vector<NamedPart> parts(std::string_view words, Family family);
 
-/// The key of a meaning with every jump or goto to `from` replaced by one to `to`: for renamed chains.
-/// `target` is what parse_rule says; empty when the rule has none.
+/// Where -j or -g leads: a chain, a verdict or an extension; empty when the rule has no target.
 std::string target_of(std::string_view words, Family family);
 
 /// True when it is certain that no packet can match both rules: their addresses, protocol, ports, interfaces

@@ -8,7 +8,6 @@
 
 #include "core/format.h"
 #include "core/text.h"
-#include "rules/extensions.h"
 #include "rules/names.h"
 #include "rules/values.h"
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "rules/extensions.h"
 #include "rules/rule.h"
 
 namespace rewall {
@@ -13,6 +14,7 @@ Match normal_form(Match match, Family family);
 Target normal_form(Target target, Family family);
 
 /// The value of one option in the spelling that all spellings of it share; `?` before what cannot be read.
-std::string normal_value(const struct OptionSpec* spec, const Option& option, Family family);
+/// `spec` is null for an option that rewall does not know.
+std::string normal_value(const OptionSpec* spec, const Option& option, Family family);
 
 }  // namespace rewall

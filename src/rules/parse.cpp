@@ -42,7 +42,7 @@ std::optional<Counters> to_counters(std::string_view text) {
 }
 
 std::string_view first_word(std::string_view& rest) {
-  const auto end = std::min(rest.find_first_of(" \t"), rest.size());
+  const auto end = static_cast<std::size_t>(std::ranges::find_if(rest, is_blank) - rest.begin());
   const auto word = rest.substr(0, end);
   rest = trim(rest.substr(end));
   return word;

@@ -1,6 +1,13 @@
 #include "rules/words.h"
 
 namespace rewall {
+namespace {
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+}  // namespace
 
 std::string Words::Word::text() const {
   if (!quoted) return std::string(raw);
@@ -19,14 +26,13 @@ std::string Words::Word::text() const {
 }
 
 std::optional<Words::Word> Words::next() {
-  const auto first = rest_.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    rest_ = {};
-    return std::nullopt;
-  }
+  std::size_t first = 0;
+  while (first < rest_.size() && is_blank(rest_[first])) ++first;
   rest_.remove_prefix(first);
-  auto end = rest_.find_first_of(" \t\"");
-  const bool quoted = end != std::string_view::npos && rest_[end] == '"';
+  if (rest_.empty()) return std::nullopt;
+  std::size_t end = 0;
+  while (end < rest_.size() && !is_blank(rest_[end]) && rest_[end] != '"') ++end;
+  const bool quoted = end < rest_.size() && rest_[end] == '"';
   if (quoted) {
     do {
       ++end;
