@@ -164,11 +164,30 @@ Result<Prepared> read_live_and_head(Session& session, const Repository& reposito
   return Prepared{*std::move(live), *std::move(head)};
 }
 
+// Loads what was planned and records the result.
+Result<Recorded> put_in_force(Session& session, Repository& repository, const Plan& plan, const Diff& diff,
+                              const Revision& revision, const RestoreOptions& options) {
+  Capture after = plan.live;
+  if (!diff.equal() || diff.respelled) {
+    auto loaded = load_and_read_back(session, plan.wanted, plan.expected, plan.live.ruleset, after);
+    if (!loaded) return std::move(loaded).error();
+  }
+  auto head = read_head(repository);
+  if (!head) return std::move(head).error().within("LIVE is restored, but it was not recorded");
+  auto recorded = record(repository, *head, after,
+                         {.message = options.message,
+                          .trigger = options.trigger,
+                          .commands = {session.command_line},
+                          .restores = revision.hash});
+  if (!recorded) return std::move(recorded).error().within("LIVE is restored, but it was not recorded");
+  return recorded;
+}
+
 Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
                            Prepared prepared, const RestoreOptions& options) {
-  Restored restored{.restored = revision.hash};
   if (auto good = check_rules(revision); !good) return std::move(good).error();
-  for (int attempt = 1;; ++attempt) {
+  Restored restored{.restored = revision.hash};
+  for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
     restored.diff = compare(plan->live.ruleset, plan->expected);
@@ -179,34 +198,19 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     for (const auto& note : before->notes) log_warning("{}", note);
     if (before->changed) restored.before = *before;
 
-    Capture after = plan->live;
-    if (!restored.diff.equal() || restored.diff.respelled) {
-      if (!unmoved(session, plan->live)) {
-        if (attempt == kPlans) {
-          return Error{
-              .kind = ErrorKind::refused,
-              .message = "the firewall kept changing while the restore was planned; LIVE is untouched"}
-              .hinted("find out who changes it ('rewall diff'), then run the command again");
-        }
-        auto again = read_live_and_head(session, repository);
-        if (!again) return std::move(again).error();
-        prepared = *std::move(again);
-        continue;
-      }
-      auto loaded = load_and_read_back(session, plan->wanted, plan->expected, plan->live.ruleset, after);
-      if (!loaded) return std::move(loaded).error();
+    if (unmoved(session, plan->live)) {
+      auto after = put_in_force(session, repository, *plan, restored.diff, revision, options);
+      if (!after) return std::move(after).error();
+      restored.after = *std::move(after);
+      return restored;
     }
-    auto head = read_head(repository);
-    if (!head) return std::move(head).error();
-    auto recorded = record(repository, *head, after,
-                           {.message = options.message,
-                            .trigger = options.trigger,
-                            .commands = {session.command_line},
-                            .restores = revision.hash});
-    if (!recorded) return std::move(recorded).error().within("LIVE is restored, but it was not recorded");
-    restored.after = *std::move(recorded);
-    return restored;
+    auto again = read_live_and_head(session, repository);
+    if (!again) return std::move(again).error();
+    prepared = *std::move(again);
   }
+  return Error{.kind = ErrorKind::refused,
+               .message = "the firewall kept changing while the restore was planned; LIVE is untouched"}
+      .hinted("find out who changes it ('rewall diff'), then run the command again");
 }
 
 }  // namespace
