@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr mode_t kFileMode = 0600;
+constexpr off_t kRoom = 64 << 10;  // a branch, two logs, an index and their folders, with much to spare
 constexpr std::chrono::milliseconds kReferenceWait{1000};  // git's own core.filesRefLockTimeout is 100 ms
 constexpr std::chrono::milliseconds kReferencePoll{20};
 
@@ -112,6 +113,17 @@ Result<git::Signature> author_signature(const Person& author, const std::string&
                 time.offset) != 0)
     return git::last_error(person.name);
   return signature;
+}
+
+/// Fails on a disk too full for what follows the objects. libgit2 writes the logs before the branch: without
+/// this, a branch that finds no room leaves a snapshot in `@{1}` that never stood. Where it cannot be known,
+/// there is room.
+Status check_room(const fs::path& state) {
+  const Fd room(::open(state.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kFileMode));
+  const int error = room ? ::posix_fallocate(room.get(), 0, kRoom) : errno;
+  if (error != ENOSPC && error != EDQUOT) return {};
+  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", state.string(), errno_text(error))}
+      .hinted(git::kFreeSpace);
 }
 
 /// Moves a branch from `parent` (nothing when null) to `id` while git's lock on it is held, with an entry in
@@ -282,6 +294,7 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
 
   auto staged = stage_files(parts_->path, files);
   if (!staged) return std::move(staged).error();
+  if (auto room = check_room(state_path()); !room) return std::move(room).error();
   const std::string entry =
       format("commit{}: {}", before ? "" : " (initial)", text.substr(0, text.find('\n')));
   const git_oid* from = before ? git_commit_id(before.get()) : nullptr;

@@ -49,8 +49,7 @@ Error last_error(const std::string& object) {
   const std::string reason = last_reason();
   Error error{.kind = ErrorKind::repository, .message = format("{}: {}", object, reason)};
   for (const int full : {ENOSPC, EDQUOT}) {
-    if (reason.find(errno_text(full)) != std::string::npos)
-      error.hint = "free some space there and run the command again";
+    if (reason.find(errno_text(full)) != std::string::npos) error.hint = kFreeSpace;
   }
   return error;
 }

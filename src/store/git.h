@@ -80,6 +80,8 @@ int fill(Owner& owner, Function function, Arguments... arguments) {
 /// counts.
 Status start();
 
+constexpr const char* kFreeSpace = "free some space there and run the command again";
+
 /// What the libgit2 call just made says of its failure, as `object: reason`, of kind repository. A full disk
 /// gets the hint to free space. Call it before any other libgit2 function.
 Error last_error(const std::string& object);
