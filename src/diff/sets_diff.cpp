@@ -116,8 +116,9 @@ std::vector<PartChange> differing_options(const Set& from, const Set& to) {
 
 std::vector<PartChange> member_parts(const MemberChanges& members) {
   std::vector<PartChange> out;
-  for (const auto words : members.removed) out.push_back({.part = "member", .from = std::string(words)});
-  for (const auto words : members.added) out.push_back({.part = "member", .to = std::string(words)});
+  for (const auto words : members.removed)
+    out.push_back({.part = "member", .from = meaning_of_member(words)});
+  for (const auto words : members.added) out.push_back({.part = "member", .to = meaning_of_member(words)});
   std::ranges::stable_sort(out, {}, [](const PartChange& part) -> const std::string& {
     return part.from ? *part.from : *part.to;
   });

@@ -24,6 +24,12 @@ std::string readable_word(const std::string& word) {
   return word.find_first_of(" \t\"") == std::string::npos && !word.empty() ? word : quote_word(word);
 }
 
+// `-m tcp` alone is no mere spelling: it does not match fragments.
+bool options_follow(const std::vector<std::string>& words, std::size_t at) {
+  if (at < words.size() && words[at] == "!") ++at;
+  return at < words.size() && words[at].starts_with("--");
+}
+
 // The words that add nothing for a reader go: `-m tcp` after `-p tcp`, and the comment goes behind the rule.
 Shown shown(std::string_view words) {
   auto split = split_words(words);
@@ -38,7 +44,8 @@ Shown shown(std::string_view words) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const bool has_value = i + 1 < all.size();
     if (all[i] == "-p" && has_value) protocol = all[i + 1];
-    if (all[i] == "-m" && has_value && (all[i + 1] == protocol || all[i + 1] == "comment")) {
+    if (all[i] == "-m" && has_value &&
+        (all[i + 1] == "comment" || (all[i + 1] == protocol && options_follow(all, i + 2)))) {
       ++i;
     } else if (all[i] == "--comment" && has_value) {
       if (!out.comment.empty()) out.comment += ' ';

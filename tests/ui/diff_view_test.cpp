@@ -1,0 +1,92 @@
+#include "ui/diff_view.h"
+
+#include <catch2/catch.hpp>
+
+#include "rules/parse.h"
+
+using namespace rewall;
+
+namespace {
+
+Ruleset ruleset(const std::string& rules, const std::string& sets = "") {
+  const auto text =
+      "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" + rules + "COMMIT\n";
+  return {.v4 = parse_tables(text, Family::ipv4, "v4").value(), .sets = parse_sets(sets, "ipset").value()};
+}
+
+std::string shown(const Ruleset& from, const Ruleset& to) {
+  return render(compare(from, to), Paint{});
+}
+
+}  // namespace
+
+TEST_CASE("a rule is shown as people write it") {
+  CHECK(readable_rule("-p tcp -m tcp --dport 443 -m comment --comment web -j ACCEPT") ==
+        "-p tcp --dport 443 -j ACCEPT  # web");
+  CHECK(readable_rule("-s 10.0.0.0/8 -p tcp -m tcp ! --dport 22 -j DROP") ==
+        "-s 10.0.0.0/8 -p tcp ! --dport 22 -j DROP");
+  CHECK(readable_rule("-p tcp -m tcp -j DROP") == "-p tcp -m tcp -j DROP");
+  CHECK(readable_rule("-j LOG --log-prefix \"in: \"") == "-j LOG --log-prefix \"in: \"");
+  CHECK(readable_rule("-m comment --comment \"\x1b[2J\" -j DROP") == "-j DROP  # \\x1b[2J");
+}
+
+TEST_CASE("each kind of change has its line") {
+  const auto from = ruleset(
+      ":GONE - [0:0]\n:OLD - [0:0]\n"
+      "-A INPUT -p tcp -m tcp --dport 2222 -j ACCEPT\n"
+      "-A INPUT -i lo -j ACCEPT\n"
+      "-A INPUT -s 198.51.100.0/24 -j DROP\n"
+      "-A INPUT -m comment --comment old -p udp -j ACCEPT\n"
+      "-A GONE -j LOG\n"
+      "-A OLD -p tcp -m tcp --dport 1 -j DROP\n-A OLD -p tcp -m tcp --dport 2 -j DROP\n",
+      "create bad hash:ip family inet\nadd bad 192.0.2.1\n");
+  const auto to = ruleset(
+      ":OLDER - [0:0]\n"
+      "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"
+      "-A INPUT -i lo -j ACCEPT\n"
+      "-A INPUT -m comment --comment new -p udp -j ACCEPT\n"
+      "-A INPUT -p icmp -j ACCEPT\n"
+      "-A OLDER -p tcp -m tcp --dport 1 -j DROP\n-A OLDER -p tcp -m tcp --dport 2 -j DROP\n",
+      "create bad hash:ip family inet\nadd bad 192.0.2.2\ncreate new hash:net family inet\n");
+  const auto text = shown(from, to);
+  INFO(text);
+  const auto has = [&](const char* line) { return text.find(line) != std::string::npos; };
+  CHECK(has("ip filter INPUT\n"));
+  CHECK(has("  ~ 1     -p tcp --dport {2222 -> 22} -j ACCEPT\n"));
+  CHECK(has("  - 3     -s 198.51.100.0/24 -j DROP\n"));
+  CHECK(has("  # 3     -p udp -j ACCEPT  # {old -> new}\n"));
+  CHECK(has("  + 4     -p icmp -j ACCEPT\n"));
+  CHECK(has("ip filter GONE  chain removed\n  - 1     -j LOG\n"));
+  CHECK(has("ip filter OLDER  chain renamed from OLD\n"));
+  CHECK(has("set bad\n  - 192.0.2.1\n  + 192.0.2.2\n"));
+  CHECK(has("set new  set added  create new hash:net family inet\n"));
+}
+
+TEST_CASE("a move that changes no verdict says so, another does not") {
+  const auto first = ruleset("-A INPUT -s 10.0.0.1/32 -j ACCEPT\n-A INPUT -s 10.0.0.2/32 -j DROP\n");
+  const auto second = ruleset("-A INPUT -s 10.0.0.2/32 -j DROP\n-A INPUT -s 10.0.0.1/32 -j ACCEPT\n");
+  CHECK(shown(first, second).find("(changes no verdict)") != std::string::npos);
+  const auto wide = ruleset("-A INPUT -s 10.0.0.1/32 -j ACCEPT\n-A INPUT -s 10.0.0.0/8 -j DROP\n");
+  const auto narrow = ruleset("-A INPUT -s 10.0.0.0/8 -j DROP\n-A INPUT -s 10.0.0.1/32 -j ACCEPT\n");
+  const auto moved = shown(wide, narrow);
+  CHECK(moved.find("->") != std::string::npos);
+  CHECK(moved.find("(changes no verdict)") == std::string::npos);
+}
+
+TEST_CASE("colours come only when they are asked for") {
+  const auto diff = compare(ruleset(""), ruleset("-A INPUT -j DROP\n"));
+  CHECK(render(diff, Paint{.on = true}).find("\x1b[32m") != std::string::npos);
+  CHECK(render(diff, Paint{}).find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("a remaining timeout is no part of a member") {
+  const auto from = ruleset("", "create bad hash:ip timeout 300\n");
+  const auto to = ruleset("", "create bad hash:ip timeout 300\nadd bad 192.0.2.1 timeout 299\n");
+  CHECK(shown(from, to) == "set bad\n  + 192.0.2.1\n");
+}
+
+TEST_CASE("counts are summed a chain") {
+  const auto text =
+      render_stat(compare(ruleset(""), ruleset("-A INPUT -j DROP\n-A OUTPUT -j DROP\n")), Paint{});
+  CHECK(text == " ip filter INPUT  | +1\n ip filter OUTPUT | +1\n 2 changes in 2 places: +2\n");
+}
