@@ -213,7 +213,7 @@ Status use_safe_objects(git_repository* repo, const fs::path& objects) {
   OwnedBackend loose = make_backend(objects);
   if (!loose || git_odb_add_backend(odb.get(), loose.get(), kLoosePriority) != 0)
     return last_error(objects.string());
-  loose.release();  // the database's now
+  static_cast<void>(loose.release());  // the database's now
   git_odb_backend* packs = nullptr;
   if (git_odb_backend_pack(&packs, objects.c_str()) != 0) return last_error(objects.string());
   if (git_odb_add_backend(odb.get(), packs, kPackPriority) != 0 ||

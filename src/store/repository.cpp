@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr mode_t kPrivateFolder = 0700;
 constexpr mode_t kPrivateFile = 0600;
+constexpr unsigned kExactly = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT;
 
 Error path_error(const fs::path& path, int error) {
   if (error == EACCES || error == EPERM) return no_repository(path, error);
@@ -159,8 +160,7 @@ Result<Repository> Repository::open(const fs::path& path) {
   if (auto started = git::start(); !started) return std::move(started).error();
   auto parts = std::make_unique<Parts>();
   parts->path = path;
-  if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(),
-                GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT, nullptr) != 0)
+  if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
   if (auto safe = git::use_safe_objects(parts->repo.get(), path / ".git/objects"); !safe)
     return std::move(safe).error();
