@@ -20,9 +20,8 @@ struct DiffOptions {
 };
 
 std::string as_text(const Revision& from, const Revision& to) {
-  const auto [one, two] = in_common(from, to);
-  Files before = files_of(one);
-  Files after = files_of(two);
+  Files before = files_of(from.ruleset);
+  Files after = files_of(to.ruleset);
   for (const auto& [file, _] : before) after.try_emplace(file);
   std::string text;
   for (const auto& [file, content] : after) {
@@ -32,9 +31,8 @@ std::string as_text(const Revision& from, const Revision& to) {
 }
 
 std::string as_commands(const Revision& from, const Revision& to) {
-  const auto [one, two] = in_common(from, to);
   std::string text;
-  for (const auto& command : commands(one, two)) text += command + "\n";
+  for (const auto& command : commands(from.ruleset, to.ruleset)) text += command + "\n";
   return text;
 }
 
@@ -65,7 +63,8 @@ Action define_diff(CLI::App& app) {
     auto both = read_revisions(context.session, names.empty() ? "HEAD" : names[0],
                                names.size() < 2 ? "LIVE" : names[1]);
     if (!both) return std::move(both).error();
-    const auto& [from, to] = *both;
+    auto& [from, to] = *both;
+    keep_common(from, to);
     auto diff = compare_revisions(from, to);
     if (!diff) return std::move(diff).error();
     if (context.json) {

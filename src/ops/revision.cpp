@@ -97,7 +97,7 @@ Status check_rule_at(const Revision& revision, const Rule& rule, Family family) 
   if (good) return good;
   const auto path =
       revision.name.starts_with("file:") ? revision.name.substr(5) : std::string("standard input");
-  const bool folder = revision.has_v4 && revision.has_v6;
+  const bool folder = std::filesystem::is_directory(path);
   return std::move(good).error().within(
       format("{}{}:{}", path, folder ? format("/{}", file_name(family)) : "", rule.line));
 }
@@ -112,10 +112,6 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
     if (chain != nullptr && *position <= chain->rules.size()) return &chain->rules[*position - 1];
   }
   return nullptr;
-}
-
-bool speaks_of_all(const Revision& revision) {
-  return revision.has_v4 && revision.has_v6 && revision.has_sets;
 }
 
 }  // namespace
@@ -150,26 +146,20 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   return std::pair{*std::move(one), *std::move(two)};
 }
 
-std::pair<Ruleset, Ruleset> in_common(const Revision& from, const Revision& to) {
-  std::pair<Ruleset, Ruleset> both{from.ruleset, to.ruleset};
-  for (Ruleset* ruleset : {&both.first, &both.second}) {
-    if (!(from.has_v4 && to.has_v4)) ruleset->v4 = ruleset->v4_legacy = Tables{.family = Family::ipv4};
-    if (!(from.has_v6 && to.has_v6)) ruleset->v6 = ruleset->v6_legacy = Tables{.family = Family::ipv6};
-    if (!(from.has_sets && to.has_sets)) ruleset->sets = {};
+void keep_common(Revision& from, Revision& to) {
+  from.has_v4 = to.has_v4 = from.has_v4 && to.has_v4;
+  from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
+  from.has_sets = to.has_sets = from.has_sets && to.has_sets;
+  for (Revision* revision : {&from, &to}) {
+    Ruleset& ruleset = revision->ruleset;
+    if (!revision->has_v4) ruleset.v4 = ruleset.v4_legacy = Tables{.family = Family::ipv4};
+    if (!revision->has_v6) ruleset.v6 = ruleset.v6_legacy = Tables{.family = Family::ipv6};
+    if (!revision->has_sets) ruleset.sets = {};
   }
-  return both;
 }
-
-namespace {
-Diff compare_common(const Revision& from, const Revision& to) {
-  if (speaks_of_all(from) && speaks_of_all(to)) return compare(from.ruleset, to.ruleset);
-  const auto [one, two] = in_common(from, to);
-  return compare(one, two);
-}
-}  // namespace
 
 Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
-  Diff diff = compare_common(from, to);
+  Diff diff = compare(from.ruleset, to.ruleset);
   for (const auto& change : diff.changes) {
     for (const auto& [revision, position] :
          {std::pair{&from, change.from_pos}, std::pair{&to, change.to_pos}}) {

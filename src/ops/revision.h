@@ -31,11 +31,10 @@ Result<Revision> read_revision(Session& session, const std::string& name);
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
                                                      const std::string& to);
 
-/// The two rulesets, cut down to what both revisions speak of.
-std::pair<Ruleset, Ruleset> in_common(const Revision& from, const Revision& to);
+/// Takes out of both what only one of them speaks of, so that they can be compared.
+void keep_common(Revision& from, Revision& to);
 
-/// compare(), over what both speak of. Kind usage: a rule written by hand that differs and has a word that no
-/// iptables takes.
+/// compare(). Kind usage: a rule written by hand that differs and has a word that no iptables takes.
 Result<Diff> compare_revisions(const Revision& from, const Revision& to);
 
 /// Refuses the first rule written by hand with a word that no iptables takes: `FILE:LINE: ...`. Kind usage.
