@@ -13,6 +13,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "store/repository.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -140,6 +141,7 @@ int run_parsed(int argc, char** argv, const Globals& globals, const Action& acti
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  const auto starting = start_early();
   CLI::App app{"Version control for a Linux firewall: iptables, ip6tables and ipset", "rewall"};
   Globals globals;
   add_globals(app, globals);

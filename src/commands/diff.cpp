@@ -60,8 +60,9 @@ Action define_diff(CLI::App& app) {
   return [options](Context& context) -> Result<Answer> {
     if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
     const auto& names = options->revisions;
+    const bool whole = options->text || options->commands;
     auto both = read_revisions(context.session, names.empty() ? "HEAD" : names[0],
-                               names.size() < 2 ? "LIVE" : names[1]);
+                               names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::unlike);
     if (!both) return std::move(both).error();
     auto& [from, to] = *both;
     keep_common(from, to);

@@ -67,38 +67,40 @@ Result<std::string> read_file(const std::filesystem::path& path) {
   return read_all(fd.get(), path.string());
 }
 
-StagedFile::StagedFile(std::filesystem::path path, std::filesystem::path aside)
-    : path_(std::move(path)), aside_(std::move(aside)) {}
+StagedFile::StagedFile(std::filesystem::path path, std::filesystem::path aside, Sync sync)
+    : path_(std::move(path)), aside_(std::move(aside)), sync_(sync) {}
 
 StagedFile::StagedFile(StagedFile&& other) noexcept
-    : path_(std::move(other.path_)), aside_(std::exchange(other.aside_, {})) {}
+    : path_(std::move(other.path_)), aside_(std::exchange(other.aside_, {})), sync_(other.sync_) {}
 
 StagedFile::~StagedFile() {
   if (!aside_.empty()) ::unlink(aside_.c_str());
 }
 
-Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content,
-                                     mode_t mode) {
+Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content, mode_t mode,
+                                     Sync sync) {
   std::string aside = path.string() + ".XXXXXX";
   const Fd fd(::mkostemp(aside.data(), O_CLOEXEC));
   if (!fd) return write_error(path, errno);
-  StagedFile file(path, aside);
+  StagedFile file(path, aside, sync);
   if (auto written = write_whole(fd.get(), content, path); !written) return std::move(written).error();
-  if (::fchmod(fd.get(), mode) != 0 || ::fsync(fd.get()) != 0) return write_error(path, errno);
+  if (::fchmod(fd.get(), mode) != 0) return write_error(path, errno);
+  if (sync == Sync::yes && ::fsync(fd.get()) != 0) return write_error(path, errno);
   return file;
 }
 
 Status StagedFile::commit() {
   if (::rename(aside_.c_str(), path_.c_str()) != 0) return write_error(path_, errno);
   aside_.clear();
+  if (sync_ == Sync::no) return {};
   const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   const Fd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) ::fsync(folder.get());
   return {};
 }
 
-Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode) {
-  auto file = StagedFile::write(path, content, mode);
+Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode, Sync sync) {
+  auto file = StagedFile::write(path, content, mode, sync);
   if (!file) return std::move(file).error();
   return file->commit();
 }

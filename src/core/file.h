@@ -41,11 +41,15 @@ Result<std::string> read_file(const std::filesystem::path& path);
 /// Everything up to end of file, from an open descriptor (standard input, say).
 Result<std::string> read_all(int fd, std::string_view name);
 
-/// A file written aside and synced: it takes its place only with commit(), else it vanishes.
-/// Errors are of kind repository.
+/// Whether a file must outlive a power failure, or can be made again.
+enum class Sync { yes, no };
+
+/// A file written aside and, unless told otherwise, synced: it takes its place only with commit(), else it
+/// vanishes. Errors are of kind repository.
 class StagedFile {
  public:
-  static Result<StagedFile> write(const std::filesystem::path& path, std::string_view content, mode_t mode);
+  static Result<StagedFile> write(const std::filesystem::path& path, std::string_view content, mode_t mode,
+                                  Sync sync = Sync::yes);
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&&) = delete;
   ~StagedFile();
@@ -53,13 +57,15 @@ class StagedFile {
   Status commit();
 
  private:
-  StagedFile(std::filesystem::path path, std::filesystem::path aside);
+  StagedFile(std::filesystem::path path, std::filesystem::path aside, Sync sync);
   std::filesystem::path path_;
   std::filesystem::path aside_;
+  Sync sync_;
 };
 
 /// StagedFile::write and commit in one.
-Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
+Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode,
+                  Sync sync = Sync::yes);
 
 /// "No space left on device" for the current errno.
 std::string errno_text(int error);

@@ -42,7 +42,10 @@ class HostFirewall : public Firewall {
     auto backends = to_read(choice);
     if (!backends) return std::move(backends).error();
     Capture capture;
+    // A program that only says its version takes as long to start as one that reads rules.
+    std::thread asking([this] { programs_.default_backend(); });
     auto reading = read_of_one_piece(*backends, capture.generation);
+    asking.join();
     if (!reading) return std::move(reading).error();
     capture.notes = std::move(reading->notes);
     if (choice == BackendChoice::nft && legacy_tables())
@@ -76,6 +79,8 @@ class HostFirewall : public Firewall {
  private:
   /// With nothing in the kernel no program runs; one that would be needed must be there all the same.
   Result<Backends> to_read(BackendChoice choice) {
+    if (choice == BackendChoice::automatic && programs_.has(Backend::nft))
+      return Backends{.nft = true, .legacy = true};
     const Backend needed = choice == BackendChoice::automatic ? programs_.default_backend()
                            : choice == BackendChoice::nft     ? Backend::nft
                                                               : Backend::legacy;
@@ -84,7 +89,7 @@ class HostFirewall : public Firewall {
     if (choice != BackendChoice::automatic)
       return Backends{.nft = needed == Backend::nft, .legacy = needed == Backend::legacy};
     // Without a program for nft its tables are not those of iptables, whatever their names.
-    return Backends{.nft = programs_.has(Backend::nft), .legacy = true};
+    return Backends{.nft = false, .legacy = true};
   }
 
   /// By the generation where it speaks, else by two readings that agree.

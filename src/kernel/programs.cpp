@@ -33,6 +33,7 @@ std::string base_name(const std::string& path) {
 }
 
 const std::string& Programs::version_of(const std::string& program) {
+  const std::lock_guard alone(asking_);
   const auto known = versions_.find(program);
   if (known != versions_.end()) return known->second;
   std::string version;

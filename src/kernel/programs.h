@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,7 @@ class Programs {
   const std::string& version_of(const std::string& program);
 
   std::chrono::milliseconds deadline_;
+  std::mutex asking_{};  ///< of versions_: they are asked for while the rules are read
   std::map<std::string, std::string> versions_{};
 };
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <future>
+#include <tuple>
 #include <utility>
 
 #include "core/file.h"
@@ -12,6 +13,7 @@
 #include "ops/files.h"
 #include "rules/parse.h"
 #include "rules/rule.h"
+#include "rules/unlike.h"
 
 namespace rewall {
 namespace {
@@ -59,19 +61,48 @@ Result<Revision> from_path(const std::string& path, const std::string& name) {
   return revision;
 }
 
-Result<Revision> from_repository(const Repository& repository, const std::string& name) {
+// A snapshot before its rules are read.
+struct Recording {
+  std::string name{};
+  std::string hash{};
+  std::string backends{};
+  Files files{};
+};
+
+Result<Recording> read_recording(const Repository& repository, const std::string& name, Proof proof) {
   auto hash = repository.resolve(name);
   if (!hash) return std::move(hash).error();
   auto snapshot = repository.snapshot(*hash);
   if (!snapshot) return std::move(snapshot).error();
-  auto files = repository.files(*hash);
+  auto files = repository.files(*hash, proof);
   if (!files) return std::move(files).error();
-  auto ruleset = ruleset_of(*std::move(files), hash->substr(0, 10) + ":", snapshot->trailers.backend);
-  if (!ruleset) return std::move(ruleset).error();
-  return Revision{.name = name, .hash = *std::move(hash), .ruleset = *std::move(ruleset)};
+  return Recording{name, *std::move(hash), snapshot->trailers.backend, *std::move(files)};
 }
 
-Result<Revision> read_from(Session& session, const Repository* repository, const std::string& name) {
+Result<Revision> to_revision(Recording recording) {
+  auto ruleset =
+      ruleset_of(std::move(recording.files), recording.hash.substr(0, 10) + ":", recording.backends);
+  if (!ruleset) return std::move(ruleset).error();
+  return Revision{
+      .name = std::move(recording.name), .hash = std::move(recording.hash), .ruleset = *std::move(ruleset)};
+}
+
+Result<Revision> from_repository(const Repository& repository, const std::string& name, Proof proof) {
+  auto recording = read_recording(repository, name, proof);
+  if (!recording) return std::move(recording).error();
+  return to_revision(*std::move(recording));
+}
+
+void keep_unlike(Files& from, Files& to) {
+  for (auto& [name, text] : from) {
+    const auto other = to.find(name);
+    if (!name.starts_with("rules.") || other == to.end()) continue;
+    std::tie(text, other->second) = unlike_chains(text, other->second);
+  }
+}
+
+Result<Revision> read_from(Session& session, const Repository* repository, const std::string& name,
+                           Proof proof) {
   if (name == "LIVE") {
     auto capture = session.capture();
     if (!capture) return std::move(capture).error();
@@ -85,7 +116,7 @@ Result<Revision> read_from(Session& session, const Repository* repository, const
     return revision;
   }
   if (name.starts_with("file:")) return from_path(name.substr(5), name);
-  return from_repository(*repository, name);
+  return from_repository(*repository, name, proof);
 }
 
 bool needs_repository(const std::string& name) {
@@ -116,30 +147,62 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
 
 }  // namespace
 
-Result<Revision> read_revision(Session& session, const std::string& name) {
+Result<Revision> read_revision(Session& session, const std::string& name, Proof proof) {
   const Repository* repository = nullptr;
   if (needs_repository(name)) {
     auto opened = session.repository();
     if (!opened) return std::move(opened).error();
     repository = *opened;
   }
-  return read_from(session, repository, name);
+  return read_from(session, repository, name, proof);
 }
 
+namespace {
+
+// A Repository serves one thread, so the other side opens its own.
+Result<Repository> open_again(const Session& session) {
+  return Repository::open(session.path());
+}
+
+Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
+                                                      const std::string& to) {
+  auto other = std::async(std::launch::async, [&]() -> Result<Recording> {
+    auto repository = open_again(session);
+    if (!repository) return std::move(repository).error();
+    return read_recording(*repository, to, Proof::checksum);
+  });
+  auto repository = session.repository();
+  auto one = repository ? read_recording(**repository, from, Proof::checksum)
+                        : Result<Recording>(std::move(repository).error());
+  auto two = other.get();
+  if (!one) return std::move(one).error();
+  if (!two) return std::move(two).error();
+  keep_unlike(one->files, two->files);
+  auto first = to_revision(*std::move(one));
+  if (!first) return std::move(first).error();
+  auto second = to_revision(*std::move(two));
+  if (!second) return std::move(second).error();
+  return std::pair{*std::move(first), *std::move(second)};
+}
+
+}  // namespace
+
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
-                                                     const std::string& to) {
+                                                     const std::string& to, Extent extent) {
   if (from == "-" && to == "-") {
     return Error{.kind = ErrorKind::usage,
                  .message = "standard input can be one of the two revisions, not both"};
   }
-  // A Repository serves one thread, so the other side opens its own.
+  if (extent == Extent::unlike && needs_repository(from) && needs_repository(to)) {
+    return read_recordings(session, from, to);
+  }
   auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
-    if (!needs_repository(to)) return read_from(session, nullptr, to);
-    auto repository = Repository::open(session.path());
+    if (!needs_repository(to)) return read_from(session, nullptr, to, Proof::checksum);
+    auto repository = open_again(session);
     if (!repository) return std::move(repository).error();
-    return read_from(session, &*repository, to);
+    return read_from(session, &*repository, to, Proof::checksum);
   });
-  auto one = read_revision(session, from);
+  auto one = read_revision(session, from, Proof::checksum);
   auto two = other.get();
   if (!one) return std::move(one).error();
   if (!two) return std::move(two).error();

@@ -25,11 +25,17 @@ struct Revision {
 
 /// LIVE, `file:PATH`, `-` or what `git rev-parse` takes (the contract's section 1).
 /// Kind usage: no such revision, an unreadable file; the errors of capture and repository as they are.
-Result<Revision> read_revision(Session& session, const std::string& name);
+Result<Revision> read_revision(Session& session, const std::string& name, Proof proof = Proof::hash);
 
-/// Both at once, side by side.
+/// How much of two revisions is read.
+enum class Extent {
+  whole,
+  unlike,  ///< of two snapshots only the chains that are not the same text: all that compare() asks for
+};
+
+/// Both at once, side by side; for looking at (Proof::checksum), not for restoring.
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
-                                                     const std::string& to);
+                                                     const std::string& to, Extent extent);
 
 /// Takes out of both what only one of them speaks of, so that they can be compared.
 void keep_common(Revision& from, Revision& to);

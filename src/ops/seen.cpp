@@ -35,7 +35,7 @@ Status write_seen(const Repository& repository, const Seen& seen) {
   return write_file(repository.state_path() / "seen",
                     format("{} {} {} {}\n", seen.generation.boot, seen.generation.network,
                            seen.generation.number, seen.head),
-                    0600);
+                    0600, Sync::no);
 }
 
 }  // namespace rewall

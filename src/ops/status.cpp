@@ -13,11 +13,12 @@ namespace {
 
 // Sets have no generation and the legacy backend has none: they are looked at, which is cheap where there are
 // none.
-Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head) {
+Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head,
+                              std::future<Result<Sets>> sets) {
   if (session.backend() == BackendChoice::legacy || session.firewall().legacy_tables()) return false;
   const auto seen = read_seen(repository);
   if (!seen || seen->head != head || session.firewall().generation() != seen->generation) return false;
-  auto live = session.firewall().sets();
+  auto live = sets.get();
   if (!live) return std::move(live).error();
   auto recorded = repository.file(head, "ipset");
   if (!recorded) return std::move(recorded).error();
@@ -57,6 +58,8 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
 }  // namespace
 
 Result<Standing> read_standing(Session& session) {
+  // While the repository is opened: a program takes as long.
+  auto sets = std::async(std::launch::async, [&session] { return session.firewall().sets(); });
   auto opened = session.repository();
   if (!opened) return std::move(opened).error();
   const Repository& repository = **opened;
@@ -64,7 +67,7 @@ Result<Standing> read_standing(Session& session) {
   auto head = repository.head();
   if (!head) return std::move(head).error();
   standing.head = *std::move(head);
-  auto unchanged = surely_unchanged(session, repository, standing.head);
+  auto unchanged = surely_unchanged(session, repository, standing.head, std::move(sets));
   if (!unchanged) return std::move(unchanged).error();
   if (*unchanged) {
     auto snapshot = repository.snapshot(standing.head);

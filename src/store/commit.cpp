@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "core/file.h"
@@ -97,6 +98,47 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
     return git::last_error("tree");
   return tree;
 }
+
+/// Syncs one file or folder; one that is not there (an object in a pack) needs none.
+Status sync_path(const fs::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && errno == ENOENT) return {};
+  if (!fd || ::fsync(fd.get()) != 0)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(errno))};
+  return {};
+}
+
+/// Syncs a new snapshot's objects after all of them are written: one turn of the journal, not one for each.
+Status sync_objects(git_repository* repo, const git_oid& commit, const git_tree* tree,
+                    const git_tree* before) {
+  std::vector<git_oid> ids{commit, *git_tree_id(tree)};
+  for (std::size_t i = 0; i < git_tree_entrycount(tree); ++i) {
+    const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
+    const git_tree_entry* old =
+        before == nullptr ? nullptr : git_tree_entry_byname(before, git_tree_entry_name(entry));
+    if (old == nullptr || !git_oid_equal(git_tree_entry_id(old), git_tree_entry_id(entry)))
+      ids.push_back(*git_tree_entry_id(entry));
+  }
+  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
+  for (const git_oid& id : ids) {
+    const std::string name = git::hex(id);
+    const fs::path folder = objects / name.substr(0, 2);
+    for (const fs::path& path : {folder / name.substr(2), folder}) {
+      if (auto synced = sync_path(path); !synced) return synced;
+    }
+  }
+  return sync_path(objects);
+}
+
+/// While it lives libgit2 syncs nothing: the caller does.
+class Unsynced {
+ public:
+  Unsynced() { git::sync_what_is_written(false); }
+  Unsynced(const Unsynced&) = delete;
+  Unsynced& operator=(const Unsynced&) = delete;
+  ~Unsynced() { git::sync_what_is_written(true); }
+};
 
 /// Git writes years of four digits and no moments before 1970; fsck calls anything else damage.
 Time writable(Time time) {
@@ -277,6 +319,7 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     if (!tree) return std::move(tree).error();
     old_tree = *std::move(tree);
   }
+  std::optional<Unsynced> unsynced(std::in_place);
   auto tree = make_tree(repo, old_tree.get(), files, *expect);
   if (!tree) return std::move(tree).error();
 
@@ -292,8 +335,11 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
                         before ? 1 : 0, parents) != 0)
     return git::last_error("commit");
 
+  unsynced.reset();
   auto staged = stage_files(parts_->path, files);
   if (!staged) return std::move(staged).error();
+  if (auto synced = sync_objects(repo, id, tree->get(), old_tree.get()); !synced)
+    return std::move(synced).error();
   if (auto room = check_room(state_path()); !room) return std::move(room).error();
   const std::string entry =
       format("commit{}: {}", before ? "" : " (initial)", text.substr(0, text.find('\n')));

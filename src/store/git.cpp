@@ -13,7 +13,7 @@ class Library {
  public:
   Library() : ready_(git_libgit2_init() > 0) {
     if (!ready_) return;
-    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
+    sync_what_is_written(true);
     for (const int level : {GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL,
                             GIT_CONFIG_LEVEL_PROGRAMDATA})
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
@@ -38,6 +38,10 @@ std::string last_reason() {
 }
 
 }  // namespace
+
+void sync_what_is_written(bool sync) {
+  git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, sync ? 1 : 0);
+}
 
 Status start() {
   static const Library library;

@@ -80,6 +80,9 @@ int fill(Owner& owner, Function function, Arguments... arguments) {
 /// counts.
 Status start();
 
+/// Whether libgit2 syncs each file that it writes; it does unless told otherwise.
+void sync_what_is_written(bool sync);
+
 constexpr const char* kFreeSpace = "free some space there and run the command again";
 
 /// What the libgit2 call just made says of its failure, as `object: reason`, of kind repository. A full disk

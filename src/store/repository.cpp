@@ -141,6 +141,11 @@ std::string Repository::Parts::branch() const {
   return std::string(kHostBranches) + host;
 }
 
+std::jthread start_early() {
+  // Repository::open says what failed.
+  return std::jthread([] { static_cast<void>(git::start()); });
+}
+
 Result<Repository> Repository::init(const fs::path& path, const std::string& host) {
   if (auto started = git::start(); !started) return std::move(started).error();
   Site site(path);

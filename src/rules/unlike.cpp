@@ -1,0 +1,168 @@
+#include "rules/unlike.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+// A table of a canonical text: "*filter\n", the lines of its chains, those of its rules, "COMMIT\n".
+struct Section {
+  std::string_view name{};
+  std::string_view built_in{};  // the lines of the built-in chains
+  std::string_view chains{};    // those of the others
+  std::string_view rules{};
+  std::string_view whole{};
+};
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
+}
+
+std::optional<Section> take_section(std::string_view& text) {
+  if (!text.starts_with('*')) return std::nullopt;
+  const auto end = text.starts_with("COMMIT\n") ? 0 : text.find("\nCOMMIT\n");
+  if (end == std::string_view::npos) return std::nullopt;
+  Section section{.whole = text.substr(0, end + 8)};
+  text.remove_prefix(section.whole.size());
+  auto rest = section.whole.substr(0, section.whole.size() - 7);
+  const auto head = first_line(rest);
+  section.name = head.substr(1, head.size() - 2);
+  rest.remove_prefix(head.size());
+  const auto* begin = rest.data();
+  while (rest.starts_with(':') && first_line(rest).find(" - [") == std::string_view::npos) {
+    rest.remove_prefix(first_line(rest).size());
+  }
+  section.built_in = {begin, static_cast<std::size_t>(rest.data() - begin)};
+  begin = rest.data();
+  while (rest.starts_with(':')) rest.remove_prefix(first_line(rest).size());
+  section.chains = {begin, static_cast<std::size_t>(rest.data() - begin)};
+  section.rules = rest;
+  return section;
+}
+
+std::vector<Section> sections(std::string_view text) {
+  std::vector<Section> all;
+  while (auto section = take_section(text)) all.push_back(*section);
+  if (!text.empty()) all.clear();  // not canonical
+  return all;
+}
+
+std::size_t common_length(std::string_view a, std::string_view b) {
+  constexpr std::size_t kBlock = 1024;
+  const auto most = std::min(a.size(), b.size());
+  std::size_t n = 0;
+  while (n + kBlock <= most && std::memcmp(a.data() + n, b.data() + n, kBlock) == 0) n += kBlock;
+  while (n < most && a[n] == b[n]) ++n;
+  return n;
+}
+
+// The chain of the rule that begins at `at`; empty at the end.
+std::string_view chain_at(std::string_view rules, std::size_t at) {
+  if (at >= rules.size()) return {};
+  const auto line = rules.substr(at + 3);
+  return line.substr(0, line.find_first_of(" \n"));
+}
+
+// Walks the rules of one side, chain by chain.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view rules) : rules_(rules) {}
+
+  std::string_view rest() const { return rules_.substr(at_); }
+  std::string_view chain() const { return chain_at(rules_, at_); }
+  void skip(std::size_t bytes) { at_ += bytes; }
+
+  // Back to where the line that `at` is in begins.
+  std::size_t line_begin(std::size_t offset) const {
+    const auto at = at_ + offset;
+    const auto end = at == 0 ? std::string_view::npos : rules_.rfind('\n', at - 1);
+    return (end == std::string_view::npos ? 0 : end + 1) - at_;
+  }
+
+  // Takes the whole chain around the cursor: its rules before and behind.
+  std::string_view take(std::string_view chain) {
+    auto begin = at_;
+    while (begin > 0) {
+      const auto before = begin < 2 ? std::string_view::npos : rules_.rfind('\n', begin - 2);
+      const auto line = before == std::string_view::npos ? 0 : before + 1;
+      if (chain_at(rules_, line) != chain) break;
+      begin = line;
+    }
+    while (at_ < rules_.size() && chain_at(rules_, at_) == chain) {
+      at_ = std::min(rules_.find('\n', at_), rules_.size() - 1) + 1;
+    }
+    return rules_.substr(begin, at_ - begin);
+  }
+
+ private:
+  std::string_view rules_;
+  std::size_t at_ = 0;
+};
+
+// Canonical order: the built-in chains in the kernel's, then the others by name; nothing comes last.
+bool comes_before(std::string_view a, std::string_view b, const std::vector<std::string>& built_in) {
+  if (a.empty() || b.empty()) return !a.empty();
+  const auto place_a = std::ranges::find(built_in, a);
+  const auto place_b = std::ranges::find(built_in, b);
+  return place_a != place_b ? place_a < place_b : a < b;
+}
+
+struct Unlike {
+  std::string chains{};
+  std::string from{};
+  std::string to{};
+};
+
+Unlike unlike_rules(const Section& from, const Section& to) {
+  const auto built_in = built_in_chains(from.name);
+  Unlike out;
+  Cursor one(from.rules);
+  Cursor two(to.rules);
+  while (one.rest() != two.rest()) {
+    const auto common = one.line_begin(common_length(one.rest(), two.rest()));
+    one.skip(common);
+    two.skip(common);
+    const bool first = !comes_before(two.chain(), one.chain(), built_in);
+    const std::string chain(first ? one.chain() : two.chain());
+    out.from += one.take(chain);
+    out.to += two.take(chain);
+    if (std::ranges::find(built_in, chain) == built_in.end()) out.chains += ":" + chain + " - [0:0]\n";
+  }
+  return out;
+}
+
+void append_table(std::string& text, const Section& section, std::string_view chains,
+                  std::string_view rules) {
+  text.append("*").append(section.name).append("\n").append(section.built_in);
+  text.append(chains).append(rules).append("COMMIT\n");
+}
+
+}  // namespace
+
+std::pair<std::string, std::string> unlike_chains(std::string_view from, std::string_view to) {
+  if (from == to) return {};
+  const auto ones = sections(from);
+  const auto twos = sections(to);
+  const bool same_tables = std::ranges::equal(ones, twos, {}, &Section::name, &Section::name);
+  if (!same_tables || ones.empty()) return {std::string(from), std::string(to)};
+  std::pair<std::string, std::string> out;
+  for (std::size_t i = 0; i < ones.size(); ++i) {
+    if (ones[i].whole == twos[i].whole) continue;
+    if (ones[i].chains != twos[i].chains) {
+      out.first += ones[i].whole;
+      out.second += twos[i].whole;
+      continue;
+    }
+    const auto unlike = unlike_rules(ones[i], twos[i]);
+    append_table(out.first, ones[i], unlike.chains, unlike.from);
+    append_table(out.second, twos[i], unlike.chains, unlike.to);
+  }
+  return out;
+}
+
+}  // namespace rewall
