@@ -45,7 +45,7 @@ Result<Item> read_item(const std::string& path, const ImportOptions& options) {
     item.text = canonical_text(*sets);
     return item;
   }
-  const Family family = options.family ? *options.family : guess_family(*text);
+  const Family family = options.family ? *options.family : guess_family(*text).value_or(Family::ipv4);
   auto tables = parse_tables(*std::move(text), family, path);
   if (!tables) return std::move(tables).error();
   item.file = file_name(family);

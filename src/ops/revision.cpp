@@ -24,7 +24,7 @@ constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &R
 
 Result<Revision> from_text(std::string text, const std::string& name) {
   Revision revision{.name = name, .has_sets = false, .by_hand = true};
-  const Family family = guess_family(text);
+  const Family family = guess_family(text).value_or(Family::ipv4);
   auto tables = parse_tables(std::move(text), family, name);
   if (!tables) return std::move(tables).error();
   revision.has_v4 = family == Family::ipv4;

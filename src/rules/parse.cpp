@@ -683,12 +683,12 @@ Result<Tables> parse_tables(std::string text, Family family, std::string_view na
   return TablesReader(std::move(text), family, name).read();
 }
 
-Family guess_family(std::string_view text) {
+std::optional<Family> guess_family(std::string_view text) {
   Lines lines(text, "");
   while (const auto line = lines.next()) {
-    if (const auto family = family_by_line(*line)) return *family;
+    if (const auto family = family_by_line(*line)) return family;
   }
-  return Family::ipv4;
+  return std::nullopt;
 }
 
 }  // namespace rewall

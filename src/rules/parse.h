@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,8 @@ Result<Tables> parse_tables(std::string text, Family family, std::string_view na
 /// Reads `ipset save` text (ipset(8)): create and add lines. Errors as above.
 Result<Sets> parse_sets(std::string text, std::string_view name);
 
-/// Family by what the text says: IPv6 when a rule names an IPv6 address, ipv6-icmp or an IPv6-only extension.
-Family guess_family(std::string_view text);
+/// Family by what the text says: the program in its header comment, or the first rule that names an address,
+/// or a protocol or extension of one family alone. Nothing when the text does not say.
+std::optional<Family> guess_family(std::string_view text);
 
 }  // namespace rewall
