@@ -49,7 +49,8 @@ class FakeFirewall : public Firewall {
     return live.sets;
   }
 
-  Result<Ruleset> stage(const Ruleset& wanted) override {
+  Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names = {}) override {
+    staged_names = names;
     if (auto error = refusal(stage_fault, ++stages)) return *std::move(error);
     return stage_differs ? *stage_differs : wanted;
   }
@@ -82,6 +83,7 @@ class FakeFirewall : public Firewall {
   int stages = 0;
   int loads = 0;
   int generations = 0;
+  FileNames staged_names{};       ///< what the last stage was to call the files
   std::vector<Ruleset> loaded{};  ///< what the accepted loads were asked for
 
  private:

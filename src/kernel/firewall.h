@@ -33,6 +33,15 @@ struct Capture {
   std::vector<std::string> notes{};  ///< worth saying: nft tables that are not captured, no ipset program
 };
 
+/// What the parts of a ruleset are called where the kernel refuses one: the files that they were read from.
+struct FileNames {
+  std::string v4{"rules.v4"};
+  std::string v6{"rules.v6"};
+  std::string v4_legacy{"rules.v4.legacy"};
+  std::string v6_legacy{"rules.v6.legacy"};
+  std::string sets{"ipset"};
+};
+
 /// The kernel's firewall in one network namespace: the only door to it.
 class Firewall {
  public:
@@ -53,8 +62,9 @@ class Firewall {
   virtual Result<Sets> sets() = 0;
 
   /// Loads `wanted` into a scratch network namespace with the host's own programs, and gives back what reads
-  /// there afterwards. Kind kernel: refused; names file, line and the program's words. LIVE is not touched.
-  virtual Result<Ruleset> stage(const Ruleset& wanted) = 0;
+  /// there afterwards. Kind kernel: refused; names file (by `names`), line and the program's words. LIVE is
+  /// not touched.
+  virtual Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names = {}) = 0;
 
   /// Makes this namespace `wanted`: sets that it needs, then each table with iptables-restore, then the sets
   /// that are left. Tables and sets that `wanted` lacks become empty, policy ACCEPT. `live` is what is there

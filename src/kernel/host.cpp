@@ -66,9 +66,9 @@ class HostFirewall : public Firewall {
     return read_sets(programs_, note);
   }
 
-  Result<Ruleset> stage(const Ruleset& wanted) override {
+  Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return rewall::stage(programs_, wanted);
+    return rewall::stage(programs_, wanted, names);
   }
 
   Status load(const Ruleset& wanted, const Ruleset& live) override {

@@ -18,10 +18,6 @@ namespace rewall {
 
 namespace {
 
-std::string file_of(Family family, bool beside) {
-  return format("rules.{}{}", family == Family::ipv4 ? "v4" : "v6", beside ? ".legacy" : "");
-}
-
 Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
                                 const std::vector<std::string>& options = {}) {
   auto program = programs.iptables(slot.backend, slot.family, "restore", ErrorKind::kernel);
@@ -98,12 +94,14 @@ Status load_slot(Programs& programs, const Slot& slot, InForce& in_force, const 
 
 Status load_tables(Programs& programs, const Ruleset& wanted, InForce& in_force, const Names& names) {
   auto slots = slots_of(wanted);
-  const Tables nothing;
+  const Ruleset nothing;
+  const auto empty = slots_of(nothing);
   for (const Backend backend : kBackends) {
     if (std::ranges::find(slots, backend, &Slot::backend) != slots.end()) continue;
-    for (const Family family : kFamilies)
-      slots.push_back(
-          {.backend = backend, .family = family, .tables = &nothing, .file = file_of(family, false)});
+    for (Slot slot : empty) {
+      slot.backend = backend;
+      slots.push_back(std::move(slot));
+    }
   }
   for (const Slot& slot : slots)
     if (auto loaded = load_slot(programs, slot, in_force, names); !loaded) return loaded;
@@ -114,11 +112,12 @@ std::string text_of(const Slot& slot) {
   return canonical_text(*slot.tables);
 }
 
-Result<Ruleset> stage_here(Programs& programs, const Ruleset& wanted) {
+Result<Ruleset> stage_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
   const Sets none;
-  if (auto sets = SetLoader(programs, none, wanted.sets).bring({}); !sets) return std::move(sets).error();
+  if (auto sets = SetLoader(programs, none, wanted.sets, names.sets).bring({}); !sets)
+    return std::move(sets).error();
 
-  const auto slots = slots_of(wanted);
+  const auto slots = slots_of(wanted, names);
   std::vector<const Slot*> used;
   std::vector<Command> commands;
   for (const Slot& slot : slots) {
@@ -160,9 +159,9 @@ std::string testable(const std::string& text) {
   return out;
 }
 
-Result<Ruleset> test_here(Programs& programs, const Ruleset& wanted) {
+Result<Ruleset> test_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
   log_warning("no privilege for a scratch network namespace: each table was tested only, and no set was");
-  for (const Slot& slot : slots_of(wanted)) {
+  for (const Slot& slot : slots_of(wanted, names)) {
     const std::string text = text_of(slot);
     if (text.empty()) continue;
     auto command = restore_command(programs, slot, testable(text), {"--test"});
@@ -176,19 +175,16 @@ Result<Ruleset> test_here(Programs& programs, const Ruleset& wanted) {
 
 }  // namespace
 
-std::vector<Slot> slots_of(const Ruleset& ruleset) {
+std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names) {
   std::vector<Slot> slots;
-  const auto add = [&](Backend backend, const Tables& tables, bool beside) {
-    slots.push_back({.backend = backend,
-                     .family = tables.family,
-                     .tables = &tables,
-                     .file = file_of(tables.family, beside)});
+  const auto add = [&](Backend backend, const Tables& tables, const std::string& file) {
+    slots.push_back({.backend = backend, .family = tables.family, .tables = &tables, .file = file});
   };
-  add(ruleset.backend, ruleset.v4, false);
-  add(ruleset.backend, ruleset.v6, false);
+  add(ruleset.backend, ruleset.v4, names.v4);
+  add(ruleset.backend, ruleset.v6, names.v6);
   if (ruleset.both_backends()) {
-    add(Backend::legacy, ruleset.v4_legacy, true);
-    add(Backend::legacy, ruleset.v6_legacy, true);
+    add(Backend::legacy, ruleset.v4_legacy, names.v4_legacy);
+    add(Backend::legacy, ruleset.v6_legacy, names.v6_legacy);
   }
   return slots;
 }
@@ -206,14 +202,14 @@ Ruleset arranged_like(const Ruleset& like, Reading reading) {
   return ruleset;
 }
 
-Result<Ruleset> stage(Programs& programs, const Ruleset& wanted) {
+Result<Ruleset> stage(Programs& programs, const Ruleset& wanted, const FileNames& names) {
   const auto scratch = ScratchNamespace::create();
   if (!scratch) {
-    if (scratch.error().kind == ErrorKind::permission) return test_here(programs, wanted);
+    if (scratch.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
     return scratch.error();
   }
   Result<Ruleset> staged = Ruleset{};
-  scratch->run([&] { staged = stage_here(programs, wanted); });
+  scratch->run([&] { staged = stage_here(programs, wanted, names); });
   return staged;
 }
 

@@ -180,13 +180,13 @@ Error refusal(const Input& input, const Outcome& outcome,
   return error;
 }
 
-Error set_refusal(std::string_view text, const Outcome& outcome) {
-  if (says_not_permitted(outcome.err)) return not_permitted("ipset", words_for(outcome));
-  Error error{.kind = ErrorKind::kernel, .message = format("ipset: {}", words_for(outcome))};
+Error set_refusal(const std::string& file, std::string_view text, const Outcome& outcome) {
+  if (says_not_permitted(outcome.err)) return not_permitted(file, words_for(outcome));
+  Error error{.kind = ErrorKind::kernel, .message = format("{}: {}", file, words_for(outcome))};
   const std::size_t line = line_in("\n" + outcome.err);
   const auto lines = split_lines(text);
   if (line != 0 && line <= lines.size())
-    error.message = format("ipset:{}: {}: {}", line, words_for(outcome), cut(lines[line - 1]));
+    error.message = format("{}:{}: {}: {}", file, line, words_for(outcome), cut(lines[line - 1]));
   return error;
 }
 

@@ -11,10 +11,10 @@
 
 namespace rewall {
 
-/// Tables on their way into the kernel, and the file of the repository that they are in.
+/// Tables on their way into the kernel, and the file that they were read from.
 struct Input {
   const Tables& tables;
-  std::string file{};  ///< "rules.v4", "rules.v6.legacy"
+  std::string file{};  ///< what it is called: "rules.v4", "rules.v6.legacy"
   std::string text{};  ///< canonical, all tables or one
 };
 
@@ -25,7 +25,7 @@ struct Input {
 Error refusal(const Input& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts = nullptr);
 
-/// The same for `ipset restore` of `text`.
-Error set_refusal(std::string_view text, const Outcome& outcome);
+/// The same for `ipset restore` of `text`, which was read from `file`.
+Error set_refusal(const std::string& file, std::string_view text, const Outcome& outcome);
 
 }  // namespace rewall

@@ -53,8 +53,8 @@ std::string text_of(const Set& set, const std::string& name, const Names& names)
 
 }  // namespace
 
-SetLoader::SetLoader(Programs& programs, const Sets& live, const Sets& wanted)
-    : programs_(programs), live_(live), wanted_(wanted) {
+SetLoader::SetLoader(Programs& programs, const Sets& live, const Sets& wanted, std::string file)
+    : programs_(programs), live_(live), wanted_(wanted), file_(std::move(file)) {
   for (const Set& set : live.sets) present_.emplace(set.name, text_of(set, set.name, {}));
   for (const Set& set : wanted.sets) {
     const Set* old = live.find(set.name);
@@ -106,7 +106,7 @@ Status SetLoader::restore(const std::string& input) {
     if (live_.find(aside) == nullptr && wanted_.find(aside) == nullptr)
       (void)run(programs_.command({program, "destroy", aside}), ErrorKind::kernel);
   }
-  return set_refusal(input, *outcome);
+  return set_refusal(file_, input, *outcome);
 }
 
 Status SetLoader::destroy(const std::string& name) {
@@ -123,7 +123,7 @@ Status SetLoader::destroy(const std::string& name) {
     last = *std::move(outcome);
     if (last.err.find("in use") == std::string::npos) break;
   }
-  return set_refusal({}, last).within(format("set {}", name));
+  return set_refusal(file_, {}, last).within(format("set {}", name));
 }
 
 Status SetLoader::drop_old() {

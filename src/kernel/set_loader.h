@@ -17,7 +17,8 @@ using Names = std::map<std::string, std::string>;
 /// can be loaded: rules need their sets before, and sets cannot go while rules name them (ipset(8)).
 class SetLoader {
  public:
-  SetLoader(Programs& programs, const Sets& live, const Sets& wanted);
+  /// `file` is what `wanted` is called where ipset refuses it.
+  SetLoader(Programs& programs, const Sets& live, const Sets& wanted, std::string file = "ipset");
 
   /// Sets that change their type or family, which `ipset swap` refuses: they exist under these names
   /// meanwhile.
@@ -38,6 +39,7 @@ class SetLoader {
   Programs& programs_;
   const Sets& live_;
   const Sets& wanted_;
+  std::string file_;
   Names aliases_{};
   std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
   int fresh_ = 0;

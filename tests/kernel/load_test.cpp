@@ -36,8 +36,8 @@ std::string save(Backend backend, const std::string& iptables = "iptables") {
   return saved(iptables + "-" + std::string(name(backend)) + "-save");
 }
 
-Error stage_error(const Ruleset& wanted) {
-  auto staged = host_firewall()->stage(wanted);
+Error stage_error(const Ruleset& wanted, const FileNames& names = {}) {
+  auto staged = host_firewall()->stage(wanted, names);
   REQUIRE_FALSE(staged);
   CHECK(staged.error().kind == ErrorKind::kernel);
   return staged.error();
@@ -100,6 +100,18 @@ TEST_CASE("the file of a refusal is that of its family and backend") {
     std::swap(wanted.v6, wanted.v6_legacy);
     CHECK(stage_error(wanted).message ==
           "rules.v6.legacy:3: table filter: unknown option \"--bad\": -A INPUT --bad");
+  });
+}
+
+TEST_CASE("a refusal calls the files what the caller calls them") {
+  const FileNames names{.v4 = "/tmp/ms", .v6_legacy = "old:rules.v6.legacy", .sets = "/tmp/sets"};
+  in_lab([&] {
+    Ruleset wanted{.v4 = tables_of("*filter\n-A INPUT --bad\nCOMMIT\n")};
+    CHECK(stage_error(wanted, names).message.starts_with("/tmp/ms:2: table filter: "));
+    wanted = {.v6_legacy = tables_of("*filter\n-A INPUT --bad\nCOMMIT\n", Family::ipv6)};
+    CHECK(stage_error(wanted, names).message.starts_with("old:rules.v6.legacy:2: table filter: "));
+    wanted = {.sets = sets_of("create b hash:nosuch family inet\n")};
+    CHECK(stage_error(wanted, names).message.starts_with("/tmp/sets:1: "));
   });
 }
 
