@@ -37,6 +37,7 @@ std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
 
 Status finish(LogOptions& options) {
   if (auto good = options.not_yet.refuse(); !good) return good;
+  if (auto good = check_table(options.filter.table); !good) return good;
   if (options.limit >= 0) options.filter.limit = static_cast<std::size_t>(options.limit);
   for (auto [text, time] :
        {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {

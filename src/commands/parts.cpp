@@ -3,6 +3,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/settings.h"
+#include "rules/print.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -25,6 +26,16 @@ void add_family(CLI::App& app, std::optional<Family>& family, const std::string&
          },
          what)
       ->type_name("FAMILY");
+}
+
+Status check_table(const std::string& table) {
+  if (table.empty() || !built_in_chains(table).empty()) return {};
+  static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
+  const auto near = nearest(table, kTables);
+  return Error{
+      .kind = ErrorKind::usage,
+      .message = format("unknown table '{}'", table),
+      .hint = near.empty() ? "the tables are " + join(kTables, ", ") : format("did you mean '{}'?", near)};
 }
 
 void NotYet::add(CLI::App& app, const std::string& option, bool takes_value, const std::string& what) {

@@ -17,6 +17,9 @@ std::string short_hash(const std::string& hash);
 /// `--family ipv4|ipv6` (also ip, ip6, 4, 6).
 void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what);
 
+/// Kind usage for a table that no kernel has, the nearest that one has as hint; no name at all is good.
+Status check_table(const std::string& table);
+
 /// Options that the contract has and this version has not: named when they are used, absent from the help.
 class NotYet {
  public:
