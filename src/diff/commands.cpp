@@ -38,8 +38,8 @@ using Edges = std::set<Edge>;
 // Writes the commands that make one table of `from` that of `to`, word for word.
 class TableScript {
  public:
-  TableScript(const Slot& slot, const TablePair& pair, Lines& out) : slot_(slot), pair_(pair), out_(out) {
-    prefix_ = slot.program;
+  TableScript(const Slot& slot, std::string program, const TablePair& pair, Lines& out)
+      : slot_(slot), pair_(pair), out_(out), prefix_(std::move(program)) {
     if (pair.name != "filter") prefix_ += " -t " + shell_quote(pair.name);
   }
 
@@ -199,13 +199,27 @@ class TableScript {
   const Slot& slot_;
   const TablePair& pair_;
   Lines& out_;
-  std::string prefix_{};
+  std::string prefix_;
   std::map<std::string_view, std::vector<std::string>> old_{};
 };
 
+// "iptables" is whatever backend the host has chosen, which is enough where only one comes into question.
+std::string program_of(const Slot& slot, bool one_backend) {
+  const std::string program = slot.family == Family::ipv6 ? "ip6tables" : "iptables";
+  return one_backend ? program : format("{}-{}", program, name(slot.backend));
+}
+
+bool on_one_backend(const Ruleset& from, const Ruleset& to) {
+  return from.backend == to.backend && !from.both_backends() && !to.both_backends();
+}
+
 void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
-  for (const auto& slot : pair_slots(from, to)) {
-    for (const auto& table : pair_tables(*slot.from, *slot.to)) TableScript(slot, table, out).run();
+  auto slots = pair_slots(from, to);
+  // What is only emptied comes last: a host that goes over to the other backend is never without rules.
+  std::ranges::stable_partition(slots, [&](const Slot& slot) { return holds(to, slot.backend); });
+  for (const auto& slot : slots) {
+    const auto program = program_of(slot, on_one_backend(from, to));
+    for (const auto& table : pair_tables(*slot.from, *slot.to)) TableScript(slot, program, table, out).run();
   }
 }
 

@@ -67,7 +67,8 @@ std::string_view name(ChangeKind kind) {
 
 Diff compare(const Ruleset& from, const Ruleset& to) {
   Diff out;
-  for (const auto& slot : pair_slots(from, to)) compare_slot(slot, out);
+  out.respelled = from.backend != to.backend && (holds(from, from.backend) || holds(to, to.backend));
+  for (const auto& slot : pair_slots_by_meaning(from, to)) compare_slot(slot, out);
   compare_sets(from.sets, to.sets, out);
   return out;
 }

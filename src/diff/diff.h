@@ -59,7 +59,7 @@ struct Change {
 /// of the tables, chains and positions.
 struct Diff {
   std::vector<Change> changes{};
-  bool respelled = false;  ///< the texts differ where the meanings do not
+  bool respelled = false;  ///< the texts or the backends differ where the meanings do not
 
   bool equal() const { return changes.empty(); }
 };

@@ -4,10 +4,14 @@
 #include <string>
 #include <unordered_map>
 
+#include "rules/print.h"
+
 namespace rewall {
 namespace {
 
 const Table kNoTable{};
+const Tables kNoTables4{.family = Family::ipv4};
+const Tables kNoTables6{.family = Family::ipv6};
 
 // Chains come in the same order nearly always; only what is out of step is looked up by name.
 class ChainPairing {
@@ -86,25 +90,47 @@ class ChainPairing {
   std::size_t next_ = 0;
 };
 
-std::size_t rank(std::string_view table) {
-  static constexpr std::array<std::string_view, 5> kOrder = {"raw", "mangle", "nat", "filter", "security"};
-  return static_cast<std::size_t>(std::ranges::find(kOrder, table) - kOrder.begin());
+const Tables& tables_of(const Ruleset& ruleset, Family family, Backend backend) {
+  const bool four = family == Family::ipv4;
+  if (ruleset.backend == backend) return four ? ruleset.v4 : ruleset.v6;
+  if (backend == Backend::legacy) return four ? ruleset.v4_legacy : ruleset.v6_legacy;
+  return four ? kNoTables4 : kNoTables6;
+}
+
+bool went_over(const Ruleset& from, const Ruleset& to) {
+  return from.backend != to.backend && holds(from, from.backend) && !holds(from, to.backend) &&
+         holds(to, to.backend) && !holds(to, from.backend);
 }
 
 }  // namespace
 
-std::array<Slot, 4> pair_slots(const Ruleset& from, const Ruleset& to) {
-  return {{{Family::ipv4, to.backend, &from.v4, &to.v4, "iptables"},
-           {Family::ipv6, to.backend, &from.v6, &to.v6, "ip6tables"},
-           {Family::ipv4, Backend::legacy, &from.v4_legacy, &to.v4_legacy, "iptables-legacy"},
-           {Family::ipv6, Backend::legacy, &from.v6_legacy, &to.v6_legacy, "ip6tables-legacy"}}};
+Slots pair_slots(const Ruleset& from, const Ruleset& to) {
+  const auto slot = [&](Family family, Backend backend) {
+    return Slot{family, backend, &tables_of(from, family, backend), &tables_of(to, family, backend)};
+  };
+  return {slot(Family::ipv4, Backend::nft), slot(Family::ipv6, Backend::nft),
+          slot(Family::ipv4, Backend::legacy), slot(Family::ipv6, Backend::legacy)};
+}
+
+Slots pair_slots_by_meaning(const Ruleset& from, const Ruleset& to) {
+  if (!went_over(from, to)) return pair_slots(from, to);
+  return {{{Family::ipv4, to.backend, &from.v4, &to.v4},
+           {Family::ipv6, to.backend, &from.v6, &to.v6},
+           {Family::ipv4, from.backend, &kNoTables4, &kNoTables4},
+           {Family::ipv6, from.backend, &kNoTables6, &kNoTables6}}};
+}
+
+bool holds(const Ruleset& ruleset, Backend backend) {
+  return std::ranges::any_of(std::array{Family::ipv4, Family::ipv6}, [&](Family family) {
+    return !std::ranges::all_of(tables_of(ruleset, family, backend).tables, is_empty);
+  });
 }
 
 std::vector<TablePair> pair_tables(const Tables& from, const Tables& to) {
   std::vector<std::string_view> names;
   for (const auto& table : from.tables) names.push_back(table.name);
   for (const auto& table : to.tables) names.push_back(table.name);
-  std::ranges::sort(names, {}, [](std::string_view name) { return std::pair(rank(name), name); });
+  std::ranges::sort(names, {}, [](std::string_view name) { return std::pair(table_rank(name), name); });
   names.erase(std::unique(names.begin(), names.end()), names.end());
 
   std::vector<TablePair> out;

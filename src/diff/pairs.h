@@ -10,17 +10,24 @@
 
 namespace rewall {
 
-/// One of the four places where two rulesets hold tables: a family on a backend.
+/// One of the four places where a host holds tables: a family on a backend. Never null.
 struct Slot {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
   const Tables* from = nullptr;
   const Tables* to = nullptr;
-  std::string_view program{};  ///< that changes it: "iptables", "ip6tables-legacy", ...
 };
+using Slots = std::array<Slot, 4>;
 
-/// v4, v6, v4_legacy, v6_legacy, each with its like.
-std::array<Slot, 4> pair_slots(const Ruleset& from, const Ruleset& to);
+/// nft's v4 and v6, legacy's v4 and v6, each with what that backend holds on the other side.
+Slots pair_slots(const Ruleset& from, const Ruleset& to);
+
+/// The same; but where a host went over from one backend to the other, its old rules with its new ones, as a
+/// rule's meaning does not name its backend.
+Slots pair_slots_by_meaning(const Ruleset& from, const Ruleset& to);
+
+/// True when any of its tables holds a rule, a chain or a policy that the kernel does not make by itself.
+bool holds(const Ruleset& ruleset, Backend backend);
 
 /// A chain on both sides; null on the side that has none, never both. Names differ when it was renamed.
 struct ChainPair {

@@ -136,11 +136,7 @@ std::string canonical_text(const Tables& tables) {
   for (const auto& table : tables.tables) {
     if (!is_empty(table)) wanted.push_back(&table);
   }
-  const auto rank = [](const Table* table) {
-    const auto& known = kernel_tables();
-    return std::ranges::find(known, table->name, &KernelTable::name) - known.begin();
-  };
-  std::ranges::stable_sort(wanted, {}, rank);
+  std::ranges::stable_sort(wanted, {}, [](const Table* table) { return table_rank(table->name); });
   std::string out;
   for (const auto* table : wanted) append_canonical(out, *table);
   return out;
@@ -149,6 +145,11 @@ std::string canonical_text(const Tables& tables) {
 std::vector<std::string> built_in_chains(std::string_view table) {
   const auto* known = kernel_table(table);
   return known == nullptr ? std::vector<std::string>{} : known->chains;
+}
+
+std::size_t table_rank(std::string_view table) {
+  const auto& known = kernel_tables();
+  return static_cast<std::size_t>(std::ranges::find(known, table, &KernelTable::name) - known.begin());
 }
 
 Table empty_table(std::string_view name) {

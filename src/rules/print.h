@@ -25,6 +25,9 @@ std::string canonical_text(const Sets& sets);
 /// The built-in chains of a table in the kernel's order; empty for a table that no kernel has.
 std::vector<std::string> built_in_chains(std::string_view table);
 
+/// A table's place in the order of the contract's section 4, from 0; tables that no kernel has come last.
+std::size_t table_rank(std::string_view table);
+
 /// A table with its built-in chains, policy ACCEPT, and nothing else.
 Table empty_table(std::string_view name);
 

@@ -140,6 +140,48 @@ TEST_CASE("each slot has its program, other tables than filter are named") {
         Lines{"ip6tables-legacy -t nat -A POSTROUTING -j MASQUERADE"});
 }
 
+TEST_CASE("where two backends come into question each program names its own") {
+  const auto ssh = input({kSsh}).v4;
+  const auto web = input({kWeb}).v4;
+  const Ruleset nft{.v4 = web};
+  const Ruleset legacy{.v4 = ssh, .backend = Backend::legacy};
+  const Ruleset both{.v4 = web, .v4_legacy = ssh};
+  CHECK(commands(legacy, Ruleset{.v4 = web, .backend = Backend::legacy}) ==
+        Lines{"iptables -R INPUT 1 " + kWeb});
+  CHECK(commands(both, Ruleset{.v4 = ssh, .v4_legacy = ssh}) == Lines{"iptables-nft -R INPUT 1 " + kSsh});
+  CHECK(commands(legacy, both) == Lines{"iptables-nft -A INPUT " + kWeb});
+  CHECK(commands(both, legacy) == Lines{"iptables-nft -F INPUT"});
+  CHECK(commands(nft, both) == Lines{"iptables-legacy -A INPUT " + kSsh});
+}
+
+TEST_CASE("a host that goes over to the other backend gets its rules there before it loses them here") {
+  const Ruleset legacy{.v4 = input({kSsh}).v4, .backend = Backend::legacy};
+  const Ruleset nft{.v4 = input({kSsh}).v4};
+  CHECK(commands(legacy, nft) == Lines{"iptables-nft -A INPUT " + kSsh, "iptables-legacy -F INPUT"});
+  CHECK(commands(nft, legacy) == Lines{"iptables-legacy -A INPUT " + kSsh, "iptables-nft -F INPUT"});
+}
+
+TEST_CASE("the commands move rules from one backend to the other in the kernel") {
+  const auto kernel = TestKernel::create();
+  if (!kernel) return;
+  const auto rules =
+      v4("*filter\n:INPUT DROP [0:0]\n:WEB - [0:0]\n-A INPUT -j WEB\n-A WEB " + kWeb + "\nCOMMIT\n").v4;
+  const Ruleset nft{.v4 = rules};
+  const Ruleset legacy{.v4 = rules, .backend = Backend::legacy};
+  const auto wanted = canonical_text(rules);
+  kernel->shell(commands(Ruleset{}, nft));
+  kernel->shell(commands(nft, legacy));
+  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4) == wanted);
+  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4).empty());
+  const Ruleset both{.v4 = filter({"-A INPUT " + kSsh}).v4, .v4_legacy = rules};
+  kernel->shell(commands(legacy, both));
+  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4) == wanted);
+  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4) == canonical_text(both.v4));
+  kernel->shell(commands(both, nft));
+  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4).empty());
+  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4) == wanted);
+}
+
 TEST_CASE("sets are made before the rules that name them and removed after") {
   auto with = input({"-m set --match-set black src -j DROP"});
   with.sets = sets("create black hash:ip family inet\nadd black 10.0.0.1\n").sets;

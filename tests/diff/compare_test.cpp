@@ -32,6 +32,38 @@ TEST_CASE("a table that is missing equals an empty one with policy ACCEPT") {
   CHECK(lines(compare(dropping, Ruleset{})) == Lines{"policy filter/INPUT {DROP} -> {ACCEPT}"});
 }
 
+TEST_CASE("the same rules on another backend are respelled, not changed") {
+  const auto nft = input({kSsh});
+  auto legacy = nft;
+  legacy.backend = Backend::legacy;
+  for (const auto& diff : {compare(legacy, nft), compare(nft, legacy)}) {
+    CHECK(diff.equal());
+    CHECK(diff.respelled);
+  }
+  CHECK_FALSE(compare(Ruleset{}, Ruleset{.backend = Backend::legacy}).respelled);
+  const auto changed = compare(legacy, input({kSsh, kWeb}));
+  REQUIRE(lines(changed) == Lines{"added filter/INPUT >2 {" + kWeb + "}"});
+  CHECK(changed.changes[0].backend == Backend::nft);
+}
+
+TEST_CASE("where both backends are in use each is held against itself") {
+  const Ruleset legacy{.v4 = input({kSsh}).v4, .backend = Backend::legacy};
+  const Ruleset both{.v4 = input({kWeb}).v4, .v4_legacy = input({kSsh}).v4};
+  const auto came = compare(legacy, both);
+  REQUIRE(lines(came) == Lines{"added filter/INPUT >1 {" + kWeb + "}"});
+  CHECK(came.changes[0].backend == Backend::nft);
+  const auto went = compare(both, legacy);
+  REQUIRE(lines(went) == Lines{"removed filter/INPUT 1> {" + kWeb + "}"});
+  CHECK(went.changes[0].backend == Backend::nft);
+  const auto gone = compare(input({kWeb}), Ruleset{.backend = Backend::legacy});
+  REQUIRE(lines(gone) == Lines{"removed filter/INPUT 1> {" + kWeb + "}"});
+  CHECK(gone.changes[0].backend == Backend::nft);
+  const auto third = compare(both, Ruleset{.v4 = input({kDns}).v4, .backend = Backend::legacy});
+  REQUIRE(third.changes.size() == 3);
+  CHECK(third.changes[0].backend == Backend::nft);
+  CHECK(third.changes[2].backend == Backend::legacy);
+}
+
 TEST_CASE("rules that came and went are named with their positions") {
   CHECK(lines(compare(input({kLocal, kSsh}), input({kLocal, kSsh, kWeb}))) ==
         Lines{"added filter/INPUT >3 {" + kWeb + "}"});
