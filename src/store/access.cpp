@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <string>
+#include <system_error>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -39,6 +40,40 @@ Status check_facts(const struct stat& facts, mode_t type, const std::filesystem:
     return refuse(format("others can write to it (mode {:04o})", facts.st_mode & 07777U),
                   format("look at what they wrote, then: chmod -R go-w {}", quoted));
   }
+  return {};
+}
+
+Error path_error(const std::filesystem::path& path, int error) {
+  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
+}
+
+bool others_enter(const struct stat& facts) {
+  return (facts.st_mode & (S_IXGRP | S_IXOTH)) != 0;
+}
+
+// An object has to match its hash, and a hook may be a link: what stands in these folders is not looked at.
+bool is_left_alone(const std::filesystem::path& folder) {
+  return folder.filename() == "hooks" ||
+         (folder.parent_path().filename() == "objects" && folder.filename().native().size() == 2);
+}
+
+// Other processes work here at the same time: what is gone meanwhile is no matter.
+Status check_inside(const std::filesystem::path& folder, const std::filesystem::path& top) {
+  std::error_code failed;
+  for (auto entry = std::filesystem::directory_iterator(folder, failed);
+       !failed && entry != std::filesystem::directory_iterator{}; entry.increment(failed)) {
+    const auto& path = entry->path();
+    struct stat facts {};
+    if (::lstat(path.c_str(), &facts) != 0) {
+      if (errno == ENOENT) continue;
+      return path_error(path, errno);
+    }
+    const bool is_folder = S_ISDIR(facts.st_mode);
+    if (auto safe = check_facts(facts, is_folder ? S_IFDIR : S_IFREG, path, top); !safe) return safe;
+    if (!is_folder || is_left_alone(path)) continue;
+    if (auto safe = check_inside(path, top); !safe) return safe;
+  }
+  if (failed && failed.value() != ENOENT) return path_error(folder, failed.value());
   return {};
 }
 
@@ -76,7 +111,9 @@ Status check_repository_access(const std::filesystem::path& path) {
   for (const auto& [name, type] : kEntries) {
     if (auto part = check_access(path / name, type, path); !part) return part;
   }
-  return {};
+  struct stat git {};
+  if (::lstat((path / ".git").c_str(), &git) != 0) return no_repository(path, errno);
+  return others_enter(facts) && others_enter(git) ? check_inside(path / ".git", path) : Status{};
 }
 
 }  // namespace rewall

@@ -9,7 +9,8 @@
 namespace rewall {
 
 /// Whether a repository at `path` may be believed: folder, `.git` and what steers git in it belong to this
-/// user or to root, and nobody else can write to them. The hint is the command that mends it.
+/// user or to root, and nobody else can write to them; where others can enter `.git`, that is asked of
+/// everything there but the objects. The hint is the command that mends it.
 Status check_repository_access(const std::filesystem::path& path);
 
 /// The same for one file or folder (lstat's view: a link is neither) of the repository at `top`.

@@ -1,5 +1,7 @@
 #include "store/repository.h"
 
+#include <grp.h>
+
 #include "store/support.h"
 
 namespace rewall::test {
@@ -107,6 +109,84 @@ TEST_CASE("open refuses what others can write") {
   CHECK(refused.message.find("others can write to it") != std::string::npos);
   CHECK(refused.hint.find("chmod -R go-w " + path.string()) != std::string::npos);
   git(path, {"rev-parse", "--git-dir"});
+}
+
+bool nobody_can_write(const fs::path& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    const bool is_nobody = ::setgroups(0, nullptr) == 0 && ::setresgid(kNobody, kNobody, kNobody) == 0 &&
+                           ::setresuid(kNobody, kNobody, kNobody) == 0;
+    ::_exit(is_nobody && ::access(path.c_str(), W_OK) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return status == 0;
+}
+
+TEST_CASE("a repository that others can walk into is refused when they can write to anything there") {
+  if (::geteuid() != 0) {
+    WARN("needs root to become nobody");
+    return;
+  }
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  {
+    auto repository = must(Repository::init(path, "web1"));
+    record(repository, "22");
+  }
+  git(path, {"tag", "old"});
+  git(path, {"pack-refs", "--all"});
+  git(path, {"tag", "good"});
+  {
+    auto repository = must(Repository::open(path));
+    record(repository, "80");
+  }
+  ::chmod(folder.path().c_str(), 0755);
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    ::chmod(entry.path().c_str(), entry.is_directory() ? 0755 : 0644);
+  }
+  ::chmod(path.c_str(), 0755);
+  must(Repository::open(path));
+
+  const auto part = GENERATE(as<std::string>{}, "refs/heads", "refs/heads/hosts", "refs/heads/hosts/web1",
+                             "refs/tags", "refs/tags/good", "packed-refs", "index", "logs/HEAD", "info",
+                             "objects/info", "objects/pack", "rewall");
+  INFO(part);
+  const fs::path open_to_all = path / ".git" / part;
+  ::chmod(open_to_all.c_str(), mode_of(open_to_all) | S_IWOTH);
+  REQUIRE(nobody_can_write(open_to_all));
+  const auto refused = must_fail(Repository::open(path));
+  CHECK(refused.kind == ErrorKind::repository);
+  CHECK(refused.message.find(open_to_all.string() + ": others can write to it") == 0);
+  CHECK(refused.hint.find("chmod -R go-w " + path.string()) != std::string::npos);
+
+  ::chmod(open_to_all.c_str(), mode_of(open_to_all) & ~static_cast<mode_t>(S_IWOTH));
+  must(Repository::open(path));
+}
+
+TEST_CASE("a private repository is opened though a lax umask made files in it") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  must(Repository::init(path, "web1"));
+  {
+    const Umask lax(0);
+    auto repository = must(Repository::open(path));
+    record(repository, "22");
+  }
+  must(Repository::open(path));
+}
+
+TEST_CASE("a link among the refs of a repository that others can walk into is refused") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  must(Repository::init(path, "web1"));
+  ::chmod(path.c_str(), 0755);
+  ::chmod((path / ".git").c_str(), 0755);
+  must(Repository::open(path));
+  fs::create_symlink("/tmp/elsewhere", path / ".git/refs/heads/other");
+  CHECK(must_fail(Repository::open(path)).message ==
+        (path / ".git/refs/heads/other").string() + ": not a plain file");
 }
 
 TEST_CASE("open refuses what belongs to somebody else") {
