@@ -1,3 +1,6 @@
+#include <exception>
+#include <future>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -33,26 +36,25 @@ Tables unless_empty(Tables tables) {
   return canonical_text(tables).empty() ? Tables{.family = tables.family} : std::move(tables);
 }
 
+/// What `work` throws, as an error: out of memory, no thread to be had, no namespace to enter.
+template <class Work>
+auto without_exceptions(ErrorKind kind, const Work& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return Error{.kind = kind, .message = "the firewall: out of memory"};
+  } catch (const std::exception& thrown) {
+    return Error{.kind = kind, .message = format("the firewall: {}", thrown.what())};
+  }
+}
+
 class HostFirewall : public Firewall {
  public:
   explicit HostFirewall(std::chrono::milliseconds deadline) : programs_(deadline) {}
 
   Result<Capture> capture(BackendChoice choice) override {
     if (!may_administer()) return not_permitted("the firewall");
-    auto backends = to_read(choice);
-    if (!backends) return std::move(backends).error();
-    Capture capture;
-    // A program that only says its version takes as long to start as one that reads rules.
-    std::thread asking([this] { programs_.default_backend(); });
-    auto reading = read_of_one_piece(*backends, capture.generation);
-    asking.join();
-    if (!reading) return std::move(reading).error();
-    capture.notes = std::move(reading->notes);
-    if (choice == BackendChoice::nft && legacy_tables())
-      capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
-    arrange(choice, *std::move(reading), capture);
-    capture.tools = programs_.version(capture.ruleset.backend);
-    return capture;
+    return without_exceptions(ErrorKind::capture, [&] { return capture_here(choice); });
   }
 
   std::optional<Generation> generation() override { return read_generation(); }
@@ -62,21 +64,40 @@ class HostFirewall : public Firewall {
   }
 
   Result<Sets> sets() override {
-    std::string note;
-    return read_sets(programs_, note);
+    return without_exceptions(ErrorKind::capture, [this] {
+      std::string note;
+      return read_sets(programs_, note);
+    });
   }
 
   Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return rewall::stage(programs_, wanted, names);
+    return without_exceptions(ErrorKind::kernel, [&] { return rewall::stage(programs_, wanted, names); });
   }
 
   Status load(const Ruleset& wanted, const Ruleset& live) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return rewall::load(programs_, wanted, live);
+    return without_exceptions(ErrorKind::kernel, [&] { return rewall::load(programs_, wanted, live); });
   }
 
  private:
+  Result<Capture> capture_here(BackendChoice choice) {
+    auto backends = to_read(choice);
+    if (!backends) return std::move(backends).error();
+    Capture capture;
+    // A program that only says its version takes as long to start as one that reads rules.
+    auto asking = std::async(std::launch::async, [this] { programs_.default_backend(); });
+    auto reading = read_of_one_piece(*backends, capture.generation);
+    asking.get();
+    if (!reading) return std::move(reading).error();
+    capture.notes = std::move(reading->notes);
+    if (choice == BackendChoice::nft && legacy_tables())
+      capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
+    arrange(choice, *std::move(reading), capture);
+    capture.tools = programs_.version(capture.ruleset.backend);
+    return capture;
+  }
+
   /// With nothing in the kernel no program runs; one that would be needed must be there all the same.
   Result<Backends> to_read(BackendChoice choice) {
     if (choice == BackendChoice::automatic && programs_.has(Backend::nft))

@@ -64,6 +64,10 @@ class Channel {
   explicit operator bool() const { return socket_ != nullptr; }
   int fd() const { return mnl_socket_get_fd(socket_.get()); }
 
+  /// True when the last error is the kernel's own answer that it knows no nf_tables (nfnetlink_rcv_msg in
+  /// net/netfilter/nfnetlink.c), and not that of a socket.
+  bool without_nf_tables() const { return without_nf_tables_; }
+
   /// 0, or the errno: EINTR when what was listed changed meanwhile.
   int ask(const Question& question, const Answer& answer) {
     const nlmsghdr* message = question.message();
@@ -76,7 +80,11 @@ class Channel {
       if (size < 0) return errno;
       const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
                                   call, const_cast<Answer*>(&answer));
-      if (more < 0) return errno;
+      if (more < 0) {
+        const int error = errno;
+        without_nf_tables_ = error == EINVAL || error == EOPNOTSUPP || error == ENOENT;
+        return error;
+      }
       if (more == 0 || !list) return 0;
     }
   }
@@ -88,6 +96,7 @@ class Channel {
   }
 
   Socket socket_;
+  bool without_nf_tables_ = false;
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
 
@@ -236,6 +245,10 @@ std::string NftTable::text() const {
   return words() + " " + name;
 }
 
+bool netlink_opens() {
+  return static_cast<bool>(Channel());
+}
+
 Result<std::vector<NftTable>> list_nft_tables() {
   Channel channel;
   if (!channel) return refused(errno, "netlink socket");
@@ -246,6 +259,7 @@ Result<std::vector<NftTable>> list_nft_tables() {
     const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
     tables.push_back({.family = header->nfgen_family, .name = std::string(text(facts[NFTA_TABLE_NAME]))});
   });
+  if (error != 0 && channel.without_nf_tables()) return std::vector<NftTable>{};
   if (error != 0) return refused(error, "list of tables");
   return tables;
 }

@@ -28,8 +28,12 @@ struct NativeRule {
   std::string what{};  ///< "a lookup in a set of nft"
 };
 
+/// True when this process can ask the kernel's netfilter at all (socket(2), AF_NETLINK).
+bool netlink_opens();
+
 /// Asks the kernel over netlink, in the namespace of the calling thread. Kind permission without
-/// CAP_NET_ADMIN; kind capture where nf_tables does not answer or changed while it was read.
+/// CAP_NET_ADMIN; kind capture where nf_tables could not be asked or changed while it was read. A kernel that
+/// answers that it has no nf_tables has no tables.
 Result<std::vector<NftTable>> list_nft_tables();
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
 

@@ -1,8 +1,8 @@
 #include "kernel/reading.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "core/file.h"
@@ -142,14 +142,20 @@ std::optional<std::string> note_of_others(const std::vector<NftTable>& tables, b
   return format("nft tables that are not recorded: {}", join(names, ", "));
 }
 
+/// A kernel without ip_set has no sets; any other failure means that we do not know. An ipset that opens no
+/// session says so of a kernel without netfilter's netlink too, which is not one that we can open.
+bool says_no_ip_set(const Outcome& outcome) {
+  if (outcome.timed_out || outcome.signal != 0) return false;
+  const auto says = [&](std::string_view words) { return outcome.err.find(words) != std::string::npos; };
+  if (says("Cannot open session to kernel")) return netlink_opens();
+  return says("Kernel error received: Invalid argument") ||
+         says("Kernel error received: Operation not supp") || says("Kernel error received: No such file");
+}
+
 Result<Sets> believe_sets(Outcome outcome, std::string& note) {
   if (says_not_permitted(outcome.err)) return not_permitted("ipset save", outcome.text());
   if (!outcome.ok()) {
-    // A kernel without ip_set has no sets; any other failure means that we do not know.
-    const bool no_module = !outcome.timed_out && outcome.signal == 0 &&
-                           (outcome.err.find("Kernel error received") != std::string::npos ||
-                            outcome.err.find("Cannot open session to kernel") != std::string::npos);
-    if (!no_module)
+    if (!says_no_ip_set(outcome))
       return Error{.kind = ErrorKind::capture,
                    .message = format("ipset save: {}", outcome.text()),
                    .hint = "run `ipset save` by hand to see what is the matter"};
@@ -221,8 +227,8 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
 
 Result<Reading> read_once(Programs& programs, Backends backends) {
   auto listed = list_nft_tables();
-  if (!listed && listed.error().kind == ErrorKind::permission) return std::move(listed).error();
-  const std::vector<NftTable> nft_tables = listed ? *std::move(listed) : std::vector<NftTable>{};
+  if (!listed) return std::move(listed).error();
+  const std::vector<NftTable> nft_tables = *std::move(listed);
 
   auto saves = plan(programs, backends, nft_tables);
   if (!saves) return std::move(saves).error();
@@ -231,10 +237,9 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   const std::string ipset = programs.ipset();
   if (!ipset.empty()) commands.push_back(programs.command({ipset, "save"}));
 
-  Status native;
-  std::thread checking([&] { native = check_native_rules(*saves); });
+  auto checking = std::async(std::launch::async, [&] { return check_native_rules(*saves); });
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
-  checking.join();
+  auto native = checking.get();
   if (!outcomes) return std::move(outcomes).error();
 
   Reading reading;

@@ -1,9 +1,17 @@
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cerrno>
+#include <cstddef>
 #include <thread>
 
 #include "kernel/lab.h"
@@ -21,6 +29,23 @@ void drop_capabilities() {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct none[2] = {};
   REQUIRE(syscall(SYS_capset, &header, none) == 0);
+}
+
+/// In this thread and its children a system call whose first argument is `bits` under `mask` fails with
+/// `error` (seccomp(2)).
+void deny(long number, std::uint32_t mask, std::uint32_t bits, std::uint32_t error) {
+  std::array<sock_filter, 7> code{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  sock_fprog program{.len = code.size(), .filter = code.data()};
+  REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 std::size_t rules_in(const Tables& tables, std::string_view chain) {
@@ -353,6 +378,51 @@ TEST_CASE("legacy rules that change between two readings are read until two agre
     path.script("iptables-legacy-save",
                 "/usr/sbin/iptables-legacy-save; /usr/sbin/iptables-legacy -A INPUT -s 10.0.0.1 -j DROP");
     CHECK(capture_error().message == "the ruleset changed during each of 5 readings");
+  });
+}
+
+TEST_CASE("a kernel that cannot be asked is not one without rules") {
+  // EINVAL from the kernel means that there are no nf_tables; from a socket it does not.
+  const std::uint32_t error = GENERATE(EAFNOSUPPORT, ENOBUFS, EINVAL);
+  in_lab([&] {
+    shell("iptables-nft -A INPUT -j DROP; ipset create s hash:ip");
+    deny(SYS_socket, 0xffff, AF_NETLINK, error);
+    for (const auto choice : {BackendChoice::automatic, BackendChoice::nft, BackendChoice::legacy}) {
+      const auto capture = host_firewall()->capture(choice);
+      REQUIRE_FALSE(capture);
+      CHECK(capture.error().kind == ErrorKind::capture);
+      CHECK(capture.error().message.starts_with("nf_tables: netlink socket: "));
+    }
+    const auto sets = host_firewall()->sets();
+    REQUIRE_FALSE(sets);
+    CHECK(sets.error().kind == ErrorKind::capture);
+  });
+}
+
+TEST_CASE("an ipset that ran out of something does not say that there are no sets") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    OnlyPath path;
+    for (const std::string program : {"iptables", "iptables-nft-save", "ip6tables-nft-save"})
+      path.link(program);
+    path.script("ipset", "echo 'ipset v7.17: Kernel error received: Cannot allocate memory' >&2; exit 1");
+    CHECK(capture_error().message ==
+          "ipset save: exit status 1: ipset v7.17: Kernel error received: Cannot allocate memory");
+  });
+}
+
+TEST_CASE("a thread that cannot be started is an error and no exception") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -j ACCEPT");
+    deny(SYS_clone3, 0, 0, ENOSYS);  // then libc takes clone()
+    deny(SYS_clone, CLONE_THREAD, CLONE_THREAD, EAGAIN);
+    const auto capture = host_firewall()->capture(BackendChoice::automatic);
+    REQUIRE_FALSE(capture);
+    CHECK(capture.error().kind == ErrorKind::capture);
+    CHECK(capture.error().message == "the firewall: Resource temporarily unavailable");
+    const auto staged = host_firewall()->stage({});
+    REQUIRE_FALSE(staged);
+    CHECK(staged.error().kind == ErrorKind::kernel);
   });
 }
 
