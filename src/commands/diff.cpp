@@ -65,7 +65,7 @@ Action define_diff(CLI::App& app) {
                                names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::unlike);
     if (!both) return std::move(both).error();
     auto& [from, to] = *both;
-    keep_common(from, to);
+    if (auto common = keep_common(from, to); !common) return std::move(common).error();
     auto diff = compare_revisions(from, to);
     if (!diff) return std::move(diff).error();
     if (context.json) {

@@ -56,7 +56,7 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name) {
     if (!head) return std::move(head).error();
     before = *std::move(head);
   }
-  keep_common(before, *revision);
+  if (auto common = keep_common(before, *revision); !common) return std::move(common).error();
   auto diff = compare_revisions(before, *revision);
   if (!diff) return std::move(diff).error();
   const auto heading = name == "LIVE"

@@ -18,6 +18,8 @@ Error bad_time(std::string_view text) {
       "write it like '2026-11-22 17:20', '2 hours ago', 'yesterday' or '@1700000000'");
 }
 
+constexpr std::int64_t kLastSecond = 253402300799;  // of the year 9999: git writes four digits
+
 struct Unit {
   std::string_view name;
   std::int64_t seconds;
@@ -84,6 +86,10 @@ std::optional<Time> calendar_time(const std::string& text) {
     const char* rest = ::strptime(text.c_str(), pattern, &parts);
     if (rest == nullptr) continue;
     const auto zone = trim(rest);
+    // mktime(3) makes the 1st of March of the 30th of February.
+    std::tm calendar = parts;
+    ::timegm(&calendar);
+    if (calendar.tm_mday != parts.tm_mday || calendar.tm_hour != parts.tm_hour) return std::nullopt;
     if (zone.empty()) return local(std::mktime(&parts));
     if (const auto offset = parse_offset(zone)) return Time{::timegm(&parts) - *offset * 60, *offset};
   }
@@ -143,7 +149,8 @@ Result<Time> parse_time(std::string_view text, Time from) {
   if (text == "now") return from;
   if (text == "yesterday") return local(from.seconds - 86400);
   if (text.starts_with('@')) {
-    if (const auto seconds = number(text.substr(1))) return local(*seconds);
+    const auto seconds = number(text.substr(1));
+    if (seconds && *seconds >= 0 && *seconds <= kLastSecond) return local(*seconds);
     return bad_time(text);
   }
   if (const auto back = seconds_ago(text)) return local(from.seconds - *back);

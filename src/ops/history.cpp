@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/files.h"
+#include "ops/revision.h"
 
 namespace rewall {
 namespace {
@@ -27,7 +28,7 @@ Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash
   auto files = repository.files(hash);
   if (!files) return std::move(files).error();
   auto ruleset = ruleset_of(*std::move(files), hash.substr(0, 10) + ":", snapshot->trailers.backend);
-  if (!ruleset) return Error{.kind = ErrorKind::repository, .message = std::move(ruleset).error().message};
+  if (!ruleset) return unreadable_snapshot(hash, ruleset.error());
   return ruleset;
 }
 

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "ops/files.h"
 #include "ops/person.h"
+#include "ops/revision.h"
 #include "ops/settings.h"
 #include "rules/parse.h"
 #include "rules/print.h"
@@ -45,31 +46,36 @@ Result<Item> read_item(const std::string& path, const ImportOptions& options) {
     item.text = canonical_text(*sets);
     return item;
   }
-  const Family family = options.family ? *options.family : guess_family(*text).value_or(Family::ipv4);
+  const Family family = options.family ? *options.family : family_of(path, *text);
   auto tables = parse_tables(*std::move(text), family, path);
   if (!tables) return std::move(tables).error();
+  if (tables->tables.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)};
+  }
+  if (auto good = check_rules(*tables, path); !good) return std::move(good).error();
   item.file = file_name(family);
   item.text = canonical_text(*tables);
   return item;
 }
 
 Result<Recorded> record_item(Repository& repository, const Files& files, const Files& before,
-                             const Item& item, const Actor& actor, const std::string& command) {
+                             const Item& item, const Actor& actor, const std::string& command,
+                             const std::string& backends) {
   auto parent = repository.head();
   if (!parent) return std::move(parent).error();
-  auto from = ruleset_of(before, "", "");
-  auto to = ruleset_of(files, "", "");
+  auto from = ruleset_of(before, "", backends);
+  auto to = ruleset_of(files, "", backends);
   if (!from) return std::move(from).error();
   if (!to) return std::move(to).error();
   const Diff diff = compare(*from, *to);
   Recorded recorded{.subject = diff.equal() ? format("import {}", escape(item.path)) : subject(diff),
                     .changed = true};
-  auto hash =
-      repository.commit(*parent, files,
-                        {.subject = recorded.subject,
-                         .body = format("From {}", escape(item.path)),
-                         .trailers = {.trigger = "import", .actor = actor.text(), .commands = {command}}},
-                        actor.person, item.time);
+  auto hash = repository.commit(
+      *parent, files,
+      {.subject = recorded.subject,
+       .body = format("From {}", escape(item.path)),
+       .trailers = {.trigger = "import", .backend = backends, .actor = actor.text(), .commands = {command}}},
+      actor.person, item.time);
   if (!hash) return std::move(hash).error();
   recorded.hash = *std::move(hash);
   return recorded;
@@ -94,12 +100,14 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (!tip) return std::move(tip).error();
 
   const Actor actor = current_actor();
-  Files before = files_of(Ruleset{});
+  // What no file tells of is what HEAD says: a backup of IPv4 rules is no sign that IPv6 was open.
+  Files before = head->files;
   Files files = before;
   std::vector<Recorded> all;
   for (const auto& item : items) {
     files[item.file] = item.text;
-    auto recorded = record_item(**repository, files, before, item, actor, session.command_line);
+    auto recorded =
+        record_item(**repository, files, before, item, actor, session.command_line, head->backends);
     if (!recorded) return std::move(recorded).error();
     all.push_back(*std::move(recorded));
     before = files;

@@ -1,8 +1,11 @@
 #include "ops/restore.h"
 
+#include <algorithm>
 #include <csignal>
+#include <exception>
 #include <future>
 #include <set>
+#include <tuple>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -56,7 +59,7 @@ Sets with_missing_sets(Sets live, const Sets& wanted) {
 }
 
 Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
-  const Ruleset whole = overlay(live, revision);
+  Ruleset whole = overlay(live, revision);
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
   if (live.backend != whole.backend) wanted.backend = whole.backend;
@@ -66,6 +69,19 @@ Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptio
   }
   wanted.sets = with_missing_sets(live.sets, whole.sets);
   return wanted;
+}
+
+// Rules go back where they were recorded, and that must be a backend that this run looks at.
+Status within_backends(BackendChoice choice, const Revision& revision) {
+  if (choice == BackendChoice::automatic || revision.by_hand) return {};
+  const Ruleset& ruleset = revision.ruleset;
+  const Backend chosen = choice == BackendChoice::nft ? Backend::nft : Backend::legacy;
+  if (ruleset.backend == chosen && !ruleset.both_backends()) return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .message = format("'{}' was recorded from the {} backend, and --backend {} works on that alone",
+                        revision.name, backends_of(ruleset), name(chosen))}
+      .hinted("run it without --backend");
 }
 
 // What a snapshot holds was once printed by iptables-save, so staging must give it back; a file written by
@@ -108,25 +124,6 @@ Error put_back(Session& session, const Ruleset& live, Error why) {
   return why;
 }
 
-Status load_and_read_back(Session& session, const Ruleset& wanted, const Ruleset& expected,
-                          const Ruleset& live, Capture& after) {
-  const SignalsHeld held;
-  if (auto loaded = session.firewall().load(wanted, live); !loaded) {
-    return put_back(session, live, std::move(loaded).error());
-  }
-  auto read = session.capture();
-  if (!read) {
-    return put_back(session, live,
-                    Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + read.error().message});
-  }
-  after = *std::move(read);
-  const Diff diff = compare(expected, after.ruleset);
-  if (diff.equal()) return {};
-  return put_back(session, live,
-                  Error{.kind = ErrorKind::kernel,
-                        .message = format("LIVE does not read back as it was loaded ({})", subject(diff))});
-}
-
 struct Plan {
   Capture live{};
   Ruleset wanted{};
@@ -138,15 +135,24 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
                        Capture live) {
   Plan plan{.live = std::move(live)};
   plan.wanted = choose(plan.live.ruleset, revision, options);
-  auto staged = session.firewall().stage(plan.wanted);
+  auto staged = session.firewall().stage(plan.wanted, file_names(revision));
   if (!staged) return std::move(staged).error();
   if (auto good = staged_as_wanted(plan.wanted, *staged, revision); !good) return std::move(good).error();
   plan.expected = *std::move(staged);
   return plan;
 }
 
-bool unmoved(Session& session, const Capture& live) {
-  return !live.generation || session.firewall().generation() == live.generation;
+// Sets and the legacy backend have no generation: they are read again.
+Result<bool> unmoved(Session& session, const Capture& live) {
+  if (!live.generation || session.firewall().legacy_tables()) {
+    auto now = session.capture();
+    if (!now) return std::move(now).error();
+    return files_of(now->ruleset) == files_of(live.ruleset);
+  }
+  if (session.firewall().generation() != live.generation) return false;
+  auto sets = session.firewall().sets();
+  if (!sets) return std::move(sets).error();
+  return canonical_text(*sets) == canonical_text(live.ruleset.sets);
 }
 
 struct Prepared {
@@ -164,27 +170,99 @@ Result<Prepared> read_live_and_head(Session& session, const Repository& reposito
   return Prepared{*std::move(live), *std::move(head)};
 }
 
-// Loads what was planned and records the result.
-Result<Recorded> put_in_force(Session& session, Repository& repository, const Plan& plan, const Diff& diff,
-                              const Revision& revision, const RestoreOptions& options) {
-  Capture after = plan.live;
-  if (!diff.equal() || diff.respelled) {
-    auto loaded = load_and_read_back(session, plan.wanted, plan.expected, plan.live.ruleset, after);
-    if (!loaded) return std::move(loaded).error();
+using Place = std::tuple<std::optional<Family>, std::string, std::string>;
+
+Place place_of(const Change& change) {
+  return {change.family, change.table, change.set};
+}
+
+// True when all that reads back otherwise than expected is in tables and sets that this restore did not
+// touch.
+bool is_elsewhere(const Diff& unexpected, const Diff& ours) {
+  std::set<Place> touched;
+  for (const auto& change : ours.changes) touched.insert(place_of(change));
+  return std::ranges::none_of(unexpected.changes,
+                              [&](const Change& change) { return touched.contains(place_of(change)); });
+}
+
+struct Work {
+  Session& session;
+  Repository& repository;
+  const Plan& plan;
+  const Diff& diff;
+};
+
+// Nothing that stood in the kernel for a moment is lost: what is about to be replaced goes into the history.
+void record_leftovers(const Work& work, const Capture& found) {
+  auto head = read_head(work.repository);
+  if (!head) return;
+  auto kept =
+      record(work.repository, *head, found, {.message = "what read back after a restore that failed"});
+  if (kept && kept->changed)
+    log_warning("what read back instead is kept as snapshot {}", kept->hash.substr(0, 10));
+}
+
+Status load_and_read_back(const Work& work, Capture& after) {
+  const Ruleset& live = work.plan.live.ruleset;
+  if (auto loaded = work.session.firewall().load(work.plan.wanted, live); !loaded) {
+    return put_back(work.session, live, std::move(loaded).error());
   }
-  auto head = read_head(repository);
-  if (!head) return std::move(head).error().within("LIVE is restored, but it was not recorded");
-  auto recorded = record(repository, *head, after,
-                         {.message = options.message,
-                          .trigger = options.trigger,
-                          .commands = {session.command_line},
-                          .restores = revision.hash});
-  if (!recorded) return std::move(recorded).error().within("LIVE is restored, but it was not recorded");
-  return recorded;
+  auto read = work.session.capture();
+  if (!read) {
+    return put_back(work.session, live,
+                    Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + read.error().message});
+  }
+  after = *std::move(read);
+  const Diff unexpected = compare(work.plan.expected, after.ruleset);
+  if (unexpected.equal()) return {};
+  if (is_elsewhere(unexpected, work.diff)) {
+    log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
+    return {};
+  }
+  record_leftovers(work, after);
+  return put_back(
+      work.session, live,
+      Error{.kind = ErrorKind::kernel,
+            .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
+}
+
+Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
+  Capture after = work.plan.live;
+  const bool needed = !work.diff.equal() || work.diff.respelled;
+  if (needed) {
+    if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
+  }
+  auto head = read_head(work.repository);
+  auto recorded =
+      head ? record(work.repository, *head, after, options) : Result<Recorded>(std::move(head).error());
+  if (recorded || !needed) return recorded;
+  return put_back(work.session, work.plan.live.ruleset,
+                  std::move(recorded).error().within("the result could not be recorded"));
+}
+
+// From here to the record no signal and no exception may leave one half of each ruleset behind.
+Result<Recorded> put_in_force(const Work& work, const RecordOptions& options) {
+  const SignalsHeld held;
+  try {
+    return load_and_record(work, options);
+  } catch (const std::exception& error) {
+    return put_back(work.session, work.plan.live.ruleset,
+                    Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});
+  }
+}
+
+// Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
+Status keep_what_is(Repository& repository, const Head& head, const Plan& plan, Restored& restored) {
+  auto before = record(repository, head, plan.live, {});
+  if (!before) return std::move(before).error();
+  for (const auto& note : before->notes) log_warning("{}", note);
+  if (before->changed) restored.before = *before;
+  return repository.prepare(files_of(plan.expected));
 }
 
 Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
                            Prepared prepared, const RestoreOptions& options) {
+  if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
   if (auto good = check_rules(revision); !good) return std::move(good).error();
   Restored restored{.restored = revision.hash};
   for (int attempt = 0; attempt < kPlans; ++attempt) {
@@ -192,14 +270,16 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (!plan) return std::move(plan).error();
     restored.diff = compare(plan->live.ruleset, plan->expected);
     if (options.dry_run) return restored;
-
-    auto before = record(repository, prepared.head, plan->live, {});
-    if (!before) return std::move(before).error();
-    for (const auto& note : before->notes) log_warning("{}", note);
-    if (before->changed) restored.before = *before;
-
-    if (unmoved(session, plan->live)) {
-      auto after = put_in_force(session, repository, *plan, restored.diff, revision, options);
+    if (auto kept = keep_what_is(repository, prepared.head, *plan, restored); !kept)
+      return std::move(kept).error();
+    auto still = unmoved(session, plan->live);
+    if (!still) return std::move(still).error();
+    if (*still) {
+      auto after =
+          put_in_force({session, repository, *plan, restored.diff}, {.message = options.message,
+                                                                     .trigger = options.trigger,
+                                                                     .commands = {session.command_line},
+                                                                     .restores = revision.hash});
       if (!after) return std::move(after).error();
       restored.after = *std::move(after);
       return restored;
@@ -213,16 +293,26 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
       .hinted("find out who changes it ('rewall diff'), then run the command again");
 }
 
+// The snapshot that an undo takes back: imports did nothing to the firewall, and are stepped over.
+Result<Snapshot> newest_change(const Repository& repository, const std::string& head) {
+  auto newest = repository.snapshot(head);
+  while (newest && newest->trailers.trigger == "import" && !newest->trailers.restores.empty()) {
+    newest = repository.snapshot(newest->trailers.restores);
+  }
+  return newest;
+}
+
 }  // namespace
 
 Result<Restored> restore(Session& session, const std::string& name, const RestoreOptions& options) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
+  // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
+  // that the caller saw.
+  auto revision = read_revision(session, name, options.family);
+  if (!revision) return std::move(revision).error();
   auto held = lock(**repository);
   if (!held) return std::move(held).error();
-  // Read before LIVE is recorded: HEAD is the snapshot that the caller saw.
-  auto revision = read_revision(session, name);
-  if (!revision) return std::move(revision).error();
   auto prepared = read_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
   return carry_out(session, **repository, *revision, *std::move(prepared), options);
@@ -237,7 +327,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   if (!prepared) return std::move(prepared).error();
   std::string target = prepared->head.hash;
   if (compare(prepared->head.ruleset, prepared->live.ruleset).equal()) {
-    auto newest = (*repository)->snapshot(target);
+    auto newest = newest_change(**repository, target);
     if (!newest) return std::move(newest).error();
     if (newest->parent.empty()) {
       return Error{.kind = ErrorKind::usage,

@@ -22,11 +22,16 @@ namespace {
 constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy,
                                                   &Ruleset::v6_legacy};
 
-Result<Revision> from_text(std::string text, const std::string& name) {
-  Revision revision{.name = name, .has_sets = false, .by_hand = true};
-  const Family family = guess_family(text).value_or(Family::ipv4);
-  auto tables = parse_tables(std::move(text), family, name);
+Result<Revision> from_text(std::string text, const std::string& path, std::optional<Family> asked) {
+  Revision revision{.name = path, .has_sets = false, .by_hand = true};
+  const Family family = asked ? *asked : family_of(path, text);
+  auto tables = parse_tables(std::move(text), family, path);
   if (!tables) return std::move(tables).error();
+  // A program that failed leaves an empty file, and an empty file must not open a firewall.
+  if (tables->tables.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)}.hinted(
+        "rules begin with a line like '*filter' and end with COMMIT");
+  }
   revision.has_v4 = family == Family::ipv4;
   revision.has_v6 = family == Family::ipv6;
   (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = *std::move(tables);
@@ -45,18 +50,23 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
     return Error{.kind = ErrorKind::usage, .message = format("{}: no rules there", folder.string())}.hinted(
         "a folder of rules holds rules.v4, rules.v6 or ipset");
   }
-  Revision revision{.name = name, .by_hand = true};
+  // Of what it has no file it does not speak: a folder with rules.v4 alone leaves IPv6 as it is.
+  Revision revision{.name = name,
+                    .has_v4 = files.contains("rules.v4"),
+                    .has_v6 = files.contains("rules.v6"),
+                    .has_sets = files.contains("ipset"),
+                    .by_hand = true};
   auto ruleset = ruleset_of(std::move(files), folder.string() + "/", "");
   if (!ruleset) return std::move(ruleset).error();
   revision.ruleset = *std::move(ruleset);
   return revision;
 }
 
-Result<Revision> from_path(const std::string& path, const std::string& name) {
+Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family) {
   if (std::filesystem::is_directory(path)) return from_folder(path, name);
   auto text = read_file(path);
   if (!text) return std::move(text).error();
-  auto revision = from_text(*std::move(text), path);
+  auto revision = from_text(*std::move(text), path, family);
   if (revision) revision->name = name;
   return revision;
 }
@@ -101,8 +111,7 @@ void keep_unlike(Files& from, Files& to) {
   }
 }
 
-Result<Revision> read_from(Session& session, const Repository* repository, const std::string& name,
-                           Proof proof) {
+Result<Revision> read_unrecorded(Session& session, const std::string& name, std::optional<Family> family) {
   if (name == "LIVE") {
     auto capture = session.capture();
     if (!capture) return std::move(capture).error();
@@ -111,26 +120,29 @@ Result<Revision> read_from(Session& session, const Repository* repository, const
   if (name == "-") {
     auto text = read_all(STDIN_FILENO, "standard input");
     if (!text) return std::move(text).error();
-    auto revision = from_text(*std::move(text), "standard input");
+    auto revision = from_text(*std::move(text), "standard input", family);
     if (revision) revision->name = name;
     return revision;
   }
-  if (name.starts_with("file:")) return from_path(name.substr(5), name);
-  return from_repository(*repository, name, proof);
+  return from_path(name.substr(5), name, family);
 }
 
-bool needs_repository(const std::string& name) {
-  return name != "LIVE" && name != "-" && !name.starts_with("file:");
+// A Repository serves one thread, so the other side opens its own.
+Result<Repository> open_again(const Session& session) {
+  return Repository::open(session.path());
 }
 
-Status check_rule_at(const Revision& revision, const Rule& rule, Family family) {
+// The file that a family's rules of a revision stand in.
+std::string path_of(const Revision& revision, Family family) {
+  if (!revision.name.starts_with("file:")) return "standard input";
+  const auto path = revision.name.substr(5);
+  return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(family)) : path;
+}
+
+Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
   auto good = check_rule(rule.words, family);
   if (good) return good;
-  const auto path =
-      revision.name.starts_with("file:") ? revision.name.substr(5) : std::string("standard input");
-  const bool folder = std::filesystem::is_directory(path);
-  return std::move(good).error().within(
-      format("{}{}:{}", path, folder ? format("/{}", file_name(family)) : "", rule.line));
+  return std::move(good).error().within(format("{}:{}", path, rule.line));
 }
 
 const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<std::uint32_t> position) {
@@ -147,22 +159,32 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
 
 }  // namespace
 
-Result<Revision> read_revision(Session& session, const std::string& name, Proof proof) {
-  const Repository* repository = nullptr;
-  if (needs_repository(name)) {
-    auto opened = session.repository();
-    if (!opened) return std::move(opened).error();
-    repository = *opened;
+Error unreadable_snapshot(const std::string& hash, const Error& why) {
+  return Error{.kind = ErrorKind::repository, .message = why.message}.hinted(
+      format("snapshot {} was not made by rewall; 'git revert' takes it back", hash.substr(0, 10)));
+}
+
+bool is_unrecorded(const std::string& name) {
+  return name == "LIVE" || name == "-" || name.starts_with("file:");
+}
+
+Family family_of(const std::string& path, std::string_view text) {
+  const auto name = std::filesystem::path(path).filename().string();
+  for (const char* sign : {"v6", "ip6", "ipv6"}) {
+    if (name.find(sign) != std::string::npos) return Family::ipv6;
   }
-  return read_from(session, repository, name, proof);
+  return guess_family(text).value_or(Family::ipv4);
+}
+
+Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family,
+                               Proof proof) {
+  if (is_unrecorded(name)) return read_unrecorded(session, name, family);
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  return from_repository(**repository, name, proof);
 }
 
 namespace {
-
-// A Repository serves one thread, so the other side opens its own.
-Result<Repository> open_again(const Session& session) {
-  return Repository::open(session.path());
-}
 
 Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
                                                       const std::string& to) {
@@ -193,32 +215,43 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
     return Error{.kind = ErrorKind::usage,
                  .message = "standard input can be one of the two revisions, not both"};
   }
-  if (extent == Extent::unlike && needs_repository(from) && needs_repository(to)) {
+  if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
     return read_recordings(session, from, to);
   }
   auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
-    if (!needs_repository(to)) return read_from(session, nullptr, to, Proof::checksum);
+    if (is_unrecorded(to)) return read_unrecorded(session, to, {});
     auto repository = open_again(session);
     if (!repository) return std::move(repository).error();
-    return read_from(session, &*repository, to, Proof::checksum);
+    return from_repository(*repository, to, Proof::checksum);
   });
-  auto one = read_revision(session, from, Proof::checksum);
+  auto one = read_revision(session, from, {}, Proof::checksum);
   auto two = other.get();
   if (!one) return std::move(one).error();
   if (!two) return std::move(two).error();
   return std::pair{*std::move(one), *std::move(two)};
 }
 
-void keep_common(Revision& from, Revision& to) {
+Status keep_common(Revision& from, Revision& to) {
+  const bool whole = from.whole() && to.whole();
   from.has_v4 = to.has_v4 = from.has_v4 && to.has_v4;
   from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
   from.has_sets = to.has_sets = from.has_sets && to.has_sets;
+  if (!from.has_v4 && !from.has_v6 && !from.has_sets) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("'{}' and '{}' are rules of different families", from.name, to.name)};
+  }
   for (Revision* revision : {&from, &to}) {
     Ruleset& ruleset = revision->ruleset;
-    if (!revision->has_v4) ruleset.v4 = ruleset.v4_legacy = Tables{.family = Family::ipv4};
-    if (!revision->has_v6) ruleset.v6 = ruleset.v6_legacy = Tables{.family = Family::ipv6};
+    if (!revision->has_v4) ruleset.v4 = Tables{.family = Family::ipv4};
+    if (!revision->has_v6) ruleset.v6 = Tables{.family = Family::ipv6};
     if (!revision->has_sets) ruleset.sets = {};
+    if (whole) continue;
+    ruleset.v4_legacy = Tables{.family = Family::ipv4};
+    ruleset.v6_legacy = Tables{.family = Family::ipv6};
+    // A rules file is of no backend: it is held against the one in use.
+    if (revision->by_hand) ruleset.backend = (revision == &from ? to : from).ruleset.backend;
   }
+  return {};
 }
 
 Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
@@ -229,37 +262,52 @@ Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
       if (!revision->by_hand) continue;
       const Rule* rule = rule_at(revision->ruleset, change, position);
       if (rule == nullptr) continue;
-      if (auto good = check_rule_at(*revision, *rule, *change.family); !good) return std::move(good).error();
+      auto good = check_rule_at(path_of(*revision, *change.family), *rule, *change.family);
+      if (!good) return std::move(good).error();
     }
   }
   return diff;
 }
 
-Status check_rules(const Revision& revision) {
+FileNames file_names(const Revision& revision) {
   if (!revision.by_hand) return {};
-  for (const auto slot : kSlots) {
-    const Tables& tables = revision.ruleset.*slot;
-    for (const auto& table : tables.tables) {
-      for (const auto& chain : table.chains) {
-        for (const auto& rule : chain.rules) {
-          if (auto good = check_rule_at(revision, rule, tables.family); !good) return good;
-        }
+  FileNames names{.v4 = path_of(revision, Family::ipv4), .v6 = path_of(revision, Family::ipv6)};
+  if (!revision.whole()) return names;
+  const auto folder = std::filesystem::path(revision.name.substr(5));
+  names.v4_legacy = folder / names.v4_legacy;
+  names.v6_legacy = folder / names.v6_legacy;
+  names.sets = folder / names.sets;
+  return names;
+}
+
+Status check_rules(const Tables& tables, const std::string& path) {
+  for (const auto& table : tables.tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        if (auto good = check_rule_at(path, rule, tables.family); !good) return good;
       }
     }
   }
   return {};
 }
 
-Ruleset overlay(Ruleset base, const Revision& revision) {
-  if (revision.has_v4) {
-    base.v4 = revision.ruleset.v4;
-    base.v4_legacy = revision.ruleset.v4_legacy;
+Status check_rules(const Revision& revision) {
+  if (!revision.by_hand) return {};
+  for (const auto slot : kSlots) {
+    const Tables& tables = revision.ruleset.*slot;
+    if (auto good = check_rules(tables, path_of(revision, tables.family)); !good) return good;
   }
-  if (revision.has_v6) {
-    base.v6 = revision.ruleset.v6;
+  return {};
+}
+
+Ruleset overlay(Ruleset base, const Revision& revision) {
+  if (revision.has_v4) base.v4 = revision.ruleset.v4;
+  if (revision.has_v6) base.v6 = revision.ruleset.v6;
+  if (revision.has_sets) base.sets = revision.ruleset.sets;
+  if (revision.whole()) {
+    base.v4_legacy = revision.ruleset.v4_legacy;
     base.v6_legacy = revision.ruleset.v6_legacy;
   }
-  if (revision.has_sets) base.sets = revision.ruleset.sets;
   if (!revision.by_hand) base.backend = revision.ruleset.backend;
   return base;
 }

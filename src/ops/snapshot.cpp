@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "ops/files.h"
 #include "ops/person.h"
+#include "ops/revision.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
 #include "rules/print.h"
@@ -50,11 +51,18 @@ std::vector<std::string> lost_tables(const Ruleset& before, const Ruleset& after
   return lost;
 }
 
+// A commit made by hand has no trailer, and is no reason for another.
+bool same_backends(const std::string& recorded, const std::string& live) {
+  return recorded.empty() || recorded == live;
+}
+
 std::string make_subject(const Head& head, const Capture& capture, const Diff& diff,
                          const RecordOptions& options) {
   if (!options.message.empty()) return options.message.substr(0, options.message.find('\n'));
   if (head.hash.empty()) return first_subject(capture.ruleset);
   if (!diff.equal()) return subject(diff);
+  if (!same_backends(head.backends, capture.backends))
+    return format("the same rules, now on {} instead of {}", capture.backends, escape(head.backends));
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
@@ -84,9 +92,9 @@ Result<Head> read_head(const Repository& repository) {
   auto files = repository.files(head.hash);
   if (!files) return std::move(files).error();
   head.files = *std::move(files);
+  head.backends = snapshot->trailers.backend;
   auto ruleset = ruleset_of(head.files, "HEAD:", snapshot->trailers.backend);
-  // A HEAD that cannot be read is a damaged history, not a mistyped file.
-  if (!ruleset) return Error{.kind = ErrorKind::repository, .message = std::move(ruleset).error().message};
+  if (!ruleset) return unreadable_snapshot(head.hash, ruleset.error());
   head.ruleset = *std::move(ruleset);
   return head;
 }
@@ -97,7 +105,8 @@ Result<Recorded> record(Repository& repository, const Head& head, const Capture&
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
-  const bool same = !head.hash.empty() && same_rules(head.files, files);
+  const bool same =
+      !head.hash.empty() && same_rules(head.files, files) && same_backends(head.backends, capture.backends);
   if (same && same_expect && !options.allow_empty) {
     auto snapshot = repository.snapshot(head.hash);
     if (!snapshot) return std::move(snapshot).error();
@@ -105,7 +114,7 @@ Result<Recorded> record(Repository& repository, const Head& head, const Capture&
     return Recorded{.hash = head.hash, .subject = snapshot->subject};
   }
 
-  const Diff diff = same ? Diff{} : compare(head.ruleset, capture.ruleset);
+  const Diff diff = compare(head.ruleset, capture.ruleset);
   const Actor actor = current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.

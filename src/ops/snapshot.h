@@ -14,6 +14,7 @@ namespace rewall {
 /// What HEAD says; `hash` is empty before the first snapshot.
 struct Head {
   std::string hash{};
+  std::string backends{};  ///< its Rewall-Backend
   Files files{};
   Ruleset ruleset{};
 };

@@ -160,9 +160,9 @@ Result<git::Signature> author_signature(const Person& author, const std::string&
 /// Fails on a disk too full for what follows the objects. libgit2 writes the logs before the branch: without
 /// this, a branch that finds no room leaves a snapshot in `@{1}` that never stood. Where it cannot be known,
 /// there is room.
-Status check_room(const fs::path& state) {
+Status check_room(const fs::path& state, std::size_t more = 0) {
   const Fd room(::open(state.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kFileMode));
-  const int error = room ? ::posix_fallocate(room.get(), 0, kRoom) : errno;
+  const int error = room ? ::posix_fallocate(room.get(), 0, kRoom + static_cast<off_t>(more)) : errno;
   if (error != ENOSPC && error != EDQUOT) return {};
   return Error{.kind = ErrorKind::repository, .message = format("{}: {}", state.string(), errno_text(error))}
       .hinted(git::kFreeSpace);
@@ -354,6 +354,18 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
                 settled.error().message);
   return git::hex(id);
+}
+
+Status Repository::prepare(const Files& files) {
+  if (auto known = check_names(files); !known) return known;
+  std::size_t size = 0;
+  for (const auto& [name, content] : files) {
+    git_oid id{};
+    if (git_blob_create_from_buffer(&id, parts_->repo.get(), content.data(), content.size()) != 0)
+      return git::last_error(name);
+    size += content.size();
+  }
+  return check_room(state_path(), size);
 }
 
 Status mend_work_tree(const Repository& repository, git_repository* repo) {

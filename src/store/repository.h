@@ -138,6 +138,10 @@ class Repository {
   Result<std::string> commit(const std::string& parent, const Files& files, const Message& message,
                              const Person& author, Time time);
 
+  /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
+  /// changes the kernel next can rely on it.
+  Status prepare(const Files& files);
+
   /// `expect` as it stands in the work tree; empty when there is none.
   std::string expectations() const;
 

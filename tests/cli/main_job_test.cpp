@@ -286,3 +286,67 @@ TEST_CASE("rules of both backends are kept apart") {
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 80"));
   CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
 }
+
+TEST_CASE("an import is no change that undo takes back") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -j LOG; rewall init; iptables -A INPUT -j DROP; rewall snapshot; "
+      "printf '*filter\\n:INPUT ACCEPT [0:0]\\n-A INPUT -s 192.0.2.1 -j DROP\\nCOMMIT\\n' >old.bak; "
+      "ip6tables -P INPUT DROP; rewall snapshot; rewall import old.bak");
+  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v6"), ":INPUT DROP"));
+  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), "192.0.2.1"));
+  host.ok("rewall undo");
+  CHECK(has(host.rules(), "-A INPUT -j DROP"));
+  CHECK(has(host.ok("ip6tables-save"), ":INPUT ACCEPT"));
+}
+
+TEST_CASE("an empty file is no ruleset, and a folder speaks of the files that it has") {
+  const Host host;
+  host.ok(
+      "iptables -P INPUT DROP; ip6tables -P INPUT DROP; rewall init; : >empty; echo '# nothing' >remarks");
+  for (const char* command :
+       {"rewall restore - </dev/null", "rewall restore file:/dev/null", "rewall restore file:empty",
+        "rewall restore file:remarks", "rewall import empty"}) {
+    INFO(command);
+    CHECK(has(host.ends(2, command), "no table in it"));
+  }
+  CHECK(has(host.rules(), ":INPUT DROP"));
+  host.ok("mkdir f; sed s/DROP/ACCEPT/ repo/rules.v4 >f/rules.v4; rewall restore file:f");
+  CHECK(has(host.ok("ip6tables-save"), ":INPUT DROP"));
+}
+
+TEST_CASE("the family of a rules file is what its name says, where its text does not") {
+  const Host host;
+  host.ok(
+      "ip6tables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -P INPUT DROP; rewall init; ip6tables -F; "
+      "rewall restore file:repo/rules.v6");
+  CHECK(has(host.rules(), ":INPUT DROP"));
+  CHECK(has(host.ok("ip6tables-save"), "--dport 22"));
+  CHECK(has(host.ends(2, "rewall diff file:repo/rules.v4 file:repo/rules.v6"), "different families"));
+}
+
+TEST_CASE("a backend that a run does not look at is not touched") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -s 192.0.2.1 -j DROP; rewall init; iptables -A INPUT -s 192.0.2.2 -j DROP; "
+      "iptables-legacy -A INPUT -p tcp --dport 99 -j DROP");
+  const auto nft = host.ok("iptables-nft-save 2>/dev/null | grep ^-A");
+  host.ends(2, "rewall --backend legacy restore HEAD");
+  CHECK(host.ok("iptables-nft-save 2>/dev/null | grep ^-A") == nft);
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
+}
+
+TEST_CASE("a signal during a restore waits until it is whole and recorded") {
+  const Host host;
+  host.ok(
+      "{ echo '*filter'; for i in $(seq 3000); do echo \"-A INPUT -s 10.0.$((i / 250)).$((i % 250)) -j "
+      "DROP\"; done; "
+      "echo COMMIT; } >big; iptables-restore <big; rewall init; iptables -F; rewall snapshot");
+  for (const char* delay : {"0.03", "0.08", "0.13", "0.2"}) {
+    INFO(delay);
+    host.sh("rewall restore HEAD~1 & pid=$!; sleep " + std::string(delay) +
+            "; kill -INT $pid; kill -HUP $pid; wait $pid");
+    host.ok("rewall status");  // what is in force is what HEAD says
+    host.ok("rewall restore $(git -C repo rev-list --max-parents=0 HEAD); iptables -F; rewall snapshot");
+  }
+}

@@ -128,12 +128,12 @@ TEST_CASE("when nothing can be put back either, it is status 9 and the words say
 TEST_CASE("a firewall that changes between planning and loading is planned again, and then refused") {
   struct Restless : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<Ruleset> stage(const Ruleset& wanted) override {
+    Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
       if (restless > 0) {
         --restless;
         change(with_rule("-s 192.0.2." + std::to_string(restless + 1) + "/32 -j DROP"));
       }
-      return FakeFirewall::stage(wanted);
+      return FakeFirewall::stage(wanted, names);
     }
     int restless = 0;
   };
@@ -157,6 +157,97 @@ TEST_CASE("a firewall that changes between planning and loading is planned again
     CHECK(restored.error().kind == ErrorKind::refused);
     CHECK(firewall->loads == 0);
   }
+}
+
+TEST_CASE("what somebody else changed in another table meanwhile is kept and recorded") {
+  World world;
+  auto other = world.first;
+  const auto nat = parse_tables(
+                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+                       ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
+                       Family::ipv4, "nat")
+                       .value();
+  other.v4.tables.push_back(nat.tables[0]);
+  other.v4.texts.insert(other.v4.texts.end(), nat.texts.begin(), nat.texts.end());
+  world.firewall->load_differs = other;
+  const auto restored = world.go_back();
+  REQUIRE(restored);
+  CHECK(world.live() == text_of(other));
+  const auto* repository = world.session->repository().value();
+  CHECK(repository->file(repository->head().value(), "rules.v4").value() == canonical_text(other.v4));
+}
+
+TEST_CASE("what stood in the kernel before it was taken back is in the history") {
+  World world;
+  const auto found = with_rule("-s 192.0.2.5/32 -j ACCEPT");
+  world.firewall->load_differs = found;
+  REQUIRE_FALSE(world.go_back());
+  CHECK(world.live() == text_of(world.second));
+  const auto* repository = world.session->repository().value();
+  CHECK(repository->file(repository->head().value(), "rules.v4").value() == canonical_text(found.v4));
+}
+
+TEST_CASE("an exception while loading is put back like any failure") {
+  struct Throwing : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Status load(const Ruleset& wanted, const Ruleset& now) override {
+      if (++calls == 1) {
+        change(with_rule("-j ACCEPT"));
+        throw std::bad_alloc();
+      }
+      return FakeFirewall::load(wanted, now);
+    }
+    int calls = 0;
+  };
+  TemporaryFolder folder;
+  auto owned = std::make_unique<Throwing>(with_rule("-j LOG"));
+  Throwing* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  const auto second = with_rule("-j DROP");
+  firewall->change(second);
+  const auto restored = restore(session, "HEAD", {});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(text_of(firewall->live) == text_of(second));
+}
+
+TEST_CASE("a set that somebody filled while the restore was planned is not lost") {
+  struct Filling : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
+      if (stages == 0) live.sets = parse_sets("create mine hash:ip\nadd mine 8.8.8.8\n", "ipset").value();
+      return FakeFirewall::stage(wanted, names);
+    }
+  };
+  TemporaryFolder folder;
+  auto owned = std::make_unique<Filling>(with_rule("-j LOG"));
+  Filling* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  firewall->change(with_rule("-j DROP"));
+  const auto restored = restore(session, "HEAD", {});
+  REQUIRE(restored);
+  REQUIRE(restored->before);
+  const auto* repository = session.repository().value();
+  CHECK(repository->file(restored->before->hash, "ipset").value() ==
+        "create mine hash:ip\nadd mine 8.8.8.8\n");
+}
+
+TEST_CASE("a revision of a backend that this run does not look at is refused") {
+  TemporaryFolder folder;
+  auto owned = std::make_unique<FakeFirewall>(with_rule("-j LOG"));
+  FakeFirewall* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  auto again = std::make_unique<FakeFirewall>(Ruleset{.backend = Backend::legacy});
+  FakeFirewall* legacy = again.get();
+  Session other(folder.path() / "repo", BackendChoice::legacy, std::move(again));
+  const auto restored = restore(other, "HEAD", {});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::usage);
+  CHECK(legacy->loads == 0);
+  CHECK(firewall->loads == 0);
 }
 
 TEST_CASE("LIVE is recorded before it is replaced") {
