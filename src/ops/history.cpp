@@ -1,7 +1,10 @@
 #include "ops/history.h"
 
+#include <regex.h>
+
 #include <algorithm>
-#include <regex>
+#include <array>
+#include <memory>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -11,14 +14,44 @@
 namespace rewall {
 namespace {
 
-Result<std::optional<std::regex>> expression(const std::string& text) {
-  if (text.empty()) return std::optional<std::regex>{};
-  try {
-    return std::optional<std::regex>(std::regex(text, std::regex::extended | std::regex::icase));
-  } catch (const std::regex_error& error) {
+// An extended regular expression of regex(7), case ignored; a line of the text matches or none does.
+// std::regex is not for text from outside: it recurses once for every character.
+class Expression {
+ public:
+  static Result<Expression> make(const std::string& text) {
+    auto compiled = std::make_unique<regex_t>();
+    const int failed = ::regcomp(compiled.get(), text.c_str(), kFlags);
+    if (failed == 0) return Expression(Handle(compiled.release()));
+    std::array<char, 200> why{};
+    ::regerror(failed, compiled.get(), why.data(), why.size());
     return Error{.kind = ErrorKind::usage,
-                 .message = format("'{}' is no regular expression: {}", text, error.what())};
+                 .message = format("'{}' is no regular expression: {}", text, why.data())};
   }
+
+  bool matches(const std::string& text) const {
+    return ::regexec(handle_.get(), text.c_str(), 0, nullptr, 0) == 0;
+  }
+
+ private:
+  struct Free {
+    void operator()(regex_t* compiled) const {
+      ::regfree(compiled);
+      delete compiled;
+    }
+  };
+  using Handle = std::unique_ptr<regex_t, Free>;
+  static constexpr int kFlags = REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE;
+
+  explicit Expression(Handle handle) : handle_(std::move(handle)) {}
+
+  Handle handle_;
+};
+
+Result<std::optional<Expression>> expression(const std::string& text) {
+  if (text.empty()) return std::optional<Expression>{};
+  auto made = Expression::make(text);
+  if (!made) return std::move(made).error();
+  return std::optional(*std::move(made));
 }
 
 Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash) {
@@ -54,23 +87,21 @@ class Matcher {
   bool matches(const Snapshot& s) const {
     if (filter_.since && s.time.seconds < filter_.since->seconds) return false;
     if (filter_.until && s.time.seconds > filter_.until->seconds) return false;
-    if (grep_ &&
-        !std::regex_search(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"), *grep_)) {
+    if (grep_ && !grep_->matches(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"))) {
       return false;
     }
-    return !author_ ||
-           std::regex_search(s.author.name + " <" + s.author.email + "> " + s.trailers.actor, *author_);
+    return !author_ || author_->matches(s.author.name + " <" + s.author.email + "> " + s.trailers.actor);
   }
 
   bool needs_diff() const { return !filter_.table.empty() || !filter_.chain.empty(); }
 
  private:
-  Matcher(LogFilter filter, std::optional<std::regex> grep, std::optional<std::regex> author)
+  Matcher(LogFilter filter, std::optional<Expression> grep, std::optional<Expression> author)
       : filter_(std::move(filter)), grep_(std::move(grep)), author_(std::move(author)) {}
 
   LogFilter filter_;
-  std::optional<std::regex> grep_;
-  std::optional<std::regex> author_;
+  std::optional<Expression> grep_;
+  std::optional<Expression> author_;
 };
 
 }  // namespace

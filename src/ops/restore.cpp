@@ -192,14 +192,13 @@ struct Work {
   const Diff& diff;
 };
 
-// Nothing that stood in the kernel for a moment is lost: what is about to be replaced goes into the history.
-void record_leftovers(const Work& work, const Capture& found) {
+// Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
+// replaces it.
+void keep(const Work& work, const Capture& capture, const std::string& why) {
   auto head = read_head(work.repository);
   if (!head) return;
-  auto kept =
-      record(work.repository, *head, found, {.message = "what read back after a restore that failed"});
-  if (kept && kept->changed)
-    log_warning("what read back instead is kept as snapshot {}", kept->hash.substr(0, 10));
+  auto kept = record(work.repository, *head, capture, {.message = why});
+  if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
 }
 
 Status load_and_read_back(const Work& work, Capture& after) {
@@ -219,11 +218,13 @@ Status load_and_read_back(const Work& work, Capture& after) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
-  record_leftovers(work, after);
-  return put_back(
+  keep(work, after, "what read back after a restore that failed");
+  auto failed = put_back(
       work.session, live,
       Error{.kind = ErrorKind::kernel,
             .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
+  if (failed.kind != ErrorKind::damaged) keep(work, work.plan.live, "what a restore that failed put back");
+  return failed;
 }
 
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {

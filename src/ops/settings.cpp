@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
 
@@ -50,7 +51,10 @@ Result<std::string> setting(const Repository& repository, std::string_view name)
   auto value = settings->get(std::string(name));
   if (!value) return std::move(value).error();
   if (!*value) return std::string(key->standard);
-  if (auto good = check_value(*key, **value); !good) return std::move(good).error();
+  if (auto good = check_value(*key, **value); !good) {
+    log_warning("{}: {} is taken", good.error().message, key->standard);
+    return std::string(key->standard);
+  }
   return **value;
 }
 

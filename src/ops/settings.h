@@ -24,7 +24,8 @@ Result<Key> find_key(const std::string& name);
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
-/// What is set, else the key's standard value.
+/// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
+/// have.
 Result<std::string> setting(const Repository& repository, std::string_view key);
 
 /// `lock.wait`, then the lock.

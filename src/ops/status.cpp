@@ -1,5 +1,6 @@
 #include "ops/status.h"
 
+#include <algorithm>
 #include <future>
 
 #include "core/log.h"
@@ -49,9 +50,11 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
   auto remotes = repository.remotes();
   if (!remotes) return std::move(remotes).error();
   if (remotes->empty()) return {};
-  auto behind = repository.behind(remotes->front().name);
+  auto chosen = std::ranges::find(*remotes, "origin", &Remote::name);
+  if (chosen == remotes->end()) chosen = remotes->begin();
+  auto behind = repository.behind(chosen->name);
   if (!behind) return std::move(behind).error();
-  standing.remote = {.remote = remotes->front(), .behind = *behind};
+  standing.remote = {.remote = *chosen, .behind = *behind};
   return {};
 }
 
