@@ -13,6 +13,7 @@
 #include "diff/sets_diff.h"
 #include "rules/meaning.h"
 #include "rules/rule.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -225,19 +226,12 @@ void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
 
 // --- sets ---
 
-bool names_set(std::string_view words, const Names& sets) {
-  static const Names kOptions = {"--match-set", "--add-set", "--del-set", "--map-set"};
-  const auto split = split_words(words);
-  for (std::size_t i = 1; split && i < split->size(); ++i) {
-    if (kOptions.contains((*split)[i - 1]) && sets.contains((*split)[i])) return true;
-  }
-  return false;
-}
-
 void remove_rules_naming(const Names& sets, Tables& tables) {
   for (auto& table : tables.tables) {
     for (auto& chain : table.chains) {
-      std::erase_if(chain.rules, [&](const Rule& rule) { return names_set(rule.words, sets); });
+      std::erase_if(chain.rules, [&](const Rule& rule) {
+        return names_set(rule.words, [&](std::string_view set) { return sets.contains(set); });
+      });
     }
   }
 }
@@ -246,12 +240,6 @@ Ruleset without_rules_naming(const Names& sets, const Ruleset& ruleset) {
   Ruleset out = ruleset;
   for (auto* tables : {&out.v4, &out.v6, &out.v4_legacy, &out.v6_legacy}) remove_rules_naming(sets, *tables);
   return out;
-}
-
-// ipset swap takes only sets of one type and family (ipset(8)).
-bool can_swap(const Set& from, const Set& to) {
-  const auto family = [](const Set& set) { return set.options.find("family inet6") != std::string::npos; };
-  return from.type == to.type && family(from) == family(to);
 }
 
 std::string element_of(std::string_view member) {

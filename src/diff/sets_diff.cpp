@@ -9,6 +9,7 @@
 #include "diff/interner.h"
 #include "diff/sequence.h"
 #include "rules/meaning.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -77,11 +78,6 @@ MemberChanges compare_in_order(const Set& from, const Set& to) {
     j = new_at + 1;
   }
   return out;
-}
-
-// Options that are no words of their own: ipset(8), "flags".
-bool is_flag(std::string_view option) {
-  return option == "counters" || option == "comment" || option == "skbinfo" || option == "forceadd";
 }
 
 std::map<std::string, std::string> options_by_name(const Set& set) {
@@ -182,10 +178,6 @@ MemberChanges compare_members(const Set& from, const Set& to) {
 
 bool same_options(const Set& from, const Set& to) {
   return meaning_of_options(from) == meaning_of_options(to);
-}
-
-bool is_list(const Set& set) {
-  return set.type.starts_with("list:");
 }
 
 std::string create_line(const Set& set) {

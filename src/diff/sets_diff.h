@@ -23,9 +23,6 @@ MemberChanges compare_members(const Set& from, const Set& to);
 /// True when type and options mean the same.
 bool same_options(const Set& from, const Set& to);
 
-/// True for a set whose members are sets.
-bool is_list(const Set& set);
-
 /// "create NAME TYPE OPTIONS".
 std::string create_line(const Set& set);
 

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "kernel/refusal.h"
 #include "rules/print.h"
+#include "rules/sets.h"
 
 namespace rewall {
 
@@ -16,18 +17,6 @@ namespace {
 
 constexpr int kDestroyAttempts = 40;
 constexpr std::chrono::milliseconds kDestroyPause{50};
-
-bool is_list(const Set& set) {
-  return set.type == "list:set";
-}
-
-std::string_view family_of(const Set& set) {
-  return set.options.find("family inet6") != std::string::npos ? "inet6" : "inet";
-}
-
-bool can_swap(const Set& a, const Set& b) {
-  return a.type == b.type && family_of(a) == family_of(b);
-}
 
 const std::string& renamed(const std::string& name, const Names& names) {
   const auto found = names.find(name);

@@ -126,8 +126,7 @@ class KeyWriter {
 
   void end_segment() {
     std::ranges::sort(lines_);
-    const auto same = std::ranges::unique(lines_);
-    lines_.erase(same.begin(), same.end());
+    lines_.erase(std::unique(lines_.begin(), lines_.end()), lines_.end());
     for (const auto& line : lines_) key_ += line + '\n';
     lines_.clear();
     key_ += "--\n";

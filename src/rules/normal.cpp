@@ -25,8 +25,7 @@ std::string sorted_list(std::string_view text) {
   std::vector<std::string> items;
   for (const auto item : split(text, ',')) items.push_back(upper(trim(item)));
   std::ranges::sort(items);
-  const auto same = std::ranges::unique(items);
-  items.erase(same.begin(), same.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
   return join(items, ",");
 }
 

@@ -1,3 +1,5 @@
+#include "rules/sets.h"
+
 #include <algorithm>
 #include <array>
 #include <unordered_map>
@@ -13,17 +15,13 @@
 namespace rewall {
 namespace {
 
-bool is_list(const Set& set) {
-  return set.type.starts_with("list:");
-}
-
 void append_word(std::string& out, std::string_view word) {
   if (!out.empty()) out += ' ';
   out += word;
 }
 
-bool is_flag(std::string_view option) {
-  return option == "counters" || option == "comment" || option == "skbinfo" || option == "forceadd";
+bool is_inet6(const Set& set) {
+  return set.options.find("family inet6") != std::string::npos;
 }
 
 // What the kernel chooses or grows by itself, and what ipset(8) takes when the line does not say it.
@@ -110,6 +108,31 @@ class SetsReader {
 };
 
 }  // namespace
+
+bool is_list(const Set& set) {
+  return set.type == "list:set";
+}
+
+bool is_flag(std::string_view option) {
+  return option == "counters" || option == "comment" || option == "skbinfo" || option == "forceadd";
+}
+
+bool can_swap(const Set& a, const Set& b) {
+  return a.type == b.type && is_inet6(a) == is_inet6(b);
+}
+
+bool names_set(std::string_view words, const std::function<bool(std::string_view)>& wanted) {
+  static constexpr std::array<std::string_view, 4> kOptions = {"--match-set", "--add-set", "--del-set",
+                                                               "--map-set"};
+  if (words.find("-set") == std::string_view::npos) return false;
+  Words reader(words);
+  bool named = false;
+  while (const auto word = reader.next()) {
+    if (named && wanted(word->text())) return true;
+    named = !word->quoted && std::ranges::find(kOptions, word->raw) != kOptions.end();
+  }
+  return false;
+}
 
 Result<Sets> parse_sets(std::string text, std::string_view name) {
   return SetsReader(std::move(text), name).read();

@@ -1,3 +1,5 @@
+#include "rules/sets.h"
+
 #include <catch2/catch.hpp>
 
 #include "rules/meaning.h"
@@ -87,4 +89,25 @@ TEST_CASE("sets that cannot be read are refused with line and word") {
   REQUIRE_FALSE(sets.has_value());
   CHECK(sets.error().message == message);
   CHECK(sets.error().kind == ErrorKind::usage);
+}
+
+TEST_CASE("a rule names a set to match, to fill or to map by, not in its comment") {
+  const auto black = [](std::string_view set) { return set == "black"; };
+  CHECK(names_set("-m set --match-set black src -j DROP", black));
+  CHECK(names_set("-m set ! --match-set \"black\" src -j DROP", black));
+  CHECK(names_set("-j SET --add-set white src --del-set black dst", black));
+  CHECK(names_set("-j SET --map-set black src --map-mark", black));
+  CHECK_FALSE(names_set("-m set --match-set blacker src -j DROP", black));
+  CHECK_FALSE(names_set("-m comment --comment \"--match-set black src\" -j DROP", black));
+  CHECK_FALSE(names_set("-m set --match-set white src -m comment --comment black", black));
+}
+
+TEST_CASE("sets are swapped only with sets of their type and family") {
+  const Set four{.name = "a", .type = "hash:ip", .options = "family inet hashsize 1024"};
+  const Set more{.name = "b", .type = "hash:ip", .options = "family inet maxelem 9 counters"};
+  const Set six{.name = "c", .type = "hash:ip", .options = "family inet6"};
+  const Set net{.name = "d", .type = "hash:net", .options = "family inet"};
+  CHECK(can_swap(four, more));
+  CHECK_FALSE(can_swap(four, six));
+  CHECK_FALSE(can_swap(four, net));
 }
