@@ -1,10 +1,8 @@
 #include "kernel/nftables.h"
 
-#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -16,6 +14,8 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "kernel/netlink.h"
+#include "kernel/rule_shape.h"
 #include "rules/print.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -108,105 +108,6 @@ Error refused(int error, std::string_view what) {
   return Error{.kind = ErrorKind::capture, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
 
-template <std::size_t N>
-using Attributes = std::array<const nlattr*, N>;
-
-template <std::size_t N>
-void keep(Attributes<N>& kept, const nlattr* attribute) {
-  const std::uint16_t type = mnl_attr_get_type(attribute);
-  if (type < N) kept[type] = attribute;
-}
-
-/// libmnl's own loops are C that our warnings refuse.
-template <class Each>
-void for_each(const void* begin, const char* end, const Each& each) {
-  const auto* at = static_cast<const nlattr*>(begin);
-  while (mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at)))) {
-    each(at);
-    at = mnl_attr_next(at);
-  }
-}
-
-template <class Each>
-void for_each_nested(const nlattr* nest, const Each& each) {
-  const auto* begin = static_cast<const char*>(mnl_attr_get_payload(nest));
-  for_each(begin, begin + mnl_attr_get_payload_len(nest), each);
-}
-
-template <std::size_t N>
-Attributes<N> attributes(const nlmsghdr* message) {
-  Attributes<N> kept{};
-  for_each(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)),
-           static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
-           [&](const nlattr* at) { keep(kept, at); });
-  return kept;
-}
-
-template <std::size_t N>
-Attributes<N> attributes(const nlattr* nest) {
-  Attributes<N> kept{};
-  for_each_nested(nest, [&](const nlattr* at) { keep(kept, at); });
-  return kept;
-}
-
-std::uint32_t number(const nlattr* attribute) {
-  return attribute != nullptr ? ntohl(mnl_attr_get_u32(attribute)) : 0;
-}
-
-std::string_view text(const nlattr* attribute) {
-  return attribute != nullptr ? mnl_attr_get_str(attribute) : std::string_view{};
-}
-
-/// What iptables-nft-save 1.8.9 passes over without a word (nft_parse_lookup, nft_parse_cmp, nft_parse_range
-/// and nft_parse_payload in iptables/nft-shared.c): `tcp dport { 22, 80 } accept` is printed as `-p tcp -j
-/// ACCEPT`. Everything else that it cannot say it refuses itself.
-class RuleReader {
- public:
-  /// Empty when iptables can say it so far.
-  std::string read(const nlattr* expression) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
-    const std::string_view name = text(parts[NFTA_EXPR_NAME]);
-    if (name == "lookup") return "a lookup in a set of nft";
-    const nlattr* data = parts[NFTA_EXPR_DATA];
-    if (data == nullptr) return {};
-    if (name == "payload") return read_payload(attributes<NFTA_PAYLOAD_MAX + 1>(data));
-    if (name == "meta") ports_ = false;
-    if (name == "cmp" && !ports_) return read_comparison(attributes<NFTA_CMP_MAX + 1>(data));
-    if (name == "range" && !ports_) return "a range of values";
-    return {};
-  }
-
- private:
-  std::string read_payload(const Attributes<NFTA_PAYLOAD_MAX + 1>& payload) {
-    ports_ = number(payload[NFTA_PAYLOAD_BASE]) == NFT_PAYLOAD_TRANSPORT_HEADER;
-    if (!ports_) return {};
-    // Ports at 0 and 2 (or both at once), ICMP type and code at 0 and 1, TCP flags at 13.
-    const std::uint32_t offset = number(payload[NFTA_PAYLOAD_OFFSET]);
-    if (offset <= 2 || offset == 13) return {};
-    return format("a match on byte {} of the transport header", offset);
-  }
-
-  static std::string read_comparison(const Attributes<NFTA_CMP_MAX + 1>& comparison) {
-    const std::uint32_t op = number(comparison[NFTA_CMP_OP]);
-    if (op == NFT_CMP_EQ || op == NFT_CMP_NEQ) return {};
-    return "a range of values";
-  }
-
-  bool ports_ = false;  ///< the value at hand is of the transport header
-};
-
-/// What iptables cannot say of a rule; empty when it can say all.
-std::string native_part(const nlmsghdr* message) {
-  const auto rule = attributes<NFTA_RULE_MAX + 1>(message);
-  std::string what;
-  if (rule[NFTA_RULE_EXPRESSIONS] == nullptr) return what;
-  RuleReader reader;
-  for_each_nested(rule[NFTA_RULE_EXPRESSIONS], [&](const nlattr* expression) {
-    if (what.empty()) what = reader.read(expression);
-  });
-  return what;
-}
-
 const std::string& boot_id() {
   static const std::string id = [] {
     auto text = read_file("/proc/sys/kernel/random/boot_id");
@@ -283,7 +184,7 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
     question.add(NFTA_RULE_CHAIN, chain);
     std::string what;
     error = channel.ask(question, [&](const nlmsghdr* message) {
-      if (what.empty()) what = native_part(message);
+      if (what.empty()) what = native_part(message, family);
     });
     if (error != 0) return refused(error, "list of rules");
     if (!what.empty()) return std::optional(NativeRule{.chain = chain, .what = std::move(what)});

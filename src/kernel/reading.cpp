@@ -241,6 +241,8 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
   auto native = checking.get();
   if (!outcomes) return std::move(outcomes).error();
+  // It names the chain and the reason; the programs name the table at best, or crash.
+  if (!native) return std::move(native).error();
 
   Reading reading;
   for (std::size_t i = 0; i < saves->size(); ++i) {
@@ -248,7 +250,6 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
     if (!tables) return std::move(tables).error();
     reading.tables((*saves)[i].backend, (*saves)[i].family) = *std::move(tables);
   }
-  if (!native) return std::move(native).error();
 
   std::string note = kNoIpset;
   if (!ipset.empty()) {

@@ -146,13 +146,50 @@ TEST_CASE("a table with a rule that iptables cannot say is refused by its name")
                                     "ct state established accept", "ip dscp 5 accept", "meta skuid 0 accept");
   in_lab([&] {
     shell("nft add table ip filter; nft 'add set ip filter blocked { type ipv4_addr; }'");
+    INFO(rule);
     mix_in(rule);
     const auto error = capture_error();
     INFO(rule << ": " << error.message);
     CHECK(error.kind == ErrorKind::capture);
-    CHECK(error.message.starts_with("table ip filter: "));
+    CHECK(
+        error.message.starts_with("table ip filter: incompatible, chain INPUT holds a rule that nft made ("));
     CHECK(error.hint.starts_with("`nft list table ip filter` shows the rule"));
     captured(BackendChoice::legacy);
+  });
+}
+
+TEST_CASE("a rule of nft that iptables-save would print as another is refused") {
+  const std::string rule = GENERATE(
+      "icmp type != 8 accept", "icmp type >= 8 accept", "icmp type 255 drop", "icmp code 3 drop",
+      "tcp flags & syn > 0 drop", "tcp flags & (syn|ecn) == syn drop", "tcp flags == syn drop",
+      "tcp sport & 0xff == 22 drop", "@ll,0,8 4 accept", "@th,160,8 4 accept", "@nh,64,16 4 drop",
+      "ip frag-off 100 drop", "tcp dport 22 tcp dport 23 accept", "@th,0,32 1 tcp dport 23 accept",
+      "ip saddr 10.0.0.1 ip saddr 10.0.0.2 drop", "iifname \"a\" iifname \"b\" drop", "oifname > \"a\" drop",
+      "iifname \"eth+\" drop", "iif lo accept", "sctp dport 22 accept", "meta l4proto 0 drop",
+      "ip protocol > 6 drop", "ip saddr & 255.0.0.0 == 10.0.0.1 drop", "ip length 100 drop",
+      "meta length 100 drop", "udp length 100 drop", "meta mark > 1 drop", "meta mark set 1",
+      "log group 3 drop", "continue", "limit rate 1/week accept", "limit rate over 10/second drop",
+      "limit rate 10/second ip saddr 10.0.0.1 accept", "ip ttl 5-9 drop");
+  in_lab([&] {
+    INFO(rule);
+    mix_in(rule);
+    const auto error = capture_error();
+    INFO(rule << ": " << error.message);
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(
+        error.message.starts_with("table ip filter: incompatible, chain INPUT holds a rule that nft made ("));
+  });
+}
+
+TEST_CASE("a rule of nft in the table of ip6tables is no other than in that of iptables") {
+  const std::string rule = GENERATE("icmpv6 type != 135 accept", "ip6 nexthdr tcp accept",
+                                    "ip6 saddr ::1 ip6 saddr ::2 drop", "ip6 hoplimit 3-5 drop");
+  in_lab([&] {
+    shell("ip6tables-nft -A INPUT -j ACCEPT; nft add rule ip6 filter INPUT '" + rule + "'");
+    const auto error = capture_error();
+    INFO(rule << ": " << error.message);
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message.starts_with("table ip6 filter: incompatible, chain INPUT "));
   });
 }
 
@@ -177,12 +214,16 @@ TEST_CASE("rules of nft that iptables can say are read") {
 TEST_CASE("what iptables-nft itself makes is never called incompatible") {
   in_lab([] {
     shell(R"(
+iptables-nft -N other
 iptables-nft -A INPUT -p tcp -m multiport --dports 1,2,3:9 -m iprange --src-range 10.0.0.1-10.0.0.9 -j DROP
 iptables-nft -A INPUT -p tcp --sport 1:5 ! --dport 7:9 ! --tcp-flags SYN,ACK SYN -j DROP
 iptables-nft -A INPUT -p udp --sport 53 --dport 1024: -m mark ! --mark 0x1/0xff -j DROP
 iptables-nft -A FORWARD -f -s 10.0.0.0/255.0.255.0 -i eth+ ! -o lo -m ttl --ttl-lt 5 -j DROP
 iptables-nft -A INPUT -p icmp --icmp-type 3/4 -m length --length 1:9 -m limit --limit 3/min -j LOG --log-prefix x
 iptables-nft -A INPUT -p sctp --dport 5:6 -j DROP
+iptables-nft -A FORWARD -i + ! -o lo -p udp ! --sport 1 ! --dport 2 -j DROP
+iptables-nft -A INPUT ! -i + -p tcp ! --dport :5 -j NFLOG --nflog-group 3 --nflog-prefix "a b"
+iptables-nft -A INPUT -m mark --mark 1 -m mark ! --mark 3/7 -m comment --comment "a b" -g other
 iptables-nft -A INPUT -m ttl --ttl-gt 5 -m conntrack --ctstate NEW -m mac --mac-source 00:11:22:33:44:55 -j DROP
 iptables-nft -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080
 ip6tables-nft -A INPUT -p icmpv6 --icmpv6-type 135 -m hl --hl-lt 5 -j DROP

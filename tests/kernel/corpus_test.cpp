@@ -99,3 +99,31 @@ TEST_CASE("every dump that loads is staged, loaded and read back byte for byte")
   if (backend == Backend::nft) CHECK(refused.empty());
   CHECK(refused.size() < dumps.size() / 4);
 }
+
+TEST_CASE("every rule of the corpus that loads is captured from nft as the programs print it") {
+  const auto table = read_file(kCorpus / "rules.tsv");
+  if (!table) {
+    WARN("skipped: " << kCorpus.string() << " is not there");
+    return;
+  }
+  const Family family = GENERATE(Family::ipv4, Family::ipv6);
+  in_lab([&] {
+    std::size_t loaded = 0;
+    for (const auto line : split_lines(*table)) {
+      const auto fields = split(line, '\t');  // file, line, family, table, chain, rule, status, saved
+      if (fields.size() < 7 || fields[6] != "0" || fields[2] != (family == Family::ipv4 ? "4" : "6"))
+        continue;
+      std::string text = "*";
+      text.append(fields[3]).append("\n-A ").append(fields[4]).append(" ").append(fields[5]).append(
+          "\nCOMMIT\n");
+      const auto restored =
+          run({.words = {"/usr/sbin/" + program(family, Backend::nft) + "-restore", "-n"}, .input = text},
+              ErrorKind::usage);
+      if (restored && restored->ok()) ++loaded;  // a few are quoted twice
+    }
+    CHECK(loaded > 150);
+    const auto ruleset = captured().ruleset;
+    CHECK(print_tables(family == Family::ipv4 ? ruleset.v4 : ruleset.v6) ==
+          saved(program(family, Backend::nft) + "-save"));
+  });
+}
