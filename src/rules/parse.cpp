@@ -564,14 +564,21 @@ class TablesReader {
   // -D and -C with a rule's words.
   Status remove_by_meaning(Chain& chain, const std::vector<Rule>& rules, bool remove) {
     for (const auto& rule : rules) {
-      const auto wanted = meaning(rule.words, tables_.family);
-      const auto found = std::ranges::find_if(
-          chain.rules, [&](const Rule& other) { return meaning(other.words, tables_.family) == wanted; });
+      const auto& wanted = meaning_of(rule);
+      const auto found =
+          std::ranges::find_if(chain.rules, [&](const Rule& other) { return meaning_of(other) == wanted; });
       if (found == chain.rules.end())
         return lines_.error(format("chain {} has no such rule: {}", quoted(chain.name), quoted(rule.words)));
       if (remove) chain.rules.erase(found);
     }
     return {};
+  }
+
+  // Found out once: a file with many -D asks it of the same rules again and again.
+  const Meaning& meaning_of(const Rule& rule) {
+    const auto [place, fresh] = meanings_.try_emplace(rule.words);
+    if (fresh) place->second = meaning(rule.words, tables_.family);
+    return place->second;
   }
 
   // The rules that the kernel gets: one, or as many as there are pairs of addresses.
@@ -634,6 +641,7 @@ class TablesReader {
   Lines lines_;
   Tables tables_;
   Texts texts_{};
+  std::unordered_map<std::string_view, Meaning> meanings_{};
   std::optional<OpenTable> open_{};
 };
 
