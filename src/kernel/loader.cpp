@@ -217,7 +217,11 @@ Status load(Programs& programs, const Ruleset& wanted, const Ruleset& live) {
   SetLoader sets(programs, live.sets, wanted.sets);
   InForce in_force(live);
   if (auto done = sets.bring(sets.aliases()); !done) return done;
-  if (auto done = load_tables(programs, wanted, in_force, sets.aliases()); !done) return done;
+  if (auto done = load_tables(programs, wanted, in_force, sets.aliases()); !done) {
+    // Rules that name a set's alias keep it from going.
+    if (!sets.aliases().empty() && load_tables(programs, live, in_force, {})) sets.undo();
+    return done;
+  }
   if (auto done = sets.drop_old(); !done) return done;
   if (sets.aliases().empty()) return {};
   if (auto done = sets.bring({}); !done) return done;

@@ -96,7 +96,7 @@ class RuleReader {
     if (name == "cmp") return compare(attributes<NFTA_CMP_MAX + 1>(data));
     if (name == "range") return range(attributes<NFTA_RANGE_MAX + 1>(data));
     if (name == "bitwise") return bitwise(attributes<NFTA_BITWISE_MAX + 1>(data));
-    if (const auto left = unfinished(); !left.empty()) return left;
+    if (auto left = unfinished(); !left.empty()) return left;
     load_.reset();
     if (name == "payload") return payload(attributes<NFTA_PAYLOAD_MAX + 1>(data));
     if (name == "meta") return meta(attributes<NFTA_META_MAX + 1>(data));

@@ -60,9 +60,18 @@ std::string SetLoader::fresh_name() {
 }
 
 Status SetLoader::bring(const Names& names) {
+  return bring(wanted_, names);
+}
+
+void SetLoader::undo() {
+  (void)bring(live_, {});
+  drop_fresh();
+}
+
+Status SetLoader::bring(const Sets& sets, const Names& names) {
   std::string input;
   for (const bool lists : {false, true}) {  // a list of sets names the others
-    for (const Set& set : wanted_.sets) {
+    for (const Set& set : sets.sets) {
       if (is_list(set) != lists) continue;
       const std::string& name = renamed(set.name, names);
       std::string text = text_of(set, name, names);
@@ -89,13 +98,19 @@ Status SetLoader::restore(const std::string& input) {
   const auto outcome = run(programs_.command({program, "restore"}, input), ErrorKind::kernel);
   if (!outcome) return outcome.error();
   if (outcome->ok()) return {};
-  // What was filled aside must not stay behind; a name that is not there is no matter.
-  for (int i = 1; i <= fresh_; ++i) {
-    const std::string aside = format("rewall-{}", i);
-    if (live_.find(aside) == nullptr && wanted_.find(aside) == nullptr)
-      (void)run(programs_.command({program, "destroy", aside}), ErrorKind::kernel);
-  }
+  drop_fresh();  // what was filled aside
   return set_refusal(file_, input, *outcome);
+}
+
+void SetLoader::drop_fresh() {
+  const std::string program = programs_.ipset();
+  for ([[maybe_unused]] const int pass : {1, 2}) {  // a list may come after its members
+    for (int i = 1; i <= fresh_; ++i) {
+      const std::string name = format("rewall-{}", i);
+      if (live_.find(name) == nullptr && wanted_.find(name) == nullptr)  // one that is not there is no matter
+        (void)run(programs_.command({program, "destroy", name}), ErrorKind::kernel);
+    }
+  }
 }
 
 Status SetLoader::destroy(const std::string& name) {

@@ -26,6 +26,8 @@ class SetLoader {
 
   /// Every wanted set, by `names`: new ones are created, others are filled aside and swapped.
   Status bring(const Names& names);
+  /// After a failure, with the live rules back: fills the live sets as they were and destroys our own.
+  void undo();
   /// Destroys the live sets that are not wanted, and those that wait under an alias for their new type.
   Status drop_old();
   /// Destroys the aliases.
@@ -33,6 +35,8 @@ class SetLoader {
 
  private:
   std::string fresh_name();
+  Status bring(const Sets& sets, const Names& names);
+  void drop_fresh();
   Status restore(const std::string& input);
   Status destroy(const std::string& name);
 

@@ -289,6 +289,28 @@ TEST_CASE("a refused load names table and line, and goes no further") {
   });
 }
 
+TEST_CASE("a refused load leaves no set of its own behind while a set changes its type") {
+  const Backend backend = both();
+  in_lab([&] {
+    shell("ipset create s hash:ip; ipset add s 192.0.2.1; iptables-" + std::string(name(backend)) +
+          " -A INPUT -m set --match-set s src -j DROP");
+    shell("ipset create l list:set; ipset add l s");
+    const std::string sets = shell("ipset save");
+    const std::string rules = shell("iptables-" + std::string(name(backend)) + " -S");
+    Ruleset wanted{
+        .v4 = tables_of("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m set --match-set s src -j DROP\n"
+                        "COMMIT\n*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOSUCHTHING\nCOMMIT\n"),
+        .sets =
+            sets_of("create s hash:net family inet\nadd s 10.0.0.0/8\ncreate l list:set size 8\nadd l s\n"),
+        .backend = backend};
+    const auto loaded = host_firewall()->load(wanted, captured().ruleset);
+    REQUIRE_FALSE(loaded);
+    CHECK(loaded.error().message.find("NOSUCHTHING") != std::string::npos);
+    CHECK(shell("ipset save") == sets);
+    CHECK(shell("iptables-" + std::string(name(backend)) + " -S") == rules);
+  });
+}
+
 TEST_CASE("a refused set leaves nothing aside behind") {
   in_lab([] {
     shell("ipset create s hash:ip; ipset add s 192.0.2.1");
