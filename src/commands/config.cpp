@@ -9,7 +9,7 @@ namespace rewall {
 namespace {
 
 struct ConfigOptions {
-  std::string key{};
+  std::optional<std::string> key{};
   std::optional<std::string> value{};
   bool list = false;
 };
@@ -29,13 +29,14 @@ Result<Answer> list(Context& context, const Repository& repository) {
   return Answer::same;
 }
 
-Result<Answer> set(const Repository& repository, const Key& key, const std::string& value) {
+Result<Answer> set(Context& context, const Repository& repository, const Key& key, const std::string& value) {
   if (auto good = check_value(key, value); !good) return std::move(good).error();
   auto held = lock(repository);
   if (!held) return std::move(held).error();
   auto settings = Settings::open(repository);
   if (!settings) return std::move(settings).error();
   if (auto done = settings->set(std::string(key.name), value); !done) return std::move(done).error();
+  if (context.json) context.terminal.out(print({{"key", key.name}, {"value", value}}));
   return Answer::same;
 }
 
@@ -49,10 +50,10 @@ Action define_config(CLI::App& app) {
   return [options](Context& context) -> Result<Answer> {
     auto repository = context.session.repository();
     if (!repository) return std::move(repository).error();
-    if (options->list || options->key.empty()) return list(context, **repository);
-    auto key = find_key(options->key);
+    if (options->list || !options->key) return list(context, **repository);
+    auto key = find_key(*options->key);
     if (!key) return std::move(key).error();
-    if (options->value) return set(**repository, *key, *options->value);
+    if (options->value) return set(context, **repository, *key, *options->value);
     auto value = setting(**repository, key->name);
     if (!value) return std::move(value).error();
     context.terminal.out(context.json ? print({{"key", key->name}, {"value", *value}})
