@@ -6,9 +6,12 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "cli/help.h"
 #include "commands/command.h"
 #include "core/format.h"
 #include "core/log.h"
@@ -33,10 +36,10 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_option("-C,--repo", globals.repository, "The repository (else $REWALL_REPO, else /var/lib/rewall)")
       ->type_name("DIR");
   app.add_option("--backend", globals.backend, "Which iptables")
-      ->type_name("")
+      ->type_name("auto|nft|legacy")
       ->check(CLI::IsMember({"auto", "nft", "legacy"}));
   app.add_option("--color", globals.colour, "When to use colours")
-      ->type_name("")
+      ->type_name("auto|always|never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_flag("--no-pager", globals.no_pager, "Never start a pager");
   app.add_flag("-q,--quiet", globals.quiet, "Say nothing about the work");
@@ -60,13 +63,19 @@ Colour colour_choice(const std::string& word) {
   return word == "never" ? Colour::never : Colour::automatic;
 }
 
+// For what is no command's answer: the status, else that of the failure to write.
+int print_plainly(std::string_view text, int status) {
+  Terminal terminal({.colour = Colour::never, .pager = false});
+  terminal.out(text);
+  auto written = terminal.finish();
+  if (written) return status;
+  Terminal::error(written.error());
+  return status == 0 ? exit_code(written.error().kind) : status;
+}
+
 int fail(const Error& error, bool json) {
-  if (json) {
-    const auto text = print(to_json(error));
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  } else {
-    Terminal::error(error);
-  }
+  if (json) return print_plainly(print(to_json(error)), exit_code(error.kind));
+  Terminal::error(error);
   return exit_code(error.kind);
 }
 
@@ -126,29 +135,7 @@ std::string command_line(int argc, char** argv) {
   return text;
 }
 
-int run_parsed(int argc, char** argv, const Globals& globals, const Action& action) {
-  start_log(globals.quiet ? -1 : globals.verbosity);
-  Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
-  session.command_line = command_line(argc, argv);
-  Terminal terminal(
-      {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
-  Context context{session, terminal, globals.json};
-  auto answer = action(context);
-  if (!answer) return fail(answer.error(), globals.json);
-  return static_cast<int>(*answer);
-}
-
-}  // namespace
-
-int run_program(int argc, char** argv) {
-  const auto starting = start_early();
-  CLI::App app{"Version control for a Linux firewall: iptables, ip6tables and ipset", "rewall"};
-  Globals globals;
-  add_globals(app, globals);
-  app.set_version_flag("--version", "rewall " REWALL_VERSION);
-  app.require_subcommand(0, 1);
-  app.fallthrough();
-  app.footer("'rewall COMMAND --help' shows a command's options and examples; rewall(8) tells the rest.");
+std::map<const CLI::App*, Action> add_commands(CLI::App& app) {
   std::map<const CLI::App*, Action> actions;
   for (const auto& entry : command_table()) {
     auto* command = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
@@ -157,23 +144,81 @@ int run_program(int argc, char** argv) {
     command->footer(footer(entry.examples));
     actions[command] = entry.define(*command);
   }
-  const bool json =
-      std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+  return actions;
+}
+
+int run_parsed(int argc, char** argv, const Globals& globals, const Action& action) {
+  start_log(globals.quiet ? -1 : globals.verbosity);
+  Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
+  session.command_line = command_line(argc, argv);
+  Terminal terminal(
+      {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
+  Context context{session, terminal, globals.json};
+  auto answer = action(context);
+  auto written = terminal.finish();
+  if (!answer) return fail(answer.error(), globals.json);
+  if (!written) {
+    Terminal::error(written.error());
+    return exit_code(written.error().kind);
+  }
+  return static_cast<int>(*answer);
+}
+
+// Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing.
+Error unexpected(std::string message, const std::string& command) {
+  if (command != "restore" && command != "undo") {
+    return {.kind = ErrorKind::repository, .message = std::move(message)};
+  }
+  return {.kind = ErrorKind::damaged,
+          .message = std::move(message),
+          .hint = "LIVE may be half changed: 'rewall diff' shows it, 'rewall restore' mends it"};
+}
+
+// `command` is set to the one that runs, for what is thrown there.
+int run_words(int argc, char** argv, bool json, std::string& command) {
+  const auto starting = start_early();
+  CLI::App app{"Version control for a Linux firewall: iptables, ip6tables and ipset", "rewall"};
+  app.formatter(std::make_shared<HelpFormatter>());
+  Globals globals;
+  add_globals(app, globals);
+  app.set_version_flag("--version", "rewall " REWALL_VERSION, "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.footer("'rewall COMMAND --help' shows a command's options and examples;\nrewall(8) tells the rest.");
+  const auto actions = add_commands(app);
   try {
     app.parse(argc, argv);
-    const auto chosen = app.get_subcommands();
-    if (chosen.empty()) {
-      return fail(
-          {.kind = ErrorKind::usage, .message = "no command", .hint = "'rewall --help' lists the commands"},
-          json);
-    }
-    return run_parsed(argc, argv, globals, actions.at(chosen.front()));
   } catch (const CLI::Success& asked) {
-    return app.exit(asked);
+    std::ostringstream text;
+    const int status = app.exit(asked, text);
+    return print_plainly(text.str(), status);
   } catch (const CLI::ParseError& error) {
     return fail(usage_error(app, error), json);
+  }
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) {
+    return fail(
+        {.kind = ErrorKind::usage, .message = "no command", .hint = "'rewall --help' lists the commands"},
+        json);
+  }
+  command = chosen.front()->get_name();
+  return run_parsed(argc, argv, globals, actions.at(chosen.front()));
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  hold_standard_descriptors();
+  const bool json =
+      std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+  std::string command;
+  try {
+    return run_words(argc, argv, json, command);
+  } catch (const std::bad_alloc&) {
+    return fail(unexpected("out of memory", command), json);
   } catch (const std::exception& error) {
-    return fail({.kind = ErrorKind::usage, .message = format("unexpected: {}", error.what())}, json);
+    return fail(unexpected(format("unexpected: {}", error.what()), command), json);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "kernel/process.h"
 #include "ops/settings.h"
 #include "rules/print.h"
 #include "ui/json.h"
@@ -68,8 +69,15 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
   context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
 }
 
+std::string exact_text(const Context& context, const std::string& text) {
+  if (!context.terminal.on_terminal()) return text;
+  std::vector<std::string> lines;
+  for (const auto line : split(text, '\n')) lines.push_back(escape(line));
+  return join(lines, "\n");
+}
+
 void page(Context& context) {
-  if (context.json) return;
+  if (context.json || !context.terminal.on_terminal()) return;
   std::string words = "less";
   if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
     words = variable;
@@ -80,7 +88,9 @@ void page(Context& context) {
   for (const auto word : split(words, ' ')) {
     if (!word.empty()) list.emplace_back(word);
   }
-  context.terminal.page(list);
+  if (list.empty()) return;
+  if (!list[0].starts_with('/')) list[0] = find_program(list[0]);
+  if (!list[0].empty()) context.terminal.page(list);
 }
 
 }  // namespace rewall

@@ -38,6 +38,9 @@ class NotYet {
 /// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "");
 
+/// A text to be printed exactly, line by line escaped where it goes to a terminal.
+std::string exact_text(const Context& context, const std::string& text);
+
 /// Turns the pager on for a long answer.
 void page(Context& context);
 

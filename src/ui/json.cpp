@@ -83,7 +83,7 @@ Json answer_json(const std::string& hash, const std::string& subject, bool chang
 }
 
 std::string print(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace rewall

@@ -27,7 +27,7 @@ Json answer_json(const std::string& hash, const std::string& subject, bool chang
 /// Null for an empty text.
 Json or_null(const std::string& text);
 
-/// One line, invalid UTF-8 replaced, ending in a newline.
+/// One line of ASCII that no terminal takes for a command; invalid UTF-8 is replaced. Ends in a newline.
 std::string print(const Json& json);
 
 }  // namespace rewall

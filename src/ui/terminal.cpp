@@ -1,13 +1,18 @@
 #include "ui/terminal.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -27,17 +32,75 @@ bool wants_colour(Colour colour) {
   return ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR") && !dumb;
 }
 
-bool write_whole(int fd, std::string_view text) {
+// The errno of what went wrong; 0 when all was written.
+int write_whole(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
+    if (n < 0 && errno == EAGAIN) {
+      pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
+      ::poll(&ready, 1, -1);
+      continue;
+    }
+    if (n < 0) return errno;
     text.remove_prefix(static_cast<std::size_t>(n));
   }
-  return true;
+  return 0;
+}
+
+bool wanted_by_pager(std::string_view variable) {
+  static constexpr std::array<std::string_view, 9> kNames{"PATH", "TERM",  "LANG", "LANGUAGE",   "COLUMNS",
+                                                          "HOME", "LINES", "LESS", "LESSCHARSET"};
+  const auto name = variable.substr(0, variable.find('='));
+  return name.starts_with("LC_") || std::ranges::find(kNames, name) != kNames.end();
+}
+
+// A pager runs with the rights of root: less must not open a shell or a file at a key (less(1), LESSSECURE).
+std::vector<std::string> pager_environment() {
+  std::vector<std::string> variables{"LESSSECURE=1"};
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (wanted_by_pager(*variable)) variables.emplace_back(*variable);
+  }
+  if (std::getenv("LESS") == nullptr) variables.emplace_back("LESS=FRX");
+  return variables;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> list;
+  list.reserve(words.size() + 1);
+  for (auto& word : words) list.push_back(word.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+// The process that reads `input`; -1 when it could not be started.
+pid_t start_pager(std::vector<std::string> words, int input) {
+  auto environment = pager_environment();
+  sigset_t defaults;
+  ::sigemptyset(&defaults);
+  for (const int number : {SIGINT, SIGQUIT, SIGPIPE}) ::sigaddset(&defaults, number);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  pid_t process = -1;
+  const int failed = ::posix_spawn(&process, words[0].c_str(), &actions, &attributes, pointers(words).data(),
+                                   pointers(environment).data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  return failed == 0 ? process : -1;
 }
 
 }  // namespace
+
+void hold_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
 
 Terminal::Terminal(TerminalOptions options) : options_(options), colour_(wants_colour(options.colour)) {
   // A reader that goes away (`| head`) ends the output, not the work.
@@ -45,52 +108,55 @@ Terminal::Terminal(TerminalOptions options) : options_(options), colour_(wants_c
 }
 
 Terminal::~Terminal() {
-  finish();
+  end_pager();
 }
 
-void Terminal::page(const std::vector<std::string>& pager_words) {
-  if (!options_.pager || pager_ > 0 || pager_words.empty() || ::isatty(STDOUT_FILENO) != 1) return;
+void Terminal::page(const std::vector<std::string>& pager) {
+  if (!options_.pager || pager_ > 0 || pager.empty() || !on_terminal()) return;
   int ends[2];
-  if (::pipe(ends) != 0) return;
-  ::setenv("LESS", "FRX", 0);
-  std::vector<char*> words;
-  words.reserve(pager_words.size() + 1);
-  for (const auto& word : pager_words) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-  ::posix_spawn_file_actions_addclose(&actions, ends[0]);
-  ::posix_spawn_file_actions_addclose(&actions, ends[1]);
-  pid_t process = -1;
-  const bool started = ::posix_spawnp(&process, words[0], &actions, nullptr, words.data(), environ) == 0;
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(ends[0]);
-  if (!started) {
-    ::close(ends[1]);
-    return;
-  }
-  pager_ = process;
-  fd_ = ends[1];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return;
+  const Fd reading(ends[0]);
+  Fd writing(ends[1]);
+  // Ctrl-C is for the pager: were this process gone, two would read the keyboard.
+  interrupt_ = ::signal(SIGINT, SIG_IGN);
+  quit_ = ::signal(SIGQUIT, SIG_IGN);
+  pager_ = start_pager(pager, reading.get());
+  if (pager_ < 0) return hear_signals();
+  pipe_ = std::move(writing);
+}
+
+bool Terminal::on_terminal() const {
+  return ::isatty(STDOUT_FILENO) == 1;
 }
 
 bool Terminal::out(std::string_view text) {
-  if (!closed_ && !write_whole(fd_, text)) closed_ = true;
-  return !closed_;
+  if (failure_ == 0) failure_ = write_whole(pipe_ ? pipe_.get() : STDOUT_FILENO, text);
+  return failure_ == 0;
 }
 
 void Terminal::say(std::string_view text) {
   if (options_.quiet) return;
-  write_whole(STDERR_FILENO, format("rewall: {}\n", text));
+  write_whole(STDERR_FILENO, format("rewall: {}\n", escape(text)));
 }
 
-void Terminal::finish() {
+void Terminal::end_pager() {
   if (pager_ <= 0) return;
-  ::close(fd_);
+  pipe_.reset();
   while (::waitpid(pager_, nullptr, 0) < 0 && errno == EINTR) {
   }
   pager_ = -1;
-  fd_ = STDOUT_FILENO;
+  hear_signals();
+}
+
+void Terminal::hear_signals() {
+  ::signal(SIGINT, interrupt_);
+  ::signal(SIGQUIT, quit_);
+}
+
+Status Terminal::finish() {
+  end_pager();
+  if (failure_ == 0 || failure_ == EPIPE) return {};
+  return Error{.kind = ErrorKind::usage, .message = "standard output: " + errno_text(failure_)};
 }
 
 void Terminal::error(const Error& error) {

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/file.h"
 #include "core/result.h"
 #include "ui/paint.h"
 
@@ -18,6 +19,10 @@ struct TerminalOptions {
   bool quiet = false;     ///< drops what is no fact
 };
 
+/// Opens what is closed of the descriptors 0, 1 and 2, for nothing but an error (EBADF) at every use: else
+/// the next file that is opened would take the place, and the facts. To be called before anything is opened.
+void hold_standard_descriptors();
+
 /// Standard output for facts, through a pager on a terminal, and standard error for what is said about the
 /// work. Everything that comes from outside is escaped by whoever makes the text (core escape()).
 class Terminal {
@@ -29,26 +34,37 @@ class Terminal {
 
   Paint paint() const { return {colour_}; }
 
-  /// Facts. The first call starts the pager where one is wanted. False when nobody reads any more.
+  /// Facts. False when nobody reads any more, or when they could not be written: finish() tells.
   bool out(std::string_view text);
 
-  /// One line about the work, unless quiet.
+  /// One line about the work, escaped, unless quiet.
   void say(std::string_view text);
 
-  /// Lets long answers be paged: without it out() writes straight through.
-  void page(const std::vector<std::string>& pager_words);
+  /// Sends the facts from here on through a pager, where one is wanted: its words, the first an absolute
+  /// path. It gets a clean environment, and until it ends Ctrl-C is for it alone.
+  void page(const std::vector<std::string>& pager);
+
+  /// True when people read the facts, rather than a file or a program.
+  bool on_terminal() const;
+
+  /// Waits for the pager. Kind usage: facts could not be written, on a full disk say; a reader that went away
+  /// is no error.
+  Status finish();
 
   /// `rewall: error: ...` and the hint, on standard error.
   static void error(const Error& error);
 
  private:
-  void finish();
+  void end_pager();
+  void hear_signals();
 
   TerminalOptions options_;
   bool colour_ = false;
-  bool closed_ = false;
-  int fd_ = 1;
-  int pager_ = -1;  ///< process of the pager
+  int failure_ = 0;  ///< errno of the first write that failed
+  Fd pipe_{};        ///< to the pager
+  int pager_ = -1;   ///< its process
+  void (*interrupt_)(int) = nullptr;
+  void (*quit_)(int) = nullptr;
 };
 
 }  // namespace rewall
