@@ -18,30 +18,53 @@ struct CheckoutOptions {
   std::optional<Family> family{};
 };
 
-// A snapshot's files as they stand in the repository; of anything else the canonical text.
-Result<Files> files_at(Context& context, const std::string& name) {
-  auto revision = read_revision(context.session, name);
-  if (!revision) return std::move(revision).error();
-  if (revision->hash.empty()) {
-    if (auto good = check_rules(*revision); !good) return std::move(good).error();
-    return files_of(revision->ruleset);
-  }
-  auto repository = context.session.repository();
-  if (!repository) return std::move(repository).error();
-  return (*repository)->files(revision->hash);
+struct Checkout {
+  Files files{};
+  Family family = Family::ipv4;  ///< whose rules are printed
+};
+
+// What has no snapshot's files gets the canonical ones, of what it speaks of.
+Result<Checkout> written_out(const Revision& revision) {
+  if (auto good = check_rules(revision); !good) return std::move(good).error();
+  Checkout checkout{.files = files_of(revision.ruleset),
+                    .family = revision.has_v4 ? Family::ipv4 : Family::ipv6};
+  std::erase_if(checkout.files, [&](const auto& file) {
+    if (file.first == "ipset") return !revision.has_sets;
+    return file.first.starts_with("rules.v4") ? !revision.has_v4 : !revision.has_v6;
+  });
+  return checkout;
 }
 
+Result<Checkout> read(Context& context, const CheckoutOptions& options) {
+  auto revision = read_revision(context.session, options.revision, options.family);
+  if (!revision) return std::move(revision).error();
+  if (revision->hash.empty()) return written_out(*revision);
+  auto repository = context.session.repository();
+  if (!repository) return std::move(repository).error();
+  auto files = (*repository)->files(revision->hash);
+  if (!files) return std::move(files).error();
+  return Checkout{.files = *std::move(files)};
+}
+
+Error cannot_write(std::string message) {
+  return {.kind = ErrorKind::usage, .message = std::move(message)};
+}
+
+// The folder then holds this revision's rules and no other's.
 Status write_files(const std::filesystem::path& folder, const Files& files) {
   std::error_code failed;
   const bool made = std::filesystem::create_directories(folder, failed);
-  if (failed) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: {}", folder.string(), failed.message())};
-  }
+  if (failed) return cannot_write(format("{}: {}", folder.string(), failed.message()));
   if (made) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
   for (const auto& [name, content] : files) {
     if (auto written = write_file(folder / name, content, 0600); !written) {
-      return Error{.kind = ErrorKind::usage, .message = std::move(written).error().message};
+      return cannot_write(std::move(written).error().message);
     }
+  }
+  for (const char* name : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
+    if (files.contains(name)) continue;
+    std::filesystem::remove(folder / name, failed);
+    if (failed) return cannot_write(format("{}: {}", (folder / name).string(), failed.message()));
   }
   return {};
 }
@@ -51,28 +74,24 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
 Action define_checkout(CLI::App& app) {
   auto options = std::make_shared<CheckoutOptions>();
   app.add_option("REV", options->revision, "The revision")->type_name("")->required();
-  app.add_option("-o,--output", options->folder,
-                 "Write all its files to DIR, instead of one to standard output")
+  app.add_option("-o,--output", options->folder, "Write all its files to DIR; others' rules there go")
       ->type_name("DIR");
-  add_family(app, options->family, "ipv6: rules.v6 instead of rules.v4");
+  add_family(app, options->family, "Print rules.v6 rather than rules.v4, or the other way");
   return [options](Context& context) -> Result<Answer> {
-    auto files = files_at(context, options->revision);
-    if (!files) return std::move(files).error();
+    auto checkout = read(context, *options);
+    if (!checkout) return std::move(checkout).error();
+    auto& files = checkout->files;
     if (options->folder.empty()) {
-      const std::string name(file_name(options->family.value_or(Family::ipv4)));
-      if (context.json) {
-        context.terminal.out(print(Json(*files)));
-      } else {
-        context.terminal.out((*files)[name]);
-      }
+      const std::string name(file_name(options->family.value_or(checkout->family)));
+      context.terminal.out(context.json ? print(Json(files)) : exact_text(context, files[name]));
       return Answer::same;
     }
-    if (auto written = write_files(options->folder, *files); !written) return std::move(written).error();
+    if (auto written = write_files(options->folder, files); !written) return std::move(written).error();
     Json names = Json::array();
-    for (const auto& [name, _] : *files)
+    for (const auto& [name, _] : files)
       names.push_back((std::filesystem::path(options->folder) / name).string());
     if (context.json) context.terminal.out(print({{"files", names}}));
-    context.terminal.say(format("wrote {} to {}", counted(files->size(), "file"), options->folder));
+    context.terminal.say(format("wrote {} to {}", counted(files.size(), "file"), options->folder));
     return Answer::same;
   };
 }

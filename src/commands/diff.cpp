@@ -72,7 +72,7 @@ Action define_diff(CLI::App& app) {
       context.terminal.out(print(to_json(*diff, from.name, to.name)));
     } else if (auto words = answer(*options, from, to, *diff, context.terminal.paint()); !words.empty()) {
       if (!options->commands) page(context);
-      context.terminal.out(words);
+      context.terminal.out(options->commands ? exact_text(context, words) : words);
     }
     return diff->equal() ? Answer::same : Answer::different;
   };

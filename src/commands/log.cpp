@@ -1,8 +1,11 @@
+#include <charconv>
+
 #include "commands/define.h"
 #include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/history.h"
+#include "ops/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -14,7 +17,6 @@ struct LogOptions {
   LogFilter filter{};
   std::string since{};
   std::string until{};
-  std::int64_t limit = -1;
   bool oneline = false;
   NotYet not_yet{};
 };
@@ -35,10 +37,17 @@ std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
                 escape(snapshot.subject));
 }
 
+std::size_t number_of_snapshots(const std::string& word) {
+  std::size_t number = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, failed] = std::from_chars(word.data(), end, number);
+  if (failed == std::errc{} && stop == end) return number;
+  throw CLI::ValidationError("--max-count", format("'{}' is not a number of snapshots", word));
+}
+
 Status finish(LogOptions& options) {
   if (auto good = options.not_yet.refuse(); !good) return good;
   if (auto good = check_table(options.filter.table); !good) return good;
-  if (options.limit >= 0) options.filter.limit = static_cast<std::size_t>(options.limit);
   for (auto [text, time] :
        {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {
     if (text->empty()) continue;
@@ -47,7 +56,7 @@ Status finish(LogOptions& options) {
     *time = *parsed;
   }
   if (options.revision == "LIVE") options.revision = "HEAD";
-  if (options.revision == "-" || options.revision.starts_with("file:")) {
+  if (is_unrecorded(options.revision)) {
     return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
         "log takes a snapshot: HEAD~2, a tag, a hash");
   }
@@ -58,10 +67,12 @@ Status finish(LogOptions& options) {
 
 Action define_log(CLI::App& app) {
   auto options = std::make_shared<LogOptions>();
-  app.add_option("REV", options->revision, "Where to begin (HEAD)")->type_name("");
-  app.add_option("-n,--max-count", options->limit, "At most N snapshots")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("REV", options->revision, "Where to begin (HEAD, which LIVE means here too)")->type_name("");
+  app.add_option_function<std::string>(
+         "-n,--max-count",
+         [options](const std::string& word) { options->filter.limit = number_of_snapshots(word); },
+         "At most N snapshots")
+      ->type_name("N");
   app.add_option("--since", options->since, "Not older than: '2 hours ago', 2026-11-22")->type_name("TIME");
   app.add_option("--until", options->until, "Not newer than")->type_name("TIME");
   app.add_option("--table", options->filter.table, "Snapshots that changed this table")->type_name("TABLE");

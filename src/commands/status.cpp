@@ -33,7 +33,7 @@ Json to_json(const Standing& standing) {
 }
 
 std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
-  std::string text = format("host     {}, backend {}\n", escape(standing.host), standing.backend);
+  std::string text = format("host     {}, backend {}\n", escape(standing.host), escape(standing.backend));
   text += format("HEAD     {} {}  {}\n", short_hash(standing.head), escape(head.subject),
                  paint.quiet("(" + ago(head.time, now()) + ")"));
   if (standing.clean) {

@@ -2,6 +2,7 @@
 #include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/revision.h"
 #include "ops/settings.h"
 #include "ui/json.h"
 
@@ -9,9 +10,9 @@ namespace rewall {
 namespace {
 
 struct TagOptions {
-  std::string name{};
+  std::optional<std::string> name{};
   std::string revision = "HEAD";
-  std::string removed{};
+  std::optional<std::string> removed{};
 };
 
 Result<Answer> list(Context& context, const Repository& repository) {
@@ -31,22 +32,23 @@ Result<Answer> list(Context& context, const Repository& repository) {
   return Answer::same;
 }
 
-Result<Answer> set(Context& context, Repository& repository, const TagOptions& options) {
-  if (options.revision == "LIVE" || options.revision == "-" || options.revision.starts_with("file:")) {
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a snapshot", options.revision)}
-        .hinted("record it first ('rewall snapshot'), then tag HEAD");
+Result<Answer> set(Context& context, Repository& repository, const std::string& name,
+                   const std::string& revision) {
+  if (is_unrecorded(revision)) {
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a snapshot", revision)}.hinted(
+        "record it first ('rewall snapshot'), then tag HEAD");
   }
-  auto hash = repository.resolve(options.revision);
+  auto hash = repository.resolve(revision);
   if (!hash) return std::move(hash).error();
-  if (auto done = repository.set_tag(options.name, *hash); !done) return std::move(done).error();
+  if (auto done = repository.set_tag(name, *hash); !done) return std::move(done).error();
   if (!context.json) {
-    context.terminal.out(format("{} {}\n", escape(options.name), short_hash(*hash)));
+    context.terminal.out(format("{} {}\n", escape(name), short_hash(*hash)));
     return Answer::same;
   }
   auto snapshot = repository.snapshot(*hash);
   if (!snapshot) return std::move(snapshot).error();
   context.terminal.out(
-      print(Json::array({{{"name", options.name}, {"hash", *hash}, {"time", rfc3339(snapshot->time)}}})));
+      print(Json::array({{{"name", name}, {"hash", *hash}, {"time", rfc3339(snapshot->time)}}})));
   return Answer::same;
 }
 
@@ -63,11 +65,11 @@ Action define_tag(CLI::App& app) {
   return [options](Context& context) -> Result<Answer> {
     auto repository = context.session.repository();
     if (!repository) return std::move(repository).error();
-    if (options->name.empty() && options->removed.empty()) return list(context, **repository);
+    if (!options->name && !options->removed) return list(context, **repository);
     auto held = lock(**repository);
     if (!held) return std::move(held).error();
-    if (options->removed.empty()) return set(context, **repository, *options);
-    if (auto done = (*repository)->remove_tag(options->removed); !done) return std::move(done).error();
+    if (options->name) return set(context, **repository, *options->name, options->revision);
+    if (auto done = (*repository)->remove_tag(*options->removed); !done) return std::move(done).error();
     if (context.json) context.terminal.out(print(Json::array()));
     return Answer::same;
   };
