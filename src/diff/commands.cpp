@@ -21,6 +21,20 @@ namespace {
 using Lines = std::vector<std::string>;
 using Names = std::set<std::string_view>;
 
+// Words of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is escaped
+// (ipset(8)).
+std::string ipset_words(std::string_view words) {
+  std::vector<std::string> out;
+  while (!(words = trim(words)).empty()) {
+    const bool quoted = words.starts_with('"');
+    if (quoted) words.remove_prefix(1);
+    const auto end = std::min(words.find(quoted ? '"' : ' '), words.size());
+    out.push_back(shell_quote(words.substr(0, end)));
+    words.remove_prefix(std::min(end + 1, words.size()));
+  }
+  return join(out, " ");
+}
+
 // Words of iptables-save, each quoted for a shell.
 std::string shell_words(std::string_view words) {
   const auto split = split_words(words);
@@ -204,10 +218,11 @@ class TableScript {
   std::map<std::string_view, std::vector<std::string>> old_{};
 };
 
-// "iptables" is whatever backend the host has chosen, which is enough where only one comes into question.
+// "iptables" is what people type where only nft comes into question; legacy is never what it stands for by
+// itself.
 std::string program_of(const Slot& slot, bool one_backend) {
   const std::string program = slot.family == Family::ipv6 ? "ip6tables" : "iptables";
-  return one_backend ? program : format("{}-{}", program, name(slot.backend));
+  return one_backend && slot.backend == Backend::nft ? program : format("{}-{}", program, name(slot.backend));
 }
 
 bool on_one_backend(const Ruleset& from, const Ruleset& to) {
@@ -291,7 +306,7 @@ class SetsScript {
   }
 
   void add(const std::string& set, std::string_view member) {
-    out_.push_back(format("ipset add {} {}", shell_quote(set), shell_words(member)));
+    out_.push_back(format("ipset add {} {}", shell_quote(set), ipset_words(member)));
   }
 
   void remove(const std::string& set, std::string_view member) {

@@ -13,6 +13,7 @@
 #include "kernel/refusal.h"
 #include "kernel/set_loader.h"
 #include "rules/print.h"
+#include "rules/sets.h"
 
 namespace rewall {
 

@@ -11,6 +11,7 @@
 #include "kernel/nftables.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/sets.h"
 
 namespace rewall {
 
@@ -206,12 +207,6 @@ std::vector<std::string> legacy_table_names(Family family) {
   for (const std::string_view line : split_lines(*text))
     if (!line.empty()) names.emplace_back(line);
   return names;
-}
-
-bool names_set(std::string_view words) {
-  for (const std::string_view option : {"--match-set ", "--add-set ", "--del-set ", "--map-set "})
-    if (words.find(option) != std::string_view::npos) return true;
-  return false;
 }
 
 Result<Sets> read_sets(Programs& programs, std::string& note) {

@@ -42,7 +42,4 @@ Result<Sets> read_sets(Programs& programs, std::string& note);
 /// Tables that the legacy backend has in this namespace (/proc/net/ip_tables_names), which loads no module.
 std::vector<std::string> legacy_table_names(Family family);
 
-/// True when a rule matches on a set or adds to one (-m set, -j SET; iptables-extensions(8)).
-bool names_set(std::string_view words);
-
 }  // namespace rewall

@@ -147,14 +147,13 @@ Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
 
 const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<std::uint32_t> position) {
   if (!change.family || !position) return nullptr;
-  for (const auto slot : kSlots) {
-    const Tables& tables = ruleset.*slot;
-    if (tables.family != *change.family) continue;
-    const Table* table = tables.find(change.table);
-    const Chain* chain = table == nullptr ? nullptr : table->find(change.chain);
-    if (chain != nullptr && *position <= chain->rules.size()) return &chain->rules[*position - 1];
-  }
-  return nullptr;
+  const bool beside = change.backend == Backend::legacy && ruleset.backend == Backend::nft;
+  const bool v4 = *change.family == Family::ipv4;
+  const Tables& tables =
+      beside ? (v4 ? ruleset.v4_legacy : ruleset.v6_legacy) : (v4 ? ruleset.v4 : ruleset.v6);
+  const Table* table = tables.find(change.table);
+  const Chain* chain = table == nullptr ? nullptr : table->find(change.chain);
+  return chain != nullptr && *position <= chain->rules.size() ? &chain->rules[*position - 1] : nullptr;
 }
 
 }  // namespace
@@ -199,7 +198,8 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   auto two = other.get();
   if (!one) return std::move(one).error();
   if (!two) return std::move(two).error();
-  keep_unlike(one->files, two->files);
+  // Files of the same name are rules of the same backend only then.
+  if (one->backends == two->backends) keep_unlike(one->files, two->files);
   auto first = to_revision(*std::move(one));
   if (!first) return std::move(first).error();
   auto second = to_revision(*std::move(two));

@@ -195,4 +195,8 @@ std::string meaning_of_member(std::string_view member) {
   return out;
 }
 
+bool names_set(std::string_view words) {
+  return names_set(words, [](std::string_view) { return true; });
+}
+
 }  // namespace rewall

@@ -18,5 +18,7 @@ bool can_swap(const Set& a, const Set& b);
 
 /// True when a rule's words name a set, to match or to change it, that `wanted` says yes to.
 bool names_set(std::string_view words, const std::function<bool(std::string_view)>& wanted);
+/// The same for any set.
+bool names_set(std::string_view words);
 
 }  // namespace rewall

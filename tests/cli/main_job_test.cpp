@@ -350,3 +350,18 @@ TEST_CASE("a signal during a restore waits until it is whole and recorded") {
     host.ok("rewall restore $(git -C repo rev-list --max-parents=0 HEAD); iptables -F; rewall snapshot");
   }
 }
+
+TEST_CASE("the commands of a diff name the legacy programs on a legacy host") {
+  const Host host;
+  host.ok("iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; rewall init; iptables-legacy -F");
+  host.ok("rewall diff --commands LIVE HEAD >commands; test $? = 1; sh -e commands; rewall status");
+  CHECK(has(host.ok("iptables-legacy-save"), "-s 192.0.2.1/32 -j DROP"));
+}
+
+TEST_CASE("the commands of a diff keep an ipset comment as it is") {
+  const Host host;
+  host.ok(
+      R"(ipset create c hash:ip comment; rewall init; ipset add c 192.0.2.1 comment 'a\b'; )"
+      R"(ipset add c 192.0.2.2 comment 'it is $(id) \'; rewall snapshot; ipset save c | sort >wanted; ipset flush c; )"
+      R"(rewall diff --commands LIVE HEAD >commands; test $? = 1; sh -e commands; ipset save c | sort | diff wanted -)");
+}
