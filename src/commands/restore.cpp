@@ -69,6 +69,7 @@ Action define_restore(CLI::App& app) {
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
     if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
+    if (auto good = check_table(options->restore.table); !good) return std::move(good).error();
     options->restore.trigger = "restore";
     return print_restored(context, *options, restore(context.session, options->revision, options->restore));
   };

@@ -53,7 +53,7 @@ using Edges = std::set<Edge>;
 // Writes the commands that make one table of `from` that of `to`, word for word.
 class TableScript {
  public:
-  TableScript(const Slot& slot, std::string program, const TablePair& pair, Lines& out)
+  TableScript(const SlotPair& slot, std::string program, const TablePair& pair, Lines& out)
       : slot_(slot), pair_(pair), out_(out), prefix_(std::move(program)) {
     if (pair.name != "filter") prefix_ += " -t " + shell_quote(pair.name);
   }
@@ -211,7 +211,7 @@ class TableScript {
     }
   }
 
-  const Slot& slot_;
+  const SlotPair& slot_;
   const TablePair& pair_;
   Lines& out_;
   std::string prefix_;
@@ -220,7 +220,7 @@ class TableScript {
 
 // "iptables" is what people type where only nft comes into question; legacy is never what it stands for by
 // itself.
-std::string program_of(const Slot& slot, bool one_backend) {
+std::string program_of(const SlotPair& slot, bool one_backend) {
   const std::string program = slot.family == Family::ipv6 ? "ip6tables" : "iptables";
   return one_backend && slot.backend == Backend::nft ? program : format("{}-{}", program, name(slot.backend));
 }
@@ -232,7 +232,7 @@ bool on_one_backend(const Ruleset& from, const Ruleset& to) {
 void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
   auto slots = pair_slots(from, to);
   // What is only emptied comes last: a host that goes over to the other backend is never without rules.
-  std::ranges::stable_partition(slots, [&](const Slot& slot) { return holds(to, slot.backend); });
+  std::ranges::stable_partition(slots, [&](const SlotPair& slot) { return holds(to, slot.backend); });
   for (const auto& slot : slots) {
     const auto program = program_of(slot, on_one_backend(from, to));
     for (const auto& table : pair_tables(*slot.from, *slot.to)) TableScript(slot, program, table, out).run();

@@ -41,7 +41,7 @@ void sort_chains(std::vector<const ChainPair*>& chains, std::string_view table) 
   });
 }
 
-void compare_slot(const Slot& slot, Diff& out) {
+void compare_slot(const SlotPair& slot, Diff& out) {
   for (const auto& table : pair_tables(*slot.from, *slot.to)) {
     std::vector<const ChainPair*> differing;
     for (const auto& pair : table.chains) {

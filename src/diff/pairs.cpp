@@ -106,7 +106,7 @@ bool went_over(const Ruleset& from, const Ruleset& to) {
 
 Slots pair_slots(const Ruleset& from, const Ruleset& to) {
   const auto slot = [&](Family family, Backend backend) {
-    return Slot{family, backend, &tables_of(from, family, backend), &tables_of(to, family, backend)};
+    return SlotPair{family, backend, &tables_of(from, family, backend), &tables_of(to, family, backend)};
   };
   return {slot(Family::ipv4, Backend::nft), slot(Family::ipv6, Backend::nft),
           slot(Family::ipv4, Backend::legacy), slot(Family::ipv6, Backend::legacy)};

@@ -11,13 +11,13 @@
 namespace rewall {
 
 /// One of the four places where a host holds tables: a family on a backend. Never null.
-struct Slot {
+struct SlotPair {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
   const Tables* from = nullptr;
   const Tables* to = nullptr;
 };
-using Slots = std::array<Slot, 4>;
+using Slots = std::array<SlotPair, 4>;
 
 /// nft's v4 and v6, legacy's v4 and v6, each with what that backend holds on the other side.
 Slots pair_slots(const Ruleset& from, const Ruleset& to);

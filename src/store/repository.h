@@ -77,7 +77,7 @@ class Lock {
   Fd fd_;
 };
 
-/// Begins to start libgit2 on a thread of its own: it reads the CA bundle as it starts, about 4 ms. Whoever
+/// Begins to start libgit2 on a thread of its own: about a millisecond. Whoever
 /// opens a repository meanwhile waits for the rest of it.
 std::jthread start_early();
 

@@ -19,6 +19,7 @@ TEST_CASE("a table that no kernel has is refused with the nearest that one has")
   const auto said = host.ends(2, "rewall log --table fliter");
   CHECK(has(said, "unknown table 'fliter'"));
   CHECK(has(said, "did you mean 'filter'?"));
+  CHECK(has(host.ends(2, "rewall restore --table NAT HEAD"), "unknown table 'NAT'"));
   CHECK(has(host.ends(2, "rewall log --table xyz"), "raw, mangle, nat, filter, security"));
   CHECK_FALSE(host.ok("rewall log --table filter --oneline").empty());
 }
