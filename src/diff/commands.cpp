@@ -232,7 +232,9 @@ bool on_one_backend(const Ruleset& from, const Ruleset& to) {
 void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
   auto slots = pair_slots(from, to);
   // What is only emptied comes last: a host that goes over to the other backend is never without rules.
-  std::ranges::stable_partition(slots, [&](const SlotPair& slot) { return holds(to, slot.backend); });
+  // Not the one of std::ranges: clang 14 cannot read it.
+  std::stable_partition(slots.begin(), slots.end(),
+                        [&](const SlotPair& slot) { return holds(to, slot.backend); });
   for (const auto& slot : slots) {
     const auto program = program_of(slot, on_one_backend(from, to));
     for (const auto& table : pair_tables(*slot.from, *slot.to)) TableScript(slot, program, table, out).run();

@@ -147,7 +147,7 @@ TEST_CASE("where two backends come into question each program names its own") {
   const Ruleset legacy{.v4 = ssh, .backend = Backend::legacy};
   const Ruleset both{.v4 = web, .v4_legacy = ssh};
   CHECK(commands(legacy, Ruleset{.v4 = web, .backend = Backend::legacy}) ==
-        Lines{"iptables -R INPUT 1 " + kWeb});
+        Lines{"iptables-legacy -R INPUT 1 " + kWeb});
   CHECK(commands(both, Ruleset{.v4 = ssh, .v4_legacy = ssh}) == Lines{"iptables-nft -R INPUT 1 " + kSsh});
   CHECK(commands(legacy, both) == Lines{"iptables-nft -A INPUT " + kWeb});
   CHECK(commands(both, legacy) == Lines{"iptables-nft -F INPUT"});
