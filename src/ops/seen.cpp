@@ -4,6 +4,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -36,6 +37,14 @@ Status write_seen(const Repository& repository, const Seen& seen) {
                     format("{} {} {} {}\n", seen.generation.boot, seen.generation.network,
                            seen.generation.number, seen.head),
                     0600, Sync::no);
+}
+
+void remember(const Repository& repository, const Capture& capture, const std::string& head) {
+  if (!capture.generation || capture.backends != "nft") return;
+  // Without it the next status reads the whole firewall: slower, not wrong.
+  if (auto kept = write_seen(repository, {*capture.generation, head}); !kept) {
+    log_info("the generation was not kept: {}", kept.error().message);
+  }
 }
 
 }  // namespace rewall

@@ -20,4 +20,7 @@ struct Seen {
 std::optional<Seen> read_seen(const Repository& repository);
 Status write_seen(const Repository& repository, const Seen& seen);
 
+/// Keeps that `capture` is what the snapshot `head` says, where its generation tells all of it.
+void remember(const Repository& repository, const Capture& capture, const std::string& head);
+
 }  // namespace rewall

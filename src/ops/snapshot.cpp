@@ -66,14 +66,6 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
-void remember(const Repository& repository, const Capture& capture, const std::string& hash) {
-  if (!capture.generation || capture.backends != "nft") return;
-  // Without it the next status reads the whole firewall: slower, not wrong.
-  if (auto kept = write_seen(repository, {*capture.generation, hash}); !kept) {
-    log_info("the generation was not kept: {}", kept.error().message);
-  }
-}
-
 bool same_rules(const Files& recorded, const Files& live) {
   Files rules = recorded;
   rules.erase("expect");

@@ -38,11 +38,7 @@ Status compare_whole(Session& session, const Repository& repository, Standing& s
   standing.clean = diff.equal();
   standing.changes = diff.changes.size();
   standing.summary = diff.equal() ? "" : subject(diff);
-  if (standing.clean && capture->generation && capture->backends == "nft") {
-    if (auto kept = write_seen(repository, {*capture->generation, head->hash}); !kept) {
-      log_info("the generation was not kept: {}", kept.error().message);
-    }
-  }
+  if (standing.clean) remember(repository, *capture, head->hash);
   return {};
 }
 
