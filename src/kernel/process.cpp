@@ -163,8 +163,10 @@ class Child {
   }
 
   void advance() {
+    const std::size_t before = outcome_.out.size();
     drain(out_, outcome_.out);
     drain(err_, outcome_.err);
+    if (command_.listener) command_.listener(std::string_view(outcome_.out).substr(before));
     pollfd exited{.fd = handle_.get(), .events = POLLIN, .revents = 0};
     if (pid_ != 0 && poll(&exited, 1, 0) > 0) reap();
   }

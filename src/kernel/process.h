@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -12,6 +14,8 @@ namespace rewall {
 struct Command {
   std::vector<std::string> words{};  ///< words[0] is an absolute path
   std::string input{};               ///< its standard input
+  /// Gets each piece of its standard output as it comes.
+  std::function<void(std::string_view)> listener{};
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 

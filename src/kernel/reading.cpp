@@ -80,10 +80,10 @@ Error failed(const Save& save, const Outcome& outcome) {
                .hint = format("run {} by hand to see what is the matter", save.program)};
 }
 
-Result<Tables> believe(const Save& save, Outcome outcome) {
+Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& read) {
   if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
   if (!outcome.ok()) return failed(save, outcome);
-  auto tables = parse_tables(std::move(outcome.out), save.family, base_name(save.program));
+  auto tables = read.finish();
   if (!tables) {
     Error error = std::move(tables).error();
     error.kind = ErrorKind::capture;
@@ -228,7 +228,13 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   auto saves = plan(programs, backends, nft_tables);
   if (!saves) return std::move(saves).error();
   std::vector<Command> commands;
-  for (const Save& save : *saves) commands.push_back(programs.command({save.program}));
+  std::vector<TablesStream> reads;
+  reads.reserve(saves->size());
+  for (const Save& save : *saves) {
+    auto& read = reads.emplace_back(save.family, base_name(save.program));
+    auto& command = commands.emplace_back(programs.command({save.program}));
+    command.listener = [&read](std::string_view piece) { read.take(piece); };
+  }
   const std::string ipset = programs.ipset();
   if (!ipset.empty()) commands.push_back(programs.command({ipset, "save"}));
 
@@ -241,7 +247,7 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
 
   Reading reading;
   for (std::size_t i = 0; i < saves->size(); ++i) {
-    auto tables = believe((*saves)[i], std::move((*outcomes)[i]));
+    auto tables = believe((*saves)[i], (*outcomes)[i], reads[i]);
     if (!tables) return std::move(tables).error();
     reading.tables((*saves)[i].backend, (*saves)[i].family) = *std::move(tables);
   }

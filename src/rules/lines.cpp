@@ -25,7 +25,7 @@ Error Lines::error(std::string what) const {
 Status Lines::refuse_nul() const {
   const auto place = rest_.find('\0');
   if (place == std::string_view::npos) return {};
-  const auto line = 1 + std::ranges::count(rest_.substr(0, place), '\n');
+  const auto line = number_ + 1 + std::ranges::count(rest_.substr(0, place), '\n');
   return Error{.kind = ErrorKind::usage, .message = format("{}:{}: NUL byte", name_, line)}.hinted(
       "the file is no text, or is damaged");
 }

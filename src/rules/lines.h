@@ -16,6 +16,8 @@ class Lines {
   Lines(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
 
   std::optional<std::string_view> next();
+  /// The text goes on, after its last line was taken: the count does too.
+  void more(std::string_view text) { rest_ = text; }
   std::uint32_t number() const { return number_; }
   /// False when the newest line was the last one and ended without \n.
   bool whole() const { return whole_; }

@@ -60,7 +60,7 @@ bool needs_care(std::string_view line) {
     const char letter = line[i + 1];
     if (letter == '-') {
       const auto name = line.substr(i + 2);
-      address = address || name.starts_with("s") || name.starts_with("d");
+      address = address || name.starts_with("s") || name.starts_with("ds") || name.starts_with("de");
       if (name.starts_with("set-c") || name.starts_with("ta") || name.starts_with("ip")) return true;
     } else if (letter == 's' || letter == 'd') {
       address = true;
@@ -219,21 +219,25 @@ class OpenTable {
 
 class TablesReader {
  public:
-  TablesReader(std::string text, Family family, std::string_view name)
-      : text_(std::make_shared<const std::string>(std::move(text))),
-        lines_(*text_, name),
-        tables_{.family = family} {}
+  TablesReader(Family family, std::string_view name) : lines_({}, name), tables_{.family = family} {}
 
-  Result<Tables> read() {
-    if (auto clean = lines_.refuse_nul(); !clean) return std::move(clean).error();
+  /// Whole lines, but for the last of all. After an error: nothing more.
+  Status read(std::string text) {
+    const auto kept = std::make_shared<const std::string>(std::move(text));
+    tables_.texts.push_back(kept);
+    lines_.more(*kept);
+    if (auto clean = lines_.refuse_nul(); !clean) return clean;
     while (const auto line = lines_.next()) {
       auto done = take(*line);
       if (!done && open_ && !lines_.whole())
         return no_commit().hinted("the file ends within a line: a part of it is missing");
-      if (!done) return std::move(done).error();
+      if (!done) return done;
     }
+    return {};
+  }
+
+  Result<Tables> finish() {
     if (open_) return no_commit().hinted("a part of the file is missing");
-    tables_.texts.push_back(std::move(text_));
     texts_.move_to(tables_.texts);
     return std::move(tables_);
   }
@@ -637,7 +641,6 @@ class TablesReader {
 
   static constexpr std::size_t kMostRules = 65536;
 
-  std::shared_ptr<const std::string> text_;
   Lines lines_;
   Tables tables_;
   Texts texts_{};
@@ -688,7 +691,54 @@ std::optional<Family> family_by_line(std::string_view line) {
 }  // namespace
 
 Result<Tables> parse_tables(std::string text, Family family, std::string_view name) {
-  return TablesReader(std::move(text), family, name).read();
+  TablesReader reader(family, name);
+  if (auto done = reader.read(std::move(text)); !done) return std::move(done).error();
+  return reader.finish();
+}
+
+class TablesStream::Reader {
+ public:
+  Reader(Family family, std::string_view name) : tables_(family, name) {}
+
+  void take(std::string_view piece) {
+    constexpr std::size_t kEnough = 1 << 18;  // pieces are kept: few large ones, not many small ones
+    pending_ += piece;
+    const auto end = pending_.size() < kEnough ? std::string::npos : pending_.rfind('\n');
+    if (end == std::string::npos) return;
+    std::string rest = pending_.substr(end + 1);
+    pending_.resize(end + 1);
+    read_pending();
+    pending_ = std::move(rest);
+  }
+
+  Result<Tables> finish() {
+    read_pending();
+    if (!so_far_) return std::move(so_far_).error();
+    return tables_.finish();
+  }
+
+ private:
+  void read_pending() {
+    if (so_far_) so_far_ = tables_.read(std::exchange(pending_, {}));
+  }
+
+  TablesReader tables_;
+  std::string pending_{};
+  Status so_far_{};
+};
+
+TablesStream::TablesStream(Family family, std::string_view name)
+    : reader_(std::make_unique<Reader>(family, name)) {}
+TablesStream::TablesStream(TablesStream&&) noexcept = default;
+TablesStream& TablesStream::operator=(TablesStream&&) noexcept = default;
+TablesStream::~TablesStream() = default;
+
+void TablesStream::take(std::string_view piece) {
+  reader_->take(piece);
+}
+
+Result<Tables> TablesStream::finish() {
+  return reader_->finish();
 }
 
 std::optional<Family> guess_family(std::string_view text) {

@@ -20,6 +20,23 @@ namespace rewall {
 /// line.
 Result<Tables> parse_tables(std::string text, Family family, std::string_view name);
 
+/// parse_tables for a text that comes in pieces, which are read as they come.
+class TablesStream {
+ public:
+  TablesStream(Family family, std::string_view name);
+  TablesStream(TablesStream&&) noexcept;
+  TablesStream& operator=(TablesStream&&) noexcept;
+  ~TablesStream();
+
+  void take(std::string_view piece);
+  /// After the last piece, once.
+  Result<Tables> finish();
+
+ private:
+  class Reader;
+  std::unique_ptr<Reader> reader_;
+};
+
 /// Reads `ipset save` text (ipset(8)): create and add lines. Errors as above.
 Result<Sets> parse_sets(std::string text, std::string_view name);
 

@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "store/loose.h"
 #include "store/message.h"
 #include "store/parts.h"
 
@@ -64,10 +65,9 @@ git_filemode_t expect_mode(const Expectations& expect) {
 
 Status put_blob(git_repository* repo, git_treebuilder* builder, const std::string& name,
                 const std::string& content, git_filemode_t mode) {
-  git_oid id{};
-  if (git_blob_create_from_buffer(&id, repo, content.data(), content.size()) != 0 ||
-      git_treebuilder_insert(nullptr, builder, name.c_str(), &id, mode) != 0)
-    return git::last_error(name);
+  const auto id = git::write_blob(repo, content);
+  if (!id) return id.error();
+  if (git_treebuilder_insert(nullptr, builder, name.c_str(), &*id, mode) != 0) return git::last_error(name);
   return {};
 }
 
@@ -363,9 +363,7 @@ Status Repository::prepare(const Files& files) {
   if (auto known = check_names(files); !known) return known;
   std::size_t size = 0;
   for (const auto& [name, content] : files) {
-    git_oid id{};
-    if (git_blob_create_from_buffer(&id, parts_->repo.get(), content.data(), content.size()) != 0)
-      return git::last_error(name);
+    if (auto id = git::write_blob(parts_->repo.get(), content); !id) return std::move(id).error();
     size += content.size();
   }
   return check_room(state_path(), size);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <git2/sys/odb_backend.h>
 #include <git2/sys/repository.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -10,8 +11,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <future>
 #include <memory>
-#include <string_view>
+#include <span>
+#include <system_error>
 #include <utility>
 
 #include "core/file.h"
@@ -28,33 +31,24 @@ constexpr std::size_t kBestRatio =
 constexpr int kLoosePriority = 1;  // libgit2's own order: packs, then loose objects
 constexpr int kPackPriority = 2;
 constexpr int kFastest = -1;
+constexpr int kFastestLevel = 1;
+constexpr mode_t kObjectMode = 0444;  // git's own
 
-/// zlib over a text in memory.
-class Inflater {
- public:
-  explicit Inflater(std::string& packed) {
-    stream_.next_in = reinterpret_cast<Bytef*>(packed.data());
-    stream_.avail_in = static_cast<uInt>(packed.size());
-    state_ = ::inflateInit(&stream_);
-  }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  ~Inflater() { ::inflateEnd(&stream_); }
+/// The first bytes of what `packed` holds, fewer where it ends or is damaged.
+std::size_t inflate_front(std::string& packed, std::span<char> out) {
+  z_stream stream{};
+  stream.next_in = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  int state = ::inflateInit(&stream);
+  while (state == Z_OK && stream.avail_out > 0) state = ::inflate(&stream, Z_NO_FLUSH);
+  ::inflateEnd(&stream);
+  return out.size() - stream.avail_out;
+}
 
-  /// How many bytes it wrote to `out`, fewer than `size` at the end or at the damage.
-  std::size_t fill(char* out, std::size_t size) {
-    stream_.next_out = reinterpret_cast<Bytef*>(out);
-    stream_.avail_out = static_cast<uInt>(size);
-    while (state_ == Z_OK && stream_.avail_out > 0) state_ = ::inflate(&stream_, Z_NO_FLUSH);
-    return size - stream_.avail_out;
-  }
-  /// Whether the end was reached, with the right checksum and nothing behind it.
-  bool ended() const { return state_ == Z_STREAM_END && stream_.avail_in == 0; }
-
- private:
-  z_stream stream_{};
-  int state_ = Z_OK;
-};
+using Decompressor = std::unique_ptr<libdeflate_decompressor, Release<libdeflate_free_decompressor>>;
+using Compressor = std::unique_ptr<libdeflate_compressor, Release<libdeflate_free_compressor>>;
 
 /// Takes "TYPE SIZE\0" off the front of `text`.
 std::optional<LooseObject> take_header(std::string_view& text) {
@@ -70,20 +64,42 @@ std::optional<LooseObject> take_header(std::string_view& text) {
 }
 
 std::optional<LooseObject> unpack(std::string& packed, Extent extent) {
-  Inflater inflater(packed);
   std::array<char, kLongestHeader> front{};
-  std::string_view text(front.data(), inflater.fill(front.data(), front.size()));
-  auto object = take_header(text);
+  const std::string_view start(front.data(), inflate_front(packed, front));
+  std::string_view rest = start;
+  auto object = take_header(rest);
   if (!object || extent == Extent::header) return object;
-  if (object->size / kBestRatio > packed.size() || text.size() > object->size) return std::nullopt;
-  // One byte more than the content, so that zlib reaches its end and compares the checksum.
-  object->content.resize(object->size + 1);
-  std::ranges::copy(text, object->content.begin());
-  const std::size_t rest =
-      inflater.fill(object->content.data() + text.size(), object->content.size() - text.size());
-  if (text.size() + rest != object->size || !inflater.ended()) return std::nullopt;
-  object->content.pop_back();
+  if (object->size / kBestRatio > packed.size()) return std::nullopt;
+  const std::size_t header = start.size() - rest.size();
+  object->content.resize(header + object->size);
+  const Decompressor decompressor(libdeflate_alloc_decompressor());
+  std::size_t used = 0;
+  // Without a place for the size it wants exactly this many bytes, and then compares the checksum.
+  if (!decompressor ||
+      libdeflate_zlib_decompress_ex(decompressor.get(), packed.data(), packed.size(), object->content.data(),
+                                    object->content.size(), &used, nullptr) != LIBDEFLATE_SUCCESS ||
+      used != packed.size())
+    return std::nullopt;
+  object->content.erase(0, header);
   return object;
+}
+
+/// A blob as its file holds it; empty when there is no memory for it.
+std::string pack(std::string_view content) {
+  std::string whole = format("blob {}", content.size());
+  whole += '\0';
+  whole += content;
+  const Compressor compressor(libdeflate_alloc_compressor(kFastestLevel));
+  if (!compressor) return {};
+  std::string packed(libdeflate_zlib_compress_bound(compressor.get(), whole.size()), '\0');
+  packed.resize(
+      libdeflate_zlib_compress(compressor.get(), whole.data(), whole.size(), packed.data(), packed.size()));
+  return packed;
+}
+
+fs::path path_of(const fs::path& objects, const git_oid& id) {
+  const std::string hash = hex(id);
+  return objects / hash.substr(0, 2) / hash.substr(2);
 }
 
 /// libgit2's backend for loose objects, behind a reader of ours. The struct is C's: libgit2 frees it through
@@ -172,7 +188,7 @@ using OwnedBackend = std::unique_ptr<git_odb_backend, Release<free_backend>>;
 
 OwnedBackend make_backend(const fs::path& objects) {
   git_odb_backend* inner = nullptr;
-  if (git_odb_backend_loose(&inner, objects.c_str(), kFastest, 1, 0, 0) != 0) return nullptr;
+  if (git_odb_backend_loose(&inner, objects.c_str(), kFastest, 0, 0, 0) != 0) return nullptr;
   auto backend = std::make_unique<Backend>();
   git_odb_init_backend(backend.get(), GIT_ODB_BACKEND_VERSION);
   backend->inner = inner;
@@ -193,7 +209,7 @@ OwnedBackend make_backend(const fs::path& objects) {
 
 Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git_oid& id, Extent extent) {
   const std::string hash = hex(id);
-  const fs::path path = objects / hash.substr(0, 2) / hash.substr(2);
+  const fs::path path = path_of(objects, id);
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::optional<LooseObject>{};
   const int error = errno;
@@ -205,6 +221,34 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
   if (!object)
     return Error{.kind = ErrorKind::repository, .message = format("object {}: cut short or damaged", hash)};
   return object;
+}
+
+Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
+  // Beside the hash, which takes as long.
+  auto packing = std::async(std::launch::async, [&] { return pack(content); });
+  git_oid id{};
+  Odb odb;
+  const bool hashed = git_odb_hash(&id, content.data(), content.size(), GIT_OBJECT_BLOB) == 0 &&
+                      fill(odb, git_repository_odb, repo) == 0;
+  const std::string packed = packing.get();
+  if (!hashed) return last_error("blob");
+  if (packed.empty() || git_odb_exists(odb.get(), &id) == 1) {
+    if (git_odb_write(&id, odb.get(), content.data(), content.size(), GIT_OBJECT_BLOB) != 0)
+      return last_error("blob");
+    return id;
+  }
+  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
+  const fs::path path = path_of(objects, id);
+  std::error_code failed;
+  fs::create_directory(path.parent_path(), failed);
+  // `git gc` clears away what begins so and a killed process left there.
+  const fs::path aside = objects / ("tmp_rewall_" + hex(id));
+  if (auto written = write_file(aside, packed, kObjectMode, Sync::no); !written)
+    return std::move(written).error();
+  fs::rename(aside, path, failed);
+  if (failed)
+    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), failed.message())};
+  return id;
 }
 
 Status use_safe_objects(git_repository* repo, const fs::path& objects) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "store/git.h"
 
@@ -23,6 +24,10 @@ enum class Extent { header, whole };
 /// Reads the loose object `id`; nothing when there is none, an error of kind repository when it is damaged.
 Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
                                               Extent extent);
+
+/// Writes `content` as an object of its own, unless the repository has it, and says its hash. Nothing is
+/// synced: the caller does. What git_blob_create_from_buffer does, in half the time.
+Result<git_oid> write_blob(git_repository* repo, std::string_view content);
 
 /// The object database of `repo`, loose and packed, in which loose objects are read by read_loose:
 /// libgit2 1.5 never comes back from one that was cut short (git_zstream_get_output waits for input that does

@@ -37,6 +37,7 @@ const std::map<std::string, Names>& borders() {
   static const std::map<std::string, Names> all{
       {"git2", {"store"}},
       {"zlib.h", {"store"}},
+      {"libdeflate.h", {"store"}},
       {"libmnl/", {"kernel"}},
       {"libnftnl/", {"kernel"}},
       {"dtl/", {"diff/sequence.cpp"}},
