@@ -241,8 +241,8 @@ Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
   const fs::path path = path_of(objects, id);
   std::error_code failed;
   fs::create_directory(path.parent_path(), failed);
-  // `git gc` clears away what begins so and a killed process left there.
-  const fs::path aside = objects / ("tmp_rewall_" + hex(id));
+  // What a killed process left there under this name the next lock clears away.
+  const fs::path aside = objects / ("tmp_object_" + hex(id));
   if (auto written = write_file(aside, packed, kObjectMode, Sync::no); !written)
     return std::move(written).error();
   fs::rename(aside, path, failed);

@@ -248,6 +248,33 @@ TEST_CASE("every dump of the corpus is read, or refused with its line") {
   CHECK(read + refused == 99);
 }
 
+TEST_CASE("a text that comes in pieces reads as it does whole") {
+  REWALL_CORPUS_OR_SKIP(folder);
+  std::mt19937 random(7);
+  for (const auto& row : rows(folder / "manifest.tsv")) {
+    const auto& file = row.at("file");
+    const auto dump = contents(folder / "dumps" / file);
+    std::string text = dump;
+    while (!dump.empty() && text.size() < (1U << 19))
+      text += dump;  // of a table that comes again the last counts
+    const auto whole = parse_tables(text, family_of(row), file);
+    TablesStream stream(family_of(row), file);
+    for (std::size_t at = 0; at < text.size();) {
+      const auto size = std::uniform_int_distribution<std::size_t>(1, 1U << 17)(random);
+      stream.take(std::string_view(text).substr(at, size));
+      at += size;
+    }
+    const auto read = stream.finish();
+    INFO(file);
+    REQUIRE(static_cast<bool>(read) == static_cast<bool>(whole));
+    if (whole) {
+      CHECK(canonical_text(*read) == canonical_text(*whole));
+    } else {
+      CHECK(read.error().message == whole.error().message);
+    }
+  }
+}
+
 TEST_CASE("what iptables-save printed comes back byte for byte") {
   REWALL_CORPUS_OR_SKIP(folder);
   int saved = 0;
