@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -49,20 +50,25 @@ class FakeFirewall : public Firewall {
     return live.sets;
   }
 
-  Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names = {}) override {
+  Result<Staged> stage(const Ruleset& wanted, const Ruleset* in_force, const FileNames& names = {}) override {
     staged_names = names;
+    staged_whole = in_force == nullptr;
     if (auto error = refusal(stage_fault, ++stages)) return *std::move(error);
-    return stage_differs ? *stage_differs : wanted;
+    return Staged{.ruleset = stage_differs ? *stage_differs : wanted};
   }
 
-  Status load(const Ruleset& wanted, const Ruleset&) override {
-    if (auto error = refusal(load_fault, ++loads)) {
+  Result<bool> load(const Staged& staged, const Ruleset&, const std::optional<Generation>& at) override {
+    ++loads;
+    if (before_load) std::exchange(before_load, nullptr)();
+    if (has_generation && at && at != current_generation())
+      return Error{.kind = ErrorKind::refused, .message = "the firewall was changed meanwhile"};
+    if (auto error = refusal(load_fault, loads)) {
       if (load_leaves) change(*load_leaves);
       return *std::move(error);
     }
-    loaded.push_back(wanted);
-    change(load_differs && loads == 1 ? *load_differs : wanted);
-    return {};
+    loaded.push_back(staged.ruleset);
+    change(load_differs && loads == 1 ? *load_differs : staged.ruleset);
+    return reads_back;
   }
 
   Ruleset live{};
@@ -78,11 +84,15 @@ class FakeFirewall : public Firewall {
   std::optional<Ruleset> load_differs{};   ///< what the first load leaves in force instead of what was wanted
   std::optional<Ruleset> load_leaves{};    ///< what a refused load leaves in force: half a firewall
 
+  std::function<void()> before_load{};  ///< what somebody does at the last moment, once
+  bool reads_back = false;              ///< what load says of itself
+
   int captures = 0;
   int set_reads = 0;
   int stages = 0;
   int loads = 0;
   int generations = 0;
+  bool staged_whole = false;      ///< whether the last stage was to try every rule
   FileNames staged_names{};       ///< what the last stage was to call the files
   std::vector<Ruleset> loaded{};  ///< what the accepted loads were asked for
 

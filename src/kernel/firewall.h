@@ -42,6 +42,15 @@ struct FileNames {
   std::string sets{"ipset"};
 };
 
+struct Scratch;
+
+/// A ruleset that the kernel took, in a scratch namespace.
+struct Staged {
+  Ruleset ruleset{};  ///< in the kernel's words: what LIVE will read as
+  std::shared_ptr<const Scratch>
+      scratch{};  ///< null without the privilege for a namespace: it was tested only
+};
+
 /// The kernel's firewall in one network namespace: the only door to it.
 class Firewall {
  public:
@@ -61,16 +70,21 @@ class Firewall {
   /// `ipset save`, parsed; what has no generation must be read to be known.
   virtual Result<Sets> sets() = 0;
 
-  /// Loads `wanted` into a scratch network namespace with the host's own programs, and gives back what reads
-  /// there afterwards. Kind kernel: refused; names file (by `names`), line and the program's words. LIVE is
-  /// not touched.
-  virtual Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names = {}) = 0;
+  /// Loads `wanted` into a scratch network namespace with the host's own programs, and reads it there. With
+  /// `live`, only what is not in force already: the time follows the change. Kind kernel: refused; names file
+  /// (by `names`), line and the program's words. LIVE is not touched.
+  virtual Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names = {}) = 0;
 
-  /// Makes this namespace `wanted`: sets that it needs, then each table with iptables-restore, then the sets
-  /// that are left. Tables and sets that `wanted` lacks become empty, policy ACCEPT. `live` is what is there
-  /// now. Kind kernel: refused on the way; what was loaded before that is in force, and the caller puts back
-  /// `live`.
-  virtual Status load(const Ruleset& wanted, const Ruleset& live) = 0;
+  /// Makes this namespace what was staged; `live` is what is there now. The nft backend's tables of both
+  /// families change in one transaction, which names `generation`; rules that have the same words before and
+  /// after keep their place, counters and state. Sets are filled aside before and swapped. The legacy
+  /// backend's tables change one after the other, and so do all tables where nothing could be staged.
+  ///
+  /// True when every changed rule of the nft backend was read back as it was sent and nobody else changed
+  /// anything: then the generation is the next one. Kind refused: the generation had moved. Kind kernel:
+  /// refused on the way; LIVE is what it was, as far as the tables and sets could be put back.
+  virtual Result<bool> load(const Staged& staged, const Ruleset& live,
+                            const std::optional<Generation>& generation) = 0;
 };
 
 /// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is

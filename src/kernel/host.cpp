@@ -13,6 +13,7 @@
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/reading.h"
+#include "kernel/staging.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -70,14 +71,17 @@ class HostFirewall : public Firewall {
     });
   }
 
-  Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
+  Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel, [&] { return rewall::stage(programs_, wanted, names); });
+    return without_exceptions(ErrorKind::kernel,
+                              [&] { return rewall::stage(programs_, wanted, live, names); });
   }
 
-  Status load(const Ruleset& wanted, const Ruleset& live) override {
+  Result<bool> load(const Staged& staged, const Ruleset& live,
+                    const std::optional<Generation>& generation) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel, [&] { return rewall::load(programs_, wanted, live); });
+    return without_exceptions(ErrorKind::kernel,
+                              [&] { return rewall::load(programs_, staged, live, generation); });
   }
 
  private:

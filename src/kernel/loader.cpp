@@ -7,20 +7,18 @@
 #include <utility>
 
 #include "core/format.h"
-#include "core/log.h"
 #include "core/text.h"
-#include "kernel/namespace.h"
+#include "kernel/nftables.h"
 #include "kernel/refusal.h"
 #include "kernel/set_loader.h"
+#include "kernel/transaction.h"
 #include "rules/print.h"
 #include "rules/sets.h"
 
 namespace rewall {
 
-namespace {
-
 Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
-                                const std::vector<std::string>& options = {}) {
+                                const std::vector<std::string>& options) {
   auto program = programs.iptables(slot.backend, slot.family, "restore", ErrorKind::kernel);
   if (!program) return std::move(program).error();
   std::vector<std::string> words{*program};
@@ -30,6 +28,8 @@ Result<Command> restore_command(Programs& programs, const Slot& slot, std::strin
   words.insert(words.end(), options.begin(), options.end());
   return programs.command(std::move(words), std::move(text));
 }
+
+namespace {
 
 // Rules under other set names: while a set changes its type, rules name its alias.
 std::string with_names(std::string text, const Names& names) {
@@ -109,71 +109,6 @@ Status load_tables(Programs& programs, const Ruleset& wanted, InForce& in_force,
   return {};
 }
 
-std::string text_of(const Slot& slot) {
-  return canonical_text(*slot.tables);
-}
-
-Result<Ruleset> stage_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
-  const Sets none;
-  if (auto sets = SetLoader(programs, none, wanted.sets, names.sets).bring({}); !sets)
-    return std::move(sets).error();
-
-  const auto slots = slots_of(wanted, names);
-  std::vector<const Slot*> used;
-  std::vector<Command> commands;
-  for (const Slot& slot : slots) {
-    std::string text = text_of(slot);
-    if (text.empty()) continue;
-    auto command = restore_command(programs, slot, std::move(text));
-    if (!command) return std::move(command).error();
-    commands.push_back(*std::move(command));
-    used.push_back(&slot);
-  }
-  const auto outcomes = run_side_by_side(std::move(commands), ErrorKind::kernel);
-  if (!outcomes) return outcomes.error();
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    if ((*outcomes)[i].ok()) continue;
-    const auto accepts = [&](const std::string& text) {
-      auto command = restore_command(programs, *used[i], text);
-      if (!command) return false;
-      const auto tried = run(*std::move(command), ErrorKind::kernel);
-      return tried && tried->ok();
-    };
-    return refusal({.tables = *used[i]->tables, .file = used[i]->file, .text = text_of(*used[i])},
-                   (*outcomes)[i], accepts);
-  }
-
-  auto reading = read_once(programs, {.nft = wanted.backend == Backend::nft,
-                                      .legacy = wanted.backend == Backend::legacy || wanted.both_backends()});
-  if (!reading) {
-    Error error = std::move(reading).error().within("scratch network namespace");
-    error.kind = ErrorKind::kernel;
-    return error;
-  }
-  return arranged_like(wanted, *std::move(reading));
-}
-
-/// A rule whose set is not in the kernel yet cannot be tested there.
-std::string testable(const std::string& text) {
-  std::string out;
-  for (const std::string_view line : split_lines(text)) (out += names_set(line) ? "#" : line) += '\n';
-  return out;
-}
-
-Result<Ruleset> test_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
-  log_warning("no privilege for a scratch network namespace: each table was tested only, and no set was");
-  for (const Slot& slot : slots_of(wanted, names)) {
-    const std::string text = text_of(slot);
-    if (text.empty()) continue;
-    auto command = restore_command(programs, slot, testable(text), {"--test"});
-    if (!command) return std::move(command).error();
-    const auto outcome = run(*std::move(command), ErrorKind::kernel);
-    if (!outcome) return outcome.error();
-    if (!outcome->ok()) return refusal({.tables = *slot.tables, .file = slot.file, .text = text}, *outcome);
-  }
-  return wanted;
-}
-
 }  // namespace
 
 std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names) {
@@ -190,44 +125,111 @@ std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names) {
   return slots;
 }
 
-Ruleset arranged_like(const Ruleset& like, Reading reading) {
-  Ruleset ruleset;
-  ruleset.backend = like.backend;
-  ruleset.v4 = std::move(reading.tables(like.backend, Family::ipv4));
-  ruleset.v6 = std::move(reading.tables(like.backend, Family::ipv6));
-  if (like.both_backends()) {
-    ruleset.v4_legacy = std::move(reading.legacy_v4);
-    ruleset.v6_legacy = std::move(reading.legacy_v6);
-  }
-  ruleset.sets = std::move(reading.sets);
-  return ruleset;
-}
+namespace {
 
-Result<Ruleset> stage(Programs& programs, const Ruleset& wanted, const FileNames& names) {
-  const auto scratch = ScratchNamespace::create();
-  if (!scratch) {
-    if (scratch.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
-    return scratch.error();
-  }
-  Result<Ruleset> staged = Ruleset{};
-  scratch->run([&] { staged = stage_here(programs, wanted, names); });
-  return staged;
-}
-
-Status load(Programs& programs, const Ruleset& wanted, const Ruleset& live) {
+/// Where there is no scratch namespace: table by table, both backends.
+Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& live) {
   SetLoader sets(programs, live.sets, wanted.sets);
   InForce in_force(live);
-  if (auto done = sets.bring(sets.aliases()); !done) return done;
+  if (auto done = sets.fill(sets.aliases()); !done) return done;
+  if (auto done = sets.swap(); !done) return done;
   if (auto done = load_tables(programs, wanted, in_force, sets.aliases()); !done) {
     // Rules that name a set's alias keep it from going.
-    if (!sets.aliases().empty() && load_tables(programs, live, in_force, {})) sets.undo();
+    if (load_tables(programs, live, in_force, {})) sets.undo();
     return done;
   }
   if (auto done = sets.drop_old(); !done) return done;
   if (sets.aliases().empty()) return {};
-  if (auto done = sets.bring({}); !done) return done;
+  if (auto done = sets.fill({}); !done) return done;
+  if (auto done = sets.swap(); !done) return done;
   if (auto done = load_tables(programs, wanted, in_force, {}); !done) return done;
   return sets.drop_aliases();
+}
+
+Ruleset legacy_part(const Ruleset& ruleset) {
+  Ruleset part;
+  part.backend = Backend::legacy;
+  const bool beside = ruleset.backend == Backend::nft;
+  part.v4 = beside ? ruleset.v4_legacy : ruleset.v4;
+  part.v6 = beside ? ruleset.v6_legacy : ruleset.v6;
+  return part;
+}
+
+/// What the sets are called in the rules when all is done.
+Names own_names(const Names& aliases) {
+  Names names;
+  for (const auto& [name, alias] : aliases) names.emplace(name, name);
+  return names;
+}
+
+class Load {
+ public:
+  Load(Programs& programs, const Staged& staged, const Ruleset& live)
+      : programs_(programs),
+        staged_(staged),
+        live_(live),
+        sets_(programs, live.sets, staged.ruleset.sets),
+        live_legacy_(legacy_part(live)),
+        wanted_legacy_(legacy_part(staged.ruleset)),
+        in_force_(live_legacy_) {}
+
+  Result<bool> carry_out(const std::optional<Generation>& generation) {
+    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases());
+    auto done = sets_.fill(sets_.aliases());
+    if (done) done = transaction.prepare(generation ? generation->number : 0);
+    if (done) done = sets_.swap();
+    if (done) done = load_tables(programs_, wanted_legacy_, in_force_, sets_.aliases());
+    if (done && !transaction.empty()) done = transaction.send();
+    if (!done) {
+      if (load_tables(programs_, live_legacy_, in_force_, {})) sets_.undo();
+      return std::move(done).error();
+    }
+    const bool alone = transaction.empty() ? read_generation() == generation : is_next(generation);
+    const bool proven = generation && alone && transaction.reads_back();
+    if (auto dropped = sets_.drop_old(); !dropped) return std::move(dropped).error();
+    if (sets_.aliases().empty()) return proven;
+    if (auto renamed = name_sets(); !renamed) return std::move(renamed).error();
+    return false;
+  }
+
+ private:
+  static bool is_next(const std::optional<Generation>& before) {
+    auto expected = before;
+    if (expected && ++expected->number == 0) ++expected->number;  // nf_tables_commit
+    return read_generation() == expected;
+  }
+
+  /// The rules name aliases, and the sets that they stand for are gone: they come back as they should be.
+  Status name_sets() {
+    if (auto done = sets_.fill({}); !done) return done;
+    if (auto done = sets_.swap(); !done) return done;
+    const Names names = own_names(sets_.aliases());
+    const auto generation = read_generation();
+    Transaction transaction(staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
+    if (auto done = transaction.prepare(generation ? generation->number : 0); !done) return done;
+    if (auto done = load_tables(programs_, wanted_legacy_, in_force_, {}); !done) return done;
+    if (!transaction.empty()) {
+      if (auto done = transaction.send(); !done) return done;
+    }
+    return sets_.drop_aliases();
+  }
+
+  Programs& programs_;
+  const Staged& staged_;
+  const Ruleset& live_;
+  SetLoader sets_;
+  Ruleset live_legacy_;
+  Ruleset wanted_legacy_;
+  InForce in_force_;
+};
+
+}  // namespace
+
+Result<bool> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                  const std::optional<Generation>& generation) {
+  if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
+  if (auto done = load_by_tables(programs, staged.ruleset, live); !done) return std::move(done).error();
+  return false;
 }
 
 }  // namespace rewall

@@ -1,13 +1,12 @@
 #pragma once
 
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/result.h"
 #include "kernel/firewall.h"
 #include "kernel/programs.h"
-#include "kernel/reading.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -23,11 +22,13 @@ struct Slot {
 /// Both families of the ruleset's backend, then those of legacy where it holds rules beside nft's.
 std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names = {});
 
-/// A ruleset with its slots filled from a reading, laid out as `like` is.
-Ruleset arranged_like(const Ruleset& like, Reading reading);
+/// `iptables-restore` of the slot's backend and family, with `text` on its standard input. Kind kernel when
+/// it is not installed.
+Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
+                                const std::vector<std::string>& options = {});
 
-/// Firewall::stage and Firewall::load, for the namespace of the calling thread.
-Result<Ruleset> stage(Programs& programs, const Ruleset& wanted, const FileNames& names = {});
-Status load(Programs& programs, const Ruleset& wanted, const Ruleset& live);
+/// Firewall::load, for the namespace of the calling thread.
+Result<bool> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                  const std::optional<Generation>& generation);
 
 }  // namespace rewall

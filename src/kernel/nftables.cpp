@@ -7,13 +7,12 @@
 
 #include <array>
 #include <cerrno>
-#include <functional>
-#include <memory>
 #include <string_view>
 
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "kernel/channel.h"
 #include "kernel/netlink.h"
 #include "kernel/rule_shape.h"
 #include "rules/print.h"
@@ -25,80 +24,6 @@
 namespace rewall {
 
 namespace {
-
-struct Close {
-  void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
-};
-using Socket = std::unique_ptr<mnl_socket, Close>;
-using Answer = std::function<void(const nlmsghdr*)>;
-
-/// One question to nf_tables.
-class Question {
- public:
-  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
-      : message_(mnl_nlmsg_put_header(buffer_.data())) {
-    message_->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
-    message_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-    message_->nlmsg_seq = 1;
-    auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message_, sizeof(nfgenmsg)));
-    header->nfgen_family = family;
-    header->version = NFNETLINK_V0;
-    header->res_id = 0;
-  }
-  void add(std::uint16_t attribute, const std::string& text) {
-    mnl_attr_put_strz(message_, attribute, text.c_str());
-  }
-  const nlmsghdr* message() const { return message_; }
-
- private:
-  alignas(nlmsghdr) std::array<char, 1024> buffer_{};
-  nlmsghdr* message_;
-};
-
-/// A netlink socket of the calling thread's namespace.
-class Channel {
- public:
-  Channel() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {
-    if (socket_ && mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket_.reset();
-  }
-  explicit operator bool() const { return socket_ != nullptr; }
-  int fd() const { return mnl_socket_get_fd(socket_.get()); }
-
-  /// True when the last error is the kernel's own answer that it knows no nf_tables (nfnetlink_rcv_msg in
-  /// net/netfilter/nfnetlink.c), and not that of a socket.
-  bool without_nf_tables() const { return without_nf_tables_; }
-
-  /// 0, or the errno: EINTR when what was listed changed meanwhile.
-  int ask(const Question& question, const Answer& answer) {
-    const nlmsghdr* message = question.message();
-    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
-    const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    const unsigned port = mnl_socket_get_portid(socket_.get());
-    while (true) {
-      const ssize_t size = mnl_socket_recvfrom(socket_.get(), received_.data(), received_.size());
-      if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
-      if (size < 0) return errno;
-      const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
-                                  call, const_cast<Answer*>(&answer));
-      if (more < 0) {
-        const int error = errno;
-        without_nf_tables_ = error == EINVAL || error == EOPNOTSUPP || error == ENOENT;
-        return error;
-      }
-      if (more == 0 || !list) return 0;
-    }
-  }
-
- private:
-  static int call(const nlmsghdr* message, void* answer) {
-    (*static_cast<Answer*>(answer))(message);
-    return MNL_CB_OK;
-  }
-
-  Socket socket_;
-  bool without_nf_tables_ = false;
-  std::vector<char> received_ = std::vector<char>(1 << 16);
-};
 
 Error refused(int error, std::string_view what) {
   if (error == EPERM)

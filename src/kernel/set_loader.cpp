@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -59,16 +60,23 @@ std::string SetLoader::fresh_name() {
   return name;
 }
 
-Status SetLoader::bring(const Names& names) {
-  return bring(wanted_, names);
+Status SetLoader::fill(const Names& names) {
+  return fill(wanted_, names);
 }
 
 void SetLoader::undo() {
-  (void)bring(live_, {});
+  aside_.clear();
+  if (swapped_ && fill(live_, {})) (void)swap();
   drop_fresh();
+  for (const bool lists : {true, false}) {
+    for (const Set& set : wanted_.sets) {
+      if (is_list(set) == lists && live_.find(set.name) == nullptr && present_.contains(set.name))
+        (void)destroy(set.name);
+    }
+  }
 }
 
-Status SetLoader::bring(const Sets& sets, const Names& names) {
+Status SetLoader::fill(const Sets& sets, const Names& names) {
   std::string input;
   for (const bool lists : {false, true}) {  // a list of sets names the others
     for (const Set& set : sets.sets) {
@@ -80,12 +88,24 @@ Status SetLoader::bring(const Sets& sets, const Names& names) {
         input += text;
       } else if (present->second != text) {
         const std::string aside = fresh_name();
-        input += text_of(set, aside, names) + format("swap {0} {1}\ndestroy {0}\n", aside, name);
+        input += text_of(set, aside, names);
+        aside_.emplace(name, aside);
       }
       present_.insert_or_assign(name, std::move(text));
     }
   }
   return restore(input);
+}
+
+Status SetLoader::swap() {
+  std::string swaps;
+  std::string destroys;
+  swapped_ = swapped_ || !aside_.empty();
+  for (const auto& [name, aside] : std::exchange(aside_, {})) {
+    swaps += format("swap {} {}\n", aside, name);
+    destroys += format("destroy {}\n", aside);
+  }
+  return restore(swaps + destroys);
 }
 
 Status SetLoader::restore(const std::string& input) {

@@ -24,9 +24,12 @@ class SetLoader {
   /// meanwhile.
   const Names& aliases() const { return aliases_; }
 
-  /// Every wanted set, by `names`: new ones are created, others are filled aside and swapped.
-  Status bring(const Names& names);
-  /// After a failure, with the live rules back: fills the live sets as they were and destroys our own.
+  /// Every wanted set, by `names`: new ones are created, others are filled aside. Nothing that rules name has
+  /// changed then.
+  Status fill(const Names& names);
+  /// What was filled aside takes its place, one set after the other.
+  Status swap();
+  /// After a failure, with the live rules back: the live sets are as they were, and ours are gone.
   void undo();
   /// Destroys the live sets that are not wanted, and those that wait under an alias for their new type.
   Status drop_old();
@@ -35,7 +38,7 @@ class SetLoader {
 
  private:
   std::string fresh_name();
-  Status bring(const Sets& sets, const Names& names);
+  Status fill(const Sets& sets, const Names& names);
   void drop_fresh();
   Status restore(const std::string& input);
   Status destroy(const std::string& name);
@@ -45,7 +48,9 @@ class SetLoader {
   const Sets& wanted_;
   std::string file_;
   Names aliases_{};
+  std::map<std::string, std::string> aside_{};    ///< by their names: what is filled for them
   std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
+  bool swapped_ = false;
   int fresh_ = 0;
 };
 

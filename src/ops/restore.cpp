@@ -10,6 +10,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "ops/files.h"
+#include "ops/seen.h"
 #include "ops/settings.h"
 #include "rules/print.h"
 #include "rules/rule.h"
@@ -112,7 +113,10 @@ Error not_put_back(const std::string& why, const std::string& then) {
 Error put_back(Session& session, const Ruleset& live, Error why) {
   auto now = session.capture();
   if (!now) return not_put_back(why.message, now.error().message);
-  if (auto loaded = session.firewall().load(live, now->ruleset); !loaded) {
+  auto staged = session.firewall().stage(live, &now->ruleset);
+  // What cannot be staged is loaded table by table.
+  const Staged wanted = staged ? *std::move(staged) : Staged{.ruleset = live};
+  if (auto loaded = session.firewall().load(wanted, now->ruleset, now->generation); !loaded) {
     return not_put_back(why.message, loaded.error().message);
   }
   auto after = session.capture();
@@ -126,19 +130,20 @@ Error put_back(Session& session, const Ruleset& live, Error why) {
 
 struct Plan {
   Capture live{};
-  Ruleset wanted{};
-  Ruleset expected{};
+  Staged staged{};
 };
 
 // Reads LIVE, works out what is wanted and stages it.
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                        Capture live) {
   Plan plan{.live = std::move(live)};
-  plan.wanted = choose(plan.live.ruleset, revision, options);
-  auto staged = session.firewall().stage(plan.wanted, file_names(revision));
+  const Ruleset wanted = choose(plan.live.ruleset, revision, options);
+  // What the kernel once printed and holds already need not be tried again.
+  const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
+  auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
   if (!staged) return std::move(staged).error();
-  if (auto good = staged_as_wanted(plan.wanted, *staged, revision); !good) return std::move(good).error();
-  plan.expected = *std::move(staged);
+  if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good) return std::move(good).error();
+  plan.staged = *std::move(staged);
   return plan;
 }
 
@@ -160,7 +165,33 @@ struct Prepared {
   Head head{};
 };
 
+// LIVE as HEAD says it, where the generation proves that it is so.
+Result<std::optional<Prepared>> know_live_by_head(Session& session, const Repository& repository) {
+  const auto seen = read_seen(repository);
+  if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
+      session.firewall().generation() != seen->generation) {
+    return std::optional<Prepared>{};
+  }
+  auto reading = std::async(std::launch::async, [&] { return session.firewall().sets(); });
+  auto head = read_head(repository);
+  auto sets = reading.get();
+  if (!head) return std::move(head).error();
+  if (!sets) return std::move(sets).error();
+  if (head->hash != seen->head || canonical_text(*sets) != head->files["ipset"])
+    return std::optional<Prepared>{};
+  auto snapshot = repository.snapshot(head->hash);
+  if (!snapshot) return std::move(snapshot).error();
+  Capture live{.ruleset = head->ruleset,
+               .backends = head->backends,
+               .tools = snapshot->trailers.tools,
+               .generation = seen->generation};
+  return std::optional(Prepared{std::move(live), *std::move(head)});
+}
+
 Result<Prepared> read_live_and_head(Session& session, const Repository& repository) {
+  auto known = know_live_by_head(session, repository);
+  if (!known) return std::move(known).error();
+  if (*known) return **std::move(known);
   auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
   auto live = session.capture();
   auto head = reading.get();
@@ -201,10 +232,31 @@ void keep(const Work& work, const Capture& capture, const std::string& why) {
   if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
 }
 
+// What was read back over netlink, and the sets, which have to be asked for; nothing where that is not all.
+std::optional<Capture> known_after(const Work& work) {
+  const Plan& plan = work.plan;
+  if (work.session.firewall().legacy_tables() || !plan.live.generation) return std::nullopt;
+  auto sets = work.session.firewall().sets();
+  auto generation = work.session.firewall().generation();
+  if (!sets || !generation || canonical_text(*sets) != canonical_text(plan.staged.ruleset.sets))
+    return std::nullopt;
+  if (generation->number - plan.live.generation->number > 1) return std::nullopt;
+  return Capture{.ruleset = plan.staged.ruleset,
+                 .backends = backends_of(plan.staged.ruleset),
+                 .tools = plan.live.tools,
+                 .generation = generation};
+}
+
 Status load_and_read_back(const Work& work, Capture& after) {
   const Ruleset& live = work.plan.live.ruleset;
-  if (auto loaded = work.session.firewall().load(work.plan.wanted, live); !loaded) {
-    return put_back(work.session, live, std::move(loaded).error());
+  auto loaded = work.session.firewall().load(work.plan.staged, live, work.plan.live.generation);
+  if (!loaded && loaded.error().kind == ErrorKind::refused) return std::move(loaded).error();
+  if (!loaded) return put_back(work.session, live, std::move(loaded).error());
+  if (*loaded) {
+    if (auto known = known_after(work)) {
+      after = *std::move(known);
+      return {};
+    }
   }
   auto read = work.session.capture();
   if (!read) {
@@ -212,7 +264,7 @@ Status load_and_read_back(const Work& work, Capture& after) {
                     Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + read.error().message});
   }
   after = *std::move(read);
-  const Diff unexpected = compare(work.plan.expected, after.ruleset);
+  const Diff unexpected = compare(work.plan.staged.ruleset, after.ruleset);
   if (unexpected.equal()) return {};
   if (is_elsewhere(unexpected, work.diff)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
@@ -258,7 +310,7 @@ Status keep_what_is(Repository& repository, const Head& head, const Plan& plan, 
   if (!before) return std::move(before).error();
   for (const auto& note : before->notes) log_warning("{}", note);
   if (before->changed) restored.before = *before;
-  return repository.prepare(files_of(plan.expected));
+  return repository.prepare(files_of(plan.staged.ruleset));
 }
 
 Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
@@ -269,7 +321,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
   for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
-    restored.diff = compare(plan->live.ruleset, plan->expected);
+    restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
     if (options.dry_run) return restored;
     if (auto kept = keep_what_is(repository, prepared.head, *plan, restored); !kept)
       return std::move(kept).error();
@@ -281,7 +333,14 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
                                                                      .trigger = options.trigger,
                                                                      .commands = {session.command_line},
                                                                      .restores = revision.hash});
-      if (!after) return std::move(after).error();
+      const bool moved = !after && after.error().kind == ErrorKind::refused;
+      if (!after && !moved) return std::move(after).error();
+      if (moved) {
+        auto again = read_live_and_head(session, repository);
+        if (!again) return std::move(again).error();
+        prepared = *std::move(again);
+        continue;
+      }
       restored.after = *std::move(after);
       return restored;
     }

@@ -38,7 +38,8 @@ Status compare_whole(Session& session, const Repository& repository, Standing& s
   standing.clean = diff.equal();
   standing.changes = diff.changes.size();
   standing.summary = diff.equal() ? "" : subject(diff);
-  if (standing.clean) remember(repository, *capture, head->hash);
+  // Of the same words only: a restore takes HEAD's for LIVE's then.
+  if (standing.clean && !diff.respelled) remember(repository, *capture, head->hash);
   return {};
 }
 

@@ -461,7 +461,7 @@ TEST_CASE("a thread that cannot be started is an error and no exception") {
     REQUIRE_FALSE(capture);
     CHECK(capture.error().kind == ErrorKind::capture);
     CHECK(capture.error().message == "the firewall: Resource temporarily unavailable");
-    const auto staged = host_firewall()->stage({});
+    const auto staged = host_firewall()->stage({}, nullptr);
     REQUIRE_FALSE(staged);
     CHECK(staged.error().kind == ErrorKind::kernel);
   });
@@ -474,7 +474,7 @@ TEST_CASE("without CAP_NET_ADMIN the capture says what to do") {
     CHECK(error.kind == ErrorKind::permission);
     CHECK(error.message == "the firewall: not permitted: CAP_NET_ADMIN is missing");
     CHECK(error.hint == "run it as root (sudo rewall ...)");
-    const auto staged = host_firewall()->stage({});
+    const auto staged = host_firewall()->stage({}, nullptr);
     REQUIRE_FALSE(staged);
     CHECK(staged.error().kind == ErrorKind::permission);
   });

@@ -80,10 +80,10 @@ TEST_CASE("every dump that loads is staged, loaded and read back byte for byte")
     }
     const std::string text = canonical_text(place(*first, dump.family));
     in_lab([&] {
-      const auto staged = host_firewall()->stage(*first);
+      const auto staged = host_firewall()->stage(*first, nullptr);
       INFO((staged ? "" : staged.error().message));
       REQUIRE(staged);
-      const auto loaded = host_firewall()->load(*first, {});
+      const auto loaded = host_firewall()->load(*staged, {}, captured().generation);
       INFO((loaded ? "" : loaded.error().message));
       REQUIRE(loaded);
       auto now = captured().ruleset;

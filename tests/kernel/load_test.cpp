@@ -37,14 +37,26 @@ std::string save(Backend backend, const std::string& iptables = "iptables") {
 }
 
 Error stage_error(const Ruleset& wanted, const FileNames& names = {}) {
-  auto staged = host_firewall()->stage(wanted, names);
+  auto staged = host_firewall()->stage(wanted, nullptr, names);
   REQUIRE_FALSE(staged);
   CHECK(staged.error().kind == ErrorKind::kernel);
   return staged.error();
 }
 
+Result<bool> load_staged(const Ruleset& wanted) {
+  const auto live = captured();
+  auto staged = host_firewall()->stage(wanted, &live.ruleset);
+  if (!staged) return std::move(staged).error();
+  return host_firewall()->load(*staged, live.ruleset, live.generation);
+}
+
+/// As where no namespace can be made.
+Result<bool> load_unstaged(const Ruleset& wanted) {
+  return host_firewall()->load({.ruleset = wanted}, captured().ruleset, std::nullopt);
+}
+
 void must_load(const Ruleset& wanted) {
-  const auto loaded = host_firewall()->load(wanted, captured().ruleset);
+  const auto loaded = load_staged(wanted);
   INFO((loaded ? "" : loaded.error().message));
   REQUIRE(loaded);
 }
@@ -133,12 +145,12 @@ TEST_CASE("staging reads back what was wanted and touches nothing outside") {
     const auto ruleset = captured().ruleset;
     shell("ipset destroy web; ip6tables-" + std::string(name(backend)) + " -F");
     const std::string before = save(backend) + save(backend, "ip6tables") + shell("ipset save");
-    const auto staged = host_firewall()->stage(ruleset);
+    const auto staged = host_firewall()->stage(ruleset, nullptr);
     REQUIRE(staged);
-    CHECK(canonical_text(staged->v4) == canonical_text(ruleset.v4));
-    CHECK(canonical_text(staged->v6) == canonical_text(ruleset.v6));
-    CHECK(canonical_text(staged->sets) == canonical_text(ruleset.sets));
-    CHECK(staged->backend == backend);
+    CHECK(canonical_text(staged->ruleset.v4) == canonical_text(ruleset.v4));
+    CHECK(canonical_text(staged->ruleset.v6) == canonical_text(ruleset.v6));
+    CHECK(canonical_text(staged->ruleset.sets) == canonical_text(ruleset.sets));
+    CHECK(staged->ruleset.backend == backend);
     CHECK(save(backend) + save(backend, "ip6tables") + shell("ipset save") == before);
   });
 }
@@ -149,9 +161,9 @@ TEST_CASE("without the privilege for a namespace every table is tested") {
     drop_sys_admin();
     auto wanted = filter_of("-A INPUT -m set --match-set s src -j DROP\n-A INPUT -j ACCEPT\n", backend);
     wanted.sets = sets_of("create s hash:ip family inet\n");
-    const auto staged = host_firewall()->stage(wanted);
+    const auto staged = host_firewall()->stage(wanted, nullptr);
     REQUIRE(staged);
-    CHECK(canonical_text(staged->v4) == canonical_text(wanted.v4));
+    CHECK(canonical_text(staged->ruleset.v4) == canonical_text(wanted.v4));
     CHECK(save(backend).find("-A") == std::string::npos);
     CHECK(stage_error(filter_of("-A INPUT -p tcp --dprt 22\n", backend)).message ==
           "rules.v4:3: table filter: unknown option \"--dprt\": -A INPUT -p tcp --dprt 22");
@@ -221,9 +233,9 @@ TEST_CASE("both backends load beside each other") {
     const std::string nft = save(Backend::nft);
     const std::string legacy = save(Backend::legacy) + save(Backend::legacy, "ip6tables");
     shell("iptables-nft -F; iptables-legacy -F; ip6tables-legacy -P FORWARD ACCEPT");
-    const auto staged = host_firewall()->stage(wanted);
+    const auto staged = host_firewall()->stage(wanted, nullptr);
     REQUIRE(staged);
-    CHECK(canonical_text(staged->v4_legacy) == canonical_text(wanted.v4_legacy));
+    CHECK(canonical_text(staged->ruleset.v4_legacy) == canonical_text(wanted.v4_legacy));
     must_load(wanted);
     CHECK(save(Backend::nft) == nft);
     CHECK(save(Backend::legacy) + save(Backend::legacy, "ip6tables") == legacy);
@@ -281,7 +293,7 @@ TEST_CASE("a refused load names table and line, and goes no further") {
                         "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOSUCHTHING --to 1\nCOMMIT\n"
                         "*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j ACCEPT\nCOMMIT\n"),
         .backend = backend};
-    const auto loaded = host_firewall()->load(wanted, {});
+    const auto loaded = load_unstaged(wanted);
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().kind == ErrorKind::kernel);
     CHECK(loaded.error().message.starts_with("table ip nat: rules.v4:7: "));
@@ -303,7 +315,7 @@ TEST_CASE("a refused load leaves no set of its own behind while a set changes it
         .sets =
             sets_of("create s hash:net family inet\nadd s 10.0.0.0/8\ncreate l list:set size 8\nadd l s\n"),
         .backend = backend};
-    const auto loaded = host_firewall()->load(wanted, captured().ruleset);
+    const auto loaded = load_unstaged(wanted);
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().message.find("NOSUCHTHING") != std::string::npos);
     CHECK(shell("ipset save") == sets);
@@ -317,7 +329,7 @@ TEST_CASE("a refused set leaves nothing aside behind") {
     const std::string before = shell("ipset save");
     Ruleset wanted;
     wanted.sets = sets_of("create s hash:ip family inet\nadd s 192.0.2.7\nadd s no.such.host.invalid\n");
-    const auto loaded = host_firewall()->load(wanted, captured().ruleset);
+    const auto loaded = load_unstaged(wanted);
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().kind == ErrorKind::kernel);
     CHECK(shell("ipset save") == before);

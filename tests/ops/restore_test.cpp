@@ -127,12 +127,12 @@ TEST_CASE("when nothing can be put back either, it is status 9 and the words say
 TEST_CASE("a firewall that changes between planning and loading is planned again, and then refused") {
   struct Restless : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
+    Result<Staged> stage(const Ruleset& wanted, const Ruleset* live_now, const FileNames& names) override {
       if (restless > 0) {
         --restless;
         change(with_rule("-s 192.0.2." + std::to_string(restless + 1) + "/32 -j DROP"));
       }
-      return FakeFirewall::stage(wanted, names);
+      return FakeFirewall::stage(wanted, live_now, names);
     }
     int restless = 0;
   };
@@ -193,12 +193,13 @@ TEST_CASE("what stood in the kernel before it was taken back is in the history")
 TEST_CASE("an exception while loading is put back like any failure") {
   struct Throwing : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Status load(const Ruleset& wanted, const Ruleset& now) override {
+    Result<bool> load(const Staged& staged, const Ruleset& now,
+                      const std::optional<Generation>& at) override {
       if (++calls == 1) {
         change(with_rule("-j ACCEPT"));
         throw std::bad_alloc();
       }
-      return FakeFirewall::load(wanted, now);
+      return FakeFirewall::load(staged, now, at);
     }
     int calls = 0;
   };
@@ -218,9 +219,9 @@ TEST_CASE("an exception while loading is put back like any failure") {
 TEST_CASE("a set that somebody filled while the restore was planned is not lost") {
   struct Filling : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
+    Result<Staged> stage(const Ruleset& wanted, const Ruleset* live_now, const FileNames& names) override {
       if (stages == 0) live.sets = parse_sets("create mine hash:ip\nadd mine 8.8.8.8\n", "ipset").value();
-      return FakeFirewall::stage(wanted, names);
+      return FakeFirewall::stage(wanted, live_now, names);
     }
   };
   TemporaryFolder folder;

@@ -1,0 +1,155 @@
+#include "kernel/batch.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "kernel/netlink.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr std::size_t kLongestMessage = 1 << 17;  // a rule's expressions are one attribute, of 64 KiB at most
+constexpr std::size_t kPageSize = 1 << 20;
+
+nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
+                     std::uint16_t resource) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
+  message->nlmsg_type = type;
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  header->nfgen_family = family;
+  header->version = NFNETLINK_V0;
+  header->res_id = htobe16(resource);
+  return message;
+}
+
+void set_option(const Channel& channel, int level, int option, int value) {
+  setsockopt(channel.fd(), level, option, &value, sizeof value);  // a kernel without it works too
+}
+
+std::string words_of(const nlmsghdr* message) {
+  if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
+  const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+  std::size_t skip = sizeof(nlmsgerr);
+  if ((message->nlmsg_flags & NLM_F_CAPPED) == 0) skip += error->msg.nlmsg_len - sizeof(nlmsghdr);
+  if (mnl_nlmsg_get_payload_len(message) < skip) return {};
+  Attributes<NLMSGERR_ATTR_MAX + 1> facts{};
+  for_each_attribute(static_cast<const char*>(mnl_nlmsg_get_payload(message)) + skip,
+                     static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
+                     [&](const nlattr* at) { keep(facts, at); });
+  return std::string(text(facts[NLMSGERR_ATTR_MSG]));
+}
+
+}  // namespace
+
+Message::Message(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags)
+    : header_(put_header(buffer.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
+                         family, 0)) {}
+
+void Message::text(std::uint16_t attribute, const std::string& value) {
+  mnl_attr_put_strz(header_, attribute, value.c_str());
+}
+
+void Message::number(std::uint16_t attribute, std::uint32_t value) {
+  mnl_attr_put_u32(header_, attribute, htobe32(value));
+}
+
+void Message::handle(std::uint16_t attribute, std::uint64_t value) {
+  mnl_attr_put_u64(header_, attribute, htobe64(value));
+}
+
+void Message::bytes(std::uint16_t attribute, std::string_view value) {
+  mnl_attr_put(header_, attribute, value.size(), value.data());
+}
+
+nlattr* Message::begin(std::uint16_t nest) {
+  return mnl_attr_nest_start(header_, nest);
+}
+
+void Message::end(nlattr* nest) {
+  mnl_attr_nest_end(header_, nest);
+}
+
+Batch::Batch(std::uint32_t generation) : buffer_(kLongestMessage) {
+  alignas(nlmsghdr) std::array<char, 64> buffer{};
+  nlmsghdr* begin = put_header(buffer.data(), NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+  mnl_attr_put_u32(begin, NFNL_BATCH_GENID, htobe32(generation));
+  append(begin);
+}
+
+void Batch::append(const nlmsghdr* message) {
+  if (pages_.empty() || pages_.back().size() + message->nlmsg_len > kPageSize)
+    pages_.emplace_back().reserve(kPageSize);
+  last_ = pages_.back().size();
+  pages_.back().append(reinterpret_cast<const char*>(message), message->nlmsg_len);
+}
+
+Message Batch::start(std::uint16_t type, std::uint8_t family, std::uint16_t flags) {
+  return {buffer_, type, family, flags};
+}
+
+std::uint32_t Batch::add(Message& message) {
+  message.header()->nlmsg_seq = ++count_;
+  append(message.header());
+  return count_;
+}
+
+std::optional<BatchRefusal> Batch::send(const Channel& channel) {
+  // The kernel answers a message that asks for it when all are carried out; a refusal it tells unasked.
+  auto* newest = reinterpret_cast<nlmsghdr*>(pages_.back().data() + last_);
+  newest->nlmsg_flags |= NLM_F_ACK;
+  alignas(nlmsghdr) std::array<char, 64> buffer{};
+  nlmsghdr* end = put_header(buffer.data(), NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+  end->nlmsg_seq = count_ + 1;
+  append(end);
+
+  std::vector<iovec> parts;
+  std::size_t size = 0;
+  for (std::string& page : pages_) {
+    parts.push_back({.iov_base = page.data(), .iov_len = page.size()});
+    size += page.size();
+  }
+  const int room = static_cast<int>(size) + 4096;
+  set_option(channel, SOL_SOCKET, SO_SNDBUFFORCE, room);
+  set_option(channel, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  set_option(channel, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  msghdr whole{};
+  whole.msg_name = &kernel;
+  whole.msg_namelen = sizeof kernel;
+  whole.msg_iov = parts.data();
+  whole.msg_iovlen = parts.size();
+  ssize_t sent = 0;
+  do sent = sendmsg(channel.fd(), &whole, 0);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0) return BatchRefusal{.error = errno};
+
+  // All answers are there when sendmsg comes back: nf_tables works in the sender's time.
+  std::vector<char> received(1 << 16);
+  while (true) {
+    const ssize_t got = recv(channel.fd(), received.data(), received.size(), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return BatchRefusal{.error = errno == EAGAIN ? EPROTO : errno};
+    int left = static_cast<int>(got);
+    for (auto* message = reinterpret_cast<const nlmsghdr*>(received.data()); mnl_nlmsg_ok(message, left);
+         message = mnl_nlmsg_next(message, &left)) {
+      if (message->nlmsg_type != NLMSG_ERROR) continue;
+      const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
+      if (error->error != 0)
+        return BatchRefusal{.error = -error->error, .message = message->nlmsg_seq, .text = words_of(message)};
+      if (message->nlmsg_seq == count_) return std::nullopt;
+    }
+  }
+}
+
+}  // namespace rewall

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <libmnl/libmnl.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rewall {
+
+/// One question to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h).
+class Question {
+ public:
+  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags);
+  void add(std::uint16_t attribute, const std::string& text);
+  const nlmsghdr* message() const { return message_; }
+
+ private:
+  alignas(nlmsghdr) std::array<char, 1024> buffer_{};
+  nlmsghdr* message_;
+};
+
+using Answer = std::function<void(const nlmsghdr*)>;
+
+/// A netlink socket of the namespace that the calling thread is in when it is made; any thread may use it
+/// then.
+class Channel {
+ public:
+  Channel();
+  explicit operator bool() const { return socket_ != nullptr; }
+  int fd() const { return mnl_socket_get_fd(socket_.get()); }
+
+  /// True when the last error is the kernel's own answer that it knows no nf_tables (nfnetlink_rcv_msg in
+  /// net/netfilter/nfnetlink.c), and not that of a socket.
+  bool without_nf_tables() const { return without_nf_tables_; }
+
+  /// 0, or the errno: EINTR when what was listed changed meanwhile.
+  int ask(const Question& question, const Answer& answer);
+
+ private:
+  struct Close {
+    void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
+  };
+
+  std::unique_ptr<mnl_socket, Close> socket_;
+  bool without_nf_tables_ = false;
+  std::vector<char> received_ = std::vector<char>(1 << 16);
+};
+
+}  // namespace rewall

@@ -1,0 +1,44 @@
+#include "kernel/set_numbers.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+// After libc's own, which they would collide with.
+#include <linux/netfilter/ipset/ip_set.h>
+
+#include <algorithm>
+#include <array>
+
+namespace rewall {
+
+namespace {
+
+template <class Request>
+bool ask(const Fd& socket, Request& request) {
+  socklen_t size = sizeof request;
+  return socket && getsockopt(socket.get(), SOL_IP, SO_IP_SET, &request, &size) == 0;
+}
+
+}  // namespace
+
+SetNumbers::SetNumbers() : socket_(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) {
+  ip_set_req_version request{.op = IP_SET_OP_VERSION, .version = 0};
+  if (ask(socket_, request)) version_ = request.version;
+}
+
+std::optional<std::uint16_t> SetNumbers::number(const std::string& name) const {
+  ip_set_req_get_set request{.op = IP_SET_OP_GET_BYNAME, .version = version_, .set = {}};
+  if (name.size() >= sizeof request.set.name) return std::nullopt;
+  std::ranges::copy(name, request.set.name);
+  if (!ask(socket_, request) || request.set.index == IPSET_INVALID_ID) return std::nullopt;
+  return request.set.index;
+}
+
+std::optional<std::string> SetNumbers::name(std::uint16_t number) const {
+  ip_set_req_get_set request{.op = IP_SET_OP_GET_BYINDEX, .version = version_, .set = {}};
+  request.set.index = number;
+  if (!ask(socket_, request) || request.set.name[0] == '\0') return std::nullopt;
+  return std::string(request.set.name);
+}
+
+}  // namespace rewall

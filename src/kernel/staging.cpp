@@ -1,0 +1,259 @@
+#include "kernel/staging.h"
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "kernel/loader.h"
+#include "kernel/reading.h"
+#include "kernel/refusal.h"
+#include "kernel/scratch.h"
+#include "kernel/set_loader.h"
+#include "rules/kept.h"
+#include "rules/meaning.h"
+#include "rules/print.h"
+#include "rules/sets.h"
+
+namespace rewall {
+
+namespace {
+
+using Positions = std::vector<std::uint32_t>;
+
+/// A slot's tables as they go into the scratch namespace: all of them, or what live lacks.
+struct Part {
+  const Slot& slot;
+  Tables tables{};
+};
+
+Positions all_of(std::size_t count) {
+  Positions positions(count);
+  std::iota(positions.begin(), positions.end(), 0U);
+  return positions;
+}
+
+/// The wanted rules that have to be made.
+Positions missing(const Chain* live, const Chain& wanted, const Names& aliases) {
+  const auto named_anew = [&](std::string_view words) {
+    return !aliases.empty() &&
+           names_set(words, [&](std::string_view set) { return aliases.contains(std::string(set)); });
+  };
+  Positions positions;
+  const auto stay = live == nullptr ? std::vector<std::pair<std::uint32_t, std::uint32_t>>{}
+                                    : kept(live->rules, wanted.rules);
+  auto next = stay.begin();
+  for (std::uint32_t i = 0; i < wanted.rules.size(); ++i) {
+    const bool stays = next != stay.end() && next->second == i;
+    if (stays) ++next;
+    if (!stays || named_anew(wanted.rules[i].words)) positions.push_back(i);
+  }
+  return positions;
+}
+
+class Staging {
+ public:
+  Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names)
+      : programs_(programs), wanted_(wanted), live_(live), names_(names), slots_(slots_of(wanted, names)) {}
+
+  /// On a thread inside. Nothing when the kernel spelled the rules of a part in another number of rules: all
+  /// of them have to be seen then.
+  Result<std::optional<Ruleset>> run(Scratch& scratch) {
+    if (auto made = make_sets(); !made) return std::move(made).error();
+    for (const Slot& slot : slots_) parts_.push_back(part_of(slot, scratch));
+    if (auto loaded = load(); !loaded) return std::move(loaded).error();
+    auto reading =
+        read_once(programs_, {.nft = wanted_.backend == Backend::nft,
+                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()});
+    if (!reading) {
+      Error error = std::move(reading).error().within("scratch network namespace");
+      error.kind = ErrorKind::kernel;
+      return error;
+    }
+    if (live_ == nullptr) return std::optional(whole(*std::move(reading), scratch));
+    return respelled(*std::move(reading), scratch);
+  }
+
+ private:
+  /// Rules need their sets; what is in them nobody asks here, but of a file that a person wrote.
+  Status make_sets() {
+    const Sets none;
+    Sets sets = wanted_.sets;
+    if (live_ != nullptr) {
+      for (Set& set : sets.sets) set.members.clear();
+      aliases_ = SetLoader(programs_, live_->sets, wanted_.sets).aliases();
+    }
+    return SetLoader(programs_, none, sets, names_.sets).fill({});
+  }
+
+  Part part_of(const Slot& slot, Scratch& scratch) {
+    if (live_ == nullptr || slot.backend != Backend::nft) return {slot, *slot.tables};
+    const Tables& live = slot.tables->family == Family::ipv4 ? live_->v4 : live_->v6;
+    Part part{slot, {.family = slot.family, .texts = slot.tables->texts}};
+    for (const Table& table : slot.tables->tables) {
+      const Table* old = live_->backend == Backend::nft ? live.find(table.name) : nullptr;
+      auto some = part_of(table, old, slot.family, scratch);
+      if (some) part.tables.tables.push_back(*std::move(some));
+    }
+    return part;
+  }
+
+  /// The rules that have to be made, in their chains, and the chains that they lead to.
+  std::optional<Table> part_of(const Table& wanted, const Table* live, Family family,
+                               Scratch& scratch) const {
+    Table part{.name = wanted.name};
+    std::vector<std::string> targets;
+    for (const Chain& chain : wanted.chains) {
+      auto positions = missing(live == nullptr ? nullptr : live->find(chain.name), chain, aliases_);
+      Chain some{.name = chain.name, .policy = chain.policy};
+      for (const std::uint32_t position : positions) {
+        some.rules.push_back(chain.rules[position]);
+        targets.push_back(target_of(chain.rules[position].words, family));
+      }
+      if (!positions.empty() || chain.built_in()) part.chains.push_back(std::move(some));
+      if (!positions.empty()) scratch.positions[{family, wanted.name, chain.name}] = std::move(positions);
+    }
+    if (targets.empty()) return std::nullopt;
+    std::ranges::sort(targets);
+    const auto repeated = std::ranges::unique(targets);
+    targets.erase(repeated.begin(), repeated.end());
+    for (std::string& target : targets) {
+      const Chain* chain = wanted.find(target);
+      if (chain != nullptr && part.find(target) == nullptr)
+        part.chains.push_back({.name = std::move(target), .policy = chain->policy});
+    }
+    return part;
+  }
+
+  Status load() {
+    std::vector<const Part*> used;
+    std::vector<std::string> texts;
+    std::vector<Command> commands;
+    for (const Part& part : parts_) {
+      std::string text = canonical_text(part.tables);
+      if (text.empty()) continue;
+      auto command = restore_command(programs_, part.slot, text);
+      if (!command) return std::move(command).error();
+      commands.push_back(*std::move(command));
+      used.push_back(&part);
+      texts.push_back(std::move(text));
+    }
+    const auto outcomes = run_side_by_side(std::move(commands), ErrorKind::kernel);
+    if (!outcomes) return outcomes.error();
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      if ((*outcomes)[i].ok()) continue;
+      const Slot& slot = used[i]->slot;
+      const auto accepts = [&](const std::string& text) {
+        auto command = restore_command(programs_, slot, text);
+        if (!command) return false;
+        const auto tried = rewall::run(*std::move(command), ErrorKind::kernel);
+        return tried && tried->ok();
+      };
+      return refusal({.tables = *slot.tables, .file = slot.file, .text = std::move(texts[i])}, (*outcomes)[i],
+                     accepts);
+    }
+    return {};
+  }
+
+  Ruleset whole(Reading reading, Scratch& scratch) const {
+    Ruleset ruleset{.backend = wanted_.backend};
+    ruleset.v4 = std::move(reading.tables(wanted_.backend, Family::ipv4));
+    ruleset.v6 = std::move(reading.tables(wanted_.backend, Family::ipv6));
+    if (wanted_.both_backends()) {
+      ruleset.v4_legacy = std::move(reading.legacy_v4);
+      ruleset.v6_legacy = std::move(reading.legacy_v6);
+    }
+    ruleset.sets = std::move(reading.sets);
+    if (ruleset.backend != Backend::nft) return ruleset;
+    for (const Tables* tables : {&ruleset.v4, &ruleset.v6})
+      for (const Table& table : tables->tables)
+        for (const Chain& chain : table.chains)
+          scratch.positions[{tables->family, table.name, chain.name}] = all_of(chain.rules.size());
+    return ruleset;
+  }
+
+  /// `wanted` in the kernel's words.
+  std::optional<Ruleset> respelled(Reading reading, const Scratch& scratch) const {
+    Ruleset ruleset = wanted_;
+    if (wanted_.backend == Backend::legacy) {
+      ruleset.v4 = std::move(reading.legacy_v4);
+      ruleset.v6 = std::move(reading.legacy_v6);
+    } else if (wanted_.both_backends()) {
+      ruleset.v4_legacy = std::move(reading.legacy_v4);
+      ruleset.v6_legacy = std::move(reading.legacy_v6);
+    }
+    for (const auto& [place, positions] : scratch.positions) {
+      const auto& [family, table_name, chain_name] = place;
+      Tables& tables = family == Family::ipv4 ? ruleset.v4 : ruleset.v6;
+      const Tables& read = reading.tables(Backend::nft, family);
+      const auto table = std::ranges::find(tables.tables, table_name, &Table::name);
+      const auto chain = std::ranges::find(table->chains, chain_name, &Chain::name);
+      const Table* read_table = read.find(table_name);
+      const Chain* read_chain = read_table == nullptr ? nullptr : read_table->find(chain_name);
+      if (read_chain == nullptr || read_chain->rules.size() != positions.size()) return std::nullopt;
+      for (std::size_t i = 0; i < positions.size(); ++i)
+        chain->rules[positions[i]].words = read_chain->rules[i].words;
+    }
+    for (const Family family : kFamilies) {
+      const auto& texts = reading.tables(Backend::nft, family).texts;
+      auto& kept_texts = (family == Family::ipv4 ? ruleset.v4 : ruleset.v6).texts;
+      if (wanted_.backend == Backend::nft) kept_texts.insert(kept_texts.end(), texts.begin(), texts.end());
+    }
+    return ruleset;
+  }
+
+  Programs& programs_;
+  const Ruleset& wanted_;
+  const Ruleset* live_;
+  const FileNames& names_;
+  std::vector<Slot> slots_;
+  Names aliases_{};
+  std::vector<Part> parts_{};
+};
+
+/// A rule whose set is not in the kernel yet cannot be tested there.
+std::string testable(const std::string& text) {
+  std::string out;
+  for (const std::string_view line : split_lines(text)) (out += names_set(line) ? "#" : line) += '\n';
+  return out;
+}
+
+Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
+  log_warning(
+      "no privilege for a scratch network namespace: each table was tested only, no set was, and the tables "
+      "are "
+      "loaded one after the other");
+  for (const Slot& slot : slots_of(wanted, names)) {
+    const std::string text = canonical_text(*slot.tables);
+    if (text.empty()) continue;
+    auto command = restore_command(programs, slot, testable(text), {"--test"});
+    if (!command) return std::move(command).error();
+    const auto outcome = run(*std::move(command), ErrorKind::kernel);
+    if (!outcome) return outcome.error();
+    if (!outcome->ok()) return refusal({.tables = *slot.tables, .file = slot.file, .text = text}, *outcome);
+  }
+  return Staged{.ruleset = wanted};
+}
+
+}  // namespace
+
+Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names) {
+  auto space = ScratchNamespace::create();
+  if (!space) {
+    if (space.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
+    return std::move(space).error();
+  }
+  auto scratch = std::make_shared<Scratch>(*std::move(space));
+  Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
+  scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); });
+  if (!staged) return std::move(staged).error();
+  if (!*staged) return stage(programs, wanted, nullptr, names);
+  return Staged{.ruleset = **std::move(staged), .scratch = std::move(scratch)};
+}
+
+}  // namespace rewall

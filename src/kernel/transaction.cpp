@@ -1,0 +1,565 @@
+#include "kernel/transaction.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/batch.h"
+#include "kernel/netlink.h"
+#include "kernel/programs.h"
+#include "rules/kept.h"
+#include "rules/print.h"
+#include "rules/sets.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr std::uint16_t kNoSet = 65535;  // IPSET_INVALID_ID, linux/netfilter/ipset/ip_set.h
+
+/// A built-in chain as iptables-nft makes it (xtables_ipv4 in iptables/nft.c; linux/netfilter_ipv4.h has the
+/// priorities).
+struct BaseChain {
+  std::string_view table;
+  std::string_view name;
+  std::string_view type;
+  std::uint32_t hook;
+  std::int32_t priority;
+};
+
+constexpr std::array kBaseChains{
+    BaseChain{"raw", "PREROUTING", "filter", NF_INET_PRE_ROUTING, -300},
+    BaseChain{"raw", "OUTPUT", "filter", NF_INET_LOCAL_OUT, -300},
+    BaseChain{"mangle", "PREROUTING", "filter", NF_INET_PRE_ROUTING, -150},
+    BaseChain{"mangle", "INPUT", "filter", NF_INET_LOCAL_IN, -150},
+    BaseChain{"mangle", "FORWARD", "filter", NF_INET_FORWARD, -150},
+    BaseChain{"mangle", "OUTPUT", "route", NF_INET_LOCAL_OUT, -150},
+    BaseChain{"mangle", "POSTROUTING", "filter", NF_INET_POST_ROUTING, -150},
+    BaseChain{"nat", "PREROUTING", "nat", NF_INET_PRE_ROUTING, -100},
+    BaseChain{"nat", "INPUT", "nat", NF_INET_LOCAL_IN, 100},
+    BaseChain{"nat", "POSTROUTING", "nat", NF_INET_POST_ROUTING, 100},
+    BaseChain{"nat", "OUTPUT", "nat", NF_INET_LOCAL_OUT, -100},
+    BaseChain{"filter", "INPUT", "filter", NF_INET_LOCAL_IN, 0},
+    BaseChain{"filter", "FORWARD", "filter", NF_INET_FORWARD, 0},
+    BaseChain{"filter", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 0},
+    BaseChain{"security", "INPUT", "filter", NF_INET_LOCAL_IN, 50},
+    BaseChain{"security", "FORWARD", "filter", NF_INET_FORWARD, 50},
+    BaseChain{"security", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 50},
+};
+
+std::uint8_t number_of(Family family) {
+  return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+const Tables& nft_tables(const Ruleset& ruleset, Family family) {
+  static const Tables kNone{};
+  if (ruleset.backend != Backend::nft) return kNone;
+  return family == Family::ipv4 ? ruleset.v4 : ruleset.v6;
+}
+
+std::uint64_t handle_of(const nlattr* attribute) {
+  return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
+}
+
+std::string_view payload(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
+}
+
+template <class Each>
+void for_each_expression(std::string_view expressions, const Each& each) {
+  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
+    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
+    each(text(parts[NFTA_EXPR_NAME]), parts[NFTA_EXPR_DATA]);
+  });
+}
+
+/// What a rule is, but for its counters.
+std::size_t fingerprint(std::string_view expressions) {
+  std::string without;
+  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
+    without.append(name).append(1, '\0');
+    if (name != "counter") without.append(payload(data));
+  });
+  return std::hash<std::string_view>{}(without);
+}
+
+/// What the kernel wants to be told again of a rule with an extension: the protocol that it asks for, which
+/// its own first expressions say (nft_parse_compat in net/netfilter/nft_compat.c; add_compat in
+/// iptables/nft.c).
+struct Compat {
+  std::uint32_t protocol = 0;
+  std::uint32_t flags = 0;
+};
+
+std::optional<Compat> compat_of(std::string_view expressions) {
+  bool extension = false;
+  bool loaded = false;
+  Compat compat;
+  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
+    extension = extension || name == "match" || name == "target";
+    if (name == "meta") {
+      loaded = number(attributes<NFTA_META_MAX + 1>(data)[NFTA_META_KEY]) == NFT_META_L4PROTO;
+    } else if (name == "cmp" && std::exchange(loaded, false)) {
+      const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
+      const auto value = payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]);
+      if (value.empty()) return;
+      compat.protocol = static_cast<std::uint8_t>(value[0]);
+      compat.flags = number(facts[NFTA_CMP_OP]) == NFT_CMP_NEQ ? NFT_RULE_COMPAT_F_INV : 0;
+    }
+  });
+  return extension ? std::optional(compat) : std::nullopt;
+}
+
+/// Where a rule's expressions hold numbers of sets (linux/netfilter/xt_set.h): offsets into them.
+std::vector<std::size_t> set_numbers(std::string_view expressions) {
+  std::vector<std::size_t> places;
+  const auto add = [&](const nlattr* info, std::size_t offset) {
+    const auto bytes = payload(info);
+    if (bytes.size() < offset + sizeof(std::uint16_t)) return;
+    const auto place = static_cast<std::size_t>(bytes.data() - expressions.data()) + offset;
+    std::uint16_t index = 0;
+    std::memcpy(&index, expressions.data() + place, sizeof index);
+    if (index != kNoSet) places.push_back(place);
+  };
+  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
+    if (name == "match") {
+      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
+      if (text(facts[NFTA_MATCH_NAME]) == "set") add(facts[NFTA_MATCH_INFO], 0);
+    } else if (name == "target") {
+      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
+      if (text(facts[NFTA_TARGET_NAME]) != "SET") return;
+      const nlattr* info = facts[NFTA_TARGET_INFO];
+      const std::uint32_t revision = number(facts[NFTA_TARGET_REV]);
+      const std::size_t step = revision == 0 ? 32 : 4;  // xt_set_info_v0, xt_set_info
+      add(info, 0);
+      add(info, step);
+      if (revision >= 3) add(info, 2 * step);
+    }
+  });
+  return places;
+}
+
+struct RawRule {
+  std::uint64_t handle = 0;
+  std::string expressions{};
+  std::string userdata{};
+};
+
+using Chains = std::map<std::string, std::string>;  // a chain's policy, "-" for a user-defined one
+using Facts = std::map<std::pair<Family, std::string>, Chains>;
+
+Error unreadable(std::string_view what, int error) {
+  return Error{.kind = ErrorKind::kernel, .message = format("nf_tables: {}: {}", what, errno_text(error))};
+}
+
+Error moved() {
+  return Error{.kind = ErrorKind::refused,
+               .message = "the firewall was changed meanwhile"};
+}
+
+Result<Facts> read_facts(Channel& channel) {
+  Facts facts;
+  const auto family_of = [](const nlmsghdr* message) -> std::optional<Family> {
+    const auto number = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
+    if (number == NFPROTO_IPV4) return Family::ipv4;
+    return number == NFPROTO_IPV6 ? std::optional(Family::ipv6) : std::nullopt;
+  };
+  int error =
+      channel.ask(Question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP), [&](const nlmsghdr* message) {
+        const auto attribute = attributes<NFTA_TABLE_MAX + 1>(message)[NFTA_TABLE_NAME];
+        if (const auto family = family_of(message)) facts[{*family, std::string(text(attribute))}];
+      });
+  if (error != 0 && channel.without_nf_tables()) return Facts{};
+  if (error != 0) return unreadable("list of tables", error);
+  error = channel.ask(Question(NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, NLM_F_DUMP), [&](const nlmsghdr* message) {
+    const auto family = family_of(message);
+    const auto parts = attributes<NFTA_CHAIN_MAX + 1>(message);
+    if (!family) return;
+    const nlattr* policy = parts[NFTA_CHAIN_POLICY];
+    facts[{*family, std::string(text(parts[NFTA_CHAIN_TABLE]))}].insert_or_assign(
+        std::string(text(parts[NFTA_CHAIN_NAME])), policy == nullptr             ? "-"
+                                                   : number(policy) == NF_ACCEPT ? "ACCEPT"
+                                                                                 : "DROP");
+  });
+  if (error != 0) return unreadable("list of chains", error);
+  return facts;
+}
+
+/// 0, or the errno.
+template <class Each>
+int each_rule(Channel& channel, Family family, const std::string& table, const std::string& chain,
+              const Each& each) {
+  Question question(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
+  question.add(NFTA_RULE_TABLE, table);
+  question.add(NFTA_RULE_CHAIN, chain);
+  return channel.ask(question,
+                     [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
+}
+
+struct Names {
+  Family family = Family::ipv4;
+  std::string table{};
+  std::string chain{};
+};
+
+/// A changed chain as it must read back: each rule by its handle, or where it is new by what it is.
+struct Expected {
+  Names names{};
+  std::vector<std::pair<std::uint64_t, std::size_t>> rules{};
+};
+
+/// A rule's message, for the kernel's no.
+struct Origin {
+  std::uint32_t message = 0;
+  const Chain* chain = nullptr;
+  std::uint32_t position = 0;
+  std::size_t place = 0;  ///< in Work::expected_
+};
+
+}  // namespace
+
+class Transaction::Work {
+ public:
+  Work(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
+       const std::map<std::string, std::string>& aliases)
+      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases) {}
+
+  Status prepare(std::uint32_t generation) {
+    if (!channel_) return unreadable("netlink socket", errno);
+    auto facts = read_facts(channel_);
+    if (!facts) return std::move(facts).error();
+    facts_ = *std::move(facts);
+    batch_.emplace(generation);
+    for (const Family family : kFamilies)
+      for (const Table& table : nft_tables(wanted_, family).tables) make_chains(family, table);
+    for (const auto& [place, chains] : facts_) {
+      if (built_in_chains(place.second).empty()) continue;  // another program's
+      if (auto done = change_table(place.first, place.second, chains); !done) return done;
+    }
+    for (const Family family : kFamilies)
+      for (const Table& table : nft_tables(wanted_, family).tables)
+        if (!facts_.contains({family, table.name}))
+          if (auto done = change_table(family, table.name, {}); !done) return done;
+    for (const Names& names : gone_) {
+      auto message = about_chain(NFT_MSG_DELCHAIN, names);
+      batch_->add(message);
+    }
+    return {};
+  }
+
+  bool empty() const { return batch_->empty(); }
+
+  Status send() {
+    const auto refusal = batch_->send(channel_);
+    if (!refusal) return {};
+    if (refusal->error == ERESTART) return moved();
+    return refused(*refusal);
+  }
+
+  bool reads_back() {
+    return std::ranges::all_of(expected_, [this](const Expected& expected) {
+      std::size_t at = 0;
+      bool same = true;
+      const auto& [family, table, chain] = expected.names;
+      const int error = each_rule(channel_, family, table, chain, [&](const auto& facts) {
+        if (!same || at == expected.rules.size()) {
+          same = false;
+          return;
+        }
+        const auto& [handle, print] = expected.rules[at++];
+        same = handle != 0 ? handle_of(facts[NFTA_RULE_HANDLE]) == handle
+                           : fingerprint(payload(facts[NFTA_RULE_EXPRESSIONS])) == print;
+      });
+      return error == 0 && same && at == expected.rules.size();
+    });
+  }
+
+ private:
+  Message about_chain(std::uint16_t type, const Names& names, std::uint16_t flags = 0) {
+    Message message = batch_->start(type, number_of(names.family), flags);
+    message.text(NFTA_CHAIN_TABLE, names.table);
+    message.text(NFTA_CHAIN_NAME, names.chain);
+    return message;
+  }
+
+  Message about_rules(std::uint16_t type, const Names& names, std::uint16_t flags = 0) {
+    Message message = batch_->start(type, number_of(names.family), flags);
+    message.text(NFTA_RULE_TABLE, names.table);
+    message.text(NFTA_RULE_CHAIN, names.chain);
+    return message;
+  }
+
+  static std::uint32_t verdict(std::string_view policy) { return policy == "DROP" ? NF_DROP : NF_ACCEPT; }
+
+  void make_chains(Family family, const Table& table) {
+    const auto facts = facts_.find({family, table.name});
+    if (facts == facts_.end()) {
+      Message message = batch_->start(NFT_MSG_NEWTABLE, number_of(family), NLM_F_CREATE);
+      message.text(NFTA_TABLE_NAME, table.name);
+      message.number(NFTA_TABLE_FLAGS, 0);
+      batch_->add(message);
+    }
+    for (const Chain& chain : table.chains) {
+      if (facts != facts_.end() && facts->second.contains(chain.name)) continue;
+      auto message = about_chain(NFT_MSG_NEWCHAIN, {family, table.name, chain.name}, NLM_F_CREATE);
+      if (chain.built_in()) add_hook(message, table.name, chain);
+      batch_->add(message);
+    }
+  }
+
+  static void add_hook(Message& message, std::string_view table, const Chain& chain) {
+    const auto base = std::ranges::find_if(
+        kBaseChains, [&](const BaseChain& one) { return one.table == table && one.name == chain.name; });
+    nlattr* hook = message.begin(NFTA_CHAIN_HOOK);
+    message.number(NFTA_HOOK_HOOKNUM, base->hook);
+    message.number(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(base->priority));
+    message.end(hook);
+    message.number(NFTA_CHAIN_POLICY, verdict(chain.policy));
+    message.text(NFTA_CHAIN_TYPE, std::string(base->type));
+  }
+
+  /// `chains` are those that the kernel has.
+  Status change_table(Family family, const std::string& name, const Chains& chains) {
+    const Table* wanted = nft_tables(wanted_, family).find(name);
+    const Table* live = nft_tables(live_, family).find(name);
+    for (const auto& [chain, policy] : chains) {
+      const Names names{family, name, chain};
+      const Chain* to = wanted == nullptr ? nullptr : wanted->find(chain);
+      if (policy != "-") set_policy(names, policy, to == nullptr ? "ACCEPT" : to->policy);
+      if (to != nullptr) continue;
+      const Chain* from = live == nullptr ? nullptr : live->find(chain);
+      if (from == nullptr && policy == "-") return moved();
+      if (from != nullptr && (!from->rules.empty() || policy == "-")) flush(names);
+      if (policy == "-") gone_.push_back(names);
+    }
+    if (wanted == nullptr) return {};
+    for (const Chain& chain : wanted->chains) {
+      const Chain* from = live == nullptr ? nullptr : live->find(chain.name);
+      if (auto done = change_rules({family, name, chain.name}, from, chain); !done) return done;
+    }
+    return {};
+  }
+
+  void set_policy(const Names& names, std::string_view now, std::string_view wanted) {
+    if (now == wanted) return;
+    auto message = about_chain(NFT_MSG_NEWCHAIN, names);
+    message.number(NFTA_CHAIN_POLICY, verdict(wanted));
+    batch_->add(message);
+  }
+
+  void flush(const Names& names) {
+    auto message = about_rules(NFT_MSG_DELRULE, names);
+    batch_->add(message);
+  }
+
+  bool names_alias(std::string_view words) const {
+    return !aliases_.empty() &&
+           names_set(words, [this](std::string_view set) { return aliases_.contains(std::string(set)); });
+  }
+
+  Status change_rules(const Names& names, const Chain* live, const Chain& wanted) {
+    static const std::vector<Rule> kNone;
+    const std::vector<Rule>& before = live == nullptr ? kNone : live->rules;
+    auto stay = kept(before, wanted.rules);
+    std::erase_if(stay, [&](const auto& pair) { return names_alias(wanted.rules[pair.second].words); });
+    if (stay.size() == before.size() && stay.size() == wanted.rules.size()) return {};
+
+    Expected expected{.names = names};
+    std::vector<std::uint64_t> handles;
+    if (stay.empty()) {
+      if (!before.empty()) flush(names);
+    } else {
+      auto listed = list_handles(names, before.size());
+      if (!listed) return std::move(listed).error();
+      handles = *std::move(listed);
+      delete_others(names, stay, handles);
+    }
+    if (auto done = insert_others(names, wanted, stay, handles, expected); !done) return done;
+    expected_.push_back(std::move(expected));
+    return {};
+  }
+
+  Result<std::vector<std::uint64_t>> list_handles(const Names& names, std::size_t count) {
+    std::vector<std::uint64_t> handles;
+    const int error = each_rule(channel_, names.family, names.table, names.chain, [&](const auto& facts) {
+      handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
+    });
+    if (error == EINTR || error == ENOENT) return moved();
+    if (error != 0) return unreadable("list of rules", error);
+    if (handles.size() != count) return moved();
+    return handles;
+  }
+
+  using Pairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+  void delete_others(const Names& names, const Pairs& stay, const std::vector<std::uint64_t>& handles) {
+    auto next = stay.begin();
+    for (std::uint32_t i = 0; i < handles.size(); ++i) {
+      if (next != stay.end() && next->first == i) {
+        ++next;
+        continue;
+      }
+      auto message = about_rules(NFT_MSG_DELRULE, names);
+      message.handle(NFTA_RULE_HANDLE, handles[i]);
+      batch_->add(message);
+    }
+  }
+
+  Status insert_others(const Names& names, const Chain& wanted, const Pairs& stay,
+                       const std::vector<std::uint64_t>& handles, Expected& expected) {
+    if (stay.size() == wanted.rules.size()) {
+      for (const auto& [from, to] : stay) expected.rules.emplace_back(handles[from], 0);
+      return {};
+    }
+    auto staged = staged_rules(names);
+    if (!staged) return std::move(staged).error();
+    auto next = stay.begin();
+    for (std::uint32_t i = 0; i < wanted.rules.size(); ++i) {
+      if (next != stay.end() && next->second == i) {
+        expected.rules.emplace_back(handles[next->first], 0);
+        ++next;
+        continue;
+      }
+      const auto raw = staged->find(i);
+      if (raw == staged->end())
+        return Error{.kind = ErrorKind::kernel,
+                     .message = format("{} {} {}: rule {} was not staged", short_name(names.family),
+                                       names.table, names.chain, i + 1)};
+      if (auto done = translate(raw->second.expressions); !done) return done;
+      const std::uint64_t before = next == stay.end() ? 0 : handles[next->first];
+      const std::uint32_t number = insert(names, raw->second, before);
+      origins_.push_back({.message = number, .chain = &wanted, .position = i, .place = expected_.size()});
+      expected.rules.emplace_back(0, fingerprint(raw->second.expressions));
+    }
+    return {};
+  }
+
+  /// By their position in the wanted chain.
+  Result<std::map<std::uint32_t, RawRule>> staged_rules(const Names& names) {
+    std::map<std::uint32_t, RawRule> rules;
+    const auto positions = scratch_.positions.find({names.family, names.table, names.chain});
+    if (positions == scratch_.positions.end()) return rules;
+    std::size_t at = 0;
+    const int error =
+        each_rule(*scratch_.channel, names.family, names.table, names.chain, [&](const auto& facts) {
+          if (at < positions->second.size())
+            rules.emplace(positions->second[at],
+                          RawRule{.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
+                                  .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))});
+          ++at;
+        });
+    if (error != 0) return unreadable("list of staged rules", error);
+    if (at != positions->second.size()) rules.clear();
+    return rules;
+  }
+
+  std::uint32_t insert(const Names& names, const RawRule& rule, std::uint64_t before) {
+    const auto place = before == 0 ? NLM_F_APPEND : 0;
+    auto message = about_rules(NFT_MSG_NEWRULE, names, static_cast<std::uint16_t>(NLM_F_CREATE | place));
+    if (before != 0) message.handle(NFTA_RULE_POSITION, before);
+    message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
+    if (const auto compat = compat_of(rule.expressions)) {
+      nlattr* nest = message.begin(NFTA_RULE_COMPAT);
+      message.number(NFTA_RULE_COMPAT_PROTO, compat->protocol);
+      message.number(NFTA_RULE_COMPAT_FLAGS, compat->flags);
+      message.end(nest);
+    }
+    if (!rule.userdata.empty()) message.bytes(NFTA_RULE_USERDATA, rule.userdata);
+    return batch_->add(message);
+  }
+
+  /// Numbers of sets there into those here.
+  Status translate(std::string& expressions) {
+    for (const std::size_t place : set_numbers(expressions)) {
+      std::uint16_t index = 0;
+      std::memcpy(&index, expressions.data() + place, sizeof index);
+      auto here = number_here(index);
+      if (!here) return std::move(here).error();
+      std::memcpy(expressions.data() + place, &*here, sizeof index);
+    }
+    return {};
+  }
+
+  Result<std::uint16_t> number_here(std::uint16_t there) {
+    const auto known = here_.find(there);
+    if (known != here_.end()) return known->second;
+    const auto name = scratch_.numbers->name(there);
+    if (!name)
+      return Error{.kind = ErrorKind::kernel, .message = "a staged rule names a set that is not there"};
+    const auto alias = aliases_.find(*name);
+    const std::string& wanted = alias == aliases_.end() ? *name : alias->second;
+    const auto number = numbers_.number(wanted);
+    if (!number)
+      return Error{.kind = ErrorKind::kernel,
+                   .message = format("set {}: rules name it, and it is not there", wanted)};
+    here_.emplace(there, *number);
+    return *number;
+  }
+
+  Error refused(const BatchRefusal& refusal) const {
+    const auto why = refusal.text.empty() ? errno_text(refusal.error)
+                                          : format("{} ({})", errno_text(refusal.error), refusal.text);
+    Error error{.kind = ErrorKind::kernel,
+                .message = format("the kernel refuses the ruleset: {}", why)};
+    if (refusal.error == EPERM) error = not_permitted("nf_tables");
+    const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
+    if (refusal.message == 0 || origin == origins_.end()) return error;
+    const Names& names = expected_[origin->place].names;
+    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}",
+                           short_name(names.family), names.table, escape(names.chain), origin->position + 1,
+                           why, escape(origin->chain->rules[origin->position].words));
+    return error;
+  }
+
+  const Ruleset& live_;
+  const Ruleset& wanted_;
+  const Scratch& scratch_;
+  const std::map<std::string, std::string>& aliases_;
+  Channel channel_{};
+  SetNumbers numbers_{};
+  Facts facts_{};
+  std::optional<Batch> batch_{};
+  std::vector<Names> gone_{};
+  std::vector<Expected> expected_{};
+  std::vector<Origin> origins_{};
+  std::map<std::uint16_t, std::uint16_t> here_{};
+};
+
+Transaction::Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
+                         const std::map<std::string, std::string>& aliases)
+    : work_(std::make_unique<Work>(live, wanted, scratch, aliases)) {}
+
+Transaction::~Transaction() = default;
+
+Status Transaction::prepare(std::uint32_t generation) {
+  return work_->prepare(generation);
+}
+
+bool Transaction::empty() const {
+  return work_->empty();
+}
+
+Status Transaction::send() {
+  return work_->send();
+}
+
+bool Transaction::reads_back() const {
+  return work_->reads_back();
+}
+
+}  // namespace rewall
