@@ -108,8 +108,10 @@ class Staging {
                                Scratch& scratch) const {
     Table part{.name = wanted.name};
     std::vector<std::string> targets;
+    const ChainIndex old(live);
+    const ChainIndex all(&wanted);
     for (const Chain& chain : wanted.chains) {
-      auto positions = missing(live == nullptr ? nullptr : live->find(chain.name), chain, aliases_);
+      auto positions = missing(old.find(chain.name), chain, aliases_);
       Chain some{.name = chain.name, .policy = chain.policy};
       for (const std::uint32_t position : positions) {
         some.rules.push_back(chain.rules[position]);
@@ -123,7 +125,7 @@ class Staging {
     const auto repeated = std::ranges::unique(targets);
     targets.erase(repeated.begin(), repeated.end());
     for (std::string& target : targets) {
-      const Chain* chain = wanted.find(target);
+      const Chain* chain = all.find(target);
       if (chain != nullptr && part.find(target) == nullptr)
         part.chains.push_back({.name = std::move(target), .policy = chain->policy});
     }
@@ -187,24 +189,28 @@ class Staging {
       ruleset.v4_legacy = std::move(reading.legacy_v4);
       ruleset.v6_legacy = std::move(reading.legacy_v6);
     }
-    for (const auto& [place, positions] : scratch.positions) {
-      const auto& [family, table_name, chain_name] = place;
-      Tables& tables = family == Family::ipv4 ? ruleset.v4 : ruleset.v6;
-      const Tables& read = reading.tables(Backend::nft, family);
-      const auto table = std::ranges::find(tables.tables, table_name, &Table::name);
-      const auto chain = std::ranges::find(table->chains, chain_name, &Chain::name);
-      const Table* read_table = read.find(table_name);
-      const Chain* read_chain = read_table == nullptr ? nullptr : read_table->find(chain_name);
-      if (read_chain == nullptr || read_chain->rules.size() != positions.size()) return std::nullopt;
-      for (std::size_t i = 0; i < positions.size(); ++i)
-        chain->rules[positions[i]].words = read_chain->rules[i].words;
-    }
-    for (const Family family : kFamilies) {
-      const auto& texts = reading.tables(Backend::nft, family).texts;
-      auto& kept_texts = (family == Family::ipv4 ? ruleset.v4 : ruleset.v6).texts;
-      if (wanted_.backend == Backend::nft) kept_texts.insert(kept_texts.end(), texts.begin(), texts.end());
+    if (wanted_.backend == Backend::nft) {
+      for (Tables* tables : {&ruleset.v4, &ruleset.v6}) {
+        const Tables& read = reading.tables(Backend::nft, tables->family);
+        tables->texts.insert(tables->texts.end(), read.texts.begin(), read.texts.end());
+        for (Table& table : tables->tables)
+          if (!respell(table, ChainIndex(read.find(table.name)), tables->family, scratch))
+            return std::nullopt;
+      }
     }
     return ruleset;
+  }
+
+  static bool respell(Table& table, const ChainIndex& read, Family family, const Scratch& scratch) {
+    for (Chain& chain : table.chains) {
+      const auto positions = scratch.positions.find({family, table.name, chain.name});
+      if (positions == scratch.positions.end()) continue;
+      const Chain* made = read.find(chain.name);
+      if (made == nullptr || made->rules.size() != positions->second.size()) return false;
+      for (std::size_t i = 0; i < made->rules.size(); ++i)
+        chain.rules[positions->second[i]].words = made->rules[i].words;
+    }
+    return true;
   }
 
   Programs& programs_;

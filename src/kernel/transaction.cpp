@@ -160,44 +160,12 @@ struct RawRule {
   std::string userdata{};
 };
 
-using Chains = std::map<std::string, std::string>;  // a chain's policy, "-" for a user-defined one
-using Facts = std::map<std::pair<Family, std::string>, Chains>;
-
 Error unreadable(std::string_view what, int error) {
   return Error{.kind = ErrorKind::kernel, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
 
 Error moved() {
-  return Error{.kind = ErrorKind::refused,
-               .message = "the firewall was changed meanwhile"};
-}
-
-Result<Facts> read_facts(Channel& channel) {
-  Facts facts;
-  const auto family_of = [](const nlmsghdr* message) -> std::optional<Family> {
-    const auto number = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message))->nfgen_family;
-    if (number == NFPROTO_IPV4) return Family::ipv4;
-    return number == NFPROTO_IPV6 ? std::optional(Family::ipv6) : std::nullopt;
-  };
-  int error =
-      channel.ask(Question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP), [&](const nlmsghdr* message) {
-        const auto attribute = attributes<NFTA_TABLE_MAX + 1>(message)[NFTA_TABLE_NAME];
-        if (const auto family = family_of(message)) facts[{*family, std::string(text(attribute))}];
-      });
-  if (error != 0 && channel.without_nf_tables()) return Facts{};
-  if (error != 0) return unreadable("list of tables", error);
-  error = channel.ask(Question(NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, NLM_F_DUMP), [&](const nlmsghdr* message) {
-    const auto family = family_of(message);
-    const auto parts = attributes<NFTA_CHAIN_MAX + 1>(message);
-    if (!family) return;
-    const nlattr* policy = parts[NFTA_CHAIN_POLICY];
-    facts[{*family, std::string(text(parts[NFTA_CHAIN_TABLE]))}].insert_or_assign(
-        std::string(text(parts[NFTA_CHAIN_NAME])), policy == nullptr             ? "-"
-                                                   : number(policy) == NF_ACCEPT ? "ACCEPT"
-                                                                                 : "DROP");
-  });
-  if (error != 0) return unreadable("list of chains", error);
-  return facts;
+  return Error{.kind = ErrorKind::refused, .message = "the firewall was changed meanwhile"};
 }
 
 /// 0, or the errno.
@@ -241,20 +209,15 @@ class Transaction::Work {
 
   Status prepare(std::uint32_t generation) {
     if (!channel_) return unreadable("netlink socket", errno);
-    auto facts = read_facts(channel_);
-    if (!facts) return std::move(facts).error();
-    facts_ = *std::move(facts);
     batch_.emplace(generation);
-    for (const Family family : kFamilies)
-      for (const Table& table : nft_tables(wanted_, family).tables) make_chains(family, table);
-    for (const auto& [place, chains] : facts_) {
-      if (built_in_chains(place.second).empty()) continue;  // another program's
-      if (auto done = change_table(place.first, place.second, chains); !done) return done;
+    for (const Family family : kFamilies) {
+      const Tables& wanted = nft_tables(wanted_, family);
+      const Tables& live = nft_tables(live_, family);
+      for (const Table& table : wanted.tables)
+        if (auto done = change(family, table, live.find(table.name)); !done) return done;
+      for (const Table& table : live.tables)
+        if (wanted.find(table.name) == nullptr) empty_out(family, table);
     }
-    for (const Family family : kFamilies)
-      for (const Table& table : nft_tables(wanted_, family).tables)
-        if (!facts_.contains({family, table.name}))
-          if (auto done = change_table(family, table.name, {}); !done) return done;
     for (const Names& names : gone_) {
       auto message = about_chain(NFT_MSG_DELCHAIN, names);
       batch_->add(message);
@@ -306,22 +269,6 @@ class Transaction::Work {
 
   static std::uint32_t verdict(std::string_view policy) { return policy == "DROP" ? NF_DROP : NF_ACCEPT; }
 
-  void make_chains(Family family, const Table& table) {
-    const auto facts = facts_.find({family, table.name});
-    if (facts == facts_.end()) {
-      Message message = batch_->start(NFT_MSG_NEWTABLE, number_of(family), NLM_F_CREATE);
-      message.text(NFTA_TABLE_NAME, table.name);
-      message.number(NFTA_TABLE_FLAGS, 0);
-      batch_->add(message);
-    }
-    for (const Chain& chain : table.chains) {
-      if (facts != facts_.end() && facts->second.contains(chain.name)) continue;
-      auto message = about_chain(NFT_MSG_NEWCHAIN, {family, table.name, chain.name}, NLM_F_CREATE);
-      if (chain.built_in()) add_hook(message, table.name, chain);
-      batch_->add(message);
-    }
-  }
-
   static void add_hook(Message& message, std::string_view table, const Chain& chain) {
     const auto base = std::ranges::find_if(
         kBaseChains, [&](const BaseChain& one) { return one.table == table && one.name == chain.name; });
@@ -333,26 +280,45 @@ class Transaction::Work {
     message.text(NFTA_CHAIN_TYPE, std::string(base->type));
   }
 
-  /// `chains` are those that the kernel has.
-  Status change_table(Family family, const std::string& name, const Chains& chains) {
-    const Table* wanted = nft_tables(wanted_, family).find(name);
-    const Table* live = nft_tables(live_, family).find(name);
-    for (const auto& [chain, policy] : chains) {
-      const Names names{family, name, chain};
-      const Chain* to = wanted == nullptr ? nullptr : wanted->find(chain);
-      if (policy != "-") set_policy(names, policy, to == nullptr ? "ACCEPT" : to->policy);
-      if (to != nullptr) continue;
-      const Chain* from = live == nullptr ? nullptr : live->find(chain);
-      if (from == nullptr && policy == "-") return moved();
-      if (from != nullptr && (!from->rules.empty() || policy == "-")) flush(names);
-      if (policy == "-") gone_.push_back(names);
+  Status change(Family family, const Table& wanted, const Table* live) {
+    if (live == nullptr) {
+      Message message = batch_->start(NFT_MSG_NEWTABLE, number_of(family), NLM_F_CREATE);
+      message.text(NFTA_TABLE_NAME, wanted.name);
+      message.number(NFTA_TABLE_FLAGS, 0);
+      batch_->add(message);
     }
-    if (wanted == nullptr) return {};
-    for (const Chain& chain : wanted->chains) {
-      const Chain* from = live == nullptr ? nullptr : live->find(chain.name);
-      if (auto done = change_rules({family, name, chain.name}, from, chain); !done) return done;
+    const ChainIndex old(live);
+    for (const Chain& chain : wanted.chains)
+      make({family, wanted.name, chain.name}, old.find(chain.name), chain);
+    if (live != nullptr) drop_chains(family, *live, ChainIndex(&wanted));
+    for (const Chain& chain : wanted.chains) {
+      auto done = change_rules({family, wanted.name, chain.name}, old.find(chain.name), chain);
+      if (!done) return done;
     }
     return {};
+  }
+
+  void empty_out(Family family, const Table& live) { drop_chains(family, live, ChainIndex(nullptr)); }
+
+  /// Where it is there already, that is no matter.
+  void make(const Names& names, const Chain* live, const Chain& wanted) {
+    if (live != nullptr) return set_policy(names, live->policy, wanted.policy);
+    auto message = about_chain(NFT_MSG_NEWCHAIN, names, NLM_F_CREATE);
+    if (wanted.built_in()) add_hook(message, names.table, wanted);
+    batch_->add(message);
+  }
+
+  void drop_chains(Family family, const Table& live, const ChainIndex& wanted) {
+    for (const Chain& chain : live.chains) {
+      if (wanted.find(chain.name) != nullptr) continue;
+      const Names names{family, live.name, chain.name};
+      if (!chain.rules.empty()) flush(names);
+      if (chain.built_in()) {
+        set_policy(names, chain.policy, "ACCEPT");
+      } else {
+        gone_.push_back(names);
+      }
+    }
   }
 
   void set_policy(const Names& names, std::string_view now, std::string_view wanted) {
@@ -514,15 +480,14 @@ class Transaction::Work {
   Error refused(const BatchRefusal& refusal) const {
     const auto why = refusal.text.empty() ? errno_text(refusal.error)
                                           : format("{} ({})", errno_text(refusal.error), refusal.text);
-    Error error{.kind = ErrorKind::kernel,
-                .message = format("the kernel refuses the ruleset: {}", why)};
+    Error error{.kind = ErrorKind::kernel, .message = format("the kernel refuses the ruleset: {}", why)};
     if (refusal.error == EPERM) error = not_permitted("nf_tables");
     const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
     if (refusal.message == 0 || origin == origins_.end()) return error;
     const Names& names = expected_[origin->place].names;
-    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}",
-                           short_name(names.family), names.table, escape(names.chain), origin->position + 1,
-                           why, escape(origin->chain->rules[origin->position].words));
+    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}", short_name(names.family),
+                           names.table, escape(names.chain), origin->position + 1, why,
+                           escape(origin->chain->rules[origin->position].words));
     return error;
   }
 
@@ -532,7 +497,6 @@ class Transaction::Work {
   const std::map<std::string, std::string>& aliases_;
   Channel channel_{};
   SetNumbers numbers_{};
-  Facts facts_{};
   std::optional<Batch> batch_{};
   std::vector<Names> gone_{};
   std::vector<Expected> expected_{};

@@ -29,6 +29,17 @@ const Chain* Table::find(std::string_view chain) const {
   return find_named(chains, chain);
 }
 
+ChainIndex::ChainIndex(const Table* table) {
+  if (table == nullptr) return;
+  chains_.reserve(table->chains.size());
+  for (const Chain& chain : table->chains) chains_.emplace(chain.name, &chain);
+}
+
+const Chain* ChainIndex::find(std::string_view chain) const {
+  const auto found = chains_.find(chain);
+  return found == chains_.end() ? nullptr : found->second;
+}
+
 const Table* Tables::find(std::string_view table) const {
   return find_named(tables, table);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace rewall {
@@ -46,6 +47,16 @@ struct Table {
   std::vector<Chain> chains{};
 
   const Chain* find(std::string_view chain) const;
+};
+
+/// The chains of a table by name, for many lookups; none where there is no table. The table must outlive it.
+class ChainIndex {
+ public:
+  explicit ChainIndex(const Table* table);
+  const Chain* find(std::string_view chain) const;
+
+ private:
+  std::unordered_map<std::string_view, const Chain*> chains_{};
 };
 
 /// The tables of one family on one backend, in the order of the text they were read from.
