@@ -185,7 +185,9 @@ class Load {
       return std::move(done).error();
     }
     const bool alone = transaction.empty() ? read_generation() == generation : is_next(generation);
-    const bool proven = generation && alone && transaction.reads_back();
+    const bool legacy = live_.both_backends() || staged_.ruleset.both_backends() ||
+                        live_.backend == Backend::legacy || staged_.ruleset.backend == Backend::legacy;
+    const bool proven = generation && alone && !legacy && transaction.reads_back();
     if (auto dropped = sets_.drop_old(); !dropped) return std::move(dropped).error();
     if (sets_.aliases().empty()) return proven;
     if (auto renamed = name_sets(); !renamed) return std::move(renamed).error();
