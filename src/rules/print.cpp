@@ -70,7 +70,12 @@ std::size_t room_for(const Table& table) {
   return bytes;
 }
 
-void append_canonical(std::string& out, const Table& table) {
+void append_canonical(std::string& out, const Table& table, bool counted = false) {
+  const auto append_chain_counters = [&](const Chain* chain) {
+    out += ' ';
+    append_counters(out, counted && chain != nullptr ? chain->counters.value_or(Counters{}) : Counters{});
+    out += '\n';
+  };
   out.reserve(out.size() + room_for(table));
   const auto built_in = built_in_chains(table.name);
   std::vector<const Chain*> chains;
@@ -78,7 +83,7 @@ void append_canonical(std::string& out, const Table& table) {
   for (const auto& name : built_in) {
     const auto* chain = table.find(name);
     append_chain(out, name, chain != nullptr ? chain->policy : "ACCEPT");
-    out += " [0:0]\n";
+    append_chain_counters(chain);
     if (chain != nullptr) chains.push_back(chain);
   }
   const auto kernels = static_cast<std::ptrdiff_t>(chains.size());
@@ -88,10 +93,16 @@ void append_canonical(std::string& out, const Table& table) {
   std::ranges::stable_sort(chains.begin() + kernels, chains.end(), {}, &Chain::name);
   for (auto chain = chains.begin() + kernels; chain != chains.end(); ++chain) {
     append_chain(out, (*chain)->name, (*chain)->policy);
-    out += " [0:0]\n";
+    append_chain_counters(*chain);
   }
   for (const auto* chain : chains) {
-    for (const auto& rule : chain->rules) append_rule(out, chain->name, rule.words);
+    for (const auto& rule : chain->rules) {
+      if (counted) {
+        append_counters(out, rule.counters.value_or(Counters{}));
+        out += ' ';
+      }
+      append_rule(out, chain->name, rule.words);
+    }
   }
   out += "COMMIT\n";
 }
@@ -128,6 +139,12 @@ std::string print_tables(const Tables& tables) {
 std::string canonical_text(const Table& table) {
   std::string out;
   append_canonical(out, table);
+  return out;
+}
+
+std::string counted_text(const Table& table) {
+  std::string out;
+  append_canonical(out, table, true);
   return out;
 }
 

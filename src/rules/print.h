@@ -18,6 +18,10 @@ std::string canonical_text(const Tables& tables);
 /// One table alone, canonical, present even when it is empty: what iptables-restore needs to make it so.
 std::string canonical_text(const Table& table);
 
+/// The same, line by line, with the counters it has and [0:0] where it has none: what `iptables-restore -c`
+/// needs.
+std::string counted_text(const Table& table);
+
 /// Canonical `ipset save` text: sets by name (list:set last, as it names the others), members sorted,
 /// remaining timeouts and counters left out; `timeout 0`, a member that stays, is kept.
 std::string canonical_text(const Sets& sets);

@@ -35,6 +35,14 @@ TEST_CASE("canonical text has tables and chains in order, no counters and nothin
         ":Bar - [0:0]\n:bar - [0:0]\n:zoo - [0:0]\n-A OUTPUT -j zoo\n-A zoo -j bar\nCOMMIT\n");
 }
 
+TEST_CASE("a table with its counters has the lines of its canonical text") {
+  const auto tables =
+      read("*nat\n:web - [7:8]\n:OUTPUT DROP [1:2]\n[3:4] -A web -j RETURN\n-A OUTPUT -j web\nCOMMIT\n");
+  CHECK(counted_text(tables.tables[0]) ==
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [1:2]\n:POSTROUTING ACCEPT [0:0]\n"
+        ":web - [7:8]\n[0:0] -A OUTPUT -j web\n[3:4] -A web -j RETURN\nCOMMIT\n");
+}
+
 TEST_CASE("canonical text of nothing is nothing") {
   CHECK(canonical_text(Tables{}).empty());
   CHECK(canonical_text(read("*filter\n:INPUT ACCEPT [1:2]\nCOMMIT\n")).empty());

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/result.h"
+#include "kernel/programs.h"
+#include "kernel/set_loader.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// One of a ruleset's four places for tables, by the backend that they belong to.
+struct Slot {
+  Backend backend = Backend::nft;
+  Family family = Family::ipv4;
+  const Tables* tables = nullptr;
+  std::string file{};  ///< what it is called: "rules.v4", "rules.v6.legacy"
+};
+
+/// `iptables-restore` of the slot's backend and family, with `text` on its standard input. Kind kernel when
+/// it is not installed.
+Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
+                                const std::vector<std::string>& options = {});
+
+/// Brings the tables of the namespace from what they are to what they should be, one by one with
+/// iptables-restore: the kernel's unit where there is no transaction.
+class TableLoader {
+ public:
+  /// `live` is what is there now. The tables of all slots, these and later ones, must outlive the loader.
+  TableLoader(Programs& programs, const std::vector<Slot>& live);
+
+  /// Makes the tables of each slot's backend and family those of the slot; one that it lacks becomes empty.
+  /// Sets in rules are called by `names`. What does not differ is not touched.
+  ///
+  /// Counters: a rule that stays (kept.h) keeps its own, as iptables-save -c tells them right before, and so
+  /// does a chain. What the kernel counts between the two programs is lost.
+  ///
+  /// Order: tables that only become stricter (stricter.h), then those that change both ways or do more than
+  /// accept and drop, then those that only become looser; within these in the order of the slots and of the
+  /// kernel's tables. So with one table at most in the middle, no packet is ever accepted that the old and
+  /// the new state both drop: before its turn all drop at least what the old state drops, afterwards what the
+  /// new one does. With more of them there may be no such order.
+  ///
+  /// Kind kernel: a table was refused, or its program gave no answer. Kind refused: somebody changed a table
+  /// before its turn. Those loaded before it have then been put back.
+  Status bring(const std::vector<Slot>& wanted, const Names& names);
+
+  /// Puts back what the newest bring() loaded, last first, with its counters. What could not be is named in
+  /// `why`, which is then of kind kernel.
+  void put_back(Error& why);
+
+  /// False once a table could not be put back.
+  bool whole() const { return whole_; }
+
+ private:
+  using Place = std::tuple<Backend, Family, std::string>;
+
+  /// A table that is there: null when it is empty.
+  struct InForce {
+    const Table* table = nullptr;
+    std::optional<std::string> text{};  ///< unknown when a load went wrong
+    bool ours = false;                  ///< loaded here; the kernel may spell it in another way
+  };
+
+  /// A table on its way.
+  struct Step {
+    Slot slot{};
+    std::string name{};
+    InForce wanted{.ours = true};
+    bool other_sets = false;  ///< rules call sets by their aliases
+    int turn = 0;             ///< when it is loaded
+    InForce before{};
+    std::string back{};  ///< what puts it back
+
+    Place place() const { return {slot.backend, slot.family, name}; }
+    std::string title() const;
+  };
+
+  std::vector<Step> plan(const std::vector<Slot>& wanted, const Names& names) const;
+  InForce in_force(const Place& place) const;
+  Status load(Step step, const Names& names);
+  std::optional<Tables> read_counters(Step& step);
+
+  Programs& programs_;
+  std::map<Place, InForce> in_force_{};
+  std::vector<Step> loaded_{};  ///< by the newest bring()
+  Names unaliased_{};           ///< the names of all aliases that rules have had
+  bool whole_ = true;
+};
+
+}  // namespace rewall
