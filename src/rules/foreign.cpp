@@ -11,10 +11,10 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "rules/lines.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
 #include "rules/sets.h"
-#include "rules/lines.h"
 #include "rules/words.h"
 
 namespace rewall {

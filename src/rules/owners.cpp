@@ -25,8 +25,7 @@ std::string docker_rule() {
          " -j " + source + "|POSTROUTING -o " + bridge + " -m addrtype --src-type LOCAL -j " + source +
          "|PREROUTING -d [^ ]+/(32|128) ! -i " + bridge + " -j DROP" +
          "|PREROUTING -d 127\\.0\\.0\\.1/32 ! -i lo " + port + " -j DROP" +
-         "|PREROUTING -d 127\\.0\\.0\\.1/32 -i loopback0 " + port + " -j ACCEPT" +
-         "|DOCKER-USER -j RETURN)$";
+         "|PREROUTING -d 127\\.0\\.0\\.1/32 -i loopback0 " + port + " -j ACCEPT" + "|DOCKER-USER -j RETURN)$";
 }
 
 // libvirt before 5.1 has no chains. Its NAT rules name no interface: those of its default network are known.
@@ -150,8 +149,7 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
     };
     if (owner.rule.find(kPlace) != std::string::npos) {
       for (const auto* ruleset : rulesets) {
-        for (const auto* tables :
-             {&ruleset->v4, &ruleset->v6, &ruleset->v4_legacy, &ruleset->v6_legacy}) {
+        for (const auto* tables : {&ruleset->v4, &ruleset->v6, &ruleset->v4_legacy, &ruleset->v6_legacy}) {
           look(*tables);
         }
       }
