@@ -38,8 +38,8 @@ std::optional<OwnerKey> owner_key(const std::string& name) {
 
 std::vector<Key> keys_of(const Owner& owner) {
   const auto start = "owner." + owner.name;
-  return {{start + ".chain", join(owner.chains, " "), "globs of the chains that are " + owner.name + "'s"},
-          {start + ".rule", owner.rule, "regular expression of its rules in other chains"},
+  return {{start + ".chain", join(owner.chains, " "), "globs of its chains"},
+          {start + ".rule", owner.rule, "regular expression of its rules in chains of others"},
           {start + ".set", join(owner.sets, " "), "globs of its sets"}};
 }
 

@@ -116,7 +116,7 @@ std::vector<Owner> default_owners() {
       {.name = "cilium", .chains = {"CILIUM_*", "OLD_CILIUM_*"}, .sets = {"cilium_node_set_v*"}},
       {.name = "flannel",
        .chains = {"FLANNEL-*"},
-       .rule = "^-A (FORWARD|POSTROUTING) .*-m comment --comment \"flanneld (masq|forward)\" "},
+       .rule = "^-A (FORWARD|POSTROUTING) .*-m comment --comment \"flanneld (masq|forward)\""},
       {.name = "fail2ban", .chains = {"f2b-*", "fail2ban-*"}, .sets = {"f2b-*", "fail2ban-*"}},
       {.name = "libvirt",
        .chains = {"LIBVIRT_*", "libvirt-*", "F[IJOP]-vnet*", "H[IJ]-vnet*"},
