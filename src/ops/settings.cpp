@@ -56,7 +56,7 @@ Result<std::optional<std::string>> what_is_set(const Settings& settings, const K
   auto value = settings.get(key.name);
   if (!value || !*value) return value;
   if (auto good = check_value(key, **value); !good) {
-    log_warning("{}: {} is taken", good.error().message, key.standard.empty() ? "nothing" : key.standard);
+    log_warning("{}: {} is taken", good.error().message, owner_key(key.name) ? "the default" : key.standard);
     return std::optional<std::string>{};
   }
   return value;
