@@ -121,11 +121,11 @@ class Merge {
     Tables legacy6 = merged(Backend::legacy, Family::ipv6);
     const bool nft = wanted_.backend == Backend::nft || !v4.tables.empty() || !v6.tables.empty();
     out.backend = nft ? Backend::nft : Backend::legacy;
-    out.v4 = nft ? std::move(v4) : std::move(legacy4);
-    out.v6 = nft ? std::move(v6) : std::move(legacy6);
+    (nft ? out.v4_legacy : out.v4) = std::move(legacy4);
+    (nft ? out.v6_legacy : out.v6) = std::move(legacy6);
     if (!nft) return;
-    out.v4_legacy = std::move(legacy4);
-    out.v6_legacy = std::move(legacy6);
+    out.v4 = std::move(v4);
+    out.v6 = std::move(v6);
   }
 
   Tables merge_tables(const Tables& wanted, const Tables& live) {

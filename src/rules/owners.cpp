@@ -52,12 +52,12 @@ bool matches_any(const std::vector<std::string>& globs, const std::string& name)
 
 const Owner* find_owner(std::span<const Owner> owners, std::vector<std::string> Owner::*globs,
                         std::unordered_map<std::string, const Owner*>& known, std::string_view name) {
-  const auto [place, fresh] = known.try_emplace(std::string(name), nullptr);
-  if (!fresh) return place->second;
-  const auto owner =
-      std::ranges::find_if(owners, [&](const Owner& o) { return matches_any(o.*globs, place->first); });
-  if (owner != owners.end()) place->second = &*owner;
-  return place->second;
+  const std::string text(name);
+  const auto met = known.find(text);
+  if (met != known.end()) return met->second;
+  const auto found =
+      std::ranges::find_if(owners, [&](const Owner& o) { return matches_any(o.*globs, text); });
+  return known[text] = found == owners.end() ? nullptr : &*found;
 }
 
 bool is_interface_option(const Words::Word& word) {
