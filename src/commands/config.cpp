@@ -15,8 +15,10 @@ struct ConfigOptions {
 };
 
 Result<Answer> list(Context& context, const Repository& repository) {
+  auto keys = known_keys(repository);
+  if (!keys) return std::move(keys).error();
   Json json = Json::array();
-  for (const auto& key : known_keys()) {
+  for (const auto& key : *keys) {
     auto value = setting(repository, key.name);
     if (!value) return std::move(value).error();
     json.push_back({{"key", key.name}, {"value", *value}, {"default", key.standard}, {"what", key.what}});
@@ -35,7 +37,7 @@ Result<Answer> set(Context& context, const Repository& repository, const Key& ke
   if (!held) return std::move(held).error();
   auto settings = Settings::open(repository);
   if (!settings) return std::move(settings).error();
-  if (auto done = settings->set(std::string(key.name), value); !done) return std::move(done).error();
+  if (auto done = settings->set(key.name, value); !done) return std::move(done).error();
   if (context.json) context.terminal.out(print({{"key", key.name}, {"value", value}}));
   return Answer::same;
 }

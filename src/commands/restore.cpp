@@ -20,13 +20,14 @@ struct Options {
 // What every command that changes LIVE takes (the contract's section 2).
 void add_common(CLI::App& app, Options& options) {
   app.add_flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
+  app.add_flag("--exact", options.restore.exact,
+               "Restore the parts of other programs too, like docker's, instead of keeping them");
   app.add_option("-m,--message", options.restore.message,
                  "The subject of the snapshot that records the result")
       ->type_name("MSG");
   app.add_flag("--yes", options.yes, "Answer every question with yes");
   options.not_yet.add(app, "--for", true, "there is no guard yet");
   options.not_yet.add(app, "--force", false, "there is no lockout check to pass yet");
-  options.not_yet.add(app, "--exact", false, "every restore is exact: foreign parts are not kept apart yet");
 }
 
 void print_dry_run(Context& context, const Restored& restored) {
@@ -43,6 +44,7 @@ void print_dry_run(Context& context, const Restored& restored) {
 
 Result<Answer> print_restored(Context& context, const Options& options, Result<Restored> restored) {
   if (!restored) return std::move(restored).error();
+  for (const auto& note : restored->notes) context.terminal.say(escape(note));
   if (options.restore.dry_run) {
     print_dry_run(context, *restored);
     return restored->diff.equal() ? Answer::same : Answer::different;

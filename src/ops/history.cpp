@@ -1,12 +1,8 @@
 #include "ops/history.h"
 
-#include <regex.h>
-
 #include <algorithm>
-#include <array>
-#include <memory>
 
-#include "core/format.h"
+#include "core/expression.h"
 #include "core/text.h"
 #include "ops/files.h"
 #include "ops/revision.h"
@@ -14,42 +10,9 @@
 namespace rewall {
 namespace {
 
-// An extended regular expression of regex(7), case ignored; a line of the text matches or none does.
-// std::regex is not for text from outside: it recurses once for every character.
-class Expression {
- public:
-  static Result<Expression> make(const std::string& text) {
-    auto compiled = std::make_unique<regex_t>();
-    const int failed = ::regcomp(compiled.get(), text.c_str(), kFlags);
-    if (failed == 0) return Expression(Handle(compiled.release()));
-    std::array<char, 200> why{};
-    ::regerror(failed, compiled.get(), why.data(), why.size());
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("'{}' is no regular expression: {}", text, why.data())};
-  }
-
-  bool matches(const std::string& text) const {
-    return ::regexec(handle_.get(), text.c_str(), 0, nullptr, 0) == 0;
-  }
-
- private:
-  struct Free {
-    void operator()(regex_t* compiled) const {
-      ::regfree(compiled);
-      delete compiled;
-    }
-  };
-  using Handle = std::unique_ptr<regex_t, Free>;
-  static constexpr int kFlags = REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE;
-
-  explicit Expression(Handle handle) : handle_(std::move(handle)) {}
-
-  Handle handle_;
-};
-
 Result<std::optional<Expression>> expression(const std::string& text) {
   if (text.empty()) return std::optional<Expression>{};
-  auto made = Expression::make(text);
+  auto made = Expression::make(text, Expression::Case::ignored);
   if (!made) return std::move(made).error();
   return std::optional(*std::move(made));
 }

@@ -12,6 +12,7 @@
 #include "ops/files.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
+#include "rules/foreign.h"
 #include "rules/print.h"
 #include "rules/rule.h"
 
@@ -131,13 +132,33 @@ Error put_back(Session& session, const Ruleset& live, Error why) {
 struct Plan {
   Capture live{};
   Staged staged{};
+  std::vector<std::string> notes{};
 };
+
+// What is foreign stays as it is in LIVE.
+Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto owners = read_owners(**repository);
+  if (!owners) return std::move(owners).error();
+  auto kept = keep_foreign(wanted, plan.live.ruleset, *owners);
+  wanted = std::move(kept.ruleset);
+  plan.notes = std::move(kept.notes);
+  if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
+  if (!kept.left_out.empty()) {
+    plan.notes.push_back("left out, as they are not there now: " + to_text(kept.left_out));
+  }
+  return {};
+}
 
 // Reads LIVE, works out what is wanted and stages it.
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                        Capture live) {
   Plan plan{.live = std::move(live)};
-  const Ruleset wanted = choose(plan.live.ruleset, revision, options);
+  Ruleset wanted = choose(plan.live.ruleset, revision, options);
+  if (!options.exact) {
+    if (auto kept = keep_foreign_parts(session, wanted, plan); !kept) return std::move(kept).error();
+  }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
@@ -321,7 +342,12 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
   for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
+<<<<<<< HEAD
     restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
+=======
+    restored.diff = compare(plan->live.ruleset, plan->expected);
+    restored.notes = plan->notes;
+>>>>>>> 52c3cbb (restore: keep what other programs own in LIVE)
     if (options.dry_run) return restored;
     if (auto kept = keep_what_is(repository, prepared.head, *plan, restored); !kept)
       return std::move(kept).error();
@@ -353,11 +379,34 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
       .hinted("find out who changes it ('rewall diff'), then run the command again");
 }
 
-// The snapshot that an undo takes back: imports did nothing to the firewall, and are stepped over.
-Result<Snapshot> newest_change(const Repository& repository, const std::string& head) {
+// True when what makes `to` of `from` are foreign parts alone.
+bool only_foreign(const Ruleset& from, const Ruleset& to, const std::vector<Owner>& owners) {
+  return compare(keep_foreign(from, to, owners).ruleset, to).equal();
+}
+
+Result<Ruleset> ruleset_at(Session& session, const std::string& hash) {
+  auto revision = read_revision(session, hash);
+  if (!revision) return std::move(revision).error();
+  return std::move(revision->ruleset);
+}
+
+// The snapshot that an undo takes back: imports did nothing to the firewall, and are stepped over; so are
+// those whose changes a restore would keep.
+Result<Snapshot> newest_change(Session& session, const Repository& repository, const std::string& head,
+                               const std::vector<Owner>& owners) {
   auto newest = repository.snapshot(head);
-  while (newest && newest->trailers.trigger == "import" && !newest->trailers.restores.empty()) {
-    newest = repository.snapshot(newest->trailers.restores);
+  while (newest && !newest->parent.empty()) {
+    if (newest->trailers.trigger == "import" && !newest->trailers.restores.empty()) {
+      newest = repository.snapshot(newest->trailers.restores);
+      continue;
+    }
+    if (owners.empty()) break;
+    auto from = ruleset_at(session, newest->parent);
+    if (!from) return std::move(from).error();
+    auto to = ruleset_at(session, newest->hash);
+    if (!to) return std::move(to).error();
+    if (compare(*from, *to).equal() || !only_foreign(*from, *to, owners)) break;
+    newest = repository.snapshot(newest->parent);
   }
   return newest;
 }
@@ -386,8 +435,14 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   auto prepared = read_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
   std::string target = prepared->head.hash;
-  if (compare(prepared->head.ruleset, prepared->live.ruleset).equal()) {
-    auto newest = newest_change(**repository, target);
+  std::vector<Owner> owners;
+  if (!options.exact) {
+    auto read = read_owners(**repository);
+    if (!read) return std::move(read).error();
+    owners = *std::move(read);
+  }
+  if (only_foreign(prepared->head.ruleset, prepared->live.ruleset, owners)) {
+    auto newest = newest_change(session, **repository, target, owners);
     if (!newest) return std::move(newest).error();
     if (newest->parent.empty()) {
       return Error{.kind = ErrorKind::usage,

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "diff/diff.h"
@@ -17,6 +18,7 @@ struct RestoreOptions {
   std::string message{};
   std::string trigger = "restore";
   bool dry_run = false;
+  bool exact = false;  ///< foreign parts too, instead of keeping LIVE's
 };
 
 struct Restored {
@@ -24,6 +26,7 @@ struct Restored {
   std::optional<Recorded> before{};  ///< LIVE as it was, where HEAD did not have it
   std::optional<Recorded> after{};   ///< absent with dry_run
   std::string restored{};            ///< the hash that was restored; empty for a file
+  std::vector<std::string> notes{};  ///< worth saying: which foreign parts were kept or left out
 };
 
 /// Makes LIVE what a revision says (the contract's section 7): records LIVE when HEAD does not have it,
@@ -35,7 +38,7 @@ struct Restored {
 Result<Restored> restore(Session& session, const std::string& revision, const RestoreOptions& options);
 
 /// Restores the parent of the newest snapshot; when LIVE differs from HEAD, that is HEAD itself. Twice is
-/// redo.
+/// redo. Unless exact, differences in foreign parts alone are none.
 Result<Restored> undo(Session& session, const RestoreOptions& options);
 
 }  // namespace rewall

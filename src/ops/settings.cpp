@@ -1,7 +1,8 @@
 #include "ops/settings.h"
 
-#include <array>
-#include <vector>
+#include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -11,22 +12,98 @@
 namespace rewall {
 namespace {
 
-constexpr std::array<Key, 2> kKeys{{
-    {"lock.wait", "30s", "how long to wait for another rewall that is working"},
-    {"ui.pager", "less", "the pager's words; empty for none"},
-}};
+const std::vector<Key>& plain_keys() {
+  static const std::vector<Key> keys{
+      {"lock.wait", "30s", "how long to wait for another rewall that is working"},
+      {"ui.pager", "less", "the pager's words; empty for none"},
+  };
+  return keys;
+}
+
+// `owner.NAME.PART`, taken apart.
+struct OwnerKey {
+  std::string owner{};
+  std::string part{};
+};
+
+std::optional<OwnerKey> owner_key(const std::string& name) {
+  static const std::string kStart = "owner.";
+  const auto end = name.rfind('.');
+  if (!name.starts_with(kStart) || end < kStart.size()) return std::nullopt;
+  OwnerKey key{.owner = name.substr(kStart.size(), end - kStart.size()), .part = name.substr(end + 1)};
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  if (key.owner.empty() || key.owner.find_first_not_of(kLetters) != std::string::npos) return std::nullopt;
+  return key;
+}
+
+std::vector<Key> keys_of(const Owner& owner) {
+  const auto start = "owner." + owner.name;
+  return {{start + ".chain", join(owner.chains, " "), "globs of its chains"},
+          {start + ".rule", owner.rule, "regular expression of its rules in chains of others"},
+          {start + ".set", join(owner.sets, " "), "globs of its sets"}};
+}
+
+std::vector<std::string> words_of(const std::string& value) {
+  std::vector<std::string> words;
+  for (const auto word : split(value, ' ')) {
+    if (!word.empty()) words.emplace_back(word);
+  }
+  return words;
+}
+
+// Nothing for a key that is not set. A value that the key cannot have is passed over, with a warning.
+Result<std::optional<std::string>> what_is_set(const Settings& settings, const Key& key) {
+  auto value = settings.get(key.name);
+  if (!value || !*value) return value;
+  if (auto good = check_value(key, **value); !good) {
+    log_warning("{}: {} is taken", good.error().message, owner_key(key.name) ? "the default" : key.standard);
+    return std::optional<std::string>{};
+  }
+  return value;
+}
+
+// The owners by default, and those that the settings name.
+Result<std::vector<Owner>> named_owners(const Settings& settings) {
+  auto owners = default_owners();
+  auto keys = settings.keys();
+  if (!keys) return std::move(keys).error();
+  for (const auto& name : *keys) {
+    const auto key = owner_key(name);
+    if (!key || !find_key(name) || std::ranges::find(owners, key->owner, &Owner::name) != owners.end())
+      continue;
+    owners.push_back(Owner{.name = key->owner});
+  }
+  return owners;
+}
 
 }  // namespace
 
-std::span<const Key> known_keys() {
-  return kKeys;
+Result<std::vector<Key>> known_keys(const Repository& repository) {
+  auto settings = Settings::open(repository);
+  if (!settings) return std::move(settings).error();
+  auto owners = named_owners(*settings);
+  if (!owners) return std::move(owners).error();
+  std::vector<Key> keys = plain_keys();
+  for (const auto& owner : *owners) {
+    for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 Result<Key> find_key(const std::string& name) {
+  std::vector<Key> keys = plain_keys();
+  auto owners = default_owners();
+  const auto asked = owner_key(name);
+  if (asked && std::ranges::find(owners, asked->owner, &Owner::name) == owners.end()) {
+    owners.push_back(Owner{.name = asked->owner});
+  }
+  for (const auto& owner : owners) {
+    for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
+  }
   std::vector<std::string> names;
-  for (const auto& key : kKeys) {
+  for (const auto& key : keys) {
     if (key.name == name) return key;
-    names.emplace_back(key.name);
+    names.push_back(key.name);
   }
   const auto near = nearest(name, names);
   return Error{
@@ -37,8 +114,11 @@ Result<Key> find_key(const std::string& name) {
 
 Status check_value(const Key& key, const std::string& value) {
   if (key.name == "lock.wait") {
-    if (auto time = parse_duration(value); !time)
-      return std::move(time).error().within(std::string(key.name));
+    if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
+  }
+  const auto owner = owner_key(key.name);
+  if (owner && owner->part == "rule") {
+    if (auto good = check_owner_rule(value); !good) return std::move(good).error().within(key.name);
   }
   return {};
 }
@@ -48,14 +128,30 @@ Result<std::string> setting(const Repository& repository, std::string_view name)
   if (!key) return std::move(key).error();
   auto settings = Settings::open(repository);
   if (!settings) return std::move(settings).error();
-  auto value = settings->get(std::string(name));
+  auto value = what_is_set(*settings, *key);
   if (!value) return std::move(value).error();
-  if (!*value) return std::string(key->standard);
-  if (auto good = check_value(*key, **value); !good) {
-    log_warning("{}: {} is taken", good.error().message, key->standard);
-    return std::string(key->standard);
+  return *value ? **value : key->standard;
+}
+
+Result<std::vector<Owner>> read_owners(const Repository& repository) {
+  auto settings = Settings::open(repository);
+  if (!settings) return std::move(settings).error();
+  auto owners = named_owners(*settings);
+  if (!owners) return std::move(owners).error();
+  for (auto& owner : *owners) {
+    for (const auto& key : keys_of(owner)) {
+      auto value = what_is_set(*settings, key);
+      if (!value) return std::move(value).error();
+      if (!*value) continue;
+      const auto part = owner_key(key.name)->part;
+      if (part == "rule") {
+        owner.rule = **value;
+      } else {
+        (part == "chain" ? owner.chains : owner.sets) = words_of(**value);
+      }
+    }
   }
-  return **value;
+  return owners;
 }
 
 Result<Lock> lock(const Repository& repository) {

@@ -1,24 +1,28 @@
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/result.h"
+#include "rules/owners.h"
 #include "store/repository.h"
 
 namespace rewall {
 
 /// A documented key of `rewall config`.
 struct Key {
-  std::string_view name;
-  std::string_view standard;  ///< the value where none is set
-  std::string_view what;
+  std::string name{};
+  std::string standard{};  ///< the value where none is set
+  std::string what{};
 };
 
-std::span<const Key> known_keys();
+/// Those that are always there, then `owner.NAME.chain`, `.rule` and `.set` of the owners by default and of
+/// those that the repository's settings name.
+Result<std::vector<Key>> known_keys(const Repository& repository);
 
-/// The documented key of that name; else kind usage, with the nearest as hint.
+/// The documented key of that name, also of an owner that is not known yet; else kind usage, with the nearest
+/// as hint.
 Result<Key> find_key(const std::string& name);
 
 /// Refuses a value that the key cannot have. Kind usage.
@@ -27,6 +31,10 @@ Status check_value(const Key& key, const std::string& value);
 /// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
 /// have.
 Result<std::string> setting(const Repository& repository, std::string_view key);
+
+/// The owners by default, with what the settings say of them and of others. A value takes the place of the
+/// default one, so an empty one knows nothing.
+Result<std::vector<Owner>> read_owners(const Repository& repository);
 
 /// `lock.wait`, then the lock.
 Result<Lock> lock(const Repository& repository);

@@ -177,6 +177,8 @@ class Settings {
   ~Settings();
 
   Result<std::optional<std::string>> get(const std::string& key) const;
+  /// The keys that are set, each once, by name.
+  Result<std::vector<std::string>> keys() const;
   Status set(const std::string& key, const std::string& value);
   Status unset(const std::string& key);
 

@@ -1,5 +1,6 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/file.h"
@@ -45,6 +46,18 @@ Result<std::optional<std::string>> Settings::get(const std::string& key) const {
   if (code == GIT_ENOTFOUND) return std::optional<std::string>{};
   if (code != 0) return parts_->failure(key, code);
   return std::optional<std::string>{value.text()};
+}
+
+Result<std::vector<std::string>> Settings::keys() const {
+  git::ConfigIterator iterator;
+  if (git::fill(iterator, git_config_iterator_new, parts_->config.get()) != 0)
+    return git::last_error(parts_->path.string());
+  std::vector<std::string> names;
+  git_config_entry* entry = nullptr;
+  while (git_config_next(&entry, iterator.get()) == 0) names.emplace_back(entry->name);
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
 Status Settings::set(const std::string& key, const std::string& value) {

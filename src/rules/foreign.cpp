@@ -1,0 +1,369 @@
+#include "rules/foreign.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "rules/lines.h"
+#include "rules/meaning.h"
+#include "rules/print.h"
+#include "rules/sets.h"
+#include "rules/words.h"
+
+namespace rewall {
+namespace {
+
+bool same_rules(const Chain& a, const Chain& b) {
+  return std::ranges::equal(a.rules, b.rules, {}, &Rule::words, &Rule::words);
+}
+
+// Without an order, which the kernel keeps as it likes.
+std::size_t sum_of_members(const Set& set) {
+  std::size_t sum = 0;
+  for (const auto member : set.members) sum += std::hash<std::string>{}(meaning_of_member(member));
+  return sum;
+}
+
+bool same_set(const Set& a, const Set& b) {
+  return a.members.size() == b.members.size() && meaning_of_options(a) == meaning_of_options(b) &&
+         sum_of_members(a) == sum_of_members(b);
+}
+
+// Parts by owner, in the order they were met.
+class Tally {
+ public:
+  void add(const Owner& owner, std::size_t ForeignParts::*what) {
+    auto found = std::ranges::find(parts_, owner.name, &ForeignParts::owner);
+    if (found == parts_.end()) found = parts_.insert(parts_.end(), ForeignParts{.owner = owner.name});
+    ++((*found).*what);
+  }
+  std::vector<ForeignParts> take() { return std::move(parts_); }
+
+ private:
+  std::vector<ForeignParts> parts_{};
+};
+
+using Index = std::size_t;
+
+// For each rule of `live` the rule of `wanted` that is the same: by words, and where these differ by meaning.
+std::vector<std::optional<Index>> pair_rules(const Chain& wanted, const Chain& live, Family family) {
+  std::vector<std::optional<Index>> pairs(live.rules.size());
+  std::vector<bool> taken(wanted.rules.size(), false);
+  const auto pair_by = [&](const std::function<std::string(const Rule&)>& key) {
+    std::unordered_map<std::string, std::vector<Index>> places;
+    for (Index i = wanted.rules.size(); i-- > 0;) {
+      if (!taken[i]) places[key(wanted.rules[i])].push_back(i);
+    }
+    for (Index i = 0; i < live.rules.size() && !places.empty(); ++i) {
+      if (pairs[i]) continue;
+      const auto found = places.find(key(live.rules[i]));
+      if (found == places.end() || found->second.empty()) continue;
+      pairs[i] = found->second.back();
+      taken[found->second.back()] = true;
+      found->second.pop_back();
+    }
+  };
+  pair_by([](const Rule& rule) { return std::string(rule.words); });
+  pair_by([family](const Rule& rule) {
+    const auto means = meaning(rule.words, family);
+    return means.comment + '\n' + means.key;
+  });
+  return pairs;
+}
+
+// What one table is made of while it is merged.
+struct Work {
+  Family family = Family::ipv4;
+  const Table& wanted;
+  const Table& live;
+  std::vector<const Rule*> from_live{};  // rules whose needs must be met
+};
+
+class Merge {
+ public:
+  Merge(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners)
+      : wanted_(wanted), live_(live), rulesets_{&wanted, &live}, ownership_(owners, rulesets_) {}
+
+  Kept run() {
+    Kept out;
+    merge_slots(out.ruleset);
+    merge_sets(out.ruleset);
+    out.kept = kept_.take();
+    out.left_out = left_out_.take();
+    out.notes = std::move(notes_);
+    return out;
+  }
+
+ private:
+  const Tables& slot(const Ruleset& ruleset, Backend backend, Family family) const {
+    static const Tables kNone4{.family = Family::ipv4};
+    static const Tables kNone6{.family = Family::ipv6};
+    const bool v4 = family == Family::ipv4;
+    if (ruleset.backend == backend) return v4 ? ruleset.v4 : ruleset.v6;
+    if (backend == Backend::legacy) return v4 ? ruleset.v4_legacy : ruleset.v6_legacy;
+    return v4 ? kNone4 : kNone6;
+  }
+
+  void merge_slots(Ruleset& out) {
+    const auto merged = [this](Backend backend, Family family) {
+      return merge_tables(slot(wanted_, backend, family), slot(live_, backend, family));
+    };
+    Tables v4 = merged(Backend::nft, Family::ipv4);
+    Tables v6 = merged(Backend::nft, Family::ipv6);
+    Tables legacy4 = merged(Backend::legacy, Family::ipv4);
+    Tables legacy6 = merged(Backend::legacy, Family::ipv6);
+    const bool nft = wanted_.backend == Backend::nft || !v4.tables.empty() || !v6.tables.empty();
+    out.backend = nft ? Backend::nft : Backend::legacy;
+    (nft ? out.v4_legacy : out.v4) = std::move(legacy4);
+    (nft ? out.v6_legacy : out.v6) = std::move(legacy6);
+    if (!nft) return;
+    out.v4 = std::move(v4);
+    out.v6 = std::move(v6);
+  }
+
+  Tables merge_tables(const Tables& wanted, const Tables& live) {
+    Tables out{.family = wanted.family, .texts = wanted.texts};
+    out.texts.insert(out.texts.end(), live.texts.begin(), live.texts.end());
+    for (const auto& table : wanted.tables) {
+      const Table* there = live.find(table.name);
+      out.tables.push_back(merge_table(wanted.family, table, there != nullptr ? *there : Table{}));
+    }
+    for (const auto& table : live.tables) {
+      if (wanted.find(table.name) != nullptr) continue;
+      auto merged = merge_table(wanted.family, empty_table(table.name), table);
+      if (!is_empty(merged)) out.tables.push_back(std::move(merged));
+    }
+    return out;
+  }
+
+  Table merge_table(Family family, const Table& wanted, const Table& live) {
+    Work work{.family = family, .wanted = wanted, .live = live};
+    std::unordered_map<std::string_view, const Chain*> in_live;
+    for (const auto& chain : live.chains) in_live.emplace(chain.name, &chain);
+    std::unordered_map<std::string_view, const Chain*> in_wanted;
+    for (const auto& chain : wanted.chains) in_wanted.emplace(chain.name, &chain);
+    const auto find = [](const auto& chains, const std::string& name) {
+      const auto found = chains.find(name);
+      return found == chains.end() ? nullptr : found->second;
+    };
+
+    Table out{.name = wanted.name};
+    for (const auto& chain : wanted.chains) {
+      if (auto merged = merge_chain(work, chain, find(in_live, chain.name))) out.chains.push_back(*merged);
+    }
+    std::set<std::string> there;
+    for (const auto& chain : out.chains) there.insert(chain.name);
+    for (const auto& chain : live.chains) {
+      if (chain.built_in() || there.contains(chain.name)) continue;
+      const Owner* owner = ownership_.of_chain(chain.name);
+      if (owner == nullptr) owner = ownership_.of_shared(chain.name);
+      if (owner == nullptr) continue;
+      const Chain* same = find(in_wanted, chain.name);
+      if (same == nullptr || !same_rules(*same, chain)) kept_.add(*owner, &ForeignParts::chains);
+      take_chain(work, chain, out, there);
+    }
+    bring_needed_chains(work, in_live, out, there);
+    return out;
+  }
+
+  static void take_chain(Work& work, const Chain& chain, Table& out, std::set<std::string>& there) {
+    for (const auto& rule : chain.rules) work.from_live.push_back(&rule);
+    there.insert(chain.name);
+    out.chains.push_back(chain);
+  }
+
+  // A chain of people that a foreign one jumps to, and what that one jumps to.
+  void bring_needed_chains(Work& work, const std::unordered_map<std::string_view, const Chain*>& in_live,
+                           Table& out, std::set<std::string>& there) {
+    for (Index i = 0; i < work.from_live.size(); ++i) {
+      const auto target = jump_of(work.from_live[i]->words);
+      if (target.empty() || there.contains(target)) continue;
+      const auto needed = in_live.find(target);
+      if (needed == in_live.end()) continue;
+      notes_.push_back(format("chain {} of table {} {} stays: foreign rules lead there", quoted(target),
+                              short_name(work.family), work.wanted.name));
+      take_chain(work, *needed->second, out, there);
+    }
+  }
+
+  // Nothing: the chain is foreign, and live's or left out.
+  std::optional<Chain> merge_chain(Work& work, const Chain& wanted, const Chain* live) {
+    if (!wanted.built_in()) {
+      if (const auto* owner = ownership_.of_chain(wanted.name)) {
+        if (live == nullptr) left_out_.add(*owner, &ForeignParts::chains);
+        return std::nullopt;
+      }
+    }
+    if (live != nullptr && same_rules(wanted, *live)) return wanted;
+    const Chain nothing{.name = wanted.name, .policy = wanted.policy};
+    Chain merged = merge_rules(work, wanted, live != nullptr ? *live : nothing);
+    const auto* owner = wanted.built_in() ? nullptr : ownership_.of_shared(wanted.name);
+    if (owner == nullptr || live != nullptr || !merged.rules.empty()) return merged;
+    left_out_.add(*owner, &ForeignParts::chains);
+    return std::nullopt;
+  }
+
+  Chain merge_rules(Work& work, const Chain& wanted, const Chain& live) {
+    const auto owner_of = [&](const Rule& rule) { return ownership_.of_rule(wanted.name, rule.words); };
+    std::vector<const Owner*> wanted_owners;
+    for (const auto& rule : wanted.rules) wanted_owners.push_back(owner_of(rule));
+    std::vector<const Owner*> live_owners;
+    for (const auto& rule : live.rules) live_owners.push_back(owner_of(rule));
+    const auto is_own = [](const Owner* owner) { return owner == nullptr; };
+    if (std::ranges::all_of(wanted_owners, is_own) && std::ranges::all_of(live_owners, is_own)) return wanted;
+
+    const auto pairs = pair_rules(wanted, live, work.family);
+    std::vector<bool> matched(wanted.rules.size(), false);
+    for (const auto& pair : pairs) {
+      if (pair) matched[*pair] = true;
+    }
+    for (Index i = 0; i < wanted.rules.size(); ++i) {
+      if (wanted_owners[i] != nullptr && !matched[i]) left_out_.add(*wanted_owners[i], &ForeignParts::rules);
+    }
+    for (Index i = 0; i < live.rules.size(); ++i) {
+      if (live_owners[i] == nullptr) continue;
+      work.from_live.push_back(&live.rules[i]);
+      if (!pairs[i]) kept_.add(*live_owners[i], &ForeignParts::rules);
+    }
+    Chain out = wanted;
+    out.rules = same_own_rules(wanted, wanted_owners, live, live_owners)
+                    ? live.rules
+                    : place_rules(wanted, wanted_owners, matched, live, live_owners, pairs);
+    return out;
+  }
+
+  static bool same_own_rules(const Chain& wanted, const std::vector<const Owner*>& wanted_owners,
+                             const Chain& live, const std::vector<const Owner*>& live_owners) {
+    const auto own = [](const Chain& chain, const std::vector<const Owner*>& owners) {
+      std::vector<std::string_view> words;
+      for (Index i = 0; i < chain.rules.size(); ++i) {
+        if (owners[i] == nullptr) words.push_back(chain.rules[i].words);
+      }
+      return words;
+    };
+    return own(wanted, wanted_owners) == own(live, live_owners);
+  }
+
+  // Wanted's rules, and around each of them those of live that have no place in wanted.
+  static std::vector<Rule> place_rules(const Chain& wanted, const std::vector<const Owner*>& wanted_owners,
+                                       const std::vector<bool>& matched, const Chain& live,
+                                       const std::vector<const Owner*>& live_owners,
+                                       const std::vector<std::optional<Index>>& pairs) {
+    std::vector<Rule> head;
+    std::vector<std::vector<Rule>> before(wanted.rules.size());
+    std::vector<std::vector<Rule>> behind(wanted.rules.size());
+    std::vector<Rule> waiting;  // they stood behind rules that wanted does not have
+    std::optional<Index> anchor;
+    bool first = true;
+    for (Index i = 0; i < live.rules.size(); ++i) {
+      if (pairs[i]) {
+        anchor = pairs[i];
+        before[*anchor].insert(before[*anchor].end(), waiting.begin(), waiting.end());
+        waiting.clear();
+      } else if (live_owners[i] != nullptr) {
+        (anchor ? behind[*anchor] : first ? head : waiting).push_back(live.rules[i]);
+      } else {
+        first = false;
+      }
+    }
+    head.insert(head.end(), waiting.begin(), waiting.end());
+    std::vector<Rule> out = std::move(head);
+    for (Index i = 0; i < wanted.rules.size(); ++i) {
+      out.insert(out.end(), before[i].begin(), before[i].end());
+      if (wanted_owners[i] == nullptr || matched[i]) out.push_back(wanted.rules[i]);
+      out.insert(out.end(), behind[i].begin(), behind[i].end());
+    }
+    return out;
+  }
+
+  void merge_sets(Ruleset& out) {
+    Sets& sets = out.sets;
+    sets.texts = wanted_.sets.texts;
+    sets.texts.insert(sets.texts.end(), live_.sets.texts.begin(), live_.sets.texts.end());
+    for (const auto& set : wanted_.sets.sets) {
+      if (ownership_.of_set(set.name) == nullptr) take_set(set, sets);
+    }
+    for (const auto& set : live_.sets.sets) {
+      const auto* owner = ownership_.of_set(set.name);
+      if (owner == nullptr) continue;
+      const auto* same = wanted_.sets.find(set.name);
+      if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignParts::sets);
+      take_set(set, sets);
+    }
+    for (const auto* tables : {&out.v4, &out.v6, &out.v4_legacy, &out.v6_legacy}) {
+      for (const auto& table : tables->tables) {
+        for (const auto& chain : table.chains) {
+          for (const auto& rule : chain.rules) bring_needed_sets(rule.words, sets);
+        }
+      }
+    }
+    for (Index i = 0; i < sets.sets.size(); ++i) {
+      if (!is_list(sets.sets[i])) continue;
+      const auto members = sets.sets[i].members;
+      for (const auto member : members) {
+        if (const auto name = Words(member).next()) bring_set(name->text(), sets);
+      }
+    }
+    for (const auto& set : wanted_.sets.sets) {
+      const auto* owner = ownership_.of_set(set.name);
+      if (owner != nullptr && !set_names_.contains(set.name)) left_out_.add(*owner, &ForeignParts::sets);
+    }
+  }
+
+  void take_set(const Set& set, Sets& sets) {
+    if (set_names_.insert(set.name).second) sets.sets.push_back(set);
+  }
+
+  void bring_needed_sets(std::string_view words, Sets& sets) {
+    names_set(words, [&](std::string_view name) {
+      bring_set(std::string(name), sets);
+      return false;
+    });
+  }
+
+  void bring_set(const std::string& name, Sets& sets) {
+    if (set_names_.contains(name)) return;
+    if (const auto* there = live_.sets.find(name)) {
+      notes_.push_back(format("set {} stays: foreign parts name it", quoted(name)));
+      take_set(*there, sets);
+    } else if (const auto* gone = wanted_.sets.find(name)) {
+      take_set(*gone, sets);
+    }
+  }
+
+  const Ruleset& wanted_;
+  const Ruleset& live_;
+  std::array<const Ruleset*, 2> rulesets_;
+  Ownership ownership_;
+  Tally kept_{};
+  Tally left_out_{};
+  std::vector<std::string> notes_{};
+  std::set<std::string> set_names_{};
+};
+
+}  // namespace
+
+std::string to_text(std::span<const ForeignParts> parts) {
+  std::string out;
+  for (const auto& part : parts) {
+    std::vector<std::string> counts;
+    if (part.chains > 0) counts.push_back(counted(part.chains, "chain"));
+    if (part.rules > 0) counts.push_back(counted(part.rules, "rule"));
+    if (part.sets > 0) counts.push_back(counted(part.sets, "set"));
+    out += format("{}{} ({})", out.empty() ? "" : ", ", part.owner, join(counts, ", "));
+  }
+  return out;
+}
+
+Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
+  return Merge(wanted, live, owners).run();
+}
+
+}  // namespace rewall

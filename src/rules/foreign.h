@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "rules/owners.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// How many parts of one owner.
+struct ForeignParts {
+  std::string owner{};
+  std::size_t chains = 0;
+  std::size_t rules = 0;  ///< outside these chains
+  std::size_t sets = 0;
+};
+
+/// "docker (12 chains, 9 rules), fail2ban (1 chain, 1 set)".
+std::string to_text(std::span<const ForeignParts> parts);
+
+struct Kept {
+  Ruleset ruleset{};
+  std::vector<ForeignParts> kept{};      ///< of live, where wanted has them otherwise or not at all
+  std::vector<ForeignParts> left_out{};  ///< of wanted, which live does not have
+  std::vector<std::string> notes{};      ///< people's parts of live that stay because foreign ones need them
+};
+
+/// Wanted's own parts with live's foreign ones.
+///
+/// - Foreign chains and sets are live's, as they are. Those that only wanted has are left out, with the rules
+///   that lead there; but a set that a rule of people names is brought.
+/// - In other chains wanted's own rules stand in wanted's order. A foreign rule of live stands where wanted
+///   has the same one, else behind the nearest rule before it that both have, else before the nearest after
+///   it, else, or when it was the first, at the head. Where the own rules are the same on both sides, the
+///   chain is live's.
+/// - A shared chain (Owner::shared) is there when live has it or wanted has rules of people for it; its own
+///   rules are wanted's if wanted has the chain, else live's.
+/// - Policies are wanted's. A table that wanted lacks has the policies ACCEPT, and is there only for foreign
+///   parts.
+/// - What foreign parts of live name, chains or sets, is there too: wanted's, else live's.
+/// - Each backend's foreign parts stay in that backend; where only legacy is wanted and nft has foreign
+///   parts, the result has both.
+Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
+
+}  // namespace rewall

@@ -1,0 +1,217 @@
+#include "rules/owners.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <set>
+
+#include "rules/sets.h"
+#include "rules/words.h"
+
+namespace rewall {
+namespace {
+
+// What docker (moby, libnetwork's bridge driver) puts outside its chains, exactly so: a rule of a person that
+// names a bridge too must not look like one.
+std::string docker_rule() {
+  const std::string bridge = "(docker0|docker_gwbridge|br-[0-9a-f]{12}|%i)";
+  const std::string port = "-p (tcp|udp|sctp) -m (tcp|udp|sctp) --dport [0-9]+";
+  const std::string source = "(MASQUERADE|SNAT --to-source [^ ]+)";
+  // \2 and \4 are the second and the fourth group: the same address, the same bridge.
+  return "^-A (POSTROUTING -s ([^ ]+/(32|128)) -d \\2 -p [a-z]+ -m [a-z]+ --dport [0-9]+ -j MASQUERADE"
+         "|FORWARD -i " +
+         bridge + " (! )?-o \\4 -j (ACCEPT|DROP)" + "|FORWARD -o " + bridge +
+         " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" + "|POSTROUTING -s [^ ]+ ! -o " + bridge +
+         " -j " + source + "|POSTROUTING -o " + bridge + " -m addrtype --src-type LOCAL -j " + source +
+         "|PREROUTING -d [^ ]+/(32|128) ! -i " + bridge + " -j DROP" +
+         "|PREROUTING -d 127\\.0\\.0\\.1/32 ! -i lo " + port + " -j DROP" +
+         "|PREROUTING -d 127\\.0\\.0\\.1/32 -i loopback0 " + port + " -j ACCEPT" + "|DOCKER-USER -j RETURN)$";
+}
+
+// libvirt before 5.1 has no chains. Its NAT rules name no interface: those of its default network are known.
+std::string libvirt_rule() {
+  const std::string bridge = "virbr[0-9]+";
+  return "^-A (FORWARD -i (" + bridge + ") -o \\2 -j ACCEPT" + "|FORWARD -d [^ ]+ -o " + bridge +
+         " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" + "|FORWARD -s [^ ]+ -i " + bridge +
+         " -j ACCEPT" + "|FORWARD -[io] " + bridge + " -j REJECT --reject-with icmp6?-port-unreachable" +
+         "|INPUT -i " + bridge + " -p (tcp|udp) -m (tcp|udp) --dport (53|67|547) -j ACCEPT" + "|OUTPUT -o " +
+         bridge + " -p udp -m udp --dport (68|546) -j ACCEPT" + "|POSTROUTING -o " + bridge +
+         " -p udp -m udp --dport 68 -j CHECKSUM --checksum-fill" +
+         "|POSTROUTING -s 192\\.168\\.122\\.0/24 -d (224\\.0\\.0\\.0/24|255\\.255\\.255\\.255/32) -j RETURN" +
+         "|POSTROUTING -s 192\\.168\\.122\\.0/24 ! -d 192\\.168\\.122\\.0/24 (-p (tcp|udp) )?-j MASQUERADE"
+         "( --to-ports 1024-65535)?)$";
+}
+
+bool matches_any(const std::vector<std::string>& globs, const std::string& name) {
+  return std::ranges::any_of(globs, [&name](const std::string& glob) {
+    const bool literal = !glob.empty() && std::string_view("*?[\\").find(glob[0]) == std::string_view::npos;
+    if (literal && (name.empty() || name[0] != glob[0])) return false;
+    return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0;
+  });
+}
+
+const Owner* find_owner(std::span<const Owner> owners, std::vector<std::string> Owner::*globs,
+                        std::unordered_map<std::string, const Owner*>& known, std::string_view name) {
+  const std::string text(name);
+  const auto met = known.find(text);
+  if (met != known.end()) return met->second;
+  const auto found =
+      std::ranges::find_if(owners, [&](const Owner& o) { return matches_any(o.*globs, text); });
+  return known[text] = found == owners.end() ? nullptr : &*found;
+}
+
+bool is_interface_option(const Words::Word& word) {
+  return word.is("-i") || word.is("-o") || word.is("--in-interface") || word.is("--out-interface");
+}
+
+void add_interfaces(std::string_view words, std::set<std::string>& interfaces) {
+  Words reader(words);
+  while (const auto word = reader.next()) {
+    if (!is_interface_option(*word)) continue;
+    const auto name = reader.next();
+    if (name && !name->is("lo")) interfaces.insert(name->text());
+  }
+}
+
+constexpr std::string_view kPlace = "%i";
+
+// Without parentheses: the groups of the expression keep their numbers.
+std::string as_expression(const std::set<std::string>& interfaces) {
+  std::string out;
+  for (const auto& interface : interfaces) {
+    if (!out.empty()) out += '|';
+    for (const char c : interface) {
+      if (std::string_view(".[]()*+?{}|^$\\").find(c) != std::string_view::npos) out += '\\';
+      out += c;
+    }
+  }
+  return out.empty() ? std::string(kPlace) : out;
+}
+
+std::string with_interfaces(std::string rule, const std::set<std::string>& interfaces) {
+  const auto text = as_expression(interfaces);
+  for (auto at = rule.find(kPlace); at != std::string::npos; at = rule.find(kPlace, at + text.size())) {
+    rule.replace(at, kPlace.size(), text);
+  }
+  return rule;
+}
+
+}  // namespace
+
+std::vector<Owner> default_owners() {
+  return {
+      {.name = "docker",
+       .chains = {"DOCKER", "DOCKER-*", "DOCKER_*"},
+       .rule = docker_rule(),
+       .sets = {"docker-ext-bridges-*"},
+       .shared = {"DOCKER-USER"}},
+      {.name = "podman",  // CNI-*: the network plugins that podman used before netavark, and containerd does
+       .chains = {"NETAVARK-*", "NETAVARK_*", "CNI-*"},
+       .shared = {"CNI-ADMIN"}},
+      {.name = "kubernetes", .chains = {"KUBE-*"}, .sets = {"KUBE-*"}},
+      {.name = "calico",
+       .chains = {"cali-*", "felix-*"},
+       .rule = "^-A [^ ]+ -m comment --comment \"cali:",
+       .sets = {"cali4*", "cali6*"}},
+      {.name = "cilium", .chains = {"CILIUM_*", "OLD_CILIUM_*"}, .sets = {"cilium_node_set_v*"}},
+      {.name = "flannel",
+       .chains = {"FLANNEL-*"},
+       .rule = "^-A (FORWARD|POSTROUTING) .*-m comment --comment \"flanneld (masq|forward)\""},
+      {.name = "fail2ban", .chains = {"f2b-*", "fail2ban-*"}, .sets = {"f2b-*", "fail2ban-*"}},
+      {.name = "libvirt",
+       .chains = {"LIBVIRT_*", "libvirt-*", "F[IJOP]-vnet*", "H[IJ]-vnet*"},
+       .rule = libvirt_rule()},
+      {.name = "tailscale", .chains = {"ts-input", "ts-forward", "ts-postrouting"}},
+      {.name = "crowdsec",
+       .chains = {"CROWDSEC_*"},
+       .sets = {"crowdsec-blacklists*", "crowdsec6-blacklists*"}},
+      {.name = "sshguard", .chains = {"sshguard"}, .sets = {"sshguard4", "sshguard6"}},
+  };
+}
+
+Status check_owner_rule(const std::string& rule) {
+  if (auto made = Expression::make(rule, Expression::Case::exact); !made) return std::move(made).error();
+  return {};
+}
+
+Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets)
+    : owners_(owners) {
+  for (const auto& owner : owners) {
+    if (owner.rule.empty()) continue;
+    std::set<std::string> interfaces;
+    const auto look = [&](const Tables& tables) {
+      for (const auto& table : tables.tables) {
+        for (const auto& chain : table.chains) {
+          if (chain.built_in() || of_chain(chain.name) != &owner) continue;
+          for (const auto& rule : chain.rules) add_interfaces(rule.words, interfaces);
+        }
+      }
+    };
+    if (owner.rule.find(kPlace) != std::string::npos) {
+      for (const auto* ruleset : rulesets) {
+        for (const auto* tables : {&ruleset->v4, &ruleset->v6, &ruleset->v4_legacy, &ruleset->v6_legacy}) {
+          look(*tables);
+        }
+      }
+    }
+    auto made = Expression::make(with_interfaces(owner.rule, interfaces), Expression::Case::exact);
+    if (made) expressions_.emplace_back(&owner, *std::move(made));
+  }
+}
+
+const Owner* Ownership::of_chain(std::string_view chain) const {
+  return of_shared(chain) != nullptr ? nullptr : find_owner(owners_, &Owner::chains, chains_, chain);
+}
+
+const Owner* Ownership::of_shared(std::string_view chain) const {
+  return find_owner(owners_, &Owner::shared, shared_, chain);
+}
+
+const Owner* Ownership::of_set(std::string_view set) const {
+  return find_owner(owners_, &Owner::sets, sets_, set);
+}
+
+const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) const {
+  if (const auto target = jump_of(words); !target.empty()) {
+    if (const auto* owner = of_chain(target)) return owner;
+    if (const auto* owner = of_shared(target)) return owner;
+  }
+  const Owner* of_sets = nullptr;
+  const bool own_set = names_set(words, [&](std::string_view set) {
+    const auto* owner = of_set(set);
+    if (of_sets == nullptr) of_sets = owner;
+    return owner == nullptr;
+  });
+  if (own_set) return nullptr;
+  if (of_sets != nullptr) return of_sets;
+  if (expressions_.empty()) return nullptr;
+  std::string line = "-A ";
+  line += chain;
+  line += ' ';
+  line += words;
+  for (const auto& [owner, expression] : expressions_) {
+    if (expression.matches(line)) return owner;
+  }
+  return nullptr;
+}
+
+std::string jump_of(std::string_view words) {
+  Words reader(words);
+  while (const auto word = reader.next()) {
+    if (word->quoted) continue;
+    const auto raw = word->raw;
+    if (raw == "--comment") {
+      reader.next();
+    } else if (raw == "-j" || raw == "-g" || raw == "--jump" || raw == "--goto") {
+      const auto target = reader.next();
+      return target ? target->text() : std::string{};
+    } else if (raw.starts_with("-j") || raw.starts_with("-g")) {
+      return std::string(raw.substr(2));
+    } else if (raw.starts_with("--jump=") || raw.starts_with("--goto=")) {
+      return std::string(raw.substr(7));
+    }
+  }
+  return {};
+}
+
+}  // namespace rewall
