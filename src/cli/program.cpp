@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <map>
@@ -166,7 +167,8 @@ int run_parsed(int argc, char** argv, const Globals& globals, const Action& acti
 
 // Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing.
 Error unexpected(std::string message, const std::string& command) {
-  if (command != "restore" && command != "undo") {
+  static constexpr std::array<std::string_view, 4> kChanging{"restore", "undo", "apply", "edit"};
+  if (std::ranges::find(kChanging, command) == kChanging.end()) {
     return {.kind = ErrorKind::repository, .message = std::move(message)};
   }
   return {.kind = ErrorKind::damaged,
