@@ -17,7 +17,9 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/events.h"
 #include "store/repository.h"
+#include "ui/diff_view.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -152,10 +154,12 @@ int run_parsed(int argc, char** argv, const Globals& globals, const Action& acti
   start_log(globals.quiet ? -1 : globals.verbosity);
   Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
   session.command_line = command_line(argc, argv);
+  session.diff_text = [](const Diff& diff) { return render(diff, {}); };
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
   auto answer = action(context);
+  run_told_hooks(session);
   auto written = terminal.finish();
   if (!answer) return fail(answer.error(), globals.json);
   if (!written) {
