@@ -210,7 +210,7 @@ TEST_CASE("every command has help with examples, and no help names what is not t
   const Host host;
   const auto help = host.ok("rewall --help");
   for (const char* command : {"init", "snapshot", "status", "import", "log", "show", "diff", "checkout",
-                              "restore", "undo", "apply", "tag", "config"}) {
+                              "restore", "undo", "apply", "edit", "tag", "config"}) {
     INFO(command);
     CHECK(has(help, command));
     CHECK(has(host.ok(std::string("rewall ") + command + " --help"), "Examples:\n  rewall "));
