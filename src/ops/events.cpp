@@ -37,12 +37,12 @@ Result<Folder> folder_of(Session& session, const std::string& event) {
   if (!repository) return std::move(repository).error();
   auto path = setting(**repository, "hooks.path");
   if (!path) return std::move(path).error();
-  if (path->empty()) return Folder{};
+  Folder folder{.path = path->empty() ? fs::path() : fs::path(*path) / (event + ".d")};
+  struct stat facts {};
+  if (path->empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
   auto deadline = setting(**repository, "hooks.deadline");
   if (!deadline) return std::move(deadline).error();
-  Folder folder{.path = fs::path(*path) / (event + ".d"), .deadline = parse_duration(*deadline).value()};
-  struct stat facts {};
-  if (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT) folder.path.clear();
+  folder.deadline = parse_duration(*deadline).value();
   return folder;
 }
 
