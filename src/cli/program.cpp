@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <map>
@@ -16,7 +17,9 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/events.h"
 #include "store/repository.h"
+#include "ui/diff_view.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -151,10 +154,12 @@ int run_parsed(int argc, char** argv, const Globals& globals, const Action& acti
   start_log(globals.quiet ? -1 : globals.verbosity);
   Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
   session.command_line = command_line(argc, argv);
+  session.diff_text = [](const Diff& diff) { return render(diff, {}); };
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
   auto answer = action(context);
+  run_told_hooks(session);
   auto written = terminal.finish();
   if (!answer) return fail(answer.error(), globals.json);
   if (!written) {
@@ -166,7 +171,8 @@ int run_parsed(int argc, char** argv, const Globals& globals, const Action& acti
 
 // Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing.
 Error unexpected(std::string message, const std::string& command) {
-  if (command != "restore" && command != "undo") {
+  static constexpr std::array<std::string_view, 4> kChanging{"restore", "undo", "apply", "edit"};
+  if (std::ranges::find(kChanging, command) == kChanging.end()) {
     return {.kind = ErrorKind::repository, .message = std::move(message)};
   }
   return {.kind = ErrorKind::damaged,

@@ -15,6 +15,8 @@ Action define_diff(CLI::App& app);
 Action define_checkout(CLI::App& app);
 Action define_restore(CLI::App& app);
 Action define_undo(CLI::App& app);
+Action define_apply(CLI::App& app);
+Action define_edit(CLI::App& app);
 Action define_tag(CLI::App& app);
 Action define_config(CLI::App& app);
 

@@ -76,6 +76,16 @@ std::string exact_text(const Context& context, const std::string& text) {
   return join(lines, "\n");
 }
 
+std::vector<std::string> program_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (const auto word : split(text, ' ')) {
+    if (!word.empty()) words.emplace_back(word);
+  }
+  if (!words.empty() && !words[0].starts_with('/')) words[0] = find_program(words[0]);
+  if (!words.empty() && words[0].empty()) return {};
+  return words;
+}
+
 void page(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;
   std::string words = "less";
@@ -84,13 +94,7 @@ void page(Context& context) {
   } else if (auto repository = context.session.repository()) {
     if (auto value = setting(**repository, "ui.pager")) words = *value;
   }
-  std::vector<std::string> list;
-  for (const auto word : split(words, ' ')) {
-    if (!word.empty()) list.emplace_back(word);
-  }
-  if (list.empty()) return;
-  if (!list[0].starts_with('/')) list[0] = find_program(list[0]);
-  if (!list[0].empty()) context.terminal.page(list);
+  if (const auto pager = program_words(words); !pager.empty()) context.terminal.page(pager);
 }
 
 }  // namespace rewall

@@ -41,6 +41,10 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
 /// A text to be printed exactly, line by line escaped where it goes to a terminal.
 std::string exact_text(const Context& context, const std::string& text);
 
+/// A program's words as people set them, "emacs -nw": parted at blanks, no shell, the first found in PATH.
+/// Empty when there is none.
+std::vector<std::string> program_words(const std::string& text);
+
 /// Turns the pager on for a long answer.
 void page(Context& context);
 

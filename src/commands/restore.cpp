@@ -1,24 +1,14 @@
-#include "ops/restore.h"
+#include "commands/restore.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
 namespace rewall {
-namespace {
 
-struct Options {
-  std::string revision = "HEAD";
-  RestoreOptions restore{};
-  bool yes = false;
-  NotYet not_yet{};
-};
-
-// What every command that changes LIVE takes (the contract's section 2).
-void add_common(CLI::App& app, Options& options) {
+void add_common(CLI::App& app, ChangeOptions& options) {
   app.add_flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
   app.add_flag("--exact", options.restore.exact,
                "Restore the parts of other programs too, like docker's, instead of keeping them");
@@ -26,9 +16,22 @@ void add_common(CLI::App& app, Options& options) {
                  "The subject of the snapshot that records the result")
       ->type_name("MSG");
   app.add_flag("--yes", options.yes, "Answer every question with yes");
+  // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
+  app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
   options.not_yet.add(app, "--for", true, "there is no guard yet");
-  options.not_yet.add(app, "--force", false, "there is no lockout check to pass yet");
 }
+
+void add_part(CLI::App& app, RestoreOptions& options) {
+  add_family(app, options.family, "This family alone: ipv4 or ipv6");
+  app.add_option("--table", options.table, "This table alone")->type_name("TABLE");
+}
+
+Status check_options(const ChangeOptions& options) {
+  if (auto good = options.not_yet.refuse(); !good) return good;
+  return check_table(options.restore.table);
+}
+
+namespace {
 
 void print_dry_run(Context& context, const Restored& restored) {
   if (context.json) {
@@ -42,7 +45,9 @@ void print_dry_run(Context& context, const Restored& restored) {
   context.terminal.say(restored.diff.equal() ? "LIVE is that already" : "dry run: nothing was changed");
 }
 
-Result<Answer> print_restored(Context& context, const Options& options, Result<Restored> restored) {
+}  // namespace
+
+Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored) {
   if (!restored) return std::move(restored).error();
   for (const auto& note : restored->notes) context.terminal.say(escape(note));
   if (options.restore.dry_run) {
@@ -61,27 +66,24 @@ Result<Answer> print_restored(Context& context, const Options& options, Result<R
   return Answer::same;
 }
 
-}  // namespace
-
 Action define_restore(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  app.add_option("REV", options->revision, "The revision (HEAD)")->type_name("");
-  add_family(app, options->restore.family, "This family alone: ipv4 or ipv6");
-  app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
+  auto revision = std::make_shared<std::string>("HEAD");
+  auto options = std::make_shared<ChangeOptions>();
+  app.add_option("REV", *revision, "The revision (HEAD)")->type_name("");
+  add_part(app, options->restore);
   add_common(app, *options);
-  return [options](Context& context) -> Result<Answer> {
-    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
-    if (auto good = check_table(options->restore.table); !good) return std::move(good).error();
+  return [revision, options](Context& context) -> Result<Answer> {
+    if (auto good = check_options(*options); !good) return std::move(good).error();
     options->restore.trigger = "restore";
-    return print_restored(context, *options, restore(context.session, options->revision, options->restore));
+    return print_restored(context, *options, restore(context.session, *revision, options->restore));
   };
 }
 
 Action define_undo(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ChangeOptions>();
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
+    if (auto good = check_options(*options); !good) return std::move(good).error();
     options->restore.trigger = "undo";
     return print_restored(context, *options, undo(context.session, options->restore));
   };

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 12> kCommands{{
+  static constexpr std::array<CommandEntry, 14> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -29,6 +29,12 @@ std::span<const CommandEntry> command_table() {
        "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
        define_restore},
       {"undo", "", "change", "Take the newest change back; twice is redo", "rewall undo", define_undo},
+      {"apply", "", "change", "Make the live ruleset equal a rules file",
+       "rewall apply --dry-run /etc/iptables/rules.v4\nrewall apply rules.v4\n"
+       "generate-rules | rewall apply --family ipv6 -",
+       define_apply},
+      {"edit", "", "change", "Edit the live rules, check them, and put them into force",
+       "rewall edit\nrewall edit --family ipv6\nEDITOR='emacs -nw' rewall edit --table nat", define_edit},
       {"tag", "", "change", "Name a revision",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
       {"config", "", "set up", "Read or change a setting",

@@ -137,8 +137,11 @@ class Child {
     std::vector<char*> words;
     for (std::string& word : command_.words) words.push_back(word.data());
     words.push_back(nullptr);
-    std::array<std::string, 3> variables{std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
-    std::array<char*, 4> environment{variables[0].data(), variables[1].data(), variables[2].data(), nullptr};
+    std::array<std::string, 3> clean{std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
+    std::vector<char*> environment;
+    for (std::string& variable : clean) environment.push_back(variable.data());
+    for (std::string& variable : command_.environment) environment.push_back(variable.data());
+    environment.push_back(nullptr);
 
     if (const int error = posix_spawn(&pid_, words[0], options.actions(), options.attributes(), words.data(),
                                       environment.data());

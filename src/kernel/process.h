@@ -12,8 +12,9 @@ namespace rewall {
 
 /// A program to run: no shell, an absolute path, every word as it is.
 struct Command {
-  std::vector<std::string> words{};  ///< words[0] is an absolute path
-  std::string input{};               ///< its standard input
+  std::vector<std::string> words{};        ///< words[0] is an absolute path
+  std::string input{};                     ///< its standard input
+  std::vector<std::string> environment{};  ///< "NAME=value", beside the clean ones
   /// Gets each piece of its standard output as it comes.
   std::function<void(std::string_view)> listener{};
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};

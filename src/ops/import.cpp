@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/events.h"
 #include "ops/files.h"
 #include "ops/person.h"
 #include "ops/revision.h"
@@ -126,6 +127,14 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (!hash) return std::move(hash).error();
   back.hash = *std::move(hash);
   all.push_back(back);
+  tell_hooks(session,
+             {.name = "post-snapshot",
+              .trigger = trailers.trigger,
+              .from = *parent,
+              .hash = back.hash,
+              .subject = back.subject,
+              .restores = trailers.restores},
+             Diff{});
   return all;
 }
 

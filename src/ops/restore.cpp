@@ -9,6 +9,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "ops/events.h"
 #include "ops/files.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
@@ -249,7 +250,7 @@ struct Work {
 void keep(const Work& work, const Capture& capture, const std::string& why) {
   auto head = read_head(work.repository);
   if (!head) return;
-  auto kept = record(work.repository, *head, capture, {.message = why});
+  auto kept = record(work.session, work.repository, *head, capture, {.message = why});
   if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
 }
 
@@ -300,15 +301,19 @@ Status load_and_read_back(const Work& work, Capture& after) {
   return failed;
 }
 
+bool is_in_force(const Diff& diff) {
+  return diff.equal() && !diff.respelled;
+}
+
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
   Capture after = work.plan.live;
-  const bool needed = !work.diff.equal() || work.diff.respelled;
+  const bool needed = !is_in_force(work.diff);
   if (needed) {
     if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
   }
   auto head = read_head(work.repository);
-  auto recorded =
-      head ? record(work.repository, *head, after, options) : Result<Recorded>(std::move(head).error());
+  auto recorded = head ? record(work.session, work.repository, *head, after, options)
+                       : Result<Recorded>(std::move(head).error());
   if (recorded || !needed) return recorded;
   return put_back(work.session, work.plan.live.ruleset,
                   std::move(recorded).error().within("the result could not be recorded"));
@@ -326,12 +331,40 @@ Result<Recorded> put_in_force(const Work& work, const RecordOptions& options) {
 }
 
 // Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
-Status keep_what_is(Repository& repository, const Head& head, const Plan& plan, Restored& restored) {
-  auto before = record(repository, head, plan.live, {});
+Status keep_what_is(Session& session, Repository& repository, const Head& head, const Plan& plan,
+                    Restored& restored) {
+  auto before = record(session, repository, head, plan.live, {});
   if (!before) return std::move(before).error();
   for (const auto& note : before->notes) log_warning("{}", note);
   if (before->changed) restored.before = *before;
   return repository.prepare(files_of(plan.staged.ruleset));
+}
+
+Status ask(Session& session, const Revision& revision, const Head& head, const Diff& diff,
+           const RestoreOptions& options) {
+  if (is_in_force(diff)) return {};
+  return ask_hooks(session,
+                   {.name = "pre-restore",
+                    .trigger = options.trigger,
+                    .from = head.hash,
+                    .subject = options.message.empty() ? subject(diff) : options.message,
+                    .revision = revision.name,
+                    .restores = revision.hash},
+                   diff);
+}
+
+void tell(Session& session, const Revision& revision, const Head& head, const Restored& restored,
+          const RestoreOptions& options) {
+  if (is_in_force(restored.diff)) return;
+  tell_hooks(session,
+             {.name = "post-restore",
+              .trigger = options.trigger,
+              .from = restored.before ? restored.before->hash : head.hash,
+              .hash = restored.after->hash,
+              .subject = restored.after->subject,
+              .revision = revision.name,
+              .restores = revision.hash},
+             restored.diff);
 }
 
 Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
@@ -342,14 +375,12 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
   for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
-<<<<<<< HEAD
     restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
-=======
-    restored.diff = compare(plan->live.ruleset, plan->expected);
     restored.notes = plan->notes;
->>>>>>> 52c3cbb (restore: keep what other programs own in LIVE)
     if (options.dry_run) return restored;
-    if (auto kept = keep_what_is(repository, prepared.head, *plan, restored); !kept)
+    if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
+      return std::move(allowed).error();
+    if (auto kept = keep_what_is(session, repository, prepared.head, *plan, restored); !kept)
       return std::move(kept).error();
     auto still = unmoved(session, plan->live);
     if (!still) return std::move(still).error();
@@ -368,6 +399,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
         continue;
       }
       restored.after = *std::move(after);
+      tell(session, revision, prepared.head, restored, options);
       return restored;
     }
     auto again = read_live_and_head(session, repository);

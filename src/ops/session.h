@@ -1,15 +1,25 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
+#include "diff/diff.h"
 #include "kernel/firewall.h"
 #include "store/repository.h"
 
 namespace rewall {
+
+/// An event that post-*.d hears of when the work is done and the lock released (ops/events.h).
+struct Told {
+  std::string event{};
+  std::vector<std::string> variables{};
+  std::string diff{};
+};
 
 /// What a command works on: one repository, opened when it is first asked for, and one firewall.
 class Session {
@@ -27,6 +37,10 @@ class Session {
 
   /// The command line that people will read in the history: "rewall restore HEAD~1".
   std::string command_line{};
+
+  /// How hooks get a diff to read; without it, not at all.
+  std::function<std::string(const Diff&)> diff_text{};
+  std::vector<Told> told{};
 
  private:
   std::filesystem::path path_;

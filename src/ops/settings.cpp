@@ -14,6 +14,8 @@ namespace {
 
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
+      {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
+      {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
       {"ui.pager", "less", "the pager's words; empty for none"},
   };
@@ -113,7 +115,10 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  if (key.name == "lock.wait") {
+  if (key.name == "hooks.path" && !value.empty() && !value.starts_with('/')) {
+    return Error{.kind = ErrorKind::usage, .message = format("hooks.path: '{}' is no absolute path", value)};
+  }
+  if (key.name == "lock.wait" || key.name == "hooks.deadline") {
     if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
   }
   const auto owner = owner_key(key.name);

@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/events.h"
 #include "ops/files.h"
 #include "ops/person.h"
 #include "ops/revision.h"
@@ -91,7 +92,7 @@ Result<Head> read_head(const Repository& repository) {
   return head;
 }
 
-Result<Recorded> record(Repository& repository, const Head& head, const Capture& capture,
+Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options) {
   auto files = files_of(capture.ruleset);
   const auto recorded_expect = head.files.find("expect");
@@ -126,6 +127,14 @@ Result<Recorded> record(Repository& repository, const Head& head, const Capture&
   if (!hash) return std::move(hash).error();
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);
+  tell_hooks(session,
+             {.name = "post-snapshot",
+              .trigger = options.trigger,
+              .from = head.hash,
+              .hash = recorded.hash,
+              .subject = recorded.subject,
+              .restores = options.restores},
+             diff);
   return recorded;
 }
 
@@ -140,7 +149,7 @@ Result<Recorded> record_live(Session& session, const RecordOptions& options) {
   if (!head) return std::move(head).error();
   if (!capture) return std::move(capture).error();
   for (const auto& note : capture->notes) log_warning("{}", note);
-  return record(**repository, *head, *capture, options);
+  return record(session, **repository, *head, *capture, options);
 }
 
 Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
@@ -154,7 +163,7 @@ Result<Recorded> make_repository(Session& session, const std::string& remote_url
     if (!remote_url.empty()) {
       if (auto added = repository->add_remote("origin", remote_url); !added) return std::move(added).error();
     }
-    return record(*repository, Head{}, *capture, {});
+    return record(session, *repository, Head{}, *capture, {});
   }();
   if (!recorded) {
     std::error_code ignored;

@@ -35,9 +35,9 @@ struct Recorded {
   std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
 };
 
-/// Commits `capture` on top of `head` when it differs, and remembers its generation. The caller holds the
-/// lock.
-Result<Recorded> record(Repository& repository, const Head& head, const Capture& capture,
+/// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
+/// The caller holds the lock.
+Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options);
 
 /// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,35 +63,6 @@ std::vector<std::string> pager_environment() {
   return variables;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> list;
-  list.reserve(words.size() + 1);
-  for (auto& word : words) list.push_back(word.data());
-  list.push_back(nullptr);
-  return list;
-}
-
-// The process that reads `input`; -1 when it could not be started.
-pid_t start_pager(std::vector<std::string> words, int input) {
-  auto environment = pager_environment();
-  sigset_t defaults;
-  ::sigemptyset(&defaults);
-  for (const int number : {SIGINT, SIGQUIT, SIGPIPE}) ::sigaddset(&defaults, number);
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  pid_t process = -1;
-  const int failed = ::posix_spawn(&process, words[0].c_str(), &actions, &attributes, pointers(words).data(),
-                                   pointers(environment).data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return failed == 0 ? process : -1;
-}
-
 }  // namespace
 
 void hold_standard_descriptors() {
@@ -117,11 +86,10 @@ void Terminal::page(const std::vector<std::string>& pager) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return;
   const Fd reading(ends[0]);
   Fd writing(ends[1]);
-  // Ctrl-C is for the pager: were this process gone, two would read the keyboard.
-  interrupt_ = ::signal(SIGINT, SIG_IGN);
-  quit_ = ::signal(SIGQUIT, SIG_IGN);
-  pager_ = start_pager(pager, reading.get());
-  if (pager_ < 0) return hear_signals();
+  signals_.emplace();
+  auto process = start({.words = pager, .environment = pager_environment(), .input = reading.get()});
+  if (!process) return signals_.reset();
+  pager_ = *process;
   pipe_ = std::move(writing);
 }
 
@@ -142,15 +110,9 @@ void Terminal::say(std::string_view text) {
 void Terminal::end_pager() {
   if (pager_ <= 0) return;
   pipe_.reset();
-  while (::waitpid(pager_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  wait_for(pager_);
   pager_ = -1;
-  hear_signals();
-}
-
-void Terminal::hear_signals() {
-  ::signal(SIGINT, interrupt_);
-  ::signal(SIGQUIT, quit_);
+  signals_.reset();
 }
 
 Status Terminal::finish() {

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/file.h"
 #include "core/result.h"
+#include "ui/foreground.h"
 #include "ui/paint.h"
 
 namespace rewall {
@@ -56,15 +58,13 @@ class Terminal {
 
  private:
   void end_pager();
-  void hear_signals();
 
   TerminalOptions options_;
   bool colour_ = false;
   int failure_ = 0;  ///< errno of the first write that failed
   Fd pipe_{};        ///< to the pager
   int pager_ = -1;   ///< its process
-  void (*interrupt_)(int) = nullptr;
-  void (*quit_)(int) = nullptr;
+  std::optional<SignalsForChild> signals_{};
 };
 
 }  // namespace rewall

@@ -90,8 +90,8 @@ TEST_CASE("a plan that is made again keeps what is foreign then") {
   World world(filter(kYesterday), filter(kToday + kPort));
   struct Moving : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<Ruleset> stage(const Ruleset& wanted, const FileNames& names) override {
-      auto staged = FakeFirewall::stage(wanted, names);
+    Result<Staged> stage(const Ruleset& wanted, const Ruleset* in_force, const FileNames& names) override {
+      auto staged = FakeFirewall::stage(wanted, in_force, names);
       if (stages == 1) change(filter(kToday + "-A f2b-a -s 203.0.113.3/32 -j DROP\n" + kPort));
       return staged;
     }

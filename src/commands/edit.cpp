@@ -1,0 +1,208 @@
+#include "ops/edit.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "commands/define.h"
+#include "commands/restore.h"
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/ask.h"
+#include "ui/diff_view.h"
+#include "ui/foreground.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+Result<std::vector<std::string>> editor_words() {
+  for (const char* name : {"VISUAL", "EDITOR"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || trim(value).empty()) continue;
+    if (auto words = program_words(value); !words.empty()) return words;
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("${}: '{}': no such program in PATH", name, value)}
+        .hinted("a program's path from / on will do, and folders that others can write are passed over");
+  }
+  for (const char* name : {"sensible-editor", "vi"}) {
+    if (auto words = program_words(name); !words.empty()) return words;
+  }
+  return Error{.kind = ErrorKind::usage, .message = "no editor: neither sensible-editor nor vi is in PATH"}
+      .hinted("name one: EDITOR=nano rewall edit");
+}
+
+/// The conversation: the text goes to the editor, is tried, shown and asked about, and perhaps to the editor
+/// again.
+class Editing {
+ public:
+  Editing(Context& context, const ChangeOptions& options, std::optional<Conversation> people,
+          std::vector<std::string> editor)
+      : context_(context), options_(options), people_(std::move(people)), editor_(std::move(editor)) {}
+
+  Result<Answer> run() {
+    auto begun = begin();
+    if (!begun) return std::move(begun).error();
+    for (;;) {
+      auto edited = edit();
+      if (!edited) return std::move(edited).error();
+      if (!*edited) return nothing_changed();
+      if (auto answer = look()) return *std::move(answer);
+    }
+  }
+
+ private:
+  using Ending = std::optional<Result<Answer>>;  ///< nothing: back to the editor
+
+  Result<std::string> live_text() const {
+    return editable_text(context_.session, *options_.restore.family, options_.restore.table);
+  }
+
+  Status begin() {
+    if (auto repository = context_.session.repository(); !repository) return std::move(repository).error();
+    auto live = live_text();
+    if (!live) return std::move(live).error();
+    original_ = seen_ = *std::move(live);
+    auto path = write_for_editor(original_, *options_.restore.family);
+    if (!path) return std::move(path).error();
+    path_ = *std::move(path);
+    return {};
+  }
+
+  // False when the text is what it was.
+  Result<bool> edit() {
+    auto done = run_editor(editor_, path_);
+    auto text = read_file(path_);
+    if (!text) return std::move(text).error();
+    const bool changed = *text != original_;
+    if (done) return changed;
+    if (changed) return kept(std::move(done).error());
+    remove_from_editor(path_);
+    return std::move(done).error();
+  }
+
+  Result<Answer> nothing_changed() {
+    remove_from_editor(path_);
+    context_.terminal.say("nothing changed");
+    if (!context_.json) return Answer::same;
+    auto repository = context_.session.repository();
+    if (!repository) return std::move(repository).error();
+    auto head = (*repository)->head();
+    if (!head) return std::move(head).error();
+    auto snapshot = (*repository)->snapshot(*head);
+    if (!snapshot) return std::move(snapshot).error();
+    context_.terminal.out(print(answer_json(*head, snapshot->subject, false, "")));
+    return Answer::same;
+  }
+
+  Result<Restored> restore_text(bool dry_run) {
+    RestoreOptions options = options_.restore;
+    options.dry_run = dry_run;
+    return restore(context_.session, "file:" + path_, options);
+  }
+
+  // Tries the text and asks, as often as LIVE changes before the answer.
+  Ending look() {
+    for (;;) {
+      auto live = live_text();
+      if (!live) return Ending(kept(std::move(live).error()));
+      auto tried = restore_text(true);
+      if (!tried) return after_error(std::move(tried).error());
+      if (options_.restore.dry_run) return dry_run(std::move(tried));
+      if (tried->diff.equal() && !tried->diff.respelled) return nothing_changed();
+      if (*live != seen_) {
+        context_.terminal.say(
+            "LIVE was changed while you edited: this is the difference from what it is now, and to apply it "
+            "takes "
+            "that change back");
+        seen_ = *std::move(live);
+      }
+      if (!people_) return apply();
+      show(tried->diff);
+      const char answer = people_->ask("Apply? [y/N/e] ", "yne", 'n');
+      if (answer == 'e') return {};
+      if (answer == 'n') return Ending(kept(refused()));
+      auto now = live_text();
+      if (!now) return Ending(kept(std::move(now).error()));
+      if (*now == seen_) return apply();
+    }
+  }
+
+  Ending after_error(Error error) {
+    const bool in_the_text = error.kind == ErrorKind::usage || error.kind == ErrorKind::kernel;
+    if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
+    Terminal::error(error);
+    switch (people_->ask(
+        "What now? (e)dit again, (x) leave without a change, (k)eep the text in a file and leave: ", "exk",
+        'k')) {
+      case 'e':
+        return {};
+      case 'x':
+        remove_from_editor(path_);
+        return Ending(refused());
+      default:
+        return Ending(kept(refused()));
+    }
+  }
+
+  void show(const Diff& diff) {
+    people_->show(diff.equal() ? "other words, the same meaning\n" : render(diff, context_.terminal.paint()));
+  }
+
+  Result<Answer> dry_run(Result<Restored> tried) {
+    auto answer = print_restored(context_, options_, std::move(tried));
+    context_.terminal.say(where());
+    return answer;
+  }
+
+  Result<Answer> apply() {
+    auto restored = restore_text(false);
+    if (!restored) return kept(std::move(restored).error());
+    remove_from_editor(path_);
+    return print_restored(context_, options_, std::move(restored));
+  }
+
+  static Error refused() { return {.kind = ErrorKind::refused, .message = "not applied; LIVE is untouched"}; }
+
+  std::string where() const { return format("the text is kept in {}", path_); }
+
+  Error kept(Error error) const {
+    error.message += "; " + where();
+    const auto& table = options_.restore.table;
+    error.hint += format("{}'rewall apply {}{}' takes it from there", error.hint.empty() ? "" : "; ",
+                         table.empty() ? "" : format("--table {} ", table), shell_quote(path_));
+    return error;
+  }
+
+  Context& context_;
+  const ChangeOptions& options_;
+  std::optional<Conversation> people_;  ///< absent with --yes
+  std::vector<std::string> editor_;
+  std::string original_{};  ///< what the editor was given
+  std::string seen_{};      ///< LIVE as people know it
+  std::string path_{};
+};
+
+}  // namespace
+
+Action define_edit(CLI::App& app) {
+  auto options = std::make_shared<ChangeOptions>();
+  add_family(app, options->restore.family, "Of the rules to edit: ipv4 (the default) or ipv6");
+  app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
+  add_common(app, *options);
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = check_options(*options); !good) return std::move(good).error();
+    options->restore.trigger = "edit";
+    options->restore.family = options->restore.family.value_or(Family::ipv4);
+    auto people = options->yes ? std::nullopt : Conversation::open();
+    if (!people && !options->yes && !options->restore.dry_run) {
+      return Error{.kind = ErrorKind::usage, .message = "edit: there is no terminal to ask on"}.hinted(
+          "'rewall apply FILE' takes rules from a file, and --yes is an answer given before");
+    }
+    auto editor = editor_words();
+    if (!editor) return std::move(editor).error();
+    return Editing(context, *options, std::move(people), *std::move(editor)).run();
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,69 @@
+#include "host.h"
+
+using namespace rewall;
+
+namespace {
+
+const std::string kExamples = REWALL_SOURCE_DIR "/hooks/";
+
+void hook(const Host& host, const std::string& name, const std::string& script) {
+  host.ok("install -D -m 755 /dev/stdin etc/" + name + " <<'END'\n#!/bin/sh\n" + script + "\nEND\n");
+}
+
+}  // namespace
+
+TEST_CASE("a hook refuses a restore, and what it prints is shown escaped") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; rewall init; rewall config hooks.path $PWD/etc; iptables -P INPUT ACCEPT");
+  hook(host, "pre-restore.d/10-ask", "cat; printf 'not \\033[31mnow\\n' >&2; exit 1");
+  const auto refused = host.sh("rewall restore HEAD");
+  CHECK(refused.status == 3);
+  CHECK(refused.out.empty());
+  CHECK(has(refused.err, "rewall: pre-restore.d/10-ask: ip filter INPUT  policy ACCEPT -> DROP\n"));
+  CHECK(
+      has(refused.err,
+          "rewall: error: pre-restore.d/10-ask: exit status 1: not \\x1b[31mnow; LIVE is untouched\nhint: "));
+  CHECK(has(host.rules(), ":INPUT ACCEPT"));
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
+  host.ok("chmod -x etc/pre-restore.d/10-ask; rewall restore HEAD");
+  CHECK(has(host.rules(), ":INPUT DROP"));
+}
+
+TEST_CASE("hooks after the event may run rewall, and change no exit status") {
+  const Host host;
+  host.ok("rewall init; rewall config hooks.path $PWD/etc");
+  hook(host, "post-snapshot.d/10-mark", std::string(REWALL_PROGRAM) + " tag \"last-$REWALL_TRIGGER\"");
+  hook(host, "post-restore.d/10-fail", "exit 9");
+  host.ok("iptables -A INPUT -j LOG; rewall snapshot");
+  CHECK(host.ok("git -C repo rev-parse last-manual") == host.ok("git -C repo rev-parse HEAD"));
+  const auto undone = host.sh("rewall undo");
+  CHECK(undone.status == 0);
+  CHECK(has(undone.err, "rewall: post-restore.d/10-fail: exit status 9\n"));
+  CHECK(host.ok("git -C repo rev-parse last-undo") == host.ok("git -C repo rev-parse HEAD"));
+  host.ok("printf '*filter\\n:INPUT DROP\\nCOMMIT\\n' >old; rewall import old");
+  CHECK(host.ok("git -C repo rev-parse last-import") == host.ok("git -C repo rev-parse HEAD"));
+}
+
+TEST_CASE("the examples do what they say") {
+  const Host host;
+  host.ok("mkdir bin; printf '#!/bin/sh\\necho \"$@\"; cat\\n' >bin/logger; chmod 755 bin/logger");
+  CHECK(host.ok("echo '  + 1  -j LOG' | PATH=$PWD/bin:$PATH REWALL_HASH=1a2b3c4d5e6f "
+                "REWALL_SUBJECT='filter/INPUT: +1' "
+                "REWALL_TRIGGER=manual REWALL_ACTOR=alice " +
+                kExamples + "post-snapshot.d/notify-syslog") ==
+        "-t rewall -p authpriv.notice\n1a2b3c4d5e filter/INPUT: +1 (manual, by alice)\n  + 1  -j LOG\n");
+
+  const auto freeze = "sed \"s,/etc/rewall,$PWD,\" " + kExamples + "pre-restore.d/change-freeze | sh";
+  host.ok(freeze);
+  host.ok("echo 'until monday' >freeze");
+  CHECK(has(host.ends(1, freeze), "/freeze exists: until monday\n"));
+
+  host.ok("rewall init; iptables -A INPUT -j LOG; ipset create a hash:ip; rewall snapshot");
+  host.ok("mkdir iptables; ln -s " REWALL_PROGRAM " bin/rewall; sed \"s,/etc/iptables,$PWD/iptables,\" " +
+          kExamples +
+          "post-restore.d/save-for-boot | PATH=$PWD/bin:$PATH REWALL_HASH=$(git -C repo rev-parse HEAD) sh");
+  host.ok(
+      "cmp repo/rules.v4 iptables/rules.v4; cmp repo/rules.v6 iptables/rules.v6; cmp repo/ipset "
+      "iptables/ipsets");
+  CHECK(host.ok("ls -A iptables") == "ipsets\nrules.v4\nrules.v6\n");
+}
