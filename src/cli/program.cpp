@@ -150,11 +150,19 @@ std::map<const CLI::App*, Action> add_commands(CLI::App& app) {
   return actions;
 }
 
-int run_parsed(int argc, char** argv, const Globals& globals, const Action& action) {
+// A restore that was interrupted and cannot be settled stops those who change LIVE or the history, not those
+// who look.
+bool only_looks(const CLI::App& command) {
+  const auto& name = command.get_name();
+  return command.get_group() == "look" || name == "status" || name == "config";
+}
+
+int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& command, const Action& action) {
   start_log(globals.quiet ? -1 : globals.verbosity);
   Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
   session.command_line = command_line(argc, argv);
   session.diff_text = [](const Diff& diff) { return render(diff, {}); };
+  session.only_looks = only_looks(command);
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
@@ -209,7 +217,7 @@ int run_words(int argc, char** argv, bool json, std::string& command) {
         json);
   }
   command = chosen.front()->get_name();
-  return run_parsed(argc, argv, globals, actions.at(chosen.front()));
+  return run_parsed(argc, argv, globals, *chosen.front(), actions.at(chosen.front()));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ Json to_json(const Standing& standing) {
           {"guard", nullptr},
           {"watch", false},
           {"remote", remote},
-          {"journal", nullptr}};
+          {"journal", or_null(standing.journal)}};
 }
 
 std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
@@ -47,6 +47,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
                 "it back") +
             "\n";
   }
+  if (!standing.journal.empty()) text += format("journal  {}\n", paint.removed(escape(standing.journal)));
   if (standing.remote) {
     const auto& [remote, behind] = *standing.remote;
     text += format("remote   {} ", escape(remote.name));

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -30,6 +31,8 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kPipeSize = 1 << 20;
 constexpr std::size_t kReadSize = 1 << 18;
+
+std::atomic<int> handed_on{-1};
 
 struct Pipe {
   Fd read{};
@@ -81,7 +84,9 @@ class SpawnOptions {
     posix_spawn_file_actions_adddup2(&actions_, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, err, STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+    int kept = STDERR_FILENO;
+    if (const int fd = handed_on; fd >= 0) posix_spawn_file_actions_adddup2(&actions_, fd, ++kept);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, kept + 1);
     posix_spawnattr_init(&attributes_);
     sigset_t signals;
     sigemptyset(&signals);
@@ -271,6 +276,14 @@ bool is_program(const std::string& path) {
 }
 
 }  // namespace
+
+HandedOn::HandedOn(int fd) {
+  handed_on = fd;
+}
+
+HandedOn::~HandedOn() {
+  handed_on = -1;
+}
 
 std::string Outcome::text() const {
   if (timed_out) {

@@ -40,6 +40,16 @@ struct Outcome {
 Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
 Result<Outcome> run(Command command, ErrorKind kind);
 
+/// While it lives, every program that is started keeps the descriptor open: a lock on it (flock(2)) is free
+/// only when they are all gone, though this process be killed before. One at a time.
+class HandedOn {
+ public:
+  explicit HandedOn(int fd);
+  HandedOn(const HandedOn&) = delete;
+  HandedOn& operator=(const HandedOn&) = delete;
+  ~HandedOn();
+};
+
 /// The absolute path of a program in root's PATH: absolute entries of $PATH, and for each `.../bin` the
 /// `.../sbin` beside it (cron's PATH has no sbin), the system's own where $PATH is unset. Entries that others
 /// can write are passed over. Empty when it is nowhere.

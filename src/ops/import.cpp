@@ -11,7 +11,7 @@
 #include "ops/files.h"
 #include "ops/person.h"
 #include "ops/revision.h"
-#include "ops/settings.h"
+#include "ops/settle.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -93,7 +93,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   }
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
-  auto held = lock(**repository);
+  auto held = lock(session);
   if (!held) return std::move(held).error();
   auto head = read_head(**repository);
   if (!head) return std::move(head).error();

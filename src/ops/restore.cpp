@@ -1,7 +1,8 @@
 #include "ops/restore.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <csignal>
 #include <exception>
 #include <future>
 #include <set>
@@ -11,8 +12,12 @@
 #include "core/log.h"
 #include "ops/events.h"
 #include "ops/files.h"
+#include "ops/journal.h"
+#include "ops/load.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
+#include "ops/settle.h"
+#include "ops/signals.h"
 #include "rules/foreign.h"
 #include "rules/print.h"
 #include "rules/rule.h"
@@ -21,23 +26,6 @@ namespace rewall {
 namespace {
 
 constexpr int kPlans = 3;
-
-// A Ctrl-C or a lost terminal between two tables must not leave half of each ruleset.
-class SignalsHeld {
- public:
-  SignalsHeld() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE}) ::sigaddset(&set, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
-  }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-  ~SignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 void take_tables(Tables& base, const Tables& wanted, const std::string& table) {
   if (table.empty()) {
@@ -115,10 +103,7 @@ Error not_put_back(const std::string& why, const std::string& then) {
 Error put_back(Session& session, const Ruleset& live, Error why) {
   auto now = session.capture();
   if (!now) return not_put_back(why.message, now.error().message);
-  auto staged = session.firewall().stage(live, &now->ruleset);
-  // What cannot be staged is loaded table by table.
-  const Staged wanted = staged ? *std::move(staged) : Staged{.ruleset = live};
-  if (auto loaded = session.firewall().load(wanted, now->ruleset, now->generation); !loaded) {
+  if (auto loaded = put_in_force_again(session, live, *now); !loaded) {
     return not_put_back(why.message, loaded.error().message);
   }
   auto after = session.capture();
@@ -238,11 +223,17 @@ bool is_elsewhere(const Diff& unexpected, const Diff& ours) {
                               [&](const Change& change) { return touched.contains(place_of(change)); });
 }
 
+bool is_in_force(const Diff& diff) {
+  return diff.equal() && !diff.respelled;
+}
+
 struct Work {
   Session& session;
   Repository& repository;
   const Plan& plan;
   const Diff& diff;
+
+  bool changes_live() const { return !is_in_force(diff); }
 };
 
 // Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
@@ -301,13 +292,9 @@ Status load_and_read_back(const Work& work, Capture& after) {
   return failed;
 }
 
-bool is_in_force(const Diff& diff) {
-  return diff.equal() && !diff.respelled;
-}
-
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
   Capture after = work.plan.live;
-  const bool needed = !is_in_force(work.diff);
+  const bool needed = work.changes_live();
   if (needed) {
     if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
   }
@@ -319,9 +306,7 @@ Result<Recorded> load_and_record(const Work& work, const RecordOptions& options)
                   std::move(recorded).error().within("the result could not be recorded"));
 }
 
-// From here to the record no signal and no exception may leave one half of each ruleset behind.
-Result<Recorded> put_in_force(const Work& work, const RecordOptions& options) {
-  const SignalsHeld held;
+Result<Recorded> load_and_record_or_put_back(const Work& work, const RecordOptions& options) {
   try {
     return load_and_record(work, options);
   } catch (const std::exception& error) {
@@ -330,14 +315,34 @@ Result<Recorded> put_in_force(const Work& work, const RecordOptions& options) {
   }
 }
 
+// From here to the record no signal, no exception and no SIGKILL may leave one half of each ruleset behind.
+Result<Recorded> put_in_force(const Work& work, const JournalEntry& entry) {
+  if (!work.changes_live()) return load_and_record(work, entry.record);
+  const SignalsHeld held;
+  auto journal = Journal::begin(work.repository, entry);
+  if (!journal) return std::move(journal).error();
+  auto recorded = load_and_record_or_put_back(work, entry.record);
+  // Where nothing could be put back, the next process tries it again.
+  if (recorded || recorded.error().kind != ErrorKind::damaged) journal->clear();
+  return recorded;
+}
+
 // Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
-Status keep_what_is(Session& session, Repository& repository, const Head& head, const Plan& plan,
-                    Restored& restored) {
+Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Head& head,
+                                  const Plan& plan, Restored& restored) {
   auto before = record(session, repository, head, plan.live, {});
   if (!before) return std::move(before).error();
   for (const auto& note : before->notes) log_warning("{}", note);
   if (before->changed) restored.before = *before;
-  return repository.prepare(files_of(plan.staged.ruleset));
+  const Ruleset& wanted = plan.staged.ruleset;
+  auto tree = repository.prepare(files_of(wanted));
+  if (!tree) return std::move(tree).error();
+  return JournalEntry{.before = before->hash,
+                      .wanted = *std::move(tree),
+                      .backends = backends_of(wanted),
+                      .place = plan.live.generation,
+                      .began = now(),
+                      .process = ::getpid()};
 }
 
 Status ask(Session& session, const Revision& revision, const Head& head, const Diff& diff,
@@ -380,16 +385,18 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
       return std::move(allowed).error();
-    if (auto kept = keep_what_is(session, repository, prepared.head, *plan, restored); !kept)
-      return std::move(kept).error();
+    auto entry = keep_what_is(session, repository, prepared.head, *plan, restored);
+    if (!entry) return std::move(entry).error();
     auto still = unmoved(session, plan->live);
     if (!still) return std::move(still).error();
     if (*still) {
-      auto after =
-          put_in_force({session, repository, *plan, restored.diff}, {.message = options.message,
-                                                                     .trigger = options.trigger,
-                                                                     .commands = {session.command_line},
-                                                                     .restores = revision.hash});
+      entry->looks_at = session.backend();
+      entry->record = {.message = options.message,
+                       .trigger = options.trigger,
+                       .commands = {session.command_line},
+                       .restores = revision.hash,
+                       .actor = current_actor()};
+      auto after = put_in_force({session, repository, *plan, restored.diff}, *entry);
       const bool moved = !after && after.error().kind == ErrorKind::refused;
       if (!after && !moved) return std::move(after).error();
       if (moved) {
@@ -452,7 +459,7 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   // that the caller saw.
   auto revision = read_revision(session, name, options.family);
   if (!revision) return std::move(revision).error();
-  auto held = lock(**repository);
+  auto held = lock(session);
   if (!held) return std::move(held).error();
   auto prepared = read_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
@@ -462,7 +469,7 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
 Result<Restored> undo(Session& session, const RestoreOptions& options) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
-  auto held = lock(**repository);
+  auto held = lock(session);
   if (!held) return std::move(held).error();
   auto prepared = read_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();

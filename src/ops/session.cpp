@@ -1,5 +1,9 @@
 #include "ops/session.h"
 
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/settle.h"
+
 namespace rewall {
 
 Result<Repository*> Session::repository() {
@@ -7,7 +11,15 @@ Result<Repository*> Session::repository() {
     auto opened = Repository::open(path_);
     if (!opened) return std::move(opened).error();
     repository_ = *std::move(opened);
+    if (auto settled = settle_journal(*this, *repository_)) {
+      unfinished_ = *std::move(settled);
+    } else {
+      settled_ = std::move(settled).error();
+      unfinished_ = settled_.error().message;
+      if (only_looks) log_warning("{}", escape(unfinished_));
+    }
   }
+  if (!settled_ && !only_looks) return settled_.error();
   return &*repository_;
 }
 

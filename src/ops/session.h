@@ -32,11 +32,18 @@ class Session {
   Firewall& firewall() { return *firewall_; }
   Result<Capture> capture() { return firewall_->capture(backend_); }
 
-  /// Valid as long as the session.
+  /// Valid as long as the session. The first call settles what a restore that was killed left (settle.h);
+  /// where that fails its error is the answer, unless `only_looks`: then it is said, and `unfinished()` tells
+  /// it.
   Result<Repository*> repository();
+
+  /// A restore that another process is doing now, or that could not be settled; empty where there is none.
+  const std::string& unfinished() const { return unfinished_; }
 
   /// The command line that people will read in the history: "rewall restore HEAD~1".
   std::string command_line{};
+  /// This command changes neither LIVE nor the history.
+  bool only_looks = false;
 
   /// How hooks get a diff to read; without it, not at all.
   std::function<std::string(const Diff&)> diff_text{};
@@ -47,6 +54,8 @@ class Session {
   BackendChoice backend_;
   std::unique_ptr<Firewall> firewall_;
   std::optional<Repository> repository_{};
+  Status settled_{};
+  std::string unfinished_{};
 };
 
 }  // namespace rewall

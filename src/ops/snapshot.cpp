@@ -8,10 +8,9 @@
 #include "core/text.h"
 #include "ops/events.h"
 #include "ops/files.h"
-#include "ops/person.h"
 #include "ops/revision.h"
 #include "ops/seen.h"
-#include "ops/settings.h"
+#include "ops/settle.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -108,7 +107,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   }
 
   const Diff diff = compare(head.ruleset, capture.ruleset);
-  const Actor actor = current_actor();
+  const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
   if (options.restores.empty()) recorded.notes = lost_tables(head.ruleset, capture.ruleset);
@@ -141,7 +140,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
 Result<Recorded> record_live(Session& session, const RecordOptions& options) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
-  auto held = lock(**repository);
+  auto held = lock(session);
   if (!held) return std::move(held).error();
   auto reading = std::async(std::launch::async, [&] { return read_head(**repository); });
   auto capture = session.capture();

@@ -7,6 +7,7 @@
 #include "core/result.h"
 #include "core/time.h"
 #include "diff/diff.h"
+#include "ops/person.h"
 #include "ops/session.h"
 
 namespace rewall {
@@ -26,6 +27,7 @@ struct RecordOptions {
   std::vector<std::string> commands{};
   std::string restores{};
   bool allow_empty = false;
+  std::optional<Actor> actor{};  ///< who began it; else who runs this process
 };
 
 struct Recorded {

@@ -16,6 +16,7 @@ namespace {
 // none.
 Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head,
                               std::future<Result<Sets>> sets) {
+  if (!session.unfinished().empty()) return false;
   if (session.backend() == BackendChoice::legacy || session.firewall().legacy_tables()) return false;
   const auto seen = read_seen(repository);
   if (!seen || seen->head != head || session.firewall().generation() != seen->generation) return false;
@@ -63,7 +64,7 @@ Result<Standing> read_standing(Session& session) {
   auto opened = session.repository();
   if (!opened) return std::move(opened).error();
   const Repository& repository = **opened;
-  Standing standing{.host = repository.host()};
+  Standing standing{.host = repository.host(), .journal = session.unfinished()};
   auto head = repository.head();
   if (!head) return std::move(head).error();
   standing.head = *std::move(head);

@@ -23,6 +23,7 @@ struct Standing {
     Repository::Behind behind{};
   };
   std::optional<RemoteStanding> remote{};
+  std::string journal{};  ///< Session::unfinished()
 };
 
 /// When nothing touched nf_tables since the last snapshot, the generation answers and nothing is dumped.

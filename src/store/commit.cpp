@@ -359,14 +359,14 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   return git::hex(id);
 }
 
-Status Repository::prepare(const Files& files) {
-  if (auto known = check_names(files); !known) return known;
+Result<std::string> Repository::prepare(const Files& files) {
+  if (auto known = check_names(files); !known) return std::move(known).error();
   std::size_t size = 0;
-  for (const auto& [name, content] : files) {
-    if (auto id = git::write_blob(parts_->repo.get(), content); !id) return std::move(id).error();
-    size += content.size();
-  }
-  return check_room(state_path(), size);
+  for (const auto& [name, content] : files) size += content.size();
+  auto tree = make_tree(parts_->repo.get(), nullptr, files, {});
+  if (!tree) return std::move(tree).error();
+  if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
+  return git::hex(*git_tree_id(tree->get()));
 }
 
 Status mend_work_tree(const Repository& repository, git_repository* repo) {

@@ -80,11 +80,18 @@ bool is_aside(const std::string& name) {
   });
 }
 
-void remove_asides(const fs::path& folder) {
+/// The same below .git/rewall.
+bool is_state_aside(const std::string& name) {
+  return std::ranges::any_of(std::array<std::string_view, 2>{"journal.", "seen."}, [&](std::string_view of) {
+    return name.size() == of.size() + 6 && name.starts_with(of);
+  });
+}
+
+void remove_asides(const fs::path& folder, bool (*aside)(const std::string&) = is_aside) {
   std::vector<fs::path> asides;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    if (is_aside(entry.path().filename().string())) asides.push_back(entry.path());
+    if (aside(entry.path().filename().string())) asides.push_back(entry.path());
   }
   std::ranges::for_each(asides, remove_file);
 }
@@ -111,6 +118,7 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {
     remove_git_locks(git);
     remove_asides(git / "objects");
     remove_asides(parts_->path);
+    remove_asides(state_path(), is_state_aside);
     if (auto mended = mend_work_tree(*this, parts_->repo.get()); !mended)
       log_warning("the work tree is behind: {}", mended.error().message);
   }

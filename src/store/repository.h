@@ -139,8 +139,11 @@ class Repository {
                              const Person& author, Time time);
 
   /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
-  /// changes the kernel next can rely on it.
-  Status prepare(const Files& files);
+  /// changes the kernel next can rely on it. The hash of a tree that holds them.
+  Result<std::string> prepare(const Files& files);
+
+  /// The files of a tree that prepare() wrote.
+  Result<Files> prepared(const std::string& tree) const;
 
   /// `expect` as it stands in the work tree; empty when there is none.
   std::string expectations() const;

@@ -133,16 +133,13 @@ Error unresolved(git_repository* repo, const std::string& expression, int code) 
   }
 }
 
-Result<Files> read_files(git_repository* repo, const std::string& hash,
-                         std::span<const std::string_view> names, Proof proof) {
-  auto commit = read_commit(repo, hash);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
+/// `whole` is what an error calls the tree.
+Result<Files> read_files_of(git_repository* repo, const git_tree* tree, const std::string& whole,
+                            std::span<const std::string_view> names, Proof proof) {
   Files files;
   for (const auto name : names) {
-    const std::string of = format("snapshot {}: {}", hash, name);
-    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    const std::string of = format("{}: {}", whole, name);
+    const git_tree_entry* entry = git_tree_entry_byname(tree, std::string(name).c_str());
     if (entry == nullptr) continue;
     if (!is_plain_file(entry))
       return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
@@ -151,6 +148,15 @@ Result<Files> read_files(git_repository* repo, const std::string& hash,
     files.emplace(name, *std::move(content));
   }
   return files;
+}
+
+Result<Files> read_files(git_repository* repo, const std::string& hash,
+                         std::span<const std::string_view> names, Proof proof) {
+  auto commit = read_commit(repo, hash);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  return read_files_of(repo, tree->get(), format("snapshot {}", hash), names, proof);
 }
 
 }  // namespace
@@ -204,6 +210,15 @@ Result<Files> Repository::files(const std::string& hash, Proof proof) const {
   std::vector<std::string_view> names(kGenerated.begin(), kGenerated.end());
   names.push_back(kExpect);
   return read_files(parts_->repo.get(), hash, names, proof);
+}
+
+Result<Files> Repository::prepared(const std::string& tree) const {
+  const auto id = git::parse_hash(tree);
+  if (!id) return id.error();
+  const std::string whole = format("tree {}", tree);
+  git::Tree found;
+  if (git::fill(found, git_tree_lookup, parts_->repo.get(), &*id) != 0) return git::lost_object(whole);
+  return read_files_of(parts_->repo.get(), found.get(), whole, kGenerated, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name) const {

@@ -1,0 +1,374 @@
+// A restore that is killed before any of its system calls leaves the old or the new ruleset, at the latest
+// when the next rewall has run. REWALL_KILL=all tries every call of every pair; else it is every call with an
+// effect while the journal is there for the smallest pairs, and a part of them for the others.
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+#include "core/text.h"
+#include "folder.h"
+#include "kernel/namespace.h"
+#include "kernel/process.h"
+#include "kill/tracer.h"
+
+using namespace rewall;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kDumps = REWALL_SOURCE_DIR "/../shared/corpus/dumps";
+
+/// A ruleset as files hold it; empty texts say nothing of their family or of sets.
+struct State {
+  std::string v4{};
+  std::string v6{};
+  std::string sets{};
+};
+
+struct Pair {
+  std::string name{};
+  State one{};
+  State other{};
+  /// The kernel takes all of it as one (backend nft): not even for a moment is there a mix.
+  bool atomic = false;
+  std::size_t points = 0;  ///< how many are tried each way; 0: all that have an effect
+};
+
+std::string filter(const std::string& policies, const std::string& rules) {
+  const auto words = split(policies, ' ');
+  std::string text = "*filter\n";
+  const std::vector<std::string> chains{"INPUT", "FORWARD", "OUTPUT"};
+  for (std::size_t i = 0; i < chains.size(); ++i)
+    text += ":" + chains[i] + " " + std::string(words[i]) + " [0:0]\n";
+  return text + rules + "COMMIT\n";
+}
+
+std::string dump(const std::string& name) {
+  const auto text = read_file(kDumps / name);
+  REQUIRE(text);
+  return *text;
+}
+
+/// Works in a network namespace of its own with one backend's programs.
+class Field {
+ public:
+  explicit Field(std::string backend)
+      : backend_(std::move(backend)), namespace_(ScratchNamespace::create().value()) {}
+
+  void run_inside(const std::function<void()>& work) const { namespace_.run(work); }
+
+  std::string shell(const std::string& script, int status = 0) const {
+    const std::string setup = "set -e; cd " + shell_quote(folder_.path().string()) + "; b=" + backend_ +
+                              "; rewall() { " + shell_quote(REWALL_PROGRAM) +
+                              " -C repo \"$@\"; }; export ASAN_OPTIONS=detect_leaks=0; ";
+    auto outcome = run({.words = {"/bin/bash", "-c", setup + script}}, ErrorKind::usage);
+    REQUIRE(outcome);
+    INFO(script << "\n" << outcome->out << outcome->err);
+    REQUIRE(outcome->status == status);
+    return outcome->out;
+  }
+
+  /// What the host's own programs say, without comments, counters and tables that hold nothing, in one order.
+  std::string live() const {
+    return shell("ipset save | sed 's/ initval [^ ]*//' | sort") + tables("iptables") + tables("ip6tables");
+  }
+
+  void write(const std::string& name, const State& state) const {
+    fs::create_directory(folder_.path() / name);
+    const auto put = [&](const char* file, const std::string& text) {
+      if (!text.empty()) REQUIRE(write_file(folder_.path() / name / file, text, 0600, Sync::no));
+    };
+    put("rules.v4", state.v4);
+    put("rules.v6", state.v6);
+    put("ipset", state.sets);
+  }
+
+  void load(const State& state) const {
+    write("loaded", state);
+    shell(
+        "cd loaded; test ! -e ipset || ipset restore <ipset; test ! -e rules.v4 || iptables-$b-restore "
+        "<rules.v4; "
+        "test ! -e rules.v6 || ip6tables-$b-restore <rules.v6; cd ..; rm -r loaded");
+  }
+
+  std::string repository() const { return (folder_.path() / "repo").string(); }
+  bool has_journal() const { return fs::exists(repository() + "/.git/rewall/journal"); }
+
+ private:
+  std::string tables(const std::string& program) const {
+    std::vector<std::string> all;
+    std::string table;
+    bool empty = true;
+    const std::string text = shell(program + "-$b-save");
+    for (const std::string_view line : split_lines(text)) {
+      if (line.starts_with('#')) continue;
+      if (line.starts_with('*')) empty = true;
+      const bool chain = line.starts_with(':');
+      if (line.starts_with("-A") || (chain && line.find(" ACCEPT [") == std::string_view::npos))
+        empty = false;
+      table += std::string(chain ? line.substr(0, line.find('[')) : line) + "\n";
+      if (line != "COMMIT") continue;
+      if (!empty) all.push_back(program + " " + table);
+      table.clear();
+    }
+    std::ranges::sort(all);
+    return join(all, "");
+  }
+
+  std::string backend_;
+  ScratchNamespace namespace_;
+  TemporaryFolder folder_{};
+};
+
+/// What a ruleset is in a namespace that never held anything else.
+std::string truth(const std::string& backend, const State& state) {
+  const Field field(backend);
+  std::string text;
+  field.run_inside([&] {
+    field.load(state);
+    text = field.live();
+  });
+  return text;
+}
+
+struct Tally {
+  std::size_t points = 0;
+  std::size_t mixes = 0;   ///< met right after the kill, where the kernel takes table by table
+  std::size_t halves = 0;  ///< met after the next rewall
+};
+
+/// The two rulesets of a pair, by the tag that names them.
+class Duel {
+ public:
+  Duel(const std::string& backend, const Pair& pair)
+      : pair_(pair),
+        texts_{{"one", truth(backend, pair.one)}, {"other", truth(backend, pair.other)}},
+        field_(backend) {
+    REQUIRE(texts_.at("one") != texts_.at("other"));
+  }
+
+  Tally fight() {
+    field_.run_inside([&] {
+      prepare();
+      kill_everywhere();
+      field_.shell("git -C repo fsck --strict; test -z \"$(git -C repo status --porcelain)\"");
+    });
+    return tally_;
+  }
+
+ private:
+  /// Where to kill, on the way to a ruleset.
+  using Points = std::vector<std::size_t>;
+
+  void prepare() {
+    field_.load(pair_.one);
+    field_.shell("rewall init; rewall tag one");
+    field_.write("wanted", with_all_parts(pair_.other));
+    field_.shell("rewall restore file:wanted; rewall tag other");
+    REQUIRE(field_.live() == texts_.at("other"));
+  }
+
+  /// A folder speaks only of the files that it has.
+  static State with_all_parts(State state) {
+    if (state.v4.empty()) state.v4 = filter("ACCEPT ACCEPT ACCEPT", "");
+    if (state.v6.empty()) state.v6 = filter("ACCEPT ACCEPT ACCEPT", "");
+    if (state.sets.empty()) state.sets = "\n";
+    return state;
+  }
+
+  std::vector<std::string> restore_words(const std::string& tag) const {
+    return {REWALL_PROGRAM, "-C", field_.repository(), "restore", tag};
+  }
+
+  /// A whole run: which calls there are, and which of them are tried.
+  Points plan(const std::string& tag) {
+    const bool all = everything();
+    Points window;
+    Points outside;
+    bool inside = false;
+    std::size_t n = 0;
+    const auto traced = trace(restore_words(tag), [&](const Call& call) {
+      ++n;
+      const bool of_journal = call.path.find("/.git/rewall/journal") != std::string::npos;
+      if (of_journal && call.number == SYS_openat && call.path.find("journal.") != std::string::npos)
+        inside = true;
+      if (all || has_effect(call)) (inside ? window : outside).push_back(n);
+      if (of_journal && call.number == SYS_unlink) inside = false;
+      return true;
+    });
+    REQUIRE(traced.status == 0);
+    REQUIRE(field_.live() == texts_.at(tag));
+    REQUIRE(window.size() > 20);
+    if (!all && pair_.points != 0) window = spread(window, pair_.points);
+    const Points rest = all ? outside : spread(outside, kOutside);
+    window.insert(window.end(), rest.begin(), rest.end());
+    std::ranges::reverse(window);
+    return window;
+  }
+
+  static bool everything() {
+    const char* asked = std::getenv("REWALL_KILL");
+    return asked != nullptr && std::string_view(asked) == "all";
+  }
+
+  static Points spread(const Points& points, std::size_t count) {
+    Points some;
+    for (std::size_t i = 0; i < count && !points.empty(); ++i)
+      some.push_back(points[i * points.size() / count]);
+    some.erase(std::unique(some.begin(), some.end()), some.end());
+    return some;
+  }
+
+  void kill_everywhere() {
+    std::map<std::string, Points> left;
+    left["one"] = plan("one");
+    left["other"] = plan("other");
+    std::string now = "other";
+    while (true) {
+      std::string to = now == "one" ? "other" : "one";
+      if (left[to].empty()) {
+        if (left[now].empty()) return;
+        field_.shell("rewall restore " + to);  // all that is left is to be tried from there
+        now = std::exchange(to, now);
+      }
+      const std::size_t point = left[to].back();
+      left[to].pop_back();
+      now = kill_at(to, point);
+    }
+  }
+
+  /// The name of the ruleset that is LIVE; empty when it is neither.
+  std::string which() const {
+    const std::string live = field_.live();
+    for (const auto& [name, text] : texts_) {
+      if (live == text) return name;
+    }
+    UNSCOPED_INFO(live);
+    return "";
+  }
+
+  std::string kill_at(const std::string& to, std::size_t point) {
+    INFO(pair_.name << ": the restore of '" << to << "' killed before its system call " << point);
+    std::size_t n = 0;
+    trace(restore_words(to), [&](const Call&) { return ++n < point; });
+    ++tally_.points;
+    if (which().empty()) {
+      ++tally_.mixes;
+      CHECK_FALSE(pair_.atomic);
+    }
+    field_.shell("rewall status");
+    const std::string now = which();
+    if (now.empty()) ++tally_.halves;
+    REQUIRE_FALSE(now.empty());
+    REQUIRE_FALSE(field_.has_journal());
+    return now;
+  }
+
+  static constexpr std::size_t kOutside = 4;
+
+  Pair pair_;
+  std::map<std::string, std::string> texts_;
+  Field field_;
+  Tally tally_{};
+};
+
+State guide() {
+  const Field field("nft");
+  State state;
+  field.run_inside([&] {
+    field.shell("sh " REWALL_SOURCE_DIR "/tests/guide-firewall.sh");
+    state.v4 = field.shell("iptables-nft-save");
+  });
+  return state;
+}
+
+std::string drop_members(const std::string& set) {
+  return "-A INPUT -m set --match-set " + set + " src -j DROP\n";
+}
+
+// The loader of today commits table by table.
+constexpr bool kOneTransaction = false;
+
+std::vector<Pair> pairs(const std::string& backend) {
+  const bool nft = kOneTransaction && backend == "nft";
+  const std::string kDocker =
+      "moby__daemon__libnetwork__drivers__bridge__internal__iptabler__testdata__TestIptabler__";
+  const std::string open = filter("ACCEPT ACCEPT ACCEPT", "");
+  return {
+      {.name = "policies",
+       .one = {.v4 = filter("DROP DROP ACCEPT", "")},
+       .other = {.v4 = filter("ACCEPT DROP DROP", "")},
+       .atomic = nft},
+      {.name = "the guide's firewall and an open one",
+       .one = guide(),
+       .other = {.v4 = open},
+       .atomic = nft,
+       .points = 30},
+      {.name = "both families",
+       .one = {.v4 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"),
+               .v6 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n")},
+       .other = {.v4 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n"),
+                 .v6 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n")},
+       .atomic = nft,
+       .points = 10},
+      {.name = "tables of firehol and of neutron",
+       .one = {.v4 = dump("firehol__tests__firehol__basics__router46.aud4"),
+               .v6 = dump("firehol__tests__firehol__basics__router46.aud6")},
+       .other = {.v4 = dump("calincru__neutron-root-controller.converted")},
+       .atomic = nft,
+       .points = 10},
+      {.name = "sets whose members and types change",
+       .one = {.v4 = filter("ACCEPT ACCEPT ACCEPT", drop_members("bad") + drop_members("odd")),
+               .sets = "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.1\nadd "
+                       "bad 192.0.2.2\n"
+                       "create odd hash:ip family inet hashsize 1024 maxelem 65536\nadd odd 198.51.100.1\n"},
+       .other = {.v4 = filter("DROP ACCEPT ACCEPT", drop_members("odd") + drop_members("bad")),
+                 .sets =
+                     "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.3\n"
+                     "create odd hash:net family inet hashsize 1024 maxelem 65536\nadd odd 198.51.100.0/24\n"
+                     "create new hash:net family inet hashsize 1024 maxelem 65536\nadd new 203.0.113.0/24\n"},
+       .points = 12},
+      {.name = "two states of docker",
+       .one = {.v4 = dump(kDocker + "hairpin=false,internal=false,icc=false,masq=true,snat=true,gwm=nat,bi"),
+               .v6 = dump(kDocker + "hairpin=true,internal=false,icc=false,masq=true,snat=true,gwm=nat,bin")},
+       .other = {.v4 = dump(kDocker +
+                            "hairpin=false,internal=false,icc=true,masq=false,snat=false,gwm=nat-u~2"),
+                 .v6 =
+                     dump(kDocker + "hairpin=true,internal=false,icc=false,masq=false,snat=true,gwm=routed")},
+       .atomic = nft,
+       .points = 10},
+  };
+}
+
+void fight_all(const std::string& backend) {
+  Tally all;
+  for (const auto& pair : pairs(backend)) {
+    const auto tally = Duel(backend, pair).fight();
+    std::cout << backend << ", " << pair.name << ": killed at " << tally.points << " points, " << tally.mixes
+              << " mixes before the next rewall, " << tally.halves << " halves after it" << std::endl;
+    all.points += tally.points;
+    all.halves += tally.halves;
+  }
+  std::cout << backend << ": " << all.points << " points, " << all.halves << " halves" << std::endl;
+  CHECK(all.points > 200);
+  CHECK(all.halves == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a restore killed at any system call leaves the old or the new ruleset: nft", "[nft]") {
+  fight_all("nft");
+}
+
+TEST_CASE("a restore killed at any system call leaves the old or the new ruleset: legacy", "[legacy]") {
+  fight_all("legacy");
+}

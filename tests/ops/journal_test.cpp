@@ -1,0 +1,459 @@
+#include "ops/journal.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "core/file.h"
+#include "fake_firewall.h"
+#include "folder.h"
+#include "ops/restore.h"
+#include "ops/settle.h"
+#include "ops/status.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+using namespace rewall;
+
+namespace {
+
+std::string table_text(const std::string& table, const std::string& rule) {
+  const bool nat = table == "nat";
+  return "*" + table + "\n" +
+         (nat ? ":PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT "
+                "[0:0]\n"
+              : ":INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n") +
+         "-A " + (nat ? "PREROUTING " : "INPUT ") + rule + "\nCOMMIT\n";
+}
+
+Ruleset rules(const std::string& filter, const std::string& nat, const std::string& sets = "") {
+  return {
+      .v4 = parse_tables(table_text("nat", nat) + table_text("filter", filter), Family::ipv4, "v4").value(),
+      .sets = parse_sets(std::string(sets), "ipset").value()};
+}
+
+std::string text_of(const Ruleset& ruleset) {
+  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6) + canonical_text(ruleset.sets);
+}
+
+/// What SIGKILL is to a restore: everything ends, nothing is tidied up. No std::exception, so that nobody
+/// catches it.
+struct Killed {};
+
+/// Dies in its first load, which leaves `left`.
+struct Dying : FakeFirewall {
+  using FakeFirewall::FakeFirewall;
+  Result<bool> load(const Staged& staged, const Ruleset& live_then,
+                    const std::optional<Generation>& at) override {
+    if (!dying) return FakeFirewall::load(staged, live_then, at);
+    dying = false;
+    change(left);
+    throw Killed();
+  }
+  bool dying = false;
+  Ruleset left{};
+};
+
+const std::string kOne = "-p tcp --dport 22 -j ACCEPT";
+const std::string kTwo = "-p tcp --dport 80 -j ACCEPT";
+const std::string kMine = "create mine hash:ip\nadd mine 192.0.2.1\n";
+
+/// A history of `first` and `second`, which was LIVE when a restore of `first` was killed.
+struct World {
+  explicit World(const Ruleset& left) {
+    auto session = open(second);
+    firewall->change(first);
+    REQUIRE(make_repository(*session, ""));
+    firewall->change(second);
+    REQUIRE(record_live(*session, {}));
+    session->command_line = "rewall restore HEAD~1";
+    firewall->dying = true;
+    firewall->left = left;
+    CHECK_THROWS_AS(restore(*session, "HEAD~1", {.message = "back to ssh"}), Killed);
+    old_snapshot = session->repository().value()->head().value();
+    REQUIRE(has_journal());
+    session.reset();
+    next = open(left);
+  }
+
+  /// Another process.
+  std::unique_ptr<Session> open(Ruleset live_now) {
+    auto owned = std::make_unique<Dying>(std::move(live_now));
+    firewall = owned.get();
+    firewall->number = 99;
+    return std::make_unique<Session>(path(), BackendChoice::automatic, std::move(owned));
+  }
+  std::filesystem::path path() const { return folder.path() / "repo"; }
+  std::filesystem::path journal() const { return path() / ".git/rewall/journal"; }
+  bool has_journal() const { return std::filesystem::exists(journal()); }
+  std::string live() const { return text_of(firewall->live); }
+  Snapshot head() {
+    auto repository = Repository::open(path());
+    return repository.value().snapshot(repository.value().head().value()).value();
+  }
+  std::string recorded(const std::string& revision, const std::string& name) {
+    auto repository = Repository::open(path());
+    return repository.value().file(repository.value().resolve(revision).value(), name).value();
+  }
+
+  Ruleset first = rules(kOne, "-j RETURN", kMine);
+  Ruleset second = rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n");
+  TemporaryFolder folder{};
+  Dying* firewall = nullptr;
+  std::string old_snapshot{};
+  std::unique_ptr<Session> next{};
+};
+
+const Ruleset kMix = rules(kOne, "-j ACCEPT", kMine);
+
+JournalEntry an_entry() {
+  return {.before = std::string(40, 'a'),
+          .wanted = std::string(40, 'b'),
+          .backends = "nft+legacy",
+          .looks_at = BackendChoice::nft,
+          .place = Generation{.boot = "0b", .network = 7, .number = 0},
+          .began = {.seconds = 1700000000, .offset = -90},
+          .process = 4711,
+          .record = {.message = "two\nlines \\n and a backslash\\",
+                     .trigger = "undo",
+                     .commands = {"rewall undo", " rewall\rundo -m 'a\nb'"},
+                     .restores = std::string(40, 'c'),
+                     .actor = Actor{.person = {.name = "Ann Äh", .email = "ann@example.org"},
+                                    .user = "ann",
+                                    .tty = "pts/3",
+                                    .address = "192.0.2.9"}}};
+}
+
+}  // namespace
+
+TEST_CASE("a journal reads back as it was written, line ends and all") {
+  const auto entry = an_entry();
+  const auto read = parse_journal(print_journal(entry));
+  REQUIRE(read);
+  CHECK(read->before == entry.before);
+  CHECK(read->wanted == entry.wanted);
+  CHECK(read->backends == "nft+legacy");
+  CHECK(read->looks_at == BackendChoice::nft);
+  CHECK(read->place == entry.place);
+  CHECK(read->began == entry.began);
+  CHECK(read->process == 4711);
+  CHECK(read->record.message == entry.record.message);
+  CHECK(read->record.trigger == "undo");
+  CHECK(read->record.commands == entry.record.commands);
+  CHECK(read->record.restores == entry.record.restores);
+  CHECK(read->record.actor->text() == entry.record.actor->text());
+  CHECK(read->record.actor->person.name == "Ann Äh");
+}
+
+TEST_CASE("a journal that is cut, or has one byte too many, is none") {
+  const auto text = print_journal(an_entry());
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    INFO(size);
+    CHECK_FALSE(parse_journal(text.substr(0, size)));
+  }
+  CHECK_FALSE(parse_journal(text + "x"));
+  CHECK_FALSE(parse_journal(text + "\n"));
+  CHECK_FALSE(parse_journal("rewall journal 2" + text.substr(16)));
+}
+
+TEST_CASE("a journal with a line that it cannot have is refused by its number") {
+  const auto text = print_journal(an_entry());
+  const auto with = [&](const std::string& line, const std::string& other) {
+    auto changed = text;
+    changed.replace(changed.find(line), line.size(), other);
+    auto read = parse_journal(changed);
+    REQUIRE_FALSE(read);
+    return read.error().message;
+  };
+  CHECK(with("before " + std::string(40, 'a'), "before HEAD") == "line 2: no value that it can have");
+  CHECK(with("before ", "wanted ") == "line 3: said twice");
+  CHECK(with("before " + std::string(40, 'a') + "\n", "") == "line 18: 'before' is missing");
+  CHECK(with("backends nft+legacy", "backends pf") == "line 4: no value that it can have");
+  CHECK(with("began 1700000000 -90", "began now") == "line 7: no value that it can have");
+  CHECK(with("process 4711", "process 99999999999") == "line 8: no value that it can have");
+  CHECK(with("two\\nlines", "two\\xlines") == "line 11: no value that it can have");
+  CHECK(with("tty pts/3", "flags 3") == "line 17: unknown key");
+}
+
+TEST_CASE("a restore that is done leaves no journal") {
+  World world(kMix);
+  REQUIRE(restore(*world.next, "HEAD~1", {}));
+  CHECK_FALSE(world.has_journal());
+}
+
+TEST_CASE("a restore that was killed when LIVE was the new ruleset is recorded as it would have been") {
+  World world(rules(kOne, "-j RETURN", kMine));
+  const auto standing = read_standing(*world.next);
+  REQUIRE(standing);
+  CHECK(standing->clean);
+  CHECK(standing->journal.empty());
+  CHECK_FALSE(world.has_journal());
+  CHECK(world.firewall->loads == 0);
+  const auto head = world.head();
+  CHECK(head.subject == "back to ssh");
+  CHECK(head.trailers.trigger == "restore");
+  CHECK(head.trailers.commands == std::vector<std::string>{"rewall restore HEAD~1"});
+  CHECK(head.trailers.restores == Repository::open(world.path()).value().resolve("HEAD~2").value());
+  CHECK(world.recorded("HEAD", "rules.v4") == canonical_text(world.first.v4));
+}
+
+TEST_CASE("a restore that was killed before it changed anything leaves nothing") {
+  World world(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n"));
+  const auto standing = read_standing(*world.next);
+  REQUIRE(standing);
+  CHECK(standing->clean);
+  CHECK_FALSE(world.has_journal());
+  CHECK(world.firewall->loads == 0);
+  CHECK(world.head().hash == world.old_snapshot);
+}
+
+TEST_CASE("a mix of old and new is undone by whatever command comes next") {
+  World world(kMix);
+  SECTION("status") {
+    const auto standing = read_standing(*world.next);
+    REQUIRE(standing);
+    CHECK(standing->clean);
+  }
+  SECTION("snapshot") {
+    const auto recorded = record_live(*world.next, {});
+    REQUIRE(recorded);
+    CHECK_FALSE(recorded->changed);
+  }
+  SECTION("a look at the history") {
+    REQUIRE(world.next->repository());
+  }
+  CHECK_FALSE(world.has_journal());
+  CHECK(world.live() == text_of(world.second));
+  CHECK(world.firewall->loads == 1);
+  CHECK(world.head().hash == world.old_snapshot);
+}
+
+TEST_CASE("what stood in the mix and nowhere else is in the history, and so is what followed") {
+  World world(rules("-s 192.0.2.66/32 -j DROP", "-j RETURN", kMine));
+  REQUIRE(world.next->repository());
+  CHECK(world.live() == text_of(world.second));
+  CHECK(world.recorded("HEAD~1", "rules.v4").find("192.0.2.66") != std::string::npos);
+  CHECK(world.recorded("HEAD", "rules.v4") == canonical_text(world.second.v4));
+}
+
+TEST_CASE("what others changed in tables that the restore did not touch stays, whatever becomes of it") {
+  const auto mangle = parse_tables("*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
+                                   Family::ipv4, "mangle")
+                          .value();
+  const auto with_mangle = [&](Ruleset ruleset) {
+    ruleset.v4.tables.push_back(mangle.tables.at(0));
+    ruleset.v4.texts.insert(ruleset.v4.texts.end(), mangle.texts.begin(), mangle.texts.end());
+    return ruleset;
+  };
+  SECTION("a mix is undone") {
+    World world(with_mangle(kMix));
+    REQUIRE(world.next->repository());
+    CHECK(world.live() == text_of(with_mangle(world.second)));
+    CHECK(world.head().hash == world.old_snapshot);
+  }
+  SECTION("the new one is recorded with it") {
+    World world(with_mangle(rules(kOne, "-j RETURN", kMine)));
+    REQUIRE(world.next->repository());
+    CHECK(world.firewall->loads == 0);
+    CHECK(world.recorded("HEAD", "rules.v4") == canonical_text(world.firewall->live.v4));
+  }
+  SECTION("the old one stays with it") {
+    World world(with_mangle(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n")));
+    REQUIRE(world.next->repository());
+    CHECK(world.firewall->loads == 0);
+    CHECK(world.head().hash == world.old_snapshot);
+  }
+}
+
+TEST_CASE("sets that a killed restore filled aside go, sets of people stay") {
+  const std::string helpers = "create rewall-1 hash:ip\nadd rewall-1 192.0.2.1\n";
+  const std::string others = "create rewall-x hash:ip\n";
+  World world(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n" + helpers + others));
+  REQUIRE(world.next->repository());
+  CHECK(canonical_text(world.firewall->live.sets) ==
+        canonical_text(parse_sets(kMine + "add mine 192.0.2.2\n" + others, "ipset").value()));
+}
+
+TEST_CASE(
+    "what cannot be put back is tried again by the next, stops who changes things, and is told to who "
+    "looks") {
+  World world(kMix);
+  world.firewall->load_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::kernel, .message = "no room"}};
+
+  SECTION("who changes things") {
+    const auto recorded = record_live(*world.next, {});
+    REQUIRE_FALSE(recorded);
+    CHECK(recorded.error().kind == ErrorKind::damaged);
+    CHECK(recorded.error().message.find("no room") != std::string::npos);
+    CHECK_FALSE(recorded.error().hint.empty());
+    CHECK_FALSE(restore(*world.next, "HEAD", {}));
+  }
+  SECTION("who looks") {
+    world.next->only_looks = true;
+    const auto standing = read_standing(*world.next);
+    REQUIRE(standing);
+    CHECK_FALSE(standing->clean);
+    CHECK(standing->journal.find("no room") != std::string::npos);
+  }
+  CHECK(world.has_journal());
+  CHECK(world.live() == text_of(kMix));
+
+  auto later = world.open(kMix);
+  REQUIRE(later->repository());
+  CHECK(world.live() == text_of(world.second));
+  CHECK_FALSE(world.has_journal());
+}
+
+TEST_CASE("a load that is refused once is tried again") {
+  World world(kMix);
+  world.firewall->load_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::refused, .message = "changed"}, .at_call = 1};
+  REQUIRE(world.next->repository());
+  CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE("without the privilege to read LIVE, who looks goes on and who changes things does not") {
+  World world(kMix);
+  world.firewall->capture_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::permission, .message = "the firewall: not permitted"}};
+  SECTION("looks") {
+    world.next->only_looks = true;
+    CHECK(world.next->repository());
+    CHECK_FALSE(world.next->unfinished().empty());
+  }
+  SECTION("changes") {
+    const auto repository = world.next->repository();
+    REQUIRE_FALSE(repository);
+    CHECK(repository.error().kind == ErrorKind::permission);
+  }
+  CHECK(world.has_journal());
+}
+
+TEST_CASE("a damaged journal is removed where LIVE is what HEAD says, else it is reported") {
+  World world(kMix);
+  const auto damage = [&](const std::string& text) { REQUIRE(write_file(world.journal(), text, 0600)); };
+  const auto whole = read_file(world.journal()).value();
+  const std::string wanted = "wanted " + Repository::open(world.path()).value().head().value();
+  const auto other_tree = [&] {
+    auto text = whole;
+    const auto at = text.find("wanted ");
+    return text.replace(at, wanted.size(), "wanted " + std::string(40, '0'));
+  }();
+  for (const auto& text :
+       {std::string(), std::string("\0\xff\n", 3), whole.substr(0, whole.size() / 2), other_tree}) {
+    INFO(text);
+    damage(text);
+    {
+      const auto session = world.open(kMix);
+      const auto recorded = record_live(*session, {});
+      REQUIRE_FALSE(recorded);
+      CHECK(recorded.error().kind == ErrorKind::repository);
+      CHECK(recorded.error().hint.find("journal") != std::string::npos);
+      CHECK(world.firewall->loads == 0);
+      CHECK(world.has_journal());
+    }
+    {
+      const auto session = world.open(kMix);
+      session->only_looks = true;
+      CHECK_FALSE(read_standing(*session).value().journal.empty());
+      CHECK(world.has_journal());
+    }
+    const auto session = world.open(world.second);
+    CHECK(read_standing(*session).value().clean);
+    CHECK_FALSE(world.has_journal());
+  }
+}
+
+TEST_CASE(
+    "the journal of a machine that was started anew, or of another network namespace, changes nothing") {
+  World world(kMix);
+  auto text = read_file(world.journal()).value();
+  const std::string place = "place 00000000-0000-0000-0000-000000000001 1";
+  REQUIRE(text.find(place) != std::string::npos);
+  SECTION("boot") {
+    text.replace(text.find(place), place.size(), "place 00000000-0000-0000-0000-000000000002 1");
+  }
+  SECTION("namespace") {
+    text.replace(text.find(place), place.size(), "place 00000000-0000-0000-0000-000000000001 2");
+  }
+  REQUIRE(write_file(world.journal(), text, 0600));
+  REQUIRE(world.next->repository());
+  CHECK(world.firewall->loads == 0);
+  CHECK(world.live() == text_of(kMix));
+  CHECK_FALSE(world.has_journal());
+}
+
+TEST_CASE("the journal of a restore that is at work is left alone, and who looks does not wait") {
+  World world(kMix);
+  auto text = read_file(world.journal()).value();
+  // The process of this test is alive, as one that restores is.
+  REQUIRE(text.find("process " + std::to_string(::getpid()) + "\n") != std::string::npos);
+  const auto working = Repository::open(world.path()).value();
+  const auto held = working.lock(std::chrono::milliseconds{0});
+  REQUIRE(held);
+
+  world.next->only_looks = true;
+  const auto standing = read_standing(*world.next);
+  REQUIRE(standing);
+  CHECK(standing->journal.find("is at work") != std::string::npos);
+  CHECK(world.firewall->loads == 0);
+  CHECK(world.has_journal());
+  CHECK(world.live() == text_of(kMix));
+}
+
+TEST_CASE("what a restore that died with the lock left is settled by who waited for it") {
+  World world(kMix);
+  {
+    const auto working = Repository::open(world.path()).value();
+    const auto held = working.lock(std::chrono::milliseconds{0});
+    REQUIRE(world.next->repository());
+  }
+  CHECK(world.has_journal());
+  REQUIRE(record_live(*world.next, {}));
+  CHECK_FALSE(world.has_journal());
+  CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE("a journal is not settled before the programs of the dead restore are gone") {
+  World world(kMix);
+  const auto repository = Repository::open(world.path()).value();
+  const auto pid_file = (world.folder.path() / "pid").string();
+  {
+    auto journal = Journal::left(repository, std::chrono::milliseconds{0});
+    REQUIRE(journal);
+    REQUIRE(*journal);
+    // It outlives the shell that starts it, and our own hold on the journal.
+    const auto started = run({.words = {"/bin/sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $! >" + pid_file}},
+                             ErrorKind::kernel);
+    REQUIRE(started);
+    REQUIRE(started->ok());
+  }
+  const auto busy = Journal::left(repository, std::chrono::milliseconds{0});
+  REQUIRE_FALSE(busy);
+  CHECK(busy.error().kind == ErrorKind::repository);
+  const auto pid = std::stoi(read_file(pid_file).value());
+  ::kill(pid, SIGKILL);
+  const auto free = Journal::left(repository, std::chrono::seconds{30});
+  REQUIRE(free);
+  CHECK(*free);
+}
+
+TEST_CASE("a restore whose journal cannot be written changes nothing and leaves nothing behind") {
+  World world(kMix);
+  REQUIRE(world.next->repository());
+  const int loads = world.firewall->loads;
+  const auto state = world.path() / ".git/rewall";
+  // A folder in its place: even root cannot rename a file over it.
+  REQUIRE(std::filesystem::create_directory(world.journal()));
+  const auto before = std::distance(std::filesystem::directory_iterator(state), {});
+  const auto restored = restore(*world.next, "HEAD~1", {});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::repository);
+  CHECK(world.firewall->loads == loads);
+  CHECK(world.live() == text_of(world.second));
+  CHECK(std::distance(std::filesystem::directory_iterator(state), {}) == before);
+}
