@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -295,7 +295,7 @@ class Merge {
       if (owner == nullptr) continue;
       const auto* same = wanted_.sets.find(set.name);
       if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignParts::sets);
-      take_set(set, sets);
+      take_live_set(set, sets);
     }
     for (const auto* tables : {&out.v4, &out.v6, &out.v4_legacy, &out.v6_legacy}) {
       for (const auto& table : tables->tables) {
@@ -321,6 +321,26 @@ class Merge {
     if (set_names_.insert(set.name).second) sets.sets.push_back(set);
   }
 
+  // Timeouts run on in the kernel: what is left of them now is no part of what is wanted, and a member that
+  // is about to go must not be missed where the set is tried.
+  void take_live_set(Set set, Sets& sets) {
+    if (!set.members.empty() && set.options.find("timeout") != std::string::npos) {
+      auto text = std::make_shared<std::string>();
+      std::vector<std::size_t> ends;
+      for (const auto member : set.members) {
+        *text += meaning_of_member(member);
+        ends.push_back(text->size());
+      }
+      std::size_t start = 0;
+      for (Index i = 0; i < ends.size(); ++i) {
+        set.members[i] = std::string_view(*text).substr(start, ends[i] - start);
+        start = ends[i];
+      }
+      sets.texts.push_back(std::move(text));
+    }
+    take_set(set, sets);
+  }
+
   void bring_needed_sets(std::string_view words, Sets& sets) {
     names_set(words, [&](std::string_view name) {
       bring_set(std::string(name), sets);
@@ -332,7 +352,7 @@ class Merge {
     if (set_names_.contains(name)) return;
     if (const auto* there = live_.sets.find(name)) {
       notes_.push_back(format("set {} stays: foreign parts name it", quoted(name)));
-      take_set(*there, sets);
+      take_live_set(*there, sets);
     } else if (const auto* gone = wanted_.sets.find(name)) {
       take_set(*gone, sets);
     }

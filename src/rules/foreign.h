@@ -30,8 +30,9 @@ struct Kept {
 
 /// Wanted's own parts with live's foreign ones.
 ///
-/// - Foreign chains and sets are live's, as they are. Those that only wanted has are left out, with the rules
-///   that lead there; but a set that a rule of people names is brought.
+/// - Foreign chains and sets are live's, as they are; of sets without what is left of timeouts. Those that
+///   only wanted has are left out, with the rules that lead there; but a set that a rule of people names is
+///   brought.
 /// - In other chains wanted's own rules stand in wanted's order. A foreign rule of live stands where wanted
 ///   has the same one, else behind the nearest rule before it that both have, else before the nearest after
 ///   it, else, or when it was the first, at the head. Where the own rules are the same on both sides, the
