@@ -109,7 +109,10 @@ class Editing {
       auto tried = restore_text(true);
       if (!tried) return after_error(std::move(tried).error());
       if (options_.restore.dry_run) return dry_run(std::move(tried));
-      if (tried->diff.equal() && !tried->diff.respelled) return nothing_changed();
+      if (tried->diff.equal() && !tried->diff.respelled) {
+        for (const auto& note : tried->notes) context_.terminal.say(note);
+        return nothing_changed();
+      }
       if (*live != seen_) {
         context_.terminal.say(
             "LIVE was changed while you edited: this is the difference from what it is now, and to apply it "
@@ -118,7 +121,7 @@ class Editing {
         seen_ = *std::move(live);
       }
       if (!people_) return apply();
-      show(tried->diff);
+      show(*tried);
       const char answer = people_->ask("Apply? [y/N/e] ", "yne", 'n');
       if (answer == 'e') return {};
       if (answer == 'n') return Ending(kept(refused()));
@@ -145,7 +148,9 @@ class Editing {
     }
   }
 
-  void show(const Diff& diff) {
+  void show(const Restored& tried) {
+    for (const auto& note : tried.notes) context_.terminal.say(note);
+    const Diff& diff = tried.diff;
     people_->show(diff.equal() ? "other words, the same meaning\n" : render(diff, context_.terminal.paint()));
   }
 
@@ -159,6 +164,7 @@ class Editing {
     auto restored = restore_text(false);
     if (!restored) return kept(std::move(restored).error());
     remove_from_editor(path_);
+    if (people_) restored->notes.clear();  // they were told before the question
     return print_restored(context_, options_, std::move(restored));
   }
 

@@ -223,3 +223,15 @@ TEST_CASE("edit takes a family, a table, and an empty firewall") {
   CHECK_FALSE(has(host.ok("iptables-save -t filter"), "-A OUTPUT -j LOG"));
   CHECK_FALSE(has(host.ok("cat given"), "*filter"));
 }
+
+TEST_CASE("what the editor takes away of other programs is kept and said, and goes with --exact") {
+  const Editor host;
+  host.ok("iptables -N f2b-sshd; iptables -A f2b-sshd -s 192.0.2.9 -j DROP; iptables -I INPUT -j f2b-sshd");
+  host.editor("sed -i '/f2b/d' \"$1\"");
+  const auto kept = host.talk(0, "");
+  CHECK(has(kept, "fail2ban"));
+  CHECK(has(kept, "nothing changed"));
+  CHECK(has(host.rules(), "-A f2b-sshd -s 192.0.2.9/32 -j DROP"));
+  host.alone(0, "edit --yes --exact");
+  CHECK_FALSE(has(host.rules(), "f2b"));
+}
