@@ -16,7 +16,7 @@
 #include "kernel/scratch.h"
 #include "kernel/set_loader.h"
 #include "rules/kept.h"
-#include "rules/meaning.h"
+#include "rules/owners.h"
 #include "rules/print.h"
 #include "rules/sets.h"
 
@@ -115,7 +115,7 @@ class Staging {
       Chain some{.name = chain.name, .policy = chain.policy};
       for (const std::uint32_t position : positions) {
         some.rules.push_back(chain.rules[position]);
-        targets.push_back(target_of(chain.rules[position].words, family));
+        targets.push_back(jump_of(chain.rules[position].words));
       }
       if (!positions.empty() || chain.built_in()) part.chains.push_back(std::move(some));
       if (!positions.empty()) scratch.positions[{family, wanted.name, chain.name}] = std::move(positions);

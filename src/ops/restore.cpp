@@ -170,6 +170,7 @@ Result<bool> unmoved(Session& session, const Capture& live) {
 struct Prepared {
   Capture live{};
   Head head{};
+  bool same = false;  ///< LIVE was not read: it is what HEAD says
 };
 
 // LIVE as HEAD says it, where the generation proves that it is so.
@@ -192,7 +193,7 @@ Result<std::optional<Prepared>> know_live_by_head(Session& session, const Reposi
                .backends = head->backends,
                .tools = snapshot->trailers.tools,
                .generation = seen->generation};
-  return std::optional(Prepared{std::move(live), *std::move(head)});
+  return std::optional(Prepared{std::move(live), *std::move(head), true});
 }
 
 Result<Prepared> read_live_and_head(Session& session, const Repository& repository) {
@@ -232,6 +233,7 @@ struct Work {
   Repository& repository;
   const Plan& plan;
   const Diff& diff;
+  const Head* head;  ///< where no snapshot was made since it was read
 
   bool changes_live() const { return !is_in_force(diff); }
 };
@@ -292,15 +294,20 @@ Status load_and_read_back(const Work& work, Capture& after) {
   return failed;
 }
 
+Result<Recorded> record_result(const Work& work, const Capture& after, const RecordOptions& options) {
+  if (work.head != nullptr) return record(work.session, work.repository, *work.head, after, options);
+  auto head = read_head(work.repository);
+  if (!head) return std::move(head).error();
+  return record(work.session, work.repository, *head, after, options);
+}
+
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
   Capture after = work.plan.live;
   const bool needed = work.changes_live();
   if (needed) {
     if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
   }
-  auto head = read_head(work.repository);
-  auto recorded = head ? record(work.session, work.repository, *head, after, options)
-                       : Result<Recorded>(std::move(head).error());
+  auto recorded = record_result(work, after, options);
   if (recorded || !needed) return recorded;
   return put_back(work.session, work.plan.live.ruleset,
                   std::move(recorded).error().within("the result could not be recorded"));
@@ -328,16 +335,20 @@ Result<Recorded> put_in_force(const Work& work, const JournalEntry& entry) {
 }
 
 // Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
-Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Head& head,
+Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Prepared& prepared,
                                   const Plan& plan, Restored& restored) {
-  auto before = record(session, repository, head, plan.live, {});
-  if (!before) return std::move(before).error();
-  for (const auto& note : before->notes) log_warning("{}", note);
-  if (before->changed) restored.before = *before;
+  std::string before_hash = prepared.head.hash;
+  if (!prepared.same) {
+    auto before = record(session, repository, prepared.head, plan.live, {});
+    if (!before) return std::move(before).error();
+    for (const auto& note : before->notes) log_warning("{}", note);
+    if (before->changed) restored.before = *before;
+    before_hash = std::move(before->hash);
+  }
   const Ruleset& wanted = plan.staged.ruleset;
   auto tree = repository.prepare(files_of(wanted));
   if (!tree) return std::move(tree).error();
-  return JournalEntry{.before = before->hash,
+  return JournalEntry{.before = std::move(before_hash),
                       .wanted = *std::move(tree),
                       .backends = backends_of(wanted),
                       .place = plan.live.generation,
@@ -385,7 +396,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
       return std::move(allowed).error();
-    auto entry = keep_what_is(session, repository, prepared.head, *plan, restored);
+    auto entry = keep_what_is(session, repository, prepared, *plan, restored);
     if (!entry) return std::move(entry).error();
     auto still = unmoved(session, plan->live);
     if (!still) return std::move(still).error();
@@ -396,7 +407,9 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
                        .commands = {session.command_line},
                        .restores = revision.hash,
                        .actor = current_actor()};
-      auto after = put_in_force({session, repository, *plan, restored.diff}, *entry);
+      const bool newest = entry->before == prepared.head.hash;
+      auto after = put_in_force(
+          {session, repository, *plan, restored.diff, newest ? &prepared.head : nullptr}, *entry);
       const bool moved = !after && after.error().kind == ErrorKind::refused;
       if (!after && !moved) return std::move(after).error();
       if (moved) {
