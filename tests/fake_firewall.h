@@ -57,7 +57,8 @@ class FakeFirewall : public Firewall {
     return Staged{.ruleset = stage_differs ? *stage_differs : wanted};
   }
 
-  Result<bool> load(const Staged& staged, const Ruleset&, const std::optional<Generation>& at) override {
+  Result<std::optional<Generation>> load(const Staged& staged, const Ruleset&,
+                                         const std::optional<Generation>& at) override {
     ++loads;
     if (before_load) std::exchange(before_load, nullptr)();
     if (has_generation && at && at != current_generation())
@@ -68,7 +69,7 @@ class FakeFirewall : public Firewall {
     }
     loaded.push_back(staged.ruleset);
     change(load_differs && loads == 1 ? *load_differs : staged.ruleset);
-    return reads_back;
+    return reads_back ? current_generation() : std::nullopt;
   }
 
   Ruleset live{};

@@ -16,6 +16,7 @@ enum class BackendChoice { automatic, nft, legacy };
 
 /// A state of this network namespace's nf_tables: equal values mean that no table, chain or rule of the nft
 /// backend was touched between. `network` never repeats while the machine is up (SO_NETNS_COOKIE, socket(7));
+/// it is 0 where the kernel has no such number (before Linux 5.14): then the value tells nothing later on.
 /// `boot` is /proc/sys/kernel/random/boot_id.
 struct Generation {
   std::string boot{};
@@ -80,11 +81,12 @@ class Firewall {
   /// after keep their place, counters and state. Sets are filled aside before and swapped. The legacy
   /// backend's tables change one after the other, and so do all tables where nothing could be staged.
   ///
-  /// True when every changed rule of the nft backend was read back as it was sent and nobody else changed
-  /// anything: then the generation is the next one. Kind refused: the generation had moved. Kind kernel:
-  /// refused on the way; LIVE is what it was, as far as the tables and sets could be put back.
-  virtual Result<bool> load(const Staged& staged, const Ruleset& live,
-                            const std::optional<Generation>& generation) = 0;
+  /// The generation at which every changed rule of the nft backend was read back as it was sent, nobody else
+  /// having changed anything; nothing where that is not so, and where there are legacy tables. Kind refused:
+  /// the generation had moved. Kind kernel: refused on the way; LIVE is what it was, as far as the tables and
+  /// sets could be put back.
+  virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
+                                                 const std::optional<Generation>& generation) = 0;
 };
 
 /// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is

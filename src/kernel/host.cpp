@@ -77,8 +77,8 @@ class HostFirewall : public Firewall {
                               [&] { return rewall::stage(programs_, wanted, live, names); });
   }
 
-  Result<bool> load(const Staged& staged, const Ruleset& live,
-                    const std::optional<Generation>& generation) override {
+  Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
+                                         const std::optional<Generation>& generation) override {
     if (!may_administer()) return not_permitted("the firewall");
     return without_exceptions(ErrorKind::kernel,
                               [&] { return rewall::load(programs_, staged, live, generation); });

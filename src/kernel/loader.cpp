@@ -85,33 +85,45 @@ class Load {
         wanted_legacy_(legacy_part(staged.ruleset)),
         tables_(programs, slots_of(live_legacy_)) {}
 
-  Result<bool> carry_out(const std::optional<Generation>& generation) {
+  Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
+    using Part = TableLoader::Part;
+    const auto legacy = slots_of(wanted_legacy_);
     Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases());
     auto done = sets_.fill(sets_.aliases());
     if (done) done = transaction.prepare(generation ? generation->number : 0);
     if (done) done = sets_.swap();
-    if (done) done = tables_.bring(slots_of(wanted_legacy_), sets_.aliases());
-    if (done && !transaction.empty()) done = transaction.send();
+    const bool both = !transaction.empty();
+    if (done) done = tables_.bring(legacy, sets_.aliases(), both ? Part::first : Part::all);
+    if (done && both) done = transaction.send();
     if (!done) {
       tables_.put_back(done.error());
       if (tables_.whole()) sets_.undo();
       return std::move(done).error();
     }
-    const bool alone = transaction.empty() ? read_generation() == generation : is_next(generation);
-    const bool legacy = live_.both_backends() || staged_.ruleset.both_backends() ||
-                        live_.backend == Backend::legacy || staged_.ruleset.backend == Backend::legacy;
-    const bool proven = generation && alone && !legacy && transaction.reads_back();
-    if (auto dropped = sets_.drop_old(); !dropped) return std::move(dropped).error();
-    if (sets_.aliases().empty()) return proven;
-    if (auto renamed = name_sets(); !renamed) return std::move(renamed).error();
-    return false;
+    const auto now = both ? next(generation) : generation;
+    const bool nft_alone = live_legacy_.v4.tables.empty() && live_legacy_.v6.tables.empty() &&
+                           wanted_legacy_.v4.tables.empty() && wanted_legacy_.v6.tables.empty();
+    const bool proven = now && nft_alone && read_generation() == now && transaction.reads_back();
+    if (auto finished = finish(legacy); !finished) return in_force_already(std::move(finished).error());
+    return proven && sets_.aliases().empty() ? now : std::nullopt;
   }
 
  private:
-  static bool is_next(const std::optional<Generation>& before) {
-    auto expected = before;
-    if (expected && ++expected->number == 0) ++expected->number;  // nf_tables_commit
-    return read_generation() == expected;
+  static std::optional<Generation> next(std::optional<Generation> generation) {
+    if (generation && ++generation->number == 0) ++generation->number;  // nf_tables_commit
+    return generation;
+  }
+
+  /// The transaction was carried out: it is not for whoever called to plan again as if nothing had happened.
+  static Error in_force_already(Error error) {
+    if (error.kind == ErrorKind::refused) error.kind = ErrorKind::kernel;
+    return error;
+  }
+
+  Status finish(const std::vector<Slot>& legacy) {
+    if (auto done = tables_.bring(legacy, sets_.aliases(), TableLoader::Part::after); !done) return done;
+    if (auto done = sets_.drop_old(); !done) return done;
+    return sets_.aliases().empty() ? Status{} : name_sets();
   }
 
   /// The rules name aliases, and the sets that they stand for are gone: they come back as they should be.
@@ -139,11 +151,11 @@ class Load {
 
 }  // namespace
 
-Result<bool> load(Programs& programs, const Staged& staged, const Ruleset& live,
-                  const std::optional<Generation>& generation) {
+Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                                       const std::optional<Generation>& generation) {
   if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
   if (auto done = load_by_tables(programs, staged.ruleset, live); !done) return std::move(done).error();
-  return false;
+  return std::optional<Generation>{};
 }
 
 }  // namespace rewall

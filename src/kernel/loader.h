@@ -16,7 +16,7 @@ namespace rewall {
 std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names = {});
 
 /// Firewall::load, for the namespace of the calling thread.
-Result<bool> load(Programs& programs, const Staged& staged, const Ruleset& live,
-                  const std::optional<Generation>& generation);
+Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                                       const std::optional<Generation>& generation);
 
 }  // namespace rewall

@@ -83,7 +83,9 @@ Result<std::vector<NftTable>> list_nft_tables() {
   const int error = channel.ask(question, [&](const nlmsghdr* message) {
     const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
     const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
-    tables.push_back({.family = header->nfgen_family, .name = std::string(text(facts[NFTA_TABLE_NAME]))});
+    tables.push_back({.family = header->nfgen_family,
+                      .name = std::string(text(facts[NFTA_TABLE_NAME])),
+                      .dormant = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT) != 0});
   });
   if (error != 0 && channel.without_nf_tables()) return std::vector<NftTable>{};
   if (error != 0) return refused(error, "list of tables");
@@ -123,7 +125,7 @@ std::optional<Generation> read_generation() {
   Generation generation{.boot = boot_id()};
   socklen_t size = sizeof generation.network;
   if (getsockopt(channel.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
-    return std::nullopt;
+    generation.network = 0;
   const int error = channel.ask(Question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
     generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
   });

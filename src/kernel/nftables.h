@@ -15,6 +15,7 @@ namespace rewall {
 struct NftTable {
   std::uint8_t family = 0;  ///< NFPROTO_IPV4, NFPROTO_INET, ... (linux/netfilter.h)
   std::string name{};
+  bool dormant = false;  ///< none of its chains sees a packet
 
   /// The family when this is a table of iptables-nft (raw, mangle, nat, filter or security of ip or ip6).
   std::optional<Family> iptables_family() const;
@@ -37,7 +38,7 @@ bool netlink_opens();
 Result<std::vector<NftTable>> list_nft_tables();
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
 
-/// Absent where nf_tables does not answer or the namespace has no cookie (before Linux 5.14).
+/// Absent where nf_tables does not answer.
 std::optional<Generation> read_generation();
 
 }  // namespace rewall

@@ -102,6 +102,17 @@ std::vector<std::string> names_of(const std::vector<NftTable>& tables, Family fa
   return names;
 }
 
+/// iptables-save prints a dormant table like any other, and no packet meets its rules.
+Status refuse_dormant(Backends backends, const std::vector<NftTable>& tables) {
+  if (!backends.nft) return {};
+  for (const NftTable& table : tables)
+    if (table.dormant && table.iptables_family())
+      return Error{.kind = ErrorKind::capture,
+                   .message = format("table {}: it is dormant: none of its rules is in force", table.text()),
+                   .hint = format("wake it: nft add table {}", table.text())};
+  return {};
+}
+
 Result<std::vector<Save>> plan(Programs& programs, Backends backends,
                                const std::vector<NftTable>& nft_tables) {
   std::vector<Save> saves;
@@ -225,6 +236,7 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   if (!listed) return std::move(listed).error();
   const std::vector<NftTable> nft_tables = *std::move(listed);
 
+  if (auto asleep = refuse_dormant(backends, nft_tables); !asleep) return std::move(asleep).error();
   auto saves = plan(programs, backends, nft_tables);
   if (!saves) return std::move(saves).error();
   std::vector<Command> commands;

@@ -257,8 +257,11 @@ Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* l
   auto scratch = std::make_shared<Scratch>(*std::move(space));
   Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
   scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); });
+  // A rule may need what another one makes that is in force already (RATEEST, say): all of them are tried
+  // then.
+  const bool partly = live != nullptr;
+  if (partly && (!staged || !*staged)) return stage(programs, wanted, nullptr, names);
   if (!staged) return std::move(staged).error();
-  if (!*staged) return stage(programs, wanted, nullptr, names);
   return Staged{.ruleset = **std::move(staged), .scratch = std::move(scratch)};
 }
 

@@ -96,7 +96,8 @@ TableLoader::InForce TableLoader::in_force(const Place& place) const {
   return {.text = text_of(nullptr, std::get<std::string>(place))};
 }
 
-std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted, const Names& names) const {
+std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted, const Names& names,
+                                                 Part part) const {
   std::vector<Step> steps;
   for (const Slot& slot : wanted) {
     std::vector<Step> ours;
@@ -119,11 +120,19 @@ std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted
   }
   for (Step& step : steps) {
     const Family family = step.slot.family;
-    if (std::ranges::count(steps, family, [](const Step& other) { return other.slot.family; }) == 1) continue;
+    const auto same_family = [](const Step& other) { return other.slot.family; };
+    if (part == Part::all && std::ranges::count(steps, family, same_family) == 1) continue;
+    if (part != Part::all && step.wanted.table == nullptr) {
+      step.turn = kLooser;
+      continue;
+    }
     // A rule whose set is another one now says the same and may do anything.
     step.turn =
         step.other_sets ? kBothWays : turn_of(step.before.table, step.wanted.table, step.name, family);
   }
+  std::erase_if(steps, [part](const Step& step) {
+    return part != Part::all && (step.turn == kLooser) != (part == Part::after);
+  });
   std::ranges::stable_sort(steps, {}, &Step::turn);
   return steps;
 }
@@ -200,10 +209,10 @@ void TableLoader::put_back(Error& why) {
   }
 }
 
-Status TableLoader::bring(const std::vector<Slot>& wanted, const Names& names) {
+Status TableLoader::bring(const std::vector<Slot>& wanted, const Names& names, Part part) {
   for (const auto& [name, alias] : names) unaliased_.emplace(alias, name);
   loaded_.clear();
-  for (Step& step : plan(wanted, names)) {
+  for (Step& step : plan(wanted, names, part)) {
     auto loaded = load(std::move(step), names);
     if (loaded) continue;
     put_back(loaded.error());

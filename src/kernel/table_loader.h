@@ -47,7 +47,10 @@ class TableLoader {
   ///
   /// Kind kernel: a table was refused, or its program gave no answer. Kind refused: somebody changed a table
   /// before its turn. Those loaded before it have then been put back.
-  Status bring(const std::vector<Slot>& wanted, const Names& names);
+  ///
+  /// `part`: beside a transaction of other tables, those that become looser or empty wait until it is done.
+  enum class Part { all, first, after };
+  Status bring(const std::vector<Slot>& wanted, const Names& names, Part part = Part::all);
 
   /// Puts back what the newest bring() loaded, last first, with its counters. What could not be is named in
   /// `why`, which is then of kind kernel.
@@ -80,7 +83,7 @@ class TableLoader {
     std::string title() const;
   };
 
-  std::vector<Step> plan(const std::vector<Slot>& wanted, const Names& names) const;
+  std::vector<Step> plan(const std::vector<Slot>& wanted, const Names& names, Part part) const;
   InForce in_force(const Place& place) const;
   Status load(Step step, const Names& names);
   std::optional<Tables> read_counters(Step& step);

@@ -300,9 +300,9 @@ class Transaction::Work {
 
   void empty_out(Family family, const Table& live) { drop_chains(family, live, ChainIndex(nullptr)); }
 
-  /// Where it is there already, that is no matter.
+  /// Where the chain is there already, that is no matter: only its policy is set then.
   void make(const Names& names, const Chain* live, const Chain& wanted) {
-    if (live != nullptr) return set_policy(names, live->policy, wanted.policy);
+    if (live != nullptr && live->policy == wanted.policy) return;
     auto message = about_chain(NFT_MSG_NEWCHAIN, names, NLM_F_CREATE);
     if (wanted.built_in()) add_hook(message, names.table, wanted);
     batch_->add(message);
@@ -314,17 +314,16 @@ class Transaction::Work {
       const Names names{family, live.name, chain.name};
       if (!chain.rules.empty()) flush(names);
       if (chain.built_in()) {
-        set_policy(names, chain.policy, "ACCEPT");
+        if (chain.policy != "ACCEPT") accept(names);
       } else {
         gone_.push_back(names);
       }
     }
   }
 
-  void set_policy(const Names& names, std::string_view now, std::string_view wanted) {
-    if (now == wanted) return;
+  void accept(const Names& names) {
     auto message = about_chain(NFT_MSG_NEWCHAIN, names);
-    message.number(NFTA_CHAIN_POLICY, verdict(wanted));
+    message.number(NFTA_CHAIN_POLICY, NF_ACCEPT);
     batch_->add(message);
   }
 
@@ -345,6 +344,8 @@ class Transaction::Work {
     std::erase_if(stay, [&](const auto& pair) { return names_alias(wanted.rules[pair.second].words); });
     if (stay.size() == before.size() && stay.size() == wanted.rules.size()) return {};
 
+    // iptables-save prints built-in chains that iptables did not make yet.
+    if (wanted.built_in() && live != nullptr) make(names, nullptr, wanted);
     Expected expected{.names = names};
     std::vector<std::uint64_t> handles;
     if (stay.empty()) {

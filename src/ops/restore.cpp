@@ -197,9 +197,6 @@ Result<std::optional<Prepared>> know_live_by_head(Session& session, const Reposi
 }
 
 Result<Prepared> read_live_and_head(Session& session, const Repository& repository) {
-  auto known = know_live_by_head(session, repository);
-  if (!known) return std::move(known).error();
-  if (*known) return **std::move(known);
   auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
   auto live = session.capture();
   auto head = reading.get();
@@ -207,6 +204,13 @@ Result<Prepared> read_live_and_head(Session& session, const Repository& reposito
   if (!live) return std::move(live).error();
   for (const auto& note : live->notes) log_warning("{}", note);
   return Prepared{*std::move(live), *std::move(head)};
+}
+
+Result<Prepared> know_live_and_head(Session& session, const Repository& repository) {
+  auto known = know_live_by_head(session, repository);
+  if (!known) return std::move(known).error();
+  if (*known) return **std::move(known);
+  return read_live_and_head(session, repository);
 }
 
 using Place = std::tuple<std::optional<Family>, std::string, std::string>;
@@ -248,18 +252,16 @@ void keep(const Work& work, const Capture& capture, const std::string& why) {
 }
 
 // What was read back over netlink, and the sets, which have to be asked for; nothing where that is not all.
-std::optional<Capture> known_after(const Work& work) {
-  const Plan& plan = work.plan;
-  if (work.session.firewall().legacy_tables() || !plan.live.generation) return std::nullopt;
+std::optional<Capture> known_after(const Work& work, const Generation& proven) {
+  const Ruleset& ruleset = work.plan.staged.ruleset;
+  if (work.session.firewall().legacy_tables()) return std::nullopt;
   auto sets = work.session.firewall().sets();
-  auto generation = work.session.firewall().generation();
-  if (!sets || !generation || canonical_text(*sets) != canonical_text(plan.staged.ruleset.sets))
-    return std::nullopt;
-  if (generation->number - plan.live.generation->number > 1) return std::nullopt;
-  return Capture{.ruleset = plan.staged.ruleset,
-                 .backends = backends_of(plan.staged.ruleset),
-                 .tools = plan.live.tools,
-                 .generation = generation};
+  if (!sets || canonical_text(*sets) != canonical_text(ruleset.sets)) return std::nullopt;
+  if (work.session.firewall().generation() != proven) return std::nullopt;
+  return Capture{.ruleset = ruleset,
+                 .backends = backends_of(ruleset),
+                 .tools = work.plan.live.tools,
+                 .generation = proven};
 }
 
 Status load_and_read_back(const Work& work, Capture& after) {
@@ -267,8 +269,8 @@ Status load_and_read_back(const Work& work, Capture& after) {
   auto loaded = work.session.firewall().load(work.plan.staged, live, work.plan.live.generation);
   if (!loaded && loaded.error().kind == ErrorKind::refused) return std::move(loaded).error();
   if (!loaded) return put_back(work.session, live, std::move(loaded).error());
-  if (*loaded) {
-    if (auto known = known_after(work)) {
+  if (const auto& proven = *loaded) {
+    if (auto known = known_after(work, *proven)) {
       after = *std::move(known);
       return {};
     }
@@ -474,7 +476,7 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   if (!revision) return std::move(revision).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
-  auto prepared = read_live_and_head(session, **repository);
+  auto prepared = know_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
   return carry_out(session, **repository, *revision, *std::move(prepared), options);
 }
@@ -484,7 +486,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   if (!repository) return std::move(repository).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
-  auto prepared = read_live_and_head(session, **repository);
+  auto prepared = know_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
   std::string target = prepared->head.hash;
   std::vector<Owner> owners;

@@ -40,7 +40,7 @@ Status write_seen(const Repository& repository, const Seen& seen) {
 }
 
 void remember(const Repository& repository, const Capture& capture, const std::string& head) {
-  if (!capture.generation || capture.backends != "nft") return;
+  if (!capture.generation || capture.generation->network == 0 || capture.backends != "nft") return;
   // Without it the next status reads the whole firewall: slower, not wrong.
   if (auto kept = write_seen(repository, {*capture.generation, head}); !kept) {
     log_info("the generation was not kept: {}", kept.error().message);

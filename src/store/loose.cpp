@@ -232,12 +232,13 @@ Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
                       fill(odb, git_repository_odb, repo) == 0;
   const std::string packed = packing.get();
   if (!hashed) return last_error("blob");
-  if (packed.empty() || git_odb_exists(odb.get(), &id) == 1) {
+  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
+  const bool damaged = !read_loose(objects, id, Extent::whole);
+  if (packed.empty() || (!damaged && git_odb_exists(odb.get(), &id) == 1)) {
     if (git_odb_write(&id, odb.get(), content.data(), content.size(), GIT_OBJECT_BLOB) != 0)
       return last_error("blob");
     return id;
   }
-  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
   const fs::path path = path_of(objects, id);
   std::error_code failed;
   fs::create_directory(path.parent_path(), failed);

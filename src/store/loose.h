@@ -25,8 +25,8 @@ enum class Extent { header, whole };
 Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
                                               Extent extent);
 
-/// Writes `content` as an object of its own, unless the repository has it, and says its hash. Nothing is
-/// synced: the caller does. What git_blob_create_from_buffer does, in half the time.
+/// Writes `content` as an object of its own, unless the repository has it undamaged, and says its hash.
+/// Nothing is synced: the caller does. What git_blob_create_from_buffer does, in half the time.
 Result<git_oid> write_blob(git_repository* repo, std::string_view content);
 
 /// The object database of `repo`, loose and packed, in which loose objects are read by read_loose:

@@ -56,7 +56,7 @@ struct Prepared {
   Ruleset live{};
   Staged staged{};
 
-  Result<bool> load(std::chrono::milliseconds deadline = std::chrono::minutes{2}) const {
+  Result<std::optional<Generation>> load(std::chrono::milliseconds deadline = std::chrono::minutes{2}) const {
     return host_firewall(deadline)->load(staged, live, read_generation());
   }
 };

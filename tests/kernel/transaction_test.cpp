@@ -15,7 +15,8 @@ Tables tables_of(const std::string& text, Family family = Family::ipv4) {
 }
 
 /// Loads `wanted` where `live` is; `meanwhile` runs at the last moment.
-Result<bool> load(const Ruleset& wanted, const Capture& live, const std::string& meanwhile = "") {
+Result<std::optional<Generation>> load(const Ruleset& wanted, const Capture& live,
+                                       const std::string& meanwhile = "") {
   auto staged = host_firewall()->stage(wanted, &live.ruleset);
   INFO((staged ? "" : staged.error().message));
   REQUIRE(staged);
@@ -51,7 +52,7 @@ TEST_CASE("rules that stay keep their place, handle, counters and state") {
     wanted.v4.texts.insert(wanted.v4.texts.end(), middle.texts.begin(), middle.texts.end());
     const auto loaded = load(wanted, live);
     REQUIRE(loaded);
-    CHECK(*loaded);
+    CHECK(loaded->has_value());
     CHECK(shell("iptables-nft-save -c | grep counted; nft -a list ruleset | grep -m1 udp") == counted);
     CHECK(shell("iptables-nft-save -c | grep quota") == quota);
     CHECK(
@@ -158,6 +159,81 @@ TEST_CASE("sets that rules name are found by name, whatever their numbers") {
     REQUIRE(load(wanted, captured()));
     CHECK(saved("iptables-nft-save") == rules);
     CHECK(shell("ipset list -n | sort | tr '\\n' ' '") == "one other1 other2 other3 other4 other5 two ");
+  });
+}
+
+TEST_CASE("built-in chains that iptables did not make yet are made") {
+  in_lab([] {
+    // iptables makes the chain INPUT alone, and iptables-save prints all three.
+    shell("iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; ip6tables-nft -A INPUT -j ACCEPT");
+    const auto live = captured();
+    Ruleset wanted = live.ruleset;
+    wanted.v4 = tables_of(
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -m tcp "
+        "--dport 22 -j "
+        "ACCEPT\nCOMMIT\n");
+    wanted.v6 = tables_of(kGuide + "-A FORWARD -j DROP\n-A INPUT -j ACCEPT\nCOMMIT\n", Family::ipv6);
+    const auto loaded = load(wanted, live);
+    INFO((loaded ? "" : loaded.error().message));
+    REQUIRE(loaded);
+    CHECK(saved("iptables-nft-save") == print_tables(wanted.v4));
+    CHECK(shell("ip6tables-nft -S FORWARD") == "-P FORWARD ACCEPT\n-A FORWARD -j DROP\n");
+  });
+}
+
+TEST_CASE("a rule that needs what another rule makes is staged with it") {
+  in_lab([] {
+    shell(
+        "iptables-nft -A INPUT -j RATEEST --rateest-name e --rateest-interval 250ms --rateest-ewmalog 500ms; "
+        "iptables-nft -A INPUT -m rateest --rateest e --rateest-gt --rateest-bps 1Mbit -j DROP");
+    const auto wanted = captured().ruleset;
+    const std::string rules = saved("iptables-nft-save");
+    shell("iptables-nft -D INPUT 2");
+    const auto loaded = load(wanted, captured());
+    INFO((loaded ? "" : loaded.error().message));
+    REQUIRE(loaded);
+    CHECK(saved("iptables-nft-save") == rules);
+  });
+}
+
+TEST_CASE("a change of backend never leaves the machine without the rules of both") {
+  const bool to_nft = GENERATE(true, false);
+  in_lab([&] {
+    const std::string other = to_nft ? "legacy" : "nft";
+    shell("iptables-" + other + " -P INPUT DROP; iptables-" + other + " -A INPUT -i lo -j ACCEPT");
+    const auto live = captured();
+    Ruleset wanted = live.ruleset;
+    wanted.backend = to_nft ? Backend::nft : Backend::legacy;
+    auto staged = host_firewall()->stage(wanted, &live.ruleset);
+    REQUIRE(staged);
+    const std::string log(trim(shell("mktemp")));
+    {
+      OnlyPath path;
+      for (const char* name : {"iptables-nft-save", "iptables-legacy-save", "ipset"}) path.link(name);
+      // What is in force when the legacy tables are about to change.
+      path.script("iptables-legacy-restore",
+                  "(/usr/sbin/iptables-nft-save; /usr/sbin/iptables-legacy-save) 2>/dev/null | "
+                  "/bin/grep -c 'INPUT DROP' >>" +
+                      log + "\nexec /usr/sbin/iptables-legacy-restore \"$@\"");
+      const auto loaded = host_firewall()->load(*staged, live.ruleset, live.generation);
+      INFO((loaded ? "" : loaded.error().message));
+      REQUIRE(loaded);
+    }
+    // To nft: the new rules are there before the old ones go. To legacy: the old ones are still there.
+    CHECK(shell("cat " + log) == (to_nft ? "2\n" : "1\n"));
+    CHECK(captured().ruleset.backend == wanted.backend);
+    shell("rm " + log);
+  });
+}
+
+TEST_CASE("a dormant table is not taken for a firewall") {
+  in_lab([] {
+    shell("ip6tables-nft -P INPUT DROP; nft add table ip6 filter '{ flags dormant; }'");
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message == "table ip6 filter: it is dormant: none of its rules is in force");
+    shell("nft add table ip6 filter");  // the hint
+    CHECK(captured().ruleset.v6.tables.size() == 1);
   });
 }
 

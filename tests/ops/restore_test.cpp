@@ -193,8 +193,8 @@ TEST_CASE("what stood in the kernel before it was taken back is in the history")
 TEST_CASE("an exception while loading is put back like any failure") {
   struct Throwing : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<bool> load(const Staged& staged, const Ruleset& now,
-                      const std::optional<Generation>& at) override {
+    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
+                                           const std::optional<Generation>& at) override {
       if (++calls == 1) {
         change(with_rule("-j ACCEPT"));
         throw std::bad_alloc();

@@ -223,6 +223,17 @@ TEST_CASE("a damaged object is never believed") {
   CHECK(must(history.again().files(history.first, proof)) == Files{{"rules.v4", rules("22")}});
 }
 
+TEST_CASE("an object that a power cut left empty is written anew when its content comes again") {
+  History history;
+  const fs::path file = object_file(history.path, git(history.path, {"rev-parse", "HEAD:rules.v4"}));
+  ::chmod(file.c_str(), 0600);
+  put(file, "");
+  auto repository = history.again();
+  record(repository, "443");
+  CHECK(must(repository.files(must(repository.head()))).at("rules.v4") == rules("443"));
+  require_whole(history.path);
+}
+
 TEST_CASE("one object in another's place is noticed by its hash") {
   History history;
   const fs::path third = object_file(history.path, git(history.path, {"rev-parse", "HEAD:rules.v4"}));
