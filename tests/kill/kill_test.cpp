@@ -38,7 +38,7 @@ struct Pair {
   std::string name{};
   State one{};
   State other{};
-  /// The kernel takes all of it as one (backend nft): not even for a moment is there a mix.
+  /// The kernel takes all of it as one (backend nft, no sets): not even for a moment is there a mix.
   bool atomic = false;
   std::size_t points = 0;  ///< how many are tried each way; 0: all that have an effect
 };
@@ -295,11 +295,8 @@ std::string drop_members(const std::string& set) {
   return "-A INPUT -m set --match-set " + set + " src -j DROP\n";
 }
 
-// The loader of today commits table by table.
-constexpr bool kOneTransaction = false;
-
 std::vector<Pair> pairs(const std::string& backend) {
-  const bool nft = kOneTransaction && backend == "nft";
+  const bool nft = backend == "nft";
   const std::string kDocker =
       "moby__daemon__libnetwork__drivers__bridge__internal__iptabler__testdata__TestIptabler__";
   const std::string open = filter("ACCEPT ACCEPT ACCEPT", "");
