@@ -4,9 +4,11 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <string>
@@ -40,6 +42,7 @@ struct Pair {
   State other{};
   /// The kernel takes all of it as one (backend nft, no sets): not even for a moment is there a mix.
   bool atomic = false;
+  bool exact = false;      ///< foreign parts change too
   std::size_t points = 0;  ///< how many are tried each way; 0: all that have an effect
 };
 
@@ -173,7 +176,7 @@ class Duel {
     field_.load(pair_.one);
     field_.shell("rewall init; rewall tag one");
     field_.write("wanted", with_all_parts(pair_.other));
-    field_.shell("rewall restore file:wanted; rewall tag other");
+    field_.shell(restore_line() + " file:wanted; rewall tag other");
     REQUIRE(field_.live() == texts_.at("other"));
   }
 
@@ -186,13 +189,17 @@ class Duel {
   }
 
   std::vector<std::string> restore_words(const std::string& tag) const {
-    return {REWALL_PROGRAM, "-C", field_.repository(), "restore", tag};
+    std::vector<std::string> words{REWALL_PROGRAM, "-C", field_.repository(), "restore", tag};
+    if (pair_.exact) words.emplace_back("--exact");
+    return words;
   }
+  std::string restore_line() const { return pair_.exact ? "rewall restore --exact" : "rewall restore"; }
 
   /// A whole run: which calls there are, and which of them are tried.
   Points plan(const std::string& tag) {
     const bool all = everything();
     Points window;
+    Points doors;  // those in the window that reach the kernel's firewall: a message, or a program
     Points outside;
     bool inside = false;
     std::size_t n = 0;
@@ -202,17 +209,27 @@ class Duel {
       if (of_journal && call.number == SYS_openat && call.path.find("journal.") != std::string::npos)
         inside = true;
       if (all || has_effect(call)) (inside ? window : outside).push_back(n);
+      if (inside && is_door(call)) doors.insert(doors.end(), {n, n + 1});
       if (of_journal && call.number == SYS_unlink) inside = false;
       return true;
     });
     REQUIRE(traced.status == 0);
     REQUIRE(field_.live() == texts_.at(tag));
     REQUIRE(window.size() > 20);
-    if (!all && pair_.points != 0) window = spread(window, pair_.points);
+    if (!all && pair_.points != 0) {
+      window = spread(window, pair_.points);
+      window.insert(window.end(), doors.begin(), doors.end());
+    }
     const Points rest = all ? outside : spread(outside, kOutside);
     window.insert(window.end(), rest.begin(), rest.end());
-    std::ranges::reverse(window);
+    std::ranges::sort(window, std::greater<>());
+    window.erase(std::unique(window.begin(), window.end()), window.end());
     return window;
+  }
+
+  static bool is_door(const Call& call) {
+    constexpr std::array<long, 5> kDoors{SYS_sendto, SYS_sendmsg, SYS_clone, SYS_clone3, SYS_vfork};
+    return std::ranges::find(kDoors, call.number) != kDoors.end();
   }
 
   static bool everything() {
@@ -237,7 +254,7 @@ class Duel {
       std::string to = now == "one" ? "other" : "one";
       if (left[to].empty()) {
         if (left[now].empty()) return;
-        field_.shell("rewall restore " + to);  // all that is left is to be tried from there
+        field_.shell(restore_line() + " " + to);  // all that is left is to be tried from there
         now = std::exchange(to, now);
       }
       const std::size_t point = left[to].back();
@@ -342,6 +359,7 @@ std::vector<Pair> pairs(const std::string& backend) {
                  .v6 =
                      dump(kDocker + "hairpin=true,internal=false,icc=false,masq=false,snat=true,gwm=routed")},
        .atomic = nft,
+       .exact = true,
        .points = 10},
   };
 }
