@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::string_view kFirstLine = "rewall journal 1";
 constexpr std::string_view kLastLine = "end";
+constexpr std::string_view kAllParts = "all";  // of the key "parts"
 constexpr std::size_t kHashSize = 40;
 constexpr std::chrono::milliseconds kPoll{20};
 
@@ -116,6 +117,7 @@ std::string print_journal(const JournalEntry& entry) {
   line("wanted", entry.wanted);
   line("backends", entry.backends);
   line("looks-at", word_of(entry.looks_at));
+  if (entry.exact) line("parts", kAllParts);
   if (entry.place) line("place", format("{} {}", entry.place->boot, entry.place->network));
   line("began", format("{} {}", entry.began.seconds, entry.began.offset));
   line("process", format("{}", entry.process));
@@ -146,6 +148,7 @@ Result<JournalEntry> parse_journal(std::string_view text) {
       {"wanted", [&](auto value) { return read_hash(value, entry.wanted); }},
       {"backends", [&](auto value) { return read_backends(value, entry.backends); }},
       {"looks-at", [&](auto value) { return read_choice(value, entry.looks_at); }},
+      {"parts", [&](auto value) { return entry.exact = value == kAllParts; }},
       {"place", [&](auto value) { return read_place(value, entry.place); }},
       {"began", [&](auto value) { return read_time(value, entry.began); }},
       {"process", [&](auto value) { return read_number(value, entry.process); }},

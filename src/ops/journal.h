@@ -25,6 +25,7 @@ struct JournalEntry {
   std::string wanted{};                               ///< the tree of what LIVE will be (Repository::prepare)
   std::string backends{};                             ///< those of `wanted`, as Rewall-Backend
   BackendChoice looks_at = BackendChoice::automatic;  ///< the restore's --backend
+  bool exact = false;                                 ///< foreign parts too
   std::optional<Generation> place{};  ///< which network namespace of which boot; its number is not kept
   Time began{};
   pid_t process = 0;

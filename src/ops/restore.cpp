@@ -404,6 +404,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (!still) return std::move(still).error();
     if (*still) {
       entry->looks_at = session.backend();
+      entry->exact = options.exact;
       entry->record = {.message = options.message,
                        .trigger = options.trigger,
                        .commands = {session.command_line},

@@ -22,6 +22,7 @@
 #include "ops/settings.h"
 #include "ops/signals.h"
 #include "ops/snapshot.h"
+#include "rules/foreign.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -173,6 +174,14 @@ Result<Unended> read_unended(const Repository& repository, JournalEntry entry) {
   return unended;
 }
 
+/// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
+Unended among_foreign(Unended unended, const Ruleset& live, const std::vector<Owner>& owners) {
+  unended.before = keep_foreign(unended.before, live, owners).ruleset;
+  unended.wanted = keep_foreign(unended.wanted, live, owners).ruleset;
+  unended.change = differing(unended.before, unended.wanted);
+  return unended;
+}
+
 /// "2026-11-22 12:03", here.
 std::string clock_text(Time time) {
   std::string text = rfc3339(local(time.seconds)).substr(0, 16);
@@ -233,13 +242,17 @@ Error not_undone(const Unended& unended, const std::string& why) {
 }
 
 /// Makes LIVE one of the two rulesets, and the history say which.
-Status settle(Session& session, Repository& repository, const Unended& unended) {
+Status settle(Session& session, Repository& repository, const Unended& recorded) {
+  auto owners = read_owners(repository);
+  if (!owners) return std::move(owners).error();
   std::string why = "it reads back otherwise";
   bool loaded = false;
   bool kept = false;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto live = session.firewall().capture(unended.entry.looks_at);
-    if (!live) return std::move(live).error().within(name_of(unended.entry) + " was interrupted");
+    auto live = session.firewall().capture(recorded.entry.looks_at);
+    if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
+    const bool as_recorded = recorded.entry.exact || judge(recorded, live->ruleset) != Standing::mix;
+    const Unended unended = as_recorded ? recorded : among_foreign(recorded, live->ruleset, *owners);
     const Standing standing = judge(unended, live->ruleset);
     const Ruleset target =
         standing == Standing::mix ? undone(unended, live->ruleset) : without_helpers(live->ruleset, unended);
@@ -256,7 +269,7 @@ Status settle(Session& session, Repository& repository, const Unended& unended) 
     if (!done) why = done.error().message;
     loaded = loaded || (done && standing == Standing::mix);
   }
-  return not_undone(unended, why);
+  return not_undone(recorded, why);
 }
 
 /// A journal that says nothing is no matter where LIVE is what HEAD says.

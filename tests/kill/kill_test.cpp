@@ -1,12 +1,14 @@
 // A restore that is killed before any of its system calls leaves the old or the new ruleset, at the latest
-// when the next rewall has run. REWALL_KILL=all tries every call of every pair; else it is every call with an
-// effect while the journal is there for the smallest pairs, and a part of them for the others.
+// when the next rewall has run. REWALL_KILL=all tries every call of every pair, for hours; else it is every
+// call with an effect while the journal is there for the smallest pair, and a part of them for the others.
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <string>
@@ -38,9 +40,10 @@ struct Pair {
   std::string name{};
   State one{};
   State other{};
-  /// The kernel takes all of it as one (backend nft): not even for a moment is there a mix.
+  /// The kernel takes all of it as one (backend nft, no sets): not even for a moment is there a mix.
   bool atomic = false;
-  std::size_t points = 0;  ///< how many are tried each way; 0: all that have an effect
+  bool exact = false;      ///< foreign parts change too
+  std::size_t points = 0;  ///< how many are tried; 0: on the way to `other` all that have an effect
 };
 
 std::string filter(const std::string& policies, const std::string& rules) {
@@ -173,7 +176,7 @@ class Duel {
     field_.load(pair_.one);
     field_.shell("rewall init; rewall tag one");
     field_.write("wanted", with_all_parts(pair_.other));
-    field_.shell("rewall restore file:wanted; rewall tag other");
+    field_.shell(restore_line() + " file:wanted; rewall tag other");
     REQUIRE(field_.live() == texts_.at("other"));
   }
 
@@ -186,13 +189,18 @@ class Duel {
   }
 
   std::vector<std::string> restore_words(const std::string& tag) const {
-    return {REWALL_PROGRAM, "-C", field_.repository(), "restore", tag};
+    std::vector<std::string> words{REWALL_PROGRAM, "-C", field_.repository(), "restore", tag};
+    if (pair_.exact) words.emplace_back("--exact");
+    return words;
   }
+  std::string restore_line() const { return pair_.exact ? "rewall restore --exact" : "rewall restore"; }
 
   /// A whole run: which calls there are, and which of them are tried.
   Points plan(const std::string& tag) {
     const bool all = everything();
     Points window;
+    Points sent;      // in the window: before and after a batch for nf_tables
+    Points programs;  // in the window: after the start of a program
     Points outside;
     bool inside = false;
     std::size_t n = 0;
@@ -202,17 +210,31 @@ class Duel {
       if (of_journal && call.number == SYS_openat && call.path.find("journal.") != std::string::npos)
         inside = true;
       if (all || has_effect(call)) (inside ? window : outside).push_back(n);
+      if (inside && call.number == SYS_sendmsg) sent.insert(sent.end(), {n, n + 1});
+      if (inside && starts_program(call)) programs.push_back(n + 1);
       if (of_journal && call.number == SYS_unlink) inside = false;
       return true;
     });
     REQUIRE(traced.status == 0);
     REQUIRE(field_.live() == texts_.at(tag));
     REQUIRE(window.size() > 20);
-    if (!all && pair_.points != 0) window = spread(window, pair_.points);
+    if (!all && (pair_.points != 0 || tag == "one")) {
+      const std::size_t points = std::max(pair_.points, kInside);
+      window = spread(window, points);
+      programs = spread(programs, points);
+      window.insert(window.end(), sent.begin(), sent.end());
+      window.insert(window.end(), programs.begin(), programs.end());
+    }
     const Points rest = all ? outside : spread(outside, kOutside);
     window.insert(window.end(), rest.begin(), rest.end());
-    std::ranges::reverse(window);
+    std::ranges::sort(window, std::greater<>());
+    window.erase(std::unique(window.begin(), window.end()), window.end());
     return window;
+  }
+
+  static bool starts_program(const Call& call) {
+    constexpr std::array<long, 3> kStarts{SYS_clone, SYS_clone3, SYS_vfork};
+    return std::ranges::find(kStarts, call.number) != kStarts.end();
   }
 
   static bool everything() {
@@ -237,7 +259,7 @@ class Duel {
       std::string to = now == "one" ? "other" : "one";
       if (left[to].empty()) {
         if (left[now].empty()) return;
-        field_.shell("rewall restore " + to);  // all that is left is to be tried from there
+        field_.shell(restore_line() + " " + to);  // all that is left is to be tried from there
         now = std::exchange(to, now);
       }
       const std::size_t point = left[to].back();
@@ -273,7 +295,8 @@ class Duel {
     return now;
   }
 
-  static constexpr std::size_t kOutside = 4;
+  static constexpr std::size_t kInside = 4;
+  static constexpr std::size_t kOutside = 3;
 
   Pair pair_;
   std::map<std::string, std::string> texts_;
@@ -295,15 +318,10 @@ std::string drop_members(const std::string& set) {
   return "-A INPUT -m set --match-set " + set + " src -j DROP\n";
 }
 
-// The loader of today commits table by table.
-constexpr bool kOneTransaction = false;
-
 std::vector<Pair> pairs(const std::string& backend) {
-  const bool nft = kOneTransaction && backend == "nft";
-  const std::string kDocker =
-      "moby__daemon__libnetwork__drivers__bridge__internal__iptabler__testdata__TestIptabler__";
+  const bool nft = backend == "nft";
   const std::string open = filter("ACCEPT ACCEPT ACCEPT", "");
-  return {
+  std::vector<Pair> all{
       {.name = "policies",
        .one = {.v4 = filter("DROP DROP ACCEPT", "")},
        .other = {.v4 = filter("ACCEPT DROP DROP", "")},
@@ -312,20 +330,14 @@ std::vector<Pair> pairs(const std::string& backend) {
        .one = guide(),
        .other = {.v4 = open},
        .atomic = nft,
-       .points = 30},
+       .points = 4},
       {.name = "both families",
        .one = {.v4 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"),
                .v6 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n")},
        .other = {.v4 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n"),
                  .v6 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n")},
        .atomic = nft,
-       .points = 10},
-      {.name = "tables of firehol and of neutron",
-       .one = {.v4 = dump("firehol__tests__firehol__basics__router46.aud4"),
-               .v6 = dump("firehol__tests__firehol__basics__router46.aud6")},
-       .other = {.v4 = dump("calincru__neutron-root-controller.converted")},
-       .atomic = nft,
-       .points = 10},
+       .points = 4},
       {.name = "sets whose members and types change",
        .one = {.v4 = filter("ACCEPT ACCEPT ACCEPT", drop_members("bad") + drop_members("odd")),
                .sets = "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.1\nadd "
@@ -336,7 +348,21 @@ std::vector<Pair> pairs(const std::string& backend) {
                      "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.3\n"
                      "create odd hash:net family inet hashsize 1024 maxelem 65536\nadd odd 198.51.100.0/24\n"
                      "create new hash:net family inet hashsize 1024 maxelem 65536\nadd new 203.0.113.0/24\n"},
-       .points = 12},
+       .points = 6},
+  };
+  if (!fs::exists(kDumps)) {
+    WARN("no corpus beside the project: without its dumps");
+    return all;
+  }
+  const std::string kDocker =
+      "moby__daemon__libnetwork__drivers__bridge__internal__iptabler__testdata__TestIptabler__";
+  all.push_back({.name = "tables of firehol and of neutron",
+                 .one = {.v4 = dump("firehol__tests__firehol__basics__router46.aud4"),
+                         .v6 = dump("firehol__tests__firehol__basics__router46.aud6")},
+                 .other = {.v4 = dump("calincru__neutron-root-controller.converted")},
+                 .atomic = nft,
+                 .points = 4});
+  all.push_back(
       {.name = "two states of docker",
        .one = {.v4 = dump(kDocker + "hairpin=false,internal=false,icc=false,masq=true,snat=true,gwm=nat,bi"),
                .v6 = dump(kDocker + "hairpin=true,internal=false,icc=false,masq=true,snat=true,gwm=nat,bin")},
@@ -345,8 +371,9 @@ std::vector<Pair> pairs(const std::string& backend) {
                  .v6 =
                      dump(kDocker + "hairpin=true,internal=false,icc=false,masq=false,snat=true,gwm=routed")},
        .atomic = nft,
-       .points = 10},
-  };
+       .exact = true,
+       .points = 4});
+  return all;
 }
 
 void fight_all(const std::string& backend) {

@@ -114,6 +114,7 @@ JournalEntry an_entry() {
           .wanted = std::string(40, 'b'),
           .backends = "nft+legacy",
           .looks_at = BackendChoice::nft,
+          .exact = true,
           .place = Generation{.boot = "0b", .network = 7, .number = 0},
           .began = {.seconds = 1700000000, .offset = -90},
           .process = 4711,
@@ -137,6 +138,7 @@ TEST_CASE("a journal reads back as it was written, line ends and all") {
   CHECK(read->wanted == entry.wanted);
   CHECK(read->backends == "nft+legacy");
   CHECK(read->looks_at == BackendChoice::nft);
+  CHECK(read->exact);
   CHECK(read->place == entry.place);
   CHECK(read->began == entry.began);
   CHECK(read->process == 4711);
@@ -170,12 +172,12 @@ TEST_CASE("a journal with a line that it cannot have is refused by its number") 
   };
   CHECK(with("before " + std::string(40, 'a'), "before HEAD") == "line 2: no value that it can have");
   CHECK(with("before ", "wanted ") == "line 3: said twice");
-  CHECK(with("before " + std::string(40, 'a') + "\n", "") == "line 18: 'before' is missing");
+  CHECK(with("before " + std::string(40, 'a') + "\n", "") == "line 19: 'before' is missing");
   CHECK(with("backends nft+legacy", "backends pf") == "line 4: no value that it can have");
-  CHECK(with("began 1700000000 -90", "began now") == "line 7: no value that it can have");
-  CHECK(with("process 4711", "process 99999999999") == "line 8: no value that it can have");
-  CHECK(with("two\\nlines", "two\\xlines") == "line 11: no value that it can have");
-  CHECK(with("tty pts/3", "flags 3") == "line 17: unknown key");
+  CHECK(with("began 1700000000 -90", "began now") == "line 8: no value that it can have");
+  CHECK(with("process 4711", "process 99999999999") == "line 9: no value that it can have");
+  CHECK(with("two\\nlines", "two\\xlines") == "line 12: no value that it can have");
+  CHECK(with("tty pts/3", "flags 3") == "line 18: unknown key");
 }
 
 TEST_CASE("a restore that is done leaves no journal") {
@@ -265,6 +267,32 @@ TEST_CASE("what others changed in tables that the restore did not touch stays, w
     REQUIRE(world.next->repository());
     CHECK(world.firewall->loads == 0);
     CHECK(world.head().hash == world.old_snapshot);
+  }
+}
+
+TEST_CASE("what another program changed among the rules of the restore meanwhile stays") {
+  const std::string ban = "-A f2b-sshd -s 203.0.113.9/32 -j REJECT --reject-with icmp-port-unreachable\n";
+  const auto with_ban = [&](const std::string& own, const std::string& nat, const std::string& sets) {
+    auto ruleset = rules(own, nat, sets);
+    auto text = table_text("filter", own);
+    text.insert(text.find("-A INPUT"),
+                ":f2b-sshd - [0:0]\n-A INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n");
+    text.insert(text.find("COMMIT"), ban);
+    ruleset.v4 = parse_tables(table_text("nat", nat) + text, Family::ipv4, "v4").value();
+    return ruleset;
+  };
+  const std::string old_sets = kMine + "add mine 192.0.2.2\n";
+  SECTION("a mix is undone around it") {
+    World world(with_ban(kOne, "-j ACCEPT", kMine));
+    REQUIRE(world.next->repository());
+    CHECK(world.live() == text_of(with_ban(kTwo, "-j ACCEPT", old_sets)));
+  }
+  SECTION("the new ruleset is recorded with it") {
+    World world(with_ban(kOne, "-j RETURN", kMine));
+    REQUIRE(world.next->repository());
+    CHECK(world.firewall->loads == 0);
+    CHECK(world.recorded("HEAD", "rules.v4").find("203.0.113.9") != std::string::npos);
+    CHECK(world.head().subject == "back to ssh");
   }
 }
 
