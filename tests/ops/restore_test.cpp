@@ -21,6 +21,17 @@ Ruleset with_rule(const std::string& rule, const std::string& v6 = "") {
           .v6 = parse_tables(text(v6), Family::ipv6, "v6").value()};
 }
 
+Ruleset with_nat(Ruleset ruleset) {
+  const auto nat = parse_tables(
+                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+                       ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
+                       Family::ipv4, "nat")
+                       .value();
+  ruleset.v4.tables.push_back(nat.tables[0]);
+  ruleset.v4.texts.insert(ruleset.v4.texts.end(), nat.texts.begin(), nat.texts.end());
+  return ruleset;
+}
+
 /// A session whose firewall is in memory and whose history has `first`, then `second`, which is LIVE.
 struct World {
   World() {
@@ -104,6 +115,49 @@ TEST_CASE("a load that fails half way is put back, and that is said") {
   CHECK(world.live() == text_of(world.second));
 }
 
+TEST_CASE("what others changed elsewhere stays when a load is put back") {
+  World world;
+  const auto* repository = world.session->repository().value();
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
+  SECTION("nothing was loaded") {
+    world.firewall->load_leaves = with_nat(world.second);
+    const auto restored = world.go_back();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().message == "no; LIVE is what it was before");
+    CHECK(world.snapshots() == 2);
+  }
+  SECTION("a half was loaded, and somebody changed that too: it is in the history") {
+    auto half = with_nat(with_rule("-s 192.0.2.5/32 -j ACCEPT", "-j DROP"));
+    world.firewall->load_leaves = half;
+    REQUIRE_FALSE(world.go_back());
+    const auto recorded = repository->file(repository->resolve("HEAD~1").value(), "rules.v4").value();
+    CHECK(recorded == canonical_text(half.v4));
+  }
+  CHECK(world.live() == text_of(with_nat(world.second)));
+}
+
+TEST_CASE("what the firewall refuses to take back because it moved is tried again") {
+  World world;
+  struct Busy : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<bool> load(const Staged& staged, const Ruleset& now,
+                      const std::optional<Generation>& at) override {
+      if (loads == 1) before_load = [this] { change(with_nat(live)); };
+      return FakeFirewall::load(staged, now, at);
+    }
+  };
+  auto owned = std::make_unique<Busy>(world.second);
+  Busy* firewall = owned.get();
+  firewall->number = 99;
+  firewall->load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
+  firewall->load_leaves = with_rule("-j ACCEPT");
+  Session session(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  const auto restored = restore(session, "HEAD~1", {});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().message == "no; LIVE is what it was before");
+  CHECK(text_of(firewall->live) == text_of(with_nat(world.second)));
+}
+
 TEST_CASE("what reads back as something else is taken back") {
   World world;
   world.firewall->load_differs = with_rule("-j ACCEPT");
@@ -160,14 +214,7 @@ TEST_CASE("a firewall that changes between planning and loading is planned again
 
 TEST_CASE("what somebody else changed in another table meanwhile is kept and recorded") {
   World world;
-  auto other = world.first;
-  const auto nat = parse_tables(
-                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-                       ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
-                       Family::ipv4, "nat")
-                       .value();
-  other.v4.tables.push_back(nat.tables[0]);
-  other.v4.texts.insert(other.v4.texts.end(), nat.texts.begin(), nat.texts.end());
+  const auto other = with_nat(world.first);
   world.firewall->load_differs = other;
   const auto restored = world.go_back();
   REQUIRE(restored);
