@@ -274,11 +274,11 @@ std::optional<Capture> known_after(const Work& work) {
 }
 
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
-// touch.
-bool is_elsewhere(const Diff& unexpected, const Work& work) {
+// touch, or members, which packets may add and time takes away.
+bool is_of_others(const Diff& unexpected, const Work& work) {
   const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
-  return std::ranges::none_of(unexpected.changes, [&](const Change& change) {
-    return transition.change.words.contains(place_of(change));
+  return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
+    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
   });
 }
 
@@ -301,7 +301,7 @@ Status load_and_read_back(const Work& work, Capture& after) {
   after = *std::move(read);
   const Diff unexpected = compare(work.plan.staged.ruleset, after.ruleset);
   if (unexpected.equal()) return {};
-  if (is_elsewhere(unexpected, work)) {
+  if (is_of_others(unexpected, work)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }

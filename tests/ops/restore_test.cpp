@@ -223,6 +223,36 @@ TEST_CASE("what somebody else changed in another table meanwhile is kept and rec
   CHECK(repository->file(repository->head().value(), "rules.v4").value() == canonical_text(other.v4));
 }
 
+TEST_CASE("members that come after a load are recorded, other differences of a set are taken back") {
+  const auto with_set = [](const std::string& rule, const std::string& set) {
+    auto ruleset = with_rule(rule);
+    ruleset.sets = parse_sets(std::string(set), "ipset").value();
+    return ruleset;
+  };
+  TemporaryFolder folder;
+  auto owned =
+      std::make_unique<FakeFirewall>(with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.1\n"));
+  FakeFirewall* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  const auto second = with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.2\n");
+  firewall->change(second);
+  const auto sets = [&] { return canonical_text(firewall->live.sets); };
+  SECTION("a member") {
+    const std::string found = "create mine hash:ip\nadd mine 192.0.2.1\nadd mine 192.0.2.9\n";
+    firewall->load_differs = with_set("-j LOG", found);
+    const auto restored = restore(session, "HEAD", {});
+    REQUIRE(restored);
+    CHECK(sets() == found);
+    CHECK(session.repository().value()->file(restored->after->hash, "ipset").value() == found);
+  }
+  SECTION("an option") {
+    firewall->load_differs = with_set("-j LOG", "create mine hash:ip timeout 60\nadd mine 192.0.2.1\n");
+    REQUIRE_FALSE(restore(session, "HEAD", {}));
+    CHECK(sets() == canonical_text(second.sets));
+  }
+}
+
 TEST_CASE("what stood in the kernel before it was taken back is in the history") {
   World world;
   const auto found = with_rule("-s 192.0.2.5/32 -j ACCEPT");
