@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <future>
+#include <map>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -137,17 +138,42 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
   return plan;
 }
 
+std::map<std::string, std::string> texts_by_name(const Sets& sets) {
+  std::map<std::string, std::string> texts;
+  for (const auto& set : sets.sets) texts.emplace(set.name, canonical_text(Sets{.sets = {set}}));
+  return texts;
+}
+
+// What is in a set that the plan leaves as it is may come and go at any time.
+bool sets_unmoved(const Plan& plan, const Sets& now) {
+  const auto live = texts_by_name(plan.live.ruleset.sets);
+  const auto staged = texts_by_name(plan.staged.ruleset.sets);
+  const auto found = texts_by_name(now);
+  return std::ranges::equal(live, found, [&](const auto& before, const auto& after) {
+    if (before.first != after.first) return false;
+    const auto wanted = staged.find(before.first);
+    return before.second == after.second || (wanted != staged.end() && wanted->second == before.second);
+  });
+}
+
+bool rules_unmoved(Ruleset live, Ruleset now) {
+  live.sets = {};
+  now.sets = {};
+  return files_of(live) == files_of(now);
+}
+
 // Sets and the legacy backend have no generation: they are read again.
-Result<bool> unmoved(Session& session, const Capture& live) {
+Result<bool> unmoved(Session& session, const Plan& plan) {
+  const Capture& live = plan.live;
   if (!live.generation || session.firewall().legacy_tables()) {
     auto now = session.capture();
     if (!now) return std::move(now).error();
-    return files_of(now->ruleset) == files_of(live.ruleset);
+    return rules_unmoved(live.ruleset, now->ruleset) && sets_unmoved(plan, now->ruleset.sets);
   }
   if (session.firewall().generation() != live.generation) return false;
   auto sets = session.firewall().sets();
   if (!sets) return std::move(sets).error();
-  return canonical_text(*sets) == canonical_text(live.ruleset.sets);
+  return sets_unmoved(plan, *sets);
 }
 
 struct Prepared {
@@ -413,7 +439,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
       return std::move(allowed).error();
     auto entry = keep_what_is(session, repository, prepared, *plan, restored);
     if (!entry) return std::move(entry).error();
-    auto still = unmoved(session, plan->live);
+    auto still = unmoved(session, *plan);
     if (!still) return std::move(still).error();
     if (*still) {
       entry->looks_at = session.backend();

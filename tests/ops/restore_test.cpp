@@ -315,6 +315,71 @@ TEST_CASE("a set that somebody filled while the restore was planned is not lost"
         "create mine hash:ip\nadd mine 8.8.8.8\n");
 }
 
+TEST_CASE("a set that the restore does not touch may move while it is planned, and keeps what it got") {
+  const std::string living = "create seen hash:ip\n";
+  const std::string mine = "create mine hash:ip\n";
+  struct Living : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<Staged> stage(const Ruleset& wanted, const Ruleset* live_now, const FileNames& names) override {
+      auto staged = FakeFirewall::stage(wanted, live_now, names);
+      live.sets =
+          parse_sets("create mine hash:ip\ncreate seen hash:ip\nadd seen 192.0.2.1\n", "ipset").value();
+      if (gone) live.sets.sets.pop_back();
+      return staged;
+    }
+    // As the kernel's: a set that is the same in both is not touched.
+    Result<bool> load(const Staged& staged, const Ruleset& then,
+                      const std::optional<Generation>& at) override {
+      Staged moved = staged;
+      auto& texts = moved.ruleset.sets.texts;
+      texts.insert(texts.end(), live.sets.texts.begin(), live.sets.texts.end());
+      for (auto& set : moved.ruleset.sets.sets) {
+        const auto text = [&](const Set* one) { return canonical_text(Sets{.sets = {*one}}); };
+        const Set* old = then.sets.find(set.name);
+        if (old != nullptr && text(old) == text(&set)) set = *live.sets.find(set.name);
+      }
+      return FakeFirewall::load(moved, then, at);
+    }
+    bool gone = false;
+  };
+  TemporaryFolder folder;
+  auto ruleset = with_rule("-j LOG");
+  ruleset.sets = parse_sets(mine + living, "ipset").value();
+  auto owned = std::make_unique<Living>(ruleset);
+  Living* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  auto second = with_rule("-j DROP");
+  second.sets = ruleset.sets;
+  SECTION("with a generation") {
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 1);
+    CHECK(canonical_text(firewall->live.sets) == mine + living + "add seen 192.0.2.1\n");
+    const auto* repository = session.repository().value();
+    CHECK(repository->file(repository->head().value(), "ipset").value() ==
+          canonical_text(firewall->live.sets));
+  }
+  SECTION("without one") {
+    firewall->has_generation = false;
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 1);
+  }
+  SECTION("what the restore changes must not move") {
+    second.sets = parse_sets(mine + "add mine 192.0.2.7\n" + living, "ipset").value();
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 2);
+  }
+  SECTION("a set that is gone is planned anew") {
+    firewall->gone = true;
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 2);
+  }
+}
+
 TEST_CASE("a revision of a backend that this run does not look at is refused") {
   TemporaryFolder folder;
   auto owned = std::make_unique<FakeFirewall>(with_rule("-j LOG"));
