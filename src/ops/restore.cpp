@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <future>
-#include <set>
-#include <tuple>
+#include <map>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -14,6 +13,7 @@
 #include "ops/files.h"
 #include "ops/journal.h"
 #include "ops/load.h"
+#include "ops/places.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
 #include "ops/settle.h"
@@ -99,22 +99,6 @@ Error not_put_back(const std::string& why, const std::string& then) {
           "HEAD'");
 }
 
-// Puts `live` back after a load that went wrong, and says what is in force.
-Error put_back(Session& session, const Ruleset& live, Error why) {
-  auto now = session.capture();
-  if (!now) return not_put_back(why.message, now.error().message);
-  if (auto loaded = put_in_force_again(session, live, *now); !loaded) {
-    return not_put_back(why.message, loaded.error().message);
-  }
-  auto after = session.capture();
-  if (!after) return not_put_back(why.message, after.error().message);
-  if (const Diff diff = compare(live, after->ruleset); !diff.equal()) {
-    return not_put_back(why.message, subject(diff) + " is left");
-  }
-  why.message += "; LIVE is what it was before";
-  return why;
-}
-
 struct Plan {
   Capture live{};
   Staged staged{};
@@ -154,17 +138,42 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
   return plan;
 }
 
+std::map<std::string, std::string> texts_by_name(const Sets& sets) {
+  std::map<std::string, std::string> texts;
+  for (const auto& set : sets.sets) texts.emplace(set.name, canonical_text(Sets{.sets = {set}}));
+  return texts;
+}
+
+// What is in a set that the plan leaves as it is may come and go at any time.
+bool sets_unmoved(const Plan& plan, const Sets& now) {
+  const auto live = texts_by_name(plan.live.ruleset.sets);
+  const auto staged = texts_by_name(plan.staged.ruleset.sets);
+  const auto found = texts_by_name(now);
+  return std::ranges::equal(live, found, [&](const auto& before, const auto& after) {
+    if (before.first != after.first) return false;
+    const auto wanted = staged.find(before.first);
+    return before.second == after.second || (wanted != staged.end() && wanted->second == before.second);
+  });
+}
+
+bool rules_unmoved(Ruleset live, Ruleset now) {
+  live.sets = {};
+  now.sets = {};
+  return files_of(live) == files_of(now);
+}
+
 // Sets and the legacy backend have no generation: they are read again.
-Result<bool> unmoved(Session& session, const Capture& live) {
+Result<bool> unmoved(Session& session, const Plan& plan) {
+  const Capture& live = plan.live;
   if (!live.generation || session.firewall().legacy_tables()) {
     auto now = session.capture();
     if (!now) return std::move(now).error();
-    return files_of(now->ruleset) == files_of(live.ruleset);
+    return rules_unmoved(live.ruleset, now->ruleset) && sets_unmoved(plan, now->ruleset.sets);
   }
   if (session.firewall().generation() != live.generation) return false;
   auto sets = session.firewall().sets();
   if (!sets) return std::move(sets).error();
-  return canonical_text(*sets) == canonical_text(live.ruleset.sets);
+  return sets_unmoved(plan, *sets);
 }
 
 struct Prepared {
@@ -213,21 +222,6 @@ Result<Prepared> know_live_and_head(Session& session, const Repository& reposito
   return read_live_and_head(session, repository);
 }
 
-using Place = std::tuple<std::optional<Family>, std::string, std::string>;
-
-Place place_of(const Change& change) {
-  return {change.family, change.table, change.set};
-}
-
-// True when all that reads back otherwise than expected is in tables and sets that this restore did not
-// touch.
-bool is_elsewhere(const Diff& unexpected, const Diff& ours) {
-  std::set<Place> touched;
-  for (const auto& change : ours.changes) touched.insert(place_of(change));
-  return std::ranges::none_of(unexpected.changes,
-                              [&](const Change& change) { return touched.contains(place_of(change)); });
-}
-
 bool is_in_force(const Diff& diff) {
   return diff.equal() && !diff.respelled;
 }
@@ -251,6 +245,49 @@ void keep(const Work& work, const Capture& capture, const std::string& why) {
   if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
 }
 
+// What is not as before in the places of the change; members come and go with the traffic.
+std::string left_behind(const Transition& transition, const Ruleset& live) {
+  if (transition.before.backend != transition.wanted.backend && live.backend != transition.before.backend)
+    return format("the {} backend", name(live.backend));
+  Diff left = compare(transition.before, live);
+  std::erase_if(left.changes, [&](const Change& change) {
+    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
+  });
+  return left.equal() ? "" : subject(left);
+}
+
+// Puts the old tables and sets back after a load that went wrong, and says what is in force. What others
+// changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
+Error put_back(const Work& work, Error why) {
+  const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+  std::string then;
+  bool kept = false;
+  for (int attempt = 0; attempt < kPlans; ++attempt) {
+    auto now = work.session.capture();
+    if (!now) return not_put_back(why.message, now.error().message);
+    if (!kept && holds_more(transition, now->ruleset)) {
+      keep(work, *now, "what a restore that failed left");
+      kept = true;
+    }
+    auto loaded = put_in_force_again(work.session, undone(transition, now->ruleset), *now);
+    if (!loaded) {
+      then = loaded.error().message;
+      if (loaded.error().kind == ErrorKind::refused) continue;
+      break;
+    }
+    auto after = work.session.capture();
+    if (!after) return not_put_back(why.message, after.error().message);
+    if (const auto left = left_behind(transition, after->ruleset); !left.empty()) {
+      then = left + " is left";
+      continue;
+    }
+    if (kept) keep(work, *after, "what a restore that failed put back");
+    why.message += "; LIVE is what it was before";
+    return why;
+  }
+  return not_put_back(why.message, then);
+}
+
 // What was read back over netlink, and the sets, which have to be asked for; nothing where that is not all.
 std::optional<Capture> known_after(const Work& work, const Generation& proven) {
   const Ruleset& ruleset = work.plan.staged.ruleset;
@@ -264,11 +301,20 @@ std::optional<Capture> known_after(const Work& work, const Generation& proven) {
                  .generation = proven};
 }
 
+// True when all that reads back otherwise than expected is in tables and sets that this restore did not
+// touch, or members, which packets may add and time takes away.
+bool is_of_others(const Diff& unexpected, const Work& work) {
+  const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+  return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
+    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
+  });
+}
+
 Status load_and_read_back(const Work& work, Capture& after) {
   const Ruleset& live = work.plan.live.ruleset;
   auto loaded = work.session.firewall().load(work.plan.staged, live, work.plan.live.generation);
   if (!loaded && loaded.error().kind == ErrorKind::refused) return std::move(loaded).error();
-  if (!loaded) return put_back(work.session, live, std::move(loaded).error());
+  if (!loaded) return put_back(work, std::move(loaded).error());
   if (const auto& proven = *loaded) {
     if (auto known = known_after(work, *proven)) {
       after = *std::move(known);
@@ -277,23 +323,19 @@ Status load_and_read_back(const Work& work, Capture& after) {
   }
   auto read = work.session.capture();
   if (!read) {
-    return put_back(work.session, live,
+    return put_back(work,
                     Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + read.error().message});
   }
   after = *std::move(read);
   const Diff unexpected = compare(work.plan.staged.ruleset, after.ruleset);
   if (unexpected.equal()) return {};
-  if (is_elsewhere(unexpected, work.diff)) {
+  if (is_of_others(unexpected, work)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
-  keep(work, after, "what read back after a restore that failed");
-  auto failed = put_back(
-      work.session, live,
-      Error{.kind = ErrorKind::kernel,
-            .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
-  if (failed.kind != ErrorKind::damaged) keep(work, work.plan.live, "what a restore that failed put back");
-  return failed;
+  return put_back(
+      work, Error{.kind = ErrorKind::kernel,
+                  .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
 }
 
 Result<Recorded> record_result(const Work& work, const Capture& after, const RecordOptions& options) {
@@ -311,15 +353,14 @@ Result<Recorded> load_and_record(const Work& work, const RecordOptions& options)
   }
   auto recorded = record_result(work, after, options);
   if (recorded || !needed) return recorded;
-  return put_back(work.session, work.plan.live.ruleset,
-                  std::move(recorded).error().within("the result could not be recorded"));
+  return put_back(work, std::move(recorded).error().within("the result could not be recorded"));
 }
 
 Result<Recorded> load_and_record_or_put_back(const Work& work, const RecordOptions& options) {
   try {
     return load_and_record(work, options);
   } catch (const std::exception& error) {
-    return put_back(work.session, work.plan.live.ruleset,
+    return put_back(work,
                     Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});
   }
 }
@@ -400,7 +441,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
       return std::move(allowed).error();
     auto entry = keep_what_is(session, repository, prepared, *plan, restored);
     if (!entry) return std::move(entry).error();
-    auto still = unmoved(session, plan->live);
+    auto still = unmoved(session, *plan);
     if (!still) return std::move(still).error();
     if (*still) {
       entry->looks_at = session.backend();

@@ -1,14 +1,10 @@
 #include "ops/settle.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <exception>
-#include <map>
 #include <optional>
-#include <set>
-#include <tuple>
 #include <utility>
 
 #include "core/format.h"
@@ -18,143 +14,23 @@
 #include "ops/files.h"
 #include "ops/journal.h"
 #include "ops/load.h"
+#include "ops/places.h"
 #include "ops/revision.h"
 #include "ops/settings.h"
 #include "ops/signals.h"
 #include "ops/snapshot.h"
 #include "rules/foreign.h"
-#include "rules/print.h"
 
 namespace rewall {
 namespace {
 
 constexpr int kAttempts = 3;
 
-/// A table or a set: what a restore changes as one.
-using Place = std::tuple<std::optional<Family>, std::optional<Backend>, std::string, std::string>;
-using Places = std::set<Place>;
-
-using Slot = Tables Ruleset::*;
-constexpr std::array<Slot, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy};
-
-bool beside(Slot slot) {
-  return slot == &Ruleset::v4_legacy || slot == &Ruleset::v6_legacy;
-}
-
-Place place_of(const Ruleset& ruleset, Slot slot, const std::string& table) {
-  return {(ruleset.*slot).family, beside(slot) ? Backend::legacy : ruleset.backend, table, ""};
-}
-
-Place place_of(const Set& set) {
-  return {std::nullopt, std::nullopt, "", set.name};
-}
-
-std::map<Place, std::string> texts_of(const Ruleset& ruleset) {
-  std::map<Place, std::string> texts;
-  for (const Slot slot : kSlots) {
-    for (const auto& table : (ruleset.*slot).tables) {
-      if (!is_empty(table)) texts.emplace(place_of(ruleset, slot, table.name), canonical_text(table));
-    }
-  }
-  for (const auto& set : ruleset.sets.sets) texts.emplace(place_of(set), canonical_text(Sets{.sets = {set}}));
-  return texts;
-}
-
-/// Where two rulesets differ: by their words, and by what they mean.
-struct Differing {
-  Places words{};
-  Places meaning{};
-};
-
-Differing differing(const Ruleset& one, const Ruleset& other) {
-  Differing found;
-  const auto texts = texts_of(one);
-  const auto others = texts_of(other);
-  for (const auto& [place, text] : texts) {
-    const auto same = others.find(place);
-    if (same == others.end() || same->second != text) found.words.insert(place);
-  }
-  for (const auto& [place, text] : others) {
-    if (!texts.contains(place)) found.words.insert(place);
-  }
-  for (const auto& change : compare(one, other).changes) {
-    found.meaning.insert({change.family, change.backend, change.table, change.set});
-  }
-  return found;
-}
-
 /// A restore that did not end.
 struct Unended {
   JournalEntry entry{};
-  Ruleset before{};
-  Ruleset wanted{};
-  Differing change{};  ///< what it was to change
+  Transition transition{};
 };
-
-enum class Standing { before, wanted, mix };
-
-/// Which of the two LIVE is in the places of the change; what others changed elsewhere is no matter.
-Standing judge(const Unended& unended, const Ruleset& live) {
-  const auto is = [&](const Ruleset& ruleset) {
-    const Differing from = differing(ruleset, live);
-    return std::ranges::none_of(unended.change.words, [&](const Place& place) {
-      return (unended.change.meaning.contains(place) ? from.meaning : from.words).contains(place);
-    });
-  };
-  if (is(unended.before)) return Standing::before;
-  return is(unended.wanted) ? Standing::wanted : Standing::mix;
-}
-
-/// True when some place holds what is in neither: it is nowhere in the history.
-bool holds_more(const Unended& unended, const Ruleset& live) {
-  const auto from_before = differing(unended.before, live).words;
-  const auto from_wanted = differing(unended.wanted, live).words;
-  return std::ranges::any_of(unended.change.words, [&](const Place& place) {
-    return from_before.contains(place) && from_wanted.contains(place);
-  });
-}
-
-/// A set that rewall fills aside (kernel/set_loader.h).
-bool is_helper(const std::string& name) {
-  constexpr std::string_view kPrefix = "rewall-";
-  return name.starts_with(kPrefix) && name.size() > kPrefix.size() &&
-         name.find_first_not_of("0123456789", kPrefix.size()) == std::string::npos;
-}
-
-Ruleset without_helpers(Ruleset live, const Unended& unended) {
-  std::erase_if(live.sets.sets, [&](const Set& set) {
-    return is_helper(set.name) && unended.before.sets.find(set.name) == nullptr &&
-           unended.wanted.sets.find(set.name) == nullptr;
-  });
-  return live;
-}
-
-template <class Text>
-void append(std::vector<Text>& to, const std::vector<Text>& from) {
-  to.insert(to.end(), from.begin(), from.end());
-}
-
-/// LIVE with the old tables and sets in the places of the change.
-Ruleset undone(const Unended& unended, const Ruleset& live) {
-  const Ruleset& before = unended.before;
-  if (live.backend != before.backend) return before;
-  const Places& places = unended.change.words;
-  Ruleset target = without_helpers(live, unended);
-  for (const Slot slot : kSlots) {
-    std::erase_if((target.*slot).tables,
-                  [&](const Table& table) { return places.contains(place_of(target, slot, table.name)); });
-    for (const auto& table : (before.*slot).tables) {
-      if (places.contains(place_of(before, slot, table.name))) (target.*slot).tables.push_back(table);
-    }
-    append((target.*slot).texts, (before.*slot).texts);
-  }
-  std::erase_if(target.sets.sets, [&](const Set& set) { return places.contains(place_of(set)); });
-  for (const auto& set : before.sets.sets) {
-    if (places.contains(place_of(set))) target.sets.sets.push_back(set);
-  }
-  append(target.sets.texts, before.sets.texts);
-  return target;
-}
 
 Result<Unended> read_unended(const Repository& repository, JournalEntry entry) {
   Unended unended{.entry = std::move(entry)};
@@ -168,17 +44,15 @@ Result<Unended> read_unended(const Repository& repository, JournalEntry entry) {
   if (!old_rules) return std::move(old_rules).error();
   auto new_rules = ruleset_of(*std::move(wanted), "the wanted ", unended.entry.backends);
   if (!new_rules) return std::move(new_rules).error();
-  unended.before = *std::move(old_rules);
-  unended.wanted = *std::move(new_rules);
-  unended.change = differing(unended.before, unended.wanted);
+  unended.transition = Transition(*std::move(old_rules), *std::move(new_rules));
   return unended;
 }
 
 /// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
 Unended among_foreign(Unended unended, const Ruleset& live, const std::vector<Owner>& owners) {
-  unended.before = keep_foreign(unended.before, live, owners).ruleset;
-  unended.wanted = keep_foreign(unended.wanted, live, owners).ruleset;
-  unended.change = differing(unended.before, unended.wanted);
+  const Transition& recorded = unended.transition;
+  unended.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
+                                  keep_foreign(recorded.wanted, live, owners).ruleset);
   return unended;
 }
 
@@ -213,9 +87,9 @@ Status keep_live(Session& session, Repository& repository, const Capture& live,
 }
 
 Status finish(Session& session, Repository& repository, const Unended& unended, const Capture& live,
-              Standing standing, bool loaded) {
+              Side side, bool loaded) {
   const JournalEntry& entry = unended.entry;
-  if (standing == Standing::wanted) {
+  if (side == Side::wanted) {
     if (auto kept = keep_live(session, repository, live, entry.record); !kept) return kept;
     tell(entry, "it was complete in the kernel, and is recorded");
     return {};
@@ -251,14 +125,14 @@ Status settle(Session& session, Repository& repository, const Unended& recorded)
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     auto live = session.firewall().capture(recorded.entry.looks_at);
     if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
-    const bool as_recorded = recorded.entry.exact || judge(recorded, live->ruleset) != Standing::mix;
+    const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
     const Unended unended = as_recorded ? recorded : among_foreign(recorded, live->ruleset, *owners);
-    const Standing standing = judge(unended, live->ruleset);
-    const Ruleset target =
-        standing == Standing::mix ? undone(unended, live->ruleset) : without_helpers(live->ruleset, unended);
-    if (standing != Standing::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
-      return finish(session, repository, unended, *live, standing, loaded);
-    if (!kept && standing == Standing::mix && holds_more(unended, live->ruleset)) {
+    const Side side = side_of(unended.transition, live->ruleset);
+    const Ruleset target = side == Side::mix ? undone(unended.transition, live->ruleset)
+                                             : without_helpers(live->ruleset, unended.transition);
+    if (side != Side::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
+      return finish(session, repository, unended, *live, side, loaded);
+    if (!kept && side == Side::mix && holds_more(unended.transition, live->ruleset)) {
       if (auto done =
               keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"});
           !done)
@@ -267,7 +141,7 @@ Status settle(Session& session, Repository& repository, const Unended& recorded)
     }
     auto done = put_in_force_again(session, target, *live);
     if (!done) why = done.error().message;
-    loaded = loaded || (done && standing == Standing::mix);
+    loaded = loaded || (done && side == Side::mix);
   }
   return not_undone(recorded, why);
 }

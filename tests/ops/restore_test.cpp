@@ -21,6 +21,17 @@ Ruleset with_rule(const std::string& rule, const std::string& v6 = "") {
           .v6 = parse_tables(text(v6), Family::ipv6, "v6").value()};
 }
 
+Ruleset with_nat(Ruleset ruleset) {
+  const auto nat = parse_tables(
+                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+                       ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
+                       Family::ipv4, "nat")
+                       .value();
+  ruleset.v4.tables.push_back(nat.tables[0]);
+  ruleset.v4.texts.insert(ruleset.v4.texts.end(), nat.texts.begin(), nat.texts.end());
+  return ruleset;
+}
+
 /// A session whose firewall is in memory and whose history has `first`, then `second`, which is LIVE.
 struct World {
   World() {
@@ -104,6 +115,49 @@ TEST_CASE("a load that fails half way is put back, and that is said") {
   CHECK(world.live() == text_of(world.second));
 }
 
+TEST_CASE("what others changed elsewhere stays when a load is put back") {
+  World world;
+  const auto* repository = world.session->repository().value();
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
+  SECTION("nothing was loaded") {
+    world.firewall->load_leaves = with_nat(world.second);
+    const auto restored = world.go_back();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().message == "no; LIVE is what it was before");
+    CHECK(world.snapshots() == 2);
+  }
+  SECTION("a half was loaded, and somebody changed that too: it is in the history") {
+    auto half = with_nat(with_rule("-s 192.0.2.5/32 -j ACCEPT", "-j DROP"));
+    world.firewall->load_leaves = half;
+    REQUIRE_FALSE(world.go_back());
+    const auto recorded = repository->file(repository->resolve("HEAD~1").value(), "rules.v4").value();
+    CHECK(recorded == canonical_text(half.v4));
+  }
+  CHECK(world.live() == text_of(with_nat(world.second)));
+}
+
+TEST_CASE("what the firewall refuses to take back because it moved is tried again") {
+  World world;
+  struct Busy : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
+                                           const std::optional<Generation>& at) override {
+      if (loads == 1) before_load = [this] { change(with_nat(live)); };
+      return FakeFirewall::load(staged, now, at);
+    }
+  };
+  auto owned = std::make_unique<Busy>(world.second);
+  Busy* firewall = owned.get();
+  firewall->number = 99;
+  firewall->load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
+  firewall->load_leaves = with_rule("-j ACCEPT");
+  Session session(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  const auto restored = restore(session, "HEAD~1", {});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().message == "no; LIVE is what it was before");
+  CHECK(text_of(firewall->live) == text_of(with_nat(world.second)));
+}
+
 TEST_CASE("what reads back as something else is taken back") {
   World world;
   world.firewall->load_differs = with_rule("-j ACCEPT");
@@ -160,20 +214,43 @@ TEST_CASE("a firewall that changes between planning and loading is planned again
 
 TEST_CASE("what somebody else changed in another table meanwhile is kept and recorded") {
   World world;
-  auto other = world.first;
-  const auto nat = parse_tables(
-                       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-                       ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -j RETURN\nCOMMIT\n",
-                       Family::ipv4, "nat")
-                       .value();
-  other.v4.tables.push_back(nat.tables[0]);
-  other.v4.texts.insert(other.v4.texts.end(), nat.texts.begin(), nat.texts.end());
+  const auto other = with_nat(world.first);
   world.firewall->load_differs = other;
   const auto restored = world.go_back();
   REQUIRE(restored);
   CHECK(world.live() == text_of(other));
   const auto* repository = world.session->repository().value();
   CHECK(repository->file(repository->head().value(), "rules.v4").value() == canonical_text(other.v4));
+}
+
+TEST_CASE("members that come after a load are recorded, other differences of a set are taken back") {
+  const auto with_set = [](const std::string& rule, const std::string& set) {
+    auto ruleset = with_rule(rule);
+    ruleset.sets = parse_sets(std::string(set), "ipset").value();
+    return ruleset;
+  };
+  TemporaryFolder folder;
+  auto owned =
+      std::make_unique<FakeFirewall>(with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.1\n"));
+  FakeFirewall* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  const auto second = with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.2\n");
+  firewall->change(second);
+  const auto sets = [&] { return canonical_text(firewall->live.sets); };
+  SECTION("a member") {
+    const std::string found = "create mine hash:ip\nadd mine 192.0.2.1\nadd mine 192.0.2.9\n";
+    firewall->load_differs = with_set("-j LOG", found);
+    const auto restored = restore(session, "HEAD", {});
+    REQUIRE(restored);
+    CHECK(sets() == found);
+    CHECK(session.repository().value()->file(restored->after->hash, "ipset").value() == found);
+  }
+  SECTION("an option") {
+    firewall->load_differs = with_set("-j LOG", "create mine hash:ip timeout 60\nadd mine 192.0.2.1\n");
+    REQUIRE_FALSE(restore(session, "HEAD", {}));
+    CHECK(sets() == canonical_text(second.sets));
+  }
 }
 
 TEST_CASE("what stood in the kernel before it was taken back is in the history") {
@@ -236,6 +313,71 @@ TEST_CASE("a set that somebody filled while the restore was planned is not lost"
   const auto* repository = session.repository().value();
   CHECK(repository->file(restored->before->hash, "ipset").value() ==
         "create mine hash:ip\nadd mine 8.8.8.8\n");
+}
+
+TEST_CASE("a set that the restore does not touch may move while it is planned, and keeps what it got") {
+  const std::string living = "create seen hash:ip\n";
+  const std::string mine = "create mine hash:ip\n";
+  struct Living : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<Staged> stage(const Ruleset& wanted, const Ruleset* live_now, const FileNames& names) override {
+      auto staged = FakeFirewall::stage(wanted, live_now, names);
+      live.sets =
+          parse_sets("create mine hash:ip\ncreate seen hash:ip\nadd seen 192.0.2.1\n", "ipset").value();
+      if (gone) live.sets.sets.pop_back();
+      return staged;
+    }
+    // As the kernel's: a set that is the same in both is not touched.
+    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& then,
+                                           const std::optional<Generation>& at) override {
+      Staged moved = staged;
+      auto& texts = moved.ruleset.sets.texts;
+      texts.insert(texts.end(), live.sets.texts.begin(), live.sets.texts.end());
+      for (auto& set : moved.ruleset.sets.sets) {
+        const auto text = [&](const Set* one) { return canonical_text(Sets{.sets = {*one}}); };
+        const Set* old = then.sets.find(set.name);
+        if (old != nullptr && text(old) == text(&set)) set = *live.sets.find(set.name);
+      }
+      return FakeFirewall::load(moved, then, at);
+    }
+    bool gone = false;
+  };
+  TemporaryFolder folder;
+  auto ruleset = with_rule("-j LOG");
+  ruleset.sets = parse_sets(mine + living, "ipset").value();
+  auto owned = std::make_unique<Living>(ruleset);
+  Living* firewall = owned.get();
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  auto second = with_rule("-j DROP");
+  second.sets = ruleset.sets;
+  SECTION("with a generation") {
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 1);
+    CHECK(canonical_text(firewall->live.sets) == mine + living + "add seen 192.0.2.1\n");
+    const auto* repository = session.repository().value();
+    CHECK(repository->file(repository->head().value(), "ipset").value() ==
+          canonical_text(firewall->live.sets));
+  }
+  SECTION("without one") {
+    firewall->has_generation = false;
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 1);
+  }
+  SECTION("what the restore changes must not move") {
+    second.sets = parse_sets(mine + "add mine 192.0.2.7\n" + living, "ipset").value();
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 2);
+  }
+  SECTION("a set that is gone is planned anew") {
+    firewall->gone = true;
+    firewall->change(second);
+    REQUIRE(restore(session, "HEAD", {}));
+    CHECK(firewall->stages == 2);
+  }
 }
 
 TEST_CASE("a revision of a backend that this run does not look at is refused") {
