@@ -41,6 +41,27 @@ const std::string& boot_id() {
   return id;
 }
 
+nlmsghdr* put_empty(char* buffer, std::uint16_t type) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
+  message->nlmsg_type = type;
+  message->nlmsg_flags = NLM_F_REQUEST;
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
+  header->nfgen_family = AF_UNSPEC;
+  header->version = NFNETLINK_V0;
+  header->res_id = htobe16(NFNL_SUBSYS_NFTABLES);
+  return message;
+}
+
+/// An empty transaction: the kernel takes one at a time, and this one changes nothing, not the generation
+/// either (nf_tables_valid_genid and nf_tables_commit in net/netfilter/nf_tables_api.c). What is wrong with
+/// it is told by the answer to the next question.
+bool wait_for_transactions(const Channel& channel) {
+  alignas(nlmsghdr) std::array<char, 64> buffer{};
+  std::size_t size = put_empty(buffer.data(), NFNL_MSG_BATCH_BEGIN)->nlmsg_len;
+  size += put_empty(buffer.data() + size, NFNL_MSG_BATCH_END)->nlmsg_len;
+  return send(channel.fd(), buffer.data(), size, 0) == static_cast<ssize_t>(size);
+}
+
 }  // namespace
 
 std::optional<Family> NftTable::iptables_family() const {
@@ -126,6 +147,7 @@ std::optional<Generation> read_generation() {
   socklen_t size = sizeof generation.network;
   if (getsockopt(channel.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
     generation.network = 0;
+  if (!wait_for_transactions(channel)) return std::nullopt;
   const int error = channel.ask(Question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
     generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
   });

@@ -38,6 +38,11 @@ bool netlink_opens();
 Result<std::vector<NftTable>> list_nft_tables();
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
 
+/// When every transaction on its way is done. While one is, lists of rules are short or repeat some, and the
+/// kernel does not mark them: it counts rules that are not in force yet, or no more, where it goes on
+/// (__nf_tables_dump_rules in net/netfilter/nf_tables_api.c). So lists that were read between two equal
+/// generations are whole.
+///
 /// Absent where nf_tables does not answer.
 std::optional<Generation> read_generation();
 

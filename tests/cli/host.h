@@ -1,6 +1,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,9 @@ class Host {
     REQUIRE(outcome.status == status);
     return outcome.out + outcome.err;
   }
+
+  /// Runs work inside; so do the threads that it starts.
+  void inside(const std::function<void()>& work) const { namespace_.run(work); }
 
   void load_guide_firewall() const { ok("sh " REWALL_SOURCE_DIR "/tests/guide-firewall.sh"); }
 
