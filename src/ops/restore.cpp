@@ -260,6 +260,8 @@ std::string left_behind(const Transition& transition, const Ruleset& live) {
 // changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
 Error put_back(const Work& work, Error why) {
   const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+  // That kind is for what never touched LIVE, and is planned again.
+  if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
   std::string then;
   bool kept = false;
   for (int attempt = 0; attempt < kPlans; ++attempt) {
@@ -310,10 +312,20 @@ bool is_of_others(const Diff& unexpected, const Work& work) {
   });
 }
 
+// A load that had begun leaves the sets that it fills aside.
+bool had_begun(const Work& work) {
+  const auto sets = work.session.firewall().sets();
+  if (!sets) return false;
+  const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+  return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
+}
+
+// Kind refused: somebody was faster, and LIVE is untouched.
 Status load_and_read_back(const Work& work, Capture& after) {
   const Ruleset& live = work.plan.live.ruleset;
   auto loaded = work.session.firewall().load(work.plan.staged, live, work.plan.live.generation);
-  if (!loaded && loaded.error().kind == ErrorKind::refused) return std::move(loaded).error();
+  if (!loaded && loaded.error().kind == ErrorKind::refused && !had_begun(work))
+    return std::move(loaded).error();
   if (!loaded) return put_back(work, std::move(loaded).error());
   if (const auto& proven = *loaded) {
     if (auto known = known_after(work, *proven)) {
@@ -454,18 +466,14 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
       const bool newest = entry->before == prepared.head.hash;
       auto after = put_in_force(
           {session, repository, *plan, restored.diff, newest ? &prepared.head : nullptr}, *entry);
-      const bool moved = !after && after.error().kind == ErrorKind::refused;
-      if (!after && !moved) return std::move(after).error();
-      if (moved) {
-        auto again = read_live_and_head(session, repository);
-        if (!again) return std::move(again).error();
-        prepared = *std::move(again);
-        continue;
+      if (after) {
+        restored.after = *std::move(after);
+        tell(session, revision, prepared.head, restored, options);
+        return restored;
       }
-      restored.after = *std::move(after);
-      tell(session, revision, prepared.head, restored, options);
-      return restored;
+      if (after.error().kind != ErrorKind::refused) return std::move(after).error();
     }
+    if (attempt + 1 == kPlans) break;
     auto again = read_live_and_head(session, repository);
     if (!again) return std::move(again).error();
     prepared = *std::move(again);

@@ -73,8 +73,22 @@ void tell(const JournalEntry& entry, std::string_view ending) {
   log_warning("{} was interrupted: {}", name_of(entry), ending);
 }
 
-bool same_place(const std::optional<Generation>& one, const std::optional<Generation>& other) {
-  return !one || !other || (one->boot == other->boot && one->network == other->network);
+/// What a restore changed went with its boot, but not with a look from another network namespace.
+enum class Whereabouts { here, gone, elsewhere };
+
+Whereabouts whereabouts(const std::optional<Generation>& place, const std::optional<Generation>& here) {
+  if (!place || !here) return Whereabouts::here;
+  if (place->boot != here->boot) return Whereabouts::gone;
+  return place->network == here->network ? Whereabouts::here : Whereabouts::elsewhere;
+}
+
+Error not_here(const Repository& repository, const JournalEntry& entry) {
+  return Error{
+      .kind = ErrorKind::repository,
+      .message = format("{} was interrupted in another network namespace, and its journal belongs there",
+                        name_of(entry))}
+      .hinted(format("run 'rewall status' in that namespace; when it is gone: rm {}",
+                     shell_quote((repository.state_path() / "journal").string())));
 }
 
 Status keep_live(Session& session, Repository& repository, const Capture& live,
@@ -164,8 +178,10 @@ Status settle_damaged(Session& session, const Repository& repository, Error why)
 
 Status settle_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {
   if (!entry) return settle_damaged(session, repository, std::move(entry).error());
-  if (!same_place(entry->place, session.firewall().generation())) {
-    tell(*entry, "the rules that it changed went with a restart, or are in another network namespace");
+  const auto where = whereabouts(entry->place, session.firewall().generation());
+  if (where == Whereabouts::elsewhere) return not_here(repository, *entry);
+  if (where == Whereabouts::gone) {
+    tell(*entry, "the rules that it changed went with a restart");
     return {};
   }
   auto unended = read_unended(repository, *std::move(entry));

@@ -11,8 +11,9 @@ namespace rewall {
 /// Gives back what is known of a restore that another process is doing right now, else nothing.
 ///
 /// The errors leave the journal. Kind permission and capture: LIVE cannot be read. Kind repository: another
-/// process does not let go of the lock, or the journal cannot be understood and LIVE is not what HEAD says.
-/// Kind damaged: LIVE is neither, and the old ruleset could not be put back.
+/// process does not let go of the lock, the journal is of another network namespace, or it cannot be
+/// understood and LIVE is not what HEAD says. Kind damaged: LIVE is neither, and the old ruleset could not be
+/// put back.
 Result<std::string> settle_journal(Session& session, Repository& repository);
 
 /// `lock.wait`, then the lock; a restore that its last holder did not end is settled.

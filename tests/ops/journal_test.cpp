@@ -396,23 +396,48 @@ TEST_CASE("a damaged journal is removed where LIVE is what HEAD says, else it is
   }
 }
 
-TEST_CASE(
-    "the journal of a machine that was started anew, or of another network namespace, changes nothing") {
+TEST_CASE("the journal of a machine that was started anew is removed, of another network namespace not") {
   World world(kMix);
-  auto text = read_file(world.journal()).value();
+  const auto text = read_file(world.journal()).value();
   const std::string place = "place 00000000-0000-0000-0000-000000000001 1";
   REQUIRE(text.find(place) != std::string::npos);
+  const auto move_to = [&](const std::string& other) {
+    auto moved = text;
+    REQUIRE(write_file(world.journal(), moved.replace(moved.find(place), place.size(), other), 0600));
+  };
   SECTION("boot") {
-    text.replace(text.find(place), place.size(), "place 00000000-0000-0000-0000-000000000002 1");
+    move_to("place 00000000-0000-0000-0000-000000000002 1");
+    REQUIRE(world.next->repository());
+    CHECK_FALSE(world.has_journal());
   }
   SECTION("namespace") {
-    text.replace(text.find(place), place.size(), "place 00000000-0000-0000-0000-000000000001 2");
+    move_to("place 00000000-0000-0000-0000-000000000001 2");
+    SECTION("who changes things is refused") {
+      const auto recorded = record_live(*world.next, {});
+      REQUIRE_FALSE(recorded);
+      CHECK(recorded.error().kind == ErrorKind::repository);
+      CHECK(recorded.error().message.find("another network namespace") != std::string::npos);
+      CHECK(recorded.error().hint.find("rm " + world.journal().string()) != std::string::npos);
+    }
+    SECTION("who looks is told") {
+      world.next->only_looks = true;
+      const auto standing = read_standing(*world.next);
+      REQUIRE(standing);
+      CHECK(standing->journal.find("another network namespace") != std::string::npos);
+    }
+    CHECK(world.has_journal());
+    CHECK(world.firewall->loads == 0);
+    CHECK(world.live() == text_of(kMix));
+    // Where it belongs it is settled as ever.
+    move_to(place);
+    const auto there = world.open(kMix);
+    REQUIRE(there->repository());
+    CHECK_FALSE(world.has_journal());
+    CHECK(world.live() == text_of(world.second));
+    return;
   }
-  REQUIRE(write_file(world.journal(), text, 0600));
-  REQUIRE(world.next->repository());
   CHECK(world.firewall->loads == 0);
   CHECK(world.live() == text_of(kMix));
-  CHECK_FALSE(world.has_journal());
 }
 
 TEST_CASE("the journal of a restore that is at work is left alone, and who looks does not wait") {

@@ -380,6 +380,32 @@ TEST_CASE("a set that the restore does not touch may move while it is planned, a
   }
 }
 
+TEST_CASE("a load that the kernel refuses because somebody was faster is planned again, three times") {
+  World world;
+  world.firewall->load_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::refused, .message = "changed meanwhile"}};
+  SECTION("LIVE is untouched") {
+    const auto restored = world.go_back();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().kind == ErrorKind::refused);
+    CHECK(restored.error().message.ends_with("LIVE is untouched"));
+    CHECK(world.firewall->loads == 3);
+    CHECK(world.live() == text_of(world.second));
+  }
+  SECTION("but one that had begun is put back") {
+    auto half = world.first;
+    half.sets = parse_sets("create rewall-1 hash:ip\n", "ipset").value();
+    world.firewall->load_fault->at_call = 1;
+    world.firewall->load_leaves = half;
+    const auto restored = world.go_back();
+    REQUIRE_FALSE(restored);
+    CHECK(restored.error().kind == ErrorKind::kernel);
+    CHECK(restored.error().message == "changed meanwhile; LIVE is what it was before");
+    CHECK(world.live() == text_of(world.second));
+    CHECK(world.firewall->live.sets.sets.empty());
+  }
+}
+
 TEST_CASE("a revision of a backend that this run does not look at is refused") {
   TemporaryFolder folder;
   auto owned = std::make_unique<FakeFirewall>(with_rule("-j LOG"));
