@@ -452,3 +452,34 @@ TEST_CASE("the history says what was restored and by which command") {
   CHECK(snapshot.trailers.restores == restored->restored);
   CHECK(snapshot.trailers.commands == std::vector<std::string>{"rewall restore HEAD~1"});
 }
+
+TEST_CASE("what somebody changes right after the load is not taken for what the load proved") {
+  struct Sly : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<Sets> sets() override {
+      if (loads == 1 && number == proven) change(with_rule("-s 192.0.2.66/32 -j ACCEPT"));
+      return FakeFirewall::sets();
+    }
+    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& then,
+                                           const std::optional<Generation>& at) override {
+      auto done = FakeFirewall::load(staged, then, at);
+      proven = number;
+      return done;
+    }
+    std::uint32_t proven = 0;
+  };
+  TemporaryFolder folder;
+  auto owned = std::make_unique<Sly>(with_rule("-j LOG"));
+  Sly* firewall = owned.get();
+  firewall->reads_back = true;
+  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  REQUIRE(make_repository(session, ""));
+  firewall->change(with_rule("-j DROP"));
+  const auto restored = restore(session, "HEAD", {});
+  // In the chain that was restored: it cannot be told from a load that went wrong, and is kept in the
+  // history.
+  REQUIRE_FALSE(restored);
+  const auto* repository = session.repository().value();
+  CHECK(repository->file(repository->resolve("HEAD~1").value(), "rules.v4").value().find("192.0.2.66") !=
+        std::string::npos);
+}
