@@ -109,7 +109,7 @@ class Editing {
       auto tried = restore_text(true);
       if (!tried) return after_error(std::move(tried).error());
       if (options_.restore.dry_run) return dry_run(std::move(tried));
-      if (tried->diff.equal() && !tried->diff.respelled) {
+      if (tried->diff.identical()) {
         for (const auto& note : tried->notes) context_.terminal.say(note);
         return nothing_changed();
       }

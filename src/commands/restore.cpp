@@ -33,16 +33,25 @@ Status check_options(const ChangeOptions& options) {
 
 namespace {
 
+// What no diff by meaning shows.
+void say_unseen(Context& context, const Restored& restored) {
+  if (!restored.moves.empty())
+    context.terminal.say(format("all rules go over {}", restored.moves));
+  else if (restored.diff.equal() && restored.diff.respelled)
+    context.terminal.say("other words, the same meaning");
+}
+
 void print_dry_run(Context& context, const Restored& restored) {
   if (context.json) {
-    Json json = answer_json("", "", !restored.diff.equal(), restored.restored);
+    Json json = answer_json("", "", !restored.diff.identical(), restored.restored);
     json["dry_run"] = true;
     json["changes"] = changes_json(restored.diff);
     context.terminal.out(print(json));
     return;
   }
   context.terminal.out(render(restored.diff, context.terminal.paint()));
-  context.terminal.say(restored.diff.equal() ? "LIVE is that already" : "dry run: nothing was changed");
+  say_unseen(context, restored);
+  context.terminal.say(restored.diff.identical() ? "LIVE is that already" : "dry run: nothing was changed");
 }
 
 }  // namespace
@@ -52,13 +61,14 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   for (const auto& note : restored->notes) context.terminal.say(escape(note));
   if (options.restore.dry_run) {
     print_dry_run(context, *restored);
-    return restored->diff.equal() ? Answer::same : Answer::different;
+    return restored->diff.identical() ? Answer::same : Answer::different;
   }
   if (restored->before) {
     context.terminal.say(format("recorded LIVE first: {} {}", short_hash(restored->before->hash),
                                 escape(restored->before->subject)));
   }
-  if (restored->diff.equal()) context.terminal.say("LIVE was that already");
+  say_unseen(context, *restored);
+  if (restored->diff.identical()) context.terminal.say("LIVE was that already");
   if (!context.json && !restored->diff.equal()) {
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }

@@ -62,6 +62,7 @@ struct Diff {
   bool respelled = false;  ///< the texts or the backends differ where the meanings do not
 
   bool equal() const { return changes.empty(); }
+  bool identical() const { return equal() && !respelled; }
 };
 
 /// Compares two rulesets by meaning. Stretches that are equal as text are not taken apart: the cost follows

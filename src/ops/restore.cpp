@@ -9,6 +9,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "diff/pairs.h"
 #include "ops/events.h"
 #include "ops/files.h"
 #include "ops/journal.h"
@@ -75,6 +76,17 @@ Status within_backends(BackendChoice choice, const Revision& revision) {
       .hinted("run it without --backend");
 }
 
+// A part goes where the rest is: rules of one revision do not end up in two kernels.
+Status part_within_backend(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
+  const bool part = options.family || !options.table.empty();
+  if (!part || revision.by_hand || revision.ruleset.backend == live.backend || !holds(live, live.backend))
+    return {};
+  return Error{.kind = ErrorKind::usage,
+               .message = format("'{}' was recorded from the {} backend, and LIVE's rules are in the {} one",
+                                 revision.name, name(revision.ruleset.backend), name(live.backend))}
+      .hinted("restore it whole, or give its rules with 'rewall apply'");
+}
+
 // What a snapshot holds was once printed by iptables-save, so staging must give it back; a file written by
 // hand may be respelled by the kernel, and what reads back in the scratch namespace is what LIVE will be held
 // against.
@@ -125,6 +137,8 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                        Capture live) {
   Plan plan{.live = std::move(live)};
+  if (auto good = part_within_backend(plan.live.ruleset, revision, options); !good)
+    return std::move(good).error();
   Ruleset wanted = choose(plan.live.ruleset, revision, options);
   if (!options.exact) {
     if (auto kept = keep_foreign_parts(session, wanted, plan); !kept) return std::move(kept).error();
@@ -222,10 +236,6 @@ Result<Prepared> know_live_and_head(Session& session, const Repository& reposito
   return read_live_and_head(session, repository);
 }
 
-bool is_in_force(const Diff& diff) {
-  return diff.equal() && !diff.respelled;
-}
-
 struct Work {
   Session& session;
   Repository& repository;
@@ -233,7 +243,7 @@ struct Work {
   const Diff& diff;
   const Head* head;  ///< where no snapshot was made since it was read
 
-  bool changes_live() const { return !is_in_force(diff); }
+  bool changes_live() const { return !diff.identical(); }
 };
 
 // Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
@@ -413,7 +423,7 @@ Result<JournalEntry> keep_what_is(Session& session, Repository& repository, cons
 
 Status ask(Session& session, const Revision& revision, const Head& head, const Diff& diff,
            const RestoreOptions& options) {
-  if (is_in_force(diff)) return {};
+  if (diff.identical()) return {};
   return ask_hooks(session,
                    {.name = "pre-restore",
                     .trigger = options.trigger,
@@ -426,7 +436,7 @@ Status ask(Session& session, const Revision& revision, const Head& head, const D
 
 void tell(Session& session, const Revision& revision, const Head& head, const Restored& restored,
           const RestoreOptions& options) {
-  if (is_in_force(restored.diff)) return;
+  if (restored.diff.identical()) return;
   tell_hooks(session,
              {.name = "post-restore",
               .trigger = options.trigger,
@@ -438,6 +448,11 @@ void tell(Session& session, const Revision& revision, const Head& head, const Re
              restored.diff);
 }
 
+std::string moves(const Ruleset& live, const Ruleset& wanted) {
+  if (live.backend == wanted.backend || !holds(live, live.backend)) return "";
+  return format("from {} to {}", name(live.backend), name(wanted.backend));
+}
+
 Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
                            Prepared prepared, const RestoreOptions& options) {
   if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
@@ -447,6 +462,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
     restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
+    restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = plan->notes;
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)

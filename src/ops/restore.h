@@ -23,6 +23,7 @@ struct RestoreOptions {
 
 struct Restored {
   Diff diff{};                       ///< what changes, or with dry_run would
+  std::string moves{};               ///< "from nft to legacy", where all rules go to the other kernel
   std::optional<Recorded> before{};  ///< LIVE as it was, where HEAD did not have it
   std::optional<Recorded> after{};   ///< absent with dry_run
   std::string restored{};            ///< the hash that was restored; empty for a file

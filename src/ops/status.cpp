@@ -40,7 +40,7 @@ Status compare_whole(Session& session, const Repository& repository, Standing& s
   standing.changes = diff.changes.size();
   standing.summary = diff.equal() ? "" : subject(diff);
   // Of the same words only: a restore takes HEAD's for LIVE's then.
-  if (standing.clean && !diff.respelled) remember(repository, *capture, head->hash);
+  if (diff.identical()) remember(repository, *capture, head->hash);
   return {};
 }
 

@@ -272,6 +272,24 @@ TEST_CASE("the legacy backend is recorded and restored as itself") {
   CHECK_FALSE(has(host.rules(), "--dport 22"));
 }
 
+TEST_CASE("the same rules in the other backend are no state that LIVE has already") {
+  const Host host;
+  host.ok("iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init");
+  host.ok("iptables-legacy -F; iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot");
+  const auto part = host.ends(2, "rewall restore HEAD~1 --table filter");
+  CHECK(has(part, "was recorded from the legacy backend"));
+  CHECK(has(part, "restore it whole"));
+  host.ends(2, "rewall restore HEAD~1 --family ipv4");
+  CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules go over from nft to legacy"));
+  CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
+  const auto said = host.ok("rewall restore HEAD~1 2>&1");
+  CHECK(has(said, "all rules go over from nft to legacy"));
+  CHECK_FALSE(has(said, "already"));
+  CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
+  CHECK_FALSE(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
+  CHECK(has(host.ok("rewall restore HEAD 2>&1"), "LIVE was that already"));
+}
+
 TEST_CASE("rules of both backends are kept apart") {
   const Host host;
   host.ok(
