@@ -67,3 +67,19 @@ TEST_CASE("the examples do what they say") {
       "iptables/ipsets");
   CHECK(host.ok("ls -A iptables") == "ipsets\nrules.v4\nrules.v6\n");
 }
+
+TEST_CASE("a set that packets fill while a restore of rules is planned keeps what it got") {
+  const Host host;
+  host.ok("iptables -P INPUT DROP; ipset create seen hash:ip timeout 600; rewall init");
+  host.ok("rewall config hooks.path $PWD/etc; iptables -P INPUT ACCEPT");
+  // Where packets would: between the reading of LIVE and the load, at every attempt another one.
+  hook(host, "pre-restore.d/10-packet",
+       "echo x >>" + shell_quote((host.folder() / "calls").string()) + "; ipset add seen 192.0.2.$(wc -l <" +
+           shell_quote((host.folder() / "calls").string()) + ")");
+  host.ok("rewall restore HEAD");
+  CHECK(host.ok("wc -l <calls") == "1\n");
+  CHECK(has(host.rules(), ":INPUT DROP"));
+  CHECK(has(host.ok("ipset save seen"), "add seen 192.0.2.1 timeout "));
+  CHECK(has(host.ok("cat repo/ipset"), "add seen 192.0.2.1\n"));
+  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+}
