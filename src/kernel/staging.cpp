@@ -122,8 +122,7 @@ class Staging {
     }
     if (targets.empty()) return std::nullopt;
     std::ranges::sort(targets);
-    const auto repeated = std::ranges::unique(targets);
-    targets.erase(repeated.begin(), repeated.end());
+    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
     for (std::string& target : targets) {
       const Chain* chain = all.find(target);
       if (chain != nullptr && part.find(target) == nullptr)
