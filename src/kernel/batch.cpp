@@ -20,18 +20,6 @@ namespace {
 constexpr std::size_t kLongestMessage = 1 << 17;  // a rule's expressions are one attribute, of 64 KiB at most
 constexpr std::size_t kPageSize = 1 << 20;
 
-nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
-                     std::uint16_t resource) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
-  message->nlmsg_type = type;
-  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = family;
-  header->version = NFNETLINK_V0;
-  header->res_id = htobe16(resource);
-  return message;
-}
-
 void set_option(const Channel& channel, int level, int option, int value) {
   setsockopt(channel.fd(), level, option, &value, sizeof value);  // a kernel without it works too
 }

@@ -1,5 +1,6 @@
 #include "kernel/channel.h"
 
+#include <endian.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
@@ -17,15 +18,22 @@ int give(const nlmsghdr* message, void* answer) {
 
 }  // namespace
 
-Question::Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
-    : message_(mnl_nlmsg_put_header(buffer_.data())) {
-  message_->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
-  message_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-  message_->nlmsg_seq = 1;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message_, sizeof(nfgenmsg)));
+nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
+                     std::uint16_t resource) {
+  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
+  message->nlmsg_type = type;
+  message->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
   header->nfgen_family = family;
   header->version = NFNETLINK_V0;
-  header->res_id = 0;
+  header->res_id = htobe16(resource);
+  return message;
+}
+
+Question::Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
+    : message_(put_header(buffer_.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
+                          family, 0)) {
+  message_->nlmsg_seq = 1;
 }
 
 void Question::add(std::uint16_t attribute, const std::string& text) {

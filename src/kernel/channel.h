@@ -11,6 +11,10 @@
 
 namespace rewall {
 
+/// Begins a message of nfnetlink (linux/netfilter/nfnetlink.h) in `buffer`, which has room for all of it.
+nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
+                     std::uint16_t resource);
+
 /// One question to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h).
 class Question {
  public:

@@ -41,24 +41,14 @@ const std::string& boot_id() {
   return id;
 }
 
-nlmsghdr* put_empty(char* buffer, std::uint16_t type) {
-  nlmsghdr* message = mnl_nlmsg_put_header(buffer);
-  message->nlmsg_type = type;
-  message->nlmsg_flags = NLM_F_REQUEST;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = AF_UNSPEC;
-  header->version = NFNETLINK_V0;
-  header->res_id = htobe16(NFNL_SUBSYS_NFTABLES);
-  return message;
-}
-
 /// An empty transaction: the kernel takes one at a time, and this one changes nothing, not the generation
 /// either (nf_tables_valid_genid and nf_tables_commit in net/netfilter/nf_tables_api.c). What is wrong with
 /// it is told by the answer to the next question.
 bool wait_for_transactions(const Channel& channel) {
   alignas(nlmsghdr) std::array<char, 64> buffer{};
-  std::size_t size = put_empty(buffer.data(), NFNL_MSG_BATCH_BEGIN)->nlmsg_len;
-  size += put_empty(buffer.data() + size, NFNL_MSG_BATCH_END)->nlmsg_len;
+  std::size_t size =
+      put_header(buffer.data(), NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+  size += put_header(buffer.data() + size, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
   return send(channel.fd(), buffer.data(), size, 0) == static_cast<ssize_t>(size);
 }
 

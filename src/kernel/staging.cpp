@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -15,7 +16,7 @@
 #include "kernel/refusal.h"
 #include "kernel/scratch.h"
 #include "kernel/set_loader.h"
-#include "rules/kept.h"
+#include "kernel/transaction.h"
 #include "rules/owners.h"
 #include "rules/print.h"
 #include "rules/sets.h"
@@ -40,18 +41,14 @@ Positions all_of(std::size_t count) {
 
 /// The wanted rules that have to be made.
 Positions missing(const Chain* live, const Chain& wanted, const Names& aliases) {
-  const auto named_anew = [&](std::string_view words) {
-    return !aliases.empty() &&
-           names_set(words, [&](std::string_view set) { return aliases.contains(std::string(set)); });
-  };
   Positions positions;
-  const auto stay = live == nullptr ? std::vector<std::pair<std::uint32_t, std::uint32_t>>{}
-                                    : kept(live->rules, wanted.rules);
+  const auto stay = staying(live, wanted, aliases);
   auto next = stay.begin();
   for (std::uint32_t i = 0; i < wanted.rules.size(); ++i) {
-    const bool stays = next != stay.end() && next->second == i;
-    if (stays) ++next;
-    if (!stays || named_anew(wanted.rules[i].words)) positions.push_back(i);
+    if (next != stay.end() && next->second == i)
+      ++next;
+    else
+      positions.push_back(i);
   }
   return positions;
 }
@@ -108,6 +105,7 @@ class Staging {
                                Scratch& scratch) const {
     Table part{.name = wanted.name};
     std::vector<std::string> targets;
+    std::unordered_set<const Chain*> taken;
     const ChainIndex old(live);
     const ChainIndex all(&wanted);
     for (const Chain& chain : wanted.chains) {
@@ -117,7 +115,10 @@ class Staging {
         some.rules.push_back(chain.rules[position]);
         targets.push_back(jump_of(chain.rules[position].words));
       }
-      if (!positions.empty() || chain.built_in()) part.chains.push_back(std::move(some));
+      if (!positions.empty() || chain.built_in()) {
+        part.chains.push_back(std::move(some));
+        taken.insert(&chain);
+      }
       if (!positions.empty()) scratch.positions[{family, wanted.name, chain.name}] = std::move(positions);
     }
     if (targets.empty()) return std::nullopt;
@@ -125,7 +126,7 @@ class Staging {
     targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
     for (std::string& target : targets) {
       const Chain* chain = all.find(target);
-      if (chain != nullptr && part.find(target) == nullptr)
+      if (chain != nullptr && !taken.contains(chain))
         part.chains.push_back({.name = std::move(target), .policy = chain->policy});
     }
     return part;

@@ -201,6 +201,16 @@ struct Origin {
 
 }  // namespace
 
+std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
+    const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases) {
+  if (live == nullptr) return {};
+  auto stay = kept(live->rules, wanted.rules);
+  if (aliases.empty()) return stay;
+  const auto is_alias = [&](std::string_view set) { return aliases.contains(std::string(set)); };
+  std::erase_if(stay, [&](const auto& pair) { return names_set(wanted.rules[pair.second].words, is_alias); });
+  return stay;
+}
+
 class Transaction::Work {
  public:
   Work(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
@@ -332,16 +342,10 @@ class Transaction::Work {
     batch_->add(message);
   }
 
-  bool names_alias(std::string_view words) const {
-    return !aliases_.empty() &&
-           names_set(words, [this](std::string_view set) { return aliases_.contains(std::string(set)); });
-  }
-
   Status change_rules(const Names& names, const Chain* live, const Chain& wanted) {
     static const std::vector<Rule> kNone;
     const std::vector<Rule>& before = live == nullptr ? kNone : live->rules;
-    auto stay = kept(before, wanted.rules);
-    std::erase_if(stay, [&](const auto& pair) { return names_alias(wanted.rules[pair.second].words); });
+    const auto stay = staying(live, wanted, aliases_);
     if (stay.size() == before.size() && stay.size() == wanted.rules.size()) return {};
 
     // iptables-save prints built-in chains that iptables did not make yet.

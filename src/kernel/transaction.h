@@ -4,12 +4,18 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/result.h"
 #include "kernel/scratch.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
+
+/// kept() of two chains, but for rules that name a set of `aliases`: these are made anew. `live` may be null.
+std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
+    const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases);
 
 /// The nft tables of the calling thread's namespace on their way from `live` to `wanted`: all tables of both
 /// families in one transaction of nf_tables. Rules that have the same words before and after stay in place,

@@ -190,9 +190,7 @@ Result<bool> unmoved(Session& session, const Plan& plan) {
   return sets_unmoved(plan, *sets);
 }
 
-struct Prepared {
-  Capture live{};
-  Head head{};
+struct Prepared : LiveAndHead {
   bool same = false;  ///< LIVE was not read: it is what HEAD says
 };
 
@@ -216,24 +214,16 @@ Result<std::optional<Prepared>> know_live_by_head(Session& session, const Reposi
                .backends = head->backends,
                .tools = snapshot->trailers.tools,
                .generation = seen->generation};
-  return std::optional(Prepared{std::move(live), *std::move(head), true});
-}
-
-Result<Prepared> read_live_and_head(Session& session, const Repository& repository) {
-  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
-  auto live = session.capture();
-  auto head = reading.get();
-  if (!head) return std::move(head).error();
-  if (!live) return std::move(live).error();
-  for (const auto& note : live->notes) log_warning("{}", note);
-  return Prepared{*std::move(live), *std::move(head)};
+  return std::optional(Prepared{{std::move(live), *std::move(head)}, true});
 }
 
 Result<Prepared> know_live_and_head(Session& session, const Repository& repository) {
   auto known = know_live_by_head(session, repository);
   if (!known) return std::move(known).error();
   if (*known) return **std::move(known);
-  return read_live_and_head(session, repository);
+  auto read = read_live_and_head(session, repository);
+  if (!read) return std::move(read).error();
+  return Prepared{*std::move(read)};
 }
 
 struct Work {
@@ -492,7 +482,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (attempt + 1 == kPlans) break;
     auto again = read_live_and_head(session, repository);
     if (!again) return std::move(again).error();
-    prepared = *std::move(again);
+    prepared = {*std::move(again)};
   }
   return Error{.kind = ErrorKind::refused,
                .message = "the firewall kept changing while the restore was planned; LIVE is untouched"}

@@ -137,18 +137,24 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   return recorded;
 }
 
+Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
+  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
+  auto live = session.capture();
+  auto head = reading.get();
+  if (!head) return std::move(head).error();
+  if (!live) return std::move(live).error();
+  for (const auto& note : live->notes) log_warning("{}", note);
+  return LiveAndHead{*std::move(live), *std::move(head)};
+}
+
 Result<Recorded> record_live(Session& session, const RecordOptions& options) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
-  auto reading = std::async(std::launch::async, [&] { return read_head(**repository); });
-  auto capture = session.capture();
-  auto head = reading.get();
-  if (!head) return std::move(head).error();
-  if (!capture) return std::move(capture).error();
-  for (const auto& note : capture->notes) log_warning("{}", note);
-  return record(session, **repository, *head, *capture, options);
+  auto read = read_live_and_head(session, **repository);
+  if (!read) return std::move(read).error();
+  return record(session, **repository, read->head, read->live, options);
 }
 
 Result<Recorded> make_repository(Session& session, const std::string& remote_url) {

@@ -21,6 +21,13 @@ struct Head {
 };
 Result<Head> read_head(const Repository& repository);
 
+struct LiveAndHead {
+  Capture live{};
+  Head head{};
+};
+/// Both, read side by side; says the capture's notes.
+Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository);
+
 struct RecordOptions {
   std::string message{};  ///< the subject; made from the diff where empty
   std::string trigger = "manual";

@@ -28,19 +28,16 @@ Result<bool> surely_unchanged(Session& session, const Repository& repository, co
 }
 
 Status compare_whole(Session& session, const Repository& repository, Standing& standing) {
-  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
-  auto capture = session.capture();
-  auto head = reading.get();
-  if (!head) return std::move(head).error();
-  if (!capture) return std::move(capture).error();
-  for (const auto& note : capture->notes) log_warning("{}", note);
-  standing.backend = capture->backends;
-  const Diff diff = compare(head->ruleset, capture->ruleset);
+  auto read = read_live_and_head(session, repository);
+  if (!read) return std::move(read).error();
+  const auto& [live, head] = *read;
+  standing.backend = live.backends;
+  const Diff diff = compare(head.ruleset, live.ruleset);
   standing.clean = diff.equal();
   standing.changes = diff.changes.size();
   standing.summary = diff.equal() ? "" : subject(diff);
   // Of the same words only: a restore takes HEAD's for LIVE's then.
-  if (diff.identical()) remember(repository, *capture, head->hash);
+  if (diff.identical()) remember(repository, live, head.hash);
   return {};
 }
 
