@@ -32,8 +32,7 @@ struct JournalEntry {
   RecordOptions record{};  ///< with its actor
 };
 
-/// Lines of `KEY VALUE` between a first line with the version and `end`; line ends and backslashes inside a
-/// value are escaped. parse_journal() takes nothing but this: kind repository names the line.
+/// In the lines of ops/state.h; the same for what it takes and refuses.
 std::string print_journal(const JournalEntry& entry);
 Result<JournalEntry> parse_journal(std::string_view text);
 

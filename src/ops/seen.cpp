@@ -1,23 +1,12 @@
 #include "ops/seen.h"
 
-#include <charconv>
-
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/state.h"
 
 namespace rewall {
-namespace {
-
-template <class Number>
-bool read_number(std::string_view text, Number& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
-}  // namespace
-
 std::optional<Seen> read_seen(const Repository& repository) {
   const auto text = read_file(repository.state_path() / "seen");
   if (!text) return std::nullopt;
