@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <new>
@@ -18,6 +19,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/events.h"
+#include "ops/fire.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -150,6 +152,13 @@ std::map<const CLI::App*, Action> add_commands(CLI::App& app) {
   return actions;
 }
 
+std::string own_path() {
+  std::error_code failed;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
+  // One that was replaced by an update goes on under this name.
+  return failed || !std::filesystem::exists(path) ? "/proc/self/exe" : path.string();
+}
+
 // A restore that was interrupted and cannot be settled stops those who change LIVE or the history, not those
 // who look.
 bool only_looks(const CLI::App& command) {
@@ -163,6 +172,7 @@ int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& co
   session.command_line = command_line(argc, argv);
   session.diff_text = [](const Diff& diff) { return render(diff, {}); };
   session.only_looks = only_looks(command);
+  session.program = own_path();
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
@@ -179,7 +189,8 @@ int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& co
 
 // Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing.
 Error unexpected(std::string message, const std::string& command) {
-  static constexpr std::array<std::string_view, 4> kChanging{"restore", "undo", "apply", "edit"};
+  static constexpr std::array<std::string_view, 6> kChanging{"restore", "undo", "apply",
+                                                              "edit",    "try",  "rollback"};
   if (std::ranges::find(kChanging, command) == kChanging.end()) {
     return {.kind = ErrorKind::repository, .message = std::move(message)};
   }
@@ -228,6 +239,11 @@ int run_program(int argc, char** argv) {
       std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
   std::string command;
   try {
+    // The process of a guard: it sleeps for most of its life, so it starts nothing that it may never need.
+    if (argc == 5 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("guard")) {
+      start_log(0);
+      return keep_guard(argv[2], argv[4], own_path());
+    }
     return run_words(argc, argv, json, command);
   } catch (const std::bad_alloc&) {
     return fail(unexpected("out of memory", command), json);

@@ -17,6 +17,9 @@ Action define_restore(CLI::App& app);
 Action define_undo(CLI::App& app);
 Action define_apply(CLI::App& app);
 Action define_edit(CLI::App& app);
+Action define_try(CLI::App& app);
+Action define_confirm(CLI::App& app);
+Action define_rollback(CLI::App& app);
 Action define_tag(CLI::App& app);
 Action define_config(CLI::App& app);
 

@@ -1,5 +1,6 @@
 #include "commands/parts.h"
 
+#include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
@@ -60,10 +61,13 @@ Status NotYet::refuse() const {
   return {};
 }
 
-void print_recorded(Context& context, const Recorded& recorded, const std::string& restored) {
+void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
+                    const std::optional<Guard>& guard) {
   for (const auto& note : recorded.notes) context.terminal.say(escape(note));
   if (context.json) {
-    context.terminal.out(print(answer_json(recorded.hash, recorded.subject, recorded.changed, restored)));
+    Json json = answer_json(recorded.hash, recorded.subject, recorded.changed, restored);
+    if (guard) json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
+    context.terminal.out(print(json));
     return;
   }
   context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands/command.h"
+#include "ops/guard.h"
 #include "ops/snapshot.h"
 
 namespace rewall {
@@ -36,7 +37,8 @@ class NotYet {
 };
 
 /// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
-void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "");
+void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
+                    const std::optional<Guard>& guard = {});
 
 /// A text to be printed exactly, line by line escaped where it goes to a terminal.
 std::string exact_text(const Context& context, const std::string& text);

@@ -1,8 +1,10 @@
 #include "commands/restore.h"
 
 #include "commands/define.h"
+#include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/fire.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -18,7 +20,7 @@ void add_common(CLI::App& app, ChangeOptions& options) {
   app.add_flag("--yes", options.yes, "Answer every question with yes");
   // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
   app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
-  options.not_yet.add(app, "--for", true, "there is no guard yet");
+  add_length(app, options.restore.guarded, "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
 }
 
 void add_part(CLI::App& app, RestoreOptions& options) {
@@ -27,7 +29,6 @@ void add_part(CLI::App& app, RestoreOptions& options) {
 }
 
 Status check_options(const ChangeOptions& options) {
-  if (auto good = options.not_yet.refuse(); !good) return good;
   return check_table(options.restore.table);
 }
 
@@ -72,18 +73,36 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (!context.json && !restored->diff.equal()) {
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }
-  print_recorded(context, *restored->after, restored->restored);
+  print_recorded(context, *restored->after, restored->restored, restored->guard);
+  if (restored->guard) return stand_by(context, *restored->guard, !options.yes);
+  if (options.restore.guarded) context.terminal.say("nothing changed: no guard is armed");
   return Answer::same;
 }
+
+namespace {
+
+Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
+  context.session.sees_to_guard = true;
+  auto landed = boot(context.session, options.restore);
+  if (!landed) return std::move(landed).error();
+  if (landed->restored) return print_restored(context, options, *std::move(landed->restored));
+  return Answer::same;
+}
+
+}  // namespace
 
 Action define_restore(CLI::App& app) {
   auto revision = std::make_shared<std::string>("HEAD");
   auto options = std::make_shared<ChangeOptions>();
   app.add_option("REV", *revision, "The revision (HEAD)")->type_name("");
+  auto at_boot = std::make_shared<bool>(false);
   add_part(app, options->restore);
   add_common(app, *options);
-  return [revision, options](Context& context) -> Result<Answer> {
+  app.add_flag("--boot", *at_boot,
+               "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
+  return [revision, options, at_boot](Context& context) -> Result<Answer> {
     if (auto good = check_options(*options); !good) return std::move(good).error();
+    if (*at_boot) return run_boot(context, *options);
     options->restore.trigger = "restore";
     return print_restored(context, *options, restore(context.session, *revision, options->restore));
   };

@@ -11,7 +11,6 @@ struct ChangeOptions {
   RestoreOptions restore{};
   bool yes = false;
   bool force = false;
-  NotYet not_yet{};
 };
 
 void add_common(CLI::App& app, ChangeOptions& options);

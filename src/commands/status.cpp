@@ -2,8 +2,10 @@
 
 #include "commands/define.h"
 #include "commands/parts.h"
+#include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/fire.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -26,10 +28,24 @@ Json to_json(const Standing& standing) {
           {"host", standing.host},
           {"backend", standing.backend},
           {"changes", standing.changes},
-          {"guard", nullptr},
+          {"guard", standing.guard ? guard_json(standing.guard->guard, standing.guard->left,
+                                                standing.guard->overdue)
+                                   : Json(nullptr)},
           {"watch", false},
           {"remote", remote},
           {"journal", or_null(standing.journal)}};
+}
+
+std::string guard_text(const Standing::GuardStanding& standing, Paint paint) {
+  const Guard& guard = standing.guard;
+  std::string text = "guard    ";
+  text += standing.overdue
+              ? paint.removed("is overdue, and its process is gone")
+              : paint.removed(format("armed, {} left: then LIVE goes back to {}", time_text(standing.left),
+                                     short_hash(guard.before)));
+  text += format("\n         by {}: {}\n", escape(guard.actor.text()), escape(guard.command));
+  return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' takes it back") +
+         "\n";
 }
 
 std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
@@ -47,6 +63,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
                 "it back") +
             "\n";
   }
+  if (standing.guard) text += guard_text(*standing.guard, paint);
   if (!standing.journal.empty()) text += format("journal  {}\n", paint.removed(escape(standing.journal)));
   if (standing.remote) {
     const auto& [remote, behind] = *standing.remote;
@@ -63,6 +80,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
 
 Action define_status(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
+    context.session.sees_to_guard = true;
     auto standing = read_standing(context.session);
     if (!standing) return std::move(standing).error();
     if (context.json) {
@@ -73,6 +91,10 @@ Action define_status(CLI::App&) {
       auto head = (*repository)->snapshot(standing->head);
       if (!head) return std::move(head).error();
       context.terminal.out(to_text(*standing, *head, context.terminal.paint()));
+    }
+    // Said first, then mended: the next status finds it done.
+    if (standing->guard && standing->guard->overdue) {
+      if (auto done = finish_overdue_guard(context.session); !done) return std::move(done).error();
     }
     return standing->clean ? Answer::same : Answer::different;
   };

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 14> kCommands{{
+  static constexpr std::array<CommandEntry, 17> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -35,6 +35,12 @@ std::span<const CommandEntry> command_table() {
        define_apply},
       {"edit", "", "change", "Edit the live rules, check them, and put them into force",
        "rewall edit\nrewall edit --family ipv6\nEDITOR='emacs -nw' rewall edit --table nat", define_edit},
+      {"try", "", "change", "Run a program that changes the firewall, and take it back unless confirmed",
+       "rewall try -- ./my-firewall.sh\nrewall try --for 1h\nrewall try --for 90s -- iptables -P INPUT DROP",
+       define_try},
+      {"confirm", "", "change", "Keep a guarded change, or give it more time",
+       "rewall confirm\nrewall confirm --new-session\nrewall confirm --extend 10m", define_confirm},
+      {"rollback", "", "change", "Take a guarded change back now", "rewall rollback", define_rollback},
       {"tag", "", "change", "Name a revision",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
       {"config", "", "set up", "Read or change a setting",

@@ -105,6 +105,12 @@ Time local(std::int64_t seconds) {
   return {seconds, static_cast<int>(parts.tm_gmtoff / 60)};
 }
 
+std::chrono::milliseconds boot_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::milliseconds(time.tv_nsec / 1000000);
+}
+
 Time now() {
   return local(std::time(nullptr));
 }

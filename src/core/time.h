@@ -17,6 +17,8 @@ struct Time {
 };
 
 Time now();
+/// Since the machine was started, sleep included (CLOCK_BOOTTIME, clock_gettime(2)): nobody sets it.
+std::chrono::milliseconds boot_time();
 /// The same moment with this host's offset.
 Time local(std::int64_t seconds);
 

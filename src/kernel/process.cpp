@@ -77,6 +77,36 @@ std::string home() {
   return geteuid() == 0 ? "/root" : "/";
 }
 
+/// No signal blocked or ignored.
+void set_signals(posix_spawnattr_t& attributes) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(&attributes, &signals);
+  sigfillset(&signals);
+  posix_spawnattr_setsigdefault(&attributes, &signals);
+}
+
+/// A command's words and environment as execve(2) wants them.
+class Words {
+ public:
+  explicit Words(const Command& command) : words_(command.words) {
+    variables_ = {std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
+    variables_.insert(variables_.end(), command.environment.begin(), command.environment.end());
+    for (std::string& word : words_) argv_.push_back(word.data());
+    for (std::string& variable : variables_) environment_.push_back(variable.data());
+    argv_.push_back(nullptr);
+    environment_.push_back(nullptr);
+  }
+  char* const* argv() { return argv_.data(); }
+  char* const* environment() { return environment_.data(); }
+
+ private:
+  std::vector<std::string> words_;
+  std::vector<std::string> variables_{};
+  std::vector<char*> argv_{};
+  std::vector<char*> environment_{};
+};
+
 class SpawnOptions {
  public:
   SpawnOptions(int in, int out, int err) {
@@ -88,11 +118,7 @@ class SpawnOptions {
     if (const int fd = handed_on; fd >= 0) posix_spawn_file_actions_adddup2(&actions_, fd, ++kept);
     posix_spawn_file_actions_addclosefrom_np(&actions_, kept + 1);
     posix_spawnattr_init(&attributes_);
-    sigset_t signals;
-    sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes_, &signals);
-    sigfillset(&signals);
-    posix_spawnattr_setsigdefault(&attributes_, &signals);
+    set_signals(attributes_);
     // A group of its own: a Ctrl-C on the terminal must not stop an iptables-restore half way.
     posix_spawnattr_setpgroup(&attributes_, 0);
     posix_spawnattr_setflags(&attributes_,
@@ -139,17 +165,9 @@ class Child {
     if (!input || !open_pipe(out) || !open_pipe(err)) return errno;
     const SpawnOptions options(input.get(), out.write.get(), err.write.get());
 
-    std::vector<char*> words;
-    for (std::string& word : command_.words) words.push_back(word.data());
-    words.push_back(nullptr);
-    std::array<std::string, 3> clean{std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
-    std::vector<char*> environment;
-    for (std::string& variable : clean) environment.push_back(variable.data());
-    for (std::string& variable : command_.environment) environment.push_back(variable.data());
-    environment.push_back(nullptr);
-
-    if (const int error = posix_spawn(&pid_, words[0], options.actions(), options.attributes(), words.data(),
-                                      environment.data());
+    Words words(command_);
+    if (const int error = posix_spawn(&pid_, command_.words[0].c_str(), options.actions(),
+                                      options.attributes(), words.argv(), words.environment());
         error != 0) {
       pid_ = 0;
       return error;
@@ -322,6 +340,31 @@ Result<Outcome> run(Command command, ErrorKind kind) {
   auto outcomes = run_side_by_side(std::move(one), kind);
   if (!outcomes) return std::move(outcomes).error();
   return std::move(outcomes->front());
+}
+
+Result<pid_t> start_detached(const Command& command, ErrorKind kind) {
+  log_debug("start {}", command_line(command.words));
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+  posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  posix_spawn_file_actions_addchdir_np(&actions, "/");
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  set_signals(attributes);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  Words words(command);
+  pid_t process = 0;
+  const int error = posix_spawn(&process, command.words[0].c_str(), &actions, &attributes, words.argv(),
+                                words.environment());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error == 0) return process;
+  return Error{.kind = kind,
+               .message = format("{}: cannot be started: {}", command.words[0], errno_text(error))};
 }
 
 std::string find_program(const std::string& name) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -39,6 +41,11 @@ struct Outcome {
 /// are logged. The error (of kind `kind`) is for one that could not be started; an outcome says the rest.
 Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
 Result<Outcome> run(Command command, ErrorKind kind);
+
+/// Starts a program that outlives this process, its terminal and its session (setsid(2)): in `/`, with
+/// nothing but /dev/null as its input and output, the clean environment and the network namespace of the
+/// calling thread. The error (of kind `kind`) is for one that could not be started.
+Result<pid_t> start_detached(const Command& command, ErrorKind kind);
 
 /// While it lives, every program that is started keeps the descriptor open: a lock on it (flock(2)) is free
 /// only when they are all gone, though this process be killed before. One at a time.

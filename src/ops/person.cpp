@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <optional>
@@ -50,7 +51,35 @@ uid_t responsible_user(const std::string& tty) {
   return ::getuid();
 }
 
+/// 0 where it cannot be known.
+pid_t parent_of(pid_t process) {
+  const auto stat = read_file(format("/proc/{}/stat", process));
+  if (!stat) return 0;
+  // After the name, which may hold anything: state and parent (proc(5)).
+  const auto words = split(std::string_view(*stat).substr(std::min(stat->rfind(')'), stat->size())), ' ');
+  return words.size() > 2 ? static_cast<pid_t>(number(words[2]).value_or(0)) : 0;
+}
+
 }  // namespace
+
+std::string ssh_connection() {
+  if (auto own = variable("SSH_CONNECTION"); !own.empty()) return own;
+  constexpr std::string_view kStart = "SSH_CONNECTION=";
+  for (pid_t process = ::getppid(); process > 1; process = parent_of(process)) {
+    const auto environment = read_file(format("/proc/{}/environ", process));
+    if (!environment) continue;
+    for (const auto entry : split(*environment, '\0'))
+      if (entry.starts_with(kStart)) return std::string(entry.substr(kStart.size()));
+  }
+  return {};
+}
+
+std::string login_session() {
+  if (const auto ssh = ssh_connection(); !ssh.empty()) return "ssh " + ssh;
+  const auto audit = read_file("/proc/self/sessionid");
+  if (audit && number(trim(*audit))) return format("audit {}", trim(*audit));
+  return format("session {}", ::getsid(0));
+}
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -70,7 +99,7 @@ Actor current_actor() {
   Actor actor;
   const auto tty = terminal();
   actor.tty = tty.starts_with("/dev/") ? tty.substr(5) : tty;
-  const auto ssh = variable("SSH_CONNECTION");
+  const auto ssh = ssh_connection();
   actor.address = ssh.substr(0, ssh.find(' '));
   const uid_t uid = responsible_user(tty);
   if (const passwd* entry = ::getpwuid(uid)) {

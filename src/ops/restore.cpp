@@ -6,10 +6,12 @@
 #include <exception>
 #include <future>
 #include <map>
+#include <utility>
 
 #include "core/format.h"
 #include "core/log.h"
 #include "diff/pairs.h"
+#include "ops/arm.h"
 #include "ops/events.h"
 #include "ops/files.h"
 #include "ops/journal.h"
@@ -389,11 +391,15 @@ Result<Recorded> put_in_force(const Work& work, const JournalEntry& entry) {
   return recorded;
 }
 
+bool holds_nothing(const Ruleset& live) {
+  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty();
+}
+
 // Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
 Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Prepared& prepared,
-                                  const Plan& plan, Restored& restored) {
+                                  const Plan& plan, const RestoreOptions& options, Restored& restored) {
   std::string before_hash = prepared.head.hash;
-  if (!prepared.same) {
+  if (!prepared.same && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
     auto before = record(session, repository, prepared.head, plan.live, {});
     if (!before) return std::move(before).error();
     for (const auto& note : before->notes) log_warning("{}", note);
@@ -413,7 +419,7 @@ Result<JournalEntry> keep_what_is(Session& session, Repository& repository, cons
 
 Status ask(Session& session, const Revision& revision, const Head& head, const Diff& diff,
            const RestoreOptions& options) {
-  if (diff.identical()) return {};
+  if (diff.identical() || options.way_back) return {};
   return ask_hooks(session,
                    {.name = "pre-restore",
                     .trigger = options.trigger,
@@ -443,11 +449,43 @@ std::string moves(const Ruleset& live, const Ruleset& wanted) {
   return format("from {} to {}", name(live.backend), name(wanted.backend));
 }
 
-Result<Restored> carry_out(Session& session, Repository& repository, const Revision& revision,
-                           Prepared prepared, const RestoreOptions& options) {
+/// The guard of a restore: gone again, unless something of the restore is in force.
+class Guarded {
+ public:
+  Guarded(Session& session, const Lock& held) : session_(session), held_(held) {}
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  ~Guarded() { drop(); }
+
+  /// Anew for each plan: what LIVE was before may be another snapshot.
+  Status arm_at(const std::string& before, const RestoreOptions& options) {
+    drop();
+    auto armed = arm(session_, held_, before, *options.guarded, options.exact);
+    if (!armed) return std::move(armed).error();
+    guard_ = *std::move(armed);
+    return {};
+  }
+  std::optional<Guard> keep() { return std::exchange(guard_, std::nullopt); }
+
+ private:
+  void drop() {
+    if (guard_) disarm(session_, held_, *std::exchange(guard_, std::nullopt));
+  }
+
+  Session& session_;
+  const Lock& held_;
+  std::optional<Guard> guard_{};
+};
+
+Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held,
+                           const Revision& revision, Prepared prepared, const RestoreOptions& options) {
   if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
   if (auto good = check_rules(revision); !good) return std::move(good).error();
   Restored restored{.restored = revision.hash};
+  if (options.guarded && !options.dry_run) {
+    if (auto first = refuse_second_guard(session); !first) return std::move(first).error();
+  }
+  Guarded guarded(session, held);
   for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, std::move(prepared.live));
     if (!plan) return std::move(plan).error();
@@ -457,8 +495,11 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
       return std::move(allowed).error();
-    auto entry = keep_what_is(session, repository, prepared, *plan, restored);
+    auto entry = keep_what_is(session, repository, prepared, *plan, options, restored);
     if (!entry) return std::move(entry).error();
+    if (options.guarded && !restored.diff.identical()) {
+      if (auto armed = guarded.arm_at(entry->before, options); !armed) return std::move(armed).error();
+    }
     auto still = unmoved(session, *plan);
     if (!still) return std::move(still).error();
     if (*still) {
@@ -468,15 +509,20 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Revis
                        .trigger = options.trigger,
                        .commands = {session.command_line},
                        .restores = revision.hash,
-                       .actor = current_actor()};
+                       .actor = options.actor ? *options.actor : current_actor()};
       const bool newest = entry->before == prepared.head.hash;
       auto after = put_in_force(
           {session, repository, *plan, restored.diff, newest ? &prepared.head : nullptr}, *entry);
       if (after) {
         restored.after = *std::move(after);
+        restored.guard = guarded.keep();
+        if (!options.guarded && !options.way_back && !restored.diff.identical())
+          tell_guard(session, held, options.exact);
         tell(session, revision, prepared.head, restored, options);
         return restored;
       }
+      // A mix is what the guard is for.
+      if (after.error().kind == ErrorKind::damaged) guarded.keep();
       if (after.error().kind != ErrorKind::refused) return std::move(after).error();
     }
     if (attempt + 1 == kPlans) break;
@@ -532,9 +578,16 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   if (!revision) return std::move(revision).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
+  return restore(session, *held, *revision, options);
+}
+
+Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
+                         const RestoreOptions& options) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
   auto prepared = know_live_and_head(session, **repository);
   if (!prepared) return std::move(prepared).error();
-  return carry_out(session, **repository, *revision, *std::move(prepared), options);
+  return carry_out(session, **repository, held, revision, *std::move(prepared), options);
 }
 
 Result<Restored> undo(Session& session, const RestoreOptions& options) {
@@ -562,7 +615,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   }
   auto revision = read_revision(session, target);
   if (!revision) return std::move(revision).error();
-  return carry_out(session, **repository, *revision, *std::move(prepared), options);
+  return carry_out(session, **repository, *held, *revision, *std::move(prepared), options);
 }
 
 }  // namespace rewall

@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/fire.h"
 #include "ops/settle.h"
 
 namespace rewall {
@@ -13,6 +14,8 @@ Result<Repository*> Session::repository() {
     repository_ = *std::move(opened);
     if (auto settled = settle_journal(*this, *repository_)) {
       unfinished_ = *std::move(settled);
+      if (!sees_to_guard) settled_ = finish_overdue_guard(*this);
+      if (!settled_) log_warning("{}", escape(settled_.error().message));
     } else {
       settled_ = std::move(settled).error();
       unfinished_ = settled_.error().message;

@@ -29,6 +29,7 @@ class Session {
 
   const std::filesystem::path& path() const { return path_; }
   BackendChoice backend() const { return backend_; }
+  void look_at(BackendChoice backend) { backend_ = backend; }
   Firewall& firewall() { return *firewall_; }
   Result<Capture> capture() { return firewall_->capture(backend_); }
 
@@ -44,6 +45,10 @@ class Session {
   std::string command_line{};
   /// This command changes neither LIVE nor the history.
   bool only_looks = false;
+  /// This command sees to a guard that is overdue itself.
+  bool sees_to_guard = false;
+  /// The path of rewall itself, which the guard's process runs.
+  std::string program{};
 
   /// How hooks get a diff to read; without it, not at all.
   std::function<std::string(const Diff&)> diff_text{};

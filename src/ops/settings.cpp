@@ -14,6 +14,7 @@ namespace {
 
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
+      {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
@@ -115,6 +116,9 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
+  if (key.name == "guard.tagGood" && value != "true" && value != "false") {
+    return Error{.kind = ErrorKind::usage, .message = format("guard.tagGood: '{}' is not true or false", value)};
+  }
   if (key.name == "hooks.path" && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage, .message = format("hooks.path: '{}' is no absolute path", value)};
   }

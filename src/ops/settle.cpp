@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "diff/diff.h"
 #include "ops/files.h"
+#include "ops/guard.h"
 #include "ops/journal.h"
 #include "ops/load.h"
 #include "ops/places.h"
@@ -71,15 +72,6 @@ std::string name_of(const JournalEntry& entry) {
 
 void tell(const JournalEntry& entry, std::string_view ending) {
   log_warning("{} was interrupted: {}", name_of(entry), ending);
-}
-
-/// What a restore changed went with its boot, but not with a look from another network namespace.
-enum class Whereabouts { here, gone, elsewhere };
-
-Whereabouts whereabouts(const std::optional<Generation>& place, const std::optional<Generation>& here) {
-  if (!place || !here) return Whereabouts::here;
-  if (place->boot != here->boot) return Whereabouts::gone;
-  return place->network == here->network ? Whereabouts::here : Whereabouts::elsewhere;
 }
 
 Error not_here(const Repository& repository, const JournalEntry& entry) {

@@ -53,6 +53,17 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
   return {};
 }
 
+Status add_guard_standing(Session& session, const Repository& repository, Standing& standing) {
+  auto guard = read_guard(repository.state_path());
+  if (!guard) return std::move(guard).error();
+  if (!*guard) return {};
+  const auto here = session.firewall().generation();
+  const auto left = time_left(**guard, here);
+  const bool overdue = left.count() == 0 && Watching::process(repository.state_path(), (*guard)->id) == 0;
+  standing.guard = {.guard = **std::move(guard), .left = left, .overdue = overdue};
+  return {};
+}
+
 }  // namespace
 
 Result<Standing> read_standing(Session& session) {
@@ -76,6 +87,8 @@ Result<Standing> read_standing(Session& session) {
     return std::move(compared).error();
   }
   if (auto added = add_remote_standing(repository, standing); !added) return std::move(added).error();
+  if (auto added = add_guard_standing(session, repository, standing); !added)
+    return std::move(added).error();
   return standing;
 }
 

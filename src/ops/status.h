@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/result.h"
+#include "ops/guard.h"
 #include "ops/session.h"
 
 namespace rewall {
@@ -24,6 +25,13 @@ struct Standing {
   };
   std::optional<RemoteStanding> remote{};
   std::string journal{};  ///< Session::unfinished()
+
+  struct GuardStanding {
+    Guard guard{};
+    std::chrono::milliseconds left{};
+    bool overdue = false;  ///< its time is up, and its process is not at work
+  };
+  std::optional<GuardStanding> guard{};
 };
 
 /// When nothing touched nf_tables since the last snapshot, the generation answers and nothing is dumped.

@@ -1,0 +1,275 @@
+#include "commands/guard.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "commands/restore.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/process.h"
+#include "ops/arm.h"
+#include "ops/fire.h"
+#include "ui/foreground.h"
+#include "ui/keys.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{1000};
+
+std::string clock_of(std::chrono::milliseconds left) {
+  const auto end = local(now().seconds + std::chrono::ceil<std::chrono::seconds>(left).count());
+  return rfc3339(end).substr(11, 8);
+}
+
+std::string armed_text(const Guard& guard) {
+  const auto left = guard.deadline - boot_time();
+  return format("the guard is armed: in {}, at {}, this is taken back unless somebody runs 'rewall confirm'",
+                time_text(left), clock_of(left));
+}
+
+Error taken_back() {
+  return Error{.kind = ErrorKind::refused, .message = "nobody confirmed: the change was taken back"}.hinted(
+      "'rewall log' shows what was tried, and 'rewall restore' with its hash tries it again");
+}
+
+/// Counts down, and hears what the people at the terminal, or in another session, make of it.
+class Countdown {
+ public:
+  Countdown(Context& context, const Guard& guard, Keys keys)
+      : context_(context), guard_(guard), keys_(std::move(keys)) {}
+
+  Result<Answer> run() {
+    for (;;) {
+      auto guard = read_guard(context_.session.path() / ".git/rewall");
+      if (guard && (!*guard || (*guard)->id != guard_.id)) return ended();
+      if (guard) guard_ = **std::move(guard);
+      const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
+      keys_.show(left.count() == 0
+                     ? "time is up: the change is being taken back"
+                     : format("taken back in {}   c: confirm   r: take it back now   q: leave it armed ",
+                              time_text(left)));
+      switch (keys_.next(kTick)) {
+        case 'c':
+          return confirmed();
+        case 'r':
+          return rolled_back();
+        case 'q':
+          keys_.show(armed_text(guard_) + "\n");
+          return Answer::same;
+        case Keys::kInterrupt:
+          return interrupted();
+        default:
+          break;
+      }
+    }
+  }
+
+ private:
+  Result<Answer> ended() {
+    auto repository = context_.session.repository();
+    auto head = repository ? (*repository)->head() : Result<std::string>(repository.error());
+    auto newest = head ? (*repository)->snapshot(*head) : Result<Snapshot>(head.error());
+    const bool back = newest && newest->trailers.trigger == "rollback";
+    if (back || guard_.deadline <= boot_time()) {
+      keys_.show("");
+      return taken_back();
+    }
+    keys_.show("confirmed: the change is kept\n");
+    return Answer::same;
+  }
+
+  Result<Answer> confirmed() {
+    auto kept = confirm(context_.session, {});
+    if (!kept && kept.error().kind == ErrorKind::refused) return ended();
+    keys_.show("");
+    if (!kept) return std::move(kept).error();
+    keys_.show("confirmed: the change is kept\n");
+    return Answer::same;
+  }
+
+  Result<Answer> rolled_back() {
+    auto back = roll_back(context_.session);
+    keys_.show("");
+    if (!back) return std::move(back).error();
+    return taken_back();
+  }
+
+  Result<Answer> interrupted() {
+    keys_.show("\n" + armed_text(guard_) + "\n");
+    left_ = true;
+    return Answer::same;
+  }
+
+ public:
+  /// Ctrl-C: this process is to end as one does that is interrupted.
+  bool left() const { return left_; }
+
+ private:
+  Context& context_;
+  Guard guard_;
+  Keys keys_;
+  bool left_ = false;
+};
+
+}  // namespace
+
+Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(left).count();
+  const auto deadline =
+      overdue ? local(guard.armed.seconds + std::chrono::ceil<std::chrono::seconds>(guard.length).count())
+              : local(now().seconds + seconds);
+  return {{"deadline", rfc3339(deadline)},
+          {"seconds_left", seconds},
+          {"armed_by", guard.actor.text()},
+          {"command", guard.command},
+          {"restores", guard.before},
+          {"overdue", overdue}};
+}
+
+void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
+  app.add_option_function<std::string>(
+         "--for",
+         [&length](const std::string& word) {
+           auto time = parse_duration(word);
+           if (!time) throw CLI::ValidationError("--for", time.error().message);
+           if (time->count() == 0) throw CLI::ValidationError("--for", "no time at all is no guard");
+           length = *time;
+         },
+         what)
+      ->type_name("TIME");
+}
+
+Result<Answer> stand_by(Context& context, const Guard& guard, bool may_ask) {
+  const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+  auto keys = people ? Keys::open() : std::nullopt;
+  if (!keys) {
+    context.terminal.say(armed_text(guard));
+    return Answer::same;
+  }
+  bool left = false;
+  auto answer = [&] {
+    Countdown countdown(context, guard, *std::move(keys));
+    auto ending = countdown.run();
+    left = countdown.left();
+    return ending;
+  }();
+  if (left) ::raise(SIGINT);
+  return answer;
+}
+
+namespace {
+
+struct TryOptions {
+  std::optional<std::chrono::milliseconds> length{};
+  std::string message{};
+  std::vector<std::string> words{};
+  bool yes = false;
+};
+
+Result<Foreground> program_of(std::vector<std::string> words) {
+  const std::string& name = words[0];
+  const std::string path =
+      name.find('/') == std::string::npos ? find_program(name) : std::filesystem::absolute(name).string();
+  if (path.empty() || ::access(path.c_str(), X_OK) != 0)
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no such program; LIVE is untouched", name)};
+  words[0] = path;
+  Foreground program{.words = std::move(words)};
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    program.environment.emplace_back(*variable);
+  return program;
+}
+
+/// How the program ended; its own Ctrl-C is not ours.
+Result<int> run_tried(Foreground program) {
+  const SignalsForChild held;
+  auto process = start(std::move(program));
+  if (!process) return std::move(process).error();
+  return wait_for(*process);
+}
+
+Result<Answer> run_try(Context& context, const TryOptions& options) {
+  std::optional<Foreground> program;
+  if (!options.words.empty()) {
+    auto found = program_of(options.words);
+    if (!found) return std::move(found).error();
+    program = *std::move(found);
+  }
+  auto guard = begin_try(context.session, options.length.value_or(std::chrono::minutes{10}));
+  if (!guard) return std::move(guard).error();
+  if (!program) {
+    if (context.json) {
+      Json json = answer_json(guard->before, "", false, "");
+      json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
+      context.terminal.out(print(json));
+    }
+    return stand_by(context, *guard, false);
+  }
+  const auto status = run_tried(*std::move(program));
+  auto recorded = end_try(context.session, *guard, options.message);
+  if (!recorded)
+    return std::move(recorded).error().within(
+        "the guard is armed and takes the change back; but what was tried is not recorded");
+  print_recorded(context, *recorded, "", *guard);
+  if (!status) return std::move(status).error();
+  if (*status != 0)
+    context.terminal.say(format("{}: exit status {}: look at what it did ('rewall diff {}')", options.words[0],
+                                *status, short_hash(guard->before)));
+  auto answer = stand_by(context, *guard, !options.yes);
+  return answer && *status != 0 ? Answer::different : std::move(answer);
+}
+
+}  // namespace
+
+Action define_try(CLI::App& app) {
+  auto options = std::make_shared<TryOptions>();
+  add_length(app, options->length, "How long the guard waits for 'rewall confirm' (10m)");
+  app.add_option("-m,--message", options->message, "The subject of the snapshot that records the result")
+      ->type_name("MSG");
+  app.add_flag("--yes", options->yes, "Do not count down on the terminal");
+  app.add_option("COMMAND", options->words,
+                 "A program that changes the firewall, with its words; without one, only the guard is armed")
+      ->type_name("");
+  return [options](Context& context) { return run_try(context, *options); };
+}
+
+Action define_confirm(CLI::App& app) {
+  auto options = std::make_shared<ConfirmOptions>();
+  app.add_option_function<std::string>(
+         "--extend",
+         [options](const std::string& word) {
+           auto time = parse_duration(word);
+           if (!time) throw CLI::ValidationError("--extend", time.error().message);
+           options->extend = *time;
+         },
+         "Keep nothing yet, and wait so much longer")
+      ->type_name("TIME");
+  app.add_flag("--new-session", options->from_new_session,
+               "Refuse the login that armed the guard: a new one proves that new connections work");
+  app.add_option("-m,--message", options->message, "The subject of the snapshot, where LIVE is not recorded yet")
+      ->type_name("MSG");
+  return [options](Context& context) -> Result<Answer> {
+    auto confirmed = confirm(context.session, *options);
+    if (!confirmed) return std::move(confirmed).error();
+    if (options->extend)
+      context.terminal.say(armed_text(confirmed->guard));
+    else
+      context.terminal.say("confirmed: the change is kept");
+    print_recorded(context, confirmed->recorded, "",
+                   options->extend ? std::optional(confirmed->guard) : std::nullopt);
+    return Answer::same;
+  };
+}
+
+Action define_rollback(CLI::App&) {
+  return [](Context& context) -> Result<Answer> {
+    context.session.sees_to_guard = true;
+    return print_restored(context, {}, roll_back(context.session));
+  };
+}
+
+}  // namespace rewall

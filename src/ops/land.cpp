@@ -1,0 +1,139 @@
+#include "ops/land.h"
+
+#include <sys/stat.h>
+
+#include <exception>
+#include <thread>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "ops/files.h"
+#include "ops/lockdown.h"
+#include "ops/settings.h"
+#include "rules/foreign.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kRestores = 10;
+constexpr int kLoads = 5;
+constexpr std::chrono::milliseconds kPause{100};
+
+// What is about to go, where it cannot go into the history.
+void keep_aside(const Ruleset& live) {
+  std::error_code ignored;
+  const fs::path top = "/run/rewall";
+  fs::create_directory(top, ignored);
+  const auto folder = top / format("unrecorded-{}", now().seconds);
+  if (::chmod(top.c_str(), 0700) != 0 || ::mkdir(folder.c_str(), 0700) != 0) return;
+  for (const auto& [name, text] : files_of(live))
+    if (!write_file(folder / name, text, 0600, Sync::no)) return;
+  log_warning("what was in force is kept in {}", folder.string());
+}
+
+std::vector<Owner> owners_of(Session& session) {
+  auto repository = session.repository();
+  auto owners = repository ? read_owners(**repository) : Result<std::vector<Owner>>(repository.error());
+  return owners ? *std::move(owners) : default_owners();
+}
+
+Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept) {
+  auto live = session.capture();
+  if (!live) return std::move(live).error();
+  Ruleset wanted = overlay(live->ruleset, revision);
+  if (!exact) wanted = keep_foreign(wanted, live->ruleset, owners_of(session)).ruleset;
+  if (compare(wanted, live->ruleset).identical()) return {};
+  if (!kept) keep_aside(live->ruleset);
+  kept = true;
+  auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
+  if (!staged) return std::move(staged).error();
+  // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
+  auto loaded =
+      session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
+  if (!loaded) return std::move(loaded).error();
+  auto after = session.capture();
+  if (!after) return std::move(after).error();
+  const Diff left = compare(staged->ruleset, after->ruleset);
+  if (left.equal()) return {};
+  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", subject(left))};
+}
+
+Status load_unrecorded(Session& session, const Revision& revision, bool exact) {
+  Status done;
+  bool kept = false;
+  for (int attempt = 1; attempt <= kLoads; ++attempt) {
+    done = load_once(session, revision, exact, attempt == kLoads, kept);
+    if (done || done.error().kind != ErrorKind::refused) return done;
+    std::this_thread::sleep_for(kPause);
+  }
+  return done;
+}
+
+Result<Restored> restore_again_and_again(Session& session, const Lock& held, const Revision& revision,
+                                         const RestoreOptions& options) {
+  auto restored = restore(session, held, revision, options);
+  for (int attempt = 1; attempt < kRestores; ++attempt) {
+    if (restored || restored.error().kind != ErrorKind::refused) break;
+    std::this_thread::sleep_for(kPause);
+    restored = restore(session, held, revision, options);
+  }
+  return restored;
+}
+
+Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
+           Landed& landed) {
+  if (held != nullptr) {
+    auto restored = restore_again_and_again(session, *held, revision, options);
+    if (restored) {
+      landed.restored = *std::move(restored);
+      return {};
+    }
+    // What the kernel does not take there it takes nowhere.
+    if (restored.error().kind == ErrorKind::kernel || restored.error().kind == ErrorKind::permission)
+      return std::move(restored).error();
+    landed.why_unrecorded = restored.error().message;
+  }
+  return load_unrecorded(session, revision, options.exact);
+}
+
+Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
+                  Landed& landed) {
+  try {
+    auto revision = candidate.read();
+    if (!revision) return std::move(revision).error();
+    options.exact = candidate.exact;
+    return put(session, held, *revision, options, landed);
+  } catch (const std::exception& thrown) {
+    return Error{.kind = ErrorKind::damaged, .message = format("unexpected: {}", thrown.what())};
+  }
+}
+
+}  // namespace
+
+Result<Landed> land(Session& session, const Lock* held, std::span<const Candidate> candidates,
+                    const RestoreOptions& options) {
+  Landed landed;
+  if (held == nullptr) landed.why_unrecorded = "the repository cannot be used";
+  std::string why;
+  for (const auto& candidate : candidates) {
+    auto done = put_safely(session, held, candidate, options, landed);
+    if (done) return landed;
+    if (done.error().kind == ErrorKind::permission) return std::move(done).error();
+    ++landed.candidate;
+    landed.refused.push_back(format("{}: {}", candidate.what, done.error().message));
+    why += (why.empty() ? "" : "; ") + landed.refused.back();
+  }
+  return Error{.kind = ErrorKind::damaged, .message = "nothing could be put in force: " + why}.hinted(
+      "the firewall is as it was left: look at 'iptables-save', and load rules by hand");
+}
+
+std::vector<Candidate> last_resorts(Session& session, const std::string& login) {
+  return {{.what = "the tag good",
+           .read = [&session] { return read_revision(session, "refs/tags/good"); }},
+          {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
+}
+
+}  // namespace rewall
