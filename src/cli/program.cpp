@@ -190,7 +190,7 @@ int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& co
 // Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing.
 Error unexpected(std::string message, const std::string& command) {
   static constexpr std::array<std::string_view, 6> kChanging{"restore", "undo", "apply",
-                                                              "edit",    "try",  "rollback"};
+                                                             "edit",    "try",  "rollback"};
   if (std::ranges::find(kChanging, command) == kChanging.end()) {
     return {.kind = ErrorKind::repository, .message = std::move(message)};
   }

@@ -32,8 +32,8 @@ std::string armed_text(const Guard& guard) {
                 time_text(left), clock_of(left));
 }
 
-Error taken_back() {
-  return Error{.kind = ErrorKind::refused, .message = "nobody confirmed: the change was taken back"}.hinted(
+Error taken_back(const std::string& why) {
+  return Error{.kind = ErrorKind::refused, .message = why + ": the change was taken back"}.hinted(
       "'rewall log' shows what was tried, and 'rewall restore' with its hash tries it again");
 }
 
@@ -77,7 +77,7 @@ class Countdown {
     const bool back = newest && newest->trailers.trigger == "rollback";
     if (back || guard_.deadline <= boot_time()) {
       keys_.show("");
-      return taken_back();
+      return taken_back("nobody confirmed");
     }
     keys_.show("confirmed: the change is kept\n");
     return Answer::same;
@@ -96,7 +96,7 @@ class Countdown {
     auto back = roll_back(context_.session);
     keys_.show("");
     if (!back) return std::move(back).error();
-    return taken_back();
+    return taken_back("as you asked");
   }
 
   Result<Answer> interrupted() {
@@ -123,12 +123,8 @@ Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue
   const auto deadline =
       overdue ? local(guard.armed.seconds + std::chrono::ceil<std::chrono::seconds>(guard.length).count())
               : local(now().seconds + seconds);
-  return {{"deadline", rfc3339(deadline)},
-          {"seconds_left", seconds},
-          {"armed_by", guard.actor.text()},
-          {"command", guard.command},
-          {"restores", guard.before},
-          {"overdue", overdue}};
+  return {{"deadline", rfc3339(deadline)}, {"seconds_left", seconds},  {"armed_by", guard.actor.text()},
+          {"command", guard.command},      {"restores", guard.before}, {"overdue", overdue}};
 }
 
 void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
@@ -217,8 +213,8 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   print_recorded(context, *recorded, "", *guard);
   if (!status) return std::move(status).error();
   if (*status != 0)
-    context.terminal.say(format("{}: exit status {}: look at what it did ('rewall diff {}')", options.words[0],
-                                *status, short_hash(guard->before)));
+    context.terminal.say(format("{}: exit status {}: look at what it did ('rewall diff {}')",
+                                options.words[0], *status, short_hash(guard->before)));
   auto answer = stand_by(context, *guard, !options.yes);
   return answer && *status != 0 ? Answer::different : std::move(answer);
 }
@@ -250,7 +246,8 @@ Action define_confirm(CLI::App& app) {
       ->type_name("TIME");
   app.add_flag("--new-session", options->from_new_session,
                "Refuse the login that armed the guard: a new one proves that new connections work");
-  app.add_option("-m,--message", options->message, "The subject of the snapshot, where LIVE is not recorded yet")
+  app.add_option("-m,--message", options->message,
+                 "The subject of the snapshot, where LIVE is not recorded yet")
       ->type_name("MSG");
   return [options](Context& context) -> Result<Answer> {
     auto confirmed = confirm(context.session, *options);

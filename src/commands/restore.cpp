@@ -20,7 +20,8 @@ void add_common(CLI::App& app, ChangeOptions& options) {
   app.add_flag("--yes", options.yes, "Answer every question with yes");
   // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
   app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
-  add_length(app, options.restore.guarded, "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
+  add_length(app, options.restore.guarded,
+             "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
 }
 
 void add_part(CLI::App& app, RestoreOptions& options) {
@@ -98,8 +99,9 @@ Action define_restore(CLI::App& app) {
   auto at_boot = std::make_shared<bool>(false);
   add_part(app, options->restore);
   add_common(app, *options);
-  app.add_flag("--boot", *at_boot,
-               "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
+  app.add_flag(
+      "--boot", *at_boot,
+      "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
     if (auto good = check_options(*options); !good) return std::move(good).error();
     if (*at_boot) return run_boot(context, *options);

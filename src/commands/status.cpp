@@ -1,8 +1,8 @@
 #include "ops/status.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
 #include "commands/guard.h"
+#include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/fire.h"
@@ -28,9 +28,9 @@ Json to_json(const Standing& standing) {
           {"host", standing.host},
           {"backend", standing.backend},
           {"changes", standing.changes},
-          {"guard", standing.guard ? guard_json(standing.guard->guard, standing.guard->left,
-                                                standing.guard->overdue)
-                                   : Json(nullptr)},
+          {"guard", standing.guard
+                        ? guard_json(standing.guard->guard, standing.guard->left, standing.guard->overdue)
+                        : Json(nullptr)},
           {"watch", false},
           {"remote", remote},
           {"journal", or_null(standing.journal)}};
@@ -39,10 +39,9 @@ Json to_json(const Standing& standing) {
 std::string guard_text(const Standing::GuardStanding& standing, Paint paint) {
   const Guard& guard = standing.guard;
   std::string text = "guard    ";
-  text += standing.overdue
-              ? paint.removed("is overdue, and its process is gone")
-              : paint.removed(format("armed, {} left: then LIVE goes back to {}", time_text(standing.left),
-                                     short_hash(guard.before)));
+  text += standing.overdue ? paint.removed("is overdue, and its process is gone")
+                           : paint.removed(format("armed, {} left: then LIVE goes back to {}",
+                                                  time_text(standing.left), short_hash(guard.before)));
   text += format("\n         by {}: {}\n", escape(guard.actor.text()), escape(guard.command));
   return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' takes it back") +
          "\n";

@@ -354,8 +354,7 @@ Result<pid_t> start_detached(const Command& command, ErrorKind kind) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   set_signals(attributes);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   Words words(command);
   pid_t process = 0;
   const int error = posix_spawn(&process, command.words[0].c_str(), &actions, &attributes, words.argv(),

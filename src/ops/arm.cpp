@@ -78,9 +78,13 @@ bool start_units(const std::vector<std::string>& words, const Guard& guard) {
                                    "--property=TimeoutStopSec=5",
                                    "--"};
   constexpr std::chrono::seconds kLater{15};
-  std::vector<std::string> timer{
-      program, "--quiet", "--collect", "--unit=" + unit + "-overdue", "--timer-property=AccuracySec=1s",
-      format("--on-active={}ms", (guard.length + kLater).count()), "--"};
+  std::vector<std::string> timer{program,
+                                 "--quiet",
+                                 "--collect",
+                                 "--unit=" + unit + "-overdue",
+                                 "--timer-property=AccuracySec=1s",
+                                 format("--on-active={}ms", (guard.length + kLater).count()),
+                                 "--"};
   for (auto* command : {&service, &timer}) {
     command->insert(command->end(), words.begin(), words.end());
     const auto outcome = run({.words = *command, .deadline = kStartDeadline}, ErrorKind::refused);
@@ -146,9 +150,8 @@ Result<Guard> armed_here(Session& session, const Repository& repository) {
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
   auto read = read_live_and_head(session, repository);
   if (!read) return std::move(read).error();
-  auto recorded = record(
-      session, repository, read->head, read->live,
-      {.message = message, .trigger = "try", .commands = {session.command_line}});
+  auto recorded = record(session, repository, read->head, read->live,
+                         {.message = message, .trigger = "try", .commands = {session.command_line}});
   if (!recorded) return recorded;
   auto tags = setting(repository, "guard.tagGood");
   if (!tags) return std::move(tags).error();
@@ -276,8 +279,9 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   if (!guard) return std::move(guard).error();
   if (options.from_new_session && guard->login == login_session())
     return Error{.kind = ErrorKind::refused,
-                 .message = "this is the session that armed the guard, and proves no new connection; it stays "
-                            "armed"}
+                 .message =
+                     "this is the session that armed the guard, and proves no new connection; it stays "
+                     "armed"}
         .hinted("log in anew and run 'rewall confirm' there");
   Confirmed confirmed;
   if (options.extend) {

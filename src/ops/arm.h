@@ -15,9 +15,9 @@ namespace rewall {
 Status refuse_second_guard(Session& session);
 
 /// Arms the guard for a change that begins at the snapshot `before`: proves that it can be put back (read
-/// from disk, held against its hash, staged whole), writes the state, and starts the process that waits, under
-/// systemd as a transient service. Nothing is armed after an error. Kind refused: a guard is armed already, the
-/// way back is not sure, or the process does not start.
+/// from disk, held against its hash, staged whole), writes the state, and starts the process that waits,
+/// under systemd as a transient service. Nothing is armed after an error. Kind refused: a guard is armed
+/// already, the way back is not sure, or the process does not start.
 Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
@@ -44,8 +44,8 @@ struct Confirmed {
   Recorded recorded{};
 };
 
-/// Keeps the change: removes the guard, records LIVE, and with `guard.tagGood` names it good. Kind refused: no
-/// guard is armed here, or this is the login that armed it.
+/// Keeps the change: removes the guard, records LIVE, and with `guard.tagGood` names it good. Kind refused:
+/// no guard is armed here, or this is the login that armed it.
 Result<Confirmed> confirm(Session& session, const ConfirmOptions& options);
 
 }  // namespace rewall

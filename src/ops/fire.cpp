@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/text.h"
 #include "kernel/firewall.h"
 #include "ops/arm.h"
@@ -104,8 +105,8 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
   for (auto& candidate : last_resorts(session, guard->login)) candidates.push_back(std::move(candidate));
   auto landed = land(session, held ? &*held : nullptr, candidates, options_of(*guard));
   if (!landed) {
-    tell_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), landed.error().message), guard->actor,
-                   true);
+    tell_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), landed.error().message),
+                   guard->actor, true);
     return std::move(landed).error();
   }
   if (held)
@@ -266,6 +267,7 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id, c
       tell_terminals(warning(known), known.actor);
       warned = true;
     } else if (left.count() > 0) {
+      forget_code();
       sleep.until(warned ? known.deadline : known.deadline - kWarning);
     } else {
       Session session(repository, known.looks_at, host_firewall());

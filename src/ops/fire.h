@@ -17,14 +17,15 @@ namespace rewall {
 Result<std::optional<Landed>> fire(Session& session, const Guard& guard);
 
 /// Fires a guard of this network namespace that is overdue and whose process is gone. Nothing where there is
-/// none. One from before a restart of the machine is said, and left: what is in force since is not its change.
+/// none. One from before a restart of the machine is said, and left: what is in force since is not its
+/// change.
 Status finish_overdue_guard(Session& session);
 
 /// Takes the guarded change back now. Kind refused: no guard is armed. After an error the guard stays armed.
 Result<Restored> roll_back(Session& session);
 
-/// What a boot puts in force: the old ruleset of a guard that was armed, else HEAD; where that is refused, the
-/// tag good, then the template lockdown.
+/// What a boot puts in force: the old ruleset of a guard that was armed, else HEAD; where that is refused,
+/// the tag good, then the template lockdown.
 Result<Landed> boot(Session& session, RestoreOptions options);
 
 /// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and what could not be, and why.

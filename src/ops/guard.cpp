@@ -66,17 +66,18 @@ std::string print_guard(const Guard& guard) {
 
 Result<Guard> parse_guard(std::string_view text) {
   Guard guard{.exact = false};
-  StateKeys keys{{"id", required(text_key(guard.id))},
-                 {"before", required(hash_key(guard.before))},
-                 {"backends", required(backends_key(guard.backends))},
-                 {"parts", {.read = [&](std::string_view value) { return guard.exact = value == kAllParts; }}},
-                 {"looks-at", required(choice_key(guard.looks_at))},
-                 {"place", place_key(guard.place)},
-                 {"armed", required(time_key(guard.armed))},
-                 {"length", required(milliseconds_key(guard.length))},
-                 {"deadline", required(milliseconds_key(guard.deadline))},
-                 {"login", text_key(guard.login)},
-                 {"command", text_key(guard.command)}};
+  StateKeys keys{
+      {"id", required(text_key(guard.id))},
+      {"before", required(hash_key(guard.before))},
+      {"backends", required(backends_key(guard.backends))},
+      {"parts", {.read = [&](std::string_view value) { return guard.exact = value == kAllParts; }}},
+      {"looks-at", required(choice_key(guard.looks_at))},
+      {"place", place_key(guard.place)},
+      {"armed", required(time_key(guard.armed))},
+      {"length", required(milliseconds_key(guard.length))},
+      {"deadline", required(milliseconds_key(guard.deadline))},
+      {"login", text_key(guard.login)},
+      {"command", text_key(guard.command)}};
   add_actor_keys(keys, guard.actor);
   if (auto parsed = parse_state(text, kFirstLine, keys); !parsed) return std::move(parsed).error();
   return guard;
@@ -136,7 +137,8 @@ pid_t Watching::process(const fs::path& state, const std::string& id) {
   if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
   std::array<char, 32> text{};
   const ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
-  const auto words = split(std::string_view(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))), ' ');
+  const auto words =
+      split(std::string_view(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))), ' ');
   pid_t process = 0;
   if (words.empty() || !read_number(words.front(), process)) return 0;
   const bool ours = std::ranges::any_of(words, [&](std::string_view word) { return trim(word) == id; });
@@ -178,7 +180,7 @@ Result<Files> read_copy(const Guard& guard) {
 }
 
 std::string name_of(const Guard& guard) {
-  return format("the guard of {} ('{}')", escape(guard.actor.text()), escape(guard.command));
+  return format("the guard of {} ({})", escape(guard.actor.text()), escape(guard.command));
 }
 
 std::string time_text(std::chrono::milliseconds time) {

@@ -71,7 +71,7 @@ void keep_copy(const Guard& guard, const Files& files);
 /// Kind repository: it is not there, or not whole.
 Result<Files> read_copy(const Guard& guard);
 
-/// "the guard of alice, pts/0 ('rewall restore HEAD~1')".
+/// "the guard of alice, pts/0 (rewall restore HEAD~1)".
 std::string name_of(const Guard& guard);
 /// "9 min 30 s", "45 s", for people.
 std::string time_text(std::chrono::milliseconds time);

@@ -51,8 +51,7 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
   if (!staged) return std::move(staged).error();
   // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
-  auto loaded =
-      session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
+  auto loaded = session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
   if (!loaded) return std::move(loaded).error();
   auto after = session.capture();
   if (!after) return std::move(after).error();
@@ -131,9 +130,9 @@ Result<Landed> land(Session& session, const Lock* held, std::span<const Candidat
 }
 
 std::vector<Candidate> last_resorts(Session& session, const std::string& login) {
-  return {{.what = "the tag good",
-           .read = [&session] { return read_revision(session, "refs/tags/good"); }},
-          {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
+  return {
+      {.what = "the tag good", .read = [&session] { return read_revision(session, "refs/tags/good"); }},
+      {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
 }
 
 }  // namespace rewall

@@ -19,15 +19,15 @@ struct Candidate {
 };
 
 struct Landed {
-  std::size_t candidate = 0;            ///< which of them is in force
-  std::optional<Restored> restored{};   ///< absent where it is in force but not recorded
+  std::size_t candidate = 0;           ///< which of them is in force
+  std::optional<Restored> restored{};  ///< absent where it is in force but not recorded
   std::string why_unrecorded{};
-  std::vector<std::string> refused{};   ///< what was tried before, and why not
+  std::vector<std::string> refused{};  ///< what was tried before, and why not
 };
 
 /// Puts the first candidate in force that the kernel takes. By a restore, which `held` is for; where the
-/// repository is no help (damaged, full, locked: `held` is null) without it, and then what LIVE was goes below
-/// /run/rewall. Whoever goes on changing the firewall meanwhile does not keep it from landing.
+/// repository is no help (damaged, full, locked: `held` is null) without it, and then what LIVE was goes
+/// below /run/rewall. Whoever goes on changing the firewall meanwhile does not keep it from landing.
 ///
 /// Kind damaged: none could be put in force. Kind permission.
 Result<Landed> land(Session& session, const Lock* held, std::span<const Candidate> candidates,

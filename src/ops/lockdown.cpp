@@ -6,10 +6,9 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
+#include "lockdown_text.h"
 #include "ops/state.h"
 #include "rules/parse.h"
-
-#include "lockdown_text.h"
 
 namespace rewall {
 namespace {

@@ -20,8 +20,9 @@ struct Actor {
 /// process's user.
 Actor current_actor();
 
-/// The ssh connection that this process hangs on, as SSH_CONNECTION has it (ssh(1)): "CLIENT PORT SERVER PORT".
-/// Where sudo took the variable away, that of the nearest process above which has it. Empty without one.
+/// The ssh connection that this process hangs on, as SSH_CONNECTION has it (ssh(1)): "CLIENT PORT SERVER
+/// PORT". Where sudo took the variable away, that of the nearest process above which has it. Empty without
+/// one.
 std::string ssh_connection();
 
 /// What tells this login from another: the ssh connection, else the audit session

@@ -21,9 +21,10 @@ struct RestoreOptions {
   std::string trigger = "restore";
   bool dry_run = false;
   bool exact = false;  ///< foreign parts too, instead of keeping LIVE's
-  std::optional<std::chrono::milliseconds> guarded{};  ///< arms the guard for as long, before anything changes
-  std::optional<Actor> actor{};                        ///< who restores, where it is not this process's person
-  bool way_back = false;  ///< of a guarded change, or a boot: pre-restore.d is not asked
+  std::optional<std::chrono::milliseconds>
+      guarded{};                    ///< arms the guard for as long, before anything changes
+  std::optional<Actor> actor{};     ///< who restores, where it is not this process's person
+  bool way_back = false;            ///< of a guarded change, or a boot: pre-restore.d is not asked
   bool nothing_is_no_loss = false;  ///< LIVE is not recorded where it holds nothing, as after a start
 };
 

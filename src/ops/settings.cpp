@@ -117,7 +117,8 @@ Result<Key> find_key(const std::string& name) {
 
 Status check_value(const Key& key, const std::string& value) {
   if (key.name == "guard.tagGood" && value != "true" && value != "false") {
-    return Error{.kind = ErrorKind::usage, .message = format("guard.tagGood: '{}' is not true or false", value)};
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("guard.tagGood: '{}' is not true or false", value)};
   }
   if (key.name == "hooks.path" && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage, .message = format("hooks.path: '{}' is no absolute path", value)};

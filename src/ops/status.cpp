@@ -87,8 +87,7 @@ Result<Standing> read_standing(Session& session) {
     return std::move(compared).error();
   }
   if (auto added = add_remote_standing(repository, standing); !added) return std::move(added).error();
-  if (auto added = add_guard_standing(session, repository, standing); !added)
-    return std::move(added).error();
+  if (auto added = add_guard_standing(session, repository, standing); !added) return std::move(added).error();
   return standing;
 }
 
