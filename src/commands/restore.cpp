@@ -86,6 +86,9 @@ Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
   context.session.sees_to_guard = true;
   auto landed = boot(context.session, options.restore);
   if (!landed) return std::move(landed).error();
+  if (!landed->as_wanted)
+    return Error{.kind = ErrorKind::damaged, .message = to_text(*landed)}.hinted(
+        "look at 'rewall log' and 'rewall diff', then 'rewall restore' what should be in force");
   if (landed->restored) return print_restored(context, options, *std::move(landed->restored));
   return Answer::same;
 }

@@ -88,8 +88,8 @@ std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard&
 
 }  // namespace
 
-std::string to_text(const Landed& landed, std::span<const Candidate> candidates) {
-  std::string text = candidates[landed.candidate].what + " is in force";
+std::string to_text(const Landed& landed) {
+  std::string text = landed.what + " is in force";
   if (!landed.restored) text += format(", but not recorded ({})", landed.why_unrecorded);
   for (const auto& refused : landed.refused) text += "; it could not be " + refused;
   return text;
@@ -113,10 +113,10 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
     disarm(session, *held, *guard);
   else
     remove_guard(session.path() / ".git/rewall", *guard);
-  const bool loud = landed->candidate != 0 || !landed->restored;
-  tell_terminals(format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(),
-                        to_text(*landed, candidates)),
-                 guard->actor, loud);
+  const bool loud = !landed->as_wanted || !landed->restored;
+  tell_terminals(
+      format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*landed)),
+      guard->actor, loud);
   return std::optional(*std::move(landed));
 }
 
@@ -190,8 +190,8 @@ Result<Landed> boot(Session& session, RestoreOptions options) {
   auto held = lock(session);
   auto landed = land(session, held ? &*held : nullptr, candidates, options);
   if (!landed) return landed;
-  const auto text = to_text(*landed, candidates);
-  if (landed->candidate != 0 || !landed->restored) {
+  const auto text = to_text(*landed);
+  if (!landed->as_wanted || !landed->restored) {
     tell_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);
     log_warning("{}", escape(text));
   }
@@ -275,7 +275,7 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id, c
       session.program = program;
       auto fired = fire(session, known);
       run_told_hooks(session);
-      if (fired && *fired) return (*fired)->candidate == 0 ? 0 : exit_code(ErrorKind::damaged);
+      if (fired && *fired) return (*fired)->as_wanted ? 0 : exit_code(ErrorKind::damaged);
       if (!fired) sleep.until(boot_time() + kAgain);
     }
   }

@@ -29,7 +29,7 @@ Result<Restored> roll_back(Session& session);
 Result<Landed> boot(Session& session, RestoreOptions options);
 
 /// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and what could not be, and why.
-std::string to_text(const Landed& landed, std::span<const Candidate> candidates);
+std::string to_text(const Landed& landed);
 
 /// The guard's process, from its start to its end: holds Watching, sleeps to the deadline, warns 60 s before,
 /// and fires. SIGUSR1 makes it look at the guard again; signals that end a session do not end it. The exit

@@ -119,9 +119,12 @@ Result<Landed> land(Session& session, const Lock* held, std::span<const Candidat
   std::string why;
   for (const auto& candidate : candidates) {
     auto done = put_safely(session, held, candidate, options, landed);
-    if (done) return landed;
+    if (done) {
+      landed.what = candidate.what;
+      landed.as_wanted = landed.refused.empty();
+      return landed;
+    }
     if (done.error().kind == ErrorKind::permission) return std::move(done).error();
-    ++landed.candidate;
     landed.refused.push_back(format("{}: {}", candidate.what, done.error().message));
     why += (why.empty() ? "" : "; ") + landed.refused.back();
   }

@@ -19,7 +19,8 @@ struct Candidate {
 };
 
 struct Landed {
-  std::size_t candidate = 0;           ///< which of them is in force
+  std::string what{};                  ///< which of them is in force
+  bool as_wanted = false;              ///< it is the first
   std::optional<Restored> restored{};  ///< absent where it is in force but not recorded
   std::string why_unrecorded{};
   std::vector<std::string> refused{};  ///< what was tried before, and why not
