@@ -95,6 +95,15 @@ bool start_units(const std::vector<std::string>& words, const Guard& guard) {
   return true;
 }
 
+// The service ends by itself; its timer would run rewall once more, for nothing.
+void stop_timer(const Guard& guard) {
+  const auto program = at_systemd() ? find_program("systemctl") : "";
+  if (program.empty()) return;
+  const auto unit = "rewall-guard-" + guard.id + "-overdue.timer";
+  (void)run({.words = {program, "--quiet", "--no-block", "stop", unit}, .deadline = kStartDeadline},
+            ErrorKind::refused);
+}
+
 Error not_started(const std::string& why) {
   return {.kind = ErrorKind::refused,
           .message = format("no guard: its process does not start ({}); LIVE is untouched", why)};
@@ -218,6 +227,7 @@ void disarm(Session& session, const Lock&, const Guard& guard) {
   const pid_t process = Watching::process((*repository)->state_path(), guard.id);
   remove_guard((*repository)->state_path(), guard);
   if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
+  stop_timer(guard);
 }
 
 void tell_guard(Session& session, const Lock&, bool exact) {
