@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/files.h"
+#include "ops/restore.h"
 #include "ops/settings.h"
 #include "ops/settle.h"
 #include "rules/foreign.h"
@@ -139,6 +140,18 @@ void wake(const Repository& repository, const Guard& guard) {
 bool touches_foreign(const Ruleset& before, const Ruleset& after, const Repository& repository) {
   const auto owners = read_owners(repository);
   return !owners || !compare(keep_foreign(before, after, *owners).ruleset, before).equal();
+}
+
+Error take_back_again(Session& session, const Lock& held, const Guard& guard) {
+  auto before = read_revision(session, guard.before);
+  if (!before) return std::move(before).error();
+  auto back = restore(session, held, *before, {.trigger = "rollback", .exact = true, .way_back = true});
+  if (!back) return std::move(back).error();
+  return Error{.kind = ErrorKind::refused,
+               .message =
+                   "time was up while the command ran: what it did was taken back, also what it did "
+                   "since"}
+      .hinted("give it longer: rewall try --for 1h -- COMMAND");
 }
 
 Error none_armed() {
@@ -269,7 +282,9 @@ Result<Recorded> end_try(Session& session, const Guard& guard, const std::string
   if (!recorded) return recorded;
   const auto state = (*repository)->state_path();
   auto armed = read_guard(state);
-  if (!armed || !*armed || (*armed)->id != guard.id) return recorded;
+  if (!armed) return std::move(armed).error();
+  if (!*armed || (*armed)->id != guard.id)
+    return Watching::kept(state, guard.id) ? recorded : take_back_again(session, *held, guard);
   auto files = (*repository)->files(guard.before, Proof::hash);
   if (!files) return std::move(files).error();
   auto before = ruleset_of(*std::move(files), guard.before.substr(0, 10) + ":", guard.backends);
@@ -307,6 +322,7 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
     confirmed.recorded = {.hash = *std::move(head), .subject = snapshot->subject};
   } else {
     disarm(session, *held, *guard);
+    Watching::keep(repository.state_path(), guard->id);
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

@@ -30,7 +30,8 @@ void tell_guard(Session& session, const Lock& held, bool exact);
 /// Records LIVE where HEAD does not have it, and arms.
 Result<Guard> begin_try(Session& session, std::chrono::milliseconds length);
 
-/// When the command that was tried has ended: records what it made, and notes what of it is foreign.
+/// When the command that was tried has ended: records what it made, and notes what of it is foreign. Kind
+/// refused: time was up before, or somebody took it back, and what the command did since was taken back too.
 Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message);
 
 struct ConfirmOptions {

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFirstLine = "rewall guard 1";
 constexpr std::string_view kAllParts = "all";
+constexpr std::string_view kKept = "kept";
 constexpr std::string_view kWhole = "whole";  // the last file of a copy
 
 fs::path guard_path(const fs::path& state) {
@@ -43,6 +44,26 @@ StateKey milliseconds_key(std::chrono::milliseconds& into) {
     into = std::chrono::milliseconds(count);
     return true;
   }};
+}
+
+/// What stands in the lock: the process, or that it is no more needed, and the guard's id.
+struct Watch {
+  std::string process{};
+  std::string id{};
+};
+
+/// Always as long, so that a full disk is no matter.
+bool write_watch(const Fd& fd, std::string_view process, std::string_view id) {
+  const auto text = format("{:<10} {:<20}\n", process, id);
+  return ::pwrite(fd.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+}
+
+Watch read_watch(const Fd& fd) {
+  std::array<char, 32> text{};
+  const ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
+  const std::string_view said(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  const auto process = said.substr(0, said.find(' '));
+  return {std::string(process), std::string(trim(said.substr(process.size())))};
 }
 
 }  // namespace
@@ -93,7 +114,11 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
   auto text = read_all(fd.get(), path.string());
   if (!text) return std::move(text).error();
   auto guard = parse_guard(*text);
-  if (!guard) return std::move(guard).error().within(path.string());
+  if (!guard)
+    return std::move(guard)
+        .error()
+        .within(path.string())
+        .hinted("no guard can be told from it; when LIVE is what it should be, remove the file");
   return std::optional(*std::move(guard));
 }
 
@@ -125,24 +150,27 @@ std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Gene
 std::optional<Watching> Watching::begin(const fs::path& state, const std::string& id) {
   Fd fd(::open(lock_path(state).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-  // Always as long, so that a full disk is no matter.
-  const auto text = format("{:<10} {:<20}\n", ::getpid(), id);
-  if (::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-    return std::nullopt;
+  if (!write_watch(fd, format("{}", ::getpid()), id)) return std::nullopt;
   return Watching(std::move(fd));
 }
 
 pid_t Watching::process(const fs::path& state, const std::string& id) {
   const Fd fd(::open(lock_path(state).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
-  std::array<char, 32> text{};
-  const ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
-  const auto words =
-      split(std::string_view(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))), ' ');
+  const auto said = read_watch(fd);
   pid_t process = 0;
-  if (words.empty() || !read_number(words.front(), process)) return 0;
-  const bool ours = std::ranges::any_of(words, [&](std::string_view word) { return trim(word) == id; });
-  return ours ? process : 0;
+  return said.id == id && read_number(said.process, process) ? process : 0;
+}
+
+void Watching::keep(const fs::path& state, const std::string& id) {
+  const Fd fd(::open(lock_path(state).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (fd) write_watch(fd, kKept, id);
+}
+
+bool Watching::kept(const fs::path& state, const std::string& id) {
+  const Fd fd(::open(lock_path(state).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const auto said = read_watch(fd);
+  return said.process == kKept && said.id == id;
 }
 
 void keep_copy(const Guard& guard, const Files& files) {

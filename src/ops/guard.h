@@ -60,6 +60,10 @@ class Watching {
   /// The process that has it, where it watches this guard; else 0.
   static pid_t process(const std::filesystem::path& state, const std::string& id);
 
+  /// What becomes of a guard that is gone: somebody confirmed. The last one's is known.
+  static void keep(const std::filesystem::path& state, const std::string& id);
+  static bool kept(const std::filesystem::path& state, const std::string& id);
+
  private:
   explicit Watching(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;
