@@ -115,7 +115,11 @@ Status SetLoader::restore(const std::string& input) {
     return Error{.kind = ErrorKind::kernel,
                  .message = "ipset: no such program in PATH",
                  .hint = "install the package ipset (apt install ipset)"};
-  const auto outcome = run(programs_.command({program, "restore"}, input), ErrorKind::kernel);
+  Command command = programs_.command({program, "restore"}, input);
+  // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
+  // (resolv.conf(5)): for longer than it takes to add the member.
+  command.environment.emplace_back("RES_OPTIONS=no-reload");
+  const auto outcome = run(std::move(command), ErrorKind::kernel);
   if (!outcome) return outcome.error();
   if (outcome->ok()) return {};
   drop_fresh();  // what was filled aside
