@@ -26,6 +26,22 @@ bool is_inet6(const Set& set) {
   return set.options.find("family inet6") != std::string::npos;
 }
 
+bool has_timeout(const Set& set) {
+  Words words(set.options);
+  while (const auto word = words.next()) {
+    if (word->is("timeout")) return true;
+  }
+  return false;
+}
+
+// In a set that has timeouts ipset save says right after the element that one has none.
+bool stays(std::string_view member) {
+  Words words(member);
+  words.next();
+  const auto option = words.next();
+  return option && option->is("timeout") && words.next().value_or(Words::Word{}).is("0");
+}
+
 // What the kernel chooses or grows by itself, and what ipset(8) takes when the line does not say it.
 bool goes_without_saying(std::string_view option, std::string_view value) {
   static constexpr std::array<std::string_view, 3> kKernels = {"hashsize", "bucketsize", "initval"};
@@ -227,6 +243,18 @@ bool same_text(const Set& a, const Set& b) {
   if (a.members == b.members) return true;
   std::deque<std::string> kept;
   return canonical_members(a, kept) == canonical_members(b, kept);
+}
+
+bool only_expired(const Set& before, const Set& now) {
+  if (before.name != now.name || before.type != now.type || before.options != now.options) return false;
+  if (is_list(now)) return same_text(before, now);
+  const bool passing = has_timeout(before);
+  Set lasting = before;
+  std::erase_if(lasting.members, [&](std::string_view member) { return passing && !stays(member); });
+  std::deque<std::string> kept;
+  const auto present = canonical_members(now, kept);
+  return std::ranges::includes(canonical_members(before, kept), present) &&
+         std::ranges::includes(present, canonical_members(lasting, kept));
 }
 
 bool same_text(const Sets& a, const Sets& b) {

@@ -30,6 +30,9 @@ void sort_members(std::vector<std::string_view>& members);
 bool same_text(const Set& a, const Set& b);
 bool same_text(const Sets& a, const Sets& b);
 
+/// True when `now` is what `before` was, or less by members whose timeout may have run out.
+bool only_expired(const Set& before, const Set& now);
+
 /// True when a rule's words name a set, to match or to change it, that `wanted` says yes to.
 bool names_set(std::string_view words, const std::function<bool(std::string_view)>& wanted);
 /// The same for any set.

@@ -102,6 +102,25 @@ TEST_CASE("sets have the same text when their members differ in order and in wha
   CHECK_FALSE(same(list + "add z a\nadd z b\n", list + "add z b\nadd z a\n"));
 }
 
+TEST_CASE("what was in a set with a timeout passes away by itself") {
+  const auto expired = [](const std::string& one, const std::string& other) {
+    const std::string set = "create s hash:ip family inet timeout 100\n";
+    const auto before = read(set + one);
+    const auto now = read(set + other);
+    return only_expired(before.sets[0], now.sets[0]);
+  };
+  const std::string both = "add s 9.0.0.1 timeout 9\nadd s 10.0.0.1 timeout 0\n";
+  CHECK(expired(both, both));
+  CHECK(expired(both, "add s 10.0.0.1 timeout 0\nadd s 9.0.0.1 timeout 1\n"));
+  CHECK(expired(both, "add s 10.0.0.1 timeout 0\n"));
+  CHECK_FALSE(expired(both, "add s 9.0.0.1 timeout 9\n"));
+  CHECK_FALSE(expired(both, both + "add s 9.0.0.2 timeout 9\n"));
+  // As it is recorded, without the remaining timeouts.
+  CHECK(expired("add s 9.0.0.1\n", ""));
+  const auto lasting = read("create s hash:ip family inet\nadd s 9.0.0.1\n");
+  CHECK_FALSE(only_expired(lasting.sets[0], read("create s hash:ip family inet\n").sets[0]));
+}
+
 TEST_CASE("a set may bear the name of an option") {
   CHECK(meaning_of_member("timeout") == "timeout");
   CHECK(meaning_of_member("packets timeout 5") == "packets");
