@@ -1,6 +1,7 @@
 #include "diff/sets_diff.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
@@ -26,13 +27,10 @@ void drop_common_ends(Members& from, Members& to) {
   }
 }
 
-void sort_members(Members& members) {
-  if (!std::ranges::is_sorted(members)) std::ranges::sort(members);
-}
-
 // Takes away what is on both sides; both are sorted, by `meaning` of a member.
 template <class Member, class Meaning>
 void drop_common(std::vector<Member>& from, std::vector<Member>& to, Meaning meaning) {
+  if (from.empty() || to.empty()) return;
   std::vector<Member> only_from;
   std::vector<Member> only_to;
   std::ranges::set_difference(from, to, std::back_inserter(only_from), {}, meaning, meaning);
@@ -42,14 +40,20 @@ void drop_common(std::vector<Member>& from, std::vector<Member>& to, Meaning mea
 }
 
 struct Member {
-  std::string meaning{};
+  std::string_view meaning{};
   std::string_view words{};
 };
 
-std::vector<Member> with_meanings(const Members& members) {
+std::vector<Member> with_meanings(const Members& members, std::deque<std::string>& kept) {
   std::vector<Member> out;
-  for (const auto words : members) out.push_back({.meaning = meaning_of_member(words), .words = words});
+  out.reserve(members.size());
+  for (const auto words : members) out.push_back({.meaning = meaning_of_member(words, kept), .words = words});
   return out;
+}
+
+void sort_by_meaning(std::vector<Member>& members) {
+  if (!std::ranges::is_sorted(members, {}, &Member::meaning))
+    std::ranges::sort(members, {}, &Member::meaning);
 }
 
 Members words_of(const std::vector<Member>& members) {
@@ -59,8 +63,9 @@ Members words_of(const std::vector<Member>& members) {
 }
 
 MemberChanges compare_in_order(const Set& from, const Set& to) {
-  const auto olds = with_meanings(from.members);
-  const auto news = with_meanings(to.members);
+  std::deque<std::string> kept;
+  const auto olds = with_meanings(from.members, kept);
+  const auto news = with_meanings(to.members, kept);
   Interner number;
   std::vector<std::uint32_t> before;
   std::vector<std::uint32_t> after;
@@ -112,12 +117,16 @@ std::vector<PartChange> differing_options(const Set& from, const Set& to) {
 
 std::vector<PartChange> member_parts(const MemberChanges& members) {
   std::vector<PartChange> out;
+  out.reserve(members.removed.size() + members.added.size());
+  std::deque<std::string> kept;
   for (const auto words : members.removed)
-    out.push_back({.part = "member", .from = meaning_of_member(words)});
-  for (const auto words : members.added) out.push_back({.part = "member", .to = meaning_of_member(words)});
-  std::ranges::stable_sort(out, {}, [](const PartChange& part) -> const std::string& {
+    out.push_back({.part = "member", .from = std::string(meaning_of_member(words, kept))});
+  for (const auto words : members.added)
+    out.push_back({.part = "member", .to = std::string(meaning_of_member(words, kept))});
+  const auto meaning = [](const PartChange& part) -> const std::string& {
     return part.from ? *part.from : *part.to;
-  });
+  };
+  if (!std::ranges::is_sorted(out, {}, meaning)) std::ranges::stable_sort(out, {}, meaning);
   return out;
 }
 
@@ -168,10 +177,11 @@ MemberChanges compare_members(const Set& from, const Set& to) {
   sort_members(out.removed);
   sort_members(out.added);
   drop_common(out.removed, out.added, std::identity{});
-  auto removed = with_meanings(out.removed);
-  auto added = with_meanings(out.added);
-  std::ranges::sort(removed, {}, &Member::meaning);
-  std::ranges::sort(added, {}, &Member::meaning);
+  std::deque<std::string> kept;
+  auto removed = with_meanings(out.removed, kept);
+  auto added = with_meanings(out.added, kept);
+  sort_by_meaning(removed);
+  sort_by_meaning(added);
   drop_common(removed, added, &Member::meaning);
   return {.removed = words_of(removed), .added = words_of(added)};
 }

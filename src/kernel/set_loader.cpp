@@ -7,8 +7,10 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/text.h"
 #include "kernel/refusal.h"
+#include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/sets.h"
 
@@ -22,6 +24,10 @@ constexpr std::chrono::milliseconds kDestroyPause{50};
 const std::string& renamed(const std::string& name, const Names& names) {
   const auto found = names.find(name);
   return found == names.end() ? name : found->second;
+}
+
+Status status_of(Result<std::string> result) {
+  return result ? Status{} : Status(std::move(result).error());
 }
 
 /// One set's canonical text under another name; the members of a list of sets follow `names`.
@@ -66,7 +72,10 @@ Status SetLoader::fill(const Names& names) {
 
 void SetLoader::undo() {
   aside_.clear();
-  if (swapped_ && fill(live_, {})) (void)swap();
+  if (swapped_ && fill(live_, {})) {
+    if (auto done = exchange(aside_); !done)
+      log_warning("{}: that change is lost, as what was there is put back", done.error().message);
+  }
   drop_fresh();
   for (const bool lists : {true, false}) {
     for (const Set& set : wanted_.sets) {
@@ -89,35 +98,71 @@ Status SetLoader::fill(const Sets& sets, const Names& names) {
       } else if (present->second != text) {
         const std::string aside = fresh_name();
         input += text_of(set, aside, names);
-        aside_.emplace(name, aside);
+        aside_.emplace(name, Aside{.name = aside, .known = std::move(present->second)});
       }
       present_.insert_or_assign(name, std::move(text));
     }
   }
-  return restore(input);
+  return status_of(restore(input));
 }
 
 Status SetLoader::swap() {
-  std::string swaps;
-  std::string destroys;
-  swapped_ = swapped_ || !aside_.empty();
-  for (const auto& [name, aside] : std::exchange(aside_, {})) {
-    swaps += format("swap {} {}\n", aside, name);
-    destroys += format("destroy {}\n", aside);
+  if (aside_.empty()) return {};
+  Asides asides = std::exchange(aside_, {});
+  const bool swapped_before = swapped_;
+  auto known = exchange(asides);
+  if (!known && known.error().kind != ErrorKind::refused) return known;
+  if (!known) {
+    for (auto& [name, aside] : asides) std::swap(aside.known, present_[name]);
+    if (auto ours = exchange(asides); !ours) {
+      if (ours.error().kind != ErrorKind::refused) return ours;
+      log_warning("{} again, while it was put back: that change is lost", ours.error().message);
+    }
+    swapped_ = swapped_before;
   }
-  return restore(swaps + destroys);
+  std::string destroys;
+  for (const auto& [name, aside] : asides) destroys += format("destroy {}\n", aside.name);
+  if (auto done = restore(destroys); !done) return std::move(done).error();
+  return known;
 }
 
-Status SetLoader::restore(const std::string& input) {
-  if (input.empty()) return {};
+Status SetLoader::exchange(const Asides& asides) {
+  std::string swaps;
+  std::string saves;
+  for (const auto& [name, aside] : asides) {
+    swaps += format("swap {} {}\n", aside.name, name);
+    // Nobody knows it by this name: what is in it now stays in it.
+    saves += format("save {}\n", aside.name);
+  }
+  swapped_ = true;
+  auto saved = restore(swaps + saves);
+  if (!saved) return std::move(saved).error();
+  auto sets = parse_sets(*std::move(saved), "ipset save");
+  if (!sets) return Error{.kind = ErrorKind::kernel, .message = std::move(sets).error().message};
+  for (const auto& [name, aside] : asides) {
+    Set now = sets->find(aside.name) != nullptr ? *sets->find(aside.name) : Set{};
+    now.name = name;
+    const Set* before = live_.find(name);
+    if (text_of(now, name, {}) != aside.known && (before == nullptr || !only_expired(*before, now)))
+      return Error{.kind = ErrorKind::refused, .message = format("set {} was changed meanwhile", name)};
+  }
+  return {};
+}
+
+Result<std::string> SetLoader::restore(const std::string& input) {
+  if (input.empty()) return std::string{};
   const std::string program = programs_.ipset();
   if (program.empty())
     return Error{.kind = ErrorKind::kernel,
                  .message = "ipset: no such program in PATH",
                  .hint = "install the package ipset (apt install ipset)"};
-  const auto outcome = run(programs_.command({program, "restore"}, input), ErrorKind::kernel);
-  if (!outcome) return outcome.error();
-  if (outcome->ok()) return {};
+  Command command = programs_.command({program, "restore"}, input);
+  // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
+  // (resolv.conf(5)): for longer than it takes to add the member.
+  command.environment.emplace_back("RES_OPTIONS=no-reload");
+  auto outcome = run(std::move(command), ErrorKind::kernel);
+  if (!outcome) return std::move(outcome).error();
+  if (outcome->ok()) return std::move(outcome->out);
   drop_fresh();  // what was filled aside
   return set_refusal(file_, input, *outcome);
 }

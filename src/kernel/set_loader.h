@@ -27,7 +27,8 @@ class SetLoader {
   /// Every wanted set, by `names`: new ones are created, others are filled aside. Nothing that rules name has
   /// changed then.
   Status fill(const Names& names);
-  /// What was filled aside takes its place, one set after the other.
+  /// What was filled aside takes its place, one set after the other. Kind refused: one of those that made
+  /// room held something else than was known of it; they are back in their places.
   Status swap();
   /// After a failure, with the live rules back: the live sets are as they were, and ours are gone.
   void undo();
@@ -37,10 +38,21 @@ class SetLoader {
   Status drop_aliases();
 
  private:
+  /// A set that is filled, and then the one that it replaced.
+  struct Aside {
+    std::string name{};
+    std::string known{};  ///< the canonical text of the one that it replaces
+  };
+
+  using Asides = std::map<std::string, Aside>;  ///< by the names of those that they replace
+
   std::string fresh_name();
   Status fill(const Sets& sets, const Names& names);
+  /// Swaps each with what it was filled for, and looks at what comes out. Kind refused: it holds something
+  /// else than is known of it, and that is not time's work.
+  Status exchange(const Asides& asides);
   void drop_fresh();
-  Status restore(const std::string& input);
+  Result<std::string> restore(const std::string& input);
   Status destroy(const std::string& name);
 
   Programs& programs_;
@@ -48,7 +60,7 @@ class SetLoader {
   const Sets& wanted_;
   std::string file_;
   Names aliases_{};
-  std::map<std::string, std::string> aside_{};    ///< by their names: what is filled for them
+  Asides aside_{};
   std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
   bool swapped_ = false;
   int fresh_ = 0;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <exception>
 #include <future>
-#include <map>
 #include <utility>
 
 #include "core/format.h"
@@ -24,6 +23,7 @@
 #include "rules/foreign.h"
 #include "rules/print.h"
 #include "rules/rule.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -154,22 +154,16 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
   return plan;
 }
 
-std::map<std::string, std::string> texts_by_name(const Sets& sets) {
-  std::map<std::string, std::string> texts;
-  for (const auto& set : sets.sets) texts.emplace(set.name, canonical_text(Sets{.sets = {set}}));
-  return texts;
-}
-
 // What is in a set that the plan leaves as it is may come and go at any time.
 bool sets_unmoved(const Plan& plan, const Sets& now) {
-  const auto live = texts_by_name(plan.live.ruleset.sets);
-  const auto staged = texts_by_name(plan.staged.ruleset.sets);
-  const auto found = texts_by_name(now);
-  return std::ranges::equal(live, found, [&](const auto& before, const auto& after) {
-    if (before.first != after.first) return false;
-    const auto wanted = staged.find(before.first);
-    return before.second == after.second || (wanted != staged.end() && wanted->second == before.second);
-  });
+  const Sets& live = plan.live.ruleset.sets;
+  const Sets& wanted = plan.staged.ruleset.sets;
+  return live.sets.size() == now.sets.size() && std::ranges::all_of(live.sets, [&](const Set& before) {
+           const Set* after = now.find(before.name);
+           if (after == nullptr) return false;
+           const Set* stays = wanted.find(before.name);
+           return same_text(before, *after) || (stays != nullptr && same_text(*stays, before));
+         });
 }
 
 bool rules_unmoved(Ruleset live, Ruleset now) {
@@ -297,7 +291,7 @@ std::optional<Capture> known_after(const Work& work, const Generation& proven) {
   const Ruleset& ruleset = work.plan.staged.ruleset;
   if (work.session.firewall().legacy_tables()) return std::nullopt;
   auto sets = work.session.firewall().sets();
-  if (!sets || canonical_text(*sets) != canonical_text(ruleset.sets)) return std::nullopt;
+  if (!sets || !same_text(*sets, ruleset.sets)) return std::nullopt;
   if (work.session.firewall().generation() != proven) return std::nullopt;
   return Capture{.ruleset = ruleset,
                  .backends = backends_of(ruleset),

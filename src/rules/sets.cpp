@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <unordered_map>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -24,6 +26,22 @@ bool is_inet6(const Set& set) {
   return set.options.find("family inet6") != std::string::npos;
 }
 
+bool has_timeout(const Set& set) {
+  Words words(set.options);
+  while (const auto word = words.next()) {
+    if (word->is("timeout")) return true;
+  }
+  return false;
+}
+
+// In a set that has timeouts ipset save says right after the element that one has none.
+bool stays(std::string_view member) {
+  Words words(member);
+  words.next();
+  const auto option = words.next();
+  return option && option->is("timeout") && words.next().value_or(Words::Word{}).is("0");
+}
+
 // What the kernel chooses or grows by itself, and what ipset(8) takes when the line does not say it.
 bool goes_without_saying(std::string_view option, std::string_view value) {
   static constexpr std::array<std::string_view, 3> kKernels = {"hashsize", "bucketsize", "initval"};
@@ -31,6 +49,58 @@ bool goes_without_saying(std::string_view option, std::string_view value) {
       {{"family", "inet"}, {"family", "ipv4"}, {"maxelem", "65536"}, {"size", "8"}}};
   return std::ranges::find(kKernels, option) != kKernels.end() ||
          std::ranges::find(kDefaults, std::pair(option, value)) != kDefaults.end();
+}
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r';
+}
+
+// A text as two numbers that compare as it does, as far as they reach. The shift loses nothing: a longer text
+// is cut, a shorter one is filled with zeros.
+struct Start {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  explicit Start(std::string_view text) {
+    for (std::size_t i = 0; i < 2 * sizeof high; ++i) {
+      std::uint64_t& half = i < sizeof high ? high : low;
+      half = half << 8U | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0U);
+    }
+  }
+  auto operator<=>(const Start&) const = default;
+};
+
+// Members by what follows the start that all of them share: most are told apart without a look at the text.
+void sort_many(std::vector<std::string_view>& members) {
+  std::string_view shared = members.front();
+  for (const auto member : members) {
+    const auto end = std::ranges::mismatch(shared, member).in1;
+    shared = shared.substr(0, static_cast<std::size_t>(end - shared.begin()));
+  }
+  std::vector<std::pair<Start, std::string_view>> keyed;
+  keyed.reserve(members.size());
+  for (const auto member : members) keyed.emplace_back(Start(member.substr(shared.size())), member);
+  std::ranges::sort(keyed);
+  std::ranges::transform(keyed, members.begin(), [](const auto& member) { return member.second; });
+}
+
+// The members by meaning, sorted, but for a list: the kernel asks its sets in their order, so that order is a
+// part of its value.
+std::vector<std::string_view> canonical_members(const Set& set, std::deque<std::string>& kept) {
+  std::vector<std::string_view> members;
+  members.reserve(set.members.size());
+  for (const auto member : set.members) members.push_back(meaning_of_member(member, kept));
+  if (!is_list(set)) sort_members(members);
+  return members;
+}
+
+// In the order of the canonical text.
+std::vector<const Set*> in_order(const Sets& sets) {
+  std::vector<const Set*> order;
+  for (const auto& set : sets.sets) order.push_back(&set);
+  std::ranges::stable_sort(
+      order, {}, [](const Set* set) { return std::pair(is_list(*set), std::string_view(set->name)); });
+  return order;
 }
 
 // Reads `create` and `add` lines; add lines of one set usually follow each other.
@@ -50,6 +120,12 @@ class SetsReader {
 
  private:
   Status take(std::string_view line) {
+    // As ipset save writes it, perhaps a million times.
+    if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
+        !is_blank(line[again_.size()]) && !is_blank(line.back())) {
+      sets_.sets[last_].members.push_back(line.substr(again_.size()));
+      return {};
+    }
     auto rest = trim(line);
     if (rest.empty() || rest.starts_with('#') || rest == "COMMIT") return {};
     const auto command = word(rest);
@@ -81,6 +157,7 @@ class SetsReader {
       const auto found = places_.find(name);
       if (found == places_.end()) return unknown_set(name);
       last_ = found->second;
+      again_ = format("add {} ", name);
     }
     if (rest.empty()) return lines_.error(format("set {}: add names no member", quoted(name)));
     sets_.sets[last_].members.push_back(rest);
@@ -105,6 +182,7 @@ class SetsReader {
   Sets sets_{};
   std::unordered_map<std::string_view, std::size_t> places_{};
   std::size_t last_ = 0;
+  std::string again_{};  ///< how a line that adds to the same set begins
 };
 
 }  // namespace
@@ -139,23 +217,49 @@ Result<Sets> parse_sets(std::string text, std::string_view name) {
 }
 
 std::string canonical_text(const Sets& sets) {
-  std::vector<const Set*> order;
-  for (const auto& set : sets.sets) order.push_back(&set);
-  std::ranges::stable_sort(
-      order, {}, [](const Set* set) { return std::pair(is_list(*set), std::string_view(set->name)); });
   std::string out;
-  for (const auto* set : order) {
+  for (const auto* set : in_order(sets)) {
     out += "create " + set->name + ' ' + set->type;
     if (!set->options.empty()) out += ' ' + set->options;
     out += '\n';
-    std::vector<std::string> members;
-    members.reserve(set->members.size());
-    for (const auto member : set->members) members.push_back(meaning_of_member(member));
-    // The kernel asks the sets of a list in their order, so that order is a part of its value.
-    if (!is_list(*set)) std::ranges::sort(members);
-    for (const auto& member : members) out += "add " + set->name + ' ' + member + '\n';
+    std::deque<std::string> kept;
+    const auto members = canonical_members(*set, kept);
+    const std::string add = format("add {} ", set->name);
+    std::size_t size = out.size();
+    for (const auto member : members) size += add.size() + member.size() + 1;
+    out.reserve(size);
+    for (const auto member : members) {
+      out += add;
+      out += member;
+      out += '\n';
+    }
   }
   return out;
+}
+
+bool same_text(const Set& a, const Set& b) {
+  if (a.name != b.name || a.type != b.type || a.options != b.options) return false;
+  if (a.members.size() != b.members.size()) return false;
+  if (a.members == b.members) return true;
+  std::deque<std::string> kept;
+  return canonical_members(a, kept) == canonical_members(b, kept);
+}
+
+bool only_expired(const Set& before, const Set& now) {
+  if (before.name != now.name || before.type != now.type || before.options != now.options) return false;
+  if (is_list(now)) return same_text(before, now);
+  const bool passing = has_timeout(before);
+  Set lasting = before;
+  std::erase_if(lasting.members, [&](std::string_view member) { return passing && !stays(member); });
+  std::deque<std::string> kept;
+  const auto present = canonical_members(now, kept);
+  return std::ranges::includes(canonical_members(before, kept), present) &&
+         std::ranges::includes(present, canonical_members(lasting, kept));
+}
+
+bool same_text(const Sets& a, const Sets& b) {
+  return std::ranges::equal(in_order(a), in_order(b),
+                            [](const Set* one, const Set* other) { return same_text(*one, *other); });
 }
 
 std::string meaning_of_options(const Set& set) {
@@ -193,6 +297,19 @@ std::string meaning_of_member(std::string_view member) {
     }
   }
   return out;
+}
+
+std::string_view meaning_of_member(std::string_view member, std::deque<std::string>& kept) {
+  const bool one_word =
+      std::ranges::none_of(member, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+  if (one_word) return member;
+  std::string meaning = meaning_of_member(member);
+  if (member.starts_with(meaning)) return member.substr(0, meaning.size());
+  return kept.emplace_back(std::move(meaning));
+}
+
+void sort_members(std::vector<std::string_view>& members) {
+  if (!std::ranges::is_sorted(members)) sort_many(members);
 }
 
 bool names_set(std::string_view words) {

@@ -88,6 +88,31 @@ TEST_CASE("whoever changes the firewall at the last moment is seen by the kernel
   host.ok("rewall status");
 }
 
+TEST_CASE("what somebody does to a set at the last moment is in the history") {
+  const Host host;
+  host.ok(kBefore);
+  const auto meanwhile = [&](const std::string& script, const std::string& wanted, bool here) {
+    INFO(script);
+    const auto path = at_the_last_moment(host, script);
+    host.ok(path + "rewall restore HEAD~1");
+    CHECK(host.ok("ls done") == "done\n");
+    CHECK(in_history(host, wanted) == here);
+    CHECK(
+        host.ok(
+            "ipset list -n; ipset save allowed | grep add; ls repo/.git/rewall | grep -c journal || true") ==
+        "allowed\nadd allowed 192.0.2.1\n0\n");
+    host.ok("git -C repo diff --exit-code $(git -C repo rev-list HEAD | tail -1) HEAD; rewall status");
+    host.ok("rm done; rewall restore $(git -C repo rev-list HEAD | tail -2 | head -1)");
+    CHECK(host.ok("ipset save allowed | grep -c add") == "2\n");
+  };
+  meanwhile("ipset add allowed 198.51.100.66", "198.51.100.66", true);
+  meanwhile("ipset del allowed 192.0.2.2", "192.0.2.2", false);
+  meanwhile(
+      "ipset create other hash:ip; ipset add other 198.51.100.68; ipset swap other allowed; "
+      "ipset destroy other",
+      "198.51.100.68", true);
+}
+
 TEST_CASE("a legacy rule at the last moment is not lost") {
   const Host host;
   host.ok(

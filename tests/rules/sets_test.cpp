@@ -1,5 +1,6 @@
 #include "rules/sets.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "rules/meaning.h"
@@ -55,6 +56,69 @@ TEST_CASE("canonical sets are sorted, lists last, without what passes by itself"
       "create zz list:set size 8\nadd zz s\nadd zz nn\n";
   CHECK(canonical_text(sets) == canonical);
   CHECK(canonical_text(read(canonical)) == canonical);
+}
+
+TEST_CASE("blanks around a member are no part of it, wherever its line stands") {
+  const auto sets = read("create s hash:ip\nadd s 1\nadd s  2\nadd s 3 \t\nadd s\t4\r\nadd s 5\n");
+  CHECK(sets.find("s")->members == std::vector<std::string_view>{"1", "2", "3", "4", "5"});
+}
+
+TEST_CASE("members are sorted as bytes are, whatever they share") {
+  const std::string sorted =
+      "create s hash:net family inet6\n"
+      "add s 2001:db8:0:1::/64\n"
+      "add s 2001:db8:0:1::/64\t\xc3\xa9\n"
+      "add s 2001:db8:1111:2222:3333:4444:5555:6666\n"
+      "add s 2001:db8:1111:2222:3333:4444:5555:7777\n"
+      "add s 2001:db8:1111:2222:3333:4444:5555:77770\n"
+      "add s 2001:db8::\n"
+      "add s 2001:dbz\n"
+      "add s 2001:db\xc3\xa9\n";
+  const auto sets = read(sorted);
+  REQUIRE(sets.sets[0].members.size() == 8);
+  for (const int first : {1, 5, 7}) {
+    auto members = sets.sets[0].members;
+    std::ranges::rotate(members, members.begin() + first);
+    sort_members(members);
+    CHECK(members == sets.sets[0].members);
+  }
+}
+
+TEST_CASE("sets have the same text when their members differ in order and in what passes by itself") {
+  const auto same = [](const std::string& one, const std::string& other) {
+    return same_text(read(one), read(other));
+  };
+  const std::string set = "create s hash:ip family inet timeout 100\n";
+  CHECK(same(set + "add s 10.0.0.2 timeout 99\nadd s 9.0.0.1\n", set + "add s 9.0.0.1\nadd s 10.0.0.2\n"));
+  CHECK(same(set + "create b hash:ip\n", "create b hash:ip\n" + set));
+  CHECK_FALSE(same(set + "add s 9.0.0.1\n", set + "add s 9.0.0.2\n"));
+  CHECK_FALSE(same(set + "add s 9.0.0.1\n", set + "add s 9.0.0.1\nadd s 9.0.0.2\n"));
+  CHECK_FALSE(same(set + "add s 9.0.0.1 timeout 0\n", set + "add s 9.0.0.1\n"));
+  CHECK_FALSE(same(set, "create s hash:ip family inet timeout 99\n"));
+  CHECK_FALSE(same(set, "create s hash:net family inet timeout 100\n"));
+  CHECK_FALSE(same(set, "create b hash:ip family inet timeout 100\n"));
+  CHECK_FALSE(same(set, ""));
+  const std::string list = "create a hash:ip\ncreate b hash:ip\ncreate z list:set size 8\n";
+  CHECK_FALSE(same(list + "add z a\nadd z b\n", list + "add z b\nadd z a\n"));
+}
+
+TEST_CASE("what was in a set with a timeout passes away by itself") {
+  const auto expired = [](const std::string& one, const std::string& other) {
+    const std::string set = "create s hash:ip family inet timeout 100\n";
+    const auto before = read(set + one);
+    const auto now = read(set + other);
+    return only_expired(before.sets[0], now.sets[0]);
+  };
+  const std::string both = "add s 9.0.0.1 timeout 9\nadd s 10.0.0.1 timeout 0\n";
+  CHECK(expired(both, both));
+  CHECK(expired(both, "add s 10.0.0.1 timeout 0\nadd s 9.0.0.1 timeout 1\n"));
+  CHECK(expired(both, "add s 10.0.0.1 timeout 0\n"));
+  CHECK_FALSE(expired(both, "add s 9.0.0.1 timeout 9\n"));
+  CHECK_FALSE(expired(both, both + "add s 9.0.0.2 timeout 9\n"));
+  // As it is recorded, without the remaining timeouts.
+  CHECK(expired("add s 9.0.0.1\n", ""));
+  const auto lasting = read("create s hash:ip family inet\nadd s 9.0.0.1\n");
+  CHECK_FALSE(only_expired(lasting.sets[0], read("create s hash:ip family inet\n").sets[0]));
 }
 
 TEST_CASE("a set may bear the name of an option") {
