@@ -180,6 +180,14 @@ Result<git::Tree> read_tree(const git_commit* commit) {
   return tree;
 }
 
+Result<git::Tree> find_tree(git_repository* repo, const std::string& hash) {
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  git::Tree tree;
+  if (git::fill(tree, git_tree_lookup, repo, &*id) != 0) return git::lost_object(format("tree {}", hash));
+  return tree;
+}
+
 Result<std::string> Repository::head() const {
   git_oid id{};
   const int code = git_reference_name_to_id(&id, parts_->repo.get(), parts_->branch().c_str());
@@ -216,12 +224,9 @@ Result<Files> Repository::files(const std::string& hash, Proof proof) const {
 }
 
 Result<Files> Repository::prepared(const std::string& tree) const {
-  const auto id = git::parse_hash(tree);
-  if (!id) return id.error();
-  const std::string whole = format("tree {}", tree);
-  git::Tree found;
-  if (git::fill(found, git_tree_lookup, parts_->repo.get(), &*id) != 0) return git::lost_object(whole);
-  return read_files_of(parts_->repo.get(), found.get(), whole, kGenerated, Proof::hash);
+  const auto found = find_tree(parts_->repo.get(), tree);
+  if (!found) return found.error();
+  return read_files_of(parts_->repo.get(), found->get(), format("tree {}", tree), kGenerated, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name) const {
