@@ -92,8 +92,9 @@ Result<Head> read_head(const Repository& repository) {
 }
 
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options) {
-  auto files = files_of(capture.ruleset);
+                        const RecordOptions& options, const Written* written) {
+  const Files made = written == nullptr ? files_of(capture.ruleset) : Files{};
+  const Files& files = written == nullptr ? made : written->files;
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
@@ -122,7 +123,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
                                                  .restores = options.restores}};
-  auto hash = repository.commit(head.hash, files, message, actor.person, now());
+  auto hash = repository.commit(head.hash, files, message, actor.person, now(),
+                                written == nullptr ? "" : written->tree);
   if (!hash) return std::move(hash).error();
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);

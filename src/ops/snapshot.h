@@ -44,10 +44,16 @@ struct Recorded {
   std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
 };
 
+/// Files that Repository::prepare() wrote, and the tree that it says.
+struct Written {
+  Files files{};
+  std::string tree{};
+};
+
 /// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
-/// The caller holds the lock.
+/// The caller holds the lock. `written`: the files of the capture, where they are already.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options);
+                        const RecordOptions& options, const Written* written = nullptr);
 
 /// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.
 Result<Recorded> record_live(Session& session, const RecordOptions& options);
