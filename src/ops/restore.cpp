@@ -261,14 +261,15 @@ Result<Prepared> known_by_excerpt(const Repository& repository, Excerpt excerpt,
 }
 
 // All of the revision, of HEAD and of LIVE, which HEAD is.
-Status take_whole(Prepared& prepared, Revision& revision) {
+Status take_whole(Session& session, Prepared& prepared, Revision& revision) {
   auto head = ruleset_of(prepared.head.files, "HEAD:", prepared.head.backends);
   if (!head) return unreadable_snapshot(prepared.head.hash, head.error());
   prepared.head.ruleset = *std::move(head);
   prepared.live.ruleset = prepared.head.ruleset;
-  auto wanted = to_revision(*std::exchange(prepared.whole, std::nullopt));
+  prepared.whole.reset();
+  auto wanted = read_revision(session, revision.hash);
   if (!wanted) return std::move(wanted).error();
-  revision = *std::move(wanted);
+  revision.ruleset = std::move(wanted->ruleset);
   return {};
 }
 
@@ -456,21 +457,22 @@ bool staged_as_recorded(const Plan& plan, const Revision& revision, const Record
 }
 
 // The result's content, ahead: no disk is too full afterwards.
-Result<Written> write_ahead(Repository& repository, const Prepared& prepared, const Revision& revision,
+Result<Written> write_ahead(Repository& repository, Prepared& prepared, const Revision& revision,
                             const Plan& plan) {
-  Written written;
+  Files files;
   std::string same_as;
   if (prepared.whole && staged_as_recorded(plan, revision, *prepared.whole)) {
-    written.files = prepared.whole->files;
-    written.files.erase("expect");
+    files = std::move(prepared.whole->files);
+    files.erase("expect");
     same_as = prepared.whole->hash;
   } else if (prepared.whole) {
     auto transition = transition_of(plan);
     if (!transition) return std::move(transition).error();
-    written.files = files_of(transition->wanted);
+    files = files_of(transition->wanted);
   } else {
-    written.files = files_of(plan.staged.ruleset);
+    files = files_of(plan.staged.ruleset);
   }
+  Written written{.files = std::make_shared<const Files>(std::move(files))};
   auto tree = repository.prepare(written.files, same_as);
   if (!tree) return std::move(tree).error();
   written.tree = *std::move(tree);
@@ -478,7 +480,7 @@ Result<Written> write_ahead(Repository& repository, const Prepared& prepared, co
 }
 
 // Records LIVE where HEAD does not have it, and what it will be ahead.
-Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Prepared& prepared,
+Result<JournalEntry> keep_what_is(Session& session, Repository& repository, Prepared& prepared,
                                   const Revision& revision, Plan& plan, Restored& restored) {
   std::string before_hash = prepared.head.hash;
   if (!prepared.same) {
@@ -540,7 +542,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, Revision re
     auto plan = make_plan(session, revision, options, prepared);
     if (!plan && prepared.whole) {
       // What these chains lack may be in others; and its words name the lines of all.
-      if (auto whole = take_whole(prepared, revision); !whole) return std::move(whole).error();
+      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
       plan = make_plan(session, revision, options, prepared);
     }
     if (!plan) return std::move(plan).error();
@@ -574,7 +576,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, Revision re
     }
     if (attempt + 1 == kPlans) break;
     if (prepared.whole) {
-      if (auto whole = take_whole(prepared, revision); !whole) return std::move(whole).error();
+      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
     }
     auto again = read_live_and_head(session, repository);
     if (!again) return std::move(again).error();

@@ -94,7 +94,7 @@ Result<Head> read_head(const Repository& repository) {
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const Written* written) {
   const Files made = written == nullptr ? files_of(capture.ruleset) : Files{};
-  const Files& files = written == nullptr ? made : written->files;
+  const Files& files = written == nullptr ? made : *written->files;
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);

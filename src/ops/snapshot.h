@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,7 +47,7 @@ struct Recorded {
 
 /// Files that Repository::prepare() wrote, and the tree that it says.
 struct Written {
-  Files files{};
+  std::shared_ptr<const Files> files{};
   std::string tree{};
 };
 

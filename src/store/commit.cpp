@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <future>
@@ -218,8 +219,17 @@ bool stands_already(const fs::path& file, const std::string& content) {
   if (::lstat(file.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode) ||
       (facts.st_mode & 07777U) != kFileMode || static_cast<std::size_t>(facts.st_size) != content.size())
     return false;
-  const auto standing = read_file(file);
-  return standing && *standing == content;
+  // Piece by piece: what differs mostly does so early.
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 1 << 14> piece;
+  std::string_view rest = content;
+  while (fd && !rest.empty()) {
+    const ssize_t n = ::read(fd.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || !rest.starts_with({piece.data(), static_cast<std::size_t>(n)})) return false;
+    rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return fd && rest.empty();
 }
 
 /// Writes aside what differs in the work tree.
@@ -380,13 +390,14 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   return git::hex(id);
 }
 
-Result<std::string> Repository::prepare(const Files& files, const std::string& same_as) {
-  if (auto known = check_names(files); !known) return std::move(known).error();
+Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& files,
+                                        const std::string& same_as) {
+  if (auto known = check_names(*files); !known) return std::move(known).error();
   std::size_t size = 0;
-  for (const auto& [name, content] : files) size += content.size();
+  for (const auto& [name, content] : *files) size += content.size();
   git::Tree tree;
   if (same_as.empty()) {
-    auto made = make_tree(parts_->repo.get(), nullptr, files, {});
+    auto made = make_tree(parts_->repo.get(), nullptr, *files, {});
     if (!made) return std::move(made).error();
     tree = *std::move(made);
   } else {
@@ -399,7 +410,7 @@ Result<std::string> Repository::prepare(const Files& files, const std::string& s
   if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
   const std::string hash = git::hex(*git_tree_id(tree.get()));
   parts_->ahead = {.tree = hash, .files = std::async(std::launch::async, [path = parts_->path, files] {
-                                   return stage_files(path, files);
+                                   return stage_files(path, *files);
                                  })};
   return hash;
 }

@@ -145,7 +145,7 @@ class Repository {
   /// being written aside when it returns; commit() waits for them.
   ///
   /// `same_as`: a snapshot whose files are these, read with Proof::hash. Its objects are taken.
-  Result<std::string> prepare(const Files& files, const std::string& same_as = {});
+  Result<std::string> prepare(const std::shared_ptr<const Files>& files, const std::string& same_as = {});
 
   /// The files of a tree that prepare() wrote.
   Result<Files> prepared(const std::string& tree) const;
