@@ -125,6 +125,7 @@ struct Plan {
   Capture live{};
   Staged staged{};
   std::vector<std::string> notes{};
+  Diff diff{};                 ///< what it changes in LIVE
   const Head* rest = nullptr;  ///< where the rulesets are of some chains alone: LIVE's files are its
   Written written{};           ///< the files of what is staged
 };
@@ -156,6 +157,22 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
   return {};
 }
 
+bool same_words(const Tables& a, const Tables& b) {
+  const auto same_chain = [](const Chain& one, const Chain& two) {
+    return one.name == two.name && one.policy == two.policy &&
+           std::ranges::equal(one.rules, two.rules, {}, &Rule::words, &Rule::words);
+  };
+  return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& two) {
+    return one.name == two.name && std::ranges::equal(one.chains, two.chains, same_chain);
+  });
+}
+
+bool same_words(const Ruleset& a, const Ruleset& b) {
+  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() && same_words(a.v4, b.v4) &&
+         same_words(a.v6, b.v6) && same_words(a.v4_legacy, b.v4_legacy) &&
+         same_words(a.v6_legacy, b.v6_legacy);
+}
+
 // Works out what is wanted and stages it.
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                        Prepared& prepared) {
@@ -169,10 +186,21 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
+  // Beside the programs: the kernel mostly says a snapshot's rules as they were recorded.
+  auto comparing = std::async(std::launch::async, [&]() -> std::optional<Diff> {
+    if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
+    return compare(plan.live.ruleset, wanted);
+  });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
+  auto diff = comparing.get();
   if (!staged) return std::move(staged).error();
-  if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good) return std::move(good).error();
+  const bool as_wanted = same_words(wanted, staged->ruleset);
+  if (!as_wanted) {
+    if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good)
+      return std::move(good).error();
+  }
   plan.staged = *std::move(staged);
+  plan.diff = as_wanted && diff ? *std::move(diff) : compare(plan.live.ruleset, plan.staged.ruleset);
   return plan;
 }
 
@@ -493,6 +521,7 @@ Result<JournalEntry> keep_what_is(Session& session, Repository& repository, Prep
   auto written = write_ahead(repository, prepared, revision, plan);
   if (!written) return std::move(written).error();
   plan.written = *std::move(written);
+  if (prepared.same) plan.written.diff = &restored.diff;
   return JournalEntry{.before = std::move(before_hash),
                       .wanted = plan.written.tree,
                       .backends = backends_of(plan.staged.ruleset),
@@ -546,7 +575,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, Revision re
       plan = make_plan(session, revision, options, prepared);
     }
     if (!plan) return std::move(plan).error();
-    restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
+    restored.diff = std::move(plan->diff);
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = plan->notes;
     if (options.dry_run) return restored;

@@ -107,7 +107,9 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
     return Recorded{.hash = head.hash, .subject = snapshot->subject};
   }
 
-  const Diff diff = compare(head.ruleset, capture.ruleset);
+  const bool compared = written != nullptr && written->diff != nullptr;
+  const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
+  const Diff& diff = compared ? *written->diff : found;
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.

@@ -45,14 +45,15 @@ struct Recorded {
   std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
 };
 
-/// Files that Repository::prepare() wrote, and the tree that it says.
+/// What is known of a capture already.
 struct Written {
-  std::shared_ptr<const Files> files{};
-  std::string tree{};
+  std::shared_ptr<const Files> files{};  ///< that Repository::prepare() wrote
+  std::string tree{};                    ///< that it says
+  const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
 };
 
 /// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
-/// The caller holds the lock. `written`: the files of the capture, where they are already.
+/// The caller holds the lock. `written`: of the capture.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const Written* written = nullptr);
 
