@@ -20,7 +20,7 @@ constexpr std::array<const char*, 2> kRules{"rules.v4", "rules.v6"};
 
 // What LIVE's rules are.
 std::optional<Seen> live_by_generation(Session& session, const Repository& repository) {
-  const auto seen = read_seen(repository);
+  auto seen = read_seen(repository);
   if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
       session.firewall().generation() != seen->generation)
     return std::nullopt;
