@@ -30,14 +30,22 @@ nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std:
   return message;
 }
 
-Question::Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags)
-    : message_(put_header(buffer_.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
-                          family, 0)) {
+Question::Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags, std::uint16_t subsystem)
+    : message_(
+          put_header(buffer_.data(), static_cast<std::uint16_t>(subsystem << 8 | type), flags, family, 0)) {
   message_->nlmsg_seq = 1;
 }
 
 void Question::add(std::uint16_t attribute, const std::string& text) {
   mnl_attr_put_strz(message_, attribute, text.c_str());
+}
+
+void Question::add(std::uint16_t attribute, std::uint8_t number) {
+  mnl_attr_put_u8(message_, attribute, number);
+}
+
+void Question::add(std::uint16_t attribute, std::uint32_t number) {
+  mnl_attr_put_u32(message_, attribute, htobe32(number));
 }
 
 Channel::Channel() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
 
 #include <array>
 #include <cstdint>
@@ -15,11 +16,15 @@ namespace rewall {
 nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
                      std::uint16_t resource);
 
-/// One question to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h).
+/// One question to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h), or to another subsystem of
+/// nfnetlink.
 class Question {
  public:
-  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags);
+  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
+           std::uint16_t subsystem = NFNL_SUBSYS_NFTABLES);
   void add(std::uint16_t attribute, const std::string& text);
+  void add(std::uint16_t attribute, std::uint8_t number);
+  void add(std::uint16_t attribute, std::uint32_t number);
   const nlmsghdr* message() const { return message_; }
 
  private:

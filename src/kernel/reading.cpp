@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/nftables.h"
+#include "kernel/set_numbers.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/sets.h"
@@ -226,6 +227,7 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
     note = kNoIpset;
     return Sets{};
   }
+  if (no_sets()) return Sets{};
   auto outcome = run(programs.command({program, "save"}), ErrorKind::capture);
   if (!outcome) return std::move(outcome).error();
   return believe_sets(*std::move(outcome), note);
@@ -248,7 +250,8 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
     command.listener = [&read](std::string_view piece) { read.take(piece); };
   }
   const std::string ipset = programs.ipset();
-  if (!ipset.empty()) commands.push_back(programs.command({ipset, "save"}));
+  const bool ask_ipset = !ipset.empty() && !no_sets();
+  if (ask_ipset) commands.push_back(programs.command({ipset, "save"}));
 
   auto checking = std::async(std::launch::async, [&] { return check_native_rules(*saves); });
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
@@ -267,6 +270,8 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   std::string note = kNoIpset;
   if (!ipset.empty()) {
     note.clear();
+  }
+  if (ask_ipset) {
     auto sets = believe_sets(std::move(outcomes->back()), note);
     if (!sets) return std::move(sets).error();
     reading.sets = *std::move(sets);

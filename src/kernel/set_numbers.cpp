@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "kernel/channel.h"
+
 namespace rewall {
 
 namespace {
@@ -39,6 +41,16 @@ std::optional<std::string> SetNumbers::name(std::uint16_t number) const {
   request.set.index = number;
   if (!ask(socket_, request) || request.set.name[0] == '\0') return std::nullopt;
   return std::string(request.set.name);
+}
+
+bool no_sets() {
+  Channel channel;
+  if (!channel) return false;
+  Question question(IPSET_CMD_LIST, AF_INET, NLM_F_DUMP | NLM_F_ACK, NFNL_SUBSYS_IPSET);
+  question.add(IPSET_ATTR_PROTOCOL, std::uint8_t{IPSET_PROTOCOL_MIN});
+  question.add(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, std::uint32_t{IPSET_FLAG_LIST_SETNAME});
+  bool any = false;
+  return channel.ask(question, [&](const nlmsghdr*) { any = true; }) == 0 && !any;
 }
 
 }  // namespace rewall

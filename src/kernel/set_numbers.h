@@ -24,4 +24,8 @@ class SetNumbers {
   unsigned version_ = 0;
 };
 
+/// True when the kernel says that this namespace has no sets: no program need be asked. False also where it
+/// does not tell.
+bool no_sets();
+
 }  // namespace rewall

@@ -12,6 +12,7 @@
 #include "diff/pairs.h"
 #include "ops/arm.h"
 #include "ops/events.h"
+#include "ops/excerpt.h"
 #include "ops/files.h"
 #include "ops/journal.h"
 #include "ops/load.h"
@@ -24,6 +25,7 @@
 #include "rules/print.h"
 #include "rules/rule.h"
 #include "rules/sets.h"
+#include "rules/unlike.h"
 
 namespace rewall {
 namespace {
@@ -113,11 +115,32 @@ Error not_put_back(const std::string& why, const std::string& then) {
           "HEAD'");
 }
 
+struct Prepared : LiveAndHead {
+  bool same = false;  ///< LIVE was not read: it is what HEAD says
+  /// The revision. Then LIVE, HEAD and what is wanted are rulesets of the chains alone in which it and HEAD
+  /// differ (excerpt.h).
+  std::optional<Recording> whole{};
+};
+
 struct Plan {
   Capture live{};
   Staged staged{};
   std::vector<std::string> notes{};
+  Diff diff{};                 ///< what it changes in LIVE
+  const Head* rest = nullptr;  ///< where the rulesets are of some chains alone: LIVE's files are its
+  Written written{};           ///< the files of what is staged
 };
+
+// What the plan does to LIVE, of all chains.
+Result<Transition> transition_of(const Plan& plan) {
+  const Ruleset& live = plan.live.ruleset;
+  const Ruleset& wanted = plan.staged.ruleset;
+  if (plan.rest == nullptr) return Transition(live, wanted);
+  auto whole = ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends);
+  if (!whole) return std::move(whole).error();
+  Ruleset all = with_unlike(*whole, live, wanted);
+  return Transition(*std::move(whole), std::move(all));
+}
 
 // What is foreign stays as it is in LIVE.
 Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
@@ -135,10 +158,27 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
   return {};
 }
 
-// Reads LIVE, works out what is wanted and stages it.
+bool same_words(const Tables& a, const Tables& b) {
+  const auto same_chain = [](const Chain& one, const Chain& two) {
+    return one.name == two.name && one.policy == two.policy &&
+           std::ranges::equal(one.rules, two.rules, {}, &Rule::words, &Rule::words);
+  };
+  return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& two) {
+    return one.name == two.name && std::ranges::equal(one.chains, two.chains, same_chain);
+  });
+}
+
+bool same_words(const Ruleset& a, const Ruleset& b) {
+  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() && same_words(a.v4, b.v4) &&
+         same_words(a.v6, b.v6) && same_words(a.v4_legacy, b.v4_legacy) &&
+         same_words(a.v6_legacy, b.v6_legacy);
+}
+
+// Works out what is wanted and stages it.
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
-                       Capture live) {
-  Plan plan{.live = std::move(live)};
+                       Prepared& prepared) {
+  Plan plan{.live = prepared.whole ? prepared.live : std::move(prepared.live),
+            .rest = prepared.whole ? &prepared.head : nullptr};
   if (auto good = part_within_backend(plan.live.ruleset, revision, options); !good)
     return std::move(good).error();
   Ruleset wanted = choose(plan.live.ruleset, revision, options);
@@ -147,10 +187,21 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
+  // Beside the programs: the kernel mostly says a snapshot's rules as they were recorded.
+  auto comparing = std::async(std::launch::async, [&]() -> std::optional<Diff> {
+    if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
+    return compare(plan.live.ruleset, wanted);
+  });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
+  auto diff = comparing.get();
   if (!staged) return std::move(staged).error();
-  if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good) return std::move(good).error();
+  const bool as_wanted = same_words(wanted, staged->ruleset);
+  if (!as_wanted) {
+    if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good)
+      return std::move(good).error();
+  }
   plan.staged = *std::move(staged);
+  plan.diff = as_wanted && diff ? *std::move(diff) : compare(plan.live.ruleset, plan.staged.ruleset);
   return plan;
 }
 
@@ -186,10 +237,6 @@ Result<bool> unmoved(Session& session, const Plan& plan) {
   return sets_unmoved(plan, *sets);
 }
 
-struct Prepared : LiveAndHead {
-  bool same = false;  ///< LIVE was not read: it is what HEAD says
-};
-
 // LIVE as HEAD says it, where the generation proves that it is so.
 Result<std::optional<Prepared>> know_live_by_head(Session& session, const Repository& repository) {
   const auto seen = read_seen(repository);
@@ -220,6 +267,33 @@ Result<Prepared> know_live_and_head(Session& session, const Repository& reposito
   auto read = read_live_and_head(session, repository);
   if (!read) return std::move(read).error();
   return Prepared{*std::move(read)};
+}
+
+Result<Prepared> known_by_excerpt(const Repository& repository, Excerpt excerpt, Generation generation) {
+  auto snapshot = repository.snapshot(excerpt.head.hash);
+  if (!snapshot) return std::move(snapshot).error();
+  Capture live{.ruleset = excerpt.from,
+               .backends = excerpt.head.backends,
+               .tools = snapshot->trailers.tools,
+               .generation = std::move(generation)};
+  Head head{.hash = std::move(excerpt.head.hash),
+            .backends = std::move(excerpt.head.backends),
+            .files = std::move(excerpt.head.files),
+            .ruleset = std::move(excerpt.from)};
+  return Prepared{{std::move(live), std::move(head)}, true, std::move(excerpt.wanted)};
+}
+
+// All of the revision, of HEAD and of LIVE, which HEAD is.
+Status take_whole(Session& session, Prepared& prepared, Revision& revision) {
+  auto head = ruleset_of(prepared.head.files, "HEAD:", prepared.head.backends);
+  if (!head) return unreadable_snapshot(prepared.head.hash, head.error());
+  prepared.head.ruleset = *std::move(head);
+  prepared.live.ruleset = prepared.head.ruleset;
+  prepared.whole.reset();
+  auto wanted = read_revision(session, revision.hash);
+  if (!wanted) return std::move(wanted).error();
+  revision.ruleset = std::move(wanted->ruleset);
+  return {};
 }
 
 struct Work {
@@ -255,7 +329,9 @@ std::string left_behind(const Transition& transition, const Ruleset& live) {
 // Puts the old tables and sets back after a load that went wrong, and says what is in force. What others
 // changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
 Error put_back(const Work& work, Error why) {
-  const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+  const auto planned = transition_of(work.plan);
+  if (!planned) return not_put_back(why.message, planned.error().message);
+  const Transition& transition = *planned;
   // That kind is for what never touched LIVE, and is planned again.
   if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
   std::string then;
@@ -301,8 +377,7 @@ std::optional<Capture> known_after(const Work& work, const Generation& proven) {
 
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
 // touch, or members, which packets may add and time takes away.
-bool is_of_others(const Diff& unexpected, const Work& work) {
-  const Transition transition(work.plan.live.ruleset, work.plan.staged.ruleset);
+bool is_of_others(const Diff& unexpected, const Transition& transition) {
   return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
     return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
   });
@@ -316,8 +391,12 @@ bool had_begun(const Work& work) {
   return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
 }
 
+struct After : Capture {
+  bool as_staged = false;
+};
+
 // Kind refused: somebody was faster, and LIVE is untouched.
-Status load_and_read_back(const Work& work, Capture& after) {
+Status load_and_read_back(const Work& work, After& after) {
   const Ruleset& live = work.plan.live.ruleset;
   auto loaded = work.session.firewall().load(work.plan.staged, live, work.plan.live.generation);
   if (!loaded && loaded.error().kind == ErrorKind::refused && !had_begun(work))
@@ -325,7 +404,7 @@ Status load_and_read_back(const Work& work, Capture& after) {
   if (!loaded) return put_back(work, std::move(loaded).error());
   if (const auto& proven = *loaded) {
     if (auto known = known_after(work, *proven)) {
-      after = *std::move(known);
+      after = {*std::move(known), true};
       return {};
     }
   }
@@ -334,10 +413,12 @@ Status load_and_read_back(const Work& work, Capture& after) {
     return put_back(work,
                     Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + read.error().message});
   }
-  after = *std::move(read);
-  const Diff unexpected = compare(work.plan.staged.ruleset, after.ruleset);
+  after = {*std::move(read)};
+  const auto transition = transition_of(work.plan);
+  if (!transition) return put_back(work, transition.error());
+  const Diff unexpected = compare(transition->wanted, after.ruleset);
   if (unexpected.equal()) return {};
-  if (is_of_others(unexpected, work)) {
+  if (is_of_others(unexpected, *transition)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
@@ -346,16 +427,20 @@ Status load_and_read_back(const Work& work, Capture& after) {
                   .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
 }
 
-Result<Recorded> record_result(const Work& work, const Capture& after, const RecordOptions& options) {
-  if (work.head != nullptr) return record(work.session, work.repository, *work.head, after, options);
+Result<Recorded> record_result(const Work& work, const After& after, const RecordOptions& options) {
+  const Written* written = after.as_staged ? &work.plan.written : nullptr;
+  const bool comparable = after.as_staged || work.plan.rest == nullptr;
+  if (work.head != nullptr && comparable)
+    return record(work.session, work.repository, *work.head, after, options, written);
   auto head = read_head(work.repository);
   if (!head) return std::move(head).error();
-  return record(work.session, work.repository, *head, after, options);
+  return record(work.session, work.repository, *head, after, options, written);
 }
 
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
-  Capture after = work.plan.live;
   const bool needed = work.changes_live();
+  // Where nothing changes they say the same; of some chains alone only what is written says all.
+  After after{work.plan.live, !needed && work.plan.rest != nullptr};
   if (needed) {
     if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
   }
@@ -389,9 +474,42 @@ bool holds_nothing(const Ruleset& live) {
   return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty();
 }
 
-// Records LIVE where HEAD does not have it, and the result's content ahead: no disk is too full afterwards.
-Result<JournalEntry> keep_what_is(Session& session, Repository& repository, const Prepared& prepared,
-                                  const Plan& plan, const RestoreOptions& options, Restored& restored) {
+// True when what is staged is word for word what the revision, of which only some chains were taken apart,
+// says.
+bool staged_as_recorded(const Plan& plan, const Revision& revision, const Recording& recording) {
+  const Ruleset& staged = plan.staged.ruleset;
+  return canonical_text(staged.v4) == canonical_text(revision.ruleset.v4) &&
+         canonical_text(staged.v6) == canonical_text(revision.ruleset.v6) && !staged.both_backends() &&
+         canonical_text(staged.sets) == recording.files.at("ipset");
+}
+
+// The result's content, ahead: no disk is too full afterwards.
+Result<Written> write_ahead(Repository& repository, Prepared& prepared, const Revision& revision,
+                            const Plan& plan) {
+  Files files;
+  std::string same_as;
+  if (prepared.whole && staged_as_recorded(plan, revision, *prepared.whole)) {
+    files = std::move(prepared.whole->files);
+    files.erase("expect");
+    same_as = prepared.whole->hash;
+  } else if (prepared.whole) {
+    auto transition = transition_of(plan);
+    if (!transition) return std::move(transition).error();
+    files = files_of(transition->wanted);
+  } else {
+    files = files_of(plan.staged.ruleset);
+  }
+  Written written{.files = std::make_shared<const Files>(std::move(files))};
+  auto tree = repository.prepare(written.files, same_as);
+  if (!tree) return std::move(tree).error();
+  written.tree = *std::move(tree);
+  return written;
+}
+
+// Records LIVE where HEAD does not have it, and what it will be ahead.
+Result<JournalEntry> keep_what_is(Session& session, Repository& repository, Prepared& prepared,
+                                  const Revision& revision, Plan& plan, const RestoreOptions& options,
+                                  Restored& restored) {
   std::string before_hash = prepared.head.hash;
   if (!prepared.same && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
     auto before = record(session, repository, prepared.head, plan.live, {});
@@ -400,12 +518,13 @@ Result<JournalEntry> keep_what_is(Session& session, Repository& repository, cons
     if (before->changed) restored.before = *before;
     before_hash = std::move(before->hash);
   }
-  const Ruleset& wanted = plan.staged.ruleset;
-  auto tree = repository.prepare(files_of(wanted));
-  if (!tree) return std::move(tree).error();
+  auto written = write_ahead(repository, prepared, revision, plan);
+  if (!written) return std::move(written).error();
+  plan.written = *std::move(written);
+  if (prepared.same) plan.written.diff = &restored.diff;
   return JournalEntry{.before = std::move(before_hash),
-                      .wanted = *std::move(tree),
-                      .backends = backends_of(wanted),
+                      .wanted = plan.written.tree,
+                      .backends = backends_of(plan.staged.ruleset),
                       .place = plan.live.generation,
                       .began = now(),
                       .process = ::getpid()};
@@ -471,8 +590,8 @@ class Guarded {
   std::optional<Guard> guard_{};
 };
 
-Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held,
-                           const Revision& revision, Prepared prepared, const RestoreOptions& options) {
+Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision revision,
+                           Prepared prepared, const RestoreOptions& options) {
   if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
   if (auto good = check_rules(revision); !good) return std::move(good).error();
   Restored restored{.restored = revision.hash};
@@ -481,15 +600,20 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   }
   Guarded guarded(session, held);
   for (int attempt = 0; attempt < kPlans; ++attempt) {
-    auto plan = make_plan(session, revision, options, std::move(prepared.live));
+    auto plan = make_plan(session, revision, options, prepared);
+    if (!plan && prepared.whole) {
+      // What these chains lack may be in others; and its words name the lines of all.
+      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
+      plan = make_plan(session, revision, options, prepared);
+    }
     if (!plan) return std::move(plan).error();
-    restored.diff = compare(plan->live.ruleset, plan->staged.ruleset);
+    restored.diff = std::move(plan->diff);
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = plan->notes;
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
       return std::move(allowed).error();
-    auto entry = keep_what_is(session, repository, prepared, *plan, options, restored);
+    auto entry = keep_what_is(session, repository, prepared, revision, *plan, options, restored);
     if (!entry) return std::move(entry).error();
     if (options.guarded && !restored.diff.identical()) {
       if (auto armed = guarded.arm_at(entry->before, options); !armed) return std::move(armed).error();
@@ -520,6 +644,9 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
       if (after.error().kind != ErrorKind::refused) return std::move(after).error();
     }
     if (attempt + 1 == kPlans) break;
+    if (prepared.whole) {
+      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
+    }
     auto again = read_live_and_head(session, repository);
     if (!again) return std::move(again).error();
     prepared = {*std::move(again)};
@@ -561,6 +688,26 @@ Result<Snapshot> newest_change(Session& session, const Repository& repository, c
   return newest;
 }
 
+// What is wanted: all of it, or where an excerpt tells enough, what that holds.
+struct Target {
+  Revision revision{};
+  std::optional<Excerpt> excerpt{};
+};
+
+Result<Target> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
+  if (!is_unrecorded(name) && !options.family && options.table.empty()) {
+    auto excerpt = read_excerpt(session, name, options.exact);
+    if (!excerpt) return std::move(excerpt).error();
+    if (*excerpt) {
+      Revision revision{.name = name, .hash = (*excerpt)->wanted.hash, .ruleset = std::move((*excerpt)->to)};
+      return Target{std::move(revision), *std::move(excerpt)};
+    }
+  }
+  auto revision = read_revision(session, name, options.family);
+  if (!revision) return std::move(revision).error();
+  return Target{*std::move(revision)};
+}
+
 }  // namespace
 
 Result<Restored> restore(Session& session, const std::string& name, const RestoreOptions& options) {
@@ -568,11 +715,22 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   if (!repository) return std::move(repository).error();
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
-  auto revision = read_revision(session, name, options.family);
-  if (!revision) return std::move(revision).error();
+  auto target = read_target(session, name, options);
+  if (!target) return std::move(target).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
-  return restore(session, *held, *revision, options);
+  auto& [revision, excerpt] = *target;
+  if (excerpt) {
+    if (auto generation = still_live(session, **repository, excerpt->head.hash)) {
+      auto prepared = known_by_excerpt(**repository, *std::move(excerpt), *std::move(generation));
+      if (!prepared) return std::move(prepared).error();
+      return carry_out(session, **repository, *held, std::move(revision), *std::move(prepared), options);
+    }
+    auto whole = to_revision(std::move(excerpt->wanted));
+    if (!whole) return std::move(whole).error();
+    revision = *std::move(whole);
+  }
+  return restore(session, *held, revision, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
@@ -609,7 +767,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   }
   auto revision = read_revision(session, target);
   if (!revision) return std::move(revision).error();
-  return carry_out(session, **repository, *held, *revision, *std::move(prepared), options);
+  return carry_out(session, **repository, *held, *std::move(revision), *std::move(prepared), options);
 }
 
 }  // namespace rewall

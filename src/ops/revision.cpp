@@ -71,13 +71,7 @@ Result<Revision> from_path(const std::string& path, const std::string& name, std
   return revision;
 }
 
-// A snapshot before its rules are read.
-struct Recording {
-  std::string name{};
-  std::string hash{};
-  std::string backends{};
-  Files files{};
-};
+}  // namespace
 
 Result<Recording> read_recording(const Repository& repository, const std::string& name, Proof proof) {
   auto hash = repository.resolve(name);
@@ -96,6 +90,12 @@ Result<Revision> to_revision(Recording recording) {
   return Revision{
       .name = std::move(recording.name), .hash = std::move(recording.hash), .ruleset = *std::move(ruleset)};
 }
+
+Result<Repository> open_again(const Session& session) {
+  return Repository::open(session.path());
+}
+
+namespace {
 
 Result<Revision> from_repository(const Repository& repository, const std::string& name, Proof proof) {
   auto recording = read_recording(repository, name, proof);
@@ -125,11 +125,6 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
     return revision;
   }
   return from_path(name.substr(5), name, family);
-}
-
-// A Repository serves one thread, so the other side opens its own.
-Result<Repository> open_again(const Session& session) {
-  return Repository::open(session.path());
 }
 
 // The file that a family's rules of a revision stand in.

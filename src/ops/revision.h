@@ -33,6 +33,19 @@ struct Revision {
 Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family = {},
                                Proof proof = Proof::hash);
 
+/// A snapshot as its files, before they are taken apart.
+struct Recording {
+  std::string name{};  ///< as it was asked for
+  std::string hash{};
+  std::string backends{};
+  Files files{};
+};
+Result<Recording> read_recording(const Repository& repository, const std::string& name, Proof proof);
+Result<Revision> to_revision(Recording recording);
+
+/// The session's repository for another thread: a Repository serves one.
+Result<Repository> open_again(const Session& session);
+
 /// True for LIVE, `file:PATH` and `-`: what is no snapshot, and needs no repository to be read.
 bool is_unrecorded(const std::string& name);
 

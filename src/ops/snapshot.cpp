@@ -92,8 +92,9 @@ Result<Head> read_head(const Repository& repository) {
 }
 
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options) {
-  auto files = files_of(capture.ruleset);
+                        const RecordOptions& options, const Written* written) {
+  const Files made = written == nullptr ? files_of(capture.ruleset) : Files{};
+  const Files& files = written == nullptr ? made : *written->files;
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
@@ -106,7 +107,9 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
     return Recorded{.hash = head.hash, .subject = snapshot->subject};
   }
 
-  const Diff diff = compare(head.ruleset, capture.ruleset);
+  const bool compared = written != nullptr && written->diff != nullptr;
+  const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
+  const Diff& diff = compared ? *written->diff : found;
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
@@ -122,7 +125,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
                                                  .restores = options.restores}};
-  auto hash = repository.commit(head.hash, files, message, actor.person, now());
+  auto hash = repository.commit(head.hash, files, message, actor.person, now(),
+                                written == nullptr ? "" : written->tree);
   if (!hash) return std::move(hash).error();
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,10 +45,17 @@ struct Recorded {
   std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
 };
 
+/// What is known of a capture already.
+struct Written {
+  std::shared_ptr<const Files> files{};  ///< that Repository::prepare() wrote
+  std::string tree{};                    ///< that it says
+  const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
+};
+
 /// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
-/// The caller holds the lock.
+/// The caller holds the lock. `written`: of the capture.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options);
+                        const RecordOptions& options, const Written* written = nullptr);
 
 /// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.
 Result<Recorded> record_live(Session& session, const RecordOptions& options);

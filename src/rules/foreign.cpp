@@ -382,6 +382,15 @@ std::string to_text(std::span<const ForeignParts> parts) {
   return out;
 }
 
+// Rules anywhere may name a set that comes or goes.
+bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
+  const auto made_alike = [](const Set& a, const Set& b) {
+    return a.name == b.name && a.type == b.type && a.options == b.options;
+  };
+  return std::ranges::equal(wanted.sets.sets, live.sets.sets, made_alike) &&
+         !depends_on_interfaces(owners, wanted) && !depends_on_interfaces(owners, live);
+}
+
 Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
   return Merge(wanted, live, owners).run();
 }

@@ -46,4 +46,8 @@ struct Kept {
 ///   parts, the result has both.
 Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
 
+/// True when keep_foreign() of the unlike chains (unlike.h) of wanted and live says what it says of the
+/// whole: nothing that it asks for is outside of them.
+bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
+
 }  // namespace rewall

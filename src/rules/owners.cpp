@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "rules/sets.h"
@@ -88,12 +89,32 @@ std::string as_expression(const std::set<std::string>& interfaces) {
   return out.empty() ? std::string(kPlace) : out;
 }
 
-std::string with_interfaces(std::string rule, const std::set<std::string>& interfaces) {
-  const auto text = as_expression(interfaces);
+std::string with_place(std::string rule, const std::string& text) {
   for (auto at = rule.find(kPlace); at != std::string::npos; at = rule.find(kPlace, at + text.size())) {
     rule.replace(at, kPlace.size(), text);
   }
   return rule;
+}
+
+std::string line_of(std::string_view chain, std::string_view words) {
+  std::string line = "-A ";
+  line += chain;
+  line += ' ';
+  line += words;
+  return line;
+}
+
+bool any_rule(const Ruleset& ruleset, const std::function<bool(const std::string&)>& is) {
+  for (const auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
+    for (const auto& table : tables->tables) {
+      for (const auto& chain : table.chains) {
+        for (const auto& rule : chain.rules) {
+          if (is(line_of(chain.name, rule.words))) return true;
+        }
+      }
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -154,7 +175,7 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
         }
       }
     }
-    auto made = Expression::make(with_interfaces(owner.rule, interfaces), Expression::Case::exact);
+    auto made = Expression::make(with_place(owner.rule, as_expression(interfaces)), Expression::Case::exact);
     if (made) expressions_.emplace_back(&owner, *std::move(made));
   }
 }
@@ -185,14 +206,19 @@ const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) 
   if (own_set) return nullptr;
   if (of_sets != nullptr) return of_sets;
   if (expressions_.empty()) return nullptr;
-  std::string line = "-A ";
-  line += chain;
-  line += ' ';
-  line += words;
+  const std::string line = line_of(chain, words);
   for (const auto& [owner, expression] : expressions_) {
     if (expression.matches(line)) return owner;
   }
   return nullptr;
+}
+
+bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
+  return std::ranges::any_of(owners, [&](const Owner& owner) {
+    if (owner.rule.find(kPlace) == std::string::npos) return false;
+    const auto any = Expression::make(with_place(owner.rule, "[^ ]+"), Expression::Case::exact);
+    return !any || any_rule(part, [&](const std::string& line) { return any->matches(line); });
+  });
 }
 
 std::string jump_of(std::string_view words) {

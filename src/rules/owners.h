@@ -58,6 +58,10 @@ class Ownership {
   mutable Names sets_{};
 };
 
+/// True where an owner's expression may know a rule of `part` by its `%i`: then what the owner's chains name
+/// elsewhere tells whose the rule is.
+bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part);
+
 /// Where -j or -g leads, as written; empty where neither is there. Cheaper than target_of().
 std::string jump_of(std::string_view words);
 

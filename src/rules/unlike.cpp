@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "rules/owners.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -113,10 +117,27 @@ bool comes_before(std::string_view a, std::string_view b, const std::vector<std:
 }
 
 struct Unlike {
-  std::string chains{};
+  std::set<std::string> chains{};
   std::string from{};
   std::string to{};
 };
+
+std::unordered_set<std::string_view> names_of(std::string_view chains) {
+  std::unordered_set<std::string_view> names;
+  for (; !chains.empty(); chains.remove_prefix(first_line(chains).size()))
+    names.insert(chains.substr(1, chains.find(' ') - 1));
+  return names;
+}
+
+// Where rules lead they need a chain to be there.
+void add_targets(std::string_view rules, const std::unordered_set<std::string_view>& declared,
+                 std::set<std::string>& chains) {
+  for (; !rules.empty(); rules.remove_prefix(first_line(rules).size())) {
+    auto line = first_line(rules);
+    line.remove_suffix(1);
+    if (auto target = jump_of(line); declared.contains(target)) chains.insert(std::move(target));
+  }
+}
 
 Unlike unlike_rules(const Section& from, const Section& to) {
   const auto built_in = built_in_chains(from.name);
@@ -131,18 +152,98 @@ Unlike unlike_rules(const Section& from, const Section& to) {
     const std::string chain(first ? one.chain() : two.chain());
     out.from += one.take(chain);
     out.to += two.take(chain);
-    if (std::ranges::find(built_in, chain) == built_in.end()) out.chains += ":" + chain + " - [0:0]\n";
+    if (std::ranges::find(built_in, chain) == built_in.end()) out.chains.insert(chain);
   }
+  const auto declared = names_of(from.chains);
+  add_targets(out.from, declared, out.chains);
+  add_targets(out.to, declared, out.chains);
   return out;
 }
 
-void append_table(std::string& text, const Section& section, std::string_view chains,
+void append_table(std::string& text, const Section& section, const std::set<std::string>& chains,
                   std::string_view rules) {
   text.append("*").append(section.name).append("\n").append(section.built_in);
-  text.append(chains).append(rules).append("COMMIT\n");
+  for (const auto& chain : chains) text.append(":").append(chain).append(" - [0:0]\n");
+  text.append(rules).append("COMMIT\n");
+}
+
+bool without_counters(std::string_view chains) {
+  for (; !chains.empty(); chains.remove_prefix(first_line(chains).size())) {
+    if (!first_line(chains).ends_with(" [0:0]\n")) return false;
+  }
+  return true;
+}
+
+bool in_order(const Section& section) {
+  const auto built_in = built_in_chains(section.name);
+  std::string_view last;
+  for (auto rules = section.rules; !rules.empty(); rules.remove_prefix(first_line(rules).size())) {
+    if (!rules.starts_with("-A ")) return false;
+    const auto rest = rules.substr(3);
+    if (!last.empty() && rest.starts_with(last) && rest.substr(last.size()).starts_with(' ')) continue;
+    const auto chain = chain_at(rules, 0);
+    if (chain.empty() || (!last.empty() && !comes_before(last, chain, built_in))) return false;
+    last = chain;
+  }
+  return without_counters(section.built_in) && without_counters(section.chains);
+}
+
+void replace_chains(Table& table, const Table* from, const Table& to) {
+  const ChainIndex before(from);
+  const ChainIndex after(&to);
+  std::erase_if(table.chains, [&](const Chain& chain) {
+    return before.find(chain.name) != nullptr && after.find(chain.name) == nullptr;
+  });
+  std::unordered_map<std::string_view, Chain*> places;
+  for (Chain& chain : table.chains) places.emplace(chain.name, &chain);
+  std::vector<const Chain*> added;
+  for (const Chain& chain : to.chains) {
+    const auto place = places.find(chain.name);
+    const Chain* old = before.find(chain.name);
+    if (place == places.end()) {
+      added.push_back(&chain);
+      continue;
+    }
+    place->second->policy = chain.policy;
+    // A chain without its rules stands for one that both sides share.
+    if (old != nullptr && old->rules.empty() && chain.rules.empty()) continue;
+    place->second->rules = chain.rules;
+  }
+  for (const Chain* chain : added) table.chains.push_back(*chain);
+}
+
+void replace_tables(Tables& tables, const Tables& from, const Tables& to) {
+  std::erase_if(tables.tables, [&](const Table& table) {
+    return from.find(table.name) != nullptr && to.find(table.name) == nullptr;
+  });
+  for (const Table& table : to.tables) {
+    const auto place = std::ranges::find(tables.tables, table.name, &Table::name);
+    if (place == tables.tables.end()) {
+      tables.tables.push_back(table);
+    } else {
+      replace_chains(*place, from.find(table.name), table);
+    }
+  }
+  tables.texts.insert(tables.texts.end(), to.texts.begin(), to.texts.end());
 }
 
 }  // namespace
+
+bool is_canonical(std::string_view text) {
+  const auto tables = sections(text);
+  if (tables.empty()) return text.empty();
+  return std::ranges::is_sorted(tables, std::ranges::less_equal{},
+                                [](const Section& section) { return table_rank(section.name); }) &&
+         std::ranges::all_of(tables, in_order);
+}
+
+Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to) {
+  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy})
+    replace_tables(whole.*slot, from.*slot, to.*slot);
+  whole.sets = to.sets;
+  whole.backend = to.backend;
+  return whole;
+}
 
 std::pair<std::string, std::string> unlike_chains(std::string_view from, std::string_view to) {
   if (from == to) return {};

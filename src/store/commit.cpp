@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <future>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -77,16 +79,27 @@ Status drop_entry(git_treebuilder* builder, const std::string& name) {
   return {};
 }
 
+Status take_entry(git_treebuilder* builder, const std::string& name, const git_tree* from) {
+  const git_tree_entry* entry = git_tree_entry_byname(from, name.c_str());
+  if (entry == nullptr) return drop_entry(builder, name);
+  if (git_treebuilder_insert(nullptr, builder, name.c_str(), git_tree_entry_id(entry),
+                             git_tree_entry_filemode(entry)) != 0)
+    return git::last_error(name);
+  return {};
+}
+
 /// The parent's tree with the files of section 4 replaced: what else people keep in the repository stays.
+/// They are those of `same`, where it is given.
 Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const Files& files,
-                            const Expectations& expect) {
+                            const Expectations& expect, const git_tree* same = nullptr) {
   git::TreeBuilder builder;
   if (git::fill(builder, git_treebuilder_new, repo, parent) != 0) return git::last_error("tree");
   for (const std::string_view known : kGenerated) {
     const auto file = files.find(std::string(known));
     const std::string name(known);
-    auto put = file == files.end() ? drop_entry(builder.get(), name)
-                                   : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB);
+    auto put = same != nullptr       ? take_entry(builder.get(), name, same)
+               : file == files.end() ? drop_entry(builder.get(), name)
+                                     : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB);
     if (!put) return std::move(put).error();
   }
   const std::string name(kExpect);
@@ -206,8 +219,17 @@ bool stands_already(const fs::path& file, const std::string& content) {
   if (::lstat(file.c_str(), &facts) != 0 || !S_ISREG(facts.st_mode) ||
       (facts.st_mode & 07777U) != kFileMode || static_cast<std::size_t>(facts.st_size) != content.size())
     return false;
-  const auto standing = read_file(file);
-  return standing && *standing == content;
+  // Piece by piece: what differs mostly does so early.
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 1 << 14> piece;
+  std::string_view rest = content;
+  while (fd && !rest.empty()) {
+    const ssize_t n = ::read(fd.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || !rest.starts_with({piece.data(), static_cast<std::size_t>(n)})) return false;
+    rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return fd && rest.empty();
 }
 
 /// Writes aside what differs in the work tree.
@@ -304,7 +326,7 @@ Status update_index(git_repository* repo, const fs::path& path, const git_tree* 
 }  // namespace
 
 Result<std::string> Repository::commit(const std::string& parent, const Files& files, const Message& message,
-                                       const Person& author, Time time) {
+                                       const Person& author, Time time, const std::string& tree_ahead) {
   git_repository* repo = parts_->repo.get();
   if (auto known = check_names(files); !known) return std::move(known).error();
   auto expect = read_expectations(parts_->path);
@@ -321,9 +343,18 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     old_tree = *std::move(tree);
   }
   // Beside the objects, which have to be hashed and packed: they are the same 3 MB at 50,000 rules.
-  auto staging = std::async(std::launch::async, [&] { return stage_files(parts_->path, files); });
+  auto ahead = std::exchange(parts_->ahead, {});
+  auto staging = !tree_ahead.empty() && ahead.tree == tree_ahead
+                     ? std::move(ahead.files)
+                     : std::async(std::launch::async, [&] { return stage_files(parts_->path, files); });
+  git::Tree same;
+  if (!tree_ahead.empty()) {
+    auto found = find_tree(repo, tree_ahead);
+    if (!found) return std::move(found).error();
+    same = *std::move(found);
+  }
   std::optional<Unsynced> unsynced(std::in_place);
-  auto tree = make_tree(repo, old_tree.get(), files, *expect);
+  auto tree = make_tree(repo, old_tree.get(), files, *expect, same.get());
   if (!tree) return std::move(tree).error();
 
   const Time when = writable(time);
@@ -359,14 +390,29 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   return git::hex(id);
 }
 
-Result<std::string> Repository::prepare(const Files& files) {
-  if (auto known = check_names(files); !known) return std::move(known).error();
+Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& files,
+                                        const std::string& same_as) {
+  if (auto known = check_names(*files); !known) return std::move(known).error();
   std::size_t size = 0;
-  for (const auto& [name, content] : files) size += content.size();
-  auto tree = make_tree(parts_->repo.get(), nullptr, files, {});
-  if (!tree) return std::move(tree).error();
+  for (const auto& [name, content] : *files) size += content.size();
+  git::Tree tree;
+  if (same_as.empty()) {
+    auto made = make_tree(parts_->repo.get(), nullptr, *files, {});
+    if (!made) return std::move(made).error();
+    tree = *std::move(made);
+  } else {
+    auto commit = read_commit(parts_->repo.get(), same_as);
+    if (!commit) return std::move(commit).error();
+    auto read = read_tree(commit->get());
+    if (!read) return std::move(read).error();
+    tree = *std::move(read);
+  }
   if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
-  return git::hex(*git_tree_id(tree->get()));
+  const std::string hash = git::hex(*git_tree_id(tree.get()));
+  parts_->ahead = {.tree = hash, .files = std::async(std::launch::async, [path = parts_->path, files] {
+                                   return stage_files(path, *files);
+                                 })};
+  return hash;
 }
 
 Status mend_work_tree(const Repository& repository, git_repository* repo) {

@@ -4,6 +4,8 @@
 #include <git2/sys/odb_backend.h>
 #include <git2/sys/repository.h>
 #include <libdeflate.h>
+#include <nettle/sha1.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <future>
 #include <memory>
 #include <span>
 #include <system_error>
@@ -84,10 +85,14 @@ std::optional<LooseObject> unpack(std::string& packed, Extent extent) {
   return object;
 }
 
+/// What stands before a blob's content.
+std::string blob_header(std::string_view content) {
+  return format("blob {}", content.size()) + '\0';
+}
+
 /// A blob as its file holds it; empty when there is no memory for it.
 std::string pack(std::string_view content) {
-  std::string whole = format("blob {}", content.size());
-  whole += '\0';
+  std::string whole = blob_header(content);
   whole += content;
   const Compressor compressor(libdeflate_alloc_compressor(kFastestLevel));
   if (!compressor) return {};
@@ -223,23 +228,32 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
   return object;
 }
 
-Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
-  // Beside the hash, which takes as long.
-  auto packing = std::async(std::launch::async, [&] { return pack(content); });
+git_oid hash_blob(std::string_view content) {
+  sha1_ctx state{};
+  sha1_init(&state);
+  const std::string header = blob_header(content);
+  for (const std::string_view part : {std::string_view(header), content})
+    sha1_update(&state, part.size(), reinterpret_cast<const std::uint8_t*>(part.data()));
   git_oid id{};
-  Odb odb;
-  const bool hashed = git_odb_hash(&id, content.data(), content.size(), GIT_OBJECT_BLOB) == 0 &&
-                      fill(odb, git_repository_odb, repo) == 0;
-  const std::string packed = packing.get();
-  if (!hashed) return last_error("blob");
+  sha1_digest(&state, sizeof id.id, id.id);
+  return id;
+}
+
+Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
+  git_oid id = hash_blob(content);
   const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
-  const bool damaged = !read_loose(objects, id, Extent::whole);
-  if (packed.empty() || (!damaged && git_odb_exists(odb.get(), &id) == 1)) {
+  const fs::path path = path_of(objects, id);
+  const auto there = read_loose(objects, id, Extent::whole);
+  // As git does: what is in use again, `git gc` takes for new.
+  if (there && *there && ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0) return id;
+  Odb odb;
+  if (fill(odb, git_repository_odb, repo) != 0) return last_error("blob");
+  const std::string packed = pack(content);
+  if (packed.empty() || (there && git_odb_exists(odb.get(), &id) == 1)) {
     if (git_odb_write(&id, odb.get(), content.data(), content.size(), GIT_OBJECT_BLOB) != 0)
       return last_error("blob");
     return id;
   }
-  const fs::path path = path_of(objects, id);
   std::error_code failed;
   fs::create_directory(path.parent_path(), failed);
   // What a killed process left there under this name the next lock clears away.

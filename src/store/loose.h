@@ -25,6 +25,10 @@ enum class Extent { header, whole };
 Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
                                               Extent extent);
 
+/// The hash of a blob. What git_odb_hash says, in a tenth of the time: it looks for no traces of a forged
+/// collision, which is for what comes from elsewhere, and `git fetch` does so.
+git_oid hash_blob(std::string_view content);
+
 /// Writes `content` as an object of its own, unless the repository has it undamaged, and says its hash.
 /// Nothing is synced: the caller does. What git_blob_create_from_buffer does, in half the time.
 Result<git_oid> write_blob(git_repository* repo, std::string_view content);

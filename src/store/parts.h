@@ -2,9 +2,12 @@
 
 #include <array>
 #include <filesystem>
+#include <future>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/file.h"
 #include "store/git.h"
 #include "store/repository.h"
 
@@ -14,6 +17,11 @@ struct Repository::Parts {
   std::filesystem::path path{};
   std::string host{};
   git::Repo repo{};
+  /// What prepare() began to write aside for the work tree, and the tree that it is of.
+  struct {
+    std::string tree{};
+    std::future<Result<std::vector<StagedFile>>> files{};
+  } ahead{};
 
   std::string branch() const;  ///< refs/heads/hosts/NAME
 };
@@ -34,6 +42,9 @@ Result<git::Commit> read_commit(git_repository* repo, const std::string& hash);
 
 /// The tree of a commit.
 Result<git::Tree> read_tree(const git_commit* commit);
+
+/// The tree of a full hash.
+Result<git::Tree> find_tree(git_repository* repo, const std::string& hash);
 
 /// Puts the files that the capture makes into the work tree as HEAD has them, and the index with them: what a
 /// process that was killed left undone.

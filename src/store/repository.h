@@ -130,17 +130,22 @@ class Repository {
   /// moves (only if it is still at `parent`: else kind refused), then the files take their places and the
   /// index follows. Files of section 4 that `files` lacks are removed, except `expect`, which is taken as it
   /// is in the work tree. Committer is rewall.
+  ///
+  /// `tree`: of prepare(), for the same files. They are there then, and not written again.
   struct Message {
     std::string subject{};
     std::string body{};
     Trailers trailers{};
   };
   Result<std::string> commit(const std::string& parent, const Files& files, const Message& message,
-                             const Person& author, Time time);
+                             const Person& author, Time time, const std::string& tree = {});
 
   /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
-  /// changes the kernel next can rely on it. The hash of a tree that holds them.
-  Result<std::string> prepare(const Files& files);
+  /// changes the kernel next can rely on it. The hash of a tree that holds them. Those of the work tree are
+  /// being written aside when it returns; commit() waits for them.
+  ///
+  /// `same_as`: a snapshot whose files are these, read with Proof::hash. Its objects are taken.
+  Result<std::string> prepare(const std::shared_ptr<const Files>& files, const std::string& same_as = {});
 
   /// The files of a tree that prepare() wrote.
   Result<Files> prepared(const std::string& tree) const;

@@ -30,11 +30,14 @@ Snapshot read_snapshot(const git_commit* commit) {
 
 Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof) {
   const std::string object = format("{} ({})", name, git::hex(id));
-  if (proof == Proof::checksum) {
-    auto loose = git::read_loose(fs::path(git_repository_path(repo)) / "objects", id, git::Extent::whole);
-    if (!loose) return git::lost_object(object, loose.error().message);
-    if (*loose && (*loose)->type == GIT_OBJECT_BLOB) return std::move((*loose)->content);
+  auto loose = git::read_loose(fs::path(git_repository_path(repo)) / "objects", id, git::Extent::whole);
+  if (!loose) return git::lost_object(object, loose.error().message);
+  if (*loose && (*loose)->type == GIT_OBJECT_BLOB) {
+    std::string& content = (*loose)->content;
+    const git_oid found = proof == Proof::hash ? git::hash_blob(content) : id;
+    if (git_oid_equal(&found, &id) != 0) return std::move(content);
   }
+  // It is in a pack, or libgit2 finds the words for what is wrong with it.
   git::Blob blob;
   if (git::fill(blob, git_blob_lookup, repo, &id) != 0) return git::lost_object(object);
   return std::string(static_cast<const char*>(git_blob_rawcontent(blob.get())),
@@ -177,6 +180,14 @@ Result<git::Tree> read_tree(const git_commit* commit) {
   return tree;
 }
 
+Result<git::Tree> find_tree(git_repository* repo, const std::string& hash) {
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  git::Tree tree;
+  if (git::fill(tree, git_tree_lookup, repo, &*id) != 0) return git::lost_object(format("tree {}", hash));
+  return tree;
+}
+
 Result<std::string> Repository::head() const {
   git_oid id{};
   const int code = git_reference_name_to_id(&id, parts_->repo.get(), parts_->branch().c_str());
@@ -213,12 +224,9 @@ Result<Files> Repository::files(const std::string& hash, Proof proof) const {
 }
 
 Result<Files> Repository::prepared(const std::string& tree) const {
-  const auto id = git::parse_hash(tree);
-  if (!id) return id.error();
-  const std::string whole = format("tree {}", tree);
-  git::Tree found;
-  if (git::fill(found, git_tree_lookup, parts_->repo.get(), &*id) != 0) return git::lost_object(whole);
-  return read_files_of(parts_->repo.get(), found.get(), whole, kGenerated, Proof::hash);
+  const auto found = find_tree(parts_->repo.get(), tree);
+  if (!found) return found.error();
+  return read_files_of(parts_->repo.get(), found->get(), format("tree {}", tree), kGenerated, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name) const {

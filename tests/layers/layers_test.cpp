@@ -35,11 +35,17 @@ const std::map<std::string, Names>& layers() {
 /// Headers of other projects, by how their names begin, and the layers or files that may include them.
 const std::map<std::string, Names>& borders() {
   static const std::map<std::string, Names> all{
-      {"git2", {"store"}},           {"zlib.h", {"store"}},
-      {"libdeflate.h", {"store"}},   {"libmnl/", {"kernel"}},
-      {"libnftnl/", {"kernel"}},     {"dtl/", {"diff/sequence.cpp"}},
-      {"CLI/", {"commands", "cli"}}, {"nlohmann/", {"ui", "commands"}},
-      {"spdlog/", {"core"}},         {"fmt/", {"core"}},
+      {"git2", {"store"}},
+      {"zlib.h", {"store"}},
+      {"libdeflate.h", {"store"}},
+      {"nettle/", {"store"}},
+      {"libmnl/", {"kernel"}},
+      {"libnftnl/", {"kernel"}},
+      {"dtl/", {"diff/sequence.cpp"}},
+      {"CLI/", {"commands", "cli"}},
+      {"nlohmann/", {"ui", "commands"}},
+      {"spdlog/", {"core"}},
+      {"fmt/", {"core"}},
   };
   return all;
 }

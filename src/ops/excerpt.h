@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ops/revision.h"
+#include "ops/session.h"
+
+namespace rewall {
+
+/// HEAD, which LIVE is, and a snapshot that is to be restored: as texts, and by the chains alone that they do
+/// not share. A restore of few rules takes no more apart.
+struct Excerpt {
+  Recording head{};
+  Recording wanted{};
+  /// Of HEAD and of the snapshot: their unlike chains (rules/unlike.h) and all their sets.
+  Ruleset from{};
+  Ruleset to{};
+};
+
+/// Nothing where LIVE is not known to be HEAD without reading it, where the two share little, and where
+/// something outside of the unlike chains tells what is to be done with them. Errors are those of
+/// read_revision(). The caller, who may not hold the lock yet, asks still_live() when it does.
+Result<std::optional<Excerpt>> read_excerpt(Session& session, const std::string& name, bool exact);
+
+/// The generation at which LIVE's rules are what the snapshot `head` says; nothing where they are not, or
+/// HEAD is another.
+std::optional<Generation> still_live(Session& session, const Repository& repository, const std::string& head);
+
+}  // namespace rewall
