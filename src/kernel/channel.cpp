@@ -6,6 +6,10 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include "kernel/firewall.h"
 
 namespace rewall {
 
@@ -16,7 +20,30 @@ int give(const nlmsghdr* message, void* answer) {
   return MNL_CB_OK;
 }
 
+/// Sockets that are closed later; null while none is to be kept.
+std::mutex keeping;
+std::unique_ptr<std::vector<mnl_socket*>> kept;
+
 }  // namespace
+
+SocketsKept::SocketsKept() {
+  const std::scoped_lock lock(keeping);
+  kept = std::make_unique<std::vector<mnl_socket*>>();
+}
+
+SocketsKept::~SocketsKept() {
+  const std::scoped_lock lock(keeping);
+  const auto sockets = std::exchange(kept, nullptr);
+  for (mnl_socket* socket : *sockets) mnl_socket_close(socket);
+}
+
+void Channel::Close::operator()(mnl_socket* socket) const noexcept {
+  const std::scoped_lock lock(keeping);
+  if (kept)
+    kept->push_back(socket);
+  else
+    mnl_socket_close(socket);
+}
 
 nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
                      std::uint16_t resource) {

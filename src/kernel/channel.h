@@ -51,7 +51,7 @@ class Channel {
 
  private:
   struct Close {
-    void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
+    void operator()(mnl_socket* socket) const noexcept;
   };
 
   std::unique_ptr<mnl_socket, Close> socket_;

@@ -89,6 +89,17 @@ class Firewall {
                                                  const std::optional<Generation>& generation) = 0;
 };
 
+/// While it lives, one at a time, sockets to the kernel stay open when they have served: to close one waits
+/// until the kernel has put away what the last transaction took out, some 20 ms in which there is other work
+/// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
+class SocketsKept {
+ public:
+  SocketsKept();
+  SocketsKept(const SocketsKept&) = delete;
+  SocketsKept& operator=(const SocketsKept&) = delete;
+  ~SocketsKept();
+};
+
 /// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is
 /// killed.
 std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline = std::chrono::minutes{2});

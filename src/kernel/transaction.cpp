@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -245,11 +247,23 @@ class Transaction::Work {
   }
 
   bool reads_back() {
-    return std::ranges::all_of(expected_, [this](const Expected& expected) {
+    constexpr std::size_t kMany = 256;
+    Channel other;
+    if (expected_.size() < kMany || !other) return read_back(channel_, expected_);
+    const std::size_t half = expected_.size() / 2;
+    const std::span<const Expected> all(expected_);
+    auto rest = std::async(std::launch::async, [&] { return read_back(other, all.subspan(half)); });
+    const bool first = read_back(channel_, all.first(half));
+    return rest.get() && first;
+  }
+
+ private:
+  static bool read_back(Channel& channel, std::span<const Expected> chains) {
+    return std::ranges::all_of(chains, [&](const Expected& expected) {
       std::size_t at = 0;
       bool same = true;
       const auto& [family, table, chain] = expected.names;
-      const int error = each_rule(channel_, family, table, chain, [&](const auto& facts) {
+      const int error = each_rule(channel, family, table, chain, [&](const auto& facts) {
         if (!same || at == expected.rules.size()) {
           same = false;
           return;
@@ -262,7 +276,6 @@ class Transaction::Work {
     });
   }
 
- private:
   Message about_chain(std::uint16_t type, const Names& names, std::uint16_t flags = 0) {
     Message message = batch_->start(type, number_of(names.family), flags);
     message.text(NFTA_CHAIN_TABLE, names.table);

@@ -462,6 +462,7 @@ Result<Recorded> load_and_record_or_put_back(const Work& work, const RecordOptio
 Result<Recorded> put_in_force(const Work& work, const JournalEntry& entry) {
   if (!work.changes_live()) return load_and_record(work, entry.record);
   const SignalsHeld held;
+  const SocketsKept kept;
   auto journal = Journal::begin(work.repository, entry);
   if (!journal) return std::move(journal).error();
   auto recorded = load_and_record_or_put_back(work, entry.record);
