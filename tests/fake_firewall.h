@@ -72,6 +72,12 @@ class FakeFirewall : public Firewall {
     return reads_back ? current_generation() : std::nullopt;
   }
 
+  Status load_anew(const Staged& staged) override {
+    change(staged.ruleset);
+    capture_fault.reset();
+    return {};
+  }
+
   Ruleset live{};
   std::uint32_t number = 1;
   bool has_generation = true;

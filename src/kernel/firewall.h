@@ -87,6 +87,11 @@ class Firewall {
   /// sets could be put back.
   virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
                                                  const std::optional<Generation>& generation) = 0;
+
+  /// The same for a firewall that cannot be captured, because nft changed tables of iptables: these tables go
+  /// as they are, in the transaction that makes those that were staged, whatever is there by then. The errors
+  /// of load(), but never kind refused; kind kernel too where nothing could be staged.
+  virtual Status load_anew(const Staged& staged) = 0;
 };
 
 /// While it lives, one at a time, sockets to the kernel stay open when they have served: to close one waits

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel/nftables.h"
+#include "kernel/reading.h"
 #include "kernel/set_loader.h"
 #include "kernel/transaction.h"
 
@@ -77,8 +78,9 @@ Names own_names(const Names& aliases) {
 
 class Load {
  public:
-  Load(Programs& programs, const Staged& staged, const Ruleset& live)
+  Load(Programs& programs, const Staged& staged, const Ruleset& live, Before before = Before::known)
       : staged_(staged),
+        before_(before),
         live_(live),
         sets_(programs, live.sets, staged.ruleset.sets),
         live_legacy_(legacy_part(live)),
@@ -88,7 +90,7 @@ class Load {
   Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
     using Part = TableLoader::Part;
     const auto legacy = slots_of(wanted_legacy_);
-    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases());
+    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases(), before_);
     auto done = sets_.fill(sets_.aliases());
     if (done) done = transaction.prepare(generation ? generation->number : 0);
     if (done) done = sets_.swap();
@@ -142,6 +144,7 @@ class Load {
   }
 
   const Staged& staged_;
+  Before before_;
   const Ruleset& live_;
   SetLoader sets_;
   Ruleset live_legacy_;
@@ -156,6 +159,22 @@ Result<std::optional<Generation>> load(Programs& programs, const Staged& staged,
   if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
   if (auto done = load_by_tables(programs, staged.ruleset, live); !done) return std::move(done).error();
   return std::optional<Generation>{};
+}
+
+Status load_anew(Programs& programs, const Staged& staged) {
+  if (staged.scratch == nullptr)
+    return Error{
+        .kind = ErrorKind::kernel,
+        .message = "the firewall cannot be read, and without a scratch namespace it cannot be made anew"};
+  auto reading = read_once(programs, {.nft = false, .legacy = true});
+  if (!reading) return std::move(reading).error();
+  Ruleset live;
+  live.sets = std::move(reading->sets);
+  live.v4_legacy = std::move(reading->legacy_v4);
+  live.v6_legacy = std::move(reading->legacy_v6);
+  auto loaded = Load(programs, staged, live, Before::unknown).carry_out(std::nullopt);
+  if (!loaded) return std::move(loaded).error();
+  return {};
 }
 
 }  // namespace rewall

@@ -19,4 +19,7 @@ std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names = {});
 Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
                                        const std::optional<Generation>& generation);
 
+/// Firewall::load_anew, for the namespace of the calling thread.
+Status load_anew(Programs& programs, const Staged& staged);
+
 }  // namespace rewall

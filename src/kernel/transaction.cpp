@@ -22,6 +22,7 @@
 #include "core/text.h"
 #include "kernel/batch.h"
 #include "kernel/netlink.h"
+#include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "rules/kept.h"
 #include "rules/print.h"
@@ -216,12 +217,18 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
 class Transaction::Work {
  public:
   Work(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-       const std::map<std::string, std::string>& aliases)
-      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases) {}
+       const std::map<std::string, std::string>& aliases, Before before)
+      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases), before_(before) {}
 
   Status prepare(std::uint32_t generation) {
     if (!channel_) return unreadable("netlink socket", errno);
     batch_.emplace(generation);
+    if (before_ == Before::unknown) {
+      auto tables = list_nft_tables();
+      if (!tables) return std::move(tables).error();
+      for (const NftTable& table : *tables)
+        if (table.iptables_family()) drop(table);
+    }
     for (const Family family : kFamilies) {
       const Tables& wanted = nft_tables(wanted_, family);
       const Tables& live = nft_tables(live_, family);
@@ -319,6 +326,12 @@ class Transaction::Work {
       if (!done) return done;
     }
     return {};
+  }
+
+  void drop(const NftTable& table) {
+    Message message = batch_->start(NFT_MSG_DELTABLE, table.family);
+    message.text(NFTA_TABLE_NAME, table.name);
+    batch_->add(message);
   }
 
   void empty_out(Family family, const Table& live) { drop_chains(family, live, ChainIndex(nullptr)); }
@@ -513,6 +526,7 @@ class Transaction::Work {
   const Ruleset& wanted_;
   const Scratch& scratch_;
   const std::map<std::string, std::string>& aliases_;
+  Before before_;
   Channel channel_{};
   SetNumbers numbers_{};
   std::optional<Batch> batch_{};
@@ -523,8 +537,8 @@ class Transaction::Work {
 };
 
 Transaction::Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-                         const std::map<std::string, std::string>& aliases)
-    : work_(std::make_unique<Work>(live, wanted, scratch, aliases)) {}
+                         const std::map<std::string, std::string>& aliases, Before before)
+    : work_(std::make_unique<Work>(live, wanted, scratch, aliases, before)) {}
 
 Transaction::~Transaction() = default;
 

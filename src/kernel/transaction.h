@@ -17,6 +17,9 @@ namespace rewall {
 std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
     const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases);
 
+/// Whether it is known what is in the nft tables of iptables; where it is not, they go, and are made anew.
+enum class Before { known, unknown };
+
 /// The nft tables of the calling thread's namespace on their way from `live` to `wanted`: all tables of both
 /// families in one transaction of nf_tables. Rules that have the same words before and after stay in place,
 /// with their handles, counters and state; the others come from `scratch`, byte for byte as the kernel has
@@ -26,7 +29,7 @@ class Transaction {
   /// Rules that name a set of `aliases` (name -> alias) are made anew, and name the alias. All live as long
   /// as this.
   Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-              const std::map<std::string, std::string>& aliases);
+              const std::map<std::string, std::string>& aliases, Before before = Before::known);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();

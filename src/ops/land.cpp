@@ -40,8 +40,26 @@ std::vector<Owner> owners_of(Session& session) {
   return owners ? *std::move(owners) : default_owners();
 }
 
+Status read_back(Session& session, const Ruleset& wanted) {
+  auto after = session.capture();
+  if (!after) return std::move(after).error();
+  const Diff left = compare(wanted, after->ruleset);
+  if (left.equal()) return {};
+  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", subject(left))};
+}
+
+// Rules that nft put among those of iptables: they go, whatever they are.
+Status load_over_unreadable(Session& session, const Revision& revision) {
+  log_warning("the firewall cannot be read: the tables of iptables are made anew");
+  auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
+  if (!staged) return std::move(staged).error();
+  if (auto loaded = session.firewall().load_anew(*staged); !loaded) return loaded;
+  return read_back(session, staged->ruleset);
+}
+
 Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept) {
   auto live = session.capture();
+  if (!live && live.error().kind == ErrorKind::capture) return load_over_unreadable(session, revision);
   if (!live) return std::move(live).error();
   Ruleset wanted = overlay(live->ruleset, revision);
   if (!exact) wanted = keep_foreign(wanted, live->ruleset, owners_of(session)).ruleset;
@@ -53,11 +71,7 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
   auto loaded = session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
   if (!loaded) return std::move(loaded).error();
-  auto after = session.capture();
-  if (!after) return std::move(after).error();
-  const Diff left = compare(staged->ruleset, after->ruleset);
-  if (left.equal()) return {};
-  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", subject(left))};
+  return read_back(session, staged->ruleset);
 }
 
 Status load_unrecorded(Session& session, const Revision& revision, bool exact) {
@@ -82,6 +96,22 @@ Result<Restored> restore_again_and_again(Session& session, const Lock& held, con
   return restored;
 }
 
+// What kept the restore from being recorded may be gone with what it replaced.
+std::optional<Restored> record_landed(Session& session, const Revision& revision,
+                                      const RestoreOptions& options) {
+  auto repository = session.repository();
+  if (!repository) return std::nullopt;
+  auto read = read_live_and_head(session, **repository);
+  if (!read) return std::nullopt;
+  auto recorded = record(session, **repository, read->head, read->live,
+                         {.trigger = options.trigger,
+                          .commands = {session.command_line},
+                          .restores = revision.hash,
+                          .actor = options.actor});
+  if (!recorded) return std::nullopt;
+  return Restored{.after = *std::move(recorded), .restored = revision.hash};
+}
+
 Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
            Landed& landed) {
   if (held != nullptr) {
@@ -95,7 +125,9 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
       return std::move(restored).error();
     landed.why_unrecorded = restored.error().message;
   }
-  return load_unrecorded(session, revision, options.exact);
+  auto loaded = load_unrecorded(session, revision, options.exact);
+  if (loaded && held != nullptr) landed.restored = record_landed(session, revision, options);
+  return loaded;
 }
 
 Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
