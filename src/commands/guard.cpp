@@ -71,15 +71,9 @@ class Countdown {
 
  private:
   Result<Answer> ended() {
-    auto repository = context_.session.repository();
-    auto head = repository ? (*repository)->head() : Result<std::string>(repository.error());
-    auto newest = head ? (*repository)->snapshot(*head) : Result<Snapshot>(head.error());
-    const bool back = newest && newest->trailers.trigger == "rollback";
-    if (back || guard_.deadline <= boot_time()) {
-      keys_.show("");
-      return taken_back("nobody confirmed");
-    }
-    keys_.show("confirmed: the change is kept\n");
+    const bool kept = ending_of(context_.session.path() / ".git/rewall", guard_) == Ending::confirmed;
+    keys_.show(kept ? "confirmed: the change is kept\n" : "");
+    if (!kept) return taken_back("nobody confirmed");
     return Answer::same;
   }
 
@@ -207,9 +201,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   }
   const auto status = run_tried(*std::move(program));
   auto recorded = end_try(context.session, *guard, options.message);
-  if (!recorded)
-    return std::move(recorded).error().within(
-        "the guard is armed and takes the change back; but what was tried is not recorded");
+  if (!recorded) return std::move(recorded).error();
   print_recorded(context, *recorded, "", *guard);
   if (!status) return std::move(status).error();
   if (*status != 0)

@@ -28,6 +28,10 @@ fs::path guard_path(const fs::path& state) {
   return state / "guard";
 }
 
+fs::path confirmed_path(const fs::path& state) {
+  return state / "guard.confirmed";
+}
+
 fs::path lock_path(const fs::path& state) {
   return state / "guard.lock";
 }
@@ -83,8 +87,9 @@ Result<Guard> parse_guard(std::string_view text) {
   return guard;
 }
 
-Result<std::optional<Guard>> read_guard(const fs::path& state) {
-  const auto path = guard_path(state);
+namespace {
+
+Result<std::optional<Guard>> read_at(const fs::path& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::optional<Guard>{};
   if (!fd)
@@ -97,18 +102,32 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
   return std::optional(*std::move(guard));
 }
 
+}  // namespace
+
+Result<std::optional<Guard>> read_guard(const fs::path& state) {
+  return read_at(guard_path(state));
+}
+
 Status write_guard(const fs::path& state, const Guard& guard) {
   return write_file(guard_path(state), print_guard(guard), 0600);
 }
 
-void remove_guard(const fs::path& state, const Guard& guard) {
+void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
   const auto path = guard_path(state);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+  const bool kept = ending == Ending::confirmed;
+  // No disk is too full to rename.
+  if ((kept ? ::rename(path.c_str(), confirmed_path(state).c_str()) : ::unlink(path.c_str())) != 0 &&
+      errno != ENOENT)
     log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
   const Fd folder(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) ::fsync(folder.get());
   std::error_code ignored;
   fs::remove_all(copy_path(guard), ignored);
+}
+
+Ending ending_of(const fs::path& state, const Guard& guard) {
+  const auto confirmed = read_at(confirmed_path(state));
+  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
 }
 
 Whereabouts whereabouts(const std::optional<Generation>& place, const std::optional<Generation>& here) {
