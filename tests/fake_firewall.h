@@ -72,6 +72,13 @@ class FakeFirewall : public Firewall {
     return reads_back ? current_generation() : std::nullopt;
   }
 
+  Status remove_tables() override {
+    ++removals;
+    capture_fault.reset();
+    change({});
+    return {};
+  }
+
   Ruleset live{};
   std::uint32_t number = 1;
   bool has_generation = true;
@@ -93,6 +100,7 @@ class FakeFirewall : public Firewall {
   int stages = 0;
   int loads = 0;
   int generations = 0;
+  int removals = 0;
   bool staged_whole = false;      ///< whether the last stage was to try every rule
   FileNames staged_names{};       ///< what the last stage was to call the files
   std::vector<Ruleset> loaded{};  ///< what the accepted loads were asked for

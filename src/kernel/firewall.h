@@ -87,6 +87,10 @@ class Firewall {
   /// sets could be put back.
   virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
                                                  const std::optional<Generation>& generation) = 0;
+
+  /// Removes the tables of the nft backend, whatever is in them, in one transaction: for one who has staged
+  /// what is to be there instead, where what is there cannot be read. Kind kernel; kind permission.
+  virtual Status remove_tables() = 0;
 };
 
 /// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is

@@ -84,6 +84,11 @@ class HostFirewall : public Firewall {
                               [&] { return rewall::load(programs_, staged, live, generation); });
   }
 
+  Status remove_tables() override {
+    if (!may_administer()) return not_permitted("the firewall");
+    return without_exceptions(ErrorKind::kernel, [] { return remove_nft_tables(); });
+  }
+
  private:
   Result<Capture> capture_here(BackendChoice choice) {
     auto backends = to_read(choice);

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "ops/files.h"
 #include "ops/lockdown.h"
 #include "ops/settings.h"
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kRestores = 10;
+constexpr int kNoes = 3;
 constexpr int kLoads = 5;
 constexpr std::chrono::milliseconds kPause{100};
 
@@ -40,7 +42,10 @@ std::vector<Owner> owners_of(Session& session) {
   return owners ? *std::move(owners) : default_owners();
 }
 
-Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept) {
+/// `otherwise` is what reads back otherwise, of a load that was taken.
+Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept,
+                 std::string& otherwise) {
+  otherwise.clear();
   auto live = session.capture();
   if (!live) return std::move(live).error();
   Ruleset wanted = overlay(live->ruleset, revision);
@@ -54,32 +59,58 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   auto loaded = session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
   if (!loaded) return std::move(loaded).error();
   auto after = session.capture();
-  if (!after) return std::move(after).error();
+  if (!after) {
+    otherwise = after.error().message;
+    return Error{.kind = ErrorKind::refused, .message = otherwise};
+  }
   const Diff left = compare(staged->ruleset, after->ruleset);
   if (left.equal()) return {};
-  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", subject(left))};
+  otherwise = subject(left);
+  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
 }
 
-Status load_unrecorded(Session& session, const Revision& revision, bool exact) {
+// What the kernel would take replaces what nobody can read.
+Status load_over_unreadable(Session& session, const Revision& revision, Error why) {
+  auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
+  if (!staged) return std::move(staged).error();
+  log_warning("what is in force cannot be read, and is replaced whole: {}", escape(why.message));
+  if (auto removed = session.firewall().remove_tables(); !removed) return removed;
+  bool kept = true;
+  std::string otherwise;
+  auto done = load_once(session, revision, true, true, kept, otherwise);
+  return done || otherwise.empty() ? done : Status{};
+}
+
+Status load_unrecorded(Session& session, const Revision& revision, bool exact, std::string& why_unrecorded) {
   Status done;
   bool kept = false;
+  std::string otherwise;
   for (int attempt = 1; attempt <= kLoads; ++attempt) {
-    done = load_once(session, revision, exact, attempt == kLoads, kept);
-    if (done || done.error().kind != ErrorKind::refused) return done;
+    done = load_once(session, revision, exact, attempt == kLoads, kept, otherwise);
+    if (done) return done;
+    if (done.error().kind != ErrorKind::refused && done.error().kind != ErrorKind::capture) return done;
     std::this_thread::sleep_for(kPause);
   }
-  return done;
+  if (done.error().kind == ErrorKind::capture)
+    return load_over_unreadable(session, revision, std::move(done).error());
+  if (otherwise.empty()) return done;
+  // The kernel has taken it: no other ruleset would fare better.
+  why_unrecorded += format("; somebody goes on changing it: {}", otherwise);
+  return {};
 }
 
 Result<Restored> restore_again_and_again(Session& session, const Lock& held, const Revision& revision,
                                          const RestoreOptions& options) {
-  auto restored = restore(session, held, revision, options);
-  for (int attempt = 1; attempt < kRestores; ++attempt) {
-    if (restored || restored.error().kind != ErrorKind::refused) break;
+  int no = 0;
+  for (int attempt = 1;; ++attempt) {
+    auto restored = restore(session, held, revision, options);
+    if (restored || attempt == kRestores) return restored;
+    // The kernel says no to what it cannot take, and to what somebody changed before it was read back.
+    const bool again = restored.error().kind == ErrorKind::refused ||
+                       (restored.error().kind == ErrorKind::kernel && ++no < kNoes);
+    if (!again) return restored;
     std::this_thread::sleep_for(kPause);
-    restored = restore(session, held, revision, options);
   }
-  return restored;
 }
 
 Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
@@ -90,12 +121,10 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
       landed.restored = *std::move(restored);
       return {};
     }
-    // What the kernel does not take there it takes nowhere.
-    if (restored.error().kind == ErrorKind::kernel || restored.error().kind == ErrorKind::permission)
-      return std::move(restored).error();
+    if (restored.error().kind == ErrorKind::permission) return std::move(restored).error();
     landed.why_unrecorded = restored.error().message;
   }
-  return load_unrecorded(session, revision, options.exact);
+  return load_unrecorded(session, revision, options.exact, landed.why_unrecorded);
 }
 
 Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
