@@ -199,7 +199,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     }
     return stand_by(context, *guard, false);
   }
-  const auto status = run_tried(*std::move(program));
+  auto status = run_tried(*std::move(program));
   auto recorded = end_try(context.session, *guard, options.message);
   if (!recorded) return std::move(recorded).error();
   print_recorded(context, *recorded, "", *guard);

@@ -272,10 +272,10 @@ Result<Recorded> end_try(Session& session, const Guard& guard, const std::string
   if (!armed) return std::move(armed).error();
   const bool gone = !*armed || (*armed)->id != guard.id;
   if (gone && ending_of(state, guard) == Ending::taken_back) return take_back_rest(session, *held, guard);
-  auto read = read_live_and_head(session, **repository);
+  const auto read = read_live_and_head(session, **repository);
   auto recorded = read ? record(session, **repository, read->head, read->live,
                                 {.message = message, .trigger = "try", .commands = {session.command_line}})
-                       : Result<Recorded>(std::move(read).error());
+                       : Result<Recorded>(read.error());
   if (gone) return recorded;
   if (!recorded)
     return std::move(recorded).error().within(

@@ -70,7 +70,7 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
 }
 
 // What the kernel would take replaces what nobody can read.
-Status load_over_unreadable(Session& session, const Revision& revision, Error why) {
+Status load_over_unreadable(Session& session, const Revision& revision, const Error& why) {
   auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
   if (!staged) return std::move(staged).error();
   log_warning("what is in force cannot be read, and is replaced whole: {}", escape(why.message));
@@ -91,8 +91,7 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
     if (done.error().kind != ErrorKind::refused && done.error().kind != ErrorKind::capture) return done;
     std::this_thread::sleep_for(kPause);
   }
-  if (done.error().kind == ErrorKind::capture)
-    return load_over_unreadable(session, revision, std::move(done).error());
+  if (done.error().kind == ErrorKind::capture) return load_over_unreadable(session, revision, done.error());
   if (otherwise.empty()) return done;
   // The kernel has taken it: no other ruleset would fare better.
   why_unrecorded += format("; somebody goes on changing it: {}", otherwise);
