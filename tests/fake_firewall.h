@@ -73,8 +73,9 @@ class FakeFirewall : public Firewall {
   }
 
   Status load_anew(const Staged& staged) override {
-    change(staged.ruleset);
+    ++loads_anew;
     capture_fault.reset();
+    change(staged.ruleset);
     return {};
   }
 
@@ -99,6 +100,7 @@ class FakeFirewall : public Firewall {
   int stages = 0;
   int loads = 0;
   int generations = 0;
+  int loads_anew = 0;
   bool staged_whole = false;      ///< whether the last stage was to try every rule
   FileNames staged_names{};       ///< what the last stage was to call the files
   std::vector<Ruleset> loaded{};  ///< what the accepted loads were asked for

@@ -71,11 +71,9 @@ class Countdown {
 
  private:
   Result<Answer> ended() {
-    if (!Watching::kept(context_.session.path() / ".git/rewall", guard_.id)) {
-      keys_.show("");
-      return taken_back("nobody confirmed");
-    }
-    keys_.show("confirmed: the change is kept\n");
+    const bool kept = ending_of(context_.session.path() / ".git/rewall", guard_) == Ending::confirmed;
+    keys_.show(kept ? "confirmed: the change is kept\n" : "");
+    if (!kept) return taken_back("nobody confirmed");
     return Answer::same;
   }
 
@@ -201,11 +199,8 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     }
     return stand_by(context, *guard, false);
   }
-  const auto status = run_tried(*std::move(program));
+  auto status = run_tried(*std::move(program));
   auto recorded = end_try(context.session, *guard, options.message);
-  if (!recorded && recorded.error().kind != ErrorKind::refused)
-    return std::move(recorded).error().within(
-        "the guard is armed and takes the change back; but what was tried is not recorded");
   if (!recorded) return std::move(recorded).error();
   print_recorded(context, *recorded, "", *guard);
   if (!status) return std::move(status).error();

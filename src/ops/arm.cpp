@@ -16,6 +16,7 @@
 #include "kernel/process.h"
 #include "ops/files.h"
 #include "ops/restore.h"
+#include "ops/revision.h"
 #include "ops/settings.h"
 #include "ops/settle.h"
 #include "rules/foreign.h"
@@ -142,18 +143,6 @@ bool touches_foreign(const Ruleset& before, const Ruleset& after, const Reposito
   return !owners || !compare(keep_foreign(before, after, *owners).ruleset, before).equal();
 }
 
-Error take_back_again(Session& session, const Lock& held, const Guard& guard) {
-  auto before = read_revision(session, guard.before);
-  if (!before) return std::move(before).error();
-  auto back = restore(session, held, *before, {.trigger = "rollback", .exact = true, .way_back = true});
-  if (!back) return std::move(back).error();
-  return Error{.kind = ErrorKind::refused,
-               .message =
-                   "time was up while the command ran: what it did was taken back, also what it did "
-                   "since"}
-      .hinted("give it longer: rewall try --for 1h -- COMMAND");
-}
-
 Error none_armed() {
   return Error{.kind = ErrorKind::refused, .message = "no guard is armed"}.hinted(
       "'rewall status' tells; a change is guarded by '--for TIME' or 'rewall try'");
@@ -167,6 +156,19 @@ Result<Guard> armed_here(Session& session, const Repository& repository) {
     return Error{.kind = ErrorKind::refused,
                  .message = name_of(**guard) + " is armed in another network namespace"};
   return **std::move(guard);
+}
+
+// What a command did after its change was taken back.
+Error take_back_rest(Session& session, const Lock& held, const Guard& guard) {
+  constexpr std::string_view kWhat = "the change was taken back while the command ran";
+  auto revision = read_revision(session, guard.before);
+  auto restored =
+      revision ? restore(session, held, *revision, {.trigger = "rollback", .exact = true, .way_back = true})
+               : Result<Restored>(revision.error());
+  if (!restored)
+    return std::move(restored).error().within(format("{}, and what it did since is in force", kWhat));
+  return Error{.kind = ErrorKind::refused, .message = format("{}, and so is what it did since", kWhat)}
+      .hinted("give it more time ('--for'), or run 'rewall confirm' before it is up");
 }
 
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
@@ -227,18 +229,18 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
     return std::move(written).error().within("no guard; LIVE is untouched");
   keep_copy(guard, *files);
   if (auto started = start(session, repository, guard); !started) {
-    remove_guard(state, guard);
+    remove_guard(state, guard, Ending::taken_back);
     return std::move(started).error();
   }
   return guard;
 }
 
-void disarm(Session& session, const Lock&, const Guard& guard) {
+void disarm(Session& session, const Lock&, const Guard& guard, Ending ending) {
   auto repository = session.repository();
   if (!repository) return;
   // The process ends when it sees that its file is gone; what it misses of that it sees at the deadline.
   const pid_t process = Watching::process((*repository)->state_path(), guard.id);
-  remove_guard((*repository)->state_path(), guard);
+  remove_guard((*repository)->state_path(), guard, ending);
   if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
   stop_timer(guard);
 }
@@ -275,16 +277,19 @@ Result<Recorded> end_try(Session& session, const Guard& guard, const std::string
   if (!repository) return std::move(repository).error();
   auto held = lock(session);
   if (!held) return std::move(held).error();
-  auto read = read_live_and_head(session, **repository);
-  if (!read) return std::move(read).error();
-  auto recorded = record(session, **repository, read->head, read->live,
-                         {.message = message, .trigger = "try", .commands = {session.command_line}});
-  if (!recorded) return recorded;
   const auto state = (*repository)->state_path();
   auto armed = read_guard(state);
   if (!armed) return std::move(armed).error();
-  if (!*armed || (*armed)->id != guard.id)
-    return Watching::kept(state, guard.id) ? recorded : take_back_again(session, *held, guard);
+  const bool gone = !*armed || (*armed)->id != guard.id;
+  if (gone && ending_of(state, guard) == Ending::taken_back) return take_back_rest(session, *held, guard);
+  const auto read = read_live_and_head(session, **repository);
+  auto recorded = read ? record(session, **repository, read->head, read->live,
+                                {.message = message, .trigger = "try", .commands = {session.command_line}})
+                       : Result<Recorded>(read.error());
+  if (gone) return recorded;
+  if (!recorded)
+    return std::move(recorded).error().within(
+        "the guard is armed and takes the change back; but what was tried is not recorded");
   auto files = (*repository)->files(guard.before, Proof::hash);
   if (!files) return std::move(files).error();
   auto before = ruleset_of(*std::move(files), guard.before.substr(0, 10) + ":", guard.backends);
@@ -321,8 +326,7 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
     if (!snapshot) return std::move(snapshot).error();
     confirmed.recorded = {.hash = *std::move(head), .subject = snapshot->subject};
   } else {
-    disarm(session, *held, *guard);
-    Watching::keep(repository.state_path(), guard->id);
+    disarm(session, *held, *guard, Ending::confirmed);
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

@@ -22,7 +22,7 @@ Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
 /// Removes the guard and ends its process; LIVE is left as it is.
-void disarm(Session& session, const Lock& held, const Guard& guard);
+void disarm(Session& session, const Lock& held, const Guard& guard, Ending ending = Ending::taken_back);
 
 /// What a change does to a guard that is armed: where it touches foreign parts, they are put back too.
 void tell_guard(Session& session, const Lock& held, bool exact);
@@ -31,7 +31,7 @@ void tell_guard(Session& session, const Lock& held, bool exact);
 Result<Guard> begin_try(Session& session, std::chrono::milliseconds length);
 
 /// When the command that was tried has ended: records what it made, and notes what of it is foreign. Kind
-/// refused: time was up before, or somebody took it back, and what the command did since was taken back too.
+/// refused: the change was taken back while it ran, and so is what it did since.
 Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message);
 
 struct ConfirmOptions {

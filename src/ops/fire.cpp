@@ -112,7 +112,7 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
   if (held)
     disarm(session, *held, *guard);
   else
-    remove_guard(session.path() / ".git/rewall", *guard);
+    remove_guard(session.path() / ".git/rewall", *guard, Ending::taken_back);
   const bool loud = !landed->as_wanted || !landed->restored;
   tell_terminals(
       format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*landed)),

@@ -22,11 +22,14 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFirstLine = "rewall guard 1";
 constexpr std::string_view kAllParts = "all";
-constexpr std::string_view kKept = "kept";
 constexpr std::string_view kWhole = "whole";  // the last file of a copy
 
 fs::path guard_path(const fs::path& state) {
   return state / "guard";
+}
+
+fs::path confirmed_path(const fs::path& state) {
+  return state / "guard.confirmed";
 }
 
 fs::path lock_path(const fs::path& state) {
@@ -46,7 +49,7 @@ StateKey milliseconds_key(std::chrono::milliseconds& into) {
   }};
 }
 
-/// What stands in the lock: the process, or that it is no more needed, and the guard's id.
+/// What stands in the lock: the process and the guard's id.
 struct Watch {
   std::string process{};
   std::string id{};
@@ -104,8 +107,9 @@ Result<Guard> parse_guard(std::string_view text) {
   return guard;
 }
 
-Result<std::optional<Guard>> read_guard(const fs::path& state) {
-  const auto path = guard_path(state);
+namespace {
+
+Result<std::optional<Guard>> read_at(const fs::path& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::optional<Guard>{};
   if (!fd)
@@ -122,18 +126,32 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
   return std::optional(*std::move(guard));
 }
 
+}  // namespace
+
+Result<std::optional<Guard>> read_guard(const fs::path& state) {
+  return read_at(guard_path(state));
+}
+
 Status write_guard(const fs::path& state, const Guard& guard) {
   return write_file(guard_path(state), print_guard(guard), 0600);
 }
 
-void remove_guard(const fs::path& state, const Guard& guard) {
+void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
   const auto path = guard_path(state);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+  const bool kept = ending == Ending::confirmed;
+  // No disk is too full to rename.
+  if ((kept ? ::rename(path.c_str(), confirmed_path(state).c_str()) : ::unlink(path.c_str())) != 0 &&
+      errno != ENOENT)
     log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
   const Fd folder(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) ::fsync(folder.get());
   std::error_code ignored;
   fs::remove_all(copy_path(guard), ignored);
+}
+
+Ending ending_of(const fs::path& state, const Guard& guard) {
+  const auto confirmed = read_at(confirmed_path(state));
+  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
 }
 
 Whereabouts whereabouts(const std::optional<Generation>& place, const std::optional<Generation>& here) {
@@ -160,17 +178,6 @@ pid_t Watching::process(const fs::path& state, const std::string& id) {
   const auto said = read_watch(fd);
   pid_t process = 0;
   return said.id == id && read_number(said.process, process) ? process : 0;
-}
-
-void Watching::keep(const fs::path& state, const std::string& id) {
-  const Fd fd(::open(lock_path(state).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (fd) write_watch(fd, kKept, id);
-}
-
-bool Watching::kept(const fs::path& state, const std::string& id) {
-  const Fd fd(::open(lock_path(state).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  const auto said = read_watch(fd);
-  return said.process == kKept && said.id == id;
 }
 
 void keep_copy(const Guard& guard, const Files& files) {

@@ -40,7 +40,11 @@ Result<Guard> parse_guard(std::string_view text);
 /// file cannot be read.
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
-void remove_guard(const std::filesystem::path& state, const Guard& guard);
+/// No guard any more. Of one that is confirmed that is known afterwards.
+enum class Ending { confirmed, taken_back };
+void remove_guard(const std::filesystem::path& state, const Guard& guard, Ending ending);
+/// How a guard ended that is armed no more.
+Ending ending_of(const std::filesystem::path& state, const Guard& guard);
 
 enum class Whereabouts {
   here,
@@ -59,10 +63,6 @@ class Watching {
   static std::optional<Watching> begin(const std::filesystem::path& state, const std::string& id);
   /// The process that has it, where it watches this guard; else 0.
   static pid_t process(const std::filesystem::path& state, const std::string& id);
-
-  /// What becomes of a guard that is gone: somebody confirmed. The last one's is known.
-  static void keep(const std::filesystem::path& state, const std::string& id);
-  static bool kept(const std::filesystem::path& state, const std::string& id);
 
  private:
   explicit Watching(Fd fd) : fd_(std::move(fd)) {}

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "ops/files.h"
 #include "ops/lockdown.h"
 #include "ops/settings.h"
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kRestores = 10;
+constexpr int kNoes = 3;
 constexpr int kLoads = 5;
 constexpr std::chrono::milliseconds kPause{100};
 
@@ -40,26 +42,11 @@ std::vector<Owner> owners_of(Session& session) {
   return owners ? *std::move(owners) : default_owners();
 }
 
-Status read_back(Session& session, const Ruleset& wanted) {
-  auto after = session.capture();
-  if (!after) return std::move(after).error();
-  const Diff left = compare(wanted, after->ruleset);
-  if (left.equal()) return {};
-  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", subject(left))};
-}
-
-// Rules that nft put among those of iptables: they go, whatever they are.
-Status load_over_unreadable(Session& session, const Revision& revision) {
-  log_warning("the firewall cannot be read: the tables of iptables are made anew");
-  auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
-  if (!staged) return std::move(staged).error();
-  if (auto loaded = session.firewall().load_anew(*staged); !loaded) return loaded;
-  return read_back(session, staged->ruleset);
-}
-
-Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept) {
+/// `otherwise` is what reads back otherwise, of a load that was taken.
+Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept,
+                 std::string& otherwise) {
+  otherwise.clear();
   auto live = session.capture();
-  if (!live && live.error().kind == ErrorKind::capture) return load_over_unreadable(session, revision);
   if (!live) return std::move(live).error();
   Ruleset wanted = overlay(live->ruleset, revision);
   if (!exact) wanted = keep_foreign(wanted, live->ruleset, owners_of(session)).ruleset;
@@ -71,29 +58,59 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
   auto loaded = session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
   if (!loaded) return std::move(loaded).error();
-  return read_back(session, staged->ruleset);
+  auto after = session.capture();
+  if (!after) {
+    otherwise = after.error().message;
+    return Error{.kind = ErrorKind::refused, .message = otherwise};
+  }
+  const Diff left = compare(staged->ruleset, after->ruleset);
+  if (left.equal()) return {};
+  otherwise = subject(left);
+  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
 }
 
-Status load_unrecorded(Session& session, const Revision& revision, bool exact) {
+// Rules that nft put among those of iptables: they go, whatever they are.
+Status load_over_unreadable(Session& session, const Revision& revision, const Error& why) {
+  auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
+  if (!staged) return std::move(staged).error();
+  log_warning("what is in force cannot be read, and is replaced whole: {}", escape(why.message));
+  if (auto loaded = session.firewall().load_anew(*staged); !loaded) return loaded;
+  auto after = session.capture();
+  if (!after) return std::move(after).error();
+  const Diff left = compare(staged->ruleset, after->ruleset);
+  if (!left.equal()) log_warning("it reads back otherwise: {}", subject(left));
+  return {};
+}
+
+Status load_unrecorded(Session& session, const Revision& revision, bool exact, std::string& why_unrecorded) {
   Status done;
   bool kept = false;
+  std::string otherwise;
   for (int attempt = 1; attempt <= kLoads; ++attempt) {
-    done = load_once(session, revision, exact, attempt == kLoads, kept);
-    if (done || done.error().kind != ErrorKind::refused) return done;
+    done = load_once(session, revision, exact, attempt == kLoads, kept, otherwise);
+    if (done) return done;
+    if (done.error().kind != ErrorKind::refused && done.error().kind != ErrorKind::capture) return done;
     std::this_thread::sleep_for(kPause);
   }
-  return done;
+  if (done.error().kind == ErrorKind::capture) return load_over_unreadable(session, revision, done.error());
+  if (otherwise.empty()) return done;
+  // The kernel has taken it: no other ruleset would fare better.
+  why_unrecorded += format("; somebody goes on changing it: {}", otherwise);
+  return {};
 }
 
 Result<Restored> restore_again_and_again(Session& session, const Lock& held, const Revision& revision,
                                          const RestoreOptions& options) {
-  auto restored = restore(session, held, revision, options);
-  for (int attempt = 1; attempt < kRestores; ++attempt) {
-    if (restored || restored.error().kind != ErrorKind::refused) break;
+  int no = 0;
+  for (int attempt = 1;; ++attempt) {
+    auto restored = restore(session, held, revision, options);
+    if (restored || attempt == kRestores) return restored;
+    // The kernel says no to what it cannot take, and to what somebody changed before it was read back.
+    const bool again = restored.error().kind == ErrorKind::refused ||
+                       (restored.error().kind == ErrorKind::kernel && ++no < kNoes);
+    if (!again) return restored;
     std::this_thread::sleep_for(kPause);
-    restored = restore(session, held, revision, options);
   }
-  return restored;
 }
 
 // What kept the restore from being recorded may be gone with what it replaced.
@@ -102,7 +119,7 @@ std::optional<Restored> record_landed(Session& session, const Revision& revision
   auto repository = session.repository();
   if (!repository) return std::nullopt;
   auto read = read_live_and_head(session, **repository);
-  if (!read) return std::nullopt;
+  if (!read || !compare(read->live.ruleset, revision.ruleset).equal()) return std::nullopt;
   auto recorded = record(session, **repository, read->head, read->live,
                          {.trigger = options.trigger,
                           .commands = {session.command_line},
@@ -120,12 +137,10 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
       landed.restored = *std::move(restored);
       return {};
     }
-    // What the kernel does not take there it takes nowhere.
-    if (restored.error().kind == ErrorKind::kernel || restored.error().kind == ErrorKind::permission)
-      return std::move(restored).error();
+    if (restored.error().kind == ErrorKind::permission) return std::move(restored).error();
     landed.why_unrecorded = restored.error().message;
   }
-  auto loaded = load_unrecorded(session, revision, options.exact);
+  auto loaded = load_unrecorded(session, revision, options.exact, landed.why_unrecorded);
   if (loaded && held != nullptr) landed.restored = record_landed(session, revision, options);
   return loaded;
 }

@@ -202,6 +202,13 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   return std::pair{*std::move(first), *std::move(second)};
 }
 
+bool is_unfinished(const Session& session) {
+  const auto state = session.path() / ".git/rewall";
+  std::error_code failed;
+  return std::filesystem::exists(state / "journal", failed) ||
+         std::filesystem::exists(state / "guard", failed);
+}
+
 }  // namespace
 
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
@@ -213,6 +220,8 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
     return read_recordings(session, from, to);
   }
+  // Whatever is left to be finished there changes LIVE: that comes first.
+  if (is_unfinished(session)) (void)session.repository();
   auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
     if (is_unrecorded(to)) return read_unrecorded(session, to, {});
     auto repository = open_again(session);

@@ -1,0 +1,344 @@
+// The guard's worst days: its process is killed, the machine is restarted, the disk is full, the repository
+// is gone, the old ruleset cannot be had.
+#include <memory>
+#include <vector>
+
+#include "guarded_host.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+namespace {
+
+/// Kills the guard's process as nobody should.
+void kill_guard(const GuardedHost& host) {
+  const auto process = host.guard().process;
+  host.ok("kill -9 " + process);
+  host.until("test ! -s /proc/" + process + "/cmdline");
+}
+
+/// What a restart of the machine leaves: another boot, no rules, no sets, nothing below /run.
+void restart(const GuardedHost& host) {
+  const auto guard = host.guard();
+  kill_guard(host);
+  host.ok(
+      "sed -i 's/^place [^ ]* /place 00000000-1111-2222-3333-444444444444 /' repo/.git/rewall/guard; "
+      "rm -r /run/rewall/guard-" +
+      guard.id +
+      "; for p in iptables ip6tables; do for t in filter nat mangle; do $p -t $t -F; $p -t $t -X; done; "
+      "for c in INPUT FORWARD OUTPUT; do $p -P $c ACCEPT; done; done; ipset destroy");
+}
+
+}  // namespace
+
+TEST_CASE("when the guard's process was killed the next rewall finishes the job, and status says so") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const auto overdue = [&] {
+    host.ok("rewall try --for 1s -- ./break");
+    kill_guard(host);
+    host.until_overdue();
+    CHECK(host.live() != before);
+    CHECK(host.armed());
+  };
+  overdue();
+  const auto said = host.sh("rewall -q --json status");
+  const auto guard = json::parse(said.out)["guard"];
+  CHECK(said.status == 0);  // LIVE was what HEAD says
+  CHECK(guard["overdue"] == true);
+  CHECK(guard["seconds_left"] == 0);
+  CHECK(guard["restores"] == host.hash("old"));
+  CHECK(host.live() == before);
+  CHECK(host.status()["guard"].is_null());
+  CHECK(host.newest()["trigger"] == "rollback");
+  for (const auto& [command, status] : {std::pair<std::string, int>{"status", 0},
+                                        {"log -n 1", 0},
+                                        {"snapshot", 0},
+                                        {"diff", 0},
+                                        {"diff old LIVE", 0},
+                                        {"confirm", 3},
+                                        {"restore --boot", 0},
+                                        {"try --for 1m -- true", 0}}) {
+    INFO(command);
+    overdue();
+    const auto words = host.ends(status, "rewall " + command);
+    INFO(words);
+    CHECK(host.live() == before);
+    if (command.starts_with("try"))
+      host.ok("rewall confirm");
+    else
+      CHECK_FALSE(host.armed());
+    if (command == "status") CHECK(has(words, "is overdue, and its process is gone"));
+  }
+}
+
+TEST_CASE("a machine that is restarted boots into the old ruleset") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall try --for 10m -- ./break");
+  const auto guard = host.guard();
+  SECTION("the old one") {
+    restart(host);
+    // Nobody but the boot, or a person, decides.
+    CHECK(has(host.ends(1, "rewall status"), "before a restart of the machine"));
+    CHECK(host.live() != before);
+    CHECK(host.status()["guard"]["overdue"] == true);
+    host.ok("rewall restore --boot");
+    CHECK(host.live() == before);
+    CHECK(host.newest()["trigger"] == "boot");
+    CHECK(host.newest()["restores"] == host.hash("old"));
+  }
+  SECTION("rollback does as well") {
+    restart(host);
+    host.ok("rewall rollback");
+    CHECK(host.live() == before);
+  }
+  SECTION("the old one cannot be read: the tag good") {
+    host.ok("rewall tag good open");
+    restart(host);
+    host.ok(
+        "o=$(git -C repo rev-parse old:rules.v4); o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; "
+        "echo >$o");
+    const auto said = host.sh("rewall restore --boot");
+    INFO(said.err);
+    CHECK(said.status == 0);
+    CHECK(has(said.err, "the tag good is in force"));
+    CHECK(has(said.err, "rules.v4"));
+    CHECK_FALSE(has(host.live(), "-A "));
+  }
+  CHECK_FALSE(host.armed());
+  host.ok("test ! -e /run/rewall/guard-" + guard.id);
+  // Without a guard a boot is HEAD's.
+  host.ok("rewall snapshot; iptables -F; iptables -P INPUT ACCEPT");
+  const auto head = host.ok("cat repo/rules.v4");
+  host.ok("rewall restore --boot");
+  CHECK(host.ok("rewall diff HEAD LIVE").empty());
+}
+
+TEST_CASE("what others change before the guard fires is taken back too, and is in the history") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall restore --for 3s open");
+  const auto guard = host.guard();
+  host.ok(
+      "iptables -A INPUT -s 192.0.2.50 -j DROP; iptables -t raw -P OUTPUT DROP; ip6tables -N mine; "
+      "ipset create mine hash:net; ipset add mine 198.51.100.0/24; ipset create bad hash:net family inet6; "
+      "iptables-legacy -A INPUT -s 192.0.2.51 -j DROP");
+  const auto theirs = host.live();
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  const auto kept =
+      host.ok("git -C repo show HEAD~1:rules.v4 HEAD~1:ipset HEAD~1:rules.v6 HEAD~1:rules.v4.legacy");
+  for (const char* words :
+       {"192.0.2.50", "192.0.2.51", "add mine 198.51.100.0/24", ":mine -", "family inet6"}) {
+    INFO(words);
+    CHECK(has(kept, words));
+  }
+}
+
+TEST_CASE("whoever goes on changing the firewall does not keep the guard from putting the old one back") {
+  const GuardedHost host;
+  host.ok("rewall try --for 2s -- ./break");
+  host.ok(
+      "(while test -e repo/.git/rewall/guard; do iptables -t mangle -A OUTPUT -j LOG; iptables -t mangle -D "
+      "OUTPUT -j LOG; done) "
+      ">/dev/null 2>&1 </dev/null & sleep 0.1");
+  host.until_gone();
+  // All but what is their own.
+  const auto live = host.live();
+  INFO(live);
+  for (const char* words : {"-A INPUT -m set --match-set bad src -j DROP", "-o eth0 -j MASQUERADE",
+                            "add bad 192.0.2.66", "-A FORWARD -s 2001:db8::/32 -j DROP"})
+    CHECK(has(live, words));
+  CHECK_FALSE(has(live, "-j MARK"));
+}
+
+TEST_CASE("a repository that is damaged or gone when time is up is no matter") {
+  const std::string object = "; o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; ";
+  const std::vector<std::string> harms{
+      "o=$(git -C repo rev-parse old:rules.v4)" + object + "rm $o",
+      "o=$(git -C repo rev-parse HEAD)" + object + "echo x >$o",
+      "rm -r repo/.git/objects repo/.git/refs repo/.git/HEAD",
+      "chmod 777 repo",
+      "echo >repo/.git/rewall/guard",
+      "rm -r repo",
+      "rewall config lock.wait 300ms; flock repo/.git/rewall/lock sleep 7 >/dev/null 2>&1 </dev/null &"};
+  std::vector<std::unique_ptr<GuardedHost>> hosts;
+  std::vector<GuardedHost::Armed> guards;
+  std::string before;
+  for (const auto& harm : harms) {
+    auto& host = *hosts.emplace_back(std::make_unique<GuardedHost>());
+    before = host.live();
+    host.ok("rewall try --for 3s -- ./break");
+    guards.push_back(host.guard());
+    host.ok(harm);
+    CHECK(host.live() != before);
+  }
+  for (std::size_t i = 0; i < harms.size(); ++i) {
+    INFO(harms[i]);
+    hosts[i]->nothing_left_of(guards[i]);
+    CHECK(hosts[i]->live() == before);
+  }
+}
+
+TEST_CASE("a disk that fills up between arming and firing is no matter") {
+  const GuardedHost host;
+  const auto before = host.live();
+  // The mount lives in a mount namespace of its own and goes with it and the guard's process.
+  const auto said = host.ok(
+      "unshare -m bash -c 'mkdir small; mount -t tmpfs -o size=1m none small; cp -a repo small; "
+      "r() { " REWALL_PROGRAM
+      " -C small/repo \"$@\"; }; r try --for 3s -- ./break || exit 10; "
+      "dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; iptables -A INPUT -s 192.0.2.50 -j DROP; "
+      "for i in $(seq 200); do test -e small/repo/.git/rewall/guard || break; sleep 0.1; done; "
+      "iptables-save | grep -q \"match-set bad src\" || exit 11; test ! -e small/repo/.git/rewall/guard || "
+      "exit 12; "
+      "rm small/fill; r status; test $? = 1 || exit 13; r snapshot && git -C small/repo fsck --strict'");
+  INFO(said);
+  CHECK(host.live() == before);
+  CHECK(has(host.ok("cat /run/rewall/unrecorded-*/rules.v4"), "192.0.2.50"));
+}
+
+TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the words are loud") {
+  const GuardedHost host;
+  const auto before = host.live();
+  // Nothing of it can be read when time is up: neither its objects nor its copy.
+  const std::string destroy =
+      "o=$(git -C repo rev-parse old:rules.v4); rm -f repo/.git/objects/${o%${o#??}}/${o#??}; "
+      "rm -r /run/rewall/guard-$(sed -n 's/^id //p' repo/.git/rewall/guard)";
+  const std::string watched =
+      "python3 terminal.py 'exec " REWALL_PROGRAM " try --for 3s -- ./break' 'taken back in ' ";
+  SECTION("good") {
+    host.ok("rewall tag good open");
+    const auto shown = host.ends(3, watched + shell_quote("run:" + destroy));
+    INFO(shown);
+    CHECK(has(shown, "the tag good is in force; it could not be the old ruleset (snapshot "));
+    host.ok("rewall diff good LIVE");
+    CHECK(host.newest()["trigger"] == "rollback");
+  }
+  SECTION("lockdown") {
+    const auto shown = host.ends(3, "export SSH_CONNECTION='192.0.2.7 50000 192.0.2.1 2022'; " + watched +
+                                        shell_quote("run:" + destroy));
+    INFO(shown);
+    CHECK(has(shown, "the template lockdown is in force; it could not be the old ruleset (snapshot "));
+    CHECK(has(shown, "; it could not be the tag good"));
+    const auto rules = host.rules();
+    CHECK(has(rules, ":INPUT DROP"));
+    CHECK(has(rules, "-A INPUT -p tcp -m multiport --dports 22,2022 -j ACCEPT\n"));
+    // The same file, by the host's own programs.
+    host.ok("sed 's/-m tcp --dport 22/-m multiport --dports 22,2022/' " REWALL_SOURCE_DIR
+            "/templates/lockdown.rules >by-hand; rewall snapshot; rewall tag here");
+    const auto live = host.live();
+    host.ok("ipset destroy; iptables-restore <by-hand; ip6tables-restore <by-hand");
+    CHECK(host.live() == live);
+  }
+  CHECK_FALSE(host.armed());
+  CHECK(host.live() != before);
+}
+
+TEST_CASE("rules that cannot be had without ipset are said, and lockdown is not") {
+  const GuardedHost host;
+  host.ok("unshare -m bash -c '" REWALL_PROGRAM
+          " try --for 2s -- sh -c \"iptables -F\" && mount --bind /dev/null /usr/sbin/ipset; "
+          "for i in $(seq 150); do test -e repo/.git/rewall/guard || break; sleep 0.1; done'");
+  CHECK_FALSE(host.armed());
+  CHECK(has(host.rules(), "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
+  CHECK(has(host.rules(), "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
+}
+
+TEST_CASE("a script that leaves tables which iptables cannot read is taken back") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok(
+      "install -m 755 /dev/stdin native <<'END'\n#!/bin/sh\nnft flush ruleset\n"
+      "nft add table ip filter\nnft add chain ip filter INPUT '{ type filter hook input priority 0; policy "
+      "drop; }'\n"
+      "nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept\nEND\n");
+  const auto said = host.sh("rewall try --for 2s -- ./native");
+  INFO(said.out << said.err);
+  CHECK(said.status == 8);
+  CHECK(has(said.err, "the guard is armed"));
+  host.until_gone();
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("rewall that is killed in the middle of a guarded restore leaves the guard to take it back") {
+  const GuardedHost host;
+  const auto before = host.live();
+  // The kernel has carried out the transaction, and its answer is not read any more.
+  host.ends(137,
+            "ASAN_OPTIONS=detect_leaks=0 strace -qq -o log -e signal=none -e trace=recvfrom -e "
+            "inject=recvfrom:signal=KILL:when=1 " REWALL_PROGRAM " restore --for 3s open");
+  CHECK(host.live() != before);
+  REQUIRE(host.armed());
+  const auto guard = host.guard();
+  host.ok("test -e repo/.git/rewall/journal");
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  host.ok("test ! -e repo/.git/rewall/journal; rewall status");
+}
+
+TEST_CASE("a guard of another network namespace is named, and left alone") {
+  const GuardedHost host;
+  host.ok("rewall restore --for 3s open");
+  const auto changed = host.live();
+  for (const std::string command : {"confirm", "rollback", "try --for 1m"}) {
+    INFO(command);
+    CHECK(has(host.ends(3, "unshare -n " REWALL_PROGRAM " " + command), "another network namespace"));
+  }
+  CHECK(host.armed());
+  CHECK(host.live() == changed);
+  host.until_gone();
+  host.ok("rewall diff old LIVE");
+}
+
+TEST_CASE("without /run, and with a relative path, the guard works all the same") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("unshare -m bash -c 'mount -t tmpfs -o ro none /run; cd ..; " REWALL_PROGRAM
+          " -C ${OLDPWD##*/}/repo try --for 2s -- ${OLDPWD##*/}/break'");
+  const auto guard = host.guard();
+  CHECK(host.live() != before);
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+}
+
+TEST_CASE("a command that is not there arms nothing, and one that dies is taken back") {
+  const GuardedHost host;
+  const auto before = host.live();
+  CHECK(has(host.ends(2, "rewall try --for 1m -- no-such-program"),
+            "no-such-program: no such program; LIVE is untouched"));
+  host.ends(2, "rewall try --for 1m -- ./repo/rules.v4");
+  CHECK_FALSE(host.armed());
+  const auto said = host.ends(1, "rewall try --for 1s -- sh -c './break; kill -9 $$'");
+  CHECK(has(said, "exit status 137: look at what it did"));
+  host.until_gone();
+  CHECK(host.live() == before);
+  // rewall within rewall: the outer guard is for both.
+  const auto nested = host.ends(0, "rewall try --for 2s -- " REWALL_PROGRAM " restore open");
+  CHECK(has(nested, "a guard is armed: this change too is taken back in "));
+  CHECK(host.live() != before);
+  host.until_gone();
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("who confirms at the very moment when it fires gets one answer, and it is true") {
+  const GuardedHost host;
+  const auto before = host.live();
+  for (int i = 0; i < 4; ++i) {
+    host.ok("rewall restore --for 1s open");
+    const auto open = host.live();
+    const auto deadline = std::stoll(host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard"));
+    host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " +
+               std::to_string(deadline - 200 + 100 * i));
+    const int status = host.sh("rewall confirm").status;
+    INFO(i << ": " << status);
+    host.until_gone();
+    CHECK((status == 0 || status == 3));
+    CHECK(host.live() == (status == 0 ? open : before));
+    host.ok("rewall restore old");
+  }
+}

@@ -1,0 +1,116 @@
+// What people see of a guard on their terminals, and what they can answer; and the packets of lockdown.
+#include "guarded_host.h"
+
+using namespace rewall;
+
+TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const auto talk = [&](int status, const std::string& action) {
+    // A shell around it: the terminal is as it was afterwards.
+    const auto shown =
+        host.ends(status, "python3 terminal.py 'stty -g >modes; " REWALL_PROGRAM
+                          " restore --for 1m open; s=$?; stty -g >after; exit $s' 'taken back in ' " +
+                              shell_quote(action));
+    host.ok("cmp modes after");
+    CHECK(has(shown, "c: confirm   r: take it back now   q: leave it armed"));
+    return shown;
+  };
+  const std::string elsewhere = "run:" REWALL_PROGRAM " -C " + host.repository();
+  for (const std::string& action : {std::string("type:c"), elsewhere + " confirm"}) {
+    INFO(action);
+    CHECK(has(talk(0, action), "confirmed: the change is kept\n"));
+    CHECK_FALSE(host.armed());
+    CHECK(host.live() != before);
+    host.ok("rewall restore old");
+  }
+  CHECK(has(talk(3, "type:R"), "as you asked: the change was taken back"));
+  CHECK(host.live() == before);
+  CHECK(has(talk(3, elsewhere + " rollback"), "nobody confirmed: the change was taken back"));
+  CHECK(host.live() == before);
+  CHECK_FALSE(host.armed());
+  CHECK(has(talk(0, "type:xq"), "the guard is armed: in "));
+  CHECK(host.armed());
+  CHECK(host.live() != before);
+  CHECK(has(host.ok("rewall rollback 2>&1; rewall status"), "is what HEAD says"));
+  CHECK(host.live() == before);
+  // After an earlier rollback, a change of nothing that is confirmed is no change that was taken back.
+  CHECK(has(host.ends(0, GuardedHost::on_terminal("try --for 1m -- true",
+                                                  "'taken back in ' " + shell_quote(elsewhere + " confirm"))),
+            "confirmed: the change is kept"));
+}
+
+TEST_CASE("a minute before the end every terminal of the user is warned, and at the end it is told") {
+  const GuardedHost host;
+  // Another terminal, on which nothing of it runs.
+  host.ok(
+      "(python3 terminal.py 'echo here; exec sleep 60' here 'run:touch open' 'To keep the change: rewall "
+      "confirm' 'run:touch warned' 'the old ruleset (snapshot ' signal:TERM >other 2>&1 </dev/null &)");
+  host.until("test -e open");
+  const auto shown = host.ends(
+      0, GuardedHost::on_terminal("restore --for 62s open",
+                                  "'in 1 min the firewall goes back to what it was before' 'type:q'"));
+  INFO(shown);
+  CHECK(has(shown,
+            "rewall: in 1 min the firewall goes back to what it was before 'rewall restore --for 62s open' "
+            "(root, "));
+  host.until("test -e warned");
+  REQUIRE(host.armed());
+  // The end comes sooner than a minute from now: what is in the file is what counts.
+  host.ok(
+      "now=$(cut -d. -f1 /proc/uptime); sed -i \"s/^deadline .*/deadline $((now * 1000 + 1500))/\" "
+      "repo/.git/rewall/guard; kill -USR1 $(cut -d' ' -f1 repo/.git/rewall/guard.lock)");
+  host.until_gone();
+  host.until(
+      "grep -q 'nobody confirmed .rewall restore --for 62s open. of root, .*: the old ruleset .* is in "
+      "force' other");
+  CHECK(has(host.ok("rewall log -n 1"), "rollback"));
+}
+
+TEST_CASE("lockdown lets ssh, what is established and ICMP in, and nothing else") {
+  const Host host;
+  const auto said = host.ok(
+      "cat >packets.py <<'END'\n"
+      "import os, socket, struct, sys, threading, time\n"
+      "def serve(port):\n"
+      "    s = socket.socket(socket.AF_INET6); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+      "    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0); s.bind(('::', port)); s.listen()\n"
+      "    while True:\n"
+      "        c = s.accept()[0]\n"
+      "        threading.Thread(target=lambda c=c: [c.send(d) for d in iter(lambda: c.recv(9), b'')], "
+      "daemon=True).start()\n"
+      "def open_to(address, port):\n"
+      "    for wait in (1, 1, 1):\n"
+      "        try: return socket.create_connection((address, port), timeout=wait)\n"
+      "        except OSError: pass\n"
+      "        if port == 80: return None\n"
+      "def echoes(c):\n"
+      "    c.settimeout(5); c.send(b'x'); return c.recv(9) == b'x'\n"
+      "if sys.argv[1] == 'serve':\n"
+      "    threading.Thread(target=serve, args=(80,), daemon=True).start(); serve(22)\n"
+      "old = None\n"
+      "while old is None: old = open_to('10.9.0.1', 80)\n"
+      "assert echoes(old); open('ready', 'w')\n"
+      "while not os.path.exists('locked'): time.sleep(0.05)\n"
+      "print('established', echoes(old))\n"
+      "for address in '10.9.0.1', 'fd00::1':\n"
+      "    c = open_to(address, 22); print('ssh', bool(c and echoes(c))); print('web', bool(open_to(address, "
+      "80)))\n"
+      "ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP); ping.settimeout(5)\n"
+      "ping.sendto(struct.pack('!BBHHH', 8, 0, 0xf7fd, 1, 1), ('10.9.0.1', 0)); print('ping', "
+      "ping.recv(99)[20] == 0)\n"
+      "END\n"
+      // What no rule asked about before is not known as established.
+      "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP; "
+      "unshare -n sleep 60 & peer=$!; p() { nsenter -t $peer -n \"$@\"; }; sleep 0.2; ip link set lo up; "
+      "ip link add v0 type veth peer name v1 netns $peer; ip addr add 10.9.0.1/24 dev v0; "
+      "ip addr add fd00::1/64 dev v0 nodad; ip link set v0 up; p ip addr add 10.9.0.2/24 dev v1; "
+      "p ip addr add fd00::2/64 dev v1 nodad; p ip link set v1 up; python3 packets.py serve & server=$!; "
+      "p python3 packets.py ask >answers & asks=$!; while ! test -e ready; do sleep 0.05; done; "
+      "iptables-restore <" REWALL_SOURCE_DIR
+      "/templates/lockdown.rules; "
+      "ip6tables-restore <" REWALL_SOURCE_DIR
+      "/templates/lockdown.rules; touch locked; wait $asks; "
+      "kill $server $peer; cat answers");
+  CHECK(said == "established True\nssh True\nweb False\nssh True\nweb False\nping True\n");
+}

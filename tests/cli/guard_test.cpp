@@ -1,0 +1,406 @@
+// The guard on hosts with real processes: whatever happens to those who change the firewall, what was there
+// comes back unless somebody confirms.
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "guarded_host.h"
+#include "rules/corpus.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+namespace {
+
+/// Docker's rules for one published port, as its own tests expect them in an IPv4 host.
+constexpr const char* kDocker =
+    "moby__daemon__libnetwork__drivers__bridge__internal__iptabler__testdata__TestIptabler__hairpin=false,"
+    "internal=false,icc=false,masq=true,snat=false,gwm=nat,b~2";
+
+}  // namespace
+
+TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const auto old = host.hash("HEAD");
+  const auto said = host.sh("rewall --json restore --for 1s open");
+  const auto guard = host.guard();
+  REQUIRE(said.status == 0);
+  const auto answer = json::parse(said.out);
+  CHECK(answer["changed"] == true);
+  CHECK(answer["restored"] == host.hash("open"));
+  CHECK(answer["guard"]["restores"] == old);
+  CHECK(answer["guard"]["command"] == "rewall --json restore --for 1s open");
+  CHECK(answer["guard"]["overdue"] == false);
+  CHECK(has(said.err, "this is taken back unless somebody runs 'rewall confirm'"));
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  const auto newest = host.newest();
+  CHECK(newest["trigger"] == "rollback");
+  CHECK(newest["restores"] == old);
+  CHECK(newest["commands"] == json::array({"rewall --json restore --for 1s open"}));
+  CHECK(host.hash("HEAD~1^{tree}") == host.hash("open^{tree}"));
+  CHECK(host.hash("HEAD^{tree}") == host.hash("old^{tree}"));
+  CHECK(host.status()["guard"].is_null());
+  host.ok("git -C repo fsck --strict");
+}
+
+TEST_CASE("the guard's process has nothing of who started it, and a timer that no clock moves") {
+  const GuardedHost host;
+  host.ok("exec 9>other; rewall restore --for 5s open");
+  const auto guard = host.guard();
+  const std::string proc = "/proc/" + guard.process + "/";
+  // The sixth word from the state on is the session, the fifth the terminal (proc(5)).
+  CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -d' ' -f4,5") == guard.process + " 0\n");
+  CHECK(host.ok("readlink " + proc + "cwd") == "/\n");
+  CHECK(host.ok("for d in " + proc + "fd/*; do readlink $d; done | sort") ==
+        "/dev/null\n/dev/null\n/dev/null\n" + host.repository() +
+            "/.git/rewall/guard.lock\nanon_inode:[signalfd]\nanon_inode:[timerfd]\n");
+  CHECK(host.ok("tr '\\0' '\\n' <" + proc + "environ | cut -d= -f1 | sort") == "HOME\nLC_ALL\nPATH\n");
+  // Its one timer is of CLOCK_BOOTTIME (7) and ends when the state file says, which is of that clock too: so
+  // a clock that is set moves nothing, and no suspended machine outsleeps it.
+  CHECK(host.ok("cat " + proc + "fdinfo/* | grep clockid") == "clockid: 7\n");
+  host.until("grep -q 'it_value: ([1-9]' " + proc + "fdinfo/*");
+  const auto deadline = std::stod(host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard")) / 1000;
+  const auto left = std::stod(host.ok("sed -n 's/^it_value: (\\([0-9]*\\), \\([0-9]*\\))/\\1 \\2/p' " + proc +
+                                      "fdinfo/* | awk '{ printf \"%.3f\", $1 + $2 / 1e9 }'"));
+  const auto up = std::stod(host.ok("cat /proc/uptime"));
+  CHECK(left <= 5);
+  CHECK(std::abs(up + left - deadline) < 2);
+  // What ends a session ends no guard.
+  for (const char* number : {"HUP", "INT", "QUIT", "TERM", "TSTP", "PIPE"}) {
+    INFO(number);
+    host.ok("kill -" + std::string(number) + " " + guard.process);
+    CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -c1") != "Z\n");
+  }
+  const auto before = host.hash("old^{tree}");
+  host.until_gone();
+  host.nothing_left_of(guard);
+  CHECK(host.hash("HEAD^{tree}") == before);
+  CHECK(host.ok("rewall diff old LIVE").empty());
+}
+
+TEST_CASE("a boot clock that runs on while the machine sleeps ends the guard, the monotonic one does not") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall restore --for 10m open");
+  const auto guard = host.guard();
+  host.ok("kill -9 " + guard.process);
+  host.until("test ! -s /proc/" + guard.process + "/cmdline");
+  // The same process again, on a machine that has slept for an hour: CLOCK_BOOTTIME is an hour ahead.
+  const std::string again = shell_quote(REWALL_PROGRAM) + " -C " + host.repository() + " guard " + guard.id;
+  host.ok("timeout -s KILL 2 unshare -T --monotonic 3600 --fork --kill-child " + again + "; test $? = 137");
+  CHECK(host.armed());
+  CHECK(host.live() != before);
+  host.ok("unshare -T --boottime 3600 --fork " + again);
+  CHECK(host.live() == before);
+  CHECK(host.newest()["trigger"] == "rollback");
+  host.nothing_left_of(guard);
+}
+
+namespace {
+
+struct Death {
+  std::string what{};
+  std::string action{};
+  int status = 0;          ///< of what the terminal ran
+  std::string then = "";   ///< words behind the command: with some, a shell stays and is what dies
+  std::string later = "";  ///< what happens when the countdown stands on the terminal
+};
+
+const std::vector<Death> kDeaths{{"Ctrl-C", "type:\x03", 130},
+                                 {"SIGHUP", "signal:HUP", 129},
+                                 {"SIGTERM", "signal:TERM", 143},
+                                 {"SIGKILL", "signal:KILL", 137},
+                                 {"the terminal is closed", "close", 129},
+                                 {"the shell is killed", "signal:KILL", 137, "; :"}};
+
+/// Lets each death happen on a host of its own when `words` stand on the terminal, and waits for all guards.
+void die(const std::vector<Death>& deaths, const std::string& command, const std::string& words) {
+  std::vector<std::unique_ptr<GuardedHost>> hosts;
+  std::vector<GuardedHost::Armed> guards;
+  std::string before;
+  for (const auto& death : deaths) {
+    INFO(death.what);
+    auto& host = *hosts.emplace_back(std::make_unique<GuardedHost>());
+    before = host.live();
+    const auto shown =
+        host.ends(death.status, "python3 terminal.py " +
+                                    shell_quote((death.then.empty() ? "exec " : "") +
+                                                std::string(REWALL_PROGRAM " ") + command + death.then) +
+                                    " " + shell_quote(words) + " " + shell_quote(death.action) +
+                                    (death.later.empty() ? "" : " 'taken back in ' " + death.later));
+    INFO(shown);
+    REQUIRE(host.armed());
+    guards.push_back(host.guard());
+    CHECK(host.live() != before);
+  }
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    INFO(deaths[i].what);
+    hosts[i]->until_gone();
+    CHECK(hosts[i]->live() == before);
+    hosts[i]->nothing_left_of(guards[i]);
+    CHECK(hosts[i]->newest()["trigger"] == "rollback");
+  }
+}
+
+}  // namespace
+
+TEST_CASE("whatever becomes of rewall while it counts down, the old ruleset comes back") {
+  die(kDeaths, "restore --for 6s open", "taken back in ");
+}
+
+TEST_CASE("whatever becomes of rewall while the command that is tried runs, the old ruleset comes back") {
+  auto deaths = kDeaths;
+  // The command dies of it, and rewall stays.
+  deaths[0].status = 1;
+  deaths[0].later = "type:q";
+  die(deaths, "try --for 8s -- sh -c './break; echo bro\"\"ken; exec sleep 4'", "broken");
+}
+
+TEST_CASE("whatever a command does, on either backend and to foreign parts, is taken back whole") {
+  REWALL_CORPUS_OR_SKIP(folder);
+  const auto dump = folder / "dumps" / kDocker;
+  const GuardedHost host(
+      "sed 's/^-A \\(FORWARD\\|PREROUTING\\|OUTPUT\\|POSTROUTING\\) /-I \\1 /' " +
+      shell_quote(dump.string()) +
+      " | iptables-restore "
+      "--noflush; iptables -N f2b-sshd; iptables -A f2b-sshd -s 203.0.113.1 -j REJECT; iptables -A f2b-sshd "
+      "-j RETURN; iptables -I INPUT -p tcp -m multiport --dports 22 -j f2b-sshd; ipset create f2b-web "
+      "hash:ip timeout 86400; iptables -I INPUT -m set --match-set f2b-web src -j REJECT; "
+      "iptables-legacy -A INPUT -s 192.0.2.99 -j DROP; ip6tables-legacy -t mangle -P FORWARD DROP; "
+      "ip6tables -t raw -A PREROUTING -p tcp --dport 9 -j NOTRACK; ipset create nets hash:net family inet6; "
+      "ipset add nets 2001:db8::/48; ip6tables -A INPUT -m set --match-set nets src -j LOG --log-prefix 'a "
+      "b'");
+  const auto before = host.live();
+  REQUIRE(has(before, "-A DOCKER "));
+  REQUIRE(has(before, "f2b-sshd -s 203.0.113.1/32"));
+  REQUIRE(has(before, "192.0.2.99"));
+  host.ok(
+      "install -m 755 /dev/stdin worst <<'END'\n#!/bin/sh\n"
+      "for p in iptables ip6tables iptables-legacy ip6tables-legacy; do\n"
+      "for t in filter nat mangle raw security; do $p -t $t -F; $p -t $t -X; done\n"
+      "for c in INPUT FORWARD OUTPUT; do $p -P $c DROP; done\n"
+      "$p -t mangle -P PREROUTING DROP; $p -t security -A OUTPUT -j DROP; $p -N mine; done\n"
+      "ipset destroy; ipset create bad list:set; ipset create other hash:net,port\nEND\n");
+  const auto shown = host.sh("rewall try --for 3s -- ./worst 2>&1");
+  INFO(shown.out);
+  REQUIRE(shown.status == 0);
+  const auto guard = host.guard();
+  CHECK_FALSE(has(host.live(), "f2b"));
+  CHECK(has(host.live(), "list:set"));
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  CHECK(host.hash("HEAD^{tree}") == host.hash("old^{tree}"));
+  CHECK(json::parse(host.ok("rewall log -n 2 --json"))[1]["trigger"] == "try");
+}
+
+TEST_CASE("what is banned while an ordinary restore is guarded stays banned when it is taken back") {
+  const GuardedHost host(
+      "iptables -N f2b-sshd; iptables -A f2b-sshd -j RETURN; iptables -I INPUT -p tcp -m "
+      "multiport --dports 22 -j f2b-sshd; ipset create f2b-web hash:ip timeout 86400; "
+      "iptables -I INPUT -m set --match-set f2b-web src -j REJECT");
+  auto before = host.rules();
+  host.ok("iptables -A INPUT -p tcp --dport 8080 -j ACCEPT; rewall snapshot; rewall restore --for 2s old");
+  host.ok("iptables -I f2b-sshd -s 203.0.113.9 -j REJECT; ipset add f2b-web 203.0.113.8 timeout 5000");
+  host.until_gone();
+  const auto after = host.rules();
+  CHECK(has(after, "--dport 8080"));
+  CHECK(has(after, "-A f2b-sshd -s 203.0.113.9/32 -j REJECT"));
+  CHECK(has(host.ok("ipset save f2b-web"), "add f2b-web 203.0.113.8 timeout "));
+  CHECK(host.newest()["trigger"] == "rollback");
+}
+
+TEST_CASE("every command that changes LIVE can be guarded") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok(
+      "sed '/dport 22/d' repo/rules.v4 >less; install -m 755 /dev/stdin ed <<'END'\n#!/bin/sh\n"
+      "sed -i 's/dport 22/dport 2222/' \"$1\"\nEND\n");
+  for (const std::string command :
+       {"restore --for 1s open", "undo --for 1s", "apply --for 1s less", "edit --yes --for 1s"}) {
+    INFO(command);
+    host.ends(1, "EDITOR=$PWD/ed rewall " + command + " --dry-run");
+    CHECK_FALSE(host.armed());
+    host.ok("EDITOR=$PWD/ed rewall " + command);
+    const auto guard = host.guard();
+    CHECK(host.live() != before);
+    host.until_gone();
+    CHECK(host.live() == before);
+    host.nothing_left_of(guard);
+    CHECK(host.newest()["trigger"] == "rollback");
+    host.ok("git -C repo update-ref HEAD old");  // an undo is of the newest snapshot
+  }
+  CHECK(has(host.ends(0, "rewall restore --for 1m"), "nothing changed: no guard is armed"));
+  CHECK_FALSE(host.armed());
+  CHECK(has(host.ends(2, "rewall restore --for 0s open"), "no time at all is no guard"));
+  CHECK(has(host.ends(2, "rewall try --for soon"), "--for"));
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("a second guard is refused with the name of the first, and nothing is run") {
+  const GuardedHost host;
+  host.ok("SUDO_USER=ann SSH_CONNECTION='192.0.2.7 50000 192.0.2.1 22' rewall restore --for 1m open");
+  const auto changed = host.live();
+  const auto guard = host.guard();
+  host.ok("git -C repo show old:rules.v4 >more");
+  for (const std::string command :
+       {"try --for 1m -- touch ran", "try", "restore --for 1m old", "undo --for 1m", "apply --for 1m more"}) {
+    INFO(command);
+    const auto said = host.ends(3, "rewall " + command);
+    INFO(said);
+    CHECK(has(said, "a guard is armed already: the guard of "));
+    CHECK(has(said, "192.0.2.7"));
+    CHECK(has(said, "(rewall restore --for 1m open), "));
+    CHECK(has(said, " left\nhint: "));
+    CHECK(host.live() == changed);
+    CHECK(host.guard().id == guard.id);
+  }
+  host.ok("test ! -e ran");
+  // Two at once: one is armed, and only its command runs.
+  host.ok("rewall rollback");
+  host.nothing_left_of(guard);
+  host.ok(
+      "for i in 1 2 3; do (rewall try --for 1m -- sh -c \"echo $i >>ran\" >said$i 2>&1; echo $? >>ended) & "
+      "done; wait");
+  CHECK(host.ok("sort ended") == "0\n3\n3\n");
+  CHECK(host.ok("wc -l <ran") == "1\n");
+  host.ok("rewall confirm");
+}
+
+TEST_CASE("a change that is confirmed stays, is recorded, and with guard.tagGood is good") {
+  const GuardedHost host;
+  SECTION("restore") {
+    host.ok("rewall restore --for 2s open");
+  }
+  SECTION("try with a command") {
+    host.ok("rewall try --for 2s -- ./break");
+  }
+  SECTION("try alone, the change by hand") {
+    host.ok("rewall config guard.tagGood true; rewall try --for 2s; ./break");
+  }
+  const auto guard = host.guard();
+  const auto changed = host.live();
+  const auto deadline = host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard");
+  const auto confirmed = host.sh("rewall --json confirm -m 'works well'");
+  REQUIRE(confirmed.status == 0);
+  host.nothing_left_of(guard);
+  CHECK(json::parse(confirmed.out)["hash"].get<std::string>() == host.hash("HEAD"));
+  CHECK(host.ok("rewall diff HEAD LIVE").empty());
+  host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " +
+             std::to_string(std::stoll(deadline) + 500));
+  CHECK(host.live() == changed);
+  CHECK(has(host.ends(3, "rewall confirm"), "no guard is armed"));
+  CHECK(has(host.ends(3, "rewall rollback"), "no guard is armed; LIVE is untouched"));
+  if (host.ok("rewall config guard.tagGood") == "true\n") {
+    CHECK(host.hash("good") == host.hash("HEAD"));
+    CHECK(host.newest()["subject"] == "works well");
+  } else {
+    host.ends(128, "git -C repo rev-parse --verify -q good || exit 128");
+  }
+}
+
+TEST_CASE("only a new login is the proof that new connections work") {
+  const GuardedHost host;
+  const std::string first = "export SSH_CONNECTION='192.0.2.7 50000 192.0.2.1 22'; ";
+  host.ok(first + "rewall restore --for 1m open");
+  const auto said = host.ends(3, first + "rewall confirm --new-session");
+  CHECK(has(said, "proves no new connection; it stays armed"));
+  CHECK(host.armed());
+  host.ok("export SSH_CONNECTION='192.0.2.7 50001 192.0.2.1 22'; rewall confirm --new-session");
+  CHECK_FALSE(host.armed());
+  // Without ssh it is the session of the terminal.
+  host.ok(
+      "unset SSH_CONNECTION; rewall restore --for 1m old; ! rewall confirm --new-session; "
+      "setsid -w " REWALL_PROGRAM " confirm --new-session");
+  CHECK_FALSE(host.armed());
+}
+
+TEST_CASE("more time moves the deadline, and the process obeys") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall restore --for 2s open");
+  const auto guard = host.guard();
+  const auto deadline = [&] {
+    return std::stoll(host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard"));
+  };
+  const auto first = deadline();
+  const auto answer = json::parse(host.ok("rewall -q --json confirm --extend 2s"));
+  CHECK(answer["changed"] == false);
+  CHECK(deadline() == first + 2000);
+  host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " + std::to_string(first + 300));
+  CHECK(host.armed());
+  CHECK(host.live() != before);
+  host.ok("rewall confirm --extend 1h");
+  const auto left = host.status()["guard"]["seconds_left"].get<int>();
+  CHECK(left > 3500);
+  CHECK(left <= 3604);
+  CHECK(host.guard().process == guard.process);
+  host.ok("rewall rollback");
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  CHECK(host.newest()["trigger"] == "rollback");
+}
+
+TEST_CASE("without a proven way back nothing is armed, run or changed") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const auto refused = [&](const std::string& command, const std::string& words) {
+    const auto said = host.ends(3, command);
+    INFO(said);
+    CHECK(has(said, words));
+    CHECK(has(said, "LIVE is untouched"));
+    CHECK(host.live() == before);
+    CHECK_FALSE(host.armed());
+    host.ok("test ! -e ran");
+  };
+  const std::string object =
+      "o=$(git -C repo rev-parse old:rules.v4); o=repo/.git/objects/${o%${o#??}}/${o#??}; ";
+  SECTION("the old ruleset has the content of a file that is damaged") {
+    // Another object's bytes: well made, and wrong.
+    host.ok("cp repo/rules.v4 kept; iptables -F; rewall snapshot; iptables-restore <kept; " + object +
+            "n=$(git -C repo rev-parse old:rules.v6); chmod u+w $o; cat "
+            "repo/.git/objects/${n%${n#??}}/${n#??} >$o");
+    refused("rewall try --for 1s -- touch ran", "the way back is not sure");
+  }
+  SECTION("HEAD is not there") {
+    host.ok(object + "rm $o");
+    host.ends(5, "rewall try --for 1s -- touch ran");
+    CHECK(host.live() == before);
+    CHECK_FALSE(host.armed());
+    host.ok("test ! -e ran");
+  }
+  SECTION("the kernel's programs do not take it") {
+    host.ok(
+        "mkdir bin; install -m 755 /dev/stdin bin/iptables-nft-restore <<'END'\n#!/bin/sh\necho no >&2; exit "
+        "1\nEND\n");
+    refused("PATH=$PWD/bin:$PATH; export PATH; rewall try --for 1s -- touch ran", "the way back is not sure");
+  }
+  SECTION("the guard's process does not start") {
+    host.ok("cp " REWALL_PROGRAM
+            " it; mkdir -p etc/pre-restore.d; install -m 755 /dev/stdin "
+            "etc/pre-restore.d/x <<'END'\n#!/bin/sh\nrm it\nEND\nrewall config hooks.path $PWD/etc");
+    refused("./it restore --for 1s open", "its process does not start");
+  }
+}
+
+TEST_CASE("what a command does after its time was up is taken back too") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const auto said =
+      host.ends(3,
+                "rewall try --for 1s -- sh -c './break; while test -e repo/.git/rewall/guard; do "
+                "sleep 0.1; done; iptables-save >between; ./break'");
+  CHECK(has(said, "the change was taken back while the command ran, and so is what it did since"));
+  CHECK(has(host.ok("cat between"), "--match-set bad src"));
+  CHECK(host.live() == before);
+  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), "--set-xmark"));
+  // One that is confirmed while it runs is not.
+  host.ok("rewall try --for 1m -- sh -c 'rewall() { " REWALL_PROGRAM
+          " \"$@\"; }; ./break; rewall confirm; iptables -A "
+          "OUTPUT -j LOG'");
+  CHECK(has(host.rules(), "-A OUTPUT -j LOG"));
+  CHECK_FALSE(host.armed());
+}

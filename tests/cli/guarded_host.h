@@ -1,0 +1,133 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "host.h"
+
+namespace rewall {
+
+// terminal.py COMMAND [WORDS ACTION]...: runs COMMAND on a terminal of its own, and does each action when its
+// words stand there: `type:KEYS`, `signal:NAME` to what COMMAND became, `run:SHELL LINE`, or `close`. Prints
+// what the terminal showed; ends as COMMAND did, with 128 + N after signal N.
+inline const char* const kTerminal = R"PY(
+import os, pty, signal, subprocess, sys
+command, talk = sys.argv[1], sys.argv[2:]
+pid, terminal = pty.fork()
+if pid == 0: os.execvp('/bin/bash', ['bash', '-c', command])
+shown, at = b'', 0
+while terminal is not None:
+    try: piece = os.read(terminal, 65536)
+    except OSError: break
+    if not piece: break
+    shown += piece
+    while talk and talk[0].encode() in shown[at:]:
+        at += shown[at:].index(talk[0].encode()) + len(talk[0])
+        what, _, rest = talk[1].partition(':')
+        talk = talk[2:]
+        if what == 'type': os.write(terminal, rest.encode())
+        if what == 'signal': os.kill(pid, signal.Signals['SIG' + rest])
+        if what == 'run': subprocess.run(['/bin/bash', '-c', rest], stdout=subprocess.DEVNULL)
+        if what == 'close':
+            os.close(terminal)
+            terminal = None
+            break
+print(shown.decode(errors='replace').replace('\r\n', '\n'), end='')
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+if talk: sys.exit('never seen: ' + talk[0])
+sys.exit(status if status >= 0 else 128 - status)
+)PY";
+
+/// A host whose history is an open firewall (the tag `open`), then LIVE (the tag `old`): rules in three
+/// tables of both families, and sets. `./break` makes another firewall of it that lets nothing in.
+class GuardedHost : public Host {
+ public:
+  explicit GuardedHost(const std::string& more = "true") {
+    ok("cat >terminal.py <<'END'" + std::string(kTerminal) + "END\n");
+    ok("install -m 755 /dev/stdin break <<'END'\n#!/bin/sh\niptables -P INPUT DROP; iptables -F INPUT\n"
+       "iptables -t nat -F; ip6tables -P FORWARD DROP; ip6tables -F; ipset flush bad\n"
+       "iptables -t mangle -A OUTPUT -j MARK --set-mark 1\nEND\n");
+    ok("rewall init; rewall tag open; ipset create bad hash:ip; ipset add bad 192.0.2.66; "
+       "ipset add bad 192.0.2.67; iptables -P INPUT DROP; "
+       "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; "
+       "iptables -A INPUT -m set --match-set bad src -j DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
+       "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE; ip6tables -A FORWARD -s 2001:db8::/32 -j "
+       "DROP; " +
+       more + "; rewall snapshot; rewall tag old");
+  }
+  GuardedHost(const GuardedHost&) = delete;
+  GuardedHost& operator=(const GuardedHost&) = delete;
+  /// No test leaves a process behind, however it ends.
+  ~GuardedHost() {
+    sh("p=$(cut -d' ' -f1 repo/.git/rewall/guard.lock) && grep -qsa \"$REWALL_REPO\" /proc/$p/cmdline && "
+       "kill -9 $p");
+  }
+
+  /// What the host's own programs say of both backends and the sets, without comments, counters and tables
+  /// that hold nothing; members in one order.
+  std::string live() const {
+    std::string all = ok("ipset save | sed 's/ initval [^ ]*//' | sort");
+    for (const char* program :
+         {"iptables-nft-save", "ip6tables-nft-save", "iptables-legacy-save", "ip6tables-legacy-save"}) {
+      all += std::string(program) + "\n";
+      std::string table;
+      bool empty = true;
+      const std::string text =
+          ok(program + std::string(R"( | sed -e '/^#/d' -e 's/\[[0-9]*:[0-9]*\]/[0:0]/')"));
+      for (const auto line : split_lines(text)) {
+        if (line.starts_with('*')) table.clear();
+        if (line.starts_with('*')) empty = true;
+        if (!line.starts_with('*') && line != "COMMIT" && !has(line, " ACCEPT [0:0]")) empty = false;
+        table += std::string(line) + "\n";
+        if (line == "COMMIT" && !empty) all += table;
+      }
+    }
+    return all;
+  }
+
+  bool armed() const { return sh("test -e repo/.git/rewall/guard").status == 0; }
+  struct Armed {
+    std::string id{};
+    std::string process{};
+  };
+  Armed guard() const {
+    return {.id = line("sed -n 's/^id //p' repo/.git/rewall/guard"),
+            .process = line("cut -d' ' -f1 repo/.git/rewall/guard.lock")};
+  }
+
+  /// Waits for what another process does in its own time.
+  void until(const std::string& condition) const {
+    INFO("never came: " << condition);
+    REQUIRE(sh("for i in $(seq 400); do if { " + condition +
+               "; } >/dev/null 2>&1; then exit 0; fi; sleep 0.05; done; exit 1")
+                .status == 0);
+  }
+  /// Until the deadline of the guard that is armed has passed.
+  void until_overdue() const {
+    until(
+        "test $(sed -n 's/^deadline //p' repo/.git/rewall/guard) -lt "
+        "$(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime)");
+  }
+  void until_gone() const { until("test ! -e repo/.git/rewall/guard"); }
+
+  /// Nothing of a guard that was armed: no file, no copy, no process.
+  void nothing_left_of(const Armed& guard) const {
+    REQUIRE(guard.id.size() == 16);
+    until("test ! -e /run/rewall/guard-" + guard.id);
+    until("test ! -s /proc/" + guard.process + "/cmdline");  // that of a zombie is empty
+    CHECK_FALSE(armed());
+  }
+
+  nlohmann::json status() const { return nlohmann::json::parse(sh("rewall -q --json status").out); }
+  nlohmann::json newest() const { return nlohmann::json::parse(ok("rewall log -n 1 --json"))[0]; }
+  std::string hash(const std::string& revision) const { return line("git -C repo rev-parse " + revision); }
+
+  /// The command that runs `rewall WORDS` on a terminal (kTerminal).
+  static std::string on_terminal(const std::string& words, const std::string& talk) {
+    return "python3 terminal.py " + shell_quote("exec " REWALL_PROGRAM " " + words) + " " + talk;
+  }
+
+ private:
+  std::string line(const std::string& command) const { return std::string(trim(ok(command))); }
+};
+
+}  // namespace rewall

@@ -1,0 +1,291 @@
+#include "ops/guard.h"
+
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include "core/file.h"
+#include "fake_firewall.h"
+#include "folder.h"
+#include "ops/arm.h"
+#include "ops/land.h"
+#include "ops/lockdown.h"
+#include "ops/restore.h"
+#include "ops/settle.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+using namespace rewall;
+
+namespace {
+
+Ruleset with_rule(const std::string& rule) {
+  return {.v4 = parse_tables(
+                    "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT " +
+                        rule + "\nCOMMIT\n",
+                    Family::ipv4, "v4")
+                    .value()};
+}
+
+std::string text_of(const Ruleset& ruleset) {
+  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6) + canonical_text(ruleset.sets);
+}
+
+Guard a_guard() {
+  return {.id = "0123456789abcdef",
+          .before = std::string(40, 'a'),
+          .backends = "nft+legacy",
+          .exact = true,
+          .looks_at = BackendChoice::legacy,
+          .place = Generation{.boot = "0b", .network = 7, .number = 0},
+          .armed = {.seconds = 1700000000, .offset = -90},
+          .length = std::chrono::milliseconds(90001),
+          .deadline = std::chrono::milliseconds(123456789012),
+          .login = "ssh 192.0.2.7 50000 192.0.2.1 22",
+          .command = "rewall try -- sh -c 'a\nb\\'",
+          .actor = {.person = {.name = "Ann Äh", .email = "ann@example.org"}, .user = "ann", .tty = "pts/3"}};
+}
+
+/// A history of `first` (the tag good) and `old`; LIVE is `broken`, which is not recorded.
+struct World {
+  World() {
+    auto owned = std::make_unique<FakeFirewall>(first);
+    firewall = owned.get();
+    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+    session->command_line = "rewall try";
+    REQUIRE(make_repository(*session, ""));
+    auto* repository = session->repository().value();
+    REQUIRE(repository->set_tag("good", repository->head().value()));
+    firewall->change(old);
+    REQUIRE(record_live(*session, {}));
+    firewall->change(broken);
+  }
+
+  Result<Landed> go() {
+    const auto held = lock(*session);
+    REQUIRE(held);
+    std::vector<Candidate> candidates{
+        {.what = "the old ruleset", .read = [this] { return read_revision(*session, "HEAD"); }}};
+    for (auto& candidate : last_resorts(*session, "ssh 192.0.2.7 50000 192.0.2.1 2022"))
+      candidates.push_back(std::move(candidate));
+    return land(*session, &*held, candidates, {.trigger = "rollback", .exact = true, .way_back = true});
+  }
+  std::string live() const { return text_of(firewall->live); }
+  std::string trigger() {
+    auto* repository = session->repository().value();
+    return repository->snapshot(repository->head().value()).value().trailers.trigger;
+  }
+
+  Ruleset first = with_rule("-p tcp --dport 22 -j ACCEPT");
+  Ruleset old = with_rule("-p tcp --dport 80 -j ACCEPT");
+  Ruleset broken = with_rule("-j DROP");
+  TemporaryFolder folder{};
+  FakeFirewall* firewall = nullptr;
+  std::unique_ptr<Session> session{};
+};
+
+/// Stages nothing that has one of these words in it.
+struct Choosy : FakeFirewall {
+  using FakeFirewall::FakeFirewall;
+  Result<Staged> stage(const Ruleset& wanted, const Ruleset* in_force, const FileNames& names) override {
+    for (const auto& word : refuses)
+      if (text_of(wanted).find(word) != std::string::npos)
+        return Error{.kind = ErrorKind::kernel, .message = "no " + word};
+    return FakeFirewall::stage(wanted, in_force, names);
+  }
+  std::vector<std::string> refuses{};
+};
+
+struct ChoosyWorld : World {
+  ChoosyWorld() {
+    auto owned = std::make_unique<Choosy>(broken);
+    choosy = owned.get();
+    firewall = owned.get();
+    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  }
+  Choosy* choosy = nullptr;
+};
+
+}  // namespace
+
+TEST_CASE("a guard reads back as it was written") {
+  const auto guard = a_guard();
+  const auto read = parse_guard(print_guard(guard));
+  REQUIRE(read);
+  CHECK(print_guard(*read) == print_guard(guard));
+  CHECK(read->id == guard.id);
+  CHECK(read->before == guard.before);
+  CHECK(read->backends == "nft+legacy");
+  CHECK(read->exact);
+  CHECK(read->looks_at == BackendChoice::legacy);
+  CHECK(read->place == guard.place);
+  CHECK(read->armed == guard.armed);
+  CHECK(read->length == guard.length);
+  CHECK(read->deadline == guard.deadline);
+  CHECK(read->login == guard.login);
+  CHECK(read->command == guard.command);
+  CHECK(read->actor.person.name == "Ann Äh");
+  CHECK(read->actor.text() == guard.actor.text());
+  auto other = guard;
+  other.exact = false;
+  other.place.reset();
+  CHECK_FALSE(parse_guard(print_guard(other))->exact);
+  CHECK_FALSE(parse_guard(print_guard(other))->place);
+}
+
+TEST_CASE("half a guard is none, and what is wrong is named") {
+  const auto text = print_guard(a_guard());
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    INFO(size);
+    const auto read = parse_guard(text.substr(0, size));
+    REQUIRE_FALSE(read);
+    CHECK(read.error().kind == ErrorKind::repository);
+  }
+  const auto with = [&](const std::string& from, const std::string& to) {
+    auto wrong = text;
+    wrong.replace(wrong.find(from), from.size(), to);
+    const auto read = parse_guard(wrong);
+    return read ? "" : read.error().message;
+  };
+  CHECK(with("deadline 123456789012", "deadline -5") == "line 10: no value that it can have");
+  CHECK(with("parts all", "parts some") == "line 5: no value that it can have");
+  CHECK(with("before aaaa", "before gggg") == "line 3: no value that it can have");
+  CHECK(with("length 90001\n", "") == "line 16: 'length' is missing");
+  CHECK(with("rewall guard 1", "rewall guard 2") == "line 1: no rewall guard of this version");
+}
+
+TEST_CASE("time is left until the deadline, and none of an earlier boot's") {
+  auto guard = a_guard();
+  guard.deadline = boot_time() + std::chrono::hours(1);
+  const Generation here{.boot = "0b", .network = 7, .number = 3};
+  CHECK(time_left(guard, here) > std::chrono::minutes(59));
+  CHECK(time_left(guard, Generation{.boot = "0c", .network = 7, .number = 3}).count() == 0);
+  CHECK(whereabouts(guard.place, Generation{.boot = "0b", .network = 8, .number = 0}) ==
+        Whereabouts::elsewhere);
+  CHECK(whereabouts(std::nullopt, here) == Whereabouts::here);
+  guard.deadline = boot_time() - std::chrono::seconds(1);
+  CHECK(time_left(guard, here).count() == 0);
+}
+
+TEST_CASE("how a guard ended is known, on a disk without room too") {
+  const TemporaryFolder folder;
+  const auto guard = a_guard();
+  REQUIRE(write_guard(folder.path(), guard));
+  CHECK(read_guard(folder.path()).value()->id == guard.id);
+  remove_guard(folder.path(), guard, Ending::taken_back);
+  CHECK_FALSE(read_guard(folder.path()).value());
+  CHECK(ending_of(folder.path(), guard) == Ending::taken_back);
+  REQUIRE(write_guard(folder.path(), guard));
+  remove_guard(folder.path(), guard, Ending::confirmed);
+  CHECK_FALSE(read_guard(folder.path()).value());
+  CHECK(ending_of(folder.path(), guard) == Ending::confirmed);
+  auto next = guard;
+  next.id = "fedcba9876543210";
+  CHECK(ending_of(folder.path(), next) == Ending::taken_back);
+}
+
+TEST_CASE("without a program to wait no change is guarded, and none is made") {
+  World world;
+  const auto restored = restore(*world.session, "good", {.guarded = std::chrono::minutes(1)});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::refused);
+  CHECK(world.live() == text_of(world.broken));
+  CHECK_FALSE(read_guard(world.folder.path() / "repo/.git/rewall").value());
+}
+
+TEST_CASE("the old ruleset is put back and recorded") {
+  World world;
+  const auto landed = world.go();
+  REQUIRE(landed);
+  CHECK(landed->as_wanted);
+  CHECK(landed->restored);
+  CHECK(landed->refused.empty());
+  CHECK(world.live() == text_of(world.old));
+  CHECK(world.trigger() == "rollback");
+}
+
+TEST_CASE("what is refused is followed by the tag good, then by lockdown, then by words") {
+  ChoosyWorld world;
+  world.choosy->refuses = {"--dport 80 "};
+  SECTION("good") {
+    const auto landed = world.go();
+    REQUIRE(landed);
+    CHECK(landed->what == "the tag good");
+    CHECK_FALSE(landed->as_wanted);
+    CHECK(landed->restored);
+    REQUIRE(landed->refused.size() == 1);
+    CHECK(landed->refused[0] == "the old ruleset: no --dport 80 ");
+    CHECK(world.live() == text_of(world.first));
+  }
+  SECTION("lockdown") {
+    world.choosy->refuses.emplace_back("--dport 22 ");
+    const auto landed = world.go();
+    REQUIRE(landed);
+    CHECK(landed->what == "the template lockdown");
+    CHECK(landed->restored);
+    CHECK(world.live().find("-m multiport --dports 22,2022 -j ACCEPT") != std::string::npos);
+  }
+  SECTION("nothing") {
+    world.choosy->refuses = {"-A "};
+    const auto landed = world.go();
+    REQUIRE_FALSE(landed);
+    CHECK(landed.error().kind == ErrorKind::damaged);
+    CHECK(landed.error().message.find("the template lockdown: no -A ") != std::string::npos);
+    CHECK(world.live() == text_of(world.broken));
+  }
+}
+
+TEST_CASE("a repository that is locked is no matter") {
+  World world;
+  const std::vector<Candidate> candidates{
+      {.what = "the old ruleset", .read = [&] { return read_revision(*world.session, "HEAD"); }}};
+  const auto landed = land(*world.session, nullptr, candidates, {.trigger = "rollback"});
+  REQUIRE(landed);
+  CHECK_FALSE(landed->restored);
+  CHECK(landed->why_unrecorded == "the repository cannot be used");
+  CHECK(world.live() == text_of(world.old));
+}
+
+TEST_CASE("whoever changes the firewall after every load does not bring lockdown about") {
+  struct Restless : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
+                                           const std::optional<Generation>& at) override {
+      auto done = FakeFirewall::load(staged, now, at);
+      if (done) change(with_rule("-s 192.0.2." + std::to_string(loads) + " -j ACCEPT"));
+      return done;
+    }
+  };
+  World world;
+  auto owned = std::make_unique<Restless>(world.broken);
+  auto* firewall = owned.get();
+  world.firewall = firewall;
+  world.session =
+      std::make_unique<Session>(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  const auto landed = world.go();
+  REQUIRE(landed);
+  CHECK(landed->as_wanted);
+  CHECK_FALSE(landed->restored);
+  CHECK(landed->why_unrecorded.find("somebody goes on changing it: ") != std::string::npos);
+  REQUIRE_FALSE(firewall->loaded.empty());
+  CHECK(text_of(firewall->loaded.back()) == text_of(world.old));
+}
+
+TEST_CASE("what cannot be read is replaced whole, by what the kernel would take") {
+  ChoosyWorld world;
+  world.firewall->capture_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "table ip filter: incompatible"}};
+  SECTION("the old ruleset") {
+    const auto landed = world.go();
+    REQUIRE(landed);
+    CHECK(landed->as_wanted);
+    CHECK(world.firewall->loads_anew == 1);
+    CHECK(world.live() == text_of(world.old));
+  }
+  SECTION("nothing is removed for what would not be taken") {
+    world.choosy->refuses = {"-A "};
+    const auto landed = world.go();
+    REQUIRE_FALSE(landed);
+    CHECK(world.firewall->loads_anew == 0);
+    CHECK(world.live() == text_of(world.broken));
+  }
+}
