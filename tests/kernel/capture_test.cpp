@@ -287,6 +287,8 @@ TEST_CASE("without ipset the sets are empty, unless rules name one") {
 
 TEST_CASE("a kernel without sets is noted, and a broken ipset is an error") {
   in_lab([] {
+    // Where the kernel says that there is no set, no program runs.
+    shell("ipset create there hash:ip");
     shell("iptables-nft -A INPUT -j ACCEPT");
     OnlyPath path;
     for (const std::string program : {"iptables", "iptables-nft-save", "ip6tables-nft-save"})
@@ -442,6 +444,8 @@ TEST_CASE("a kernel that cannot be asked is not one without rules") {
 
 TEST_CASE("an ipset that ran out of something does not say that there are no sets") {
   in_lab([] {
+    // Where the kernel says that there is no set, no program runs.
+    shell("ipset create there hash:ip");
     shell("iptables-nft -A INPUT -j ACCEPT");
     OnlyPath path;
     for (const std::string program : {"iptables", "iptables-nft-save", "ip6tables-nft-save"})
