@@ -67,7 +67,7 @@ std::size_t common_length(std::string_view a, std::string_view b) {
 
 // The chain of the rule that begins at `at`; empty at the end.
 std::string_view chain_at(std::string_view rules, std::size_t at) {
-  if (at >= rules.size()) return {};
+  if (at + 3 > rules.size()) return {};
   const auto line = rules.substr(at + 3);
   return line.substr(0, line.find_first_of(" \n"));
 }

@@ -120,6 +120,9 @@ class Repository {
   /// refused. Commits and trees are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
+  /// Proof::hash for what was read with less: true when each of the files is what the snapshot says.
+  bool proves(const std::string& hash, const Files& files) const;
+
   /// One of them; empty when the snapshot has no such file.
   Result<std::string> file(const std::string& hash, const std::string& name) const;
 
