@@ -202,8 +202,8 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
     if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
     return compare(plan.live.ruleset, wanted);
   });
-  auto proving = std::async(std::launch::async,
-                            [&] { return prepared.whole ? prove(session, prepared) : Status{}; });
+  auto proving =
+      std::async(std::launch::async, [&] { return prepared.whole ? prove(session, prepared) : Status{}; });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
   auto diff = comparing.get();
   if (auto proven = proving.get(); !proven) return std::move(proven).error();
