@@ -31,6 +31,7 @@ using Positions = std::vector<std::uint32_t>;
 struct Part {
   const Slot& slot;
   Tables tables{};
+  bool whole = true;
 };
 
 Positions all_of(std::size_t count) {
@@ -51,6 +52,20 @@ Positions missing(const Chain* live, const Chain& wanted, const Names& aliases) 
       positions.push_back(i);
   }
   return positions;
+}
+
+/// A part's rules in the chains that they need. No policy: no rule asks for one, and of a chain whose policy
+/// was set after it was made the kernel puts something away, which the program's last system call waits for,
+/// some 15 ms (nf_tables_commit and nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
+std::string text_without_policies(const Tables& part) {
+  const std::string all = canonical_text(part);
+  std::string text;
+  for (std::string_view rest = all; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n') + 1);
+    rest.remove_prefix(line.size());
+    if (!line.starts_with(':') || line.ends_with(" - [0:0]\n")) text += line;
+  }
+  return text;
 }
 
 class Staging {
@@ -91,7 +106,7 @@ class Staging {
   Part part_of(const Slot& slot, Scratch& scratch) {
     if (live_ == nullptr || slot.backend != Backend::nft) return {slot, *slot.tables};
     const Tables& live = slot.tables->family == Family::ipv4 ? live_->v4 : live_->v6;
-    Part part{slot, {.family = slot.family, .texts = slot.tables->texts}};
+    Part part{slot, {.family = slot.family, .texts = slot.tables->texts}, false};
     for (const Table& table : slot.tables->tables) {
       const Table* old = live_->backend == Backend::nft ? live.find(table.name) : nullptr;
       auto some = part_of(table, old, slot.family, scratch);
@@ -137,7 +152,7 @@ class Staging {
     std::vector<std::string> texts;
     std::vector<Command> commands;
     for (const Part& part : parts_) {
-      std::string text = canonical_text(part.tables);
+      std::string text = part.whole ? canonical_text(part.tables) : text_without_policies(part.tables);
       if (text.empty()) continue;
       auto command = restore_command(programs_, part.slot, text);
       if (!command) return std::move(command).error();

@@ -27,25 +27,12 @@ std::optional<Seen> live_by_generation(Session& session, const Repository& repos
   return seen;
 }
 
-// Texts that are cut can be put together again only where nobody has changed them by hand.
-bool as_recorded(const Recording& recording) {
+// What has files to be cut.
+bool can_be_cut(const Recording& recording) {
   const Files& files = recording.files;
   return recording.backends == name(Backend::nft) && files.contains("ipset") &&
          !files.contains("rules.v4.legacy") && !files.contains("rules.v6.legacy") &&
-         std::ranges::all_of(
-             kRules, [&](const char* file) { return files.contains(file) && is_canonical(files.at(file)); });
-}
-
-struct Read {
-  Recording recording{};
-  bool as_recorded = false;
-};
-
-Result<Read> read(const Repository& repository, const std::string& name) {
-  auto recording = read_recording(repository, name, Proof::hash);
-  if (!recording) return std::move(recording).error();
-  const bool good = as_recorded(*recording);
-  return Read{*std::move(recording), good};
+         std::ranges::all_of(kRules, [&](const char* file) { return files.contains(file); });
 }
 
 std::size_t size_of(const Files& files) {
@@ -54,8 +41,9 @@ std::size_t size_of(const Files& files) {
   return size;
 }
 
-// Both as rulesets; false where taking them apart whole is no more work, or gives another result.
-Result<bool> take_apart(Excerpt& excerpt, const std::vector<Owner>& owners) {
+// Both as rulesets; false where taking them apart whole is no more work, or gives another result or words for
+// what is wrong.
+bool take_apart(Excerpt& excerpt, const std::vector<Owner>& owners) {
   Files from{{"ipset", excerpt.head.files.at("ipset")}};
   Files to{{"ipset", excerpt.wanted.files.at("ipset")}};
   for (const char* file : kRules)
@@ -65,7 +53,7 @@ Result<bool> take_apart(Excerpt& excerpt, const std::vector<Owner>& owners) {
   for (const auto& [recording, files, ruleset] :
        {std::tuple{&excerpt.head, &from, &excerpt.from}, std::tuple{&excerpt.wanted, &to, &excerpt.to}}) {
     auto read = ruleset_of(std::move(*files), recording->hash.substr(0, 10) + ":", recording->backends);
-    if (!read) return std::move(read).error();
+    if (!read) return false;
     *ruleset = *std::move(read);
   }
   return keeps_foreign_alone(excerpt.to, excerpt.from, owners);
@@ -79,27 +67,30 @@ Result<std::optional<Excerpt>> read_excerpt(Session& session, const std::string&
   const auto live = live_by_generation(session, **repository);
   if (!live) return std::optional<Excerpt>{};
   auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
-  auto reading = std::async(std::launch::async, [&]() -> Result<Read> {
+  auto reading = std::async(std::launch::async, [&]() -> Result<Recording> {
     auto again = open_again(session);
     if (!again) return std::move(again).error();
-    return read(*again, live->head);
+    return read_recording(*again, live->head, Proof::checksum);
   });
   auto owners = exact ? std::vector<Owner>{} : read_owners(**repository);
-  auto wanted = read(**repository, name);
+  auto wanted = read_recording(**repository, name, Proof::checksum);
   auto head = reading.get();
   const auto sets = asking.get();
   if (!owners) return std::move(owners).error();
   if (!wanted) return std::move(wanted).error();
   if (!head) return std::move(head).error();
   if (!sets) return sets.error();
-  if (!wanted->as_recorded || !head->as_recorded) return std::optional<Excerpt>{};
-  Excerpt excerpt{.head = std::move(head->recording), .wanted = std::move(wanted->recording)};
+  if (!can_be_cut(*wanted) || !can_be_cut(*head)) return std::optional<Excerpt>{};
+  Excerpt excerpt{.head = *std::move(head), .wanted = *std::move(wanted)};
   excerpt.wanted.name = name;
   if (canonical_text(*sets) != excerpt.head.files.at("ipset")) return std::optional<Excerpt>{};
-  auto apart = take_apart(excerpt, *owners);
-  if (!apart) return std::move(apart).error();
-  if (!*apart) return std::optional<Excerpt>{};
+  if (!take_apart(excerpt, *owners)) return std::optional<Excerpt>{};
   return std::optional(std::move(excerpt));
+}
+
+bool can_be_relied_on(const Repository& repository, const std::string& hash, const Files& files) {
+  return repository.proves(hash, files) &&
+         std::ranges::all_of(kRules, [&](const char* file) { return is_canonical(files.at(file)); });
 }
 
 std::optional<Generation> still_live(Session& session, const Repository& repository,

@@ -20,8 +20,15 @@ struct Excerpt {
 
 /// Nothing where LIVE is not known to be HEAD without reading it, where the two share little, and where
 /// something outside of the unlike chains tells what is to be done with them. Errors are those of
-/// read_revision(). The caller, who may not hold the lock yet, asks still_live() when it does.
+/// read_revision(). The caller, who may not hold the lock yet, asks still_live() when it does; and both
+/// recordings are read with Proof::checksum: before LIVE or the history learns of them it asks
+/// can_be_relied_on().
 Result<std::optional<Excerpt>> read_excerpt(Session& session, const std::string& name, bool exact);
+
+/// True when an excerpt's recording is by its hashes the snapshot `hash`, and nobody has changed its texts by
+/// hand: those that were cut can be put together again. Takes as long as to read them: there is time for it
+/// beside the programs.
+bool can_be_relied_on(const Repository& repository, const std::string& hash, const Files& files);
 
 /// The generation at which LIVE's rules are what the snapshot `head` says; nothing where they are not, or
 /// HEAD is another.

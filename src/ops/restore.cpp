@@ -174,6 +174,16 @@ bool same_words(const Ruleset& a, const Ruleset& b) {
          same_words(a.v6_legacy, b.v6_legacy);
 }
 
+// Of what was read with less proof than a restore needs.
+Status prove(const Session& session, const Prepared& prepared) {
+  auto repository = open_again(session);
+  if (!repository) return std::move(repository).error();
+  if (can_be_relied_on(*repository, prepared.head.hash, prepared.head.files) &&
+      can_be_relied_on(*repository, prepared.whole->hash, prepared.whole->files))
+    return {};
+  return Error{.kind = ErrorKind::repository, .message = "a snapshot is not as it was recorded"};
+}
+
 // Works out what is wanted and stages it.
 Result<Plan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                        Prepared& prepared) {
@@ -192,8 +202,11 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
     if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
     return compare(plan.live.ruleset, wanted);
   });
+  auto proving =
+      std::async(std::launch::async, [&] { return prepared.whole ? prove(session, prepared) : Status{}; });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
   auto diff = comparing.get();
+  if (auto proven = proving.get(); !proven) return std::move(proven).error();
   if (!staged) return std::move(staged).error();
   const bool as_wanted = same_words(wanted, staged->ruleset);
   if (!as_wanted) {
@@ -283,8 +296,13 @@ Result<Prepared> known_by_excerpt(const Repository& repository, Excerpt excerpt,
   return Prepared{{std::move(live), std::move(head)}, true, std::move(excerpt.wanted)};
 }
 
-// All of the revision, of HEAD and of LIVE, which HEAD is.
+// All of the revision, of HEAD and of LIVE, which HEAD is; read anew, with all proof.
 Status take_whole(Session& session, Prepared& prepared, Revision& revision) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto files = (*repository)->files(prepared.head.hash);
+  if (!files) return std::move(files).error();
+  prepared.head.files = *std::move(files);
   auto head = ruleset_of(prepared.head.files, "HEAD:", prepared.head.backends);
   if (!head) return unreadable_snapshot(prepared.head.hash, head.error());
   prepared.head.ruleset = *std::move(head);
@@ -727,9 +745,9 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
       if (!prepared) return std::move(prepared).error();
       return carry_out(session, **repository, *held, std::move(revision), *std::move(prepared), options);
     }
-    auto whole = to_revision(std::move(excerpt->wanted));
+    auto whole = read_revision(session, revision.hash);
     if (!whole) return std::move(whole).error();
-    revision = *std::move(whole);
+    revision.ruleset = std::move(whole->ruleset);
   }
   return restore(session, *held, revision, options);
 }

@@ -27,9 +27,17 @@ std::string_view first_line(std::string_view text) {
   return text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
 }
 
+// Of the last rule's line; memmem(3), as std::string_view::find stops at each line.
+std::size_t end_of_rules(std::string_view text) {
+  constexpr std::string_view kEnd = "\nCOMMIT\n";
+  const void* found = ::memmem(text.data(), text.size(), kEnd.data(), kEnd.size());
+  return found == nullptr ? std::string_view::npos
+                          : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
 std::optional<Section> take_section(std::string_view& text) {
   if (!text.starts_with('*')) return std::nullopt;
-  const auto end = text.starts_with("COMMIT\n") ? 0 : text.find("\nCOMMIT\n");
+  const auto end = text.starts_with("COMMIT\n") ? 0 : end_of_rules(text);
   if (end == std::string_view::npos) return std::nullopt;
   Section section{.whole = text.substr(0, end + 8)};
   text.remove_prefix(section.whole.size());
@@ -67,7 +75,7 @@ std::size_t common_length(std::string_view a, std::string_view b) {
 
 // The chain of the rule that begins at `at`; empty at the end.
 std::string_view chain_at(std::string_view rules, std::size_t at) {
-  if (at >= rules.size()) return {};
+  if (at + 3 > rules.size()) return {};
   const auto line = rules.substr(at + 3);
   return line.substr(0, line.find_first_of(" \n"));
 }

@@ -409,7 +409,10 @@ Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& file
   }
   if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
   const std::string hash = git::hex(*git_tree_id(tree.get()));
-  parts_->ahead = {.tree = hash, .files = std::async(std::launch::async, [path = parts_->path, files] {
+  // Where the content is there already little changes: the kernel is soon done, and commit() has time while
+  // it puts away what went. Until then a big file would only hold up whoever syncs a small one.
+  const auto start = same_as.empty() ? std::launch::async : std::launch::deferred;
+  parts_->ahead = {.tree = hash, .files = std::async(start, [path = parts_->path, files] {
                                    return stage_files(path, *files);
                                  })};
   return hash;

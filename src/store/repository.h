@@ -120,6 +120,9 @@ class Repository {
   /// refused. Commits and trees are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
+  /// Proof::hash for what was read with less: true when each of the files is what the snapshot says.
+  bool proves(const std::string& hash, const Files& files) const;
+
   /// One of them; empty when the snapshot has no such file.
   Result<std::string> file(const std::string& hash, const std::string& name) const;
 
@@ -142,7 +145,7 @@ class Repository {
 
   /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
   /// changes the kernel next can rely on it. The hash of a tree that holds them. Those of the work tree are
-  /// being written aside when it returns; commit() waits for them.
+  /// being written aside when it returns, or commit() does it (`same_as`).
   ///
   /// `same_as`: a snapshot whose files are these, read with Proof::hash. Its objects are taken.
   Result<std::string> prepare(const std::shared_ptr<const Files>& files, const std::string& same_as = {});

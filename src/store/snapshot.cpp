@@ -223,6 +223,18 @@ Result<Files> Repository::files(const std::string& hash, Proof proof) const {
   return read_files(parts_->repo.get(), hash, names, proof);
 }
 
+bool Repository::proves(const std::string& hash, const Files& files) const {
+  auto commit = read_commit(parts_->repo.get(), hash);
+  if (!commit) return false;
+  auto tree = read_tree(commit->get());
+  return tree && std::ranges::all_of(files, [&](const auto& file) {
+           const git_tree_entry* entry = git_tree_entry_byname(tree->get(), file.first.c_str());
+           if (entry == nullptr) return false;
+           const git_oid found = git::hash_blob(file.second);
+           return git_oid_equal(&found, git_tree_entry_id(entry)) != 0;
+         });
+}
+
 Result<Files> Repository::prepared(const std::string& tree) const {
   const auto found = find_tree(parts_->repo.get(), tree);
   if (!found) return found.error();

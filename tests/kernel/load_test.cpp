@@ -335,3 +335,17 @@ TEST_CASE("a refused set leaves nothing aside behind") {
     CHECK(shell("ipset save") == before);
   });
 }
+
+TEST_CASE("a part is staged without policies, and loads with them") {
+  in_lab([] {
+    const auto of = [](const std::string& policy, const std::string& rules) {
+      return Ruleset{.v4 = tables_of("*filter\n:INPUT " + policy +
+                                     " [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:a - [0:0]\n" +
+                                     rules + "COMMIT\n")};
+    };
+    must_load(of("DROP", "-A INPUT -j a\n-A a -s 192.0.2.1/32 -j ACCEPT\n"));
+    const auto wanted = of("ACCEPT", "-A INPUT -s 192.0.2.2/32 -j DROP\n-A INPUT -j a\n-A a -j RETURN\n");
+    must_load(wanted);
+    CHECK(canonical_text(captured().ruleset.v4) == canonical_text(wanted.v4));
+  });
+}

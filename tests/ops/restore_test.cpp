@@ -3,8 +3,10 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+#include "core/text.h"
 #include "fake_firewall.h"
 #include "folder.h"
+#include "kernel/process.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -482,4 +484,40 @@ TEST_CASE("what somebody changes right after the load is not taken for what the 
   const auto* repository = session.repository().value();
   CHECK(repository->file(repository->resolve("HEAD~1").value(), "rules.v4").value().find("192.0.2.66") !=
         std::string::npos);
+}
+
+TEST_CASE("a text that is not the snapshot's own reaches neither LIVE nor the history") {
+  // Most chains are shared, so that the restore takes apart only those that are not.
+  const auto of_many = [](const std::string& rule) {
+    std::string text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
+    for (char c = 'a'; c < 'z'; ++c) text += std::string(":chain-") + c + " - [0:0]\n";
+    text += "-A INPUT " + rule + "\n";
+    for (char c = 'a'; c < 'z'; ++c) text += std::string("-A chain-") + c + " -s 192.0.2.1/32 -j ACCEPT\n";
+    return Ruleset{.v4 = parse_tables(text + "COMMIT\n", Family::ipv4, "v4").value()};
+  };
+  World world;
+  for (const char* rule : {"-j ACCEPT", "-j DROP", "-j LOG"}) {
+    world.firewall->change(of_many(rule));
+    REQUIRE(record_live(*world.session, {}));
+  }
+  const auto repository = world.folder.path() / "repo";
+  const auto object = [&](const std::string& name) {
+    const auto said = run({.words = {"/usr/bin/git", "-C", repository, "rev-parse", name}}, ErrorKind::usage);
+    REQUIRE(said);
+    const auto hash = std::string(trim(said->out));
+    return repository / ".git/objects" / hash.substr(0, 2) / hash.substr(2);
+  };
+  // A whole object, in another's place.
+  const auto other = object("HEAD~2:rules.v4");
+  const auto replaced = object(GENERATE("HEAD:rules.v4", "HEAD~1:rules.v4"));
+  std::filesystem::remove(replaced);
+  std::filesystem::copy_file(other, replaced);
+  const auto before = world.live();
+  const auto refused = world.go_back();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::repository);
+  CHECK(world.firewall->stages == 1);
+  CHECK(world.firewall->loads == 0);
+  CHECK(world.live() == before);
+  CHECK(world.snapshots() == 5);
 }
