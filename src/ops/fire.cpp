@@ -191,12 +191,14 @@ Result<Landed> boot(Session& session, RestoreOptions options) {
   auto landed = land(session, held ? &*held : nullptr, candidates, options);
   if (!landed) return landed;
   const auto text = to_text(*landed);
-  if (!landed->as_wanted || !landed->restored) {
+  if (!landed->as_wanted || !landed->restored)
     tell_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);
-    log_warning("{}", escape(text));
-  }
   if (guarded && held) disarm(session, *held, **guard);
-  if (guarded) log_warning("{} was armed when the machine went down: {}", name_of(**guard), escape(text));
+  // What is not as wanted is the caller's error.
+  if (guarded && landed->as_wanted)
+    log_warning("{} was armed when the machine went down: {}", name_of(**guard), escape(text));
+  else if (landed->as_wanted && !landed->restored)
+    log_warning("{}", escape(text));
   return landed;
 }
 

@@ -101,7 +101,7 @@ TEST_CASE("a machine that is restarted boots into the old ruleset") {
         "echo >$o");
     const auto said = host.sh("rewall restore --boot");
     INFO(said.err);
-    CHECK(said.status == 0);
+    CHECK(said.status == 9);
     CHECK(has(said.err, "the tag good is in force"));
     CHECK(has(said.err, "rules.v4"));
     CHECK_FALSE(has(host.live(), "-A "));
