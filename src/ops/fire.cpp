@@ -145,6 +145,21 @@ Status finish_overdue_guard(Session& session) {
   return {};
 }
 
+namespace {
+
+// What is in force cannot be read: nft put rules among those of iptables.
+Result<Restored> land_old(Session& session, const Lock& held, const Guard& guard,
+                          const RestoreOptions& options) {
+  const std::vector<Candidate> candidates{old_ruleset(session, guard)};
+  auto landed = land(session, &held, candidates, options);
+  if (!landed) return std::move(landed).error();
+  if (landed->restored) return *std::move(landed->restored);
+  return Error{.kind = ErrorKind::repository, .message = to_text(*landed)}.hinted(
+      "'rewall confirm' ends the guard, and records what is in force");
+}
+
+}  // namespace
+
 Result<Restored> roll_back(Session& session) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
@@ -163,6 +178,8 @@ Result<Restored> roll_back(Session& session) {
   RestoreOptions options = options_of(**guard);
   options.actor.reset();
   auto restored = restore(session, *held, *revision, options);
+  if (!restored && restored.error().kind == ErrorKind::capture)
+    restored = land_old(session, *held, **guard, options);
   if (restored) disarm(session, *held, **guard);
   return restored;
 }
