@@ -12,7 +12,6 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "kernel/batch.h"
 #include "kernel/channel.h"
 #include "kernel/netlink.h"
 #include "kernel/rule_shape.h"
@@ -129,24 +128,6 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
     if (!what.empty()) return std::optional(NativeRule{.chain = chain, .what = std::move(what)});
   }
   return std::optional<NativeRule>{};
-}
-
-Status remove_nft_tables() {
-  auto tables = list_nft_tables();
-  if (!tables) return std::move(tables).error();
-  const Channel channel;
-  Batch batch(0);
-  for (const NftTable& table : *tables) {
-    if (!table.iptables_family()) continue;
-    auto message = batch.start(NFT_MSG_DELTABLE, table.family);
-    message.text(NFTA_TABLE_NAME, table.name);
-    batch.add(message);
-  }
-  if (batch.empty()) return {};
-  const auto refusal = batch.send(channel);
-  if (!refusal) return {};
-  return Error{.kind = ErrorKind::kernel,
-               .message = format("nf_tables: tables cannot be removed: {}", errno_text(refusal->error))};
 }
 
 std::optional<Generation> read_generation() {

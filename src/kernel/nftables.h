@@ -38,9 +38,6 @@ bool netlink_opens();
 Result<std::vector<NftTable>> list_nft_tables();
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
 
-/// Removes those of iptables-nft and all that is in them, in one transaction. Kind kernel.
-Status remove_nft_tables();
-
 /// When every transaction on its way is done. While one is, lists of rules are short or repeat some, and the
 /// kernel does not mark them: it counts rules that are not in force yet, or no more, where it goes on
 /// (__nf_tables_dump_rules in net/netfilter/nf_tables_api.c). So lists that were read between two equal
