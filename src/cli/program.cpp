@@ -242,7 +242,7 @@ int run_program(int argc, char** argv) {
     // The process of a guard: it sleeps for most of its life, so it starts nothing that it may never need.
     if (argc == 5 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("guard")) {
       start_log(0);
-      return keep_guard(argv[2], argv[4], own_path());
+      return keep_guard(argv[2], argv[4]);
     }
     return run_words(argc, argv, json, command);
   } catch (const std::bad_alloc&) {

@@ -45,7 +45,7 @@ class Countdown {
 
   Result<Answer> run() {
     for (;;) {
-      auto guard = read_guard(context_.session.path() / ".git/rewall");
+      auto guard = read_guard(context_.session.state_path());
       if (guard && (!*guard || (*guard)->id != guard_.id)) return ended();
       if (guard) guard_ = **std::move(guard);
       const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
@@ -71,7 +71,7 @@ class Countdown {
 
  private:
   Result<Answer> ended() {
-    const bool kept = ending_of(context_.session.path() / ".git/rewall", guard_) == Ending::confirmed;
+    const bool kept = ending_of(context_.session.state_path(), guard_) == Ending::confirmed;
     keys_.show(kept ? "confirmed: the change is kept\n" : "");
     if (!kept) return taken_back("nobody confirmed");
     return Answer::same;

@@ -134,7 +134,7 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
 
 void wake(const Repository& repository, const Guard& guard) {
   const pid_t process = Watching::process(repository.state_path(), guard.id);
-  if (process > 0) ::kill(process, SIGUSR1);
+  if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
 }
 
 // True when what made `after` of `before` is more than a restore would take back by itself.
@@ -239,9 +239,8 @@ void disarm(Session& session, const Lock&, const Guard& guard, Ending ending) {
   auto repository = session.repository();
   if (!repository) return;
   // The process ends when it sees that its file is gone; what it misses of that it sees at the deadline.
-  const pid_t process = Watching::process((*repository)->state_path(), guard.id);
   remove_guard((*repository)->state_path(), guard, ending);
-  if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
+  wake(**repository, guard);
   stop_timer(guard);
 }
 

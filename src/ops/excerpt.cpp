@@ -18,15 +18,6 @@ namespace {
 
 constexpr std::array<const char*, 2> kRules{"rules.v4", "rules.v6"};
 
-// What LIVE's rules are.
-std::optional<Seen> live_by_generation(Session& session, const Repository& repository) {
-  auto seen = read_seen(repository);
-  if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
-      session.firewall().generation() != seen->generation)
-    return std::nullopt;
-  return seen;
-}
-
 // What has files to be cut.
 bool can_be_cut(const Recording& recording) {
   const Files& files = recording.files;
@@ -64,7 +55,7 @@ bool take_apart(Excerpt& excerpt, const std::vector<Owner>& owners) {
 Result<std::optional<Excerpt>> read_excerpt(Session& session, const std::string& name, bool exact) {
   auto repository = session.repository();
   if (!repository) return std::move(repository).error();
-  const auto live = live_by_generation(session, **repository);
+  const auto live = seen_unchanged(session, **repository);
   if (!live) return std::optional<Excerpt>{};
   auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
   auto reading = std::async(std::launch::async, [&]() -> Result<Recording> {
@@ -96,7 +87,7 @@ bool can_be_relied_on(const Repository& repository, const std::string& hash, con
 std::optional<Generation> still_live(Session& session, const Repository& repository,
                                      const std::string& head) {
   const auto now = repository.head();
-  auto seen = live_by_generation(session, repository);
+  auto seen = seen_unchanged(session, repository);
   if (!now || *now != head || !seen || seen->head != head) return std::nullopt;
   return std::move(seen->generation);
 }

@@ -1,5 +1,11 @@
 #include "ops/files.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/file.h"
 #include "core/format.h"
 #include "rules/parse.h"
 #include "rules/print.h"
@@ -46,6 +52,16 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
     ruleset.sets = *std::move(read);
   }
   return ruleset;
+}
+
+bool keep_in_run(const std::string& folder, const Files& files) {
+  const std::filesystem::path top = "/run/rewall";
+  std::error_code ignored;
+  std::filesystem::create_directory(top, ignored);
+  if (::chmod(top.c_str(), 0700) != 0 || ::mkdir((top / folder).c_str(), 0700) != 0) return false;
+  return std::ranges::all_of(files, [&](const auto& file) {
+    return write_file(top / folder / file.first, file.second, 0600, Sync::no).has_value();
+  });
 }
 
 std::string backends_of(const Ruleset& ruleset) {

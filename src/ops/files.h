@@ -21,6 +21,10 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
 /// "nft", "legacy" or "nft+legacy".
 std::string backends_of(const Ruleset& ruleset);
 
+/// Files below /run/rewall in a new folder, root's alone and gone with the next restart: for what the
+/// repository cannot hold. False where it could not be made, or not be filled.
+bool keep_in_run(const std::string& folder, const Files& files);
+
 /// Which file of section 4 holds a family's rules.
 std::string_view file_name(Family family, bool beside = false);
 

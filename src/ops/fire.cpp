@@ -28,10 +28,6 @@ constexpr std::chrono::milliseconds kBeginPoll{10};
 constexpr int kBegins = 300;
 constexpr std::chrono::milliseconds kAgain = std::chrono::seconds{5};
 
-std::string short_name_of(const std::string& hash) {
-  return hash.substr(0, 10);
-}
-
 Result<Revision> read_before(Session& session, const Guard& guard) {
   auto revision = read_revision(session, guard.before);
   if (revision) return revision;
@@ -43,7 +39,7 @@ Result<Revision> read_before(Session& session, const Guard& guard) {
 }
 
 Candidate old_ruleset(Session& session, const Guard& guard) {
-  return {.what = format("the old ruleset (snapshot {})", short_name_of(guard.before)),
+  return {.what = format("the old ruleset (snapshot {})", guard.before.substr(0, 10)),
           .read = [&session, guard] { return read_before(session, guard); },
           .exact = guard.exact};
 }
@@ -101,8 +97,7 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
   if (!guard || (guard->deadline > known.deadline && guard->deadline > boot_time()))
     return std::optional<Landed>{};
   const InItsName name(session, *guard);
-  std::vector<Candidate> candidates{old_ruleset(session, *guard)};
-  for (auto& candidate : last_resorts(session, guard->login)) candidates.push_back(std::move(candidate));
+  const auto candidates = with_last_resorts(session, old_ruleset(session, *guard), guard->login);
   auto landed = land(session, held ? &*held : nullptr, candidates, options_of(*guard));
   if (!landed) {
     tell_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), landed.error().message),
@@ -112,7 +107,7 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
   if (held)
     disarm(session, *held, *guard);
   else
-    remove_guard(session.path() / ".git/rewall", *guard, Ending::taken_back);
+    remove_guard(session.state_path(), *guard, Ending::taken_back);
   const bool loud = !landed->as_wanted || !landed->restored;
   tell_terminals(
       format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*landed)),
@@ -121,7 +116,7 @@ Result<std::optional<Landed>> fire(Session& session, const Guard& known) {
 }
 
 Status finish_overdue_guard(Session& session) {
-  auto guard = read_guard(session.path() / ".git/rewall");
+  auto guard = read_guard(session.state_path());
   if (!guard) return std::move(guard).error();
   if (!*guard) return {};
   const auto here = session.firewall().generation();
@@ -138,7 +133,7 @@ Status finish_overdue_guard(Session& session) {
       break;
   }
   if (time_left(**guard, here).count() > 0) return {};
-  if (Watching::process(session.path() / ".git/rewall", (*guard)->id) != 0) return {};
+  if (Watching::process(session.state_path(), (*guard)->id) != 0) return {};
   log_warning("{} is overdue and its process is gone: the old ruleset is put back now", name_of(**guard));
   auto fired = fire(session, **guard);
   if (!fired) return std::move(fired).error();
@@ -193,16 +188,13 @@ Result<Landed> boot(Session& session, RestoreOptions options) {
   options.trigger = "boot";
   options.way_back = true;
   options.nothing_is_no_loss = true;
-  const auto guard = read_guard(session.path() / ".git/rewall");
+  const auto guard = read_guard(session.state_path());
   const bool guarded = guard && *guard;
-  std::vector<Candidate> candidates;
-  if (guarded) {
-    candidates.push_back(old_ruleset(session, **guard));
-  } else {
-    candidates.push_back({.what = "HEAD", .read = [&session] { return read_revision(session, "HEAD"); }});
-  }
-  for (auto& candidate : last_resorts(session, guarded ? (*guard)->login : ""))
-    candidates.push_back(std::move(candidate));
+  auto candidates = with_last_resorts(
+      session,
+      guarded ? old_ruleset(session, **guard)
+              : Candidate{.what = "HEAD", .read = [&session] { return read_revision(session, "HEAD"); }},
+      guarded ? (*guard)->login : "");
   for (auto& candidate : candidates) candidate.exact = options.exact;
   auto held = lock(session);
   auto landed = land(session, held ? &*held : nullptr, candidates, options);
@@ -268,7 +260,7 @@ std::string warning(const Guard& guard) {
 
 }  // namespace
 
-int keep_guard(const std::filesystem::path& repository, const std::string& id, const std::string& program) {
+int keep_guard(const std::filesystem::path& repository, const std::string& id) {
   Sleep sleep;
   const auto state = repository / ".git/rewall";
   auto first = read_guard(state);
@@ -291,7 +283,6 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id, c
     } else {
       Session session(repository, known.looks_at, host_firewall());
       session.sees_to_guard = true;
-      session.program = program;
       auto fired = fire(session, known);
       run_told_hooks(session);
       if (fired && *fired) return (*fired)->as_wanted ? 0 : exit_code(ErrorKind::damaged);

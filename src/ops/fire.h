@@ -34,6 +34,6 @@ std::string to_text(const Landed& landed);
 /// The guard's process, from its start to its end: holds Watching, sleeps to the deadline, warns 60 s before,
 /// and fires. SIGUSR1 makes it look at the guard again; signals that end a session do not end it. The exit
 /// status.
-int keep_guard(const std::filesystem::path& repository, const std::string& id, const std::string& program);
+int keep_guard(const std::filesystem::path& repository, const std::string& id);
 
 }  // namespace rewall

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/files.h"
 #include "ops/state.h"
 
 namespace rewall {
@@ -182,17 +182,9 @@ pid_t Watching::process(const fs::path& state, const std::string& id) {
 
 void keep_copy(const Guard& guard, const Files& files) {
   const auto folder = copy_path(guard);
-  std::error_code failed;
-  fs::create_directory(folder.parent_path(), failed);
-  if (::chmod(folder.parent_path().c_str(), 0700) != 0 || ::mkdir(folder.c_str(), 0700) != 0) {
-    log_info("{}: no copy of the old ruleset: {}", folder.string(), errno_text(errno));
-    return;
-  }
-  for (const auto& [name, content] : files) {
-    if (auto written = write_file(folder / name, content, 0600, Sync::no); !written) return;
-  }
-  // A copy without it is not whole.
-  (void)write_file(folder / kWhole, "", 0600, Sync::no);
+  // A copy without its last file is not whole.
+  if (!keep_in_run(folder.filename(), files) || !write_file(folder / kWhole, "", 0600, Sync::no))
+    log_info("{}: no copy of the old ruleset", folder.string());
 }
 
 Result<Files> read_copy(const Guard& guard) {

@@ -1,11 +1,8 @@
 #include "ops/land.h"
 
-#include <sys/stat.h>
-
 #include <exception>
 #include <thread>
 
-#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
@@ -17,8 +14,6 @@
 namespace rewall {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kRestores = 10;
 constexpr int kNoes = 3;
 constexpr int kLoads = 5;
@@ -26,14 +21,8 @@ constexpr std::chrono::milliseconds kPause{100};
 
 // What is about to go, where it cannot go into the history.
 void keep_aside(const Ruleset& live) {
-  std::error_code ignored;
-  const fs::path top = "/run/rewall";
-  fs::create_directory(top, ignored);
-  const auto folder = top / format("unrecorded-{}", now().seconds);
-  if (::chmod(top.c_str(), 0700) != 0 || ::mkdir(folder.c_str(), 0700) != 0) return;
-  for (const auto& [name, text] : files_of(live))
-    if (!write_file(folder / name, text, 0600, Sync::no)) return;
-  log_warning("what was in force is kept in {}", folder.string());
+  const auto folder = format("unrecorded-{}", now().seconds);
+  if (keep_in_run(folder, files_of(live))) log_warning("what was in force is kept in /run/rewall/{}", folder);
 }
 
 std::vector<Owner> owners_of(Session& session) {
@@ -179,8 +168,9 @@ Result<Landed> land(Session& session, const Lock* held, std::span<const Candidat
       "the firewall is as it was left: look at 'iptables-save', and load rules by hand");
 }
 
-std::vector<Candidate> last_resorts(Session& session, const std::string& login) {
+std::vector<Candidate> with_last_resorts(Session& session, Candidate wanted, const std::string& login) {
   return {
+      std::move(wanted),
       {.what = "the tag good", .read = [&session] { return read_revision(session, "refs/tags/good"); }},
       {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
 }

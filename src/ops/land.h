@@ -34,7 +34,7 @@ struct Landed {
 Result<Landed> land(Session& session, const Lock* held, std::span<const Candidate> candidates,
                     const RestoreOptions& options);
 
-/// The tag good, then the template lockdown: what is left when the ruleset that was wanted cannot be had.
-std::vector<Candidate> last_resorts(Session& session, const std::string& login);
+/// What is wanted, then what is left when it cannot be had: the tag good, and the template lockdown.
+std::vector<Candidate> with_last_resorts(Session& session, Candidate wanted, const std::string& login);
 
 }  // namespace rewall

@@ -159,10 +159,7 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
 }
 
 bool same_words(const Tables& a, const Tables& b) {
-  const auto same_chain = [](const Chain& one, const Chain& two) {
-    return one.name == two.name && one.policy == two.policy &&
-           std::ranges::equal(one.rules, two.rules, {}, &Rule::words, &Rule::words);
-  };
+  const auto same_chain = [](const Chain& one, const Chain& two) { return same_text(ChainPair{&one, &two}); };
   return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& two) {
     return one.name == two.name && std::ranges::equal(one.chains, two.chains, same_chain);
   });
@@ -252,11 +249,8 @@ Result<bool> unmoved(Session& session, const Plan& plan) {
 
 // LIVE as HEAD says it, where the generation proves that it is so.
 Result<std::optional<Prepared>> know_live_by_head(Session& session, const Repository& repository) {
-  const auto seen = read_seen(repository);
-  if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
-      session.firewall().generation() != seen->generation) {
-    return std::optional<Prepared>{};
-  }
+  const auto seen = seen_unchanged(session, repository);
+  if (!seen) return std::optional<Prepared>{};
   auto reading = std::async(std::launch::async, [&] { return session.firewall().sets(); });
   auto head = read_head(repository);
   auto sets = reading.get();

@@ -203,7 +203,7 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
 }
 
 bool is_unfinished(const Session& session) {
-  const auto state = session.path() / ".git/rewall";
+  const auto state = session.state_path();
   std::error_code failed;
   return std::filesystem::exists(state / "journal", failed) ||
          std::filesystem::exists(state / "guard", failed);

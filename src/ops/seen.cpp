@@ -28,6 +28,14 @@ Status write_seen(const Repository& repository, const Seen& seen) {
                     0600, Sync::no);
 }
 
+std::optional<Seen> seen_unchanged(Session& session, const Repository& repository) {
+  auto seen = read_seen(repository);
+  if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
+      session.firewall().generation() != seen->generation)
+    return std::nullopt;
+  return seen;
+}
+
 void remember(const Repository& repository, const Capture& capture, const std::string& head) {
   if (!capture.generation || capture.generation->network == 0 || capture.backends != "nft") return;
   // Without it the next status reads the whole firewall: slower, not wrong.

@@ -5,6 +5,7 @@
 
 #include "core/result.h"
 #include "kernel/firewall.h"
+#include "ops/session.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -19,6 +20,10 @@ struct Seen {
 /// Absent when nothing was kept, or nothing that can be read.
 std::optional<Seen> read_seen(const Repository& repository);
 Status write_seen(const Repository& repository, const Seen& seen);
+
+/// What was seen last, where the generation tells that LIVE's rules are still that. Sets have none: they have
+/// to be looked at.
+std::optional<Seen> seen_unchanged(Session& session, const Repository& repository);
 
 /// Keeps that `capture` is what the snapshot `head` says, where its generation tells all of it.
 void remember(const Repository& repository, const Capture& capture, const std::string& head);

@@ -15,12 +15,12 @@ Result<Repository*> Session::repository() {
     if (auto settled = settle_journal(*this, *repository_)) {
       unfinished_ = *std::move(settled);
       if (!sees_to_guard) settled_ = finish_overdue_guard(*this);
-      if (!settled_) log_warning("{}", escape(settled_.error().message));
     } else {
       settled_ = std::move(settled).error();
       unfinished_ = settled_.error().message;
-      if (only_looks) log_warning("{}", escape(unfinished_));
     }
+    // Whoever changes something gets it as the error.
+    if (!settled_ && only_looks) log_warning("{}", escape(settled_.error().message));
   }
   if (!settled_ && !only_looks) return settled_.error();
   return &*repository_;

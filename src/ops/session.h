@@ -28,6 +28,8 @@ class Session {
       : path_(std::move(path)), backend_(backend), firewall_(std::move(firewall)) {}
 
   const std::filesystem::path& path() const { return path_; }
+  /// Of the repository, which need not be open: a guard outlives it.
+  std::filesystem::path state_path() const { return path_ / ".git/rewall"; }
   BackendChoice backend() const { return backend_; }
   void look_at(BackendChoice backend) { backend_ = backend; }
   Firewall& firewall() { return *firewall_; }

@@ -17,9 +17,8 @@ namespace {
 Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head,
                               std::future<Result<Sets>> sets) {
   if (!session.unfinished().empty()) return false;
-  if (session.backend() == BackendChoice::legacy || session.firewall().legacy_tables()) return false;
-  const auto seen = read_seen(repository);
-  if (!seen || seen->head != head || session.firewall().generation() != seen->generation) return false;
+  const auto seen = seen_unchanged(session, repository);
+  if (!seen || seen->head != head) return false;
   auto live = sets.get();
   if (!live) return std::move(live).error();
   auto recorded = repository.file(head, "ipset");

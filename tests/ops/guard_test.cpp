@@ -63,10 +63,9 @@ struct World {
   Result<Landed> go() {
     const auto held = lock(*session);
     REQUIRE(held);
-    std::vector<Candidate> candidates{
-        {.what = "the old ruleset", .read = [this] { return read_revision(*session, "HEAD"); }}};
-    for (auto& candidate : last_resorts(*session, "ssh 192.0.2.7 50000 192.0.2.1 2022"))
-      candidates.push_back(std::move(candidate));
+    const auto candidates = with_last_resorts(
+        *session, {.what = "the old ruleset", .read = [this] { return read_revision(*session, "HEAD"); }},
+        "ssh 192.0.2.7 50000 192.0.2.1 2022");
     return land(*session, &*held, candidates, {.trigger = "rollback", .exact = true, .way_back = true});
   }
   std::string live() const { return text_of(firewall->live); }
