@@ -6,32 +6,17 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
-#include <csignal>
 #include <string>
 
 #include "core/text.h"
+#include "ui/interrupt.h"
 
 namespace rewall {
 namespace {
 
-// Ctrl-C ends the question, not the program, which has something to put away.
-class InterruptHeard {
- public:
-  InterruptHeard() {
-    struct sigaction hear {};
-    hear.sa_handler = [](int) {};
-    ::sigaction(SIGINT, &hear, &before_);
-  }
-  InterruptHeard(const InterruptHeard&) = delete;
-  InterruptHeard& operator=(const InterruptHeard&) = delete;
-  ~InterruptHeard() { ::sigaction(SIGINT, &before_, nullptr); }
-
- private:
-  struct sigaction before_ {};
-};
-
 // A line, as the terminal gives it; nothing at its end and at Ctrl-C.
-std::string read_line(int terminal) {
+std::string read_line(int terminal, const InterruptHeard& heard) {
+  if (heard.wait_for(terminal) == InterruptHeard::Came::interrupt) return "";
   std::array<char, 4096> line;
   const ssize_t n = ::read(terminal, line.data(), line.size());
   return n > 0 ? std::string(line.data(), static_cast<std::size_t>(n)) : "";
@@ -55,10 +40,11 @@ void Conversation::show(std::string_view text) {
 }
 
 char Conversation::ask(std::string_view question, std::string_view letters, char otherwise) {
+  // There is something to put away when Ctrl-C is the answer.
   const InterruptHeard heard;
   for (;;) {
     show(question);
-    const auto line = read_line(terminal_.get());
+    const auto line = read_line(terminal_.get(), heard);
     if (line.empty()) show("\n");
     const auto answer = trim(line);
     if (answer.empty()) return otherwise;

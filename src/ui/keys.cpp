@@ -1,11 +1,9 @@
 #include "ui/keys.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <cctype>
-#include <cerrno>
 #include <string>
 
 namespace rewall {
@@ -18,32 +16,24 @@ std::optional<Keys> Keys::open() {
   return Keys(std::move(terminal), modes);
 }
 
-Keys::Keys(Fd terminal, const termios& before) : terminal_(std::move(terminal)), before_(before) {
+Keys::Keys(Fd terminal, const termios& before)
+    : terminal_(std::move(terminal)), before_(before), heard_(std::make_unique<InterruptHeard>()) {
   termios modes = before;
   modes.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
   modes.c_cc[VMIN] = 1;
   modes.c_cc[VTIME] = 0;
   ::tcsetattr(terminal_.get(), TCSADRAIN, &modes);
-  struct sigaction hear {};
-  hear.sa_handler = [](int) {};
-  ::sigaction(SIGINT, &hear, &interrupt_);
 }
 
-Keys::Keys(Keys&& other) noexcept
-    : terminal_(std::move(other.terminal_)), before_(other.before_), interrupt_(other.interrupt_) {}
-
 Keys::~Keys() {
-  if (!terminal_) return;
-  ::tcsetattr(terminal_.get(), TCSADRAIN, &before_);
-  ::sigaction(SIGINT, &interrupt_, nullptr);
+  if (terminal_) ::tcsetattr(terminal_.get(), TCSADRAIN, &before_);
 }
 
 char Keys::next(std::chrono::milliseconds wait) {
-  pollfd ready{.fd = terminal_.get(), .events = POLLIN, .revents = 0};
-  const int found = ::poll(&ready, 1, static_cast<int>(wait.count()));
-  if (found == 0) return 0;
+  const auto came = heard_->wait_for(terminal_.get(), &wait);
+  if (came == InterruptHeard::Came::nothing) return 0;
   char key = 0;
-  if (found < 0 || ::read(terminal_.get(), &key, 1) != 1) return kInterrupt;
+  if (came == InterruptHeard::Came::interrupt || ::read(terminal_.get(), &key, 1) != 1) return kInterrupt;
   return static_cast<char>(std::tolower(static_cast<unsigned char>(key)));
 }
 

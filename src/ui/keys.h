@@ -3,11 +3,12 @@
 #include <termios.h>
 
 #include <chrono>
-#include <csignal>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "core/file.h"
+#include "ui/interrupt.h"
 
 namespace rewall {
 
@@ -19,7 +20,7 @@ class Keys {
 
   /// Absent where there is no terminal, or this process is not in its foreground.
   static std::optional<Keys> open();
-  Keys(Keys&& other) noexcept;
+  Keys(Keys&& other) = default;
   Keys& operator=(Keys&&) = delete;
   ~Keys();
 
@@ -34,7 +35,7 @@ class Keys {
   Keys(Fd terminal, const termios& before);
   Fd terminal_;
   termios before_;
-  struct sigaction interrupt_ {};
+  std::unique_ptr<InterruptHeard> heard_;
 };
 
 }  // namespace rewall
