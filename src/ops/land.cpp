@@ -1,5 +1,6 @@
 #include "ops/land.h"
 
+#include <chrono>
 #include <exception>
 #include <thread>
 
@@ -14,7 +15,10 @@
 namespace rewall {
 namespace {
 
-constexpr int kRestores = 10;
+using Clock = std::chrono::steady_clock;
+
+// For each of the two ways: somebody who goes on changing the firewall makes each try longer, too.
+constexpr std::chrono::seconds kPatience{2};
 constexpr int kNoes = 3;
 constexpr int kLoads = 5;
 constexpr std::chrono::milliseconds kPause{100};
@@ -75,8 +79,11 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
   Status done;
   bool kept = false;
   std::string otherwise;
-  for (int attempt = 1; attempt <= kLoads; ++attempt) {
-    done = load_once(session, revision, exact, attempt == kLoads, kept, otherwise);
+  const auto end = Clock::now() + kPatience;
+  bool last = false;
+  for (int attempt = 1; !last; ++attempt) {
+    last = attempt == kLoads || Clock::now() > end;
+    done = load_once(session, revision, exact, last, kept, otherwise);
     if (done) return done;
     if (done.error().kind != ErrorKind::refused && done.error().kind != ErrorKind::capture) return done;
     std::this_thread::sleep_for(kPause);
@@ -90,10 +97,10 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
 
 Result<Restored> restore_again_and_again(Session& session, const Lock& held, const Revision& revision,
                                          const RestoreOptions& options) {
-  int no = 0;
-  for (int attempt = 1;; ++attempt) {
+  const auto end = Clock::now() + kPatience;
+  for (int no = 0;;) {
     auto restored = restore(session, held, revision, options);
-    if (restored || attempt == kRestores) return restored;
+    if (restored || Clock::now() > end) return restored;
     // The kernel says no to what it cannot take, and to what somebody changed before it was read back.
     const bool again = restored.error().kind == ErrorKind::refused ||
                        (restored.error().kind == ErrorKind::kernel && ++no < kNoes);

@@ -67,7 +67,7 @@ class GuardedHost : public Host {
   /// Waits for what another process does in its own time.
   void until(const std::string& condition) const {
     INFO("never came: " << condition);
-    REQUIRE(sh("for i in $(seq 400); do if { " + condition +
+    REQUIRE(sh("for i in $(seq 1200); do if { " + condition +
                "; } >/dev/null 2>&1; then exit 0; fi; sleep 0.05; done; exit 1")
                 .status == 0);
   }
