@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "kernel/process.h"
+#include "ops/at_work.h"
 #include "ops/files.h"
 #include "ops/restore.h"
 #include "ops/revision.h"
@@ -122,7 +123,7 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
     process = *started;
   }
   const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
-  while (Watching::process(repository.state_path(), guard.id) == 0) {
+  while (AtWork::process(guard_lock(repository.state_path()), guard.id) == 0) {
     int status = 0;
     if (process != 0 && ::waitpid(process, &status, WNOHANG) == process)
       return not_started(WIFEXITED(status) ? format("exit status {}", WEXITSTATUS(status)) : "it was killed");
@@ -133,7 +134,7 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
 }
 
 void wake(const Repository& repository, const Guard& guard) {
-  const pid_t process = Watching::process(repository.state_path(), guard.id);
+  const pid_t process = AtWork::process(guard_lock(repository.state_path()), guard.id);
   if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
 }
 

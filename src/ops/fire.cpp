@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "kernel/firewall.h"
 #include "ops/arm.h"
+#include "ops/at_work.h"
 #include "ops/events.h"
 #include "ops/files.h"
 #include "ops/settle.h"
@@ -133,7 +134,7 @@ Status finish_overdue_guard(Session& session) {
       break;
   }
   if (time_left(**guard, here).count() > 0) return {};
-  if (Watching::process(session.state_path(), (*guard)->id) != 0) return {};
+  if (AtWork::process(guard_lock(session.state_path()), (*guard)->id) != 0) return {};
   log_warning("{} is overdue and its process is gone: the old ruleset is put back now", name_of(**guard));
   auto fired = fire(session, **guard);
   if (!fired) return std::move(fired).error();
@@ -244,9 +245,9 @@ class Sleep {
   Fd signals_{};
 };
 
-std::optional<Watching> begin_watching(const std::filesystem::path& state, const std::string& id) {
+std::optional<AtWork> begin_watching(const std::filesystem::path& state, const std::string& id) {
   for (int i = 0; i < kBegins; ++i) {
-    if (auto watching = Watching::begin(state, id)) return watching;
+    if (auto watching = AtWork::begin(guard_lock(state), id)) return watching;
     std::this_thread::sleep_for(kBeginPoll);
   }
   return std::nullopt;

@@ -31,7 +31,7 @@ Result<Landed> boot(Session& session, RestoreOptions options);
 /// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and what could not be, and why.
 std::string to_text(const Landed& landed);
 
-/// The guard's process, from its start to its end: holds Watching, sleeps to the deadline, warns 60 s before,
+/// The guard's process, from its start to its end: holds its lock, sleeps to the deadline, warns 60 s before,
 /// and fires. SIGUSR1 makes it look at the guard again; signals that end a session do not end it. The exit
 /// status.
 int keep_guard(const std::filesystem::path& repository, const std::string& id);

@@ -32,10 +32,6 @@ fs::path confirmed_path(const fs::path& state) {
   return state / "guard.confirmed";
 }
 
-fs::path lock_path(const fs::path& state) {
-  return state / "guard.lock";
-}
-
 fs::path copy_path(const Guard& guard) {
   return fs::path("/run/rewall") / ("guard-" + guard.id);
 }
@@ -47,26 +43,6 @@ StateKey milliseconds_key(std::chrono::milliseconds& into) {
     into = std::chrono::milliseconds(count);
     return true;
   }};
-}
-
-/// What stands in the lock: the process and the guard's id.
-struct Watch {
-  std::string process{};
-  std::string id{};
-};
-
-/// Always as long, so that a full disk is no matter.
-bool write_watch(const Fd& fd, std::string_view process, std::string_view id) {
-  const auto text = format("{:<10} {:<20}\n", process, id);
-  return ::pwrite(fd.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-}
-
-Watch read_watch(const Fd& fd) {
-  std::array<char, 32> text{};
-  const ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
-  const std::string_view said(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
-  const auto process = said.substr(0, said.find(' '));
-  return {std::string(process), std::string(trim(said.substr(process.size())))};
 }
 
 }  // namespace
@@ -165,19 +141,8 @@ std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Gene
   return std::max(guard.deadline - boot_time(), std::chrono::milliseconds{});
 }
 
-std::optional<Watching> Watching::begin(const fs::path& state, const std::string& id) {
-  Fd fd(::open(lock_path(state).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
-  if (!write_watch(fd, format("{}", ::getpid()), id)) return std::nullopt;
-  return Watching(std::move(fd));
-}
-
-pid_t Watching::process(const fs::path& state, const std::string& id) {
-  const Fd fd(::open(lock_path(state).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
-  const auto said = read_watch(fd);
-  pid_t process = 0;
-  return said.id == id && read_number(said.process, process) ? process : 0;
+fs::path guard_lock(const fs::path& state) {
+  return state / "guard.lock";
 }
 
 void keep_copy(const Guard& guard, const Files& files) {

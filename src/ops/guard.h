@@ -56,18 +56,8 @@ Whereabouts whereabouts(const std::optional<Generation>& place, const std::optio
 /// Until the deadline; nothing is left of one from an earlier boot.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);
 
-/// Held by the guard's process for as long as it lives: a lock (flock(2)) on `.git/rewall/guard.lock`.
-class Watching {
- public:
-  /// Absent while another process has it.
-  static std::optional<Watching> begin(const std::filesystem::path& state, const std::string& id);
-  /// The process that has it, where it watches this guard; else 0.
-  static pid_t process(const std::filesystem::path& state, const std::string& id);
-
- private:
-  explicit Watching(Fd fd) : fd_(std::move(fd)) {}
-  Fd fd_;
-};
+/// Where the guard's process is at work (ops/at_work.h), by the guard's id: `.git/rewall/guard.lock`.
+std::filesystem::path guard_lock(const std::filesystem::path& state);
 
 /// A copy of the old ruleset outside the repository, for the day when that is damaged before time is up:
 /// files as in section 4, below /run/rewall. Where there is no /run, there is no copy.

@@ -3,10 +3,12 @@
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utmpx.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 
 #include "core/file.h"
@@ -21,18 +23,6 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::optional<uid_t> number(std::string_view text) {
-  unsigned long value = 0;
-  if (text.empty() || text.size() > 10) return std::nullopt;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + static_cast<unsigned long>(c - '0');
-  }
-  constexpr unsigned long kUnset = 4294967295;  // no login: a service, or no audit in this kernel
-  if (value >= kUnset) return std::nullopt;
-  return static_cast<uid_t>(value);
-}
-
 std::string terminal() {
   for (const int fd : {STDIN_FILENO, STDERR_FILENO, STDOUT_FILENO}) {
     std::array<char, 128> name{};
@@ -43,41 +33,56 @@ std::string terminal() {
 
 uid_t responsible_user(const std::string& tty) {
   if (const auto file = read_file("/proc/self/loginuid")) {
-    if (const auto uid = number(trim(*file))) return *uid;
+    if (const auto uid = user_number(trim(*file))) return *uid;
   }
-  if (const auto uid = number(variable("SUDO_UID"))) return *uid;
+  if (const auto uid = user_number(variable("SUDO_UID"))) return *uid;
   struct stat facts {};
   if (!tty.empty() && ::stat(tty.c_str(), &facts) == 0) return facts.st_uid;
   return ::getuid();
 }
 
-/// 0 where it cannot be known.
-pid_t parent_of(pid_t process) {
-  const auto stat = read_file(format("/proc/{}/stat", process));
-  if (!stat) return 0;
-  // After the name, which may hold anything: state and parent (proc(5)).
-  const auto words = split(std::string_view(*stat).substr(std::min(stat->rfind(')'), stat->size())), ' ');
-  return words.size() > 2 ? static_cast<pid_t>(number(words[2]).value_or(0)) : 0;
+// That of the nearest process, itself or above it, which has it.
+std::string ssh_connection_of(pid_t process) {
+  for (; process > 1; process = parent_of(process))
+    if (auto found = variable_of(process, "SSH_CONNECTION"); !found.empty()) return found;
+  return {};
+}
+
+// Where the login on a terminal comes from, as it was noted (utmp(5)).
+std::string noted_address(const std::string& tty) {
+  std::string address;
+  ::setutxent();
+  while (const utmpx* entry = ::getutxent())
+    if (entry->ut_type == USER_PROCESS &&
+        tty == std::string_view(entry->ut_line, ::strnlen(entry->ut_line, sizeof entry->ut_line)))
+      address.assign(entry->ut_host, ::strnlen(entry->ut_host, sizeof entry->ut_host));
+  ::endutxent();
+  return address;
+}
+
+void name_person(Actor& actor, uid_t uid) {
+  if (const passwd* entry = ::getpwuid(uid)) {
+    actor.user = entry->pw_name;
+    const std::string_view gecos = entry->pw_gecos == nullptr ? "" : entry->pw_gecos;
+    actor.person.name = gecos.substr(0, gecos.find(','));
+  } else {
+    actor.user = format("uid {}", uid);
+  }
+  if (actor.person.name.empty()) actor.person.name = actor.user;
+  actor.person.email = format("{}@{}", actor.user, host_name());
 }
 
 }  // namespace
 
 std::string ssh_connection() {
-  if (auto own = variable("SSH_CONNECTION"); !own.empty()) return own;
-  constexpr std::string_view kStart = "SSH_CONNECTION=";
-  for (pid_t process = ::getppid(); process > 1; process = parent_of(process)) {
-    const auto environment = read_file(format("/proc/{}/environ", process));
-    if (!environment) continue;
-    for (const auto entry : split(*environment, '\0'))
-      if (entry.starts_with(kStart)) return std::string(entry.substr(kStart.size()));
-  }
-  return {};
+  auto own = variable("SSH_CONNECTION");
+  return own.empty() ? ssh_connection_of(::getppid()) : own;
 }
 
 std::string login_session() {
   if (const auto ssh = ssh_connection(); !ssh.empty()) return "ssh " + ssh;
   const auto audit = read_file("/proc/self/sessionid");
-  if (audit && number(trim(*audit))) return format("audit {}", trim(*audit));
+  if (audit && user_number(trim(*audit))) return format("audit {}", trim(*audit));
   return format("session {}", ::getsid(0));
 }
 
@@ -101,17 +106,25 @@ Actor current_actor() {
   actor.tty = tty.starts_with("/dev/") ? tty.substr(5) : tty;
   const auto ssh = ssh_connection();
   actor.address = ssh.substr(0, ssh.find(' '));
-  const uid_t uid = responsible_user(tty);
-  if (const passwd* entry = ::getpwuid(uid)) {
-    actor.user = entry->pw_name;
-    const std::string_view gecos = entry->pw_gecos == nullptr ? "" : entry->pw_gecos;
-    actor.person.name = gecos.substr(0, gecos.find(','));
-  } else {
-    actor.user = format("uid {}", uid);
-  }
-  if (actor.person.name.empty()) actor.person.name = actor.user;
-  actor.person.email = format("{}@{}", actor.user, host_name());
+  name_person(actor, responsible_user(tty));
   return actor;
+}
+
+Actor actor_of(const Process& process) {
+  Actor actor{.tty = process.tty};
+  const auto uid = process.login ? process.login : process.user;
+  if (!uid) return nobody();
+  name_person(actor, *uid);
+  if (!actor.tty.empty()) actor.address = noted_address(actor.tty);
+  if (actor.address.empty() && process.parent > 1) {
+    const auto ssh = ssh_connection_of(process.parent);
+    actor.address = ssh.substr(0, ssh.find(' '));
+  }
+  return actor;
+}
+
+Actor nobody() {
+  return {.person = {.name = "unknown", .email = "unknown@" + host_name()}};
 }
 
 }  // namespace rewall

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "core/proc.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -19,6 +20,14 @@ struct Actor {
 /// Login uid (/proc/self/loginuid, pam_loginuid(8)), else the sudo user, else the tty's owner, else this
 /// process's user.
 Actor current_actor();
+
+/// The person behind another process, by what is known of it: login uid, else its user; nobody() where that
+/// is not known. Where they come from by what was noted of the terminal (utmp(5)), else by the processes
+/// above.
+Actor actor_of(const Process& process);
+
+/// Who is not known.
+Actor nobody();
 
 /// The ssh connection that this process hangs on, as SSH_CONNECTION has it (ssh(1)): "CLIENT PORT SERVER
 /// PORT". Where sudo took the variable away, that of the nearest process above which has it. Empty without

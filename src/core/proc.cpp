@@ -1,0 +1,97 @@
+#include "core/proc.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+
+namespace rewall {
+namespace {
+
+constexpr ino_t kInitialProcesses = 0xEFFFFFFC;  // PROC_PID_INIT_INO, linux/proc_ns.h
+
+std::string proc_file(pid_t process, std::string_view name) {
+  const auto text = read_file(format("/proc/{}/{}", process, name));
+  return text ? *text : std::string{};
+}
+
+// Those of /proc/PID/stat: the name, which may hold anything, then state, parent, ...
+std::vector<std::string> stat_words(pid_t process) {
+  const auto stat = proc_file(process, "stat");
+  const auto begin = stat.find('(');
+  const auto end = stat.rfind(')');
+  if (end == std::string::npos || begin > end) return {};
+  std::vector<std::string> words{stat.substr(begin + 1, end - begin - 1)};
+  for (const auto word : split(trim(std::string_view(stat).substr(end + 1)), ' ')) words.emplace_back(word);
+  return words;
+}
+
+long number(const std::string& text) {
+  long value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+// devices.txt of the kernel: 4 are the consoles and serial lines, 136 to 143 the pseudo-terminals.
+std::string tty_of(long device) {
+  const auto major = ::major(static_cast<dev_t>(device));
+  const auto minor = ::minor(static_cast<dev_t>(device));
+  if (major >= 136 && major <= 143) return format("pts/{}", (major - 136) * 256 + minor);
+  if (major == 4) return minor < 64 ? format("tty{}", minor) : format("ttyS{}", minor - 64);
+  return {};
+}
+
+}  // namespace
+
+std::optional<uid_t> user_number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value == UINT32_MAX) return std::nullopt;
+  return value;
+}
+
+std::optional<Process> look_at_process(pid_t process) {
+  const auto stat = stat_words(process);
+  struct stat facts {};
+  if (stat.size() < 6 || ::stat(format("/proc/{}", process).c_str(), &facts) != 0) return std::nullopt;
+  Process seen{.name = stat[0],
+               .parent = static_cast<pid_t>(number(stat[2])),
+               .login = user_number(trim(proc_file(process, "loginuid"))),
+               .user = facts.st_uid,
+               .tty = tty_of(number(stat[5]))};
+  const auto line = proc_file(process, "cmdline");
+  for (const auto word : split(line, '\0')) seen.words.emplace_back(word);
+  while (!seen.words.empty() && seen.words.back().empty()) seen.words.pop_back();
+  return seen;
+}
+
+pid_t parent_of(pid_t process) {
+  const auto stat = stat_words(process);
+  return stat.size() > 2 ? static_cast<pid_t>(number(stat[2])) : 0;
+}
+
+std::uint64_t network_of(pid_t process) {
+  struct stat facts {};
+  return ::stat(format("/proc/{}/ns/net", process).c_str(), &facts) == 0 ? facts.st_ino : 0;
+}
+
+bool sees_all_processes() {
+  struct stat facts {};
+  return ::stat("/proc/self/ns/pid", &facts) == 0 && facts.st_ino == kInitialProcesses;
+}
+
+std::string variable_of(pid_t process, std::string_view name) {
+  const auto environment = proc_file(process, "environ");
+  for (const auto entry : split(environment, '\0'))
+    if (entry.starts_with(name) && entry.substr(name.size()).starts_with('='))
+      return std::string(entry.substr(name.size() + 1));
+  return {};
+}
+
+}  // namespace rewall

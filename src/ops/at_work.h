@@ -1,0 +1,26 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "core/file.h"
+
+namespace rewall {
+
+/// Held by a process for as long as it does its work: a lock (flock(2)) on a file that names it.
+class AtWork {
+ public:
+  /// Absent while another process has it.
+  static std::optional<AtWork> begin(const std::filesystem::path& path, const std::string& id);
+  /// The process that has it, where it is at this work; else 0.
+  static pid_t process(const std::filesystem::path& path, const std::string& id);
+
+ private:
+  explicit AtWork(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace rewall
