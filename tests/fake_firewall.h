@@ -38,6 +38,10 @@ class FakeFirewall : public Firewall {
                    .notes = notes};
   }
 
+  Result<std::optional<std::vector<ChainsOfTable>>> read_chains(const std::map<ChainName, bool>&) override {
+    return std::optional<std::vector<ChainsOfTable>>{};
+  }
+
   std::optional<Generation> generation() override {
     ++generations;
     return current_generation();

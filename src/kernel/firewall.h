@@ -2,13 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
+#include "kernel/events.h"
 #include "rules/ruleset.h"
+#include "rules/splice.h"
 
 namespace rewall {
 
@@ -43,6 +46,13 @@ struct FileNames {
   std::string sets{"ipset"};
 };
 
+/// Chains of one table on the nft backend, as they are now.
+struct ChainsOfTable {
+  Family family = Family::ipv4;
+  std::string table{};
+  std::vector<ChainText> chains{};
+};
+
 struct Scratch;
 
 /// A ruleset that the kernel took, in a scratch namespace.
@@ -61,6 +71,12 @@ class Firewall {
   /// by side. Kind capture: a program is missing (the package is named), failed, was killed or spoke half; a
   /// table is incompatible; the ruleset kept changing. Kind permission: not root and no CAP_NET_ADMIN.
   virtual Result<Capture> capture(BackendChoice choice) = 0;
+
+  /// These chains of the nft backend alone, in the time that they take; false: the chain is gone. Each as it
+  /// was at some moment of the reading. Nothing where a program does not say each of them. Kind capture: a
+  /// rule that nft made.
+  virtual Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
+      const std::map<ChainName, bool>& chains) = 0;
 
   /// Cheap: no program runs. Absent where nf_tables does not answer.
   virtual std::optional<Generation> generation() = 0;

@@ -8,6 +8,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "kernel/chains.h"
 #include "kernel/firewall.h"
 #include "kernel/loader.h"
 #include "kernel/nftables.h"
@@ -56,6 +57,11 @@ class HostFirewall : public Firewall {
   Result<Capture> capture(BackendChoice choice) override {
     if (!may_administer()) return not_permitted("the firewall");
     return without_exceptions(ErrorKind::capture, [&] { return capture_here(choice); });
+  }
+
+  Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
+      const std::map<ChainName, bool>& chains) override {
+    return without_exceptions(ErrorKind::capture, [&] { return rewall::read_chains(programs_, chains); });
   }
 
   std::optional<Generation> generation() override { return read_generation(); }

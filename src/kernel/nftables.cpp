@@ -108,12 +108,19 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
   if (!channel) return refused(errno, "netlink socket");
   const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   std::vector<std::string> chains;
-  int error = channel.ask(Question(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
+  const int error = channel.ask(Question(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
     const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
     if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
   });
   if (error != 0) return refused(error, "list of chains");
+  return find_native_rule(family, table, chains);
+}
 
+Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table,
+                                                   std::span<const std::string> chains) {
+  Channel channel;
+  if (!channel) return refused(errno, "netlink socket");
+  const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   // Chain by chain: the kernel walks a list from its start for every 32 KiB, so one list of all rules takes a
   // time that grows with the square of their number.
   for (const std::string& chain : chains) {
@@ -121,7 +128,7 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
     question.add(NFTA_RULE_TABLE, table);
     question.add(NFTA_RULE_CHAIN, chain);
     std::string what;
-    error = channel.ask(question, [&](const nlmsghdr* message) {
+    const int error = channel.ask(question, [&](const nlmsghdr* message) {
       if (what.empty()) what = native_part(message, family);
     });
     if (error != 0) return refused(error, "list of rules");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ bool netlink_opens();
 /// answers that it has no nf_tables has no tables.
 Result<std::vector<NftTable>> list_nft_tables();
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
+Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table,
+                                                   std::span<const std::string> chains);
 
 /// When every transaction on its way is done. While one is, lists of rules are short or repeat some, and the
 /// kernel does not mark them: it counts rules that are not in force yet, or no more, where it goes on

@@ -1,0 +1,213 @@
+#include "kernel/audit.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ranges>
+#include <thread>
+#include <utility>
+
+#include "core/format.h"
+#include "core/proc.h"
+#include "core/text.h"
+
+namespace rewall {
+namespace {
+
+constexpr int kBuffer = 4 << 20;
+constexpr std::size_t kOpenEvents = 256;
+
+template <class Number>
+std::optional<Number> read_as(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// `key=value` and `key="value"`, as the kernel's audit_log_format() and audit_log_untrustedstring() print
+/// them: the latter in hexadecimal where it holds a blank, a quote or a byte that is no ASCII.
+std::map<std::string_view, std::string_view> fields_of(std::string_view text) {
+  std::map<std::string_view, std::string_view> fields;
+  for (const auto word : split(text, ' '))
+    if (const auto equal = word.find('='); equal != std::string_view::npos)
+      fields.emplace(word.substr(0, equal), word.substr(equal + 1));
+  return fields;
+}
+
+std::string from_hexadecimal(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i + 2 <= text.size(); i += 2) {
+    unsigned char byte = 0;
+    const auto [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
+    if (error != std::errc{} || end != text.data() + i + 2) return {};
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+std::string untrusted(std::string_view value) {
+  if (value.size() >= 2 && value.starts_with('"')) return std::string(value.substr(1, value.size() - 2));
+  return from_hexadecimal(value);
+}
+
+std::string tty_of(std::string_view name) {
+  if (name == "(none)") return {};
+  return name.starts_with("pts") ? "pts/" + std::string(name.substr(3)) : std::string(name);
+}
+
+std::vector<std::string> words_of(const std::string& line) {
+  std::vector<std::string> words;
+  for (const auto word : split(line, '\0')) words.emplace_back(word);
+  while (!words.empty() && words.back().empty()) words.pop_back();
+  return words;
+}
+
+AuditRecord table_record(std::string_view text) {
+  const auto fields = fields_of(text);
+  const auto value = [&](std::string_view key) {
+    const auto found = fields.find(key);
+    return found == fields.end() ? std::string_view{} : found->second;
+  };
+  AuditRecord record;
+  const auto table = value("table");
+  record.table = table.substr(0, table.find(':'));
+  if (const auto colon = table.find(':'); colon != std::string_view::npos)
+    record.generation = read_as<std::uint32_t>(table.substr(colon + 1));
+  if (value("family") == "2") record.family = Family::ipv4;
+  if (value("family") == "10") record.family = Family::ipv6;
+  record.entries = read_as<unsigned>(value("entries")).value_or(0);
+  record.operation = value("op");
+  record.process = read_as<pid_t>(value("pid")).value_or(0);
+  record.who.name = untrusted(value("comm"));
+  return record;
+}
+
+void add_call(Process& call, std::string_view text) {
+  for (const auto& [key, value] : fields_of(text)) {
+    if (key == "ppid") call.parent = read_as<pid_t>(value).value_or(0);
+    if (key == "auid") call.login = user_number(value);
+    if (key == "uid") call.user = user_number(value);
+    if (key == "tty") call.tty = tty_of(value);
+  }
+}
+
+Fd open_socket(int group) {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return {};
+  if (group != 0 &&
+      ::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+    return {};
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBuffer, sizeof kBuffer) != 0)
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
+  return socket;
+}
+
+/// A socket of the network namespace of our outermost ancestor that has another one and lets us in.
+Fd open_outside() {
+  const auto own = network_of(::getpid());
+  std::vector<pid_t> ancestors;
+  for (pid_t process = ::getppid(); process > 0; process = parent_of(process)) ancestors.push_back(process);
+  for (const pid_t process : ancestors | std::views::reverse) {
+    if (network_of(process) == own) return {};
+    const Fd place(::open(format("/proc/{}/ns/net", process).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!place) continue;
+    Fd socket;
+    std::thread([&] {
+      if (::setns(place.get(), CLONE_NEWNET) == 0) socket = open_socket(AUDIT_NLGRP_READLOG);
+    }).join();
+    if (socket) return socket;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text) {
+  // "audit(1795569300.398:21): table=filter ..."
+  const auto begin = text.find("audit(");
+  const auto end = text.find("): ");
+  if (begin != 0 || end == std::string_view::npos) return {};
+  const auto serial = text.substr(6, end - 6);
+  text.remove_prefix(end + 3);
+  auto event = open_.find(serial);
+  if (event == open_.end()) {
+    if (type != AUDIT_NETFILTER_CFG) return {};
+    // Where system calls are not audited (`auditctl -a task,never`) nothing ends an event.
+    while (open_.size() >= kOpenEvents) open_.erase(open_.begin());
+    event = open_.emplace(serial, Event{}).first;
+  }
+  auto& [tables, call] = event->second;
+  if (type == AUDIT_NETFILTER_CFG) tables.push_back(table_record(text));
+  if (type == AUDIT_SYSCALL) add_call(call, text);
+  if (type == AUDIT_PROCTITLE && text.starts_with("proctitle="))
+    call.words = words_of(untrusted(trim(text.substr(10))));
+  if (type != AUDIT_EOE) return {};
+  for (auto& record : tables) {
+    call.name = record.who.name;
+    record.who = call;
+  }
+  auto records = std::move(tables);
+  open_.erase(event);
+  return records;
+}
+
+std::optional<AuditTrail> AuditTrail::open() {
+  auto socket = open_outside();
+  if (!socket) socket = open_socket(AUDIT_NLGRP_READLOG);
+  if (!socket) return std::nullopt;
+  return AuditTrail(std::move(socket));
+}
+
+std::vector<AuditRecord> AuditTrail::read() {
+  std::vector<AuditRecord> all;
+  for (;;) {
+    const ssize_t size = ::recv(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
+    if (size < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
+    if (size < 0) return all;
+    nlmsghdr header{};
+    if (static_cast<std::size_t>(size) < sizeof header) continue;
+    std::memcpy(&header, received_.data(), sizeof header);
+    // nlmsg_len is of the text alone or of all, from one version of the kernel to another.
+    auto text = std::string_view(received_.data(), static_cast<std::size_t>(size)).substr(sizeof header);
+    text = text.substr(0, text.find('\0'));
+    for (auto& record : parser_.take(header.nlmsg_type, text)) all.push_back(std::move(record));
+  }
+}
+
+std::optional<bool> audit_enabled() {
+  const Fd socket = open_socket(0);
+  if (!socket) return std::nullopt;
+  nlmsghdr question{};
+  question.nlmsg_len = sizeof question;
+  question.nlmsg_type = AUDIT_GET;
+  question.nlmsg_flags = NLM_F_REQUEST;
+  if (::send(socket.get(), &question, sizeof question, 0) < 0) return std::nullopt;
+  pollfd ready{.fd = socket.get(), .events = POLLIN, .revents = 0};
+  std::array<char, 1024> answer;
+  if (::poll(&ready, 1, 1000) <= 0) return std::nullopt;
+  const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
+  nlmsghdr header{};
+  audit_status status{};
+  if (size < static_cast<ssize_t>(sizeof header + 2 * sizeof status.mask)) return std::nullopt;
+  std::memcpy(&header, answer.data(), sizeof header);
+  if (header.nlmsg_type != AUDIT_GET) return std::nullopt;
+  std::memcpy(&status, answer.data() + sizeof header,
+              std::min(sizeof status, static_cast<std::size_t>(size) - sizeof header));
+  return status.enabled != 0;
+}
+
+}  // namespace rewall
