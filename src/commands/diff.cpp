@@ -5,6 +5,7 @@
 #include "core/format.h"
 #include "ops/files.h"
 #include "ops/revision.h"
+#include "ops/settings.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -16,7 +17,7 @@ struct DiffOptions {
   bool stat = false;
   bool text = false;
   bool commands = false;
-  NotYet not_yet{};
+  bool foreign = false;
 };
 
 std::string as_text(const Revision& from, const Revision& to) {
@@ -56,9 +57,8 @@ Action define_diff(CLI::App& app) {
   app.add_flag("--commands", options->commands, "The iptables commands that turn the first into the second")
       ->excludes(stat)
       ->excludes(text);
-  options->not_yet.add(app, "--foreign", false, "nothing is folded yet");
+  app.add_flag("--foreign", options->foreign, "Unfold what other programs own");
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = options->not_yet.refuse(); !good) return std::move(good).error();
     const auto& names = options->revisions;
     const bool whole = options->text || options->commands;
     auto both = read_revisions(context.session, names.empty() ? "HEAD" : names[0],
@@ -68,6 +68,8 @@ Action define_diff(CLI::App& app) {
     if (auto common = keep_common(from, to); !common) return std::move(common).error();
     auto diff = compare_revisions(from, to);
     if (!diff) return std::move(diff).error();
+    if (context.json || !options->foreign)
+      mark_foreign(*diff, from.ruleset, to.ruleset, owners_of(context.session));
     if (context.json) {
       context.terminal.out(print(to_json(*diff, from.name, to.name)));
     } else if (auto words = answer(*options, from, to, *diff, context.terminal.paint()); !words.empty()) {

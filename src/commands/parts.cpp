@@ -40,27 +40,6 @@ Status check_table(const std::string& table) {
       .hint = near.empty() ? "the tables are " + join(kTables, ", ") : format("did you mean '{}'?", near)};
 }
 
-void NotYet::add(CLI::App& app, const std::string& option, bool takes_value, const std::string& what) {
-  auto entry = std::make_shared<Option>(Option{.name = option, .what = what});
-  options_.push_back(entry);
-  if (takes_value) {
-    app.add_option_function<std::string>(option, [entry](const std::string&) { entry->used = true; })
-        ->group("");
-  } else {
-    app.add_flag_callback(option, [entry] { entry->used = true; })->group("");
-  }
-}
-
-Status NotYet::refuse() const {
-  for (const auto& option : options_) {
-    if (!option->used) continue;
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("option '{}' is not in this version: {}", option->name, option->what)}
-        .hinted("run the command without it");
-  }
-  return {};
-}
-
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
                     const std::optional<Guard>& guard) {
   for (const auto& note : recorded.notes) context.terminal.say(escape(note));

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <CLI/App.hpp>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,21 +19,6 @@ void add_family(CLI::App& app, std::optional<Family>& family, const std::string&
 
 /// Kind usage for a table that no kernel has, the nearest that one has as hint; no name at all is good.
 Status check_table(const std::string& table);
-
-/// Options that the contract has and this version has not: named when they are used, absent from the help.
-class NotYet {
- public:
-  void add(CLI::App& app, const std::string& option, bool takes_value, const std::string& what);
-  Status refuse() const;
-
- private:
-  struct Option {
-    std::string name{};
-    std::string what{};
-    bool used = false;
-  };
-  std::vector<std::shared_ptr<Option>> options_{};
-};
 
 /// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",

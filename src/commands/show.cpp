@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "ops/history.h"
 #include "ops/revision.h"
+#include "ops/settings.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -46,7 +47,7 @@ void print_shown(Context& context, const std::string& name, const std::string& h
 }
 
 // LIVE stands against HEAD; rules from outside the history have nothing before them.
-Result<Answer> show_unrecorded(Context& context, const std::string& name) {
+Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners) {
   auto revision = read_revision(context.session, name);
   if (!revision) return std::move(revision).error();
   if (auto good = check_rules(*revision); !good) return std::move(good).error();
@@ -59,6 +60,7 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name) {
   if (auto common = keep_common(before, *revision); !common) return std::move(common).error();
   auto diff = compare_revisions(before, *revision);
   if (!diff) return std::move(diff).error();
+  mark_foreign(*diff, before.ruleset, revision->ruleset, owners);
   const auto heading = name == "LIVE"
                            ? format("LIVE{}\n", diff->equal() ? " is what HEAD says" : " against HEAD")
                            : escape(name) + "\n";
@@ -70,16 +72,20 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name) {
 
 Action define_show(CLI::App& app) {
   auto name = std::make_shared<std::string>("HEAD");
+  auto foreign = std::make_shared<bool>(false);
   app.add_option("REV", *name, "What to show (HEAD)")->type_name("");
-  return [name](Context& context) -> Result<Answer> {
-    if (*name == "LIVE" || *name == "-" || name->starts_with("file:")) return show_unrecorded(context, *name);
+  app.add_flag("--foreign", *foreign, "Unfold what other programs own");
+  return [name, foreign](Context& context) -> Result<Answer> {
+    std::vector<Owner> owners;
+    if (context.json || !*foreign) owners = owners_of(context.session);
+    if (is_unrecorded(*name)) return show_unrecorded(context, *name, owners);
     auto repository = context.session.repository();
     if (!repository) return std::move(repository).error();
     auto hash = (*repository)->resolve(*name);
     if (!hash) return std::move(hash).error();
     auto snapshot = (*repository)->snapshot(*hash);
     if (!snapshot) return std::move(snapshot).error();
-    auto diff = diff_of(**repository, *snapshot);
+    auto diff = diff_of(**repository, *snapshot, owners);
     if (!diff) return std::move(diff).error();
     print_shown(context, *name, facts(*snapshot, context.terminal.paint()), *snapshot, *diff);
     return Answer::same;

@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/result.h"
+#include "rules/owners.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -53,6 +55,7 @@ struct Change {
   std::optional<std::string> to{};
   std::vector<PartChange> parts{};
   bool no_effect = false;  ///< a move that can change no packet's verdict
+  std::string foreign{};   ///< of mark_foreign(): the owner whose part it is; empty where it is a person's
 };
 
 /// What turns one ruleset into another, by meaning: block by block, a chain's changes together, in the order
@@ -68,6 +71,13 @@ struct Diff {
 /// Compares two rulesets by meaning. Stretches that are equal as text are not taken apart: the cost follows
 /// the change.
 Diff compare(const Ruleset& from, const Ruleset& to);
+
+/// Says of each change whose it is. `from` and `to`: what was compared.
+void mark_foreign(Diff& diff, const Ruleset& from, const Ruleset& to, std::span<const Owner> owners);
+
+/// The owners, by name, whose parts alone changed; none where a part of a person did, or nothing.
+std::vector<std::string> foreign_only(const Diff& diff, const Ruleset& from, const Ruleset& to,
+                                      std::span<const Owner> owners);
 
 /// How many changes of each kind there are; kinds without any are absent.
 std::map<ChangeKind, std::size_t> summary(const Diff& diff);

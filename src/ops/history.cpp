@@ -69,12 +69,14 @@ class Matcher {
 
 }  // namespace
 
-Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot) {
+Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot, std::span<const Owner> owners) {
   auto from = ruleset_at(repository, snapshot.parent);
   if (!from) return std::move(from).error();
   auto to = ruleset_at(repository, snapshot.hash);
   if (!to) return std::move(to).error();
-  return compare(*from, *to);
+  Diff diff = compare(*from, *to);
+  mark_foreign(diff, *from, *to, owners);
+  return diff;
 }
 
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
@@ -86,9 +88,7 @@ Status walk_log(Session& session, const std::string& revision, const LogFilter& 
   const Repository& repository = **opened;
   auto hash = repository.resolve(revision);
   if (!hash) return std::move(hash).error();
-  std::size_t shown = 0;
   return repository.walk(*hash, [&](const Snapshot& snapshot) -> Result<bool> {
-    if (filter.limit && shown >= *filter.limit) return false;
     if (!matcher->matches(snapshot)) return true;
     LogEntry entry{.snapshot = snapshot};
     if (with_diff || matcher->needs_diff()) {
@@ -97,7 +97,6 @@ Status walk_log(Session& session, const std::string& revision, const LogFilter& 
       if (matcher->needs_diff() && !touches(*diff, filter)) return true;
       entry.diff = *std::move(diff);
     }
-    ++shown;
     return visit(entry);
   });
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/result.h"
@@ -12,7 +13,6 @@
 namespace rewall {
 
 struct LogFilter {
-  std::optional<std::size_t> limit{};
   std::optional<Time> since{};
   std::optional<Time> until{};
   std::string table{};   ///< snapshots that changed this table
@@ -31,7 +31,8 @@ struct LogEntry {
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit);
 
-/// A snapshot against its parent (the first: against nothing).
-Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot);
+/// A snapshot against its parent (the first: against nothing), with what is foreign to `owners` marked.
+Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot,
+                     std::span<const Owner> owners = {});
 
 }  // namespace rewall

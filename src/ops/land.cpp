@@ -29,12 +29,6 @@ void keep_aside(const Ruleset& live) {
   if (keep_in_run(folder, files_of(live))) log_warning("what was in force is kept in /run/rewall/{}", folder);
 }
 
-std::vector<Owner> owners_of(Session& session) {
-  auto repository = session.repository();
-  auto owners = repository ? read_owners(**repository) : Result<std::vector<Owner>>(repository.error());
-  return owners ? *std::move(owners) : default_owners();
-}
-
 /// `otherwise` is what reads back otherwise, of a load that was taken.
 Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept,
                  std::string& otherwise) {

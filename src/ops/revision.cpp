@@ -11,6 +11,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/files.h"
+#include "ops/settings.h"
 #include "rules/parse.h"
 #include "rules/rule.h"
 #include "rules/unlike.h"
@@ -181,7 +182,7 @@ Result<Revision> read_revision(Session& session, const std::string& name, std::o
 namespace {
 
 Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
-                                                      const std::string& to) {
+                                                      const std::string& to, Extent extent) {
   auto other = std::async(std::launch::async, [&]() -> Result<Recording> {
     auto repository = open_again(session);
     if (!repository) return std::move(repository).error();
@@ -194,11 +195,16 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   if (!one) return std::move(one).error();
   if (!two) return std::move(two).error();
   // Files of the same name are rules of the same backend only then.
-  if (one->backends == two->backends) keep_unlike(one->files, two->files);
+  if (extent == Extent::unlike && one->backends == two->backends) keep_unlike(one->files, two->files);
   auto first = to_revision(*std::move(one));
   if (!first) return std::move(first).error();
   auto second = to_revision(*std::move(two));
   if (!second) return std::move(second).error();
+  const auto cut_too_much = [owners = owners_of(session)](const Revision& revision) {
+    return depends_on_interfaces(owners, revision.ruleset);
+  };
+  if (extent == Extent::unlike && (cut_too_much(*first) || cut_too_much(*second)))
+    return read_recordings(session, from, to, Extent::whole);
   return std::pair{*std::move(first), *std::move(second)};
 }
 
@@ -218,7 +224,7 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
                  .message = "standard input can be one of the two revisions, not both"};
   }
   if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
-    return read_recordings(session, from, to);
+    return read_recordings(session, from, to, extent);
   }
   // Whatever is left to be finished there changes LIVE: that comes first.
   if (is_unfinished(session)) (void)session.repository();

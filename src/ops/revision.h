@@ -58,7 +58,9 @@ Error unreadable_snapshot(const std::string& hash, const Error& why);
 /// How much of two revisions is read.
 enum class Extent {
   whole,
-  unlike,  ///< of two snapshots only the chains that are not the same text: all that compare() asks for
+  /// Of two snapshots only the chains that are not the same text, where that is all that compare() and
+  /// mark_foreign() ask for.
+  unlike,
 };
 
 /// Both at once, side by side; for looking at (Proof::checksum), not for restoring.

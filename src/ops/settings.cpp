@@ -164,6 +164,12 @@ Result<std::vector<Owner>> read_owners(const Repository& repository) {
   return owners;
 }
 
+std::vector<Owner> owners_of(Session& session) {
+  auto repository = session.repository();
+  auto owners = repository ? read_owners(**repository) : Result<std::vector<Owner>>(repository.error());
+  return owners ? *std::move(owners) : default_owners();
+}
+
 Result<Lock> lock(const Repository& repository) {
   auto value = setting(repository, "lock.wait");
   if (!value) return std::move(value).error();

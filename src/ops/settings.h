@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "ops/session.h"
 #include "rules/owners.h"
 #include "store/repository.h"
 
@@ -35,6 +36,9 @@ Result<std::string> setting(const Repository& repository, std::string_view key);
 /// The owners by default, with what the settings say of them and of others. A value takes the place of the
 /// default one, so an empty one knows nothing.
 Result<std::vector<Owner>> read_owners(const Repository& repository);
+
+/// The same; the owners by default where the settings cannot be read.
+std::vector<Owner> owners_of(Session& session);
 
 /// `lock.wait`, then the lock.
 Result<Lock> lock(const Repository& repository);

@@ -11,6 +11,7 @@
 #include "ops/files.h"
 #include "ops/revision.h"
 #include "ops/seen.h"
+#include "ops/settings.h"
 #include "ops/settle.h"
 #include "rules/print.h"
 
@@ -118,6 +119,12 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   // Of a restore nobody is surprised: it is what was asked for.
   if (options.restores.empty()) recorded.notes = lost_tables(head.ruleset, capture.ruleset);
   if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
+  // The first snapshot says what stood, not what changed.
+  std::vector<std::string> foreign;
+  if (!head.hash.empty() && same_expect && same_backends(head.backends, capture.backends)) {
+    const auto owners = read_owners(repository);
+    if (owners) foreign = foreign_only(diff, head.ruleset, capture.ruleset, *owners);
+  }
   std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   const Repository::Message message{.subject = recorded.subject,
@@ -127,6 +134,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .tools = capture.tools,
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
+                                                 .foreign = std::move(foreign),
                                                  .restores = options.restores}};
   auto hash = repository.commit(head.hash, files, message, actor.person, now(),
                                 written == nullptr ? "" : written->tree);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/format.h"
@@ -203,9 +204,10 @@ struct Block {
   std::vector<const Change*> changes{};
 };
 
-std::vector<Block> blocks(const Diff& diff) {
+std::vector<Block> blocks(const Diff& diff, const std::string& owner = "") {
   std::vector<Block> out;
   for (const auto& change : diff.changes) {
+    if (change.foreign != owner) continue;
     auto title = place(change);
     if (out.empty() || out.back().title != title) out.push_back({std::move(title), {}});
     out.back().changes.push_back(&change);
@@ -250,6 +252,28 @@ struct Tally {
   }
 };
 
+// The parts of one owner, told in a line.
+struct Fold {
+  std::string owner{};
+  Tally tally{};
+  std::size_t places = 0;
+};
+
+std::vector<Fold> folds(const Diff& diff) {
+  std::set<std::string> owners;
+  for (const auto& change : diff.changes) owners.insert(change.foreign);
+  owners.erase("");
+  std::vector<Fold> out;
+  for (const auto& owner : owners) {
+    Fold& fold = out.emplace_back(Fold{.owner = owner});
+    for (const auto& b : blocks(diff, owner)) {
+      ++fold.places;
+      for (const auto* change : b.changes) fold.tally.count(*change);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string readable_rule(std::string_view words) {
@@ -262,21 +286,29 @@ std::string render(const Diff& diff, Paint paint) {
     if (!text.empty()) text += "\n";
     text += block(b.title, b.changes, paint);
   }
+  const auto foreign = folds(diff);
+  if (!text.empty() && !foreign.empty()) text += "\n";
+  for (const auto& fold : foreign)
+    text += format("{}  {} in {}\n", paint.heading(escape(fold.owner)), fold.tally.text(paint),
+                   counted(fold.places, "place"));
   return text;
 }
 
 std::string render_stat(const Diff& diff, Paint paint) {
   const auto all = blocks(diff);
+  const auto foreign = folds(diff);
   std::size_t width = 0;
   for (const auto& b : all) width = std::max(width, b.title.size());
+  for (const auto& fold : foreign) width = std::max(width, escape(fold.owner).size());
   Tally sum;
+  for (const auto& change : diff.changes) sum.count(change);
+  std::size_t places = all.size();
   std::string text;
   for (const auto& b : all) {
     Tally tally;
     std::string words;
     for (const auto* change : b.changes) {
       tally.count(*change);
-      sum.count(*change);
       if (!change->set.empty()) {
         if (change->kind != ChangeKind::members) words += format("  {}", name(change->kind));
       } else if (const auto heading = heading_words(*change, paint); !heading.empty()) {
@@ -285,8 +317,12 @@ std::string render_stat(const Diff& diff, Paint paint) {
     }
     text += format(" {:<{}} | {}{}\n", b.title, width, tally.text(paint), words);
   }
-  return text + format(" {} in {}: {}\n", counted(diff.changes.size(), "change"),
-                       counted(all.size(), "place"), sum.text(paint));
+  for (const auto& fold : foreign) {
+    text += format(" {:<{}} | {}\n", escape(fold.owner), width, fold.tally.text(paint));
+    places += fold.places;
+  }
+  return text + format(" {} in {}: {}\n", counted(diff.changes.size(), "change"), counted(places, "place"),
+                       sum.text(paint));
 }
 
 std::string render_unified(std::string_view text, Paint paint) {

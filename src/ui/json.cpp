@@ -25,7 +25,7 @@ Json to_json(const Change& change) {
           {"from", value_or_null(change.from)},
           {"to", value_or_null(change.to)},
           {"parts", change.parts.empty() ? Json(nullptr) : std::move(parts)},
-          {"foreign", nullptr},
+          {"foreign", or_null(change.foreign)},
           {"effect", change.no_effect ? Json("none") : Json(nullptr)}};
 }
 

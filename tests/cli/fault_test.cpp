@@ -182,13 +182,6 @@ TEST_CASE("mistyped commands and options are answered with the nearest one") {
   CHECK(has(host.ends(2, "rewall show nothing-of-that-name"), "nothing-of-that-name"));
 }
 
-TEST_CASE("an option that is to come is refused by its name") {
-  const Host host;
-  host.ok("rewall init");
-  CHECK(has(host.ends(2, "rewall diff --foreign"), "--foreign"));
-  CHECK(has(host.ends(2, "rewall log --all"), "--all"));
-}
-
 TEST_CASE("with --json an error is JSON on standard output") {
   const Host host;
   for (const char* command : {"rewall --json status", "rewall status --json"}) {

@@ -95,6 +95,36 @@ TEST_CASE("expectations written by people are recorded with the next snapshot") 
   CHECK_FALSE(again->changed);
 }
 
+TEST_CASE("a snapshot says whose parts alone it changed") {
+  const auto banned = [](const std::string& address, const std::string& more = "") {
+    auto text = kFilter;
+    text.insert(text.find("-A INPUT"), ":f2b-sshd - [0:0]\n");
+    text.insert(text.find("COMMIT"),
+                "-A INPUT -j f2b-sshd\n" + more + "-A f2b-sshd -s " + address + " -j REJECT\n");
+    return text;
+  };
+  World world(banned("203.0.113.1/32"));
+  const auto foreign = [&world](const Result<Recorded>& recorded) {
+    REQUIRE(recorded);
+    return world.session->repository().value()->snapshot(recorded->hash).value().trailers.foreign;
+  };
+  // The first one says what stood.
+  CHECK(foreign(make_repository(*world.session, "")).empty());
+  world.firewall->change(ruleset(banned("203.0.113.2/32")));
+  CHECK(foreign(record_live(*world.session, {})) == std::vector<std::string>{"fail2ban"});
+  CHECK(foreign(record_live(*world.session, {.message = "looked", .allow_empty = true})).empty());
+  world.firewall->change(ruleset(banned("203.0.113.3/32", "-A INPUT -p icmp -j ACCEPT\n")));
+  CHECK(foreign(record_live(*world.session, {})).empty());
+
+  world.firewall->change(ruleset(banned("203.0.113.4/32", "-A INPUT -p icmp -j ACCEPT\n")));
+  REQUIRE(write_file(world.folder.path() / "repo/expect", "accept -p tcp --dport 22\n", 0600));
+  CHECK(foreign(record_live(*world.session, {})).empty());
+
+  REQUIRE(Settings::open(*world.session->repository().value()).value().set("owner.fail2ban.chain", ""));
+  world.firewall->change(ruleset(banned("203.0.113.5/32", "-A INPUT -p icmp -j ACCEPT\n")));
+  CHECK(foreign(record_live(*world.session, {})).empty());
+}
+
 TEST_CASE("an unmoved generation answers status without a capture, a moved one does not") {
   World world(kFilter);
   REQUIRE(make_repository(*world.session, ""));

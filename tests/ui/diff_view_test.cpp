@@ -90,3 +90,29 @@ TEST_CASE("counts are summed a chain") {
       render_stat(compare(ruleset(""), ruleset("-A INPUT -j DROP\n-A OUTPUT -j DROP\n")), Paint{});
   CHECK(text == " ip filter INPUT  | +1\n ip filter OUTPUT | +1\n 2 changes in 2 places: +2\n");
 }
+
+TEST_CASE("what is marked foreign is a line for each owner") {
+  const auto from =
+      ruleset(":f2b-sshd - [0:0]\n-A INPUT -j f2b-sshd\n-A f2b-sshd -s 203.0.113.1/32 -j REJECT\n");
+  const auto to = ruleset(
+      ":f2b-sshd - [0:0]\n:DOCKER - [0:0]\n-A INPUT -j f2b-sshd\n-A INPUT -p icmp -j ACCEPT\n"
+      "-A FORWARD -o docker0 -j DOCKER\n-A DOCKER -j RETURN\n-A f2b-sshd -s 203.0.113.2/32 -j REJECT\n"
+      "-A f2b-sshd -s 203.0.113.3/32 -j REJECT\n",
+      "create f2b-web hash:ip\nadd f2b-web 203.0.113.4\n");
+  Diff diff = compare(from, to);
+  CHECK(render(diff, Paint{}).find("203.0.113.3") != std::string::npos);
+  mark_foreign(diff, from, to, default_owners());
+  CHECK(render(diff, Paint{}) ==
+        "ip filter INPUT\n"
+        "  + 2     -p icmp -j ACCEPT\n"
+        "\n"
+        "docker  +2 ~1 in 2 places\n"
+        "fail2ban  +2 ~1 in 2 places\n");
+  CHECK(render_stat(diff, Paint{}) ==
+        " ip filter INPUT | +1\n"
+        " docker          | +2 ~1\n"
+        " fail2ban        | +2 ~1\n"
+        " 7 changes in 5 places: +5 ~2\n");
+  std::erase_if(diff.changes, [](const Change& change) { return change.foreign.empty(); });
+  CHECK(render(diff, Paint{}) == "docker  +2 ~1 in 2 places\nfail2ban  +2 ~1 in 2 places\n");
+}

@@ -1,0 +1,124 @@
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string>
+
+#include "diff/diff.h"
+#include "diff/pairs.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+class Owning {
+ public:
+  Owning(const Ruleset& from, const Ruleset& to, std::span<const Owner> owners)
+      : rulesets_{&from, &to}, slots_(pair_slots(from, to)), ownership_(owners, rulesets_) {}
+
+  // Null: a person's.
+  const Owner* of(const Change& change) const {
+    switch (change.kind) {
+      case ChangeKind::policy:
+        return nullptr;
+      case ChangeKind::chain_added:
+      case ChangeKind::chain_removed:
+        return of_chain(change.chain);
+      case ChangeKind::chain_renamed:
+        return of_chain(*change.from) == of_chain(change.chain) ? of_chain(change.chain) : nullptr;
+      case ChangeKind::set_added:
+      case ChangeKind::set_removed:
+      case ChangeKind::set_changed:
+      case ChangeKind::members:
+        return ownership_.of_set(change.set);
+      case ChangeKind::added:
+      case ChangeKind::removed:
+      case ChangeKind::changed:
+      case ChangeKind::moved:
+      case ChangeKind::comment:
+        break;
+    }
+    return of_rule(change);
+  }
+
+ private:
+  const Owner* of_chain(const std::string& chain) const {
+    const Owner* owner = ownership_.of_chain(chain);
+    return owner != nullptr ? owner : ownership_.of_shared(chain);
+  }
+
+  const Owner* of_rule(const Change& change) const {
+    if (!std::ranges::count(built_in_chains(change.table), change.chain)) {
+      if (const Owner* owner = ownership_.of_chain(change.chain)) return owner;
+    }
+    const auto of_words = [&](const std::optional<std::string>& words) {
+      return words ? ownership_.of_rule(change.chain, *words) : nullptr;
+    };
+    const Owner* was = of_words(change.from);
+    const Owner* is = of_words(change.to);
+    if ((was == nullptr && change.from) || (is == nullptr && change.to))
+      return change.kind == ChangeKind::moved ? of_passed(change) : nullptr;
+    return is != nullptr ? is : was;
+  }
+
+  // Where a person's rules kept their order among themselves, it is the others that moved.
+  const Owner* of_passed(const Change& change) const {
+    const auto slot = std::ranges::find_if(slots_, [&](const SlotPair& pair) {
+      return pair.family == change.family && pair.backend == change.backend;
+    });
+    const Chain* from = slot == slots_.end() ? nullptr : find(*slot->from, change);
+    const Chain* to = slot == slots_.end() ? nullptr : find(*slot->to, change);
+    if (from == nullptr || to == nullptr) return nullptr;
+    auto [was, is] = std::ranges::mismatch(from->rules, to->rules, {}, &Rule::words, &Rule::words);
+    const Owner* passed = nullptr;
+    const auto skip_foreign = [&](auto at, const Chain& chain) {
+      for (; at != chain.rules.end(); ++at) {
+        const Owner* owner = ownership_.of_rule(chain.name, at->words);
+        if (owner == nullptr) break;
+        passed = owner;
+      }
+      return at;
+    };
+    while (true) {
+      was = skip_foreign(was, *from);
+      is = skip_foreign(is, *to);
+      if (was == from->rules.end() && is == to->rules.end()) return passed;
+      if (was == from->rules.end() || is == to->rules.end() || was->words != is->words) return nullptr;
+      ++was;
+      ++is;
+    }
+  }
+
+  static const Chain* find(const Tables& tables, const Change& change) {
+    const Table* table = tables.find(change.table);
+    return table == nullptr ? nullptr : table->find(change.chain);
+  }
+
+  std::array<const Ruleset*, 2> rulesets_;
+  Slots slots_;
+  Ownership ownership_;
+};
+
+}  // namespace
+
+void mark_foreign(Diff& diff, const Ruleset& from, const Ruleset& to, std::span<const Owner> owners) {
+  const Owning owning(from, to, owners);
+  for (auto& change : diff.changes) {
+    const Owner* owner = owning.of(change);
+    change.foreign = owner == nullptr ? "" : owner->name;
+  }
+}
+
+std::vector<std::string> foreign_only(const Diff& diff, const Ruleset& from, const Ruleset& to,
+                                      std::span<const Owner> owners) {
+  if (diff.equal()) return {};
+  const Owning owning(from, to, owners);
+  std::set<std::string> names;
+  for (const auto& change : diff.changes) {
+    const Owner* owner = owning.of(change);
+    if (owner == nullptr) return {};
+    names.insert(owner->name);
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace rewall

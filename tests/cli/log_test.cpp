@@ -1,0 +1,102 @@
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "host.h"
+
+using namespace rewall;
+
+namespace {
+
+/// A person's rule, three changes of fail2ban's parts, another rule of the person, one more of fail2ban's.
+void make_history(const Host& host) {
+  host.ok("rewall init; iptables -A INPUT -p tcp --dport 80 -j ACCEPT; rewall snapshot");
+  host.ok(
+      "iptables -N f2b-sshd; iptables -I INPUT -p tcp --dport 22 -j f2b-sshd; rewall snapshot;"
+      "for n in 1 2; do iptables -A f2b-sshd -s 203.0.113.$n -j REJECT; rewall snapshot; done");
+  host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT; rewall snapshot");
+  host.ok("iptables -D f2b-sshd 1; rewall snapshot");
+}
+
+}  // namespace
+
+TEST_CASE("log folds what changed foreign parts alone, and nothing is thrown away") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ok("git -C repo log -n 1"), "Rewall-Foreign: fail2ban"));
+  CHECK(host.ok("git -C repo log | grep -c Rewall-Foreign") == "4\n");
+
+  CHECK(host.ok("rewall log --oneline | sed -E 's/^[0-9a-f]{10} //; s/back to .*:/back to then:/'") ==
+        "filter/f2b-sshd: -1 from 203.0.113.1/32 REJECT reject-with icmp-port-...\n"
+        "filter/INPUT: +1 tcp dport 443 ACCEPT\n"
+        "3 snapshots back to then: fail2ban alone\n"
+        "filter/INPUT: +1 tcp dport 80 ACCEPT\n"
+        "first snapshot: 0 rules in 0 tables\n");
+  CHECK(host.ok(
+            "rewall log | grep -cE '^ {12}[a-z0-9 ]{14}  3 snapshots back to [a-z0-9 ]+: fail2ban alone$'") ==
+        "1\n");
+  CHECK(host.ok("rewall log --all | wc -l") == "7\n");
+  // A folded run is one line of those that are wanted.
+  CHECK(host.ok("rewall log -n 3 | wc -l; rewall log -n 3 | tail -n 1 | grep -c 'fail2ban alone'") ==
+        "3\n1\n");
+  CHECK(host.ok("rewall log -n 4 --oneline | tail -n 1 | cut -d' ' -f2-") ==
+        "filter/INPUT: +1 tcp dport 80 ACCEPT\n");
+  CHECK(host.ok("rewall log -n 3 --all | wc -l; rewall log -n 0") == "3\n");
+  // The last thing that is told of may be a folded run.
+  CHECK(host.ok("rewall log --oneline HEAD~2") == host.ok("rewall log --oneline | tail -n 3"));
+  CHECK(has(host.ok("rewall log --oneline HEAD~2 --chain f2b-sshd"), ": fail2ban alone\n"));
+
+  CHECK(host.ok("rewall log --json | python3 -c 'import json,sys;"
+                "print([len(s[\"foreign\"]) for s in json.load(sys.stdin)])'") == "[1, 0, 1, 1, 1, 0, 0]\n");
+  CHECK(host.ok("rewall log --json -n 3 | python3 -c 'import json,sys; print(len(json.load(sys.stdin)))'") ==
+        "3\n");
+}
+
+TEST_CASE("show and diff tell of foreign parts in a line for each owner") {
+  const Host host;
+  make_history(host);
+  host.ok("ipset create f2b-web hash:ip; ipset add f2b-web 203.0.113.9; ipset add f2b-web 203.0.113.8");
+  const std::string folded =
+      "ip filter INPUT\n  + 3     -p tcp --dport 443 -j ACCEPT\n\nfail2ban  +4 ~1 in 3 places\n";
+  CHECK(host.ends(1, "rewall diff HEAD~5 LIVE") == folded);
+  CHECK(host.ends(1, "rewall diff HEAD~5 HEAD~1") ==
+        "ip filter INPUT\n  + 3     -p tcp --dport 443 -j ACCEPT\n\nfail2ban  +3 ~1 in 2 places\n");
+  const auto unfolded = host.ends(1, "rewall diff --foreign HEAD~5 LIVE");
+  CHECK(has(unfolded, "ip filter f2b-sshd  chain added\n  + 1     -s 203.0.113.2/32 -j REJECT"));
+  CHECK(has(unfolded, "set f2b-web  set added"));
+  CHECK_FALSE(has(unfolded, "fail2ban"));
+  CHECK(host.ends(1, "rewall diff --stat HEAD~5 LIVE") ==
+        " ip filter INPUT | +1\n fail2ban        | +4 ~1\n 5 changes in 4 places: +5 ~1\n");
+  // Exact text is no place to leave something out.
+  CHECK(has(host.ends(1, "rewall diff --commands HEAD~5 HEAD"), "iptables -A f2b-sshd"));
+  CHECK(has(host.ends(1, "rewall diff --text HEAD~5 HEAD"), "+-A f2b-sshd"));
+
+  CHECK(has(host.ok("rewall show"), "foreign  fail2ban\n"));
+  CHECK(has(host.ok("rewall show"), "\nfail2ban  -1 in 1 place\n"));
+  CHECK(has(host.ok("rewall show --foreign"), "  - 1     -s 203.0.113.1/32 -j REJECT"));
+  CHECK(has(host.ok("rewall show LIVE"), "\nfail2ban  +2 in 1 place\n"));
+
+  const std::string owners =
+      " | python3 -c 'import json,sys; print([c[\"foreign\"] for c in json.load(sys.stdin)[\"changes\"]])'";
+  CHECK(host.ok("rewall diff --json HEAD~5 HEAD" + owners) == "['fail2ban', None, 'fail2ban', 'fail2ban']\n");
+  CHECK(host.ok("rewall diff --json --foreign HEAD~5 HEAD" + owners) ==
+        "['fail2ban', None, 'fail2ban', 'fail2ban']\n");
+  CHECK(host.ok("rewall show --json HEAD~1" + owners) == "[None]\n");
+  CHECK(host.ok("rewall show --json" + owners) == "['fail2ban']\n");
+}
+
+TEST_CASE("a bridge that docker's chains name elsewhere makes docker's rules docker's in a diff") {
+  const Host host;
+  host.ok("iptables -N DOCKER; iptables -A DOCKER -d 172.18.0.2 ! -i br-lan -o br-lan -j ACCEPT");
+  host.ok("rewall init; iptables -A FORWARD -i br-lan ! -o br-lan -j ACCEPT; rewall snapshot");
+  CHECK(host.ends(1, "rewall diff HEAD~1 HEAD") == "docker  +1 in 1 place\n");
+  CHECK(has(host.ok("rewall show"), "foreign  docker\n"));
+}
+
+TEST_CASE("files are compared by the owners that are known without a repository") {
+  const Host host;
+  host.ok(
+      "printf '*filter\\n:INPUT ACCEPT\\n:f2b-a - [0:0]\\nCOMMIT\\n' >a; printf '*filter\\n:INPUT "
+      "DROP\\nCOMMIT\\n' >b");
+  CHECK(host.ends(1, "rewall diff file:a file:b") ==
+        "ip filter INPUT  policy ACCEPT -> DROP\n\nfail2ban  ~1 in 1 place\n");
+}
