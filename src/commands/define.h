@@ -8,6 +8,7 @@ namespace rewall {
 Action define_init(CLI::App& app);
 Action define_snapshot(CLI::App& app);
 Action define_status(CLI::App& app);
+Action define_watch(CLI::App& app);
 Action define_import(CLI::App& app);
 Action define_log(CLI::App& app);
 Action define_show(CLI::App& app);

@@ -31,7 +31,7 @@ Json to_json(const Standing& standing) {
           {"guard", standing.guard
                         ? guard_json(standing.guard->guard, standing.guard->left, standing.guard->overdue)
                         : Json(nullptr)},
-          {"watch", false},
+          {"watch", standing.watch},
           {"remote", remote},
           {"journal", or_null(standing.journal)}};
 }
@@ -63,6 +63,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
             "\n";
   }
   if (standing.guard) text += guard_text(*standing.guard, paint);
+  if (standing.watch) text += "watch    records every change\n";
   if (!standing.journal.empty()) text += format("journal  {}\n", paint.removed(escape(standing.journal)));
   if (standing.remote) {
     const auto& [remote, behind] = *standing.remote;

@@ -5,13 +5,15 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 17> kCommands{{
+  static constexpr std::array<CommandEntry, 18> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
        "rewall snapshot\nrewall snapshot -m 'open https'", define_snapshot},
       {"status", "", "record", "Say whether the live ruleset is what HEAD says",
        "rewall status || rewall diff", define_status},
+      {"watch", "", "record", "Record every change, with who made it, until it is told to end",
+       "rewall watch\nrewall watch --once", define_watch},
       {"import", "", "record", "Record rules files as dated snapshots",
        "rewall import /root/rules.v4.bak.[321]", define_import},
       {"log", "", "look", "List the snapshots",

@@ -1,6 +1,7 @@
 #include "ops/settings.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -19,8 +20,19 @@ const std::vector<Key>& plain_keys() {
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
       {"ui.pager", "less", "the pager's words; empty for none"},
+      {"watch.cpu", "5%", "how much of one core watch may take over a minute"},
+      {"watch.foreign", "1h", "how long changes of foreign parts alone are collected"},
+      {"watch.latest", "5s", "how long watch leaves a change unrecorded at most"},
+      {"watch.metrics", "", "a file for node_exporter's textfile collector; empty for none"},
+      {"watch.poll", "10s", "how often watch looks at what nobody tells of, sets above all"},
+      {"watch.settle", "500ms", "how long nothing must change before watch makes a snapshot"},
   };
   return keys;
+}
+
+bool is_duration(std::string_view key) {
+  return key == "lock.wait" || key == "hooks.deadline" ||
+         (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
 }
 
 // `owner.NAME.PART`, taken apart.
@@ -123,7 +135,13 @@ Status check_value(const Key& key, const std::string& value) {
   if (key.name == "hooks.path" && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage, .message = format("hooks.path: '{}' is no absolute path", value)};
   }
-  if (key.name == "lock.wait" || key.name == "hooks.deadline") {
+  if (key.name == "watch.metrics" && !value.empty() && !value.starts_with('/')) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("watch.metrics: '{}' is no absolute path", value)};
+  }
+  if (key.name == "watch.cpu") {
+    if (auto share = parse_percent(value); !share) return std::move(share).error().within(key.name);
+  } else if (is_duration(key.name)) {
     if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
   }
   const auto owner = owner_key(key.name);
@@ -131,6 +149,16 @@ Status check_value(const Key& key, const std::string& value) {
     if (auto good = check_owner_rule(value); !good) return std::move(good).error().within(key.name);
   }
   return {};
+}
+
+Result<double> parse_percent(std::string_view text) {
+  const auto digits = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
+  double percent = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
+  if (error != std::errc{} || end != digits.data() + digits.size() || !(percent > 0) || percent > 100)
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("'{}' is no share of a core: more than 0%, at most 100%", text)};
+  return percent / 100;
 }
 
 Result<std::string> setting(const Repository& repository, std::string_view name) {

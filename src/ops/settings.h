@@ -29,6 +29,9 @@ Result<Key> find_key(const std::string& name);
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
+/// "5%", "5", "0.5%": the share, from above 0 to 1. Kind usage.
+Result<double> parse_percent(std::string_view text);
+
 /// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
 /// have.
 Result<std::string> setting(const Repository& repository, std::string_view key);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -39,16 +40,27 @@ std::string first_subject(const Ruleset& ruleset) {
   return text;
 }
 
-std::vector<std::string> lost_tables(const Ruleset& before, const Ruleset& after) {
+std::set<std::string> tables_in(std::string_view text) {
+  std::set<std::string> names;
+  for (auto at = text.starts_with('*') ? 0 : text.find("\n*"); at != std::string_view::npos;
+       at = text.find("\n*", at + 1)) {
+    const auto name = text.substr(text.find('*', at) + 1);
+    names.emplace(name.substr(0, name.find('\n')));
+  }
+  return names;
+}
+
+// A table that holds nothing stands in no snapshot.
+std::vector<std::string> lost_tables(const Files& before, const Files& after) {
   std::vector<std::string> lost;
-  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy}) {
-    for (const auto& table : (before.*slot).tables) {
-      const Table* now = (after.*slot).find(table.name);
-      if (!is_empty(table) && (now == nullptr || is_empty(*now))) {
+  for (const auto& [file, text] : before) {
+    if (!file.starts_with("rules.")) continue;
+    const auto now = after.find(file);
+    const auto left = now == after.end() ? std::set<std::string>{} : tables_in(now->second);
+    for (const auto& table : tables_in(text))
+      if (!left.contains(table))
         lost.push_back(format("table {} {} is gone: it had rules in the snapshot before",
-                              short_name((before.*slot).family), table.name));
-      }
-    }
+                              file.starts_with("rules.v4") ? "ip" : "ip6", escape(table)));
   }
   return lost;
 }
@@ -117,7 +129,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
-  if (options.restores.empty()) recorded.notes = lost_tables(head.ruleset, capture.ruleset);
+  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files);
   if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
   // The first snapshot says what stood, not what changed.
   std::vector<std::string> foreign;
@@ -126,6 +138,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
     if (owners) foreign = foreign_only(diff, head.ruleset, capture.ruleset, *owners);
   }
   std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
+  for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   const Repository::Message message{.subject = recorded.subject,
                                     .body = std::string(trim(body)),

@@ -35,7 +35,8 @@ struct RecordOptions {
   std::vector<std::string> commands{};
   std::string restores{};
   bool allow_empty = false;
-  std::optional<Actor> actor{};  ///< who began it; else who runs this process
+  std::optional<Actor> actor{};      ///< who began it; else who runs this process
+  std::vector<std::string> notes{};  ///< lines of the body
 };
 
 struct Recorded {

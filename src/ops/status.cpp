@@ -4,9 +4,11 @@
 #include <future>
 
 #include "core/log.h"
+#include "ops/at_work.h"
 #include "ops/files.h"
 #include "ops/seen.h"
 #include "ops/snapshot.h"
+#include "ops/watch.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -58,7 +60,8 @@ Status add_guard_standing(Session& session, const Repository& repository, Standi
   if (!*guard) return {};
   const auto here = session.firewall().generation();
   const auto left = time_left(**guard, here);
-  const bool overdue = left.count() == 0 && Watching::process(repository.state_path(), (*guard)->id) == 0;
+  const bool overdue =
+      left.count() == 0 && AtWork::process(guard_lock(repository.state_path()), (*guard)->id) == 0;
   standing.guard = {.guard = **std::move(guard), .left = left, .overdue = overdue};
   return {};
 }
@@ -71,7 +74,9 @@ Result<Standing> read_standing(Session& session) {
   auto opened = session.repository();
   if (!opened) return std::move(opened).error();
   const Repository& repository = **opened;
-  Standing standing{.host = repository.host(), .journal = session.unfinished()};
+  Standing standing{.host = repository.host(),
+                    .journal = session.unfinished(),
+                    .watch = watching_process(session.state_path()) != 0};
   auto head = repository.head();
   if (!head) return std::move(head).error();
   standing.head = *std::move(head);

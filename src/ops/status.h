@@ -25,6 +25,7 @@ struct Standing {
   };
   std::optional<RemoteStanding> remote{};
   std::string journal{};  ///< Session::unfinished()
+  bool watch = false;     ///< `rewall watch` is at work
 
   struct GuardStanding {
     Guard guard{};

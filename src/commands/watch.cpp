@@ -1,0 +1,25 @@
+#include "ops/watch.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+
+namespace rewall {
+
+Action define_watch(CLI::App& app) {
+  auto once = std::make_shared<bool>(false);
+  app.add_flag("--once", *once, "Record what changed since the last snapshot, and end");
+  return [once](Context& context) -> Result<Answer> {
+    if (!*once) {
+      const auto each = [&](const Recorded& recorded) { print_recorded(context, recorded); };
+      if (auto done = watch(context.session, each); !done) return std::move(done).error();
+      return Answer::same;
+    }
+    // Who made the change is not known, and it is not whoever runs this.
+    auto recorded = record_live(context.session, {.trigger = "watch", .actor = nobody()});
+    if (!recorded) return std::move(recorded).error();
+    if (recorded->changed || context.json) print_recorded(context, *recorded);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall
