@@ -200,7 +200,6 @@ class Watcher {
   std::optional<Held> held_{};
   Touched touched_{};
   milliseconds next_poll_{};
-  milliseconds poll_cost_{};
   milliseconds retry_at_{};
   milliseconds retry_pause_ = kFirstRetry;
   std::string failure_{};
@@ -304,11 +303,10 @@ void Watcher::reload() {
   log_info("the settings were read again");
 }
 
-// What nobody tells of: sets; the legacy backend where there is no audit; all where there is no nf_tables.
+// What nobody tells of: sets; the legacy backend, as audit may be off, or lose records when there are many;
+// all where there is no nf_tables.
 void Watcher::poll() {
-  const auto begun = processor_time();
-  const bool legacy = session_.backend() != BackendChoice::nft && session_.firewall().legacy_tables() &&
-                      !(audit_ && audit_enabled() == true);
+  const bool legacy = session_.backend() != BackendChoice::nft && session_.firewall().legacy_tables();
   auto sets = session_.firewall().sets();
   const auto& state = held_ ? held_->state : known_;
   const auto recorded = state.files->find("ipset");
@@ -317,7 +315,6 @@ void Watcher::poll() {
     touched_.whole = touched_.whole || legacy || !events_;
     touched_.at(boot_time() - settings_.settle);
   }
-  poll_cost_ = std::chrono::ceil<milliseconds>(processor_time() - begun);
 }
 
 Status Watcher::catch_up() {
@@ -561,19 +558,18 @@ Status Watcher::run() {
     notify_manager("WATCHDOG=1\n");
     heed_signals();
     hear();
-    const auto time = boot_time();
-    if (time >= next_poll_) {
-      poll();
-      // A listing of a million members is worth its time less often.
-      const auto pause = milliseconds(
-          static_cast<std::int64_t>(2.0 * static_cast<double>(poll_cost_.count()) / settings_.cpu));
-      next_poll_ = boot_time() + std::max(settings_.poll, pause);
-      keep_metrics();
+    const auto begun = processor_time();
+    const bool polls = boot_time() >= next_poll_;
+    if (polls) poll();
+    const bool records = due() <= boot_time();
+    if (records) try_to_record();
+    if (polls) {
+      // What takes long to look at is looked at less often: in half of the budget.
+      const auto cost = std::chrono::duration<double, std::milli>(processor_time() - begun);
+      next_poll_ =
+          boot_time() + std::max(settings_.poll, std::chrono::ceil<milliseconds>(cost * 2 / settings_.cpu));
     }
-    if (due() <= boot_time()) {
-      try_to_record();
-      keep_metrics();
-    }
+    if (polls || records) keep_metrics();
     if (held_ && !touched_.any() && held_->since + settings_.foreign <= boot_time() &&
         retry_at_ <= boot_time())
       commit_held();

@@ -14,9 +14,9 @@ TEST_CASE("every change of both families and the sets is recorded once") {
   const auto one = host.newest();
   CHECK(one["trigger"] == "watch");
   CHECK(one["backend"] == "nft");
-  CHECK(host.change("iptables -N mine")["subject"] == "filter/mine: added");
+  CHECK(host.change("iptables -N mine")["subject"] == "filter/mine: chain added");
   CHECK(host.change("iptables -A mine -s 192.0.2.1 -j DROP")["subject"] ==
-        "filter/mine: +1 from 192.0.2.1 DROP");
+        "filter/mine: +1 from 192.0.2.1/32 DROP");
   CHECK(host.change("ip6tables -A INPUT -p tcp --dport 80 -j ACCEPT")["subject"] ==
         "ip6 filter/INPUT: +1 tcp dport 80 ACCEPT");
   CHECK(host.change("iptables -P FORWARD DROP")["subject"] == "filter/FORWARD: policy ACCEPT -> DROP");

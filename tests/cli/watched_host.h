@@ -43,7 +43,7 @@ class WatchedHost : public Host {
   void signal(const std::string& name) const { ok("kill -" + name + " " + process()); }
   void stop(const std::string& name) const {
     sh("p=$(cut -d' ' -f1 repo/.git/rewall/watch.lock) && grep -qsa watch /proc/$p/cmdline && kill -" + name +
-       " $p && for i in $(seq 600); do test -s /proc/$p/cmdline || exit 0; sleep 0.05; done; exit 1");
+       " $p && for i in $(seq 1200); do grep -qsa . /proc/$p/cmdline || exit 0; sleep 0.05; done; exit 1");
   }
 
   /// Waits for what another process does in its own time.
