@@ -27,6 +27,8 @@ std::span<const CommandEntry> command_table() {
        define_diff},
       {"checkout", "", "look", "Write a revision's files, without touching the kernel",
        "rewall checkout good >rules.v4\nrewall checkout HEAD~1 -o /tmp/before", define_checkout},
+      {"blame", "", "look", "Say of each rule which snapshot brought it",
+       "rewall blame\nrewall blame --chain INPUT\nrewall blame good --table nat --family ipv4", define_blame},
       {"restore", "", "change", "Make the live ruleset equal a revision",
        "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
        define_restore},
