@@ -122,6 +122,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   const Repository::Message message{.subject = recorded.subject,
                                     .body = std::string(trim(body)),
+  if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
                                     .trailers = {.trigger = options.trigger,
                                                  .backend = capture.backends,
                                                  .tools = capture.tools,

@@ -32,6 +32,7 @@ Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repos
 struct RecordOptions {
   std::string message{};  ///< the subject; made from the diff where empty
   std::string trigger = "manual";
+  std::string hook{};  ///< what called, of another program: the subject begins with it
   std::vector<std::string> commands{};
   std::string restores{};
   bool allow_empty = false;
