@@ -53,8 +53,8 @@ struct Written {
   const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
 };
 
-/// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
-/// The caller holds the lock. `written`: of the capture.
+/// Commits `capture` on top of `head` when it differs, remembers its generation, exports the
+/// files (export.h), and tells post-snapshot.d. The caller holds the lock. `written`: of the capture.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const Written* written = nullptr);
 
