@@ -7,6 +7,8 @@
 #include "core/text.h"
 #include "ops/files.h"
 #include "ops/revision.h"
+#include "rules/meaning.h"
+#include "rules/parse.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -16,6 +18,7 @@ struct CheckoutOptions {
   std::string revision{};
   std::string folder{};
   std::optional<Family> family{};
+  bool meaning = false;
 };
 
 struct Checkout {
@@ -46,6 +49,15 @@ Result<Checkout> read(Context& context, const CheckoutOptions& options) {
   return Checkout{.files = *std::move(files)};
 }
 
+// Of the family that is printed, by what its rules mean.
+Result<std::string> meaning_of(const Checkout& checkout, Family family) {
+  const std::string name(file_name(family));
+  const auto file = checkout.files.find(name);
+  auto tables = parse_tables(file == checkout.files.end() ? "" : file->second, family, name);
+  if (!tables) return std::move(tables).error();
+  return meaning_text(*tables);
+}
+
 Error cannot_write(std::string message) {
   return {.kind = ErrorKind::usage, .message = std::move(message)};
 }
@@ -74,15 +86,25 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
 Action define_checkout(CLI::App& app) {
   auto options = std::make_shared<CheckoutOptions>();
   app.add_option("REV", options->revision, "The revision")->type_name("")->required();
-  app.add_option("-o,--output", options->folder, "Write all its files to DIR; others' rules there go")
-      ->type_name("DIR");
+  auto* output =
+      app.add_option("-o,--output", options->folder, "Write all its files to DIR; others' rules there go")
+          ->type_name("DIR");
+  app.add_flag("--meaning", options->meaning,
+               "Print each rule in the one spelling that all of its spellings share")
+      ->excludes(output);
   add_family(app, options->family, "Print rules.v6 rather than rules.v4, or the other way");
   return [options](Context& context) -> Result<Answer> {
     auto checkout = read(context, *options);
     if (!checkout) return std::move(checkout).error();
     auto& files = checkout->files;
     if (options->folder.empty()) {
-      const std::string name(file_name(options->family.value_or(checkout->family)));
+      const Family family = options->family.value_or(checkout->family);
+      const std::string name(file_name(family));
+      if (options->meaning) {
+        auto text = meaning_of(*checkout, family);
+        if (!text) return std::move(text).error();
+        files[name] = *std::move(text);
+      }
       context.terminal.out(context.json ? print(Json(files)) : exact_text(context, files[name]));
       return Answer::same;
     }

@@ -2,6 +2,8 @@
 
 #include "commands/define.h"
 #include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
 
 namespace rewall {
 
@@ -9,6 +11,16 @@ Action define_snapshot(CLI::App& app) {
   auto options = std::make_shared<RecordOptions>();
   app.add_option("-m,--message", options->message, "The subject, instead of one made from the change")
       ->type_name("MSG");
+  app.add_option_function<std::string>(
+         "--hook",
+         [options](const std::string& name) {
+           if (name.empty() || escape(name) != name)
+             throw CLI::ValidationError("--hook", format("'{}' is no name", escape(name)));
+           options->hook = name;
+           options->trigger = "hook";
+         },
+         "Another program asks for it: what stands before the subject, 'before apt'")
+      ->type_name("NAME");
   app.add_flag("--allow-empty", options->allow_empty, "Make a snapshot even when nothing changed");
   return [options](Context& context) -> Result<Answer> {
     auto recorded = record_live(context.session, *options);

@@ -15,6 +15,7 @@ namespace {
 
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
+      {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
@@ -132,8 +133,10 @@ Status check_value(const Key& key, const std::string& value) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("guard.tagGood: '{}' is not true or false", value)};
   }
-  if (key.name == "hooks.path" && !value.empty() && !value.starts_with('/')) {
-    return Error{.kind = ErrorKind::usage, .message = format("hooks.path: '{}' is no absolute path", value)};
+  const bool is_path = key.name == "export.path" || key.name == "hooks.path";
+  if (is_path && !value.empty() && !value.starts_with('/')) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("{}: '{}' is no absolute path", key.name, value)};
   }
   if (key.name == "watch.metrics" && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage,

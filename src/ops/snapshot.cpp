@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/events.h"
+#include "ops/export.h"
 #include "ops/files.h"
 #include "ops/revision.h"
 #include "ops/seen.h"
@@ -120,6 +121,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
     auto snapshot = repository.snapshot(head.hash);
     if (!snapshot) return std::move(snapshot).error();
     remember(repository, capture, head.hash);
+    export_files(repository, head.hash, files);
     return Recorded{.hash = head.hash, .subject = snapshot->subject};
   }
 
@@ -140,6 +142,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
   for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
+  if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
   const Repository::Message message{.subject = recorded.subject,
                                     .body = std::string(trim(body)),
                                     .trailers = {.trigger = options.trigger,
@@ -154,6 +157,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   if (!hash) return std::move(hash).error();
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);
+  export_files(repository, recorded.hash, files);
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = options.trigger,

@@ -32,6 +32,7 @@ Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repos
 struct RecordOptions {
   std::string message{};  ///< the subject; made from the diff where empty
   std::string trigger = "manual";
+  std::string hook{};  ///< what called, of another program: the subject begins with it
   std::vector<std::string> commands{};
   std::string restores{};
   bool allow_empty = false;
@@ -53,8 +54,8 @@ struct Written {
   const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
 };
 
-/// Commits `capture` on top of `head` when it differs, remembers its generation, and tells post-snapshot.d.
-/// The caller holds the lock. `written`: of the capture.
+/// Commits `capture` on top of `head` when it differs, remembers its generation, exports the
+/// files (export.h), and tells post-snapshot.d. The caller holds the lock. `written`: of the capture.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const Written* written = nullptr);
 

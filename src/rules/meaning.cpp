@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/extensions.h"
 #include "rules/normal.h"
+#include "rules/print.h"
 #include "rules/rule.h"
 #include "rules/values.h"
 
@@ -374,12 +376,43 @@ std::string key_of_target(const RuleParts& rule, Family family) {
   return key.take();
 }
 
+// One line for people of a key's lines.
+std::string one_line(const Meaning& meaning) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kProtocols{
+      {{"-p 1", "-p icmp"}, {"-p 6", "-p tcp"}, {"-p 17", "-p udp"}, {"-p 58", "-p ipv6-icmp"}}};
+  std::string out;
+  for (const auto line : split_lines(meaning.key)) {
+    if (line == "--") continue;
+    const auto* protocol = std::ranges::find(kProtocols, line, [](const auto& pair) { return pair.first; });
+    if (protocol != kProtocols.end()) {
+      out += format(" {}", protocol->second);
+    } else {
+      const bool ports = line.starts_with("sport ") || line.starts_with("dport ");
+      out += format(" {}{}", ports ? "--" : line.starts_with("m ") ? "-" : "", line);
+    }
+  }
+  if (!meaning.comment.empty()) out += format("  # {}", quote_word(meaning.comment));
+  return out;
+}
+
 }  // namespace
 
 Meaning meaning(std::string_view words, Family family) {
   const auto rule = parse_rule(words, family);
   if (!rule) return Meaning{.key = format("?? {}", words)};
   return Meaning{.key = key_of(*rule, family), .comment = rule->comment};
+}
+
+std::string meaning_text(const Tables& tables) {
+  std::string out;
+  const auto text = canonical_text(tables);
+  for (const auto line : split_lines(text)) {
+    const auto chain = line.starts_with("-A ") ? line.find(' ', 3) : std::string_view::npos;
+    out += line.substr(0, chain);
+    if (chain != std::string_view::npos) out += one_line(meaning(line.substr(chain + 1), tables.family));
+    out += '\n';
+  }
+  return out;
 }
 
 std::vector<NamedPart> parts(std::string_view words, Family family) {

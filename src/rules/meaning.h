@@ -21,6 +21,10 @@ struct Meaning {
 /// Never fails: a rule that cannot be taken apart means its words.
 Meaning meaning(std::string_view words, Family family);
 
+/// The canonical text with each rule in one line that all its spellings share, and its comment behind it: for
+/// people to compare, not for iptables.
+std::string meaning_text(const Tables& tables);
+
 /// The parts of a meaning for showing a change: "-p" "tcp", "--dport" "22", "-j" "ACCEPT"; values in the
 /// spelling of the rule, names unique (a second `--dport` is another element of `value`).
 struct NamedPart {

@@ -57,15 +57,6 @@ TEST_CASE("the examples do what they say") {
   host.ok(freeze);
   host.ok("echo 'until monday' >freeze");
   CHECK(has(host.ends(1, freeze), "/freeze exists: until monday\n"));
-
-  host.ok("rewall init; iptables -A INPUT -j LOG; ipset create a hash:ip; rewall snapshot");
-  host.ok("mkdir iptables; ln -s " REWALL_PROGRAM " bin/rewall; sed \"s,/etc/iptables,$PWD/iptables,\" " +
-          kExamples +
-          "post-restore.d/save-for-boot | PATH=$PWD/bin:$PATH REWALL_HASH=$(git -C repo rev-parse HEAD) sh");
-  host.ok(
-      "cmp repo/rules.v4 iptables/rules.v4; cmp repo/rules.v6 iptables/rules.v6; cmp repo/ipset "
-      "iptables/ipsets");
-  CHECK(host.ok("ls -A iptables") == "ipsets\nrules.v4\nrules.v6\n");
 }
 
 TEST_CASE("a set that packets fill while a restore of rules is planned keeps what it got") {

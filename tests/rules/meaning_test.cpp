@@ -4,6 +4,7 @@
 #include <map>
 
 #include "corpus.h"
+#include "rules/parse.h"
 
 using namespace rewall;
 
@@ -301,4 +302,23 @@ TEST_CASE("rules whose order may matter cannot change places") {
   }));
   INFO(a << " | " << b);
   CHECK_FALSE(interchangeable(a, b, kFour));
+}
+
+TEST_CASE("a text of meanings is the same for every spelling, and shows the rest") {
+  const auto text = [](const std::string& rules, Family family = kFour) {
+    const auto file = "*filter\n:INPUT DROP [1:2]\n:x - [0:0]\n" + rules + "COMMIT\n";
+    return meaning_text(parse_tables(file, family, "x").value());
+  };
+  CHECK(text("-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -m comment --comment \"a b\" -j x\n-A "
+             "INPUT -j "
+             "LOG\n-A INPUT\n") ==
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:x - [0:0]\n-A INPUT -p "
+        "tcp conntrack --ctstate NEW --dport 22 -j x  # \"a b\"\n-A INPUT -j LOG; --log-level 4\n-A "
+        "INPUT\nCOMMIT\n");
+  CHECK(text("-A INPUT -m conntrack --ctstate NEW -p 6 --dport ssh -j x\n") ==
+        text("-A INPUT -p tcp -m state --state NEW -m multiport --dports 22 -j x\n"));
+  CHECK(text("-A INPUT -p ipv6-icmp -m limit --limit 3/min -j x\n", kSix)
+            .find("-p ipv6-icmp -m limit; --limit ") != std::string::npos);
+  CHECK(text("-A INPUT -j LOG --log-prefix \"a; b\"\n") != text("-A INPUT -j LOG --log-prefix \"a b\"\n"));
+  CHECK(meaning_text(Tables{}).empty());
 }
