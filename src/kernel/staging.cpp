@@ -79,9 +79,10 @@ class Staging {
     if (auto made = make_sets(); !made) return std::move(made).error();
     for (const Slot& slot : slots_) parts_.push_back(part_of(slot, scratch));
     if (auto loaded = load(); !loaded) return std::move(loaded).error();
-    auto reading =
-        read_once(programs_, {.nft = wanted_.backend == Backend::nft,
-                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()});
+    auto reading = read_once(programs_,
+                             {.nft = wanted_.backend == Backend::nft,
+                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
+                             [&] { scratch.list_rules(); });
     if (!reading) {
       Error error = std::move(reading).error().within("scratch network namespace");
       error.kind = ErrorKind::kernel;
