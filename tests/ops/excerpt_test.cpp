@@ -271,6 +271,17 @@ TEST_CASE("a snapshot that was changed by hand is read whole") {
       commit(text.replace(text.find("DROP [0:0]"), 10, "DROP [5:7]"));
       world.load(loading(kOther));
       REQUIRE(world.go_back());
+      CHECK_FALSE(world.narrow());
+      CHECK(saved("iptables-nft-save") == kOne);
+    }
+    SECTION("an order that only a look at all of it tells") {
+      const std::string rule = "-A INPUT -s 198.51.100.1/32 -j ACCEPT\n";
+      std::string text = kOne;
+      commit(text.erase(text.find(rule), rule.size()).insert(text.find("COMMIT"), rule));
+      world.load(loading(kOther));
+      REQUIRE(world.go_back());
+      CHECK(world.firewall->staged.size() == 2);
+      CHECK_FALSE(world.narrow());
       CHECK(saved("iptables-nft-save") == kOne);
     }
     SECTION("what is no ruleset is told as ever, and LIVE is left alone") {
