@@ -54,6 +54,8 @@ class FakeFirewall : public Firewall {
     return live.sets;
   }
 
+  void expect_stage() override {}
+
   Result<Staged> stage(const Ruleset& wanted, const Ruleset* in_force, const FileNames& names = {}) override {
     staged_names = names;
     staged_whole = in_force == nullptr;

@@ -1,14 +1,19 @@
 #include "kernel/channel.h"
 
 #include <endian.h>
+#include <fcntl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <mutex>
 #include <utility>
 
+#include "core/file.h"
 #include "kernel/firewall.h"
 
 namespace rewall {
@@ -24,6 +29,31 @@ int give(const nlmsghdr* message, void* answer) {
 std::mutex keeping;
 std::unique_ptr<std::vector<mnl_socket*>> kept;
 
+/// A process that holds these descriptors, sorted, and no other, until the one that this returns is closed:
+/// the first of them. Only what signal-safety(7) allows runs there. Invalid where there is no such process.
+Fd hold_in_child(const std::vector<int>& descriptors) {
+  std::array<int, 2> ends{-1, -1};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return {};
+  Fd wait(ends[0]);
+  Fd release(ends[1]);
+  std::vector<int> held = descriptors;
+  held.insert(std::ranges::upper_bound(held, wait.get()), wait.get());
+  const pid_t child = _Fork();
+  if (child < 0) return {};
+  if (child > 0) return release;
+  unsigned next = 0;
+  for (const int fd : held) {
+    const auto number = static_cast<unsigned>(fd);
+    if (number > next) close_range(next, number - 1, 0);
+    next = number + 1;
+  }
+  close_range(next, ~0U, 0);
+  char none = 0;
+  while (read(wait.get(), &none, 1) < 0 && errno == EINTR) {
+  }
+  _exit(0);
+}
+
 }  // namespace
 
 SocketsKept::SocketsKept() {
@@ -34,6 +64,10 @@ SocketsKept::SocketsKept() {
 SocketsKept::~SocketsKept() {
   const std::scoped_lock lock(keeping);
   const auto sockets = std::exchange(kept, nullptr);
+  std::vector<int> descriptors;
+  for (const mnl_socket* socket : *sockets) descriptors.push_back(mnl_socket_get_fd(socket));
+  std::ranges::sort(descriptors);
+  const Fd release = hold_in_child(descriptors);
   for (mnl_socket* socket : *sockets) mnl_socket_close(socket);
 }
 

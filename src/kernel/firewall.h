@@ -87,6 +87,9 @@ class Firewall {
   /// `ipset save`, parsed; what has no generation must be read to be known.
   virtual Result<Sets> sets() = 0;
 
+  /// A stage() will follow: what it needs is made ready beside whatever else is done until then.
+  virtual void expect_stage() = 0;
+
   /// Loads `wanted` into a scratch network namespace with the host's own programs, and reads it there. With
   /// `live`, only what is not in force already: the time follows the change. Kind kernel: refused; names file
   /// (by `names`), line and the program's words. LIVE is not touched.
@@ -112,7 +115,8 @@ class Firewall {
 
 /// While it lives, one at a time, sockets to the kernel stay open when they have served: to close one waits
 /// until the kernel has put away what the last transaction took out, some 20 ms in which there is other work
-/// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
+/// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). What is left of them at its end a process that has
+/// nothing else to do waits for; who comes after it is init, should this one be gone by then.
 class SocketsKept {
  public:
   SocketsKept();

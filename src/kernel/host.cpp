@@ -77,10 +77,16 @@ class HostFirewall : public Firewall {
     });
   }
 
+  void expect_stage() override {
+    if (may_administer() && !scratch_.valid()) scratch_ = make_scratch();
+  }
+
   Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel,
-                              [&] { return rewall::stage(programs_, wanted, live, names); });
+    return without_exceptions(ErrorKind::kernel, [&] {
+      auto ready = scratch_.valid() ? std::move(scratch_) : make_scratch();
+      return rewall::stage(programs_, wanted, live, names, std::move(ready));
+    });
   }
 
   Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
@@ -171,6 +177,7 @@ class HostFirewall : public Firewall {
   }
 
   Programs programs_;
+  std::future<ScratchMade> scratch_{};
 };
 
 }  // namespace

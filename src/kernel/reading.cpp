@@ -233,7 +233,7 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
   return believe_sets(*std::move(outcome), note);
 }
 
-Result<Reading> read_once(Programs& programs, Backends backends) {
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& beside) {
   auto listed = list_nft_tables();
   if (!listed) return std::move(listed).error();
   const std::vector<NftTable> nft_tables = *std::move(listed);
@@ -253,7 +253,11 @@ Result<Reading> read_once(Programs& programs, Backends backends) {
   const bool ask_ipset = !ipset.empty() && !no_sets();
   if (ask_ipset) commands.push_back(programs.command({ipset, "save"}));
 
-  auto checking = std::async(std::launch::async, [&] { return check_native_rules(*saves); });
+  auto checking = std::async(std::launch::async, [&] {
+    if (!beside) return check_native_rules(*saves);
+    beside();
+    return Status{};
+  });
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
   auto native = checking.get();
   if (!outcomes) return std::move(outcomes).error();

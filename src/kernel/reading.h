@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +35,10 @@ struct Reading {
 /// Runs the programs for those tables that the kernel says are there, and believes nothing but whole text: an
 /// exit status of 0 comes with half a table, with "incompatible", and with rules that iptables cannot say.
 /// Errors as Firewall::capture.
-Result<Reading> read_once(Programs& programs, Backends backends);
+///
+/// `beside`: work for the time that the programs take, instead of the look for rules that nft made: for a
+/// namespace in which nobody else makes any.
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& beside = {});
 
 /// `ipset save`. Where there are no sets to be had (no program, no module) it is empty and `note` says why.
 Result<Sets> read_sets(Programs& programs, std::string& note);

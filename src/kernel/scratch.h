@@ -13,6 +13,12 @@
 
 namespace rewall {
 
+/// A rule as the kernel has it (NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA, linux/netfilter/nf_tables.h).
+struct RawRule {
+  std::string expressions{};
+  std::string userdata{};
+};
+
 /// A scratch namespace that took rules of the nft backend, and the ways to read them there.
 struct Scratch {
   explicit Scratch(ScratchNamespace made) : space(std::move(made)) {
@@ -22,11 +28,20 @@ struct Scratch {
     });
   }
 
+  /// A family's table and chain.
+  using Place = std::tuple<Family, std::string, std::string>;
+
+  /// The rules there, in order; each Place once, then they are asked for again. 0, or the errno.
+  int take_rules(const Place& place, std::vector<RawRule>& rules) const;
+  /// Asks for the rules of all places of `positions`, for take_rules().
+  void list_rules();
+
   ScratchNamespace space;
   std::unique_ptr<Channel> channel{};
   std::unique_ptr<SetNumbers> numbers{};
-  /// By family, table and chain: the k-th rule there is the wanted chain's rule at this position, from 0.
-  std::map<std::tuple<Family, std::string, std::string>, std::vector<std::uint32_t>> positions{};
+  /// The k-th rule there is the wanted chain's rule at this position, from 0.
+  std::map<Place, std::vector<std::uint32_t>> positions{};
+  mutable std::map<Place, std::vector<RawRule>> listed{};
 };
 
 }  // namespace rewall

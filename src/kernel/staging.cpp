@@ -79,9 +79,10 @@ class Staging {
     if (auto made = make_sets(); !made) return std::move(made).error();
     for (const Slot& slot : slots_) parts_.push_back(part_of(slot, scratch));
     if (auto loaded = load(); !loaded) return std::move(loaded).error();
-    auto reading =
-        read_once(programs_, {.nft = wanted_.backend == Backend::nft,
-                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()});
+    auto reading = read_once(programs_,
+                             {.nft = wanted_.backend == Backend::nft,
+                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
+                             [&] { scratch.list_rules(); });
     if (!reading) {
       Error error = std::move(reading).error().within("scratch network namespace");
       error.kind = ErrorKind::kernel;
@@ -263,13 +264,22 @@ Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNa
 
 }  // namespace
 
-Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names) {
-  auto space = ScratchNamespace::create();
-  if (!space) {
-    if (space.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
-    return std::move(space).error();
+std::future<ScratchMade> make_scratch() {
+  return std::async(std::launch::async, []() -> ScratchMade {
+    auto space = ScratchNamespace::create();
+    if (!space) return std::move(space).error();
+    return std::make_shared<Scratch>(*std::move(space));
+  });
+}
+
+Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names,
+                     std::future<ScratchMade> ready) {
+  auto made = ready.get();
+  if (!made) {
+    if (made.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
+    return std::move(made).error();
   }
-  auto scratch = std::make_shared<Scratch>(*std::move(space));
+  auto scratch = *std::move(made);
   Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
   scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); });
   // A rule may need what another one makes that is in force already (RATEEST, say): all of them are tried

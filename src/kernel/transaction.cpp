@@ -24,6 +24,7 @@
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
+#include "kernel/rule_list.h"
 #include "rules/kept.h"
 #include "rules/print.h"
 #include "rules/sets.h"
@@ -64,10 +65,6 @@ constexpr std::array kBaseChains{
     BaseChain{"security", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 50},
 };
 
-std::uint8_t number_of(Family family) {
-  return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
-}
-
 const Tables& nft_tables(const Ruleset& ruleset, Family family) {
   static const Tables kNone{};
   if (ruleset.backend != Backend::nft) return kNone;
@@ -76,11 +73,6 @@ const Tables& nft_tables(const Ruleset& ruleset, Family family) {
 
 std::uint64_t handle_of(const nlattr* attribute) {
   return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
-}
-
-std::string_view payload(const nlattr* attribute) {
-  if (attribute == nullptr) return {};
-  return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
 }
 
 template <class Each>
@@ -157,29 +149,12 @@ std::vector<std::size_t> set_numbers(std::string_view expressions) {
   return places;
 }
 
-struct RawRule {
-  std::uint64_t handle = 0;
-  std::string expressions{};
-  std::string userdata{};
-};
-
 Error unreadable(std::string_view what, int error) {
   return Error{.kind = ErrorKind::kernel, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
 
 Error moved() {
   return Error{.kind = ErrorKind::refused, .message = "the firewall was changed meanwhile"};
-}
-
-/// 0, or the errno.
-template <class Each>
-int each_rule(Channel& channel, Family family, const std::string& table, const std::string& chain,
-              const Each& each) {
-  Question question(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
-  question.add(NFTA_RULE_TABLE, table);
-  question.add(NFTA_RULE_CHAIN, chain);
-  return channel.ask(question,
-                     [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
 }
 
 struct Names {
@@ -449,19 +424,14 @@ class Transaction::Work {
   /// By their position in the wanted chain.
   Result<std::map<std::uint32_t, RawRule>> staged_rules(const Names& names) {
     std::map<std::uint32_t, RawRule> rules;
-    const auto positions = scratch_.positions.find({names.family, names.table, names.chain});
+    const Scratch::Place place{names.family, names.table, names.chain};
+    const auto positions = scratch_.positions.find(place);
     if (positions == scratch_.positions.end()) return rules;
-    std::size_t at = 0;
-    const int error =
-        each_rule(*scratch_.channel, names.family, names.table, names.chain, [&](const auto& facts) {
-          if (at < positions->second.size())
-            rules.emplace(positions->second[at],
-                          RawRule{.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
-                                  .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))});
-          ++at;
-        });
-    if (error != 0) return unreadable("list of staged rules", error);
-    if (at != positions->second.size()) rules.clear();
+    std::vector<RawRule> staged;
+    if (const int error = scratch_.take_rules(place, staged); error != 0)
+      return unreadable("list of staged rules", error);
+    if (staged.size() != positions->second.size()) return rules;
+    for (std::size_t i = 0; i < staged.size(); ++i) rules.emplace(positions->second[i], std::move(staged[i]));
     return rules;
   }
 

@@ -57,6 +57,7 @@ Result<std::optional<Excerpt>> read_excerpt(Session& session, const std::string&
   if (!repository) return std::move(repository).error();
   const auto live = seen_unchanged(session, **repository);
   if (!live) return std::optional<Excerpt>{};
+  session.firewall().expect_stage();
   auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
   auto reading = std::async(std::launch::async, [&]() -> Result<Recording> {
     auto again = open_again(session);

@@ -454,6 +454,7 @@ Result<Recorded> load_and_record(const Work& work, const RecordOptions& options)
   // Where nothing changes they say the same; of some chains alone only what is written says all.
   After after{work.plan.live, !needed && work.plan.rest != nullptr};
   if (needed) {
+    work.repository.write_aside();
     if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
   }
   auto recorded = record_result(work, after, options);

@@ -104,6 +104,56 @@ std::string line_of(std::string_view chain, std::string_view words) {
   return line;
 }
 
+/// Walks an expression from one of its characters to the next: over what is escaped, and over brackets.
+std::size_t after(std::string_view rule, std::size_t at) {
+  if (rule[at] == '\\') return at + 2;
+  if (rule[at] != '[') return at + 1;
+  ++at;
+  if (at < rule.size() && rule[at] == '^') ++at;
+  return rule.find(']', at + 1) + 1;  // 0, and so no progress, where there is none
+}
+
+/// A space that must be there.
+bool ends_word(std::string_view rule, std::size_t at) {
+  const bool repeated =
+      at + 1 < rule.size() && std::string_view("?*+{").find(rule[at + 1]) != std::string_view::npos;
+  return rule[at] == ' ' && !repeated;
+}
+
+/// The chains of which an expression like `^-A (FORWARD -i .*|INPUT .*)$` or `^-A (FORWARD|INPUT) .*` can
+/// know rules; none where it is not written so. Most rules are in chains of other names, and to match them
+/// takes longer than all else that is asked of them.
+std::vector<std::string> chains_of(std::string_view rule) {
+  constexpr std::string_view kStart = "^-A (";
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  if (!rule.starts_with(kStart)) return {};
+  std::vector<std::string> chains;
+  std::size_t depth = 0;
+  bool closed = false;
+  for (std::size_t at = kStart.size() - 1; at < rule.size();) {
+    const char c = rule[at];
+    const std::size_t next = after(rule, at);
+    // Classes like [:digit:] end otherwise.
+    if (next <= at || (c == '[' && rule.substr(at + 1, next - at - 1).find('[') != std::string_view::npos))
+      return {};
+    if (c == '(') ++depth;
+    if (c == ')' && depth-- == 0) return {};
+    if (c == '|' && depth == 0) return {};
+    if ((c == '(' || c == '|') && depth == 1 && !closed) {
+      const std::size_t end = rule.find_first_not_of(kLetters, next);
+      if (end == std::string_view::npos || end == next) return {};
+      if (!ends_word(rule, end) && rule[end] != '|' && rule[end] != ')') return {};
+      chains.emplace_back(rule.substr(next, end - next));
+    }
+    if (c == ')' && depth == 0 && !closed) {
+      closed = true;
+      if (next == rule.size() || (!ends_word(rule, next) && rule[next] != '$')) return {};
+    }
+    at = next;
+  }
+  return closed && depth == 0 ? chains : std::vector<std::string>{};
+}
+
 bool any_rule(const Ruleset& ruleset, const std::function<bool(const std::string&)>& is) {
   for (const auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
     for (const auto& table : tables->tables) {
@@ -176,7 +226,7 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
       }
     }
     auto made = Expression::make(with_place(owner.rule, as_expression(interfaces)), Expression::Case::exact);
-    if (made) expressions_.emplace_back(&owner, *std::move(made));
+    if (made) expressions_.push_back({&owner, *std::move(made), chains_of(owner.rule)});
   }
 }
 
@@ -207,8 +257,10 @@ const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) 
   if (of_sets != nullptr) return of_sets;
   if (expressions_.empty()) return nullptr;
   const std::string line = line_of(chain, words);
-  for (const auto& [owner, expression] : expressions_) {
-    if (expression.matches(line)) return owner;
+  for (const auto& [owner, expression, chains] : expressions_) {
+    const bool may = chains.empty() || chain.find(' ') != std::string_view::npos ||
+                     std::ranges::find(chains, chain) != chains.end();
+    if (may && expression.matches(line)) return owner;
   }
   return nullptr;
 }

@@ -51,8 +51,14 @@ class Ownership {
  private:
   using Names = std::unordered_map<std::string, const Owner*>;
 
+  struct Known {
+    const Owner* owner = nullptr;
+    Expression expression;
+    std::vector<std::string> chains{};  ///< it knows rules of these alone; empty: of any
+  };
+
   std::span<const Owner> owners_;
-  std::vector<std::pair<const Owner*, Expression>> expressions_{};
+  std::vector<Known> expressions_{};
   mutable Names chains_{};
   mutable Names shared_{};
   mutable Names sets_{};

@@ -344,8 +344,8 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   }
   // Beside the objects, which have to be hashed and packed: they are the same 3 MB at 50,000 rules.
   auto ahead = std::exchange(parts_->ahead, {});
-  auto staging = !tree_ahead.empty() && ahead.tree == tree_ahead
-                     ? std::move(ahead.files)
+  auto staging = ahead.staged.valid() && ahead.tree == tree_ahead
+                     ? std::move(ahead.staged)
                      : std::async(std::launch::async, [&] { return stage_files(parts_->path, files); });
   git::Tree same;
   if (!tree_ahead.empty()) {
@@ -408,14 +408,16 @@ Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& file
     tree = *std::move(read);
   }
   if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
-  const std::string hash = git::hex(*git_tree_id(tree.get()));
-  // Where the content is there already little changes: the kernel is soon done, and commit() has time while
-  // it puts away what went. Until then a big file would only hold up whoever syncs a small one.
-  const auto start = same_as.empty() ? std::launch::async : std::launch::deferred;
-  parts_->ahead = {.tree = hash, .files = std::async(start, [path = parts_->path, files] {
-                                   return stage_files(path, *files);
-                                 })};
-  return hash;
+  parts_->ahead = {.tree = git::hex(*git_tree_id(tree.get())), .files = files};
+  return parts_->ahead.tree;
+}
+
+void Repository::write_aside() {
+  auto& ahead = parts_->ahead;
+  if (ahead.files == nullptr || ahead.staged.valid()) return;
+  ahead.staged = std::async(
+      std::launch::async,
+      [path = parts_->path, files = std::exchange(ahead.files, {})] { return stage_files(path, *files); });
 }
 
 Status mend_work_tree(const Repository& repository, git_repository* repo) {

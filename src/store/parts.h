@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <future>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,10 +18,11 @@ struct Repository::Parts {
   std::filesystem::path path{};
   std::string host{};
   git::Repo repo{};
-  /// What prepare() began to write aside for the work tree, and the tree that it is of.
+  /// Of prepare(): what the work tree is to hold, the tree that it is of, and how write_aside() fares.
   struct {
     std::string tree{};
-    std::future<Result<std::vector<StagedFile>>> files{};
+    std::shared_ptr<const Files> files{};
+    std::future<Result<std::vector<StagedFile>>> staged{};
   } ahead{};
 
   std::string branch() const;  ///< refs/heads/hosts/NAME

@@ -147,11 +147,14 @@ class Repository {
                              const Person& author, Time time, const std::string& tree = {});
 
   /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
-  /// changes the kernel next can rely on it. The hash of a tree that holds them. Those of the work tree are
-  /// being written aside when it returns, or commit() does it (`same_as`).
+  /// changes the kernel next can rely on it. The hash of a tree that holds them.
   ///
   /// `same_as`: a snapshot whose files are these, read with Proof::hash. Its objects are taken.
   Result<std::string> prepare(const std::shared_ptr<const Files>& files, const std::string& same_as = {});
+
+  /// Begins to write the files of the newest prepare() aside in the work tree, for commit(), which does it
+  /// itself otherwise. Not for a moment at which something small is to be synced: that would wait for them.
+  void write_aside();
 
   /// The files of a tree that prepare() wrote.
   Result<Files> prepared(const std::string& tree) const;

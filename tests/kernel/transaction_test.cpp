@@ -1,5 +1,12 @@
-#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <array>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <iterator>
+
+#include "core/file.h"
 #include "kernel/lab.h"
 #include "rules/parse.h"
 
@@ -238,3 +245,27 @@ TEST_CASE("a dormant table is not taken for a firewall") {
 }
 
 }  // namespace
+
+TEST_CASE("who closes the sockets that were kept holds nothing else, and leaves none of them here") {
+  in_lab([] {
+    const auto open_here = [] {
+      const std::filesystem::directory_iterator all("/proc/self/fd");
+      return std::distance(begin(all), end(all));
+    };
+    std::array<int, 2> ends{-1, -1};
+    REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+    const Fd reader(ends[0]);
+    const auto before = open_here();
+    Fd writer(ends[1]);
+    {
+      const SocketsKept kept;
+      shell("iptables-nft -A INPUT -j ACCEPT; iptables-nft -F");
+      REQUIRE(host_firewall()->generation());
+      REQUIRE(open_here() > before);
+    }
+    CHECK(open_here() == before);
+    writer.reset();
+    char none = 0;
+    CHECK(read(reader.get(), &none, 1) == 0);  // it would wait for a process that holds the other end
+  });
+}

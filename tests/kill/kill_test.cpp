@@ -1,6 +1,9 @@
 // A restore that is killed before any of its system calls leaves the old or the new ruleset, at the latest
-// when the next rewall has run. REWALL_KILL=all tries every call of every pair, for hours; else it is every
-// call with an effect while the journal is there for the smallest pair, and a part of them for the others.
+// when the next rewall has run. Tried are the calls that have an effect outside the process, which are few:
+// what a process that is gone leaves behind is what those did that it had made, so that to kill it before one
+// of them is to kill it anywhere since the one before, and to kill it before each is to try every state that
+// it can leave. REWALL_KILL=effects does that for every pair (./dev kill); else it is every one of them while
+// the journal is there for the smallest pair, and a part of them for the others.
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -43,7 +46,7 @@ struct Pair {
   /// The kernel takes all of it as one (backend nft, no sets): not even for a moment is there a mix.
   bool atomic = false;
   bool exact = false;      ///< foreign parts change too
-  std::size_t points = 0;  ///< how many are tried; 0: on the way to `other` all that have an effect
+  std::size_t points = 0;  ///< how many are tried; 0: on the way to `other` all while the journal is there
 };
 
 std::string filter(const std::string& policies, const std::string& rules) {
@@ -195,9 +198,8 @@ class Duel {
   }
   std::string restore_line() const { return pair_.exact ? "rewall restore --exact" : "rewall restore"; }
 
-  /// A whole run: which calls there are, and which of them are tried.
+  /// A whole run: which calls there are, counted from 1 by their effects, and which of them are tried.
   Points plan(const std::string& tag) {
-    const bool all = everything();
     Points window;
     Points sent;      // in the window: before and after a batch for nf_tables
     Points programs;  // in the window: after the start of a program
@@ -205,11 +207,12 @@ class Duel {
     bool inside = false;
     std::size_t n = 0;
     const auto traced = trace(restore_words(tag), [&](const Call& call) {
+      if (!has_effect(call)) return true;
       ++n;
       const bool of_journal = call.path.find("/.git/rewall/journal") != std::string::npos;
       if (of_journal && call.number == SYS_openat && call.path.find("journal.") != std::string::npos)
         inside = true;
-      if (all || has_effect(call)) (inside ? window : outside).push_back(n);
+      (inside ? window : outside).push_back(n);
       if (inside && call.number == SYS_sendmsg) sent.insert(sent.end(), {n, n + 1});
       if (inside && starts_program(call)) programs.push_back(n + 1);
       if (of_journal && call.number == SYS_unlink) inside = false;
@@ -218,6 +221,7 @@ class Duel {
     REQUIRE(traced.status == 0);
     REQUIRE(field_.live() == texts_.at(tag));
     REQUIRE(window.size() > 20);
+    const bool all = every_effect();
     if (!all && (pair_.points != 0 || tag == "one")) {
       const std::size_t points = std::max(pair_.points, kInside);
       window = spread(window, points);
@@ -237,9 +241,9 @@ class Duel {
     return std::ranges::find(kStarts, call.number) != kStarts.end();
   }
 
-  static bool everything() {
+  static bool every_effect() {
     const char* asked = std::getenv("REWALL_KILL");
-    return asked != nullptr && std::string_view(asked) == "all";
+    return asked != nullptr && std::string_view(asked) == "effects";
   }
 
   static Points spread(const Points& points, std::size_t count) {
@@ -279,10 +283,13 @@ class Duel {
   }
 
   std::string kill_at(const std::string& to, std::size_t point) {
-    INFO(pair_.name << ": the restore of '" << to << "' killed before its system call " << point);
+    INFO(pair_.name << ": the restore of '" << to << "' killed before its system call with effect number "
+                    << point);
     std::size_t n = 0;
-    trace(restore_words(to), [&](const Call&) { return ++n < point; });
-    ++tally_.points;
+    const auto traced =
+        trace(restore_words(to), [&](const Call& call) { return !has_effect(call) || ++n < point; });
+    // Where the threads went another way that was its end.
+    if (traced.killed) ++tally_.points;
     if (which().empty()) {
       ++tally_.mixes;
       CHECK_FALSE(pair_.atomic);
@@ -295,8 +302,8 @@ class Duel {
     return now;
   }
 
-  static constexpr std::size_t kInside = 4;
-  static constexpr std::size_t kOutside = 3;
+  static constexpr std::size_t kInside = 6;
+  static constexpr std::size_t kOutside = 5;
 
   Pair pair_;
   std::map<std::string, std::string> texts_;
@@ -330,14 +337,14 @@ std::vector<Pair> pairs(const std::string& backend) {
        .one = guide(),
        .other = {.v4 = open},
        .atomic = nft,
-       .points = 4},
+       .points = 8},
       {.name = "both families",
        .one = {.v4 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"),
                .v6 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n")},
        .other = {.v4 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n"),
                  .v6 = filter("DROP DROP ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j ACCEPT\n")},
        .atomic = nft,
-       .points = 4},
+       .points = 8},
       {.name = "sets whose members and types change",
        .one = {.v4 = filter("ACCEPT ACCEPT ACCEPT", drop_members("bad") + drop_members("odd")),
                .sets = "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.1\nadd "
@@ -348,7 +355,7 @@ std::vector<Pair> pairs(const std::string& backend) {
                      "create bad hash:ip family inet hashsize 1024 maxelem 65536\nadd bad 192.0.2.3\n"
                      "create odd hash:net family inet hashsize 1024 maxelem 65536\nadd odd 198.51.100.0/24\n"
                      "create new hash:net family inet hashsize 1024 maxelem 65536\nadd new 203.0.113.0/24\n"},
-       .points = 6},
+       .points = 8},
   };
   if (!fs::exists(kDumps)) {
     WARN("no corpus beside the project: without its dumps");
@@ -361,7 +368,7 @@ std::vector<Pair> pairs(const std::string& backend) {
                          .v6 = dump("firehol__tests__firehol__basics__router46.aud6")},
                  .other = {.v4 = dump("calincru__neutron-root-controller.converted")},
                  .atomic = nft,
-                 .points = 4});
+                 .points = 8});
   all.push_back(
       {.name = "two states of docker",
        .one = {.v4 = dump(kDocker + "hairpin=false,internal=false,icc=false,masq=true,snat=true,gwm=nat,bi"),
@@ -372,7 +379,7 @@ std::vector<Pair> pairs(const std::string& backend) {
                      dump(kDocker + "hairpin=true,internal=false,icc=false,masq=false,snat=true,gwm=routed")},
        .atomic = nft,
        .exact = true,
-       .points = 4});
+       .points = 8});
   return all;
 }
 

@@ -1,6 +1,7 @@
 #include "kill/tracer.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -32,16 +33,20 @@ constexpr int kSystemCallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
   ::_exit(127);
 }
 
+/// Of another process's memory; how much of it could be read.
+ssize_t read(pid_t thread, std::uint64_t address, void* to, std::size_t size) {
+  const iovec here{.iov_base = to, .iov_len = size};
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of another process
+  const iovec there{.iov_base = reinterpret_cast<void*>(address), .iov_len = size};
+  return ::process_vm_readv(thread, &here, 1, &there, 1, 0);
+}
+
 std::string read_string(pid_t thread, std::uint64_t address) {
   std::array<char, 512> text{};
-  iovec here{.iov_base = text.data(), .iov_len = text.size() - 1};
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address of another process
-  iovec there{.iov_base = reinterpret_cast<void*>(address), .iov_len = text.size() - 1};
-  if (::process_vm_readv(thread, &here, 1, &there, 1, 0) > 0) return text.data();
+  const std::size_t room = text.size() - 1;
+  if (read(thread, address, text.data(), room) > 0) return text.data();
   // It ends before an unmapped page.
-  there.iov_len = here.iov_len = 4096 - address % 4096;
-  here.iov_len = there.iov_len = std::min(here.iov_len, text.size() - 1);
-  return ::process_vm_readv(thread, &here, 1, &there, 1, 0) > 0 ? text.data() : "";
+  return read(thread, address, text.data(), std::min(room, 4096 - address % 4096)) > 0 ? text.data() : "";
 }
 
 /// The call that a stopped thread is about to make; number -1 where it comes back from one.
@@ -54,7 +59,12 @@ Call call_of(pid_t thread) {
   call.number = static_cast<long>(info.entry.nr);
   if (call.number == SYS_unlink || call.number == SYS_rename)
     call.path = read_string(thread, info.entry.args[0]);
-  if (call.number == SYS_openat) call.path = read_string(thread, info.entry.args[1]);
+  if (call.number == SYS_openat) {
+    call.path = read_string(thread, info.entry.args[1]);
+    call.flags = info.entry.args[2];
+  }
+  if (call.number == SYS_clone) call.flags = info.entry.args[0];
+  if (call.number == SYS_clone3) read(thread, info.entry.args[0], &call.flags, sizeof call.flags);
   return call;
 }
 
@@ -118,21 +128,31 @@ Traced trace(const std::vector<std::string>& words, const std::function<bool(con
 
 bool has_effect(const Call& call) {
   static const std::set<long> kPrivate{SYS_access,
+                                       SYS_arch_prctl,
+                                       SYS_bind,
                                        SYS_brk,
+                                       SYS_capget,
                                        SYS_clock_gettime,
                                        SYS_clock_nanosleep,
                                        SYS_close,
                                        SYS_exit,
+                                       SYS_faccessat,
+                                       SYS_faccessat2,
                                        SYS_fcntl,
+                                       SYS_fdatasync,
                                        SYS_fstat,
+                                       SYS_fsync,
                                        SYS_futex,
+                                       SYS_getcwd,
                                        SYS_getdents64,
                                        SYS_getegid,
                                        SYS_geteuid,
                                        SYS_getgid,
                                        SYS_getpid,
+                                       SYS_getppid,
                                        SYS_getrandom,
                                        SYS_getsockname,
+                                       SYS_getsockopt,
                                        SYS_gettid,
                                        SYS_getuid,
                                        SYS_lseek,
@@ -141,6 +161,7 @@ bool has_effect(const Call& call) {
                                        SYS_memfd_create,
                                        SYS_mmap,
                                        SYS_mprotect,
+                                       SYS_mremap,
                                        SYS_munmap,
                                        SYS_newfstatat,
                                        SYS_pidfd_open,
@@ -150,18 +171,31 @@ bool has_effect(const Call& call) {
                                        SYS_prlimit64,
                                        SYS_read,
                                        SYS_readlink,
+                                       SYS_recvfrom,
+                                       SYS_recvmsg,
                                        SYS_rseq,
                                        SYS_rt_sigaction,
                                        SYS_rt_sigprocmask,
+                                       SYS_rt_sigreturn,
                                        SYS_sched_getaffinity,
                                        SYS_sched_yield,
                                        SYS_set_robust_list,
+                                       SYS_set_tid_address,
+                                       SYS_setns,
+                                       SYS_setsockopt,
                                        SYS_sigaltstack,
+                                       SYS_socket,
                                        SYS_stat,
+                                       SYS_statfs,
                                        SYS_statx,
                                        SYS_sysinfo,
-                                       SYS_uname};
-  // What is opened without being made says so in its flags; every openat counts, to be safe.
+                                       SYS_umask,
+                                       SYS_uname,
+                                       SYS_unshare,
+                                       SYS_wait4};
+  // A file without a name (O_TMPFILE) nobody else sees.
+  if (call.number == SYS_openat) return (call.flags & (O_CREAT | O_TRUNC)) != 0;
+  if (call.number == SYS_clone || call.number == SYS_clone3) return (call.flags & CLONE_THREAD) == 0;
   return !kPrivate.contains(call.number);
 }
 

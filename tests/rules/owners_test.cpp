@@ -202,3 +202,28 @@ TEST_CASE("in dumps of hosts without such programs nothing is foreign") {
   }
   CHECK(dumps > 10);
 }
+
+TEST_CASE("an owner's expression knows a rule in whatever way it names the chain") {
+  const auto knows = [](const std::string& rule, const std::string& chain, const std::string& words) {
+    const std::vector<Owner> one{{.name = "x", .rule = rule}};
+    return Ownership(one, {}).of_rule(chain, words) != nullptr;
+  };
+  const std::string drop = "-s 192.0.2.1/32 -j DROP";
+  for (const char* rule :
+       {"^-A (INPUT|FORWARD) .*-j DROP", "^-A (INPUT -s .*|FORWARD -j ACCEPT)$", "^-A INPUT ", "-j DROP$",
+        "^-A (IN|FOR)(PUT|WARD) ", "^-A (IN|FOR)PUT", "^-A (INP?UT|FORWARD) ", "^-A (X |INPUT) ?-s",
+        "^-A (X) |INPUT", "^-A (X|INPUT)? ?", "^-A (X|[IJ]NPUT) ", "^-A (X -j [)]|INPUT -s .*)$",
+        "^-A (X -m [[:alpha:]]+|INPUT -s .*)$", "^-A ((X)|INPUT) ", "^-A (X \\)|INPUT) ",
+        "^-A (X -j \\(|INPUT) "}) {
+    INFO(rule);
+    CHECK(knows(rule, "INPUT", drop));
+  }
+  CHECK(knows("^-A (IN *-j|X) ", "IN-j", drop));
+  CHECK(knows("^-A (IN|X) *OUT ", "IN OUT", drop));
+  CHECK(knows("^-A (IN OUT|X) ", "IN OUT", drop));
+  for (const char* rule : {"^-A (INPUT|FORWARD) ", "^-A (INPUT -s .*|FORWARD -s .*)$"}) {
+    CHECK(knows(rule, "FORWARD", drop));
+    CHECK_FALSE(knows(rule, "OUTPUT", drop));
+    CHECK_FALSE(knows(rule, "FORWARD-2", drop));
+  }
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "kernel/channel.h"
+#include "kernel/netlink.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+inline std::uint8_t number_of(Family family) {
+  return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+inline std::string_view payload(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
+}
+
+/// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. 0, or the errno.
+template <class Each>
+int each_rule(Channel& channel, Family family, const std::string& table, const std::string& chain,
+              const Each& each) {
+  Question question(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
+  question.add(NFTA_RULE_TABLE, table);
+  question.add(NFTA_RULE_CHAIN, chain);
+  return channel.ask(question,
+                     [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
+}
+
+}  // namespace rewall

@@ -1,0 +1,37 @@
+#include "kernel/scratch.h"
+
+#include <utility>
+
+#include "kernel/rule_list.h"
+
+namespace rewall {
+
+namespace {
+
+int list(Channel& channel, const Scratch::Place& place, std::vector<RawRule>& rules) {
+  const auto& [family, table, chain] = place;
+  return each_rule(channel, family, table, chain, [&](const auto& facts) {
+    rules.push_back({.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
+                     .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))});
+  });
+}
+
+}  // namespace
+
+int Scratch::take_rules(const Place& place, std::vector<RawRule>& rules) const {
+  if (auto ahead = listed.extract(place)) {
+    rules = std::move(ahead.mapped());
+    return 0;
+  }
+  return list(*channel, place, rules);
+}
+
+void Scratch::list_rules() {
+  for (const auto& [place, wanted] : positions) {
+    std::vector<RawRule> rules;
+    rules.reserve(wanted.size());
+    if (list(*channel, place, rules) == 0) listed.emplace(place, std::move(rules));
+  }
+}
+
+}  // namespace rewall
