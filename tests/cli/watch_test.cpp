@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "fail2ban.h"
 #include "watched_host.h"
 
 using namespace rewall;
@@ -119,6 +120,30 @@ TEST_CASE("what other programs own is collected, and never mixed with what peopl
   host.ok("iptables -I f2b-sshd -s 192.0.2.5 -j REJECT; sleep 0.3");
   host.stop("TERM");
   CHECK(host.snapshots() == before + 4);
+  host.is_recorded();
+}
+
+TEST_CASE("a real fail2ban bans and unbans what it reads in a log, and its snapshots are marked") {
+  const WatchedHost host("rewall config watch.foreign 500ms");
+  const Fail2ban fail2ban(host);
+  const int before = host.snapshots();
+  host.ok(
+      "for i in 1 2 3 4 5 6; do echo \"$(date '+%b %d %H:%M:%S') host sshd[99]: Failed password for invalid "
+      "user "
+      "x from 203.0.113.7 port 4000$i ssh2\" >>log; done");
+  host.until("git -C repo show HEAD:rules.v4 | grep -q 203.0.113.7");
+  auto banned = host.newest();
+  CHECK(banned["foreign"] == json::array({"fail2ban"}));
+  CHECK(banned["trigger"] == "watch");
+  CHECK(has(host.ok("git -C repo log -n 1 --format=%B"), "\nRewall-Command: iptables"));
+  fail2ban.run("set sshd unbanip 203.0.113.7");
+  host.until("! git -C repo show HEAD:rules.v4 | grep -q 203.0.113.7");
+  CHECK(host.newest()["foreign"] == json::array({"fail2ban"}));
+  CHECK(host.snapshots() >= before + 2);
+  // People look at what people did.
+  CHECK_FALSE(has(host.ok("rewall log"), "203.0.113.7"));
+  CHECK(has(host.ok("rewall log"), "fail2ban alone"));
+  CHECK(has(host.ok("rewall log --all"), "203.0.113.7"));
   host.is_recorded();
 }
 
