@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 17> kCommands{{
+  static constexpr std::array<CommandEntry, 18> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -43,6 +43,8 @@ std::span<const CommandEntry> command_table() {
       {"rollback", "", "change", "Take a guarded change back now", "rewall rollback", define_rollback},
       {"tag", "", "change", "Name a revision",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"hooks", "", "set up", "Make systemd, apt, fail2ban and others work with rewall",
+       "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", "Read or change a setting",
        "rewall config --list\nrewall config lock.wait 10s", define_config},
   }};

@@ -183,6 +183,8 @@ class Repository {
 class Settings {
  public:
   static Result<Settings> open(const Repository& repository);
+  /// What git reads: the repository's own `.git/config`.
+  static Result<Settings> open_git(const Repository& repository);
   Settings(Settings&&) noexcept;
   Settings& operator=(Settings&&) noexcept;
   ~Settings();
@@ -196,6 +198,7 @@ class Settings {
  private:
   struct Parts;
   explicit Settings(std::unique_ptr<Parts> parts);
+  static Result<Settings> open_file(const Repository& repository, const std::filesystem::path& path);
   std::unique_ptr<Parts> parts_;
 };
 

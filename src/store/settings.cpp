@@ -23,8 +23,16 @@ struct Settings::Parts {
 };
 
 Result<Settings> Settings::open(const Repository& repository) {
+  return open_file(repository, repository.state_path() / "config");
+}
+
+Result<Settings> Settings::open_git(const Repository& repository) {
+  return open_file(repository, repository.path() / ".git/config");
+}
+
+Result<Settings> Settings::open_file(const Repository& repository, const std::filesystem::path& path) {
   auto parts = std::make_unique<Parts>();
-  parts->path = repository.state_path() / "config";
+  parts->path = path;
   struct stat facts {};
   if (::lstat(parts->path.c_str(), &facts) == 0 || errno != ENOENT) {
     if (auto safe = check_access(parts->path, S_IFREG, repository.path()); !safe)

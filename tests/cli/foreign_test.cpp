@@ -1,9 +1,9 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <string>
 
+#include "fail2ban.h"
 #include "host.h"
 #include "rules/corpus.h"
 
@@ -34,46 +34,6 @@ std::string add_docker(const std::filesystem::path& dump) {
 /// The lines of iptables-save that name Docker's chains and bridge or its container.
 constexpr const char* kDockersLines =
     "iptables-save | sed 's/\\[.*\\]//' | grep -E 'DOCKER|br-dummy|192\\.168\\.0\\.2|^[*]'";
-
-/// A real fail2ban: unpacked by `./dev test` beside the tests (its package, installed, would start a
-/// service), or the system's.
-class Fail2ban {
- public:
-  explicit Fail2ban(const Host& host) : host_(host) {
-    const auto unpacked = std::filesystem::path(REWALL_PROGRAM).parent_path() / "fail2ban";
-    const bool here = std::filesystem::exists(unpacked / "usr/bin/fail2ban-client");
-    const auto root = here ? unpacked.string() : std::string();
-    if (!here && host.sh("command -v fail2ban-client").status != 0) {
-      FAIL("no fail2ban in " << unpacked << " nor on this system: './dev test' unpacks it");
-    }
-    setup_ = here ? "export PYTHONPATH=" + shell_quote(root + "/usr/lib/python3/dist-packages") + "; " : "";
-    // The server goes to the root folder: its paths are whole.
-    const auto path = [&host](const char* name) { return shell_quote((host.folder() / name).string()); };
-    client_ = shell_quote(root + "/usr/bin/fail2ban-client") + " -c " + path("conf") + " -s " +
-              path("f2b.sock") + " -p " + path("f2b.pid") + " ";
-    host.ok("cp -r " + shell_quote(root + "/etc/fail2ban") +
-            " conf; rm -f conf/jail.d/* conf/jail.local; touch log");
-    std::ofstream(host.folder() / "conf/jail.local")
-        << "[DEFAULT]\nbackend = polling\nusedns = no\nbantime = 1d\nbanaction = iptables-multiport\n"
-           "[sshd]\nenabled = true\nlogpath = "
-        << (host.folder() / "log").string() << "\n";
-    std::ofstream(host.folder() / "conf/fail2ban.local")
-        << "[Definition]\ndbfile = None\nlogtarget = " << (host.folder() / "f2b.log").string() << "\n";
-    run("start");
-  }
-  Fail2ban(const Fail2ban&) = delete;
-  Fail2ban& operator=(const Fail2ban&) = delete;
-  ~Fail2ban() { host_.sh(setup_ + client_ + "stop"); }
-
-  void run(const std::string& words) const {
-    host_.ok(setup_ + client_ + words + " || { cat f2b.log; false; }");
-  }
-
- private:
-  const Host& host_;
-  std::string setup_{};
-  std::string client_{};
-};
 
 }  // namespace
 

@@ -118,3 +118,71 @@ systemctl is-active rewall-restore.service
   CHECK(host.ok("(" + std::string(all) + ")" + clean) == before);
   CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
 }
+
+TEST_CASE("the watching unit records what changes, hardened as it is") {
+  const Host host;
+  if (host.sh("rewall --help | grep -q '^  watch '").status != 0) {
+    WARN("skipped: no 'rewall watch' in this version");
+    return;
+  }
+  if (!can_start(host)) return;
+  host.ok(
+      "ipset create allowed hash:ip; iptables-nft -A INPUT -m set --match-set allowed src -j ACCEPT; "
+      "iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; ip6tables-legacy -A INPUT -s 2001:db8::1 -j DROP; "
+      "mkdir boot");
+  // This test's files are in /tmp, and a search for leaks needs ptrace(2).
+  const auto said = host.ok(
+      with_manager(R"sh(
+rewall -q init
+rewall config export.path $PWD/boot
+rewall config watch.poll 200ms
+sed -e "s|^PrivateTmp.*|StandardError=append:$PWD/errors\nEnvironment=ASAN_OPTIONS=detect_leaks=0|" \
+  -e "s|^ExecStart=rewall|ExecStart=)sh" +
+                   std::string(REWALL_PROGRAM) +
+                   R"sh( -C $PWD/repo|" -e "s|-/etc/iptables|$PWD/boot|" -e "s|/var/lib/rewall|$PWD/repo|g" \
+  )sh" REWALL_SOURCE_DIR
+                   R"sh(/hooks/systemd/rewall-watch.service >/etc/systemd/system/rewall-watch.service
+systemctl daemon-reload
+systemctl start rewall-watch.service || cat errors
+systemctl reload rewall-watch.service
+ipset add allowed 192.0.2.3
+iptables-legacy -A INPUT -s 192.0.2.2 -j DROP
+iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT
+for i in $(seq 200); do
+  grep -q 'dport 22' repo/rules.v4 && grep -q 192.0.2.2 repo/rules.v4.legacy && grep -q 192.0.2.3 boot/ipsets && break
+  sleep 0.05
+done
+systemctl stop rewall-watch.service
+cat errors
+systemctl show -p Result -p NRestarts rewall-watch.service
+)sh"));
+  INFO(said);
+  CHECK(has(said, "\nResult=success\n"));
+  CHECK(has(said, "NRestarts=0\n"));
+  CHECK(has(host.ok("cat repo/rules.v4"), "--dport 22"));
+  CHECK(has(host.ok("cat repo/rules.v4.legacy"), "192.0.2.2"));
+  CHECK(has(host.ok("cat repo/rules.v6.legacy"), "2001:db8::1"));
+  CHECK(has(host.ok("cat boot/ipsets"), "192.0.2.3"));
+  CHECK(has(host.ok("git -C repo log"), "Rewall-Trigger: watch"));
+}
+
+TEST_CASE("netfilter-persistent.service is not started where the boot unit is enabled") {
+  const Host host;
+  if (!can_start(host)) return;
+  const auto said = host.ok(with_manager(
+      R"sh(
+cp )sh" REWALL_SOURCE_DIR R"sh(/hooks/systemd/rewall-restore.service /etc/systemd/system
+mkdir /etc/systemd/system/netfilter-persistent.service.d
+cp )sh" REWALL_SOURCE_DIR
+      R"sh(/hooks/netfilter-persistent/rewall.conf /etc/systemd/system/netfilter-persistent.service.d
+printf '[Service]\nType=oneshot\nExecStart=touch %s/loaded\n' $PWD >/etc/systemd/system/netfilter-persistent.service
+for action in enable disable; do
+  systemctl -q $action rewall-restore.service 2>&1
+  systemctl daemon-reload
+  systemctl start netfilter-persistent.service
+  test -e loaded && echo loaded || echo none
+done
+)sh"));
+  INFO(said);
+  CHECK(said.ends_with("none\nloaded\n"));
+}

@@ -1,0 +1,90 @@
+#include "ops/hooks.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "commands/define.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct HooksOptions {
+  std::string action = "list";
+  std::string name{};
+  std::string root = "/";
+};
+
+Json hook_json(const Hook& hook) {
+  Json files = Json::array();
+  for (const auto& file : hook.files) files.push_back({{"path", file.path}, {"state", name(file.state)}});
+  return {{"name", hook.name}, {"what", hook.what}, {"state", name(hook.state)}, {"files", files}};
+}
+
+Answer list(Context& context, const std::string& root) {
+  Json json = Json::array();
+  for (const auto& hook : list_hooks(context.session, root)) {
+    json.push_back(hook_json(hook));
+    if (!context.json)
+      context.terminal.out(format("{:<20}  {:<9}  {}\n", hook.name, name(hook.state), hook.what));
+  }
+  if (context.json) context.terminal.out(print(json));
+  return Answer::same;
+}
+
+// cron, systemd and the like look nowhere else.
+bool is_found(const std::string& program) {
+  static constexpr std::array<std::string_view, 4> kFolders{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                                            "/usr/bin"};
+  const auto folder = std::filesystem::path(program).parent_path().string();
+  return std::ranges::find(kFolders, folder) != kFolders.end();
+}
+
+Result<Answer> change(Context& context, const HooksOptions& options) {
+  const bool install = options.action == "install";
+  auto hook = install ? install_hook(context.session, options.name, options.root)
+                      : remove_hook(context.session, options.name, options.root);
+  if (!hook) return std::move(hook).error();
+  const auto wanted = install ? Hook::State::installed : Hook::State::absent;
+  bool changed = false;
+  for (auto& file : hook->files) {
+    const bool done = file.state != wanted;
+    changed = changed || done;
+    file.state = wanted;
+    const auto* word = install ? (done ? "wrote" : "is there:") : (done ? "removed" : "is not there:");
+    if (!context.json) context.terminal.out(format("{} {}\n", word, escape(file.path)));
+  }
+  hook->state = wanted;
+  if (context.json) context.terminal.out(print(hook_json(*hook)));
+  if (install && !hook->in_repository && !is_found(context.session.program))
+    context.terminal.say(
+        format("who calls rewall looks for it in /usr/local/sbin and /usr/sbin: this one is {}",
+               escape(context.session.program)));
+  if (install && changed && !hook->next.empty()) context.terminal.say(format("next: {}", hook->next));
+  return Answer::same;
+}
+
+}  // namespace
+
+Action define_hooks(CLI::App& app) {
+  auto options = std::make_shared<HooksOptions>();
+  app.add_option("ACTION", options->action, "list, which it is without one, install or remove")
+      ->type_name("")
+      ->check(CLI::IsMember({"list", "install", "remove"}));
+  app.add_option("NAME", options->name, "Of the list")->type_name("");
+  app.add_option("--root", options->root, "The folder that stands for /, as for a package")->type_name("DIR");
+  return [options](Context& context) -> Result<Answer> {
+    const bool lists = options->action == "list";
+    if (lists == options->name.empty())
+      return lists ? list(context, options->root) : change(context, *options);
+    return Error{
+        .kind = ErrorKind::usage,
+        .message = lists ? "hooks list: it takes no name" : format("hooks {}: no name", options->action)}
+        .hinted("'rewall hooks list' shows them");
+  };
+}
+
+}  // namespace rewall
