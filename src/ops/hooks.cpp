@@ -1,8 +1,9 @@
 #include "ops/hooks.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -188,6 +189,11 @@ Result<Hook> look_for_change(Session& session, const std::string& name, const fs
   return found;
 }
 
+Error cannot(std::string message) {
+  if (::geteuid() == 0) return {.kind = ErrorKind::usage, .message = std::move(message)};
+  return {.kind = ErrorKind::permission, .message = std::move(message), .hint = "run it as root"};
+}
+
 Status write(Session& session, const Hook& hook, const fs::path& root) {
   std::size_t n = 0;
   for (const auto* source : sources_of(hook)) {
@@ -197,9 +203,9 @@ Status write(Session& session, const Hook& hook, const fs::path& root) {
     if (!path) return std::move(path).error();
     std::error_code failed;
     fs::create_directories(path->parent_path(), failed);
-    if (failed) return Error{.message = format("{}: {}", path->parent_path().string(), failed.message())};
+    if (failed) return cannot(format("{}: {}", path->parent_path().string(), failed.message()));
     auto written = write_file(*path, signed_text(source->hook, source->text), source->mode);
-    if (!written) return Error{.message = std::move(written).error().message};
+    if (!written) return cannot(std::move(written).error().message);
   }
   if (n < hook.files.size() && hook.files[n].state != State::installed)
     return set_key(session, textconv(session));
@@ -232,7 +238,7 @@ Status take_away(Session& session, const Hook& hook) {
     }
     std::error_code failed;
     fs::remove(file.path, failed);
-    if (failed) return Error{.message = format("{}: {}", file.path, failed.message())};
+    if (failed) return cannot(format("{}: {}", file.path, failed.message()));
   }
   return {};
 }

@@ -41,7 +41,8 @@ std::string_view name(Hook::State state);
 std::vector<Hook> list_hooks(Session& session, const std::filesystem::path& root);
 
 /// Writes what is not there, and what another version wrote; the states it gives are those from before. Kind
-/// usage: no such name, or no way to write. Kind refused, and nothing is done: somebody changed a file.
+/// usage: no such name, or no way to write; kind permission: for who is not root. Kind refused, and nothing
+/// is done: somebody changed a file.
 Result<Hook> install_hook(Session& session, const std::string& name, const std::filesystem::path& root);
 
 /// The same the other way. Kind refused also while a unit is enabled.

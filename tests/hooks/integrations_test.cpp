@@ -75,6 +75,9 @@ TEST_CASE("an integration is installed once, and removed once") {
       has(host.ok("rewall --json hooks remove systemd --root $PWD"), R"("state":"absent","files":[{"path")"));
   CHECK(host.ok("find etc -type f").empty());
   CHECK(has(host.ok("rewall hooks remove systemd --root $PWD"), "is not there: "));
+  CHECK(has(host.ends(6, "chmod 755 .; setpriv --reuid 65534 --clear-groups -- " REWALL_PROGRAM
+                         " hooks install apt --root $PWD/nobody"),
+            "/nobody/etc/apt/apt.conf.d: Permission denied\nhint: run it as root"));
   CHECK(has(host.ends(2, "rewall hooks install crno"), "did you mean 'cron'?"));
   CHECK(has(host.ends(2, "rewall hooks install"), "hooks install: no name"));
   CHECK(has(host.ends(2, "rewall hooks list cron"), "it takes no name"));
