@@ -121,10 +121,6 @@ systemctl is-active rewall-restore.service
 
 TEST_CASE("the watching unit records what changes, hardened as it is") {
   const Host host;
-  if (host.sh("rewall --help | grep -q '^  watch '").status != 0) {
-    WARN("skipped: no 'rewall watch' in this version");
-    return;
-  }
   if (!can_start(host)) return;
   host.ok(
       "ipset create allowed hash:ip; iptables-nft -A INPUT -m set --match-set allowed src -j ACCEPT; "
