@@ -23,9 +23,8 @@ TEST_CASE("blame names the snapshot, the time, the person and the command of eac
   const auto text =
       host.ok("rewall blame | sed -E 's/20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9:]{5}  root {8}/WHEN  WHO/'");
   CHECK(text ==
-        "ip filter INPUT\n  " + hash(2) +
-            "  WHEN  WHO  1    -p tcp --dport 22 -j ACCEPT  # \\x1b[2Jssh  <- rewall snapshot\n  " + hash(1) +
-            "  WHEN  WHO  2    -i lo -j ACCEPT\n  " + hash(4) +
+        "ip filter INPUT\n  " + hash(2) + "  WHEN  WHO  1    -p tcp --dport 22 -j ACCEPT  # \\x1b[2Jssh\n  " +
+            hash(1) + "  WHEN  WHO  2    -i lo -j ACCEPT\n  " + hash(4) +
             "  2026-11-22 17:20  alice         3    -p icmp -j ACCEPT  <- iptables -A INPUT -p icmp -j "
             "ACCEPT\n\nip6 filter FORWARD\n  " +
             hash(3) + "  WHEN  WHO  1    -j DROP\n");

@@ -175,9 +175,9 @@ TEST_CASE("a rule is from the snapshot since which every one has it") {
   SECTION("LIVE and files have rules that no snapshot has") {
     world.firewall->change(ruleset(in_input({"-j LOG", "-i lo -j ACCEPT"})));
     CHECK(world.input("LIVE") == std::vector<std::string>{"", first});
-    REQUIRE(write_file(
-        world.folder.path() / "file",
-        "*filter\n:INPUT DROP\n-A INPUT --dport 22 -p tcp -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n", 0600));
+    REQUIRE(write_file(world.folder.path() / "file",
+                       "*filter\n:INPUT DROP\n-A INPUT -p 6 --dport 22 -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n",
+                       0600));
     CHECK(world.input("file:" + (world.folder.path() / "file").string()) ==
           std::vector<std::string>{second, ""});
   }
