@@ -12,6 +12,7 @@ Action define_import(CLI::App& app);
 Action define_log(CLI::App& app);
 Action define_show(CLI::App& app);
 Action define_diff(CLI::App& app);
+Action define_blame(CLI::App& app);
 Action define_checkout(CLI::App& app);
 Action define_restore(CLI::App& app);
 Action define_undo(CLI::App& app);

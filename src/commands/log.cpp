@@ -24,19 +24,11 @@ struct LogOptions {
   bool all = false;
 };
 
-std::string cut(const std::string& text, std::size_t width) {
-  if (text.size() <= width) return text;
-  // The names of people are UTF-8: never leave half a character.
-  std::size_t end = width - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end) + "…";
-}
-
 std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
   const auto hash = paint.changed(short_hash(snapshot.hash));
   if (oneline) return format("{} {}\n", hash, escape(snapshot.subject));
-  return format("{}  {}  {:<12}  {:<8}  {}\n", hash, paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
-                cut(escape(snapshot.author.name), 12), cut(escape(snapshot.trailers.trigger), 8),
+  return format("{}  {}  {}  {}  {}\n", hash, paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
+                fitted(escape(snapshot.author.name), 12), fitted(escape(snapshot.trailers.trigger), 8),
                 escape(snapshot.subject));
 }
 

@@ -14,6 +14,14 @@ std::string short_hash(const std::string& hash) {
   return hash.substr(0, 10);
 }
 
+std::string fitted(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return format("{:<{}}", text, width);
+  // The names of people are UTF-8: never leave half a character.
+  std::size_t end = width - 1;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return format("{:<{}}", text.substr(0, end) + "…", width);
+}
+
 void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what) {
   app.add_option_function<std::string>(
          "--family",

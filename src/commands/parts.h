@@ -14,6 +14,9 @@ namespace rewall {
 /// "1a2b3c4d5e", as it is printed.
 std::string short_hash(const std::string& hash);
 
+/// A text in a column of `width` characters: filled with blanks, or cut.
+std::string fitted(const std::string& text, std::size_t width);
+
 /// `--family ipv4|ipv6` (also ip, ip6, 4, 6).
 void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what);
 

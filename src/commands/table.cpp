@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 17> kCommands{{
+  static constexpr std::array<CommandEntry, 18> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -25,6 +25,8 @@ std::span<const CommandEntry> command_table() {
        define_diff},
       {"checkout", "", "look", "Write a revision's files, without touching the kernel",
        "rewall checkout good >rules.v4\nrewall checkout HEAD~1 -o /tmp/before", define_checkout},
+      {"blame", "", "look", "Say of each rule which snapshot brought it",
+       "rewall blame\nrewall blame --chain INPUT\nrewall blame good --table nat --family ipv4", define_blame},
       {"restore", "", "change", "Make the live ruleset equal a revision",
        "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
        define_restore},

@@ -73,6 +73,17 @@ std::size_t common_length(std::string_view a, std::string_view b) {
   return n;
 }
 
+std::size_t common_end(std::string_view a, std::string_view b) {
+  constexpr std::size_t kBlock = 1024;
+  const auto most = std::min(a.size(), b.size());
+  const auto* end_a = a.data() + a.size();
+  const auto* end_b = b.data() + b.size();
+  std::size_t n = 0;
+  while (n + kBlock <= most && std::memcmp(end_a - n - kBlock, end_b - n - kBlock, kBlock) == 0) n += kBlock;
+  while (n < most && *(end_a - n - 1) == *(end_b - n - 1)) ++n;
+  return n;
+}
+
 // The chain of the rule that begins at `at`; empty at the end.
 std::string_view chain_at(std::string_view rules, std::size_t at) {
   if (at + 3 > rules.size()) return {};
@@ -175,6 +186,57 @@ void append_table(std::string& text, const Section& section, const std::set<std:
   text.append(rules).append("COMMIT\n");
 }
 
+// The name of the table that the line at `at` stands in.
+std::string_view table_at(std::string_view text, std::size_t at) {
+  std::size_t begin = 0;
+  for (auto end = end_of_rules(text); end != std::string_view::npos && begin + end + 8 <= at;
+       end = end_of_rules(text.substr(begin)))
+    begin += end + 8;
+  const auto line = first_line(text.substr(begin));
+  return line.size() > 2 && line.starts_with('*') ? line.substr(1, line.size() - 2) : std::string_view{};
+}
+
+// The chain of the line before `at`, and how many lines before that it goes on; memrchr(3), as
+// std::string_view::rfind looks at each byte.
+std::pair<std::string_view, std::size_t> chain_before(std::string_view text, std::size_t at) {
+  std::string_view start;  // "-A CHAIN "
+  std::size_t lines = 0;
+  for (; at > 1; ++lines) {
+    const void* end = ::memrchr(text.data(), '\n', at - 1);
+    const auto begin =
+        end == nullptr ? 0 : static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) + 1;
+    const auto line = text.substr(begin, at - begin);
+    if (start.empty() && line.starts_with("-A ")) start = line.substr(0, chain_at(line, 0).size() + 4);
+    if (start.empty() || !line.starts_with(start)) break;
+    at = begin;
+  }
+  return {start.empty() ? start : start.substr(3, start.size() - 4), lines};
+}
+
+// False where there is more than rules.
+bool add_rules(std::string_view stretch, Table& table) {
+  for (; !stretch.empty(); stretch.remove_prefix(first_line(stretch).size())) {
+    auto line = first_line(stretch);
+    const auto name = chain_at(line, 0);
+    if (!line.starts_with("-A ") || !line.ends_with('\n') || line.size() < name.size() + 5) return false;
+    line.remove_suffix(1);
+    if (table.chains.empty() || table.chains.back().name != name)
+      table.chains.push_back(Chain{.name = std::string(name), .policy = "-"});
+    table.chains.back().rules.push_back(Rule{.words = line.substr(name.size() + 4)});
+  }
+  return true;
+}
+
+void add_chains(Table& table, const Table& other, const std::vector<std::string>& built_in) {
+  for (const auto& chain : other.chains) {
+    if (table.find(chain.name) == nullptr)
+      table.chains.push_back(Chain{.name = chain.name, .policy = chain.policy});
+  }
+  for (auto& chain : table.chains) {
+    if (std::ranges::find(built_in, chain.name) != built_in.end()) chain.policy = "ACCEPT";
+  }
+}
+
 bool without_counters(std::string_view chains) {
   for (; !chains.empty(); chains.remove_prefix(first_line(chains).size())) {
     if (!first_line(chains).ends_with(" [0:0]\n")) return false;
@@ -251,6 +313,29 @@ Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to) {
   whole.sets = to.sets;
   whole.backend = to.backend;
   return whole;
+}
+
+std::optional<UnlikeStretch> unlike_stretch(std::string_view from, std::string_view to) {
+  auto begin = common_length(from, to);
+  begin = begin == 0 ? 0 : from.rfind('\n', begin - 1) + 1;
+  auto end = common_end(from.substr(begin), to.substr(begin));
+  const auto at_line = [&](std::string_view text) {
+    const auto at = text.size() - end;
+    return at == begin || text[at - 1] == '\n';
+  };
+  if (!at_line(from) || !at_line(to)) end -= first_line(from.substr(from.size() - end)).size();
+  UnlikeStretch out;
+  out.from.name = out.to.name = table_at(from, begin);
+  if (out.to.name.empty() || !add_rules(from.substr(begin, from.size() - end - begin), out.from) ||
+      !add_rules(to.substr(begin, to.size() - end - begin), out.to))
+    return std::nullopt;
+  const auto built_in = built_in_chains(out.to.name);
+  add_chains(out.from, out.to, built_in);
+  add_chains(out.to, out.from, built_in);
+  const auto [chain, lines] = chain_before(from, begin);
+  out.chain = chain;
+  out.before = lines;
+  return out;
 }
 
 std::pair<std::string, std::string> unlike_chains(std::string_view from, std::string_view to) {

@@ -228,6 +228,24 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
   return object;
 }
 
+std::optional<std::string> read_unproved(git_repository* repo, const git_oid& id) {
+  Odb odb;
+  if (fill(odb, git_repository_odb, repo) != 0) return std::nullopt;
+  for (std::size_t i = 0; i < git_odb_num_backends(odb.get()); ++i) {
+    git_odb_backend* backend = nullptr;
+    if (git_odb_get_backend(&backend, odb.get(), i) != 0 || backend->read == nullptr) continue;
+    void* data = nullptr;
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (backend->read(&data, &size, &type, backend, &id) != 0) continue;
+    std::optional<std::string> content;
+    if (type == GIT_OBJECT_BLOB) content.emplace(static_cast<const char*>(data), size);
+    git_odb_backend_data_free(backend, data);
+    return content;
+  }
+  return std::nullopt;
+}
+
 git_oid hash_blob(std::string_view content) {
   sha1_ctx state{};
   sha1_init(&state);

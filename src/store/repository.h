@@ -124,7 +124,10 @@ class Repository {
   bool proves(const std::string& hash, const Files& files) const;
 
   /// One of them; empty when the snapshot has no such file.
-  Result<std::string> file(const std::string& hash, const std::string& name) const;
+  Result<std::string> file(const std::string& hash, const std::string& name, Proof proof = Proof::hash) const;
+
+  /// What tells without reading them which are the same in two snapshots: their hashes by name.
+  Result<std::map<std::string, std::string>> file_hashes(const std::string& hash) const;
 
   /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
   Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;

@@ -37,6 +37,9 @@ Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std
     const git_oid found = proof == Proof::hash ? git::hash_blob(content) : id;
     if (git_oid_equal(&found, &id) != 0) return std::move(content);
   }
+  if (proof == Proof::checksum) {
+    if (auto packed = git::read_unproved(repo, id)) return *std::move(packed);
+  }
   // It is in a pack, or libgit2 finds the words for what is wrong with it.
   git::Blob blob;
   if (git::fill(blob, git_blob_lookup, repo, &id) != 0) return git::lost_object(object);
@@ -241,10 +244,23 @@ Result<Files> Repository::prepared(const std::string& tree) const {
   return read_files_of(parts_->repo.get(), found->get(), format("tree {}", tree), kGenerated, Proof::hash);
 }
 
-Result<std::string> Repository::file(const std::string& hash, const std::string& name) const {
-  auto files = read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, Proof::hash);
+Result<std::string> Repository::file(const std::string& hash, const std::string& name, Proof proof) const {
+  auto files = read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, proof);
   if (!files) return std::move(files).error();
   return std::move((*files)[name]);
+}
+
+Result<std::map<std::string, std::string>> Repository::file_hashes(const std::string& hash) const {
+  auto commit = read_commit(parts_->repo.get(), hash);
+  if (!commit) return std::move(commit).error();
+  auto tree = read_tree(commit->get());
+  if (!tree) return std::move(tree).error();
+  std::map<std::string, std::string> hashes;
+  for (const auto name : kGenerated) {
+    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    if (entry != nullptr) hashes.emplace(name, git::hex(*git_tree_entry_id(entry)));
+  }
+  return hashes;
 }
 
 Status Repository::walk(const std::string& hash,

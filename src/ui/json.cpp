@@ -60,10 +60,14 @@ Json to_json(const Diff& diff, const std::string& from, const std::string& to) {
           {"summary", summary_json(diff)}};
 }
 
+std::string author_of(const Snapshot& snapshot) {
+  return snapshot.author.name + " <" + snapshot.author.email + ">";
+}
+
 Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff) {
   return {{"hash", snapshot.hash},
           {"time", rfc3339(snapshot.time)},
-          {"author", snapshot.author.name + " <" + snapshot.author.email + ">"},
+          {"author", author_of(snapshot)},
           {"subject", snapshot.subject},
           {"trigger", or_null(snapshot.trailers.trigger)},
           {"backend", or_null(snapshot.trailers.backend)},

@@ -20,6 +20,8 @@ Json to_json(const Diff& diff, const std::string& from, const std::string& to);
 Json changes_json(const Diff& diff);
 /// `summary` is null where no diff was made.
 Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff);
+/// "alice <alice@host>".
+std::string author_of(const Snapshot& snapshot);
 /// What snapshot, restore and undo answer.
 Json answer_json(const std::string& hash, const std::string& subject, bool changed,
                  const std::string& restored);

@@ -199,8 +199,8 @@ TEST_CASE("help is clean and narrow") {
   CHECK(has(host.ok("rewall import --help"), "Usage: rewall import [OPTIONS] FILE...\n"));
   CHECK(has(host.ok("rewall checkout --help"), "Usage: rewall checkout [OPTIONS] REV\n"));
   CHECK(has(host.ok("rewall log --help"), "LIVE"));
-  for (const char* command : {"", "init", "snapshot", "status", "import", "log", "show", "diff", "checkout",
-                              "restore", "undo", "tag", "config"}) {
+  for (const char* command : {"", "init", "snapshot", "status", "import", "log", "show", "diff", "blame",
+                              "checkout", "restore", "undo", "tag", "config"}) {
     INFO(command);
     const auto help = host.ok("rewall " + std::string(command) + " --help");
     for (const char* noise : {"Excludes", "REQUIRED", "0x", "NONNEGATIVE", ":{", "\n\n\n", " \n"}) {

@@ -1,0 +1,88 @@
+#include "ops/blame.h"
+
+#include "commands/define.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct BlameOptions {
+  std::string revision = "HEAD";
+  BlameFilter filter{};
+};
+
+std::string command_of(const BlamedRule& rule) {
+  return rule.from ? join(rule.from->trailers.commands, "; ") : "";
+}
+
+Json to_json(const BlamedRule& rule) {
+  const auto* from = rule.from.get();
+  return {{"family", name(rule.family)},
+          {"backend", name(rule.backend)},
+          {"table", rule.table},
+          {"chain", rule.chain},
+          {"pos", rule.pos},
+          {"rule", rule.rule},
+          {"hash", from != nullptr ? Json(from->hash) : Json(nullptr)},
+          {"time", from != nullptr ? Json(rfc3339(from->time)) : Json(nullptr)},
+          {"author", from != nullptr ? Json(author_of(*from)) : Json(nullptr)},
+          {"command", or_null(command_of(rule))}};
+}
+
+std::string heading(const BlamedRule& rule) {
+  return format("{}{} {} {}", short_name(rule.family), rule.backend == Backend::legacy ? " (legacy)" : "",
+                escape(rule.table), escape(rule.chain));
+}
+
+std::string line(const BlamedRule& rule, Paint paint) {
+  std::string origin = format("{:<10}  {:<16}  {:<12}", "", "not recorded", "");
+  if (rule.from) {
+    auto time = rfc3339(rule.from->time).substr(0, 16);
+    time[10] = ' ';
+    origin = format("{}  {}  {}", paint.changed(short_hash(rule.from->hash)), paint.quiet(time),
+                    fitted(escape(rule.from->author.name), 12));
+  }
+  std::string text = format("  {}  {:<4} {}", origin, rule.pos, readable_rule(rule.rule));
+  if (const auto command = command_of(rule); !command.empty()) text += paint.quiet("  <- " + escape(command));
+  return text + "\n";
+}
+
+}  // namespace
+
+Action define_blame(CLI::App& app) {
+  auto options = std::make_shared<BlameOptions>();
+  app.add_option("REV", options->revision, "Whose rules (HEAD)")->type_name("");
+  app.add_option("--table", options->filter.table, "Rules of this table")->type_name("TABLE");
+  app.add_option("--chain", options->filter.chain, "Rules of this chain")->type_name("CHAIN");
+  add_family(app, options->filter.family, "Rules of this family");
+  return [options](Context& context) -> Result<Answer> {
+    if (auto good = check_table(options->filter.table); !good) return std::move(good).error();
+    auto rules = blame(context.session, options->revision, options->filter);
+    if (!rules) return std::move(rules).error();
+    if (context.json) {
+      Json json = Json::array();
+      for (const auto& rule : *rules) json.push_back(to_json(rule));
+      context.terminal.out(print(json));
+      return Answer::same;
+    }
+    page(context);
+    const Paint paint = context.terminal.paint();
+    std::string text;
+    std::string place;
+    for (const auto& rule : *rules) {
+      if (auto here = heading(rule); here != place) {
+        text += format("{}{}\n", place.empty() ? "" : "\n", paint.heading(here));
+        place = std::move(here);
+      }
+      text += line(rule, paint);
+    }
+    context.terminal.out(text);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,260 @@
+#include "ops/blame.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <random>
+
+#include "fake_firewall.h"
+#include "folder.h"
+#include "ops/snapshot.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+
+using namespace rewall;
+
+namespace {
+
+/// A firewall in words: a table's chains, each with its rules.
+using Chains = std::map<std::string, std::vector<std::string>>;
+using Words = std::map<std::string, Chains>;
+
+Ruleset ruleset(const Words& words, Family family = Family::ipv4) {
+  std::string text;
+  for (const auto& [table, chains] : words) {
+    text += "*" + table + "\n";
+    const auto built_in = built_in_chains(table);
+    for (const auto& chain : built_in) text += ":" + chain + " ACCEPT [0:0]\n";
+    for (const auto& [chain, rules] : chains) {
+      if (std::ranges::find(built_in, chain) == built_in.end()) text += ":" + chain + " - [0:0]\n";
+    }
+    for (const auto& [chain, rules] : chains) {
+      for (const auto& rule : rules) text += "-A " + chain + " " + rule + "\n";
+    }
+    text += "COMMIT\n";
+  }
+  Ruleset out;
+  (family == Family::ipv4 ? out.v4 : out.v6) = parse_tables(text, family, "test").value();
+  return out;
+}
+
+struct World {
+  World() {
+    auto owned = std::make_unique<FakeFirewall>();
+    firewall = owned.get();
+    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+    REQUIRE(make_repository(*session, ""));
+  }
+  std::string record(const Ruleset& now) {
+    firewall->change(now);
+    const auto recorded = record_live(*session, {});
+    REQUIRE(recorded);
+    return recorded->hash;
+  }
+  /// The hash that brought each rule of INPUT in filter, in order.
+  std::vector<std::string> input(const std::string& revision = "HEAD") {
+    const auto rules = blame(*session, revision, {.table = "filter", .chain = "INPUT"});
+    REQUIRE(rules);
+    std::vector<std::string> out;
+    for (const auto& rule : *rules) out.push_back(rule.from ? rule.from->hash : "");
+    return out;
+  }
+
+  TemporaryFolder folder{};
+  FakeFirewall* firewall = nullptr;
+  std::unique_ptr<Session> session{};
+};
+
+Words in_input(const std::vector<std::string>& rules) {
+  return {{"filter", {{"INPUT", rules}}}};
+}
+
+/// A history of a firewall whose rules are all different words, changed at random.
+class RandomHistory {
+ public:
+  explicit RandomHistory(unsigned seed) : random_(seed) {
+    for (int i = 0; i < 30; ++i) add_rule();
+  }
+  const Words& words() const { return words_; }
+
+  void change() {
+    switch (pick(6)) {
+      case 0:
+        words_[any_table()]["new" + std::to_string(++number_)].push_back(rule());
+        return;
+      case 1:
+        return drop_chain();
+      case 2:
+        return move_rule();
+      case 3:
+        return drop_rule();
+      default:
+        for (auto n = 1 + pick(3); n > 0; --n) add_rule();
+    }
+  }
+
+ private:
+  std::size_t pick(std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_); }
+  std::string any_table() { return pick(2) == 0 ? "filter" : "mangle"; }
+  std::string rule() { return "-p tcp -m tcp --dport " + std::to_string(++number_) + " -j ACCEPT"; }
+
+  std::vector<std::string>& any_chain() {
+    static const std::vector<std::string> kChains{"FORWARD", "INPUT", "OUTPUT", "a", "b"};
+    return words_[any_table()][kChains[pick(kChains.size())]];
+  }
+  void add_rule() {
+    auto& rules = any_chain();
+    rules.insert(rules.begin() + static_cast<std::ptrdiff_t>(pick(rules.size() + 1)), rule());
+  }
+  void drop_rule() {
+    auto& rules = any_chain();
+    if (!rules.empty()) rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(pick(rules.size())));
+  }
+  void move_rule() {
+    auto& rules = any_chain();
+    if (rules.size() > 1) std::swap(rules[pick(rules.size())], rules[pick(rules.size())]);
+  }
+  void drop_chain() {
+    for (auto& [table, chains] : words_) {
+      for (const auto& [chain, rules] : chains) {
+        if (chain.starts_with("new")) {
+          chains.erase(chain);
+          return;
+        }
+      }
+    }
+  }
+
+  std::mt19937 random_;
+  int number_ = 0;
+  Words words_{};
+};
+
+}  // namespace
+
+TEST_CASE("a rule is from the snapshot since which every one has it") {
+  World world;
+  const auto first = world.record(ruleset(in_input({"-i lo -j ACCEPT"})));
+  const auto second =
+      world.record(ruleset(in_input({"-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT"})));
+  CHECK(world.input() == std::vector{first, second});
+  CHECK(world.input(first) == std::vector{first});
+
+  SECTION("one that went and came again is new") {
+    world.record(ruleset(in_input({"-p tcp -m tcp --dport 22 -j ACCEPT"})));
+    const auto again =
+        world.record(ruleset(in_input({"-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT"})));
+    CHECK(world.input() == std::vector{again, second});
+  }
+  SECTION("one that moved is the same") {
+    world.record(ruleset(in_input({"-p tcp -m tcp --dport 22 -j ACCEPT", "-i lo -j ACCEPT"})));
+    CHECK(world.input() == std::vector{second, first});
+  }
+  SECTION("one that got a comment, or other words of the same meaning, is the same") {
+    world.record(ruleset(
+        in_input({"-i lo -m comment --comment own -j ACCEPT", "-p tcp -m multiport --dports 22 -j ACCEPT"})));
+    CHECK(world.input() == std::vector{first, second});
+  }
+  SECTION("one that moved and got a comment is the same") {
+    world.record(ruleset(in_input({"-p tcp -m tcp --dport 22 -m comment --comment ssh -j ACCEPT",
+                                   "-p icmp -j ACCEPT", "-i lo -j ACCEPT"})));
+    const auto all = world.input();
+    CHECK(all[0] == second);
+    CHECK(all[2] == first);
+  }
+  SECTION("a changed one is new") {
+    const auto changed =
+        world.record(ruleset(in_input({"-i lo -j ACCEPT", "-p tcp -m tcp --dport 2222 -j ACCEPT"})));
+    CHECK(world.input() == std::vector{first, changed});
+  }
+  SECTION("of two of the same words the one that stays keeps its own") {
+    const auto twice = world.record(
+        ruleset(in_input({"-i lo -j ACCEPT", "-p tcp -m tcp --dport 22 -j ACCEPT", "-i lo -j ACCEPT"})));
+    CHECK(world.input() == std::vector{first, second, twice});
+  }
+  SECTION("LIVE and files have rules that no snapshot has") {
+    world.firewall->change(ruleset(in_input({"-j LOG", "-i lo -j ACCEPT"})));
+    CHECK(world.input("LIVE") == std::vector<std::string>{"", first});
+    REQUIRE(write_file(world.folder.path() / "file",
+                       "*filter\n:INPUT DROP\n-A INPUT -p 6 --dport 22 -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n",
+                       0600));
+    CHECK(world.input("file:" + (world.folder.path() / "file").string()) ==
+          std::vector<std::string>{second, ""});
+  }
+}
+
+TEST_CASE("rules keep their snapshot when their chain gets another name") {
+  World world;
+  const std::vector<std::string> rules{"-s 192.0.2.1/32 -j DROP", "-s 192.0.2.2/32 -j DROP"};
+  const auto first = world.record(ruleset({{"filter", {{"old", rules}, {"INPUT", {"-j old"}}}}}));
+  const auto renamed = world.record(ruleset({{"filter", {{"new", rules}, {"INPUT", {"-j new", "-j LOG"}}}}}));
+  const auto all = blame(*world.session, "HEAD", {}).value();
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].from->hash == first);  // -j new
+  CHECK(all[1].from->hash == renamed);
+  CHECK(all[2].from->hash == first);
+  CHECK(all[3].from->hash == first);
+  CHECK(all[3].chain == "new");
+  CHECK(all[3].pos == 2);
+}
+
+TEST_CASE("the rules of a host that goes over to the other backend keep their snapshots") {
+  World world;
+  auto legacy = ruleset(in_input({"-i lo -j ACCEPT"}));
+  legacy.backend = Backend::legacy;
+  const auto first = world.record(legacy);
+  SECTION("whole") {
+    world.record(ruleset(in_input({"-i lo -j ACCEPT"})));
+    CHECK(world.input() == std::vector{first});
+  }
+  SECTION("nft beside legacy, and back") {
+    auto both = ruleset(in_input({"-j LOG"}));
+    both.v4_legacy = legacy.v4;
+    const auto beside = world.record(both);
+    CHECK(world.input() == std::vector{beside, first});
+    world.record(legacy);
+    CHECK(world.input() == std::vector{first});
+  }
+}
+
+TEST_CASE("both families are blamed, one if asked, and a chain that is not there has its nearest named") {
+  World world;
+  auto both = ruleset(in_input({"-i lo -j ACCEPT"}));
+  both.v6 = ruleset({{"filter", {{"INPUT", {"-i lo -j ACCEPT"}}}}}, Family::ipv6).v6;
+  const auto first = world.record(both);
+  CHECK(world.input() == std::vector{first, first});
+  CHECK(blame(*world.session, "HEAD", {.family = Family::ipv6}).value().size() == 1);
+  CHECK(blame(*world.session, "HEAD", {.table = "nat"}).value().empty());
+  CHECK(blame(*world.session, "HEAD", {.chain = "OUTPUT"}).value().empty());
+  const auto wrong = blame(*world.session, "HEAD", {.chain = "INPTU"});
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().kind == ErrorKind::usage);
+  CHECK(wrong.error().hint == "did you mean 'INPUT'?");
+}
+
+TEST_CASE("over a long random history blame says since when each rule is there") {
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    World world;
+    RandomHistory history(seed);
+    // Since when each rule, whose words stand once, is there without a break.
+    std::map<std::string, std::string> since;
+    for (int n = 0; n < 40; ++n) {
+      if (n > 0) history.change();
+      const auto hash = world.record(ruleset(history.words()));
+      std::map<std::string, std::string> still;
+      for (const auto& [table, chains] : history.words()) {
+        for (const auto& [chain, rules] : chains) {
+          for (const auto& rule : rules) still[rule] = since.contains(rule) ? since[rule] : hash;
+        }
+      }
+      since = std::move(still);
+    }
+    const auto all = blame(*world.session, "HEAD", {}).value();
+    CHECK(all.size() == since.size());
+    for (const auto& rule : all) {
+      INFO(seed << ": " << rule.table << " " << rule.chain << " " << rule.pos << " " << rule.rule);
+      REQUIRE(rule.from);
+      CHECK(rule.from->hash == since[rule.rule]);
+    }
+  }
+}
