@@ -11,10 +11,14 @@ namespace rewall {
 Action define_import(CLI::App& app) {
   auto options = std::make_shared<ImportOptions>();
   auto date = std::make_shared<std::string>();
-  app.add_option("FILE", options->paths, "iptables-save, ip6tables-save or ipset save text, oldest first")
+  app.add_option("FILE", options->paths,
+                 "iptables-save, ip6tables-save or ipset save text, oldest first; or folders of such files")
       ->type_name("")
       ->required();
-  app.add_option("--date", *date, "When they were current, instead of their modification time")
+  app.add_option("--git", options->git,
+                 "A git repository: FILE is a path there, of which every commit counts")
+      ->type_name("DIR");
+  app.add_option("--date", *date, "When they were current, instead of what they or their names say")
       ->type_name("TIME");
   add_family(app, options->family, "Of all the files; else by what each says");
   return [options, date](Context& context) -> Result<Answer> {
@@ -22,6 +26,10 @@ Action define_import(CLI::App& app) {
       auto time = parse_time(*date, now());
       if (!time) return std::move(time).error();
       options->date = *time;
+    }
+    if (!options->git.empty() && options->paths.size() != 1) {
+      return Error{.kind = ErrorKind::usage, .message = "--git takes one path"}.hinted(
+          "a rules file there, or a folder with rules.v4, rules.v6 or ipset");
     }
     auto all = import_files(context.session, *options);
     if (!all) return std::move(all).error();

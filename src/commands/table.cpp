@@ -13,7 +13,9 @@ std::span<const CommandEntry> command_table() {
       {"status", "", "record", "Say whether the live ruleset is what HEAD says",
        "rewall status || rewall diff", define_status},
       {"import", "", "record", "Record rules files as dated snapshots",
-       "rewall import /root/rules.v4.bak.[321]", define_import},
+       "rewall import /root/rules.v4.bak.[321]\nrewall import /var/backups/iptables\n"
+       "rewall import --git /etc iptables",
+       define_import},
       {"log", "", "look", "List the snapshots",
        "rewall log -n 20\nrewall log --since yesterday --chain INPUT\nrewall log --author alice --oneline",
        define_log},
@@ -23,10 +25,10 @@ std::span<const CommandEntry> command_table() {
        "rewall diff\nrewall diff good LIVE\nrewall diff HEAD file:/etc/iptables/rules.v4\n"
        "rewall diff --commands LIVE HEAD",
        define_diff},
-      {"checkout", "", "look", "Write a revision's files, without touching the kernel",
-       "rewall checkout good >rules.v4\nrewall checkout HEAD~1 -o /tmp/before", define_checkout},
       {"blame", "", "look", "Say of each rule which snapshot brought it",
        "rewall blame\nrewall blame --chain INPUT\nrewall blame good --table nat --family ipv4", define_blame},
+      {"checkout", "", "look", "Write a revision's files, without touching the kernel",
+       "rewall checkout good >rules.v4\nrewall checkout HEAD~1 -o /tmp/before", define_checkout},
       {"restore", "", "change", "Make the live ruleset equal a revision",
        "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
        define_restore},
