@@ -43,6 +43,10 @@ void somebody(const std::string& line) {
 class Watched : public Firewall {
  public:
   Result<Capture> capture(BackendChoice choice) override { return real_->capture(choice); }
+  Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
+      const std::map<ChainName, bool>& chains) override {
+    return real_->read_chains(chains);
+  }
   std::optional<Generation> generation() override { return real_->generation(); }
   bool legacy_tables() override { return real_->legacy_tables(); }
   void expect_stage() override { real_->expect_stage(); }
