@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <ranges>
 #include <thread>
 #include <utility>
 
@@ -121,7 +120,8 @@ Fd open_outside() {
   const auto own = network_of(::getpid());
   std::vector<pid_t> ancestors;
   for (pid_t process = ::getppid(); process > 0; process = parent_of(process)) ancestors.push_back(process);
-  for (const pid_t process : ancestors | std::views::reverse) {
+  std::ranges::reverse(ancestors);
+  for (const pid_t process : ancestors) {
     if (network_of(process) == own) return {};
     const Fd place(::open(format("/proc/{}/ns/net", process).c_str(), O_RDONLY | O_CLOEXEC));
     if (!place) continue;
