@@ -179,6 +179,7 @@ class Watcher {
   Status settle(State state, bool last);
   Status commit(const State& state, const Deeds::Taken& doers);
   void commit_held();
+  void wait_to_retry(ErrorKind why);
   void keep_metrics();
 
   Session& session_;
@@ -509,10 +510,7 @@ void Watcher::try_to_record() {
   // All is read again: nothing is lost that is still in the kernel.
   touched_.whole = true;
   if (!touched_.any()) touched_.at(boot_time());
-  retry_at_ = boot_time() + retry_pause_;
-  // A firewall that never rests long enough to be read may rest any moment.
-  retry_pause_ =
-      done.error().kind == ErrorKind::capture ? kFirstRetry : std::min(2 * retry_pause_, kLastRetry);
+  wait_to_retry(done.error().kind);
   if (done.error().message != failure_) {
     failure_ = done.error().message;
     log_warning("a change could not be recorded, and is tried again: {}", escape(failure_));
@@ -533,8 +531,14 @@ void Watcher::commit_held() {
   if (done) return run_told_hooks(session_);
   log_warning("a foreign change could not be recorded, and is tried again: {}", escape(done.error().message));
   ++metrics_.failures;
-  retry_at_ = boot_time() + retry_pause_;
-  retry_pause_ = std::min(2 * retry_pause_, kLastRetry);
+  wait_to_retry(done.error().kind);
+}
+
+void Watcher::wait_to_retry(ErrorKind why) {
+  retry_at_ = boot_time() + std::max(retry_pause_, budget_.wait());
+  // A firewall that did not rest long enough to be read may rest any moment.
+  const auto longest = why == ErrorKind::capture ? std::max(settings_.latest, kFirstRetry) : kLastRetry;
+  retry_pause_ = std::min(2 * retry_pause_, longest);
 }
 
 void Watcher::keep_metrics() {
