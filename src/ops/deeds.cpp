@@ -6,6 +6,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "rules/print.h"
 
 namespace rewall {
 namespace {
@@ -48,16 +49,19 @@ bool same_deed(const Deed& a, const Deed& b) {
   return a.process == b.process && a.who.words == b.who.words;
 }
 
-// A process of another network namespace; by its parent, where it is gone.
-bool of_another_network(const AuditRecord& record) {
-  const auto own = network_of(::getpid());
-  auto network = network_of(record.process);
-  if (network == 0) network = network_of(record.who.parent);
-  return network != 0 && network != own;
+// By the network namespace of the process; absent when it is gone. That of its parent says nothing: `ip netns
+// exec` and containers are started from outside.
+std::optional<bool> is_ours(const AuditRecord& record) {
+  const auto network = network_of(record.process);
+  if (network == 0) return std::nullopt;
+  return network == network_of(::getpid());
 }
 
-bool is_gone(const AuditRecord& record) {
-  return network_of(record.process) == 0;
+// Of a table that is not there: as the kernel makes it, a policy for each built-in chain and the end.
+unsigned count_of(const Deeds::Entries& entries, const std::pair<Family, std::string>& table) {
+  const auto found = entries.find(table);
+  return found == entries.end() ? static_cast<unsigned>(built_in_chains(table.second).size()) + 1
+                                : found->second;
 }
 
 }  // namespace
@@ -91,16 +95,19 @@ void Deeds::add(AuditRecord record) {
   if (record.generation) {
     while (audited_.size() >= kMostAudited) audited_.erase(audited_.begin());
     audited_.insert_or_assign({*record.generation, record.process}, std::move(record.who));
-  } else if (record.operation == "xt_replace" && !of_another_network(record)) {
+  } else if (record.operation == "xt_replace") {
+    const auto ours = is_ours(record);
+    if (ours == false) return;
     legacy_news_ = true;
     if (legacy_.size() < kMost)
-      legacy_.push_back(std::move(record));
+      legacy_.push_back({.record = std::move(record), .ours = ours.has_value()});
     else
       ++left_out_;
   }
 }
 
-Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const Entries& entries) {
+Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const Entries& before,
+                         const Entries& after) {
   Taken taken{.left_out = std::exchange(left_out_, 0)};
   const auto put = [&](Deed deed) {
     if (taken.deeds.empty() || !same_deed(taken.deeds.back(), deed)) taken.deeds.push_back(std::move(deed));
@@ -117,13 +124,17 @@ Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const E
     }
   }
   told_.erase(told_.begin(), later);
-  std::set<std::pair<Family, std::string>> ours;
-  for (const auto& record : legacy_) {
+  // A record has the number of entries before its change: the first of ours has that of before, those that
+  // follow lie on the way to that of after.
+  std::set<std::pair<Family, std::string>> begun;
+  for (const auto& [record, ours] : legacy_) {
     const std::pair table{*record.family, record.table};
-    const auto before = entries.find(table);
-    const bool fits = before == entries.end() || before->second == record.entries || ours.contains(table);
-    if (is_gone(record) && !fits) continue;
-    ours.insert(table);
+    const auto from = count_of(before, table);
+    const auto to = count_of(after, table);
+    const bool follows =
+        begun.contains(table) && std::min(from, to) <= record.entries && record.entries <= std::max(from, to);
+    if (!ours && record.entries != from && !follows) continue;
+    begun.insert(table);
     put(merged({.process = record.process, .who = {.name = record.who.name}}, record.who));
   }
   legacy_.clear();

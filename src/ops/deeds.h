@@ -41,24 +41,29 @@ class Deeds {
   /// since it was asked last.
   bool legacy_news() { return std::exchange(legacy_news_, false); }
 
-  /// How many entries the tables of the legacy backend had before, as the kernel counts them.
+  /// How many entries the tables of the legacy backend have, as the kernel counts them; those that are not
+  /// there have none of their own.
   using Entries = std::map<std::pair<Family, std::string>, unsigned>;
   struct Taken {
     std::vector<Deed> deeds{};
     std::size_t left_out = 0;  ///< there were more than anybody would read
   };
-  /// All of nf_tables up to this generation (none given: all), and all of the legacy backend, in order.
-  /// `entries` tells the changes of other namespaces where nothing else does.
-  Taken take(const std::optional<std::uint32_t>& generation, const Entries& entries);
+  /// All of nf_tables up to this generation (none given: all), and all of the legacy backend, in order. There
+  /// the entries before and after tell the changes of other namespaces where nothing else does.
+  Taken take(const std::optional<std::uint32_t>& generation, const Entries& before, const Entries& after);
 
  private:
   struct Told {
     std::uint32_t generation = 0;
     Deed deed{};
   };
+  struct Legacy {
+    AuditRecord record{};
+    bool ours = false;  ///< for certain; else its process was gone
+  };
   std::vector<Told> told_{};
   std::map<std::pair<std::uint32_t, pid_t>, Process> audited_{};  ///< of nf_tables, by generation and process
-  std::vector<AuditRecord> legacy_{};
+  std::vector<Legacy> legacy_{};
   bool legacy_news_ = false;
   std::size_t left_out_ = 0;
 };

@@ -146,6 +146,14 @@ std::pair<Ruleset, Ruleset> unlike_rulesets(const State& from, const State& to) 
   return {first ? *std::move(first) : Ruleset{}, second ? *std::move(second) : Ruleset{}};
 }
 
+Deeds::Entries legacy_entries(const State& state) {
+  Deeds::Entries entries;
+  for (const auto& [name, text] : *state.files)
+    if (name.ends_with(".legacy") || (state.backends == "legacy" && name.starts_with("rules.")))
+      add_entries(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, entries);
+  return entries;
+}
+
 void add(Deeds::Taken& doers, Deeds::Taken more) {
   std::ranges::move(more.deeds, std::back_inserter(doers.deeds));
   doers.left_out += more.left_out;
@@ -337,7 +345,7 @@ Status Watcher::catch_up() {
   if (!seen || seen->head != head_) return {};
   // What LIVE was when somebody else recorded it: their changes have their names there.
   known_.generation = seen->generation;
-  deeds_.take(seen->generation.number, {});
+  deeds_.take(seen->generation.number, {}, {});
   const bool is_all =
       session_.firewall().generation() == seen->generation && !session_.firewall().legacy_tables();
   const bool whole = touched_.whole && !is_all;
@@ -413,12 +421,9 @@ Result<State> Watcher::read_state(const State& base) {
 }
 
 void Watcher::collect_doers(const State& before, const State& after) {
-  Deeds::Entries entries;
-  for (const auto& [name, text] : *before.files)
-    if (name.ends_with(".legacy") || (before.backends == "legacy" && name.starts_with("rules.")))
-      add_entries(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, entries);
-  add(doers_,
-      deeds_.take(after.generation ? std::optional(after.generation->number) : std::nullopt, entries));
+  const auto generation =
+      after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
+  add(doers_, deeds_.take(generation, legacy_entries(before), legacy_entries(after)));
 }
 
 Status Watcher::commit(const State& state, const Deeds::Taken& doers) {

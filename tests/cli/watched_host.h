@@ -24,11 +24,12 @@ class WatchedHost : public Host {
   /// the audit trail be heard.
   void begin(const std::string& with = "") const {
     ok("sleep 60 >/dev/null 2>&1 </dev/null & echo $! >anchor");
+    const std::string watch =
+        "nsenter --net=/proc/$(cat anchor)/ns/net bash -c 'exec " REWALL_PROGRAM " watch'";
     const auto started =
         run({.words = {"/bin/bash", "-c",
-                       "cd " + shell_quote(folder().string()) + "; export REWALL_REPO=$PWD/repo; " + with +
-                           " nsenter --net=/proc/$(cat anchor)/ns/net bash -c 'exec " REWALL_PROGRAM
-                           " watch' >>watch.out 2>>watch.err </dev/null &"}},
+                       "cd " + shell_quote(folder().string()) + "; export REWALL_REPO=$PWD/repo; (" + with +
+                           " " + watch + "; :) >>watch.out 2>>watch.err </dev/null &"}},
             ErrorKind::usage);
     REQUIRE(started);
     until("rewall -q --json status | grep -q '\"watch\":true'");
