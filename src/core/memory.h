@@ -7,4 +7,8 @@ namespace rewall {
 /// written).
 void forget_code();
 
+/// For a process that lives long and now and then has whole rulesets in hand: what is large goes back to the
+/// system when it is let go, whatever was let go before (mallopt(3), M_MMAP_THRESHOLD).
+void give_back_large_memory();
+
 }  // namespace rewall

@@ -15,6 +15,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/audit.h"
@@ -615,6 +616,7 @@ Status watch(Session& session, const std::function<void(const Recorded&)>& each)
                                    watching_process(session.state_path()))};
   auto settings = read_watch_settings(**repository);
   if (!settings) return std::move(settings).error();
+  give_back_large_memory();
   return Watcher(session, **repository, *settings, each).run();
 }
 

@@ -218,7 +218,7 @@ TEST_CASE("the commands turn each random ruleset into the next, word for word, i
   if (!kernel) return;
   RandomRules random(5);
   Ruleset live;
-  for (int round = 0; round < 120; ++round) {
+  for (int round = 0; round < 60; ++round) {
     const auto wanted = random.next(live);
     const auto lines = commands(live, wanted);
     INFO("round " << round << "\n" << join(lines, "\n"));
