@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -49,19 +50,18 @@ bool same_deed(const Deed& a, const Deed& b) {
   return a.process == b.process && a.who.words == b.who.words;
 }
 
-// By the network namespace of the process; absent when it is gone. That of its parent says nothing: `ip netns
-// exec` and containers are started from outside.
-std::optional<bool> is_ours(const AuditRecord& record) {
-  const auto network = network_of(record.process);
+// By the network namespace of the process; absent when it is gone.
+std::optional<bool> is_ours(pid_t process) {
+  const auto network = network_of(process);
   if (network == 0) return std::nullopt;
   return network == network_of(::getpid());
 }
 
-// Of a table that is not there: as the kernel makes it, a policy for each built-in chain and the end.
-unsigned count_of(const Deeds::Entries& entries, const std::pair<Family, std::string>& table) {
-  const auto found = entries.find(table);
-  return found == entries.end() ? static_cast<unsigned>(built_in_chains(table.second).size()) + 1
-                                : found->second;
+// One that is not there is as the kernel makes it: a policy for each built-in chain and the end.
+Deeds::TableState state_of(const Deeds::Tables& tables, const std::pair<Family, std::string>& table) {
+  const auto found = tables.find(table);
+  if (found != tables.end()) return found->second;
+  return {.entries = static_cast<unsigned>(built_in_chains(table.second).size()) + 1};
 }
 
 }  // namespace
@@ -96,18 +96,22 @@ void Deeds::add(AuditRecord record) {
     while (audited_.size() >= kMostAudited) audited_.erase(audited_.begin());
     audited_.insert_or_assign({*record.generation, record.process}, std::move(record.who));
   } else if (record.operation == "xt_replace") {
-    const auto ours = is_ours(record);
+    const auto ours = is_ours(record.process);
     if (ours == false) return;
+    // No proof: `ip netns exec` and containers are started from outside.
+    const auto evidence = ours                                 ? Evidence::process
+                          : is_ours(record.who.parent) == true ? Evidence::parent
+                                                               : Evidence::none;
     legacy_news_ = true;
     if (legacy_.size() < kMost)
-      legacy_.push_back({.record = std::move(record), .ours = ours.has_value()});
+      legacy_.push_back({.record = std::move(record), .evidence = evidence});
     else
       ++left_out_;
   }
 }
 
-Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const Entries& before,
-                         const Entries& after) {
+Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const Tables& before,
+                         const Tables& after) {
   Taken taken{.left_out = std::exchange(left_out_, 0)};
   const auto put = [&](Deed deed) {
     if (taken.deeds.empty() || !same_deed(taken.deeds.back(), deed)) taken.deeds.push_back(std::move(deed));
@@ -127,13 +131,18 @@ Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const E
   // A record has the number of entries before its change: the first of ours has that of before, those that
   // follow lie on the way to that of after.
   std::set<std::pair<Family, std::string>> begun;
-  for (const auto& [record, ours] : legacy_) {
+  std::set<std::pair<Family, std::string>> evident;
+  for (const auto& [record, evidence] : legacy_)
+    if (evidence != Evidence::none) evident.emplace(*record.family, record.table);
+  for (const auto& [record, evidence] : legacy_) {
     const std::pair table{*record.family, record.table};
-    const auto from = count_of(before, table);
-    const auto to = count_of(after, table);
+    const auto [from, words_before] = state_of(before, table);
+    const auto [to, words_after] = state_of(after, table);
     const bool follows =
         begun.contains(table) && std::min(from, to) <= record.entries && record.entries <= std::max(from, to);
-    if (!ours && record.entries != from && !follows) continue;
+    const bool fits = words_before != words_after && (record.entries == from || follows);
+    if (evidence == Evidence::none && evident.contains(table)) continue;
+    if (evidence != Evidence::process && !fits) continue;
     begun.insert(table);
     put(merged({.process = record.process, .who = {.name = record.who.name}}, record.who));
   }
@@ -141,13 +150,14 @@ Deeds::Taken Deeds::take(const std::optional<std::uint32_t>& generation, const E
   return taken;
 }
 
-void add_entries(std::string_view text, Family family, Deeds::Entries& entries) {
-  unsigned* count = nullptr;
+void add_tables(std::string_view text, Family family, Deeds::Tables& tables) {
+  Deeds::TableState* state = nullptr;
   for (const auto line : split_lines(text)) {
-    if (line.starts_with('*')) count = &(entries[{family, std::string(line.substr(1))}] = 1);
-    if (count == nullptr) continue;
-    if (line.starts_with(':')) *count += line.find(" - [") == std::string_view::npos ? 1 : 2;
-    if (line.starts_with("-A ")) ++*count;
+    if (line.starts_with('*')) state = &(tables[{family, std::string(line.substr(1))}] = {.entries = 1});
+    if (state == nullptr) continue;
+    if (line.starts_with(':')) state->entries += line.find(" - [") == std::string_view::npos ? 1 : 2;
+    if (line.starts_with("-A ")) ++state->entries;
+    state->words = state->words * 31 + std::hash<std::string_view>{}(line);
   }
 }
 

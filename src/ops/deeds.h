@@ -41,25 +41,30 @@ class Deeds {
   /// since it was asked last.
   bool legacy_news() { return std::exchange(legacy_news_, false); }
 
-  /// How many entries the tables of the legacy backend have, as the kernel counts them; those that are not
-  /// there have none of their own.
-  using Entries = std::map<std::pair<Family, std::string>, unsigned>;
+  /// The tables of the legacy backend that are there.
+  struct TableState {
+    unsigned entries = 0;   ///< as the kernel counts them
+    std::size_t words = 0;  ///< a hash of its text
+  };
+  using Tables = std::map<std::pair<Family, std::string>, TableState>;
   struct Taken {
     std::vector<Deed> deeds{};
     std::size_t left_out = 0;  ///< there were more than anybody would read
   };
   /// All of nf_tables up to this generation (none given: all), and all of the legacy backend, in order. There
-  /// the entries before and after tell the changes of other namespaces where nothing else does.
-  Taken take(const std::optional<std::uint32_t>& generation, const Entries& before, const Entries& after);
+  /// the tables before and after tell the changes of other namespaces where nothing else does.
+  Taken take(const std::optional<std::uint32_t>& generation, const Tables& before, const Tables& after);
 
  private:
   struct Told {
     std::uint32_t generation = 0;
     Deed deed{};
   };
+  /// What tells that a change is of this namespace: its process, or where that is gone, its parent.
+  enum class Evidence { none, parent, process };
   struct Legacy {
     AuditRecord record{};
-    bool ours = false;  ///< for certain; else its process was gone
+    Evidence evidence = Evidence::none;
   };
   std::vector<Told> told_{};
   std::map<std::pair<std::uint32_t, pid_t>, Process> audited_{};  ///< of nf_tables, by generation and process
@@ -68,8 +73,8 @@ class Deeds {
   std::size_t left_out_ = 0;
 };
 
-/// Adds what the kernel counts as the entries of the tables of a text in iptables-save format: a policy for
-/// each built-in chain, two for each other one, and the rules; one at the end (ip_tables.h).
-void add_entries(std::string_view text, Family family, Deeds::Entries& entries);
+/// Adds the tables of a text in iptables-save format. What the kernel counts as entries: a policy for each
+/// built-in chain, two for each other one, and the rules; one at the end (ip_tables.h).
+void add_tables(std::string_view text, Family family, Deeds::Tables& tables);
 
 }  // namespace rewall

@@ -147,12 +147,12 @@ std::pair<Ruleset, Ruleset> unlike_rulesets(const State& from, const State& to) 
   return {first ? *std::move(first) : Ruleset{}, second ? *std::move(second) : Ruleset{}};
 }
 
-Deeds::Entries legacy_entries(const State& state) {
-  Deeds::Entries entries;
+Deeds::Tables legacy_tables(const State& state) {
+  Deeds::Tables tables;
   for (const auto& [name, text] : *state.files)
     if (name.ends_with(".legacy") || (state.backends == "legacy" && name.starts_with("rules.")))
-      add_entries(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, entries);
-  return entries;
+      add_tables(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, tables);
+  return tables;
 }
 
 void add(Deeds::Taken& doers, Deeds::Taken more) {
@@ -424,7 +424,7 @@ Result<State> Watcher::read_state(const State& base) {
 void Watcher::collect_doers(const State& before, const State& after) {
   const auto generation =
       after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
-  add(doers_, deeds_.take(generation, legacy_entries(before), legacy_entries(after)));
+  add(doers_, deeds_.take(generation, legacy_tables(before), legacy_tables(after)));
 }
 
 Status Watcher::commit(const State& state, const Deeds::Taken& doers) {

@@ -67,10 +67,10 @@ TEST_CASE("with auditing on, the command line and the user are told for both bac
   made = host.change("ip6tables-restore --noflush <<'END'\n*filter\n-A INPUT -j LOG\nCOMMIT\nEND\n");
   CHECK(made["commands"] == json::array({"ip6tables-restore --noflush"}));
 
-  made = host.change("iptables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT");
+  made = host.change("iptables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT; sleep 1");
   CHECK(made["commands"] == json::array({"iptables-legacy -A INPUT -p tcp --dport 80 -j ACCEPT"}));
   CHECK(made["backend"] == "nft+legacy");
-  made = host.change("ip6tables-legacy -P FORWARD DROP");
+  made = host.change("ip6tables-legacy -P FORWARD DROP; sleep 1");
   CHECK(made["commands"] == json::array({"ip6tables-legacy -P FORWARD DROP"}));
   CHECK(made["actor"] == "root");
 
