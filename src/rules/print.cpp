@@ -164,6 +164,12 @@ std::vector<std::string> built_in_chains(std::string_view table) {
   return known == nullptr ? std::vector<std::string>{} : known->chains;
 }
 
+bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in) {
+  const auto place = std::ranges::find(built_in, chain);
+  const auto other_place = std::ranges::find(built_in, other);
+  return place != other_place ? place < other_place : place == built_in.end() && chain < other;
+}
+
 std::size_t table_rank(std::string_view table) {
   const auto& known = kernel_tables();
   return static_cast<std::size_t>(std::ranges::find(known, table, &KernelTable::name) - known.begin());

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "rules/ruleset.h"
 
@@ -28,6 +31,9 @@ std::string canonical_text(const Sets& sets);
 
 /// The built-in chains of a table in the kernel's order; empty for a table that no kernel has.
 std::vector<std::string> built_in_chains(std::string_view table);
+
+/// The order of chains in a canonical text: `built_in`, those of the table, first; the others by name.
+bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in);
 
 /// A table's place in the order of the contract's section 4, from 0; tables that no kernel has come last.
 std::size_t table_rank(std::string_view table);

@@ -43,17 +43,8 @@ std::optional<std::vector<Block>> blocks_of(std::string_view section) {
   return section.empty() ? std::optional(std::move(blocks)) : std::nullopt;
 }
 
-// Canonical order: the built-in chains in the kernel's, then the others by name.
-struct ComesBefore {
-  std::vector<std::string> built_in;
-  bool operator()(std::string_view a, std::string_view b) const {
-    const auto place_a = std::ranges::find(built_in, a);
-    const auto place_b = std::ranges::find(built_in, b);
-    return place_a != place_b ? place_a < place_b : place_a == built_in.end() && a < b;
-  }
-};
-
-void put(std::vector<Block>& blocks, const ChainText& chain, const ComesBefore& before) {
+void put(std::vector<Block>& blocks, const ChainText& chain, std::span<const std::string> built_in) {
+  const auto before = [&](std::string_view a, std::string_view b) { return comes_before(a, b, built_in); };
   const auto place = std::ranges::lower_bound(blocks, std::string_view(chain.chain), before, &Block::chain);
   const bool there = place != blocks.end() && place->chain == chain.chain;
   const Block block{.chain = chain.chain, .policy = chain.policy, .rules = chain.rules};
@@ -82,8 +73,8 @@ std::optional<std::string> with_chains(std::string_view text, std::string_view t
   if (end == 0) return std::nullopt;
   auto blocks = blocks_of(text.substr(begin, end - begin));
   if (!blocks) return std::nullopt;
-  const ComesBefore before{built_in_chains(table)};
-  for (const auto& chain : chains) put(*blocks, chain, before);
+  const auto built_in = built_in_chains(table);
+  for (const auto& chain : chains) put(*blocks, chain, built_in);
   if (std::ranges::all_of(*blocks, says_nothing)) return std::nullopt;
 
   std::string out;

@@ -127,14 +127,6 @@ class Cursor {
   std::size_t at_ = 0;
 };
 
-// Canonical order: the built-in chains in the kernel's, then the others by name; nothing comes last.
-bool comes_before(std::string_view a, std::string_view b, const std::vector<std::string>& built_in) {
-  if (a.empty() || b.empty()) return !a.empty();
-  const auto place_a = std::ranges::find(built_in, a);
-  const auto place_b = std::ranges::find(built_in, b);
-  return place_a != place_b ? place_a < place_b : a < b;
-}
-
 struct Unlike {
   std::set<std::string> chains{};
   std::string from{};
@@ -167,7 +159,9 @@ Unlike unlike_rules(const Section& from, const Section& to) {
     const auto common = one.line_begin(common_length(one.rest(), two.rest()));
     one.skip(common);
     two.skip(common);
-    const bool first = !comes_before(two.chain(), one.chain(), built_in);
+    // A side that has no more chains comes last.
+    const bool first =
+        two.chain().empty() || (!one.chain().empty() && !comes_before(two.chain(), one.chain(), built_in));
     const std::string chain(first ? one.chain() : two.chain());
     out.from += one.take(chain);
     out.to += two.take(chain);
