@@ -60,15 +60,19 @@ std::optional<Process> look_at_process(pid_t process) {
   const auto stat = stat_words(process);
   struct stat facts {};
   if (stat.size() < 6 || ::stat(format("/proc/{}", process).c_str(), &facts) != 0) return std::nullopt;
-  Process seen{.name = stat[0],
-               .parent = static_cast<pid_t>(number(stat[2])),
-               .login = user_number(trim(proc_file(process, "loginuid"))),
-               .user = facts.st_uid,
-               .tty = tty_of(number(stat[5]))};
-  const auto line = proc_file(process, "cmdline");
-  for (const auto word : split(line, '\0')) seen.words.emplace_back(word);
-  while (!seen.words.empty() && seen.words.back().empty()) seen.words.pop_back();
-  return seen;
+  return Process{.name = stat[0],
+                 .parent = static_cast<pid_t>(number(stat[2])),
+                 .login = user_number(trim(proc_file(process, "loginuid"))),
+                 .user = facts.st_uid,
+                 .tty = tty_of(number(stat[5])),
+                 .words = command_words(proc_file(process, "cmdline"))};
+}
+
+std::vector<std::string> command_words(std::string_view line) {
+  std::vector<std::string> words;
+  for (const auto word : split(line, '\0')) words.emplace_back(word);
+  while (!words.empty() && words.back().empty()) words.pop_back();
+  return words;
 }
 
 pid_t parent_of(pid_t process) {

@@ -22,6 +22,9 @@ struct Process {
 /// Absent when there is none of that number, or none any more.
 std::optional<Process> look_at_process(pid_t process);
 
+/// The words of a command line as the kernel has it, NUL behind each.
+std::vector<std::string> command_words(std::string_view line);
+
 /// 0 where it cannot be known.
 pid_t parent_of(pid_t process);
 

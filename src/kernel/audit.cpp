@@ -19,6 +19,7 @@
 #include "core/format.h"
 #include "core/proc.h"
 #include "core/text.h"
+#include "kernel/channel.h"
 
 namespace rewall {
 namespace {
@@ -65,13 +66,6 @@ std::string tty_of(std::string_view name) {
   return name.starts_with("pts") ? "pts/" + std::string(name.substr(3)) : std::string(name);
 }
 
-std::vector<std::string> words_of(const std::string& line) {
-  std::vector<std::string> words;
-  for (const auto word : split(line, '\0')) words.emplace_back(word);
-  while (!words.empty() && words.back().empty()) words.pop_back();
-  return words;
-}
-
 AuditRecord table_record(std::string_view text) {
   const auto fields = fields_of(text);
   const auto value = [&](std::string_view key) {
@@ -101,20 +95,6 @@ void add_call(Process& call, std::string_view text) {
   }
 }
 
-Fd open_socket(int group) {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT));
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return {};
-  if (group != 0 &&
-      ::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
-    return {};
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBuffer, sizeof kBuffer) != 0)
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
-  return socket;
-}
-
 /// A socket of the network namespace of our outermost ancestor that has another one and lets us in.
 Fd open_outside() {
   const auto own = network_of(::getpid());
@@ -127,7 +107,8 @@ Fd open_outside() {
     if (!place) continue;
     Fd socket;
     std::thread([&] {
-      if (::setns(place.get(), CLONE_NEWNET) == 0) socket = open_socket(AUDIT_NLGRP_READLOG);
+      if (::setns(place.get(), CLONE_NEWNET) == 0)
+        socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kBuffer);
     }).join();
     if (socket) return socket;
   }
@@ -154,7 +135,7 @@ std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text)
   if (type == AUDIT_NETFILTER_CFG) tables.push_back(table_record(text));
   if (type == AUDIT_SYSCALL) add_call(call, text);
   if (type == AUDIT_PROCTITLE && text.starts_with("proctitle="))
-    call.words = words_of(untrusted(trim(text.substr(10))));
+    call.words = command_words(untrusted(trim(text.substr(10))));
   if (type != AUDIT_EOE) return {};
   for (auto& record : tables) {
     call.name = record.who.name;
@@ -167,7 +148,7 @@ std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text)
 
 std::optional<AuditTrail> AuditTrail::open() {
   auto socket = open_outside();
-  if (!socket) socket = open_socket(AUDIT_NLGRP_READLOG);
+  if (!socket) socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kBuffer);
   if (!socket) return std::nullopt;
   return AuditTrail(std::move(socket));
 }
@@ -189,7 +170,7 @@ std::vector<AuditRecord> AuditTrail::read() {
 }
 
 std::optional<bool> audit_enabled() {
-  const Fd socket = open_socket(0);
+  const Fd socket = open_listener(NETLINK_AUDIT, 0, kBuffer);
   if (!socket) return std::nullopt;
   nlmsghdr question{};
   question.nlmsg_len = sizeof question;

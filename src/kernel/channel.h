@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "core/file.h"
+
 namespace rewall {
 
 /// Begins a message of nfnetlink (linux/netfilter/nfnetlink.h) in `buffer`, which has room for all of it.
@@ -58,5 +60,10 @@ class Channel {
   bool without_nf_tables_ = false;
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
+
+/// A netlink socket that never waits, with room for `buffer` bytes, in the network namespace of the calling
+/// thread; a member of multicast group `group`, 0 for none (netlink(7)). Empty where the kernel does not let
+/// us.
+Fd open_listener(int protocol, int group, int buffer);
 
 }  // namespace rewall

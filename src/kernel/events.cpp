@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "kernel/channel.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
 
@@ -44,16 +45,8 @@ void take_chain(const nlmsghdr* message, bool gone, Committed& open) {
 }  // namespace
 
 std::optional<FirewallEvents> FirewallEvents::open() {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return std::nullopt;
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBuffer, sizeof kBuffer) != 0)
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
-  const int group = NFNLGRP_NFTABLES;
-  if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
-    return std::nullopt;
+  Fd socket = open_listener(NETLINK_NETFILTER, NFNLGRP_NFTABLES, kBuffer);
+  if (!socket) return std::nullopt;
   return FirewallEvents(std::move(socket));
 }
 
