@@ -128,7 +128,14 @@ struct Held {
   milliseconds since{};
 };
 
-std::pair<Ruleset, Ruleset> unlike_rulesets(const State& from, const State& to) {
+/// Two states by what they do not share, and what turns the one into the other.
+struct Difference {
+  Ruleset from{};
+  Ruleset to{};
+  Diff diff{};
+};
+
+Difference difference_of(const State& from, const State& to) {
   Files one;
   Files two;
   for (const auto& [name, text] : *from.files) {
@@ -144,7 +151,10 @@ std::pair<Ruleset, Ruleset> unlike_rulesets(const State& from, const State& to) 
     if (!from.files->contains(name)) two[name] = text;
   auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
   auto second = ruleset_of(std::move(two), "LIVE:", to.backends);
-  return {first ? *std::move(first) : Ruleset{}, second ? *std::move(second) : Ruleset{}};
+  Difference difference{.from = first ? *std::move(first) : Ruleset{},
+                        .to = second ? *std::move(second) : Ruleset{}};
+  difference.diff = compare(difference.from, difference.to);
+  return difference;
 }
 
 Deeds::Tables legacy_tables(const State& state) {
@@ -186,7 +196,8 @@ class Watcher {
   std::optional<Generation> generation_heard();
   void collect_doers(const State& before, const State& after);
   Status settle(State state, bool last);
-  Status commit(const State& state, const Deeds::Taken& doers);
+  /// `difference`: from what HEAD says.
+  Status commit(const State& state, const Deeds::Taken& doers, Difference difference);
   void commit_held();
   void wait_to_retry(ErrorKind why);
   void keep_metrics();
@@ -427,15 +438,16 @@ void Watcher::collect_doers(const State& before, const State& after) {
   add(doers_, deeds_.take(generation, legacy_tables(before), legacy_tables(after)));
 }
 
-Status Watcher::commit(const State& state, const Deeds::Taken& doers) {
-  auto [from, to] = unlike_rulesets(known_, state);
-  Head head{.hash = head_, .backends = known_.backends, .files = *known_.files, .ruleset = std::move(from)};
+Status Watcher::commit(const State& state, const Deeds::Taken& doers, Difference difference) {
+  Head head{.hash = head_,
+            .backends = known_.backends,
+            .files = *known_.files,
+            .ruleset = std::move(difference.from)};
   if (expect_) head.files.emplace("expect", *expect_);
-  const Capture live{.ruleset = std::move(to),
+  const Capture live{.ruleset = std::move(difference.to),
                      .backends = state.backends,
                      .tools = state.tools,
                      .generation = state.generation};
-  const Diff diff = compare(head.ruleset, live.ruleset);
   RecordOptions options{.trigger = "watch", .actor = nobody()};
   for (const auto& deed : doers.deeds) {
     if (options.commands.empty() || options.commands.back() != command_of(deed))
@@ -444,7 +456,7 @@ Status Watcher::commit(const State& state, const Deeds::Taken& doers) {
   }
   if (!doers.deeds.empty()) options.actor = actor_of(doers.deeds.front().who);
   if (doers.left_out > 0) options.notes.push_back(format("and {} more", counted(doers.left_out, "change")));
-  const Written written{.files = state.files, .diff = &diff};
+  const Written written{.files = state.files, .diff = &difference.diff};
   auto recorded = record(session_, repository_, head, live, options, &written);
   if (!recorded) return std::move(recorded).error();
   if (recorded->changed) {
@@ -469,18 +481,19 @@ Status Watcher::settle(State state, bool last) {
   }
   auto owners = read_owners(repository_);
   if (!owners) return std::move(owners).error();
-  const auto [from, to] = unlike_rulesets(before, state);
-  if (!foreign_only(compare(from, to), from, to, *owners).empty() && !last) {
+  auto difference = difference_of(before, state);
+  if (!last && !foreign_only(difference.diff, difference.from, difference.to, *owners).empty()) {
     if (!held_) held_ = Held{.since = touched_.any() ? touched_.first : boot_time()};
     held_->state = std::move(state);
     add(held_->doers, std::exchange(doers_, {}));
     return {};
   }
   if (held_) {
-    if (auto done = commit(held_->state, held_->doers); !done) return done;
+    if (auto done = commit(held_->state, held_->doers, difference_of(known_, held_->state)); !done)
+      return done;
     held_.reset();
   }
-  auto done = commit(state, doers_);
+  auto done = commit(state, doers_, std::move(difference));
   if (done) doers_ = {};
   return done;
 }
@@ -530,7 +543,8 @@ void Watcher::commit_held() {
     auto locked = lock(session_);
     if (!locked) return std::move(locked).error();
     if (auto good = catch_up(); !good || !held_) return good;
-    if (auto good = commit(held_->state, held_->doers); !good) return good;
+    if (auto good = commit(held_->state, held_->doers, difference_of(known_, held_->state)); !good)
+      return good;
     held_.reset();
     return {};
   }();
