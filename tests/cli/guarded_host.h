@@ -64,13 +64,6 @@ class GuardedHost : public Host {
             .process = line("cut -d' ' -f1 repo/.git/rewall/guard.lock")};
   }
 
-  /// Waits for what another process does in its own time.
-  void until(const std::string& condition) const {
-    INFO("never came: " << condition);
-    REQUIRE(sh("for i in $(seq 1200); do if { " + condition +
-               "; } >/dev/null 2>&1; then exit 0; fi; sleep 0.05; done; exit 1")
-                .status == 0);
-  }
   /// Until the deadline of the guard that is armed has passed.
   void until_overdue() const {
     until(

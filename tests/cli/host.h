@@ -54,6 +54,13 @@ class Host {
     return outcome.out + outcome.err;
   }
 
+  /// Waits for what another process does in its own time; `says` tells why it never came.
+  void until(const std::string& condition, const std::string& says = "true") const {
+    const auto waited = sh("for i in $(seq 1200); do if { " + condition +
+                           "; } >/dev/null 2>&1; then exit 0; fi; sleep 0.05; done; exit 1");
+    if (waited.status != 0) FAIL("never came: " << condition << "\n" << sh(says).out);
+  }
+
   /// Runs work inside; so do the threads that it starts.
   void inside(const std::function<void()>& work) const { namespace_.run(work); }
 
