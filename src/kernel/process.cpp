@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -119,10 +120,10 @@ class SpawnOptions {
     posix_spawn_file_actions_addclosefrom_np(&actions_, kept + 1);
     posix_spawnattr_init(&attributes_);
     set_signals(attributes_);
-    // A group of its own: a Ctrl-C on the terminal must not stop an iptables-restore half way.
-    posix_spawnattr_setpgroup(&attributes_, 0);
+    // A session of its own: a Ctrl-C on the terminal must not stop an iptables-restore half way, and an ssh
+    // or a gpg finds no terminal to ask for a passphrase on.
     posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   }
   SpawnOptions(const SpawnOptions&) = delete;
   SpawnOptions& operator=(const SpawnOptions&) = delete;
@@ -172,6 +173,10 @@ class Child {
       pid_ = 0;
       return error;
     }
+    if (command_.biggest_file > 0) {
+      const rlimit limit{.rlim_cur = command_.biggest_file, .rlim_max = command_.biggest_file};
+      prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr);
+    }
     handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
     if (!handle_) return errno;
     out_ = std::move(out.read);
@@ -189,10 +194,8 @@ class Child {
   }
 
   void advance() {
-    const std::size_t before = outcome_.out.size();
-    drain(out_, outcome_.out);
-    drain(err_, outcome_.err);
-    if (command_.listener) command_.listener(std::string_view(outcome_.out).substr(before));
+    drain(out_, outcome_.out, command_.listener);
+    drain(err_, outcome_.err, command_.error_listener);
     pollfd exited{.fd = handle_.get(), .events = POLLIN, .revents = 0};
     if (pid_ != 0 && poll(&exited, 1, 0) > 0) reap();
   }
@@ -213,6 +216,12 @@ class Child {
   }
 
  private:
+  static void drain(Fd& fd, std::string& text, const std::function<void(std::string_view)>& listener) {
+    const std::size_t begin = text.size();
+    drain(fd, text);
+    if (listener && text.size() > begin) listener(std::string_view(text).substr(begin));
+  }
+
   static void drain(Fd& fd, std::string& text) {
     while (fd) {
       const std::size_t before = text.size();

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@ struct Command {
   std::vector<std::string> environment{};  ///< "NAME=value", beside the clean ones
   /// Gets each piece of its standard output as it comes.
   std::function<void(std::string_view)> listener{};
+  /// The same of its standard error.
+  std::function<void(std::string_view)> error_listener{};
+  /// How many bytes a file may have that it writes (RLIMIT_FSIZE, setrlimit(2)); 0: any.
+  std::uint64_t biggest_file = 0;
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
@@ -37,8 +42,9 @@ struct Outcome {
 };
 
 /// Runs programs side by side and waits for all. They get a clean environment (PATH, LC_ALL=C, HOME), no
-/// descriptors but their three pipes, and the network namespace of the calling thread. With -vv their words
-/// are logged. The error (of kind `kind`) is for one that could not be started; an outcome says the rest.
+/// descriptors but their three pipes, no terminal that they could ask (setsid(2)), and the network namespace
+/// of the calling thread. With -vv their words are logged. The error (of kind `kind`) is for one that could
+/// not be started; an outcome says the rest.
 Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
 Result<Outcome> run(Command command, ErrorKind kind);
 

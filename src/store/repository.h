@@ -59,6 +59,14 @@ struct Remote {
   std::string url{};
 };
 
+/// The branch of a host: one of this repository, or what was fetched of it.
+struct HostBranch {
+  std::string host{};
+  std::string remote{};  ///< whence it was fetched; empty for one of this repository
+  std::string hash{};    ///< its newest snapshot
+  bool operator==(const HostBranch&) const = default;
+};
+
 /// How far an object that is read is proved to be the one that was asked for: by its hash, or only by the
 /// checksum (zlib's Adler-32) of what stands in its file. The checksum notices damage, not one whole object
 /// in another's place; it takes half the time, and is enough where a mistake shows a wrong line but changes
@@ -166,6 +174,9 @@ class Repository {
   Status set_tag(const std::string& name,
                  const std::string& hash);     ///< bad name: kind usage; moves an existing one
   Status remove_tag(const std::string& name);  ///< unknown: kind usage
+
+  /// Those below refs/heads/hosts/ and refs/remotes/REMOTE/hosts/, by host, then by remote.
+  Result<std::vector<HostBranch>> host_branches() const;
 
   Result<std::vector<Remote>> remotes() const;
   Status add_remote(const std::string& name, const std::string& url);

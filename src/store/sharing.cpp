@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <tuple>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -139,6 +140,38 @@ Result<std::vector<Remote>> Repository::remotes() const {
   std::vector<Remote> remotes;
   for (const auto& [name, url] : urls) remotes.push_back(Remote{.name = name, .url = url});
   return remotes;
+}
+
+Result<std::vector<HostBranch>> Repository::host_branches() const {
+  static constexpr std::string_view kRemotes = "refs/remotes/";
+  static constexpr std::string_view kHosts = "/hosts/";
+  git::ReferenceIterator all;
+  if (git::fill(all, git_reference_iterator_new, parts_->repo.get()) != 0)
+    return git::last_error("branches of hosts");
+  std::vector<HostBranch> branches;
+  git::Reference reference;
+  int code = 0;
+  while ((code = git::fill(reference, git_reference_next, all.get())) == 0) {
+    std::string_view name = git_reference_name(reference.get());
+    const git_oid* target = git_reference_target(reference.get());
+    if (target == nullptr) continue;
+    HostBranch branch{.hash = git::hex(*target)};
+    if (name.starts_with(kHostBranches)) {
+      branch.host = name.substr(kHostBranches.size());
+    } else if (name.starts_with(kRemotes)) {
+      name.remove_prefix(kRemotes.size());
+      const auto hosts = name.find(kHosts);
+      if (hosts == std::string_view::npos) continue;
+      branch.remote = name.substr(0, hosts);
+      branch.host = name.substr(hosts + kHosts.size());
+    } else {
+      continue;
+    }
+    branches.push_back(std::move(branch));
+  }
+  if (code != GIT_ITEROVER) return git::last_error("branches of hosts");
+  std::ranges::sort(branches, {}, [](const HostBranch& b) { return std::tie(b.host, b.remote); });
+  return branches;
 }
 
 Status Repository::add_remote(const std::string& name, const std::string& url) {

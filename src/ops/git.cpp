@@ -1,0 +1,48 @@
+#include "ops/git.h"
+
+#include <cstdlib>
+
+namespace rewall {
+namespace {
+
+// What of the caller's environment git, ssh, curl and gpg look at, and no more.
+constexpr const char* kPassedOn[] = {
+    "SSH_AUTH_SOCK",       "GIT_SSH",         "GIT_SSH_VARIANT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",  "GIT_SSL_CAPATH",  "GIT_TRACE",         "GIT_TRACE_CURL",
+    "GIT_CURL_VERBOSE",    "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "GNUPGHOME",         "SSL_CERT_FILE",
+    "SSL_CERT_DIR",        "http_proxy",      "https_proxy",     "HTTPS_PROXY",       "all_proxy",
+    "ALL_PROXY",           "no_proxy",        "NO_PROXY",        "GIT_PROXY_COMMAND",
+};
+
+// Over what the user's configuration says.
+constexpr const char* kSettings[] = {
+    "gc.auto=0",           "maintenance.auto=false",  "core.sharedRepository=0600", "core.fsync=all",
+    "core.quotePath=true", "submodule.recurse=false", "advice.detachedHead=false",
+};
+
+}  // namespace
+
+Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
+  const auto program = find_program("git");
+  if (program.empty())
+    return Error{.kind = ErrorKind::repository, .message = "git: not installed"}.hinted("apt install git");
+  Command command{.words = {program, "-C", std::filesystem::absolute(repository).string()},
+                  .input = std::move(work.input),
+                  .environment = {"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=",
+                                  "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
+                  .error_listener = std::move(work.progress),
+                  .biggest_file = work.biggest_file,
+                  .deadline = work.deadline};
+  for (const char* setting : kSettings) {
+    command.words.emplace_back("-c");
+    command.words.emplace_back(setting);
+  }
+  command.words.insert(command.words.end(), work.words.begin(), work.words.end());
+  for (const char* name : kPassedOn) {
+    if (const char* value = std::getenv(name)) command.environment.push_back(std::string(name) + "=" + value);
+  }
+  command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());
+  return run(std::move(command), ErrorKind::repository);
+}
+
+}  // namespace rewall
