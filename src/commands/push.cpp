@@ -1,7 +1,6 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/push_queue.h"
 #include "ops/share.h"
 #include "ui/json.h"
 

@@ -43,15 +43,6 @@ Status begin_queue(const Repository& repository, std::int64_t next) {
   return write_queue(repository.state_path(), {.since = now(), .next = next});
 }
 
-// What was recorded between the push and this waits for the next one: a snapshot is first there, then queued.
-Status end_push(const Repository& repository, const std::string& remote, std::int64_t now) {
-  std::error_code ignored;
-  fs::remove(queue_file(repository.state_path()), ignored);
-  auto behind = repository.behind(remote);
-  if (!behind) return std::move(behind).error();
-  return behind->snapshots == 0 ? Status{} : begin_queue(repository, now + kBetween.count());
-}
-
 double luck() {
   static std::mt19937 numbers{std::random_device{}()};
   return std::uniform_real_distribution<double>{}(numbers);
@@ -77,6 +68,18 @@ void queue_push(const Repository& repository) {
     log_warning("the snapshot is not queued for a push: {}", queued.error().message);
 }
 
+void leave_queue(const Repository& repository, const std::string& remote) {
+  const auto queued_for = find_remote(repository);
+  if (!read_push_queue(repository.state_path()) || !queued_for || queued_for->name != remote) return;
+  std::error_code ignored;
+  fs::remove(queue_file(repository.state_path()), ignored);
+  // What was recorded meanwhile waits for the next one: a snapshot is first there, then queued.
+  const auto behind = repository.behind(remote);
+  if (!behind || behind->snapshots == 0) return;
+  if (auto queued = begin_queue(repository, now().seconds + kBetween.count()); !queued)
+    log_warning("{}", queued.error().message);
+}
+
 std::chrono::seconds back_off(int tries, double luck) {
   const auto whole = std::min(kLongest, kShortest * (1 << std::clamp(tries - 1, 0, 10)));
   return std::chrono::round<std::chrono::seconds>(whole * (1 - luck / 2));
@@ -98,10 +101,7 @@ Status work_off_pushes(const fs::path& path, QueueClock& clock) {
       return {};
     }
     auto pushed = push(*repository, "", false, {});
-    if (pushed) {
-      if (auto ended = end_push(*repository, pushed->remote.name, clock.now()); !ended) return ended;
-      continue;
-    }
+    if (pushed) continue;
     ++queue->tries;
     queue->why = pushed.error().message;
     queue->next = clock.now() + back_off(queue->tries, luck()).count();

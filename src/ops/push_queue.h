@@ -26,6 +26,9 @@ std::optional<PushQueue> read_push_queue(const std::filesystem::path& state);
 /// After a snapshot: with `push.auto` and a remote, it waits to be pushed. A failure is only said.
 void queue_push(const Repository& repository);
 
+/// After a push that went well: nothing waits for that remote any more, but what was recorded meanwhile.
+void leave_queue(const Repository& repository, const std::string& remote);
+
 /// How long to wait when so many tries failed: 30 s, twice as long each time, at most an hour. `luck`, from 0
 /// to 1, takes up to half of it off, so that hosts that lost one server do not all come back at once.
 std::chrono::seconds back_off(int tries, double luck);

@@ -87,7 +87,7 @@ Result<Recording> read_recording(const Repository& repository, const std::string
 Result<Revision> to_revision(Recording recording) {
   auto ruleset =
       ruleset_of(std::move(recording.files), recording.hash.substr(0, 10) + ":", recording.backends);
-  if (!ruleset) return std::move(ruleset).error();
+  if (!ruleset) return unreadable_snapshot(recording.hash, ruleset.error());
   return Revision{
       .name = std::move(recording.name), .hash = std::move(recording.hash), .ruleset = *std::move(ruleset)};
 }

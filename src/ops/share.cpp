@@ -1,19 +1,16 @@
 #include "ops/share.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <thread>
 
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
-#include "ops/at_work.h"
 #include "ops/person.h"
+#include "ops/push_queue.h"
 #include "ops/settings.h"
 #include "ops/state.h"
 
@@ -24,110 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kBranch = "refs/heads/hosts/";
 constexpr std::chrono::hours kLongest{24};  // what the settings say is less
-constexpr std::chrono::milliseconds kPoll{50};
-constexpr int kKeepAlive = 15;  // seconds; three without an answer end the connection
-
-// What git, ssh and curl say, and what to do then.
-struct Trouble {
-  std::string_view words{};
-  std::string_view hint{};
-};
-constexpr std::array<Trouble, 17> kTroubles{{
-    {"REMOTE HOST IDENTIFICATION HAS CHANGED",
-     "ask its administrator whether the key was changed, else somebody is in between; then: ssh-keygen -R "
-     "HOST"},
-    {"Host key verification failed",
-     "compare the server's key with its administrator's, and take it into known_hosts: run 'ssh HOST' once"},
-    {"Permission denied", "the server knows no key of this user: 'ssh -v HOST' shows which ones are tried"},
-    {"Could not resolve", "look at the address: rewall remote"},
-    {"Connection refused", "is the server up? it is tried again by push.auto"},
-    {"Connection timed out", "is the server up, and does this firewall let you reach it? rewall diff"},
-    {"Connection closed", "the server ended it: its log says why"},
-    {"server certificate verification failed",
-     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
-    {"SSL certificate problem",
-     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
-    {"could not read Username", "it wants a password: see gitcredentials(7), credential.helper"},
-    {"could not read Password", "it wants a password: see gitcredentials(7), credential.helper"},
-    {"Authentication failed", "the password is not the right one: see gitcredentials(7), credential.helper"},
-    {"returned error: 403", "this user may not do that there: ask the server's administrator"},
-    {"returned error: 404", "there is no repository at this address: rewall remote"},
-    {"does not appear to be a git repository", "make one there: git init --bare; or look at 'rewall remote'"},
-    {"not found", "there is no repository at this address: rewall remote"},
-    {"fsck error", "the remote holds damaged or dangerous objects: nothing of them was taken"},
-}};
-
-bool is_noise(std::string_view line) {
-  return line.empty() || line.starts_with("@@@") || line.starts_with("Please make sure") ||
-         line.starts_with("and the repository exists") || line.starts_with("Warning: Permanently added");
-}
-
-// The line that says most: git's own last words are "Could not read from remote repository".
-std::string reason_in(std::string_view said) {
-  std::string first;
-  std::string last;
-  for (auto line : split_lines(said)) {
-    line = trim(line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1));
-    if (is_noise(line)) continue;
-    for (const auto& trouble : kTroubles) {
-      if (line.find(trouble.words) != std::string_view::npos) return std::string(line);
-    }
-    if (first.empty() && line.starts_with("fatal: ")) first = line.substr(7);
-    last = line;
-  }
-  return first.empty() ? last : first;
-}
-
-std::string hint_for(std::string_view said) {
-  for (const auto& trouble : kTroubles) {
-    if (said.find(trouble.words) != std::string_view::npos) return std::string(trouble.hint);
-  }
-  return "nothing is lost here: run it again later, with -vv to see more";
-}
-
-// Wherever git repeats the address.
-std::string without_password(std::string text, const std::string& url) {
-  const auto shown = shown_address(url);
-  for (auto at = text.find(url); shown != url && at != std::string::npos; at = text.find(url))
-    text.replace(at, url.size(), shown);
-  return text;
-}
-
-Error unreachable(const Remote& remote, const Outcome& outcome) {
-  const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
-  return Error{.kind = ErrorKind::remote,
-               .message = format("{} ({}): {}", remote.name, shown_address(remote.url),
-                                 without_password(why.empty() ? outcome.text() : why, remote.url))}
-      .hinted(outcome.timed_out ? "give it longer: rewall config network.timeout 30m"
-                                : hint_for(outcome.err));
-}
-
-Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view name) {
-  auto value = setting(repository, name);
-  if (!value) return std::move(value).error();
-  return parse_duration(*value);
-}
-
-// The user's own ssh, asked for no prompts and for an end.
-Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-  };
-  std::string command = variable("GIT_SSH_COMMAND");
-  if (command.empty()) {
-    auto set = run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}});
-    if (!set) return std::move(set).error();
-    command = trim(set->out);
-  }
-  if (command.empty() && !variable("GIT_SSH").empty()) command = shell_quote(variable("GIT_SSH"));
-  if (command.empty()) command = "ssh";
-  // plink and the like have other options (git-config(1), ssh.variant).
-  const auto program = fs::path(command.substr(0, command.find(' '))).filename().string();
-  if (!program.starts_with("ssh") || !variable("GIT_SSH_VARIANT").empty()) return command;
-  return format("{} -o BatchMode=yes -o ConnectTimeout={} -o ServerAliveInterval={} -o ServerAliveCountMax=3",
-                command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
-}
 
 // ' ' sent, '*' new, '=' there already, '!' refused; then "from:to", then what happened (git-push(1)).
 struct PushLine {
@@ -177,7 +70,7 @@ Error not_taken(const Repository& repository, const Remote& remote, const PushLi
   return Error{
       .kind = ErrorKind::remote,
       .message = format("{} ({}): hosts/{} was not taken: {}", remote.name, shown_address(remote.url), host,
-                        without_password(std::string(line.summary), remote.url))}
+                        without_password(std::string(line.summary), remote))}
       .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
 }
 
@@ -198,30 +91,6 @@ std::string some_of(const std::vector<std::string>& names) {
   const std::vector<std::string> first(
       names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kSome)));
   return join(first, ", ") + (names.size() > kSome ? format(" and {} more", names.size() - kSome) : "");
-}
-
-constexpr std::chrono::seconds kStale{10};
-
-void remove_stale_locks(const fs::path& git) {
-  std::error_code failed;
-  std::vector<fs::path> locks;
-  for (const auto& entry : fs::recursive_directory_iterator(git / "refs/remotes", failed)) {
-    if (entry.path().extension() == ".lock") locks.push_back(entry.path());
-  }
-  if (fs::exists(git / "packed-refs.lock", failed)) locks.push_back(git / "packed-refs.lock");
-  for (const auto& lock : locks) {
-    while (true) {
-      const auto written = fs::last_write_time(lock, failed);
-      if (failed) break;  // gone
-      const auto age = fs::file_time_type::clock::now() - written;
-      if (age >= kStale) {
-        fs::remove(lock, failed);
-        log_info("{}: left by a git that was killed, removed", lock.string());
-        break;
-      }
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kStale - age, kPoll));
-    }
-  }
 }
 
 // Of each remote when it was last reached, and when not, and why: for `fleet status`.
@@ -262,20 +131,6 @@ Result<FetchedBranch> movement(const Repository& repository, const std::string& 
   return branch;
 }
 
-// One at a time. What a git that was killed left locked would stop all that come after it: a lock on a
-// branch is held for milliseconds.
-Result<AtWork> begin_network(const Repository& repository) {
-  auto wait = duration_setting(repository, "lock.wait");
-  if (!wait) return std::move(wait).error();
-  auto network = AtWork::begin(repository.state_path() / "network", "network", *wait);
-  if (!network)
-    return Error{.kind = ErrorKind::repository,
-                 .message = "another rewall is at the network for this repository"}
-        .hinted("wait until it is done, or give it longer: rewall config lock.wait 10m");
-  remove_stale_locks(repository.path() / ".git");
-  return *std::move(network);
-}
-
 Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, std::vector<std::string> more,
                            Progress progress) {
   auto network = begin_network(repository);
@@ -294,6 +149,7 @@ Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, s
       .deadline = kLongest};
   work.words.insert(work.words.end(), more.begin(), more.end());
   auto outcome = run_on_network(repository, remote, std::move(work));
+  if (outcome && !outcome->ok()) outcome = unreachable(remote, *outcome);
   note_fetch(repository, remote, outcome ? "" : outcome.error().message);
   if (!outcome) return std::move(outcome).error();
   auto after = branches_of(repository, remote.name);
@@ -344,52 +200,6 @@ Result<Cloned> clone_into(Repository& repository, const std::string& url, bool m
 
 }  // namespace
 
-Result<Remote> find_remote(const Repository& repository, const std::string& name) {
-  auto wanted = name.empty() ? setting(repository, "push.remote") : Result<std::string>(name);
-  if (!wanted) return std::move(wanted).error();
-  auto known = repository.remotes();
-  if (!known) return std::move(known).error();
-  std::vector<std::string> names;
-  for (const auto& remote : *known) {
-    if (remote.name == *wanted) return remote;
-    names.push_back(remote.name);
-  }
-  if (names.size() == 1 && name.empty()) return known->front();
-  const auto near = nearest(*wanted, names);
-  if (names.empty())
-    return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
-        format("name one: rewall remote add {} URL", *wanted));
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", *wanted)}.hinted(
-      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
-}
-
-std::string shown_address(const std::string& url) {
-  const auto scheme = url.find("://");
-  const auto at = scheme == std::string::npos ? scheme : url.rfind('@', url.find('/', scheme + 3));
-  if (at == std::string::npos) return url;
-  const auto colon = url.find(':', scheme + 3);
-  return colon < at ? url.substr(0, colon) + ":***" + url.substr(at) : url;
-}
-
-Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {
-  auto connect = duration_setting(repository, "network.connect");
-  if (!connect) return std::move(connect).error();
-  auto whole = duration_setting(repository, "network.timeout");
-  if (!whole) return std::move(whole).error();
-  auto ssh = ssh_command(repository, *connect);
-  if (!ssh) return std::move(ssh).error();
-  work.environment.push_back("GIT_SSH_COMMAND=" + *ssh);
-  const auto silence = std::max<std::int64_t>(1, connect->count() / 1000);
-  work.words.insert(work.words.begin(),
-                    {"-c", "http.lowSpeedLimit=1", "-c", format("http.lowSpeedTime={}", silence)});
-  work.deadline = std::min(*whole, work.deadline);
-  auto outcome = run_git(repository.path(), std::move(work));
-  if (!outcome) return std::move(outcome).error();
-  // A push that the server refused in part says so itself, line by line.
-  if (outcome->ok() || !push_lines(outcome->out).empty()) return outcome;
-  return unreachable(remote, *outcome);
-}
-
 Result<Pushed> push(const Repository& repository, const std::string& remote, bool all, Progress progress) {
   auto to = find_remote(repository, remote);
   if (!to) return std::move(to).error();
@@ -412,6 +222,7 @@ Result<Pushed> push(const Repository& repository, const std::string& remote, boo
                       .progress = std::move(progress),
                       .deadline = kLongest});
   if (!outcome) return std::move(outcome).error();
+  // A server that refuses in part says so line by line.
   Pushed pushed{.remote = *to, .snapshots = behind->snapshots};
   for (const auto& line : push_lines(outcome->out)) {
     if (line.flag != '!') continue;
@@ -419,6 +230,7 @@ Result<Pushed> push(const Repository& repository, const std::string& remote, boo
     pushed.notes.push_back(format("{}: {} was not taken: {}", to->name, line.to, line.summary));
   }
   if (!outcome->ok() && pushed.notes.empty()) return unreachable(*to, *outcome);
+  leave_queue(repository, to->name);
   return pushed;
 }
 

@@ -1,30 +1,13 @@
 #pragma once
 
-#include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/result.h"
-#include "ops/git.h"
+#include "ops/network.h"
 #include "ops/session.h"
 
 namespace rewall {
-
-/// Gets what git says of its progress, as it comes: lines that end in \r or \n. Without one it says none.
-using Progress = std::function<void(std::string_view)>;
-
-/// The remote of that name; of no name: `push.remote`, where there is one. Kind usage: there is none.
-Result<Remote> find_remote(const Repository& repository, const std::string& name = {});
-
-/// An address as it may be printed: without its password.
-std::string shown_address(const std::string& url);
-
-/// Runs git on the network, for `remote`: ssh in BatchMode, a connection that does not come or says nothing
-/// given up after `network.connect`, all of it after `network.timeout` (or `deadline`, where that is less).
-/// Kind remote, in words for people with what to do next: it could not be reached, or refused.
-Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work);
 
 struct Pushed {
   Remote remote{};

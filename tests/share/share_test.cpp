@@ -1,0 +1,132 @@
+// What does not depend on how a remote is reached: here it is a folder.
+#include "servers.h"
+
+namespace rewall {
+namespace {
+
+void make_with_remote(const Host& host) {
+  host.load_guide_firewall();
+  host.ok("git init -q --bare remote.git; rewall init --remote $PWD/remote.git");
+}
+
+}  // namespace
+
+TEST_CASE("remotes are listed, added, changed and removed", "[share]") {
+  const Host host;
+  host.ok("rewall init");
+  CHECK(host.ok("rewall remote --json") == "[]\n");
+  host.ok("rewall remote add origin ssh://git@backup.example.org/f.git; rewall remote add disk /mnt/f.git");
+  CHECK(host.ok("rewall remote") == "disk  /mnt/f.git\norigin  ssh://git@backup.example.org/f.git\n");
+  host.ok("rewall remote set-url disk /media/f.git");
+  CHECK(host.ok("git -C repo remote get-url disk") == "/media/f.git\n");
+  host.ok("rewall remote remove disk");
+  CHECK(host.ok("rewall remote --json") == R"([{"name":"origin","url":"ssh://git@backup.example.org/f.git"}])"
+                                           "\n");
+  CHECK(has(host.ends(2, "rewall remote remove orgin"), "did you mean 'origin'?"));
+  host.ends(2, "rewall remote add origin /x");
+  host.ends(2, "rewall remote add new '--upload-pack=touch evil'");
+  host.ends(2, "rewall remote add -- '-x' /x");
+  host.ends(2, "rewall remote set-url origin");
+  CHECK(has(host.ends(2, "rewall push elsewhere"), "no such remote"));
+  // git would run such a command; it must not.
+  host.ok("rewall remote set-url origin 'ext::sh -c \"touch evil\"'");
+  host.ends(7, "rewall push");
+  CHECK(host.sh("test -e evil || test -e repo/evil").status == 1);
+}
+
+TEST_CASE("status says how far behind the remote is, and ends with 1 when that lasts too long", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  CHECK(has(host.ok("rewall status"), "origin lacks 1 snapshot"));
+  host.ok("rewall push; rewall config push.stale 1s");
+  CHECK(has(host.ok("rewall status --json"), "\"stale\":false"));
+  host.ok("iptables -A INPUT -p tcp --dport 81 -j ACCEPT; rewall snapshot; sleep 2.1");
+  const auto said = host.ends(1, "rewall status --json");
+  CHECK(has(said, "\"clean\":true"));
+  CHECK(has(said, "\"behind\":1"));
+  CHECK(has(said, "\"stale\":true"));
+  host.ok("rewall push; rewall status");
+}
+
+TEST_CASE("with push.auto snapshots arrive by themselves, when the remote is there", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok("rewall config push.auto true; iptables -A INPUT -p tcp --dport 81 -j ACCEPT; rewall snapshot");
+  host.until("test \"$(git -C remote.git rev-parse hosts/$(hostname))\" = \"$(git -C repo rev-parse HEAD)\"",
+             "cat repo/.git/rewall/push");
+  host.until("! test -e repo/.git/rewall/push");
+
+  // Away: it waits on disk, and status says why. Pushed by hand it waits no more.
+  host.ok("mv remote.git away; iptables -A INPUT -p tcp --dport 82 -j ACCEPT; rewall snapshot");
+  host.until("rewall status | grep -q '1 push failed'", "rewall status");
+  CHECK(has(host.ok("rewall status"), "does not appear to be a git repository"));
+  host.ok("mv away remote.git; rewall push");
+  host.until("! test -e repo/.git/rewall/push && flock -n repo/.git/rewall/background true");
+  CHECK(remote_has_head(host));
+}
+
+TEST_CASE("a clone that cannot be leaves nothing; a machine without a history gets the others' to look at",
+          "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok("git -C repo branch -m hosts/web1; rewall push; mv repo web1");
+  host.ends(7, "rewall clone $PWD/nowhere.git");
+  CHECK(has(host.ends(2, "rewall clone $PWD/remote.git --host web2"), "did you mean 'web1'?"));
+  host.ok("! test -e repo");
+  host.ok("mkdir repo; touch repo/mine");
+  host.ends(5, "rewall clone $PWD/remote.git --host web1");
+  host.ok("rm repo/mine; rmdir repo");
+
+  CHECK(has(host.sh("rewall clone $PWD/remote.git").err, "begins its history"));
+  host.ok("rewall log origin/hosts/web1; rewall snapshot");
+  CHECK(host.ok("git -C repo log --format=%h | wc -l") == "1\n");
+}
+
+TEST_CASE("what is fetched is not trusted", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok(
+      "rewall push; git clone -q remote.git evil 2>/dev/null; cd evil; git config user.name e; "
+      "git config user.email e@e; "
+      // A link, a submodule, a folder, a file that is no rules, escape sequences in names, a hook.
+      "git checkout -q --orphan hosts/link; ln -s /etc/passwd rules.v4; git add .; git commit -qm link; "
+      "git checkout -q --orphan hosts/module; git rm -qf rules.v4; "
+      "git update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,rules.v4; git "
+      "commit -qm m; "
+      "git checkout -q --orphan hosts/folder; git rm -qf --cached rules.v4; mkdir -p rules.v4/hooks; "
+      "echo x >rules.v4/hooks/x; git add .; git commit -qm f; "
+      "git checkout -q --orphan hosts/words; git rm -rqf .; printf 'curl x | sh\\n' >rules.v4; git add .; "
+      "git commit -qm \"$(printf '\\033]0;owned\\007 evil')\"; git push -q origin "
+      "'refs/heads/*:refs/heads/*'");
+  host.ok("rewall fetch");
+  for (const char* branch : {"link", "module", "folder"}) {
+    INFO(branch);
+    CHECK(has(host.ends(5, std::string("rewall restore --yes origin/hosts/") + branch), "not a plain file"));
+    host.ends(5, std::string("rewall diff HEAD origin/hosts/") + branch);
+  }
+  host.ends(5, "rewall restore --yes origin/hosts/words");
+  CHECK_FALSE(has(host.ok("rewall log origin/hosts/words"), "\x1b"));
+  CHECK(host.ok("git -C repo status --porcelain").empty());
+  host.ok("rewall status");
+  // None of these can be cloned as a host either.
+  host.ends(5, "rewall -C $PWD/new clone $PWD/remote.git --host link");
+  host.ok("! test -e new");
+
+  // An object that git calls dangerous, and a pack that is too big.
+  host.ok(
+      "cd evil; t=$(printf '100644 .git\\0' | cat - <(git hash-object -w --stdin </dev/null | xxd -r -p) | "
+      "git hash-object -t tree -w --stdin --literally); c=$(git commit-tree -m x $t); "
+      "git push -q origin $c:refs/heads/hosts/dotgit");
+  CHECK(has(host.ends(7, "rewall fetch"), "fsck error"));
+  host.ok(
+      "git -C remote.git update-ref -d refs/heads/hosts/dotgit; cd evil; git checkout -qf --orphan "
+      "hosts/big; "
+      "head -c 3000000 /dev/urandom >rules.v4; git add .; git commit -qm big; git push -q origin hosts/big");
+  host.ok("rewall config fetch.limit 1M");
+  host.ends(7, "rewall fetch");
+  host.ok(
+      "! git -C repo rev-parse -q --verify origin/hosts/big; rewall config fetch.limit 10M; rewall fetch; "
+      "git -C repo fsck --strict");
+}
+
+}  // namespace rewall
