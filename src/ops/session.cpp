@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "ops/fire.h"
 #include "ops/settle.h"
+#include "ops/sign.h"
 
 namespace rewall {
 
@@ -12,6 +13,7 @@ Result<Repository*> Session::repository() {
     auto opened = Repository::open(path_);
     if (!opened) return std::move(opened).error();
     repository_ = *std::move(opened);
+    repository_->sign_with(sign_commit);
     if (auto settled = settle_journal(*this, *repository_)) {
       unfinished_ = *std::move(settled);
       if (!sees_to_guard) settled_ = finish_overdue_guard(*this);

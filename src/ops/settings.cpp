@@ -20,6 +20,9 @@ const std::vector<Key>& plain_keys() {
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
+      {"sign.allowed", "", "absolute path of git's allowed-signers file; empty for what git's settings say"},
+      {"sign.key", "", "signs every snapshot: a key as git's user.signingKey has it; empty for none"},
+      {"sign.require", "false", "whether restore refuses what nobody allowed has signed"},
       {"ui.pager", "less", "the pager's words; empty for none"},
       {"watch.cpu", "5%", "how much of one core watch may take over a minute"},
       {"watch.foreign", "1h", "how long changes of foreign parts alone are collected"},
@@ -129,11 +132,12 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  if (key.name == "guard.tagGood" && value != "true" && value != "false") {
+  const bool is_switch = key.name == "guard.tagGood" || key.name == "sign.require";
+  if (is_switch && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
-                 .message = format("guard.tagGood: '{}' is not true or false", value)};
+                 .message = format("{}: '{}' is not true or false", key.name, value)};
   }
-  const bool is_path = key.name == "export.path" || key.name == "hooks.path";
+  const bool is_path = key.name == "export.path" || key.name == "hooks.path" || key.name == "sign.allowed";
   if (is_path && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is no absolute path", key.name, value)};
