@@ -126,7 +126,7 @@ class Repository {
   Result<Snapshot> snapshot(const std::string& hash) const;
 
   /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are
-  /// refused. Commits and trees are always proved by their hash.
+  /// refused, and so are files above 256 MiB, unread. Commits and trees are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
   /// Proof::hash for what was read with less: true when each of the files is what the snapshot says.

@@ -32,10 +32,32 @@ Snapshot read_snapshot(const git_commit* commit) {
                   .trailers = std::move(message.trailers)};
 }
 
+/// Rules of a million lines are 60 MB. What is bigger comes from somebody who means harm.
+constexpr std::size_t kBiggestFile = 256U << 20U;
+
+Error too_big(const std::string& object, std::size_t size) {
+  return Error{
+      .kind = ErrorKind::repository,
+      .message = format("{}: {} bytes, and a file of a snapshot has at most {}", object, size, kBiggestFile)};
+}
+
+/// From the object's header; 0 where it has none that can be read.
+std::size_t packed_size(git_repository* repo, const git_oid& id) {
+  git::Odb odb;
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (git::fill(odb, git_repository_odb, repo) != 0 || git_odb_read_header(&size, &type, odb.get(), &id) != 0)
+    return 0;
+  return size;
+}
+
 Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof) {
   const std::string object = format("{} ({})", name, git::hex(id));
-  auto loose = git::read_loose(fs::path(git_repository_path(repo)) / "objects", id, git::Extent::whole);
+  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
+  auto loose = git::read_loose(objects, id, git::Extent::whole, kBiggestFile);
   if (!loose) return git::lost_object(object, loose.error().message);
+  if (const std::size_t size = *loose ? (*loose)->size : packed_size(repo, id); size > kBiggestFile)
+    return too_big(object, size);
   if (*loose && (*loose)->type == GIT_OBJECT_BLOB) {
     std::string& content = (*loose)->content;
     const git_oid found = proof == Proof::hash ? git::hash_blob(content) : id;

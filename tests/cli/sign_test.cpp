@@ -203,6 +203,24 @@ TEST_CASE("a fetched branch with something else in the place of rules is refused
     CHECK(has(host.ends_in(5, "rewall restore origin/hosts/" + branch), "rules.v4: not a plain file"));
     CHECK(has(host.ends_in(1, "rewall verify origin/hosts/" + branch), "rules.v4: not a plain file"));
   }
+  // 270,000,000 bytes, some 260 kB packed.
+  host.in(
+      "{ printf 'blob\\nmark :1\\ndata 270000000\\n'; head -c 270000000 /dev/zero; "
+      "printf '\\ncommit refs/remotes/origin/hosts/bomb\\ncommitter x <x> 1 +0000\\ndata 1\\nx\\n"
+      "M 100644 :1 rules.v4\\n'; } | git -C repo -c core.bigFileThreshold=1m -c fastimport.unpackLimit=1 "
+      "fast-import --quiet");
+  CHECK(has(host.ends_in(5, "rewall restore origin/hosts/bomb"),
+            "270000000 bytes, and a file of a snapshot has at most 268435456"));
+  // The same loose: its header is enough.
+  host.in(
+      "hash=$(git -C repo rev-parse origin/hosts/bomb:rules.v4); rm repo/.git/objects/pack/*; "
+      "mkdir -p repo/.git/objects/${hash:0:2}; python3 -c \"import sys, zlib; "
+      "sys.stdout.buffer.write(zlib.compress(b'blob 270000000\\\\0'))\" "
+      ">repo/.git/objects/${hash:0:2}/${hash:2}; cd repo; "
+      "git update-ref refs/remotes/origin/hosts/bomb $(git -c user.name=x -c user.email=x commit-tree -m x "
+      "$(printf "
+      "'100644 blob %s\\trules.v4\\n' $hash | git mktree --missing))");
+  CHECK(has(host.ends_in(5, "rewall restore origin/hosts/bomb"), "at most 268435456"));
 }
 
 TEST_CASE("verify names the snapshot in which something is wrong") {
