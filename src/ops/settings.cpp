@@ -16,10 +16,16 @@ namespace {
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
+      {"fetch.limit", "2G", "how big a pack may be that a fetch brings"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
+      {"network.connect", "15s", "how long to wait for a server that does not answer"},
+      {"network.timeout", "10m", "how long a push or a fetch may take in all"},
+      {"push.auto", "false", "whether each snapshot is pushed, in the background"},
+      {"push.remote", "origin", "the remote that is meant where none is named"},
+      {"push.stale", "24h", "how old a snapshot may be that is not pushed, before status ends with 1"},
       {"sign.allowed", "", "absolute path of git's allowed-signers file; empty for what git's settings say"},
       {"sign.key", "", "signs every snapshot: a key as git's user.signingKey has it; empty for none"},
       {"sign.require", "false", "whether restore refuses what nobody allowed has signed"},
@@ -35,7 +41,8 @@ const std::vector<Key>& plain_keys() {
 }
 
 bool is_duration(std::string_view key) {
-  return key == "lock.wait" || key == "hooks.deadline" ||
+  return key == "lock.wait" || key == "hooks.deadline" || key == "push.stale" ||
+         key.starts_with("network.") ||
          (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
 }
 
@@ -132,7 +139,7 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  const bool is_switch = key.name == "guard.tagGood" || key.name == "sign.require";
+  const bool is_switch = key.name == "guard.tagGood" || key.name == "push.auto" || key.name == "sign.require";
   if (is_switch && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is not true or false", key.name, value)};
@@ -146,7 +153,9 @@ Status check_value(const Key& key, const std::string& value) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("watch.metrics: '{}' is no absolute path", value)};
   }
-  if (key.name == "watch.cpu") {
+  if (key.name == "fetch.limit") {
+    if (auto size = parse_size(value); !size) return std::move(size).error().within(key.name);
+  } else if (key.name == "watch.cpu") {
     if (auto share = parse_percent(value); !share) return std::move(share).error().within(key.name);
   } else if (is_duration(key.name)) {
     if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
@@ -166,6 +175,19 @@ Result<double> parse_percent(std::string_view text) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("'{}' is no share of a core: more than 0%, at most 100%", text)};
   return percent / 100;
+}
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  static constexpr std::string_view kUnits = "kMGT";
+  const auto unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+  const auto digits = text.substr(0, text.size() - (unit == std::string_view::npos ? 0 : 1));
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const auto shift = unit == std::string_view::npos ? 0 : 10 * (unit + 1);
+  if (error != std::errc{} || end != digits.data() + digits.size() || number == 0 ||
+      number > UINT64_MAX >> shift)
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is no size: bytes, or 500M, 2G", text)};
+  return number << shift;
 }
 
 Result<std::string> setting(const Repository& repository, std::string_view name) {
