@@ -40,8 +40,7 @@ struct Piece {
 
 void each_once(std::vector<std::size_t>& places) {
   std::ranges::sort(places);
-  const auto rest = std::ranges::unique(places);
-  places.erase(rest.begin(), rest.end());
+  places.erase(std::unique(places.begin(), places.end()), places.end());
 }
 
 struct Checked {

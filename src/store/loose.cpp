@@ -83,8 +83,7 @@ std::optional<Front> read_front(int file) {
   return Front{.object = *std::move(object), .header = start.size() - rest.size()};
 }
 
-std::optional<LooseObject> unpack(const std::string& packed, Front front) {
-  auto& [object, header] = front;
+std::optional<LooseObject> unpack(const std::string& packed, LooseObject object, std::size_t header) {
   if (object.size / kBestRatio > packed.size()) return std::nullopt;
   object.content.resize(header + object.size);
   const Decompressor decompressor(libdeflate_alloc_decompressor());
@@ -96,7 +95,7 @@ std::optional<LooseObject> unpack(const std::string& packed, Front front) {
       used != packed.size())
     return std::nullopt;
   object.content.erase(0, header);
-  return std::move(object);
+  return object;
 }
 
 /// What stands before a blob's content.
@@ -243,7 +242,7 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
     return std::optional(std::move(front->object));
   auto packed = read_all(fd.get(), path.string());
   if (!packed) return Error{.kind = ErrorKind::repository, .message = std::move(packed).error().message};
-  auto object = unpack(*packed, *std::move(front));
+  auto object = unpack(*packed, std::move(front->object), front->header);
   if (!object) return damaged;
   return object;
 }
