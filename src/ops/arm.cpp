@@ -16,6 +16,7 @@
 #include "kernel/process.h"
 #include "ops/at_work.h"
 #include "ops/files.h"
+#include "ops/git.h"
 #include "ops/restore.h"
 #include "ops/revision.h"
 #include "ops/service.h"
@@ -71,17 +72,17 @@ bool start_units(const std::vector<std::string>& words, const Guard& guard) {
                                    "--service-type=exec",
                                    "--property=Restart=on-failure",
                                    "--property=RestartSec=1",
-                                   "--property=TimeoutStopSec=5",
-                                   "--"};
+                                   "--property=TimeoutStopSec=5"};
   constexpr std::chrono::seconds kLater{15};
   std::vector<std::string> timer{program,
                                  "--quiet",
                                  "--collect",
                                  "--unit=" + unit + "-overdue",
                                  "--timer-property=AccuracySec=1s",
-                                 format("--on-active={}ms", (guard.length + kLater).count()),
-                                 "--"};
+                                 format("--on-active={}ms", (guard.length + kLater).count())};
   for (auto* command : {&service, &timer}) {
+    for (const auto& variable : git_environment()) command->push_back("--setenv=" + variable);
+    command->emplace_back("--");
     command->insert(command->end(), words.begin(), words.end());
     const auto outcome = run({.words = *command, .deadline = kStartDeadline}, ErrorKind::refused);
     if (outcome && outcome->ok()) continue;
@@ -111,7 +112,8 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
                                        "guard", guard.id};
   pid_t process = 0;
   if (!at_systemd() || !start_units(words, guard)) {
-    auto started = start_detached({.words = words}, ErrorKind::refused);
+    // What it records is signed: git finds the same agent and keys.
+    auto started = start_detached({.words = words, .environment = git_environment()}, ErrorKind::refused);
     if (!started) return not_started(started.error().message);
     process = *started;
   }

@@ -20,6 +20,7 @@
 #include "ops/seen.h"
 #include "ops/settings.h"
 #include "ops/settle.h"
+#include "ops/sign.h"
 #include "ops/signals.h"
 #include "rules/foreign.h"
 #include "rules/print.h"
@@ -609,6 +610,13 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
   if (auto good = check_rules(revision); !good) return std::move(good).error();
   Restored restored{.restored = revision.hash};
+  std::vector<std::string> notes;
+  // The way back of a guarded change and a boot must not hang on a key.
+  if (!revision.hash.empty() && !options.way_back) {
+    auto said = check_signature(repository, revision.hash);
+    if (!said) return std::move(said).error();
+    notes = *std::move(said);
+  }
   if (options.guarded && !options.dry_run) {
     if (auto first = refuse_second_guard(session); !first) return std::move(first).error();
   }
@@ -623,7 +631,8 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     if (!plan) return std::move(plan).error();
     restored.diff = std::move(plan->diff);
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
-    restored.notes = plan->notes;
+    restored.notes = notes;
+    restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     if (options.dry_run) return restored;
     if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
       return std::move(allowed).error();

@@ -35,15 +35,17 @@ struct Restored {
   std::optional<Recorded> after{};   ///< absent with dry_run
   std::string restored{};            ///< the hash that was restored; empty for a file
   std::optional<Guard> guard{};      ///< that is armed now, by this restore
-  std::vector<std::string> notes{};  ///< worth saying: which foreign parts were kept or left out
+  std::vector<std::string> notes{};  ///< worth saying: who signed it, which foreign parts were kept or left
+                                     ///< out
 };
 
 /// Makes LIVE what a revision says (the contract's section 7): records LIVE when HEAD does not have it,
 /// stages the wanted ruleset in a scratch namespace, loads it, reads it back and compares; on any failure
 /// what was there is put back.
 ///
-/// Kind kernel: refused, LIVE is what it was. Kind refused: the firewall kept changing meanwhile. Kind
-/// damaged: it could not be put back; the message says what is in force.
+/// Kind kernel: refused, LIVE is what it was. Kind refused: the firewall kept changing meanwhile, or
+/// sign.require asks for a signature that the snapshot lacks. Kind damaged: it could not be put back; the
+/// message says what is in force.
 Result<Restored> restore(Session& session, const std::string& revision, const RestoreOptions& options);
 
 /// The same of a revision that is read already, for one who holds the lock.

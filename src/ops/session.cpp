@@ -5,6 +5,7 @@
 #include "ops/background.h"
 #include "ops/fire.h"
 #include "ops/settle.h"
+#include "ops/sign.h"
 
 namespace rewall {
 
@@ -13,6 +14,7 @@ Result<Repository*> Session::repository() {
     auto opened = Repository::open(path_);
     if (!opened) return std::move(opened).error();
     repository_ = *std::move(opened);
+    repository_->sign_with(sign_commit);
     if (auto settled = settle_journal(*this, *repository_)) {
       unfinished_ = *std::move(settled);
       if (!sees_to_guard) settled_ = finish_overdue_guard(*this);

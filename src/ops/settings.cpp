@@ -26,6 +26,9 @@ const std::vector<Key>& plain_keys() {
       {"push.auto", "false", "whether each snapshot is pushed, in the background"},
       {"push.remote", "origin", "the remote that is meant where none is named"},
       {"push.stale", "24h", "how old a snapshot may be that is not pushed, before status ends with 1"},
+      {"sign.allowed", "", "absolute path of git's allowed-signers file; empty for what git's settings say"},
+      {"sign.key", "", "signs every snapshot: a key as git's user.signingKey has it; empty for none"},
+      {"sign.require", "false", "whether restore refuses what nobody allowed has signed"},
       {"ui.pager", "less", "the pager's words; empty for none"},
       {"watch.cpu", "5%", "how much of one core watch may take over a minute"},
       {"watch.foreign", "1h", "how long changes of foreign parts alone are collected"},
@@ -136,11 +139,12 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  if ((key.name == "guard.tagGood" || key.name == "push.auto") && value != "true" && value != "false") {
+  const bool is_switch = key.name == "guard.tagGood" || key.name == "push.auto" || key.name == "sign.require";
+  if (is_switch && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is not true or false", key.name, value)};
   }
-  const bool is_path = key.name == "export.path" || key.name == "hooks.path";
+  const bool is_path = key.name == "export.path" || key.name == "hooks.path" || key.name == "sign.allowed";
   if (is_path && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is no absolute path", key.name, value)};

@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "store/loose.h"
 #include "store/message.h"
 #include "store/parts.h"
@@ -323,6 +324,42 @@ Status update_index(git_repository* repo, const fs::path& path, const git_tree* 
   return {};
 }
 
+/// What was written must be what was to be signed.
+Status check_signed(git_repository* repo, git_oid id, std::string_view content) {
+  git::Buffer signature;
+  git::Buffer covered;
+  if (git_commit_extract_signature(signature.out(), covered.out(), repo, &id, nullptr) != 0)
+    return git::last_error(git::hex(id));
+  if (covered.text() == content) return {};
+  return Error{.kind = ErrorKind::repository, .message = "another commit was signed than was asked for"};
+}
+
+/// Nothing where none is to be signed.
+Result<std::optional<git_oid>> write_signed(git_repository* repo, const Repository& repository,
+                                            const Repository::Signer& signer, const std::string& content) {
+  if (!signer) return std::optional<git_oid>{};
+  auto hash = signer(repository, content);
+  if (!hash) return std::move(hash).error();
+  if (hash->empty()) return std::optional<git_oid>{};
+  auto id = git::parse_hash(*hash);
+  if (!id) return std::move(id).error();
+  if (auto same = check_signed(repo, *id, content); !same) return std::move(same).error();
+  return std::optional(*id);
+}
+
+Result<git_oid> write_commit(git_repository* repo, const Repository& repository,
+                             const Repository::Signer& signer, const std::string& content) {
+  auto made = write_signed(repo, repository, signer, content);
+  if (made && *made) return **made;
+  git_oid id{};
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) != 0 ||
+      git_odb_write(&id, odb.get(), content.data(), content.size(), GIT_OBJECT_COMMIT) != 0)
+    return git::last_error("commit");
+  if (!made) log_warning("snapshot {} is NOT SIGNED: {}", git::hex(id), escape(made.error().message));
+  return id;
+}
+
 }  // namespace
 
 Result<std::string> Repository::commit(const std::string& parent, const Files& files, const Message& message,
@@ -364,10 +401,13 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   if (!committer) return std::move(committer).error();
   const std::string text = format_message(message);
   const git_commit* parents[] = {before.get()};
-  git_oid id{};
-  if (git_commit_create(&id, repo, nullptr, who->get(), committer->get(), nullptr, text.c_str(), tree->get(),
-                        before ? 1 : 0, parents) != 0)
+  git::Buffer content;
+  if (git_commit_create_buffer(content.out(), repo, who->get(), committer->get(), nullptr, text.c_str(),
+                               tree->get(), before ? 1 : 0, parents) != 0)
     return git::last_error("commit");
+  const auto written = write_commit(repo, *this, parts_->signer, content.text());
+  if (!written) return written.error();
+  const git_oid id = *written;
 
   unsynced.reset();
   auto staged = staging.get();
@@ -388,6 +428,10 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
                 settled.error().message);
   return git::hex(id);
+}
+
+void Repository::sign_with(Signer signer) {
+  parts_->signer = std::move(signer);
 }
 
 Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& files,

@@ -27,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLongestHeader = 64;
+constexpr std::size_t kFront = 4096;  // holds the packed header, whatever the code that stands before it
 constexpr std::size_t kBestRatio =
     1040;                          // deflate makes at most 1032 bytes of one (zlib's technical details)
 constexpr int kLoosePriority = 1;  // libgit2's own order: packs, then loose objects
@@ -36,7 +37,7 @@ constexpr int kFastestLevel = 1;
 constexpr mode_t kObjectMode = 0444;  // git's own
 
 /// The first bytes of what `packed` holds, fewer where it ends or is damaged.
-std::size_t inflate_front(std::string& packed, std::span<char> out) {
+std::size_t inflate_front(std::span<char> packed, std::span<char> out) {
   z_stream stream{};
   stream.next_in = reinterpret_cast<Bytef*>(packed.data());
   stream.avail_in = static_cast<uInt>(packed.size());
@@ -64,24 +65,36 @@ std::optional<LooseObject> take_header(std::string_view& text) {
   return object;
 }
 
-std::optional<LooseObject> unpack(std::string& packed, Extent extent) {
+/// The front of a loose object's file tells what it is.
+struct Front {
+  LooseObject object{};  ///< without content
+  std::size_t header = 0;
+};
+
+std::optional<Front> read_front(int file) {
+  std::array<char, kFront> packed;
+  const ssize_t n = ::pread(file, packed.data(), packed.size(), 0);
   std::array<char, kLongestHeader> front{};
-  const std::string_view start(front.data(), inflate_front(packed, front));
+  const std::span<char> begin(packed.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  const std::string_view start(front.data(), inflate_front(begin, front));
   std::string_view rest = start;
   auto object = take_header(rest);
-  if (!object || extent == Extent::header) return object;
-  if (object->size / kBestRatio > packed.size()) return std::nullopt;
-  const std::size_t header = start.size() - rest.size();
-  object->content.resize(header + object->size);
+  if (!object) return std::nullopt;
+  return Front{.object = *std::move(object), .header = start.size() - rest.size()};
+}
+
+std::optional<LooseObject> unpack(const std::string& packed, LooseObject object, std::size_t header) {
+  if (object.size / kBestRatio > packed.size()) return std::nullopt;
+  object.content.resize(header + object.size);
   const Decompressor decompressor(libdeflate_alloc_decompressor());
   std::size_t used = 0;
   // Without a place for the size it wants exactly this many bytes, and then compares the checksum.
   if (!decompressor ||
-      libdeflate_zlib_decompress_ex(decompressor.get(), packed.data(), packed.size(), object->content.data(),
-                                    object->content.size(), &used, nullptr) != LIBDEFLATE_SUCCESS ||
+      libdeflate_zlib_decompress_ex(decompressor.get(), packed.data(), packed.size(), object.content.data(),
+                                    object.content.size(), &used, nullptr) != LIBDEFLATE_SUCCESS ||
       used != packed.size())
     return std::nullopt;
-  object->content.erase(0, header);
+  object.content.erase(0, header);
   return object;
 }
 
@@ -212,7 +225,8 @@ OwnedBackend make_backend(const fs::path& objects) {
 
 }  // namespace
 
-Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git_oid& id, Extent extent) {
+Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git_oid& id, Extent extent,
+                                              std::size_t biggest) {
   const std::string hash = hex(id);
   const fs::path path = path_of(objects, id);
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -220,11 +234,16 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
   const int error = errno;
   if (!fd)
     return Error{.kind = ErrorKind::repository, .message = format("object {}: {}", hash, errno_text(error))};
+  const Error damaged{.kind = ErrorKind::repository,
+                      .message = format("object {}: cut short or damaged", hash)};
+  auto front = read_front(fd.get());
+  if (!front) return damaged;
+  if (extent == Extent::header || front->object.size > biggest)
+    return std::optional(std::move(front->object));
   auto packed = read_all(fd.get(), path.string());
   if (!packed) return Error{.kind = ErrorKind::repository, .message = std::move(packed).error().message};
-  auto object = unpack(*packed, extent);
-  if (!object)
-    return Error{.kind = ErrorKind::repository, .message = format("object {}: cut short or damaged", hash)};
+  auto object = unpack(*packed, std::move(front->object), front->header);
+  if (!object) return damaged;
   return object;
 }
 

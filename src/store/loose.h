@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,8 +23,10 @@ struct LooseObject {
 enum class Extent { header, whole };
 
 /// Reads the loose object `id`; nothing when there is none, an error of kind repository when it is damaged.
+/// Of one of more than `biggest` bytes, type and size alone.
 Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
-                                              Extent extent);
+                                              Extent extent,
+                                              std::size_t biggest = std::numeric_limits<std::size_t>::max());
 
 /// A blob, packed or loose, without the proof of its hash that libgit2 makes whenever it reads one: that
 /// takes five times as long as the reading. Nothing where it cannot be read so.

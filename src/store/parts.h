@@ -18,6 +18,7 @@ struct Repository::Parts {
   std::filesystem::path path{};
   std::string host{};
   git::Repo repo{};
+  Signer signer{};
   /// Of prepare(): what the work tree is to hold, the tree that it is of, and how write_aside() fares.
   struct {
     std::string tree{};

@@ -36,7 +36,8 @@ struct Trailers {
 /// What a snapshot says of itself.
 struct Snapshot {
   std::string hash{};
-  std::string parent{};  ///< empty for the first
+  std::string parent{};               ///< empty for the first
+  std::vector<std::string> merged{};  ///< further parents, where somebody merged by hand
   Person author{};
   Time time{};
   std::string subject{};
@@ -125,7 +126,7 @@ class Repository {
   Result<Snapshot> snapshot(const std::string& hash) const;
 
   /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are
-  /// refused. Commits and trees are always proved by their hash.
+  /// refused, and so are files above 256 MiB, unread. Commits and trees are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
   /// Proof::hash for what was read with less: true when each of the files is what the snapshot says.
@@ -136,6 +137,22 @@ class Repository {
 
   /// What tells without reading them which are the same in two snapshots: their hashes by name.
   Result<std::map<std::string, std::string>> file_hashes(const std::string& hash) const;
+
+  struct Entry {
+    enum class Kind { file, link, folder, submodule };
+    std::string name{};
+    std::string hash{};
+    Kind kind = Kind::file;
+    bool operator==(const Entry&) const = default;
+  };
+  /// All that a snapshot's tree has, or a folder's, by the hash of either.
+  Result<std::vector<Entry>> entries(const std::string& hash) const;
+
+  /// What a file holds, by its own hash, which proves it. `name` is what an error calls it.
+  Result<std::string> content(const std::string& hash, const std::string& name) const;
+
+  /// True when HEAD, or what HEAD was made of, is that snapshot.
+  Result<bool> in_history(const std::string& hash) const;
 
   /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
   Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;
@@ -153,6 +170,14 @@ class Repository {
   };
   Result<std::string> commit(const std::string& parent, const Files& files, const Message& message,
                              const Person& author, Time time, const std::string& tree = {});
+
+  /// Gets the content of a commit object (a line each for tree, parent, author and committer, a blank one,
+  /// the message), writes the same one signed, and says its hash; empty where none is to be signed.
+  using Signer = std::function<Result<std::string>(const Repository&, const std::string& content)>;
+
+  /// Has every commit() from here on signed. One that cannot be is recorded without, with a warning: a
+  /// snapshot that is lost is worse.
+  void sign_with(Signer signer);
 
   /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
   /// changes the kernel next can rely on it. The hash of a tree that holds them.

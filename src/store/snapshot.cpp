@@ -19,8 +19,12 @@ Snapshot read_snapshot(const git_commit* commit) {
   auto message = parse_message(or_empty(git_commit_message(commit)));
   const git_signature* author = git_commit_author(commit);
   const git_oid* parent = git_commit_parent_id(commit, 0);
+  std::vector<std::string> merged;
+  for (unsigned i = 1; i < git_commit_parentcount(commit); ++i)
+    merged.push_back(git::hex(*git_commit_parent_id(commit, i)));
   return Snapshot{.hash = git::hex(*git_commit_id(commit)),
                   .parent = parent != nullptr ? git::hex(*parent) : "",
+                  .merged = std::move(merged),
                   .author = {.name = or_empty(author->name), .email = or_empty(author->email)},
                   .time = {.seconds = author->when.time, .offset = author->when.offset},
                   .subject = std::move(message.subject),
@@ -28,10 +32,32 @@ Snapshot read_snapshot(const git_commit* commit) {
                   .trailers = std::move(message.trailers)};
 }
 
+/// Rules of a million lines are 60 MB. What is bigger comes from somebody who means harm.
+constexpr std::size_t kBiggestFile = 256U << 20U;
+
+Error too_big(const std::string& object, std::size_t size) {
+  return Error{
+      .kind = ErrorKind::repository,
+      .message = format("{}: {} bytes, and a file of a snapshot has at most {}", object, size, kBiggestFile)};
+}
+
+/// From the object's header; 0 where it has none that can be read.
+std::size_t packed_size(git_repository* repo, const git_oid& id) {
+  git::Odb odb;
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (git::fill(odb, git_repository_odb, repo) != 0 || git_odb_read_header(&size, &type, odb.get(), &id) != 0)
+    return 0;
+  return size;
+}
+
 Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof) {
   const std::string object = format("{} ({})", name, git::hex(id));
-  auto loose = git::read_loose(fs::path(git_repository_path(repo)) / "objects", id, git::Extent::whole);
+  const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
+  auto loose = git::read_loose(objects, id, git::Extent::whole, kBiggestFile);
   if (!loose) return git::lost_object(object, loose.error().message);
+  if (const std::size_t size = *loose ? (*loose)->size : packed_size(repo, id); size > kBiggestFile)
+    return too_big(object, size);
   if (*loose && (*loose)->type == GIT_OBJECT_BLOB) {
     std::string& content = (*loose)->content;
     const git_oid found = proof == Proof::hash ? git::hash_blob(content) : id;
@@ -261,6 +287,61 @@ Result<std::map<std::string, std::string>> Repository::file_hashes(const std::st
     if (entry != nullptr) hashes.emplace(name, git::hex(*git_tree_entry_id(entry)));
   }
   return hashes;
+}
+
+namespace {
+
+Repository::Entry::Kind kind_of(const git_tree_entry* entry) {
+  switch (git_tree_entry_filemode(entry)) {
+    case GIT_FILEMODE_TREE:
+      return Repository::Entry::Kind::folder;
+    case GIT_FILEMODE_LINK:
+      return Repository::Entry::Kind::link;
+    case GIT_FILEMODE_COMMIT:
+      return Repository::Entry::Kind::submodule;
+    default:
+      return Repository::Entry::Kind::file;
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Repository::Entry>> Repository::entries(const std::string& hash) const {
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  git::Object object;
+  git::Object tree;
+  if (git::fill(object, git_object_lookup, parts_->repo.get(), &*id, GIT_OBJECT_ANY) != 0 ||
+      git::fill(tree, git_object_peel, object.get(), GIT_OBJECT_TREE) != 0)
+    return git::lost_object(format("tree of {}", hash));
+  const auto* found = reinterpret_cast<const git_tree*>(tree.get());
+  std::vector<Entry> entries;
+  for (std::size_t i = 0; i < git_tree_entrycount(found); ++i) {
+    const git_tree_entry* entry = git_tree_entry_byindex(found, i);
+    entries.push_back({.name = git_tree_entry_name(entry),
+                       .hash = git::hex(*git_tree_entry_id(entry)),
+                       .kind = kind_of(entry)});
+  }
+  return entries;
+}
+
+Result<std::string> Repository::content(const std::string& hash, const std::string& name) const {
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  return read_blob(parts_->repo.get(), *id, name, Proof::hash);
+}
+
+Result<bool> Repository::in_history(const std::string& hash) const {
+  const auto now = head();
+  if (!now) return now.error();
+  if (*now == hash || now->empty()) return *now == hash;
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  const auto newest = git::parse_hash(*now);
+  if (!newest) return newest.error();
+  const int found = git_graph_descendant_of(parts_->repo.get(), &*newest, &*id);
+  if (found < 0) return git::lost_object(format("the history of {}", parts_->branch()));
+  return found == 1;
 }
 
 Status Repository::walk(const std::string& hash,

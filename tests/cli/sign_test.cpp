@@ -1,0 +1,286 @@
+#include <catch2/catch.hpp>
+
+#include "host.h"
+
+namespace rewall {
+namespace {
+
+/// A host with ssh keys: `key` of alice, who is allowed, `strange` of somebody who is not, and `locked`,
+/// which has a passphrase. HOME is its folder, and there is no agent. `elsewhere` makes what is fetched.
+class SigningHost : public Host {
+ public:
+  SigningHost() {
+    load_guide_firewall();
+    ok("for name in key strange; do ssh-keygen -q -t ed25519 -C $name -f $name -N ''; done");
+    ok("ssh-keygen -q -t ed25519 -C locked -f locked -N secret");
+    ok("printf 'alice@example.org %s\\n' \"$(cat key.pub)\" >allowed");
+    ok("rewall init && rewall config sign.allowed $PWD/allowed");
+  }
+
+  std::string in(const std::string& line) const { return ok(kSetup + line); }
+  std::string ends_in(int status, const std::string& line) const { return ends(status, kSetup + line); }
+
+  /// What git says, who is the judge.
+  bool git_verifies(const std::string& revision) const {
+    return sh(std::string(kSetup) + "git -C repo -c gpg.ssh.allowedSignersFile=$PWD/allowed verify-commit " +
+              revision)
+               .status == 0;
+  }
+  std::string git(const std::string& words) const { return std::string(trim(in("git -C repo " + words))); }
+
+  void sign_with(const std::string& key) const { in("rewall config sign.key " + key); }
+
+  /// A host's branch as it comes from a remote: a commit of the rules that HEAD has and one more.
+  void fetch_from_elsewhere(const std::string& branch, const std::string& how) const {
+    in("rm -rf elsewhere && git clone -q repo elsewhere && cd elsewhere && git checkout -q -b hosts/" +
+       branch + " && sed -i '/^:INPUT/a -A INPUT -s 192.0.2.1/32 -j DROP' rules.v4 && git add -A && " + how +
+       " && cd .. && git -C repo fetch -q ../elsewhere '+refs/heads/hosts/" + branch +
+       ":refs/remotes/origin/hosts/" + branch + "'");
+  }
+
+  static constexpr const char* kCommit =
+      "git -c user.name=bob -c user.email=bob@example.org commit -q -m 'from elsewhere'";
+  static std::string commit_signed(const std::string& key) {
+    return std::string(
+               "git -c user.name=bob -c user.email=bob@example.org -c gpg.format=ssh "
+               "-c user.signingKey=$HOME/") +
+           key + " commit -q -S -m 'from elsewhere'";
+  }
+
+ private:
+  static constexpr const char* kSetup =
+      "export HOME=$PWD GNUPGHOME=$PWD/g; unset SSH_AUTH_SOCK GIT_CONFIG_GLOBAL; ";
+};
+
+TEST_CASE("every snapshot is signed with sign.key, whoever makes it") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot -m 'by hand'");
+  host.in("rewall restore HEAD~1");
+  host.in("rewall undo");
+  host.in("iptables-save | sed 's/--dport 1 /--dport 2 /' >file; rewall import file");
+  host.in("rewall apply file");
+  host.in("iptables -A INPUT -p tcp --dport 3 -j ACCEPT; rewall watch --once");
+  host.in("rewall try --for 1s --yes -- iptables -A INPUT -p tcp --dport 4 -j ACCEPT");
+  host.until("git -C repo log -1 --format=%B | grep -q 'Rewall-Trigger: rollback'");
+  host.until("! test -e repo/.git/rewall/guard");
+
+  const auto list = host.git("rev-list HEAD");
+  const auto all = split_lines(list);
+  CHECK(all.size() >= 9);
+  for (const auto hash : all) {
+    INFO(host.git("show -s " + std::string(hash)));
+    // The first was recorded before there was a key.
+    CHECK(host.git_verifies(std::string(hash)) == (hash != all.back()));
+  }
+  // Signed or not, a snapshot says the same of itself.
+  const std::string people = "log -1 --format='%an %ae %cn %ce ' ";
+  CHECK(host.git(people + "--grep 'by hand'") == host.git(people + "--max-parents=0"));
+  CHECK(has(host.git("log -1 --grep 'by hand' --format=%B"), "\n\nRewall-Trigger: manual\n"));
+  host.in("git -C repo fsck --strict --no-dangling && test -z \"$(git -C repo status --porcelain)\"");
+}
+
+TEST_CASE("a snapshot is signed with an OpenPGP key by gpg") {
+  const SigningHost host;
+  host.in(
+      "mkdir -m 700 g && gpg --batch -q --passphrase '' --quick-gen-key 'Alice <alice@example.org>' "
+      "ed25519 sign never");
+  host.sign_with("alice@example.org");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  CHECK(host.git_verifies("HEAD"));
+  CHECK(has(host.in("rewall verify"), "1 snapshot: signed by Alice <alice@example.org> ("));
+  host.in("rewall config sign.require true");
+  host.in("rewall restore HEAD");
+  // A key that the keyring has, but nobody vouched for.
+  host.in(
+      "gpg --export alice@example.org >public; gpgconf --kill gpg-agent; mv g old; mkdir -m 700 g; "
+      "gpg --batch -q --import public");
+  CHECK(has(host.ends_in(3, "rewall restore HEAD"), "signed by Alice <alice@example.org>"));
+  host.in("gpgconf --kill gpg-agent; rm -rf g; mv old g");
+
+  // One with a passphrase, and nobody to be asked for it.
+  host.in(
+      "gpg --batch -q --passphrase secret --quick-gen-key 'Bob <bob@example.org>' ed25519 sign never; "
+      "gpgconf --kill gpg-agent");
+  host.sign_with("bob@example.org");
+  const auto said = host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot -m kept 2>&1");
+  CHECK(has(said, "is NOT SIGNED: sign.key bob@example.org: "));
+  CHECK(host.git("log -1 --format=%s") == "kept");
+  CHECK_FALSE(host.git_verifies("HEAD"));
+  host.in("gpgconf --kill gpg-agent");
+}
+
+TEST_CASE("a snapshot that cannot be signed is recorded, and verify tells") {
+  const SigningHost host;
+  host.sign_with("$PWD/locked");
+  const auto said = host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot -m kept 2>&1");
+  CHECK(has(said, "is NOT SIGNED: sign.key "));
+  CHECK(host.git("log -1 --format=%s") == "kept");
+  CHECK(has(host.in("rewall verify"), "2 snapshots: not signed"));
+
+  host.sign_with("$PWD/gone");
+  CHECK(has(host.in("rewall restore HEAD~1 2>&1"), "is NOT SIGNED: sign.key "));
+  CHECK(host.git("log -1 --format=%B | grep -c 'Rewall-Trigger: restore'") == "1");
+
+  host.sign_with("$PWD/key");
+  host.in("rewall snapshot --allow-empty");
+  host.in("rewall config sign.require true");
+  const auto found = host.ends_in(1, "rewall verify");
+  CHECK(has(found, "1 snapshot: signed by alice@example.org (SHA256:"));
+  CHECK(has(found, "snapshot " + host.git("rev-parse HEAD~1").substr(0, 10) + ": not signed"));
+  CHECK(has(host.in("rewall verify HEAD~1.."), "signed by alice@example.org"));
+}
+
+TEST_CASE("what was fetched is restored with the name of who signed it") {
+  const SigningHost host;
+  host.fetch_from_elsewhere("good", SigningHost::commit_signed("key"));
+  host.fetch_from_elsewhere("plain", SigningHost::kCommit);
+  host.fetch_from_elsewhere("strange", SigningHost::commit_signed("strange"));
+  host.fetch_from_elsewhere("forged", SigningHost::commit_signed("key") +
+                                          " && git cat-file commit HEAD | sed 's/from elsewhere/from hell/' "
+                                          ">../forged && git update-ref refs/heads/hosts/forged $(git "
+                                          "hash-object -t commit -w ../forged)");
+  host.fetch_from_elsewhere("garbled",
+                            std::string(SigningHost::kCommit) +
+                                " && git cat-file commit HEAD | sed '/^committer/a gpgsig no signature' "
+                                ">../garbled && git update-ref refs/heads/hosts/garbled $(git hash-object -t "
+                                "commit -w ../garbled)");
+
+  CHECK(has(host.in("rewall restore origin/hosts/good 2>&1"), " is signed by alice@example.org (SHA256:"));
+  CHECK(has(host.rules(), "-s 192.0.2.1/32 -j DROP"));
+  CHECK(has(host.in("rewall restore origin/hosts/plain 2>&1"), " is not signed"));
+  CHECK(has(host.in("rewall restore origin/hosts/strange 2>&1"), "the key is not allowed"));
+  // Of one's own nothing is said.
+  CHECK_FALSE(has(host.in("rewall undo 2>&1"), "signed"));
+
+  host.in("rewall config sign.require true");
+  host.sign_with("$PWD/key");
+  host.in("rewall snapshot --allow-empty");
+  const auto before = host.rules();
+  for (const std::string branch : {"plain", "strange", "forged", "garbled"}) {
+    const auto said = host.ends_in(3, "rewall restore origin/hosts/" + branch);
+    CHECK(has(said, "LIVE is untouched"));
+    CHECK(has(said, "rewall verify "));
+    CHECK(host.rules() == before);
+  }
+  for (const std::string option : {"--force", "--dry-run"})
+    host.ends_in(3, "rewall restore " + option + " origin/hosts/plain");
+  CHECK(has(host.ends_in(1, "rewall verify origin/hosts/forged~..origin/hosts/forged"), "badly signed"));
+  CHECK(has(host.ends_in(1, "rewall verify origin/hosts/garbled~..origin/hosts/garbled"), "badly signed"));
+  // Nor is one's own that nobody signed.
+  CHECK(has(host.ends_in(3, "rewall restore HEAD~1"), " is not signed; LIVE is untouched"));
+  host.in("rewall restore origin/hosts/good");
+  CHECK(has(host.rules(), "-s 192.0.2.1/32 -j DROP"));
+  CHECK(
+      has(host.ends_in(5, "chmod o+w allowed; rewall restore origin/hosts/good"), "others can write to it"));
+}
+
+TEST_CASE("a guard goes back to what nobody signed") {
+  const SigningHost host;
+  const auto before = host.rules();
+  host.in("rewall config sign.require true");
+  host.in("rewall try --yes -- iptables -A INPUT -p tcp --dport 1 -j ACCEPT");
+  host.in("rewall rollback");
+  CHECK(host.rules() == before);
+  host.in("rewall try --for 1s --yes -- iptables -A INPUT -p tcp --dport 2 -j ACCEPT");
+  host.until("! test -e repo/.git/rewall/guard");
+  CHECK(host.rules() == before);
+  host.in("iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+  CHECK(host.rules() == before);
+}
+
+TEST_CASE("a fetched branch with something else in the place of rules is refused") {
+  const SigningHost host;
+  const std::string commit = SigningHost::kCommit;
+  host.fetch_from_elsewhere("link", "ln -sf /etc/shadow rules.v4 && git add -A && " + commit);
+  host.fetch_from_elsewhere("folder",
+                            "rm rules.v4 && mkdir rules.v4 && touch rules.v4/x && git add -A && " + commit);
+  host.fetch_from_elsewhere("module",
+                            "git rm -q --cached rules.v4 && git update-index --add --cacheinfo "
+                            "160000,$(git rev-parse HEAD),rules.v4 && " +
+                                commit);
+  for (const std::string branch : {"link", "folder", "module"}) {
+    CHECK(has(host.ends_in(5, "rewall restore origin/hosts/" + branch), "rules.v4: not a plain file"));
+    CHECK(has(host.ends_in(1, "rewall verify origin/hosts/" + branch), "rules.v4: not a plain file"));
+  }
+  // 270,000,000 bytes, some 260 kB packed.
+  host.in(
+      "{ printf 'blob\\nmark :1\\ndata 270000000\\n'; head -c 270000000 /dev/zero; "
+      "printf '\\ncommit refs/remotes/origin/hosts/bomb\\ncommitter x <x> 1 +0000\\ndata 1\\nx\\n"
+      "M 100644 :1 rules.v4\\n'; } | git -C repo -c core.bigFileThreshold=1m -c fastimport.unpackLimit=1 "
+      "fast-import --quiet");
+  CHECK(has(host.ends_in(5, "rewall restore origin/hosts/bomb"),
+            "270000000 bytes, and a file of a snapshot has at most 268435456"));
+  // The same loose: its header is enough.
+  host.in(
+      "hash=$(git -C repo rev-parse origin/hosts/bomb:rules.v4); rm repo/.git/objects/pack/*; "
+      "mkdir -p repo/.git/objects/${hash:0:2}; python3 -c \"import sys, zlib; "
+      "sys.stdout.buffer.write(zlib.compress(b'blob 270000000\\\\0'))\" "
+      ">repo/.git/objects/${hash:0:2}/${hash:2}; cd repo; "
+      "git update-ref refs/remotes/origin/hosts/bomb $(git -c user.name=x -c user.email=x commit-tree -m x "
+      "$(printf "
+      "'100644 blob %s\\trules.v4\\n' $hash | git mktree --missing))");
+  CHECK(has(host.ends_in(5, "rewall restore origin/hosts/bomb"), "at most 268435456"));
+}
+
+TEST_CASE("verify names the snapshot in which something is wrong") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  for (const char* port : {"1", "2", "3"})
+    host.in(std::string("iptables -A INPUT -p tcp --dport ") + port + " -j ACCEPT; rewall snapshot");
+  const auto name = [&](const std::string& revision) {
+    return "snapshot " + host.git("rev-parse " + revision).substr(0, 10);
+  };
+  const auto good = host.in("rewall verify");
+  CHECK(has(good, "4 snapshots with "));
+  CHECK(has(good, "1 snapshot: not signed"));
+  CHECK(has(good, "3 snapshots: signed by alice@example.org ("));
+  const std::string read_json =
+      " | python3 -c \"import json, sys; print([(f['check'], f['ok'], f['message'], f['hint']) for f in "
+      "json.load(sys.stdin) if not f['ok']])\"";
+  CHECK(host.in("rewall verify --json" + read_json) == "[]\n");
+
+  const std::string object =
+      "f=$(git -C repo rev-parse HEAD~2:rules.v4); f=repo/.git/objects/${f:0:2}/${f:2}; ";
+  host.in(object +
+          "cp $f kept; chmod u+w $f; printf '\\377' | dd of=$f bs=1 seek=60 conv=notrunc status=none");
+  auto found = host.ends_in(1, "rewall verify");
+  CHECK(has(found, "objects     " + name("HEAD~2") + ": rules.v4 ("));
+  CHECK_FALSE(has(found, name("HEAD~1")));
+  CHECK(has(host.in("rewall verify --json" + read_json), "[('objects', False, '" + name("HEAD~2")));
+  host.in("rewall verify HEAD~2..");
+  host.ends_in(1, "rewall verify HEAD~2");
+
+  host.in(object + "rm $f");
+  found = host.ends_in(1, "rewall verify");
+  CHECK(has(found, name("HEAD~2") + ": rules.v4 ("));
+  CHECK(has(found, "missing or damaged"));
+  host.in(object + "cp kept $f; rewall verify");
+
+  const auto lost = host.git("rev-parse HEAD~2");
+  const auto file = "repo/.git/objects/" + lost.substr(0, 2) + "/" + lost.substr(2);
+  host.in("mv " + file + " kept");
+  CHECK(has(host.ends_in(1, "rewall verify"), "snapshot " + lost.substr(0, 10) + ": missing or damaged"));
+  host.in("mv kept " + file);
+
+  host.in("cd repo && echo hello >rules.v4 && printf '\\033]0;x\\007' >'a\033b' && git add -A && " +
+          std::string(SigningHost::kCommit));
+  found = host.ends_in(1, "rewall verify");
+  CHECK(has(found, "snapshots   " + name("HEAD") + ": rules.v4:1: "));
+  CHECK(has(found, name("HEAD") + " brings what is no file of a snapshot: a\\x1bb"));
+  CHECK(has(found, "2 snapshots: not signed"));
+  CHECK_FALSE(has(found, "\033"));
+
+  // A name that a terminal would obey.
+  host.in("printf 'al\\033[31mice@example.org %s\\n' \"$(cat key.pub)\" >allowed");
+  found = host.in("rewall verify HEAD~1");
+  CHECK(has(found, "signed by al\\x1b[31mice@example.org"));
+  CHECK_FALSE(has(found, "\033"));
+
+  host.ends_in(2, "rewall verify HEAD~9");
+  host.ends_in(2, "rewall verify HEAD...HEAD~1");
+  host.ends_in(5, "rewall -C $PWD/nowhere verify");
+}
+
+}  // namespace
+}  // namespace rewall
