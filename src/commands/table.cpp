@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 20> kCommands{{
+  static constexpr std::array<CommandEntry, 21> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -18,6 +18,7 @@ std::span<const CommandEntry> command_table() {
        "rewall import /root/rules.v4.bak.[321]\nrewall import /var/backups/iptables\n"
        "rewall import --git /etc iptables",
        define_import},
+      {"gc", "", "record", "Pack what is loose in the repository", "rewall gc", define_gc},
       {"log", "", "look", "List the snapshots",
        "rewall log -n 20\nrewall log --since yesterday --chain INPUT\nrewall log --author alice --oneline",
        define_log},

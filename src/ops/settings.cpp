@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "ops/state.h"
 
 namespace rewall {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
+      {"gc.auto", "1000", "how many loose objects make it time to pack them; 0: never"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
@@ -132,6 +134,10 @@ Status check_value(const Key& key, const std::string& value) {
   if (key.name == "guard.tagGood" && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
                  .message = format("guard.tagGood: '{}' is not true or false", value)};
+  }
+  std::uint64_t count = 0;
+  if (key.name == "gc.auto" && !read_number(std::string_view(value), count)) {
+    return Error{.kind = ErrorKind::usage, .message = format("gc.auto: '{}' is no number", value)};
   }
   const bool is_path = key.name == "export.path" || key.name == "hooks.path";
   if (is_path && !value.empty() && !value.starts_with('/')) {
