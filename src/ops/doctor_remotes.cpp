@@ -1,0 +1,144 @@
+#include "ops/doctor_remotes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "core/time.h"
+#include "ops/git.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::chrono::seconds kAnswer{10};
+constexpr std::chrono::hours kStale{24};
+
+constexpr std::array<std::string_view, 10> kForges{
+    "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "sr.ht",
+    "gitea.com",  "gitee.com",  "notabug.org",   "pagure.io",    "sourceforge.net"};
+
+/// Empty when it answers, else what is the matter.
+std::string ask(const Repository& repository, const std::string& remote) {
+  auto outcome =
+      run_git(repository.path(), {.words = {"ls-remote", "--quiet", "--heads", "--", remote},
+                                  .environment = {"GIT_SSH_COMMAND=ssh -o BatchMode=yes -o ConnectTimeout=5"},
+                                  .deadline = kAnswer});
+  if (!outcome) return std::move(outcome).error().message;
+  return outcome->ok() ? "" : outcome->text();
+}
+
+Check examine_answer(const Repository& repository, const Remote& remote, const Address& address) {
+  Check check{.name = "remote", .message = format("{} answers", remote.name)};
+  if (address.way == Address::Way::ssh && find_program("ssh").empty()) {
+    return {.name = "remote",
+            .ok = false,
+            .message = format("{} is reached by ssh, which is not installed", remote.name),
+            .hint = "apt install openssh-client"};
+  }
+  auto matter = ask(repository, remote.name);
+  if (matter.empty()) return check;
+  check.ok = false;
+  // git takes it out of most of its messages, not of all.
+  const auto secret = address.password.empty() ? std::string::npos : matter.find(address.password);
+  if (secret != std::string::npos) matter.replace(secret, address.password.size(), "***");
+  check.message = format("{} is not reachable: {}", remote.name, matter);
+  check.hint = format("'git -C {} ls-remote {}' asks it, by hand", shell_quote(repository.path().string()),
+                      shell_quote(remote.name));
+  return check;
+}
+
+Check examine_backlog(const Repository& repository, const Remote& remote) {
+  Check check{.name = "backlog", .message = format("{} has every snapshot", remote.name)};
+  const auto behind = repository.behind(remote.name);
+  if (!behind) return {"backlog", false, behind.error().message, behind.error().hint};
+  if (behind->snapshots == 0) return check;
+  check.message = format("{} lacks {}", remote.name, counted(behind->snapshots, "snapshot"));
+  if (!behind->since) return check;
+  check.message += format(", the oldest taken {}", ago(*behind->since, now()));
+  check.ok = now().seconds - behind->since->seconds < std::chrono::seconds(kStale).count();
+  if (!check.ok) check.hint = format("rewall push {}", shell_quote(remote.name));
+  return check;
+}
+
+Check examine_privacy(const Remote& remote, const Address& address) {
+  Check check{.name = "privacy", .message = format("nothing against the address of {}", remote.name)};
+  const auto set_url = format("rewall remote set-url {} ADDRESS", shell_quote(remote.name));
+  if (!address.password.empty()) {
+    check.ok = false;
+    check.message = format("the address of {} has a password in it", remote.name);
+    check.hint = format("{}, without it; git's credential.helper keeps passwords", set_url);
+  } else if (address.way == Address::Way::plain) {
+    check.ok = false;
+    check.message =
+        format("whoever is on the way to {} ({}) can read and forge the history", remote.name, address.host);
+    check.hint = format("{}, with ssh:// or https://", set_url);
+  } else if (is_public_forge(address.host)) {
+    check.message = format("{} is at {}: rules tell which ports are open, to whom, and who changes them",
+                           remote.name, address.host);
+    check.hint = "make sure that the repository there is private";
+  }
+  return check;
+}
+
+}  // namespace
+
+Address parse_address(std::string_view url) {
+  Address address;
+  std::string_view rest = url;
+  const auto scheme_end = url.find("://");
+  if (scheme_end != std::string_view::npos) {
+    auto scheme = url.substr(0, scheme_end);
+    rest.remove_prefix(scheme_end + 3);
+    if (scheme.ends_with("ssh"))  // also git+ssh
+      address.way = Address::Way::ssh;
+    else if (scheme == "https" || scheme == "ftps")
+      address.way = Address::Way::https;
+    else if (scheme != "file")
+      address.way = Address::Way::plain;
+    rest = rest.substr(0, rest.find('/'));
+  } else {
+    // "git@host:path"; a slash before the colon makes it a folder.
+    const auto colon = url.find(':');
+    if (colon == std::string_view::npos || url.find('/') < colon) return address;
+    address.way = Address::Way::ssh;
+    rest = url.substr(0, colon);
+  }
+  if (address.way == Address::Way::folder) return address;
+  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
+    const auto user = rest.substr(0, at);
+    if (const auto colon = user.find(':'); colon != std::string_view::npos)
+      address.password = user.substr(colon + 1);
+    rest.remove_prefix(at + 1);
+  }
+  const auto port = rest.find(":", rest.starts_with("[") ? rest.find("]") : 0);
+  address.host = rest.substr(0, port);
+  std::ranges::transform(address.host, address.host.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; });
+  return address;
+}
+
+bool is_public_forge(std::string_view host) {
+  return std::ranges::any_of(kForges, [&](std::string_view forge) {
+    return host == forge || (host.ends_with(forge) && host[host.size() - forge.size() - 1] == '.');
+  });
+}
+
+std::vector<Check> examine_remotes(const Repository& repository) {
+  const auto remotes = repository.remotes();
+  if (!remotes) return {{"remote", false, remotes.error().message, remotes.error().hint}};
+  if (remotes->empty())
+    return {{.name = "remote",
+             .message = "there is none: the history dies with this host",
+             .hint = "rewall remote add origin ADDRESS"}};
+  std::vector<Check> checks;
+  for (const auto& remote : *remotes) {
+    const auto address = parse_address(remote.url);
+    checks.push_back(examine_answer(repository, remote, address));
+    checks.push_back(examine_backlog(repository, remote));
+    checks.push_back(examine_privacy(remote, address));
+  }
+  return checks;
+}
+
+}  // namespace rewall
