@@ -63,26 +63,32 @@ Error of_git(const Repository& repository, const std::string& work, const Outcom
 }
 
 /// git's standard output. While it works `held` is its lock too: it goes on when this process is killed.
-Result<std::string> run_under(int held, const Repository& repository, std::vector<std::string> words) {
+Result<std::string> run_under(int held, const Repository& repository, std::vector<std::string> words,
+                              bool gives_way) {
   const std::string work = words.front();
   const HandedOn lock(held);
   auto outcome =
-      run_git(repository.path(), {.words = std::move(words), .gives_way = true, .deadline = kLongest});
+      run_git(repository.path(), {.words = std::move(words), .gives_way = gives_way, .deadline = kLongest});
   if (!outcome) return std::move(outcome).error();
   if (!outcome->ok()) return of_git(repository, work, *outcome);
   return std::move(outcome->out);
 }
 
-/// The same under the repository's lock. What a git that was killed left of its own locks is mended by the
-/// next holder.
+Result<std::string> run_beside(const AtWork& alone, const Repository& repository,
+                               std::vector<std::string> words) {
+  return run_under(alone.descriptor(), repository, std::move(words), true);
+}
+
+/// The same under the repository's lock, for which others may wait. What a git that was killed left of its
+/// own locks is mended by the next holder.
 Result<std::string> run_locked(Lock& held, const Repository& repository, std::vector<std::string> words) {
-  auto out = run_under(held.descriptor(), repository, std::move(words));
+  auto out = run_under(held.descriptor(), repository, std::move(words), false);
   if (!out) held.leave_to_mend();
   return out;
 }
 
 Result<Stored> count(const AtWork& alone, const Repository& repository) {
-  auto said = run_under(alone.descriptor(), repository, {"count-objects", "-v"});
+  auto said = run_beside(alone, repository, {"count-objects", "-v"});
   if (!said) return std::move(said).error();
   Stored stored;
   std::uint64_t loose_size = 0;
@@ -157,7 +163,7 @@ Result<std::vector<std::string>> still_named(const Repository& repository) {
 /// Most of the time there is nothing to remove, which needs no lock to be known. Under it nobody writes an
 /// object that a ref or the journal does not name yet.
 Status prune(const AtWork& alone, const Repository& repository) {
-  auto removable = run_under(alone.descriptor(), repository, {"prune", "-n", kExpire});
+  auto removable = run_beside(alone, repository, {"prune", "-n", kExpire});
   if (!removable) return std::move(removable).error();
   if (removable->empty()) return {};
   auto held = lock(repository);
@@ -186,8 +192,8 @@ Result<Collected> collect(const AtWork& alone, const Repository& repository) {
   auto before = count(alone, repository);
   if (!before) return std::move(before).error();
   // -A: objects that nothing names become loose again, and keep their age.
-  auto packed = run_under(alone.descriptor(), repository,
-                          {"repack", "-A", "-d", "-l", "-q", "--threads=1", kWindow, kDepth, kMemory});
+  auto packed = run_beside(alone, repository,
+                           {"repack", "-A", "-d", "-l", "-q", "--threads=1", kWindow, kDepth, kMemory});
   if (!packed) return std::move(packed).error();
   if (auto done = pack_refs(repository); !done) return std::move(done).error();
   if (auto done = prune(alone, repository); !done) return std::move(done).error();
