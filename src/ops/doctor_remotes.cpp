@@ -111,7 +111,7 @@ Address parse_address(std::string_view url) {
       address.password = user.substr(colon + 1);
     rest.remove_prefix(at + 1);
   }
-  const auto port = rest.find(":", rest.starts_with("[") ? rest.find("]") : 0);
+  const auto port = rest.find(':', rest.starts_with('[') ? rest.find(']') : 0);
   address.host = rest.substr(0, port);
   std::ranges::transform(address.host, address.host.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; });
