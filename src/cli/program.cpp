@@ -18,6 +18,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/background.h"
 #include "ops/events.h"
 #include "ops/fire.h"
 #include "store/repository.h"
@@ -243,6 +244,10 @@ int run_program(int argc, char** argv) {
     if (argc == 5 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("guard")) {
       start_log(0);
       return keep_guard(argv[2], argv[4]);
+    }
+    if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("background")) {
+      start_log(0);
+      return work_in_background(argv[2]);
     }
     return run_words(argc, argv, json, command);
   } catch (const std::bad_alloc&) {

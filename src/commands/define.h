@@ -25,6 +25,10 @@ Action define_try(CLI::App& app);
 Action define_confirm(CLI::App& app);
 Action define_rollback(CLI::App& app);
 Action define_tag(CLI::App& app);
+Action define_remote(CLI::App& app);
+Action define_push(CLI::App& app);
+Action define_fetch(CLI::App& app);
+Action define_clone(CLI::App& app);
 Action define_hooks(CLI::App& app);
 Action define_config(CLI::App& app);
 

@@ -6,22 +6,31 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/fire.h"
+#include "ops/share.h"
 #include "ui/json.h"
 
 namespace rewall {
 namespace {
 
+Json queue_json(const PushQueue& queue) {
+  return {{"since", rfc3339(queue.since)},
+          {"tries", queue.tries},
+          {"next", rfc3339(local(queue.next))},
+          {"why", or_null(queue.why)}};
+}
+
 Json to_json(const Standing& standing) {
   Json remote = nullptr;
   if (standing.remote) {
-    const auto& [which, behind] = *standing.remote;
+    const auto& [which, behind, stale, queue] = *standing.remote;
     const auto time = [](const std::optional<Time>& t) { return t ? Json(rfc3339(*t)) : Json(nullptr); };
     remote = {{"name", which.name},
-              {"url", which.url},
+              {"url", shown_address(which.url)},
               {"behind", behind.snapshots},
               {"since", time(behind.since)},
               {"last_push", time(behind.last_push)},
-              {"stale", false}};
+              {"stale", stale},
+              {"queued", queue ? queue_json(*queue) : Json(nullptr)}};
   }
   return {{"clean", standing.clean},
           {"head", or_null(standing.head)},
@@ -47,6 +56,29 @@ std::string guard_text(const Standing::GuardStanding& standing, Paint paint) {
          "\n";
 }
 
+std::string remote_text(const Standing::RemoteStanding& standing, Paint paint) {
+  const auto& [remote, behind, stale, queue] = standing;
+  std::string lacks = "has everything";
+  if (behind.snapshots > 0) {
+    lacks = format("lacks {}{}", counted(behind.snapshots, "snapshot"),
+                   behind.since ? ", the oldest since " + ago(*behind.since, now()) : "");
+  }
+  std::string text = format("remote   {} {}\n", escape(remote.name), stale ? paint.removed(lacks) : lacks);
+  if (queue && queue->tries > 0) {
+    text += format(
+        "         {} failed, the next is {}: {}\n", counted(static_cast<std::size_t>(queue->tries), "push"),
+        queue->next > now().seconds ? "in " + time_text(std::chrono::seconds(queue->next - now().seconds))
+                                    : "due",
+        escape(queue->why));
+  } else if (queue) {
+    text += "         a push is on its way\n";
+  } else if (behind.snapshots > 0) {
+    text +=
+        paint.quiet("         'rewall push' sends them; 'rewall config push.auto true' from then on") + "\n";
+  }
+  return text;
+}
+
 std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
   std::string text = format("host     {}, backend {}\n", escape(standing.host), escape(standing.backend));
   text += format("HEAD     {} {}  {}\n", short_hash(standing.head), escape(head.subject),
@@ -66,12 +98,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
   if (standing.watch) text += "watch    records every change\n";
   if (!standing.journal.empty()) text += format("journal  {}\n", paint.removed(escape(standing.journal)));
   if (standing.remote) {
-    const auto& [remote, behind] = *standing.remote;
-    text += format("remote   {} ", escape(remote.name));
-    text += behind.snapshots == 0
-                ? "has everything\n"
-                : format("lacks {}{}\n", counted(behind.snapshots, "snapshot"),
-                         behind.since ? ", the oldest taken " + ago(*behind.since, now()) : "");
+    text += remote_text(*standing.remote, paint);
   }
   return text;
 }
@@ -96,7 +123,8 @@ Action define_status(CLI::App&) {
     if (standing->guard && standing->guard->overdue) {
       if (auto done = finish_overdue_guard(context.session); !done) return std::move(done).error();
     }
-    return standing->clean ? Answer::same : Answer::different;
+    const bool stale = standing->remote && standing->remote->stale;
+    return standing->clean && !stale ? Answer::same : Answer::different;
   };
 }
 

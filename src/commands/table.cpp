@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 22> kCommands{{
+  static constexpr std::array<CommandEntry, 26> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -52,6 +52,16 @@ std::span<const CommandEntry> command_table() {
       {"rollback", "", "change", "Take a guarded change back now", "rewall rollback", define_rollback},
       {"tag", "", "change", "Name a revision",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"remote", "", "share", "List, add, change or remove where the history is pushed to",
+       "rewall remote\nrewall remote add origin ssh://git@backup.example.org/firewalls.git\n"
+       "rewall remote set-url origin /mnt/backup/firewalls.git",
+       define_remote},
+      {"push", "", "share", "Send this host's history to a remote", "rewall push\nrewall push offsite",
+       define_push},
+      {"fetch", "", "share", "Bring the histories of all hosts from a remote",
+       "rewall fetch\nrewall log origin/hosts/web1", define_fetch},
+      {"clone", "", "share", "Rebuild the repository of a lost host from a remote",
+       "rewall clone ssh://git@backup.example.org/firewalls.git --host web1", define_clone},
       {"hooks", "", "set up", "Make systemd, apt, fail2ban and others work with rewall",
        "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", "Read or change a setting",

@@ -18,6 +18,7 @@
 #include "ops/files.h"
 #include "ops/restore.h"
 #include "ops/revision.h"
+#include "ops/service.h"
 #include "ops/settings.h"
 #include "ops/settle.h"
 #include "rules/foreign.h"
@@ -55,14 +56,6 @@ Result<Files> prove(Session& session, const Repository& repository, const Guard&
   return unsure({.kind = ErrorKind::refused,
                  .message = format("snapshot {} does not read back from the kernel as it is written ({})",
                                    guard.before.substr(0, 10), subject(diff))});
-}
-
-// A unit lives in the network namespace of the service manager.
-bool at_systemd() {
-  if (!std::filesystem::exists("/run/systemd/system")) return false;
-  std::error_code failed;
-  const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", failed);
-  return !failed && ours == std::filesystem::read_symlink("/proc/1/ns/net", failed) && !failed;
 }
 
 // A service that waits, restarted if it is killed, and a timer for the case that it cannot be.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <thread>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -14,6 +15,8 @@ namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kPoll{20};
 
 /// What stands in the lock: the process and the id of its work.
 struct Said {
@@ -37,9 +40,15 @@ Said read_said(const Fd& fd) {
 
 }  // namespace
 
-std::optional<AtWork> AtWork::begin(const fs::path& path, const std::string& id) {
+std::optional<AtWork> AtWork::begin(const fs::path& path, const std::string& id,
+                                    std::chrono::milliseconds wait) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+  const auto deadline = std::chrono::steady_clock::now() + wait;
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    std::this_thread::sleep_for(kPoll);
+  }
+  if (!fd) return std::nullopt;
   if (!write_said(fd, format("{}", ::getpid()), id)) return std::nullopt;
   return AtWork(std::move(fd));
 }

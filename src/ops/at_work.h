@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,8 +14,9 @@ namespace rewall {
 /// Held by a process for as long as it does its work: a lock (flock(2)) on a file that names it.
 class AtWork {
  public:
-  /// Absent while another process has it.
-  static std::optional<AtWork> begin(const std::filesystem::path& path, const std::string& id);
+  /// Absent while another process has it, and goes on to have it for `wait`.
+  static std::optional<AtWork> begin(const std::filesystem::path& path, const std::string& id,
+                                     std::chrono::milliseconds wait = {});
   /// The process that has it, where it is at this work; else 0.
   static pid_t process(const std::filesystem::path& path, const std::string& id);
 

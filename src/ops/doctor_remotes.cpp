@@ -6,46 +6,37 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "core/time.h"
-#include "ops/git.h"
+#include "kernel/process.h"
+#include "ops/settings.h"
+#include "ops/share.h"
 
 namespace rewall {
 namespace {
 
 constexpr std::chrono::seconds kAnswer{10};
-constexpr std::chrono::hours kStale{24};
 
 constexpr std::array<std::string_view, 10> kForges{
     "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "sr.ht",
     "gitea.com",  "gitee.com",  "notabug.org",   "pagure.io",    "sourceforge.net"};
 
-/// Empty when it answers, else what is the matter.
-std::string ask(const Repository& repository, const std::string& remote) {
-  auto outcome =
-      run_git(repository.path(), {.words = {"ls-remote", "--quiet", "--heads", "--", remote},
-                                  .environment = {"GIT_SSH_COMMAND=ssh -o BatchMode=yes -o ConnectTimeout=5"},
-                                  .deadline = kAnswer});
-  if (!outcome) return std::move(outcome).error().message;
-  return outcome->ok() ? "" : outcome->text();
-}
-
 Check examine_answer(const Repository& repository, const Remote& remote, const Address& address) {
-  Check check{.name = "remote", .message = format("{} answers", remote.name)};
   if (address.way == Address::Way::ssh && find_program("ssh").empty()) {
     return {.name = "remote",
             .ok = false,
             .message = format("{} is reached by ssh, which is not installed", remote.name),
             .hint = "apt install openssh-client"};
   }
-  auto matter = ask(repository, remote.name);
-  if (matter.empty()) return check;
-  check.ok = false;
-  // git takes it out of most of its messages, not of all.
-  const auto secret = address.password.empty() ? std::string::npos : matter.find(address.password);
-  if (secret != std::string::npos) matter.replace(secret, address.password.size(), "***");
-  check.message = format("{} is not reachable: {}", remote.name, matter);
-  check.hint = format("'git -C {} ls-remote {}' asks it, by hand", shell_quote(repository.path().string()),
-                      shell_quote(remote.name));
-  return check;
+  auto asked =
+      run_on_network(repository, remote,
+                     {.words = {"ls-remote", "--quiet", "--heads", "--", remote.name}, .deadline = kAnswer});
+  if (!asked) {
+    Error& error = asked.error();
+    // network.timeout is not what it ran into.
+    if (error.message.find("gave no answer") != std::string::npos)
+      error.hint = format("'rewall fetch {}' waits longer for it", shell_quote(remote.name));
+    return {"remote", false, error.message, error.hint};
+  }
+  return {.name = "remote", .message = format("{} answers", remote.name)};
 }
 
 Check examine_backlog(const Repository& repository, const Remote& remote) {
@@ -56,7 +47,10 @@ Check examine_backlog(const Repository& repository, const Remote& remote) {
   check.message = format("{} lacks {}", remote.name, counted(behind->snapshots, "snapshot"));
   if (!behind->since) return check;
   check.message += format(", the oldest taken {}", ago(*behind->since, now()));
-  check.ok = now().seconds - behind->since->seconds < std::chrono::seconds(kStale).count();
+  const auto limit = setting(repository, "push.stale");
+  if (!limit) return {"backlog", false, limit.error().message, limit.error().hint};
+  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
+  check.ok = now().seconds - behind->since->seconds <= longest.count();
   if (!check.ok) check.hint = format("rewall push {}", shell_quote(remote.name));
   return check;
 }
@@ -64,7 +58,7 @@ Check examine_backlog(const Repository& repository, const Remote& remote) {
 Check examine_privacy(const Remote& remote, const Address& address) {
   Check check{.name = "privacy", .message = format("nothing against the address of {}", remote.name)};
   const auto set_url = format("rewall remote set-url {} ADDRESS", shell_quote(remote.name));
-  if (!address.password.empty()) {
+  if (address.has_password) {
     check.ok = false;
     check.message = format("the address of {} has a password in it", remote.name);
     check.hint = format("{}, without it; git's credential.helper keeps passwords", set_url);
@@ -106,9 +100,7 @@ Address parse_address(std::string_view url) {
   }
   if (address.way == Address::Way::folder) return address;
   if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-    const auto user = rest.substr(0, at);
-    if (const auto colon = user.find(':'); colon != std::string_view::npos)
-      address.password = user.substr(colon + 1);
+    address.has_password = rest.substr(0, at).find(':') != std::string_view::npos;
     rest.remove_prefix(at + 1);
   }
   const auto port = rest.find(':', rest.starts_with('[') ? rest.find(']') : 0);

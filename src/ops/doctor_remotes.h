@@ -14,7 +14,7 @@ struct Address {
   enum class Way { folder, ssh, https, plain };  ///< plain: everybody on the way reads along
   Way way = Way::folder;
   std::string host{};
-  std::string password{};
+  bool has_password = false;
 };
 Address parse_address(std::string_view url);
 

@@ -5,13 +5,16 @@
 namespace rewall {
 namespace {
 
-// What of the caller's environment git, ssh, curl and gpg look at, and no more.
 constexpr const char* kPassedOn[] = {
-    "SSH_AUTH_SOCK",       "GIT_SSH",         "GIT_SSH_VARIANT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",  "GIT_SSL_CAPATH",  "GIT_TRACE",         "GIT_TRACE_CURL",
-    "GIT_CURL_VERBOSE",    "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "GNUPGHOME",         "SSL_CERT_FILE",
-    "SSL_CERT_DIR",        "http_proxy",      "https_proxy",     "HTTPS_PROXY",       "all_proxy",
-    "ALL_PROXY",           "no_proxy",        "NO_PROXY",        "GIT_PROXY_COMMAND",
+    "SSH_AUTH_SOCK",       "GIT_SSH",           "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",    "GIT_SSL_CAPATH",
+    "GIT_TRACE",           "GIT_TRACE_CURL",    "GIT_CURL_VERBOSE",
+    "XDG_CONFIG_HOME",     "XDG_RUNTIME_DIR",   "GNUPGHOME",
+    "SSL_CERT_FILE",       "SSL_CERT_DIR",      "http_proxy",
+    "https_proxy",         "HTTPS_PROXY",       "all_proxy",
+    "ALL_PROXY",           "no_proxy",          "NO_PROXY",
+    "GIT_PROXY_COMMAND",
 };
 
 // Over what the user's configuration says.
@@ -21,6 +24,14 @@ constexpr const char* kSettings[] = {
 };
 
 }  // namespace
+
+std::vector<std::string> git_environment() {
+  std::vector<std::string> variables;
+  for (const char* name : kPassedOn) {
+    if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
+  }
+  return variables;
+}
 
 Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   const auto program = find_program("git");
@@ -39,9 +50,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
     command.words.emplace_back(setting);
   }
   command.words.insert(command.words.end(), work.words.begin(), work.words.end());
-  for (const char* name : kPassedOn) {
-    if (const char* value = std::getenv(name)) command.environment.push_back(std::string(name) + "=" + value);
-  }
+  for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
   command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());
   return run(std::move(command), ErrorKind::repository);
 }

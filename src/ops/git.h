@@ -23,6 +23,9 @@ struct GitWork {
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
+/// What of this process's environment git, ssh, curl and gpg look at ("NAME=value"): an agent, a proxy.
+std::vector<std::string> git_environment();
+
 /// Runs it in a repository. The user's own git and ssh configuration, agent, credential helpers and proxies
 /// count; it never asks anything, never collects garbage by the way, syncs what it writes, and nobody else
 /// can read that. Kind repository: there is no git, or it could not be started. How it ended is for the

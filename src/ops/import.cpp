@@ -12,9 +12,11 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/background.h"
 #include "ops/events.h"
 #include "ops/files.h"
 #include "ops/person.h"
+#include "ops/push_queue.h"
 #include "ops/revision.h"
 #include "ops/settle.h"
 #include "rules/parse.h"
@@ -302,6 +304,8 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (!hash) return std::move(hash).error();
   back.hash = *std::move(hash);
   all.push_back(back);
+  queue_push(**repository);
+  start_background_work(session);
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = trailers.trigger,

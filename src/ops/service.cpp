@@ -9,9 +9,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "core/time.h"
 
 namespace rewall {
@@ -53,6 +55,28 @@ std::optional<std::chrono::milliseconds> watchdog_interval() {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), microseconds);
   if (error != std::errc{} || end != text.data() + text.size() || microseconds <= 0) return std::nullopt;
   return std::chrono::milliseconds(std::max<std::int64_t>(microseconds / 2000, 1));
+}
+
+bool at_systemd() {
+  if (!std::filesystem::exists("/run/systemd/system")) return false;
+  std::error_code failed;
+  const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", failed);
+  return !failed && ours == std::filesystem::read_symlink("/proc/1/ns/net", failed) && !failed;
+}
+
+bool start_service(const Command& command, const std::string& description) {
+  constexpr std::chrono::seconds kDeadline{10};
+  const auto program = at_systemd() ? find_program("systemd-run") : "";
+  if (program.empty()) return false;
+  std::vector<std::string> words{program, "--quiet", "--collect", "--service-type=exec",
+                                 "--description=" + description};
+  for (const auto& variable : command.environment) words.push_back("--setenv=" + variable);
+  words.emplace_back("--");
+  words.insert(words.end(), command.words.begin(), command.words.end());
+  const auto outcome = run({.words = words, .deadline = kDeadline}, ErrorKind::repository);
+  if (outcome && outcome->ok()) return true;
+  log_info("{}", outcome ? outcome->text() : outcome.error().message);
+  return false;
 }
 
 std::chrono::microseconds processor_time() {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "kernel/process.h"
 
 namespace rewall {
 
@@ -16,6 +17,13 @@ void notify_manager(std::string_view lines);
 /// How often the manager wants to hear "WATCHDOG=1" of this process: half of WATCHDOG_USEC
 /// (sd_watchdog_enabled(3)); absent where it does not.
 std::optional<std::chrono::milliseconds> watchdog_interval();
+
+/// True where systemd is the service manager, in this network namespace: its units live in that one.
+bool at_systemd();
+
+/// Starts a program as a transient service of systemd (systemd-run(1)), which outlives whatever service this
+/// process is a part of, and is not shut in with it. False where that cannot be.
+bool start_service(const Command& command, const std::string& description);
 
 /// Processor time of this process and of its children that have ended (getrusage(2)).
 std::chrono::microseconds processor_time();

@@ -2,6 +2,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/background.h"
 #include "ops/fire.h"
 #include "ops/settle.h"
 
@@ -19,6 +20,7 @@ Result<Repository*> Session::repository() {
       settled_ = std::move(settled).error();
       unfinished_ = settled_.error().message;
     }
+    start_background_work(*this);
     // Whoever changes something gets it as the error.
     if (!settled_ && only_looks) log_warning("{}", escape(settled_.error().message));
   }

@@ -17,11 +17,17 @@ namespace {
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
+      {"fetch.limit", "2G", "how big a pack may be that a fetch brings"},
       {"gc.auto", "1000", "how many loose objects make it time to pack them; 0: never"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
       {"lock.wait", "30s", "how long to wait for another rewall that is working"},
+      {"network.connect", "15s", "how long to wait for a server that does not answer"},
+      {"network.timeout", "10m", "how long a push or a fetch may take in all"},
+      {"push.auto", "false", "whether each snapshot is pushed, in the background"},
+      {"push.remote", "origin", "the remote that is meant where none is named"},
+      {"push.stale", "24h", "how old a snapshot may be that is not pushed, before status ends with 1"},
       {"ui.pager", "less", "the pager's words; empty for none"},
       {"watch.cpu", "5%", "how much of one core watch may take over a minute"},
       {"watch.foreign", "1h", "how long changes of foreign parts alone are collected"},
@@ -34,7 +40,8 @@ const std::vector<Key>& plain_keys() {
 }
 
 bool is_duration(std::string_view key) {
-  return key == "lock.wait" || key == "hooks.deadline" ||
+  return key == "lock.wait" || key == "hooks.deadline" || key == "push.stale" ||
+         key.starts_with("network.") ||
          (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
 }
 
@@ -131,9 +138,9 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  if (key.name == "guard.tagGood" && value != "true" && value != "false") {
+  if ((key.name == "guard.tagGood" || key.name == "push.auto") && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
-                 .message = format("guard.tagGood: '{}' is not true or false", value)};
+                 .message = format("{}: '{}' is not true or false", key.name, value)};
   }
   std::uint64_t count = 0;
   if (key.name == "gc.auto" && !read_number(std::string_view(value), count)) {
@@ -148,7 +155,9 @@ Status check_value(const Key& key, const std::string& value) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("watch.metrics: '{}' is no absolute path", value)};
   }
-  if (key.name == "watch.cpu") {
+  if (key.name == "fetch.limit") {
+    if (auto size = parse_size(value); !size) return std::move(size).error().within(key.name);
+  } else if (key.name == "watch.cpu") {
     if (auto share = parse_percent(value); !share) return std::move(share).error().within(key.name);
   } else if (is_duration(key.name)) {
     if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
@@ -168,6 +177,19 @@ Result<double> parse_percent(std::string_view text) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("'{}' is no share of a core: more than 0%, at most 100%", text)};
   return percent / 100;
+}
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  static constexpr std::string_view kUnits = "kMGT";
+  const auto unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+  const auto digits = text.substr(0, text.size() - (unit == std::string_view::npos ? 0 : 1));
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  const auto shift = unit == std::string_view::npos ? 0 : 10 * (unit + 1);
+  if (error != std::errc{} || end != digits.data() + digits.size() || number == 0 ||
+      number > UINT64_MAX >> shift)
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is no size: bytes, or 500M, 2G", text)};
+  return number << shift;
 }
 
 Result<std::string> setting(const Repository& repository, std::string_view name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,9 @@ Status check_value(const Key& key, const std::string& value);
 
 /// "5%", "5", "0.5%": the share, from above 0 to 1. Kind usage.
 Result<double> parse_percent(std::string_view text);
+
+/// "2G", "500M", "64k" (of 1024), or bytes; more than 0. Kind usage.
+Result<std::uint64_t> parse_size(std::string_view text);
 
 /// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
 /// have.

@@ -8,9 +8,11 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/background.h"
 #include "ops/events.h"
 #include "ops/export.h"
 #include "ops/files.h"
+#include "ops/push_queue.h"
 #include "ops/revision.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
@@ -158,6 +160,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);
   export_files(repository, recorded.hash, files);
+  queue_push(repository);
+  start_background_work(session);
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = options.trigger,

@@ -7,6 +7,8 @@
 #include "ops/at_work.h"
 #include "ops/files.h"
 #include "ops/seen.h"
+#include "ops/settings.h"
+#include "ops/share.h"
 #include "ops/snapshot.h"
 #include "ops/watch.h"
 #include "rules/print.h"
@@ -43,14 +45,21 @@ Status compare_whole(Session& session, const Repository& repository, Standing& s
 }
 
 Status add_remote_standing(const Repository& repository, Standing& standing) {
-  auto remotes = repository.remotes();
-  if (!remotes) return std::move(remotes).error();
-  if (remotes->empty()) return {};
-  auto chosen = std::ranges::find(*remotes, "origin", &Remote::name);
-  if (chosen == remotes->end()) chosen = remotes->begin();
-  auto behind = repository.behind(chosen->name);
+  auto known = repository.remotes();
+  if (!known) return std::move(known).error();
+  if (known->empty()) return {};
+  auto chosen = find_remote(repository);
+  // `push.remote` names none of several: the first will do to say so.
+  const Remote& remote = chosen ? *chosen : known->front();
+  auto behind = repository.behind(remote.name);
   if (!behind) return std::move(behind).error();
-  standing.remote = {.remote = *chosen, .behind = *behind};
+  auto limit = setting(repository, "push.stale");
+  if (!limit) return std::move(limit).error();
+  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
+  standing.remote = {.remote = remote,
+                     .behind = *behind,
+                     .stale = behind->since && now().seconds - behind->since->seconds > longest.count(),
+                     .queue = read_push_queue(repository.state_path())};
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/result.h"
 #include "ops/guard.h"
+#include "ops/push_queue.h"
 #include "ops/session.h"
 
 namespace rewall {
@@ -22,6 +23,8 @@ struct Standing {
   struct RemoteStanding {
     Remote remote{};
     Repository::Behind behind{};
+    bool stale = false;                ///< it lacks something for longer than `push.stale`
+    std::optional<PushQueue> queue{};  ///< what waits to be pushed
   };
   std::optional<RemoteStanding> remote{};
   std::string journal{};  ///< Session::unfinished()

@@ -436,6 +436,19 @@ Status mend_work_tree(const Repository& repository, git_repository* repo) {
   return update_index(repo, repository.path(), tree->get(), nullptr);
 }
 
+Status Repository::begin_at(const std::string& hash) {
+  git_repository* repo = parts_->repo.get();
+  // Read first: what is no snapshot of rules is not to become HEAD.
+  if (auto read = files(hash); !read) return std::move(read).error();
+  const auto id = git::parse_hash(hash);
+  if (!id) return id.error();
+  auto who = rewall_signature(parts_->host, now());
+  if (!who) return std::move(who).error();
+  if (auto moved = move_branch(repo, parts_->branch(), nullptr, *id, who->get(), "clone"); !moved)
+    return moved;
+  return mend_work_tree(*this, repo);
+}
+
 std::string Repository::expectations() const {
   auto expect = read_expectations(parts_->path);
   return expect ? std::move(expect->content) : std::string{};

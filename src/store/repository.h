@@ -188,10 +188,17 @@ class Repository {
   Result<std::vector<HostBranch>> host_branches() const;
 
   Result<std::vector<Remote>> remotes() const;
+  /// Bad name or address: kind usage, as for the next two a remote that there is not.
   Status add_remote(const std::string& name, const std::string& url);
+  Status set_remote_url(const std::string& name, const std::string& url);
+  Status remove_remote(const std::string& name);  ///< and what was fetched of it
 
-  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was
-  /// taken.
+  /// Before the first snapshot: begins the branch of this host at one that was fetched, and makes the work
+  /// tree what it says. A snapshot whose files are none: the errors of files().
+  Status begin_at(const std::string& hash);
+
+  /// How many snapshots of HEAD the remote's branch of this host lacks, and since when: the oldest of them
+  /// was taken then, or at the last push, before which it cannot have been recorded (import).
   struct Behind {
     std::size_t snapshots = 0;
     std::optional<Time> since{};

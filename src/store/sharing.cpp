@@ -57,10 +57,29 @@ Error unknown_remote(const std::string& name, const std::vector<Remote>& known) 
       near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
 }
 
-/// An address that git would take for an option, or that would not stay on its line of the file.
-bool is_dangerous(const std::string& url) {
-  return url.empty() || url.starts_with('-') ||
-         std::ranges::any_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
+/// Refuses an address that git would take for an option, or that would not stay on its line of the file.
+Status check_address(const std::string& name, const std::string& url) {
+  const bool good = !url.empty() && !url.starts_with('-') &&
+                    std::ranges::none_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
+  if (good) return {};
+  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': '{}' is no address", name, url)}
+      .hinted("an address is like ssh://git@host/firewalls.git, or a path");
+}
+
+Result<Remote> find_remote(const Repository& repository, const std::string& name) {
+  const auto known = repository.remotes();
+  if (!known) return known.error();
+  const auto found = std::ranges::find(*known, name, &Remote::name);
+  if (found == known->end()) return unknown_remote(name, *known);
+  return *found;
+}
+
+/// libgit2 writes it anew under the umask.
+Status close_config(const std::filesystem::path& repository) {
+  const auto config = repository / ".git/config";
+  if (::chmod(config.c_str(), 0600) == 0) return {};
+  return Error{.kind = ErrorKind::repository,
+               .message = format("{}: {}", config.string(), errno_text(errno))};
 }
 
 /// When the reference last moved here.
@@ -178,9 +197,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   int valid = 0;
   if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)
     return bad_name("remote", name);
-  if (is_dangerous(url))
-    return Error{.kind = ErrorKind::usage, .message = format("remote '{}': '{}' is no address", name, url)}
-        .hinted("an address is like ssh://git@host/firewalls.git, or a path");
+  if (auto good = check_address(name, url); !good) return good;
   const std::string fetch = format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", name);
   git::Remote made;
   const int code = git::fill(made, git_remote_create_with_fetchspec, parts_->repo.get(), name.c_str(),
@@ -189,18 +206,26 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
     return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
         format("rewall remote set-url {} {}", shell_quote(name), shell_quote(url)));
   if (code != 0) return git::last_error(format("remote '{}'", name));
-  // libgit2 writes it anew under the umask.
-  const auto config = parts_->path / ".git/config";
-  if (::chmod(config.c_str(), 0600) != 0)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", config.string(), errno_text(errno))};
-  return {};
+  return close_config(parts_->path);
+}
+
+Status Repository::set_remote_url(const std::string& name, const std::string& url) {
+  if (auto known = find_remote(*this, name); !known) return std::move(known).error();
+  if (auto good = check_address(name, url); !good) return good;
+  if (git_remote_set_url(parts_->repo.get(), name.c_str(), url.c_str()) != 0)
+    return git::last_error(format("remote '{}'", name));
+  return close_config(parts_->path);
+}
+
+Status Repository::remove_remote(const std::string& name) {
+  if (auto known = find_remote(*this, name); !known) return std::move(known).error();
+  if (git_remote_delete(parts_->repo.get(), name.c_str()) != 0)
+    return git::last_error(format("remote '{}'", name));
+  return close_config(parts_->path);
 }
 
 Result<Repository::Behind> Repository::behind(const std::string& remote) const {
-  const auto known = remotes();
-  if (!known) return known.error();
-  if (std::ranges::find(*known, remote, &Remote::name) == known->end()) return unknown_remote(remote, *known);
+  if (auto known = find_remote(*this, remote); !known) return std::move(known).error();
   const auto start = head();
   if (!start) return start.error();
   Behind behind;
@@ -229,7 +254,7 @@ Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   if (behind.snapshots == 0) return behind;
   const auto first = snapshot(git::hex(oldest));
   if (!first) return first.error();
-  behind.since = first->time;
+  behind.since = behind.last_push ? std::max(first->time, *behind.last_push) : first->time;
   return behind;
 }
 

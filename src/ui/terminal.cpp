@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -63,6 +64,30 @@ std::vector<std::string> pager_environment() {
   return variables;
 }
 
+// One line on standard error, gone with the object.
+class ProgressLine {
+ public:
+  ProgressLine() = default;
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine() { write_whole(STDERR_FILENO, kClear); }
+
+  void add(std::string_view piece) {
+    constexpr std::size_t kWidth = 79;
+    rest_ += piece;
+    for (auto end = rest_.find_first_of("\r\n"); end != std::string::npos;
+         end = rest_.find_first_of("\r\n")) {
+      const auto line = escape(std::string_view(rest_).substr(0, end));
+      write_whole(STDERR_FILENO, std::string(kClear) + line.substr(0, kWidth));
+      rest_.erase(0, end + 1);
+    }
+  }
+
+ private:
+  static constexpr std::string_view kClear = "\r\x1b[K";
+  std::string rest_{};
+};
+
 }  // namespace
 
 void hold_standard_descriptors() {
@@ -78,6 +103,11 @@ Terminal::Terminal(TerminalOptions options) : options_(options), colour_(wants_c
 
 Terminal::~Terminal() {
   end_pager();
+}
+
+std::function<void(std::string_view)> Terminal::progress() const {
+  if (options_.quiet || ::isatty(STDERR_FILENO) != 1) return {};
+  return [shown = std::make_shared<ProgressLine>()](std::string_view piece) { shown->add(piece); };
 }
 
 void Terminal::page(const std::vector<std::string>& pager) {

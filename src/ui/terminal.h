@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,10 @@ class Terminal {
 
   /// One line about the work, escaped, unless quiet.
   void say(std::string_view text);
+
+  /// Shows how a long work goes on: takes the pieces of a text whose lines end in \r or \n, and keeps the
+  /// newest of them in place on standard error. Empty where that is no terminal, or quiet.
+  std::function<void(std::string_view)> progress() const;
 
   /// Sends the facts from here on through a pager, where one is wanted: its words, the first an absolute
   /// path. It gets a clean environment, and until it ends Ctrl-C is for it alone.

@@ -1,0 +1,44 @@
+#include "commands/define.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/share.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+void say_next(Context& context, const Cloned& cloned) {
+  context.terminal.say(format("made the repository {} with {}", context.session.path().string(),
+                              counted(cloned.hosts.size(), "host")));
+  if (cloned.hash.empty())
+    context.terminal.say(
+        format("none of them is {}: 'rewall snapshot' begins its history, 'rewall fleet list' "
+               "shows the others",
+               cloned.host));
+  else
+    context.terminal.say(
+        "next: 'rewall restore --dry-run HEAD' shows what it would change, 'rewall restore HEAD' does it");
+}
+
+}  // namespace
+
+Action define_clone(CLI::App& app) {
+  auto url = std::make_shared<std::string>();
+  auto host = std::make_shared<std::string>();
+  app.add_option("URL", *url, "Where the history was pushed to")->type_name("")->required();
+  app.add_option("--host", *host, "Which host this is to be (the name of this machine, where it is there)")
+      ->type_name("NAME");
+  return [url, host](Context& context) -> Result<Answer> {
+    auto cloned = clone(context.session, *url, *host, context.terminal.progress());
+    if (!cloned) return std::move(cloned).error();
+    if (context.json)
+      context.terminal.out(
+          print({{"host", cloned->host}, {"hash", or_null(cloned->hash)}, {"hosts", cloned->hosts}}));
+    else if (!cloned->hash.empty())
+      context.terminal.out(format("{} {}\n", cloned->hash.substr(0, 10), cloned->host));
+    say_next(context, *cloned);
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

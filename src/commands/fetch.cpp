@@ -1,0 +1,33 @@
+#include "commands/define.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/share.h"
+#include "ui/json.h"
+
+namespace rewall {
+
+Action define_fetch(CLI::App& app) {
+  auto remote = std::make_shared<std::string>();
+  app.add_option("REMOTE", *remote, "Where from (the setting push.remote)")->type_name("");
+  return [remote](Context& context) -> Result<Answer> {
+    auto fetched = fetch(context.session, *remote, context.terminal.progress());
+    if (!fetched) return std::move(fetched).error();
+    Json branches = Json::array();
+    for (const auto& branch : fetched->branches) {
+      branches.push_back(
+          {{"host", branch.host}, {"snapshots", branch.snapshots}, {"rewritten", branch.rewritten}});
+      if (branch.rewritten)
+        context.terminal.say(
+            format("{}/hosts/{}: its history was rewritten there; what was here before: {}/hosts/{}@{{1}}",
+                   fetched->remote.name, branch.host, fetched->remote.name, branch.host));
+      if (!context.json)
+        context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched->remote.name), escape(branch.host),
+                                    counted(branch.snapshots, "new snapshot")));
+    }
+    if (context.json) context.terminal.out(print({{"remote", fetched->remote.name}, {"branches", branches}}));
+    if (!context.json && fetched->branches.empty()) context.terminal.say("nothing is new");
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall

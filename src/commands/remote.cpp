@@ -1,0 +1,68 @@
+#include "commands/define.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/settle.h"
+#include "ops/share.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+struct RemoteOptions {
+  std::string action{};
+  std::string name{};
+  std::string url{};
+};
+
+Result<Answer> list(Context& context, const Repository& repository) {
+  auto remotes = repository.remotes();
+  if (!remotes) return std::move(remotes).error();
+  Json json = Json::array();
+  for (const auto& remote : *remotes) {
+    json.push_back({{"name", remote.name}, {"url", remote.url}});
+    if (!context.json)
+      context.terminal.out(format("{}  {}\n", escape(remote.name), escape(shown_address(remote.url))));
+  }
+  if (context.json) context.terminal.out(print(json));
+  return Answer::same;
+}
+
+Error wrong_words(const RemoteOptions& options) {
+  const bool removes = options.action == "remove";
+  return Error{.kind = ErrorKind::usage,
+               .message = format("remote {}: it takes {}", options.action, removes ? "NAME" : "NAME and URL")}
+      .hinted(format("rewall remote {} origin{}", options.action,
+                     removes ? "" : " ssh://git@backup.example.org/firewalls.git"));
+}
+
+Status change(Repository& repository, const RemoteOptions& options) {
+  const bool removes = options.action == "remove";
+  if (options.name.empty() || options.url.empty() != removes) return wrong_words(options);
+  if (options.action == "add") return repository.add_remote(options.name, options.url);
+  if (removes) return repository.remove_remote(options.name);
+  return repository.set_remote_url(options.name, options.url);
+}
+
+}  // namespace
+
+Action define_remote(CLI::App& app) {
+  auto options = std::make_shared<RemoteOptions>();
+  app.add_option("ACTION", options->action, "add, set-url or remove; without one the remotes are listed")
+      ->type_name("")
+      ->check(CLI::IsMember({"add", "set-url", "remove"}));
+  app.add_option("NAME", options->name, "Of the remote; origin is the one that is meant where none is named")
+      ->type_name("");
+  app.add_option("URL", options->url, "What git takes: ssh://, https://, host:path, or a folder")
+      ->type_name("");
+  return [options](Context& context) -> Result<Answer> {
+    auto repository = context.session.repository();
+    if (!repository) return std::move(repository).error();
+    if (options->action.empty()) return list(context, **repository);
+    auto held = lock(context.session);
+    if (!held) return std::move(held).error();
+    if (auto changed = change(**repository, *options); !changed) return std::move(changed).error();
+    return context.json ? list(context, **repository) : Answer::same;
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,86 @@
+#include "ops/background.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "kernel/process.h"
+#include "ops/at_work.h"
+#include "ops/git.h"
+#include "ops/push_queue.h"
+#include "ops/service.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kId = "background";
+
+fs::path lock_file(const fs::path& state) {
+  return state / "background";
+}
+
+bool has_work(const fs::path& state) {
+  std::error_code failed;
+  return fs::exists(state / "push", failed);
+}
+
+// Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
+class SystemClock : public QueueClock {
+ public:
+  explicit SystemClock(const fs::path& state) : changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    if (changes_)
+      ::inotify_add_watch(changes_.get(), state.c_str(),
+                          IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
+  }
+  std::int64_t now() override { return rewall::now().seconds; }
+  void wait_until(std::int64_t time) override {
+    constexpr std::int64_t kMinute = 60;  // the clock may be set meanwhile
+    pollfd change{.fd = changes_.get(), .events = POLLIN, .revents = 0};
+    ::poll(&change, 1, static_cast<int>(std::clamp<std::int64_t>(time - now(), 1, kMinute) * 1000));
+    std::array<char, 4096> events;
+    while (::read(changes_.get(), events.data(), events.size()) > 0) {
+    }
+  }
+
+ private:
+  Fd changes_;
+};
+
+}  // namespace
+
+void start_background_work(const Session& session) {
+  const auto state = session.state_path();
+  if (session.program.empty() || !has_work(state) || AtWork::process(lock_file(state), std::string(kId)) != 0)
+    return;
+  const Command command{
+      .words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)},
+      .environment = git_environment()};
+  if (start_service(command, "pushes what rewall recorded")) return;
+  if (auto started = start_detached(command, ErrorKind::repository); !started)
+    log_warning("nothing is pushed now: {}", started.error().message);
+}
+
+int work_in_background(const fs::path& repository) {
+  const auto state = repository / ".git/rewall";
+  SystemClock clock(state);
+  // Again: what was queued while this one was about to end found it at work.
+  while (has_work(state)) {
+    const auto working = AtWork::begin(lock_file(state), std::string(kId));
+    if (!working) return 0;
+    if (auto done = work_off_pushes(repository, clock); !done) {
+      log_warning("{}", done.error().message);
+      return exit_code(done.error().kind);
+    }
+  }
+  return 0;
+}
+
+}  // namespace rewall

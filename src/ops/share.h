@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "ops/git.h"
+#include "ops/session.h"
+
+namespace rewall {
+
+/// Gets what git says of its progress, as it comes: lines that end in \r or \n. Without one it says none.
+using Progress = std::function<void(std::string_view)>;
+
+/// The remote of that name; of no name: `push.remote`, where there is one. Kind usage: there is none.
+Result<Remote> find_remote(const Repository& repository, const std::string& name = {});
+
+/// An address as it may be printed: without its password.
+std::string shown_address(const std::string& url);
+
+/// Runs git on the network, for `remote`: ssh in BatchMode, a connection that does not come or says nothing
+/// given up after `network.connect`, all of it after `network.timeout` (or `deadline`, where that is less).
+/// Kind remote, in words for people with what to do next: it could not be reached, or refused.
+Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work);
+
+struct Pushed {
+  Remote remote{};
+  std::size_t snapshots = 0;         ///< that the remote did not have
+  std::vector<std::string> notes{};  ///< worth saying: a tag that was not taken
+};
+/// Sends the branch of this host (`all`: every branch hosts/NAME that is here), and its tags as NAME/TAG.
+/// Never forced: kind remote when the branch there is not where this one comes from.
+Result<Pushed> push(const Repository& repository, const std::string& remote, bool all, Progress progress);
+
+/// What a fetch did to a branch.
+struct FetchedBranch {
+  std::string host{};
+  std::size_t snapshots = 0;  ///< new ones
+  bool rewritten = false;     ///< what was there before is no part of it
+};
+struct Fetched {
+  Remote remote{};
+  std::vector<FetchedBranch> branches{};  ///< those that moved, by name
+};
+/// Brings the branches of all hosts, as REMOTE/hosts/NAME. Objects are checked as they come (git-config(1),
+/// fetch.fsckObjects); what the remote has no more is kept.
+Result<Fetched> fetch(Session& session, const std::string& remote, Progress progress);
+
+struct Cloned {
+  std::string host{};
+  std::string hash{};                ///< of its newest snapshot; empty where the remote has none of it
+  std::vector<std::string> hosts{};  ///< that the remote has
+};
+/// Makes the repository at the session's path from a remote, with the branch of `host` (empty: of this
+/// machine's name, where the remote has it) and its tags. Nothing is left of it after an error. Kind usage:
+/// no such host there.
+Result<Cloned> clone(Session& session, const std::string& url, const std::string& host, Progress progress);
+
+}  // namespace rewall
