@@ -161,10 +161,10 @@ std::string own_path() {
 }
 
 // A restore that was interrupted and cannot be settled stops those who change LIVE or the history, not those
-// who look.
+// who look or tidy up.
 bool only_looks(const CLI::App& command) {
-  const auto& name = command.get_name();
-  return command.get_group() == "look" || name == "status" || name == "verify" || name == "config";
+  static constexpr std::array<std::string_view, 5> kLooking{"status", "config", "verify", "gc", "doctor"};
+  return command.get_group() == "look" || std::ranges::find(kLooking, command.get_name()) != kLooking.end();
 }
 
 int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& command, const Action& action) {

@@ -11,6 +11,8 @@ Action define_status(CLI::App& app);
 Action define_watch(CLI::App& app);
 Action define_import(CLI::App& app);
 Action define_verify(CLI::App& app);
+Action define_gc(CLI::App& app);
+Action define_doctor(CLI::App& app);
 Action define_log(CLI::App& app);
 Action define_show(CLI::App& app);
 Action define_diff(CLI::App& app);

@@ -1,6 +1,7 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/address.h"
 #include "ops/share.h"
 #include "ui/json.h"
 

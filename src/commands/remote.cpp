@@ -1,8 +1,8 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/address.h"
 #include "ops/settle.h"
-#include "ops/share.h"
 #include "ui/json.h"
 
 namespace rewall {

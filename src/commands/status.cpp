@@ -5,8 +5,8 @@
 #include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/address.h"
 #include "ops/fire.h"
-#include "ops/share.h"
 #include "ui/json.h"
 
 namespace rewall {

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 25> kCommands{{
+  static constexpr std::array<CommandEntry, 27> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -20,6 +20,9 @@ std::span<const CommandEntry> command_table() {
        define_import},
       {"verify", "", "record", "Say whether every snapshot is whole, signed and readable",
        "rewall verify\nrewall verify good..HEAD\nrewall verify origin/hosts/web1", define_verify},
+      {"gc", "", "record", "Pack what is loose in the repository", "rewall gc", define_gc},
+      {"doctor", "", "record", "Say what could make a snapshot or a restore fail here, and how to mend it",
+       "rewall doctor\nrewall doctor || mail -s 'rewall needs a look' root", define_doctor},
       {"log", "", "look", "List the snapshots",
        "rewall log -n 20\nrewall log --since yesterday --chain INPUT\nrewall log --author alice --oneline",
        define_log},

@@ -32,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kPipeSize = 1 << 20;
 constexpr std::size_t kReadSize = 1 << 18;
+constexpr int kGivesWay = 10;  // of nice(1)
 
 std::atomic<int> handed_on{-1};
 
@@ -177,6 +178,7 @@ class Child {
       const rlimit limit{.rlim_cur = command_.biggest_file, .rlim_max = command_.biggest_file};
       prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr);
     }
+    if (command_.gives_way) setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), kGivesWay);
     handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
     if (!handle_) return errno;
     out_ = std::move(out.read);

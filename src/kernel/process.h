@@ -24,6 +24,7 @@ struct Command {
   std::function<void(std::string_view)> error_listener{};
   /// How many bytes a file may have that it writes (RLIMIT_FSIZE, setrlimit(2)); 0: any.
   std::uint64_t biggest_file = 0;
+  bool gives_way = false;  ///< to whatever else there is to do (nice(1))
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 

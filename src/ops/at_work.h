@@ -20,6 +20,9 @@ class AtWork {
   /// The process that has it, where it is at this work; else 0.
   static pid_t process(const std::filesystem::path& path, const std::string& id);
 
+  /// For the programs that do its work, to hold it too.
+  int descriptor() const { return fd_.get(); }
+
  private:
   explicit AtWork(Fd fd) : fd_(std::move(fd)) {}
   Fd fd_;

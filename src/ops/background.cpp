@@ -10,8 +10,10 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "kernel/process.h"
 #include "ops/at_work.h"
+#include "ops/gc.h"
 #include "ops/git.h"
 #include "ops/push_queue.h"
 #include "ops/service.h"
@@ -27,15 +29,24 @@ fs::path lock_file(const fs::path& state) {
   return state / "background";
 }
 
-bool has_work(const fs::path& state) {
+bool has_pushes(const fs::path& state) {
   std::error_code failed;
   return fs::exists(state / "push", failed);
+}
+
+void pack_if_due(const fs::path& path) {
+  Session session(path, BackendChoice::automatic, host_firewall());
+  session.only_looks = true;
+  const auto repository = session.repository();
+  if (!repository || !gc_is_due(**repository)) return;
+  if (auto packed = gc(session); !packed) log_warning("{}", escape(packed.error().message));
 }
 
 // Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
 class SystemClock : public QueueClock {
  public:
-  explicit SystemClock(const fs::path& state) : changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+  SystemClock(fs::path repository, const fs::path& state)
+      : repository_(std::move(repository)), changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
     if (changes_)
       ::inotify_add_watch(changes_.get(), state.c_str(),
                           IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
@@ -43,6 +54,7 @@ class SystemClock : public QueueClock {
   std::int64_t now() override { return rewall::now().seconds; }
   void wait_until(std::int64_t time) override {
     constexpr std::int64_t kMinute = 60;  // the clock may be set meanwhile
+    pack_if_due(repository_);
     pollfd change{.fd = changes_.get(), .events = POLLIN, .revents = 0};
     ::poll(&change, 1, static_cast<int>(std::clamp<std::int64_t>(time - now(), 1, kMinute) * 1000));
     std::array<char, 4096> events;
@@ -51,35 +63,38 @@ class SystemClock : public QueueClock {
   }
 
  private:
+  fs::path repository_;
   Fd changes_;
 };
 
 }  // namespace
 
-void start_background_work(const Session& session) {
+void start_background_work(const Session& session, bool time_for_gc) {
   const auto state = session.state_path();
-  if (session.program.empty() || !has_work(state) || AtWork::process(lock_file(state), std::string(kId)) != 0)
+  if (session.program.empty() || (!time_for_gc && !has_pushes(state)) ||
+      AtWork::process(lock_file(state), std::string(kId)) != 0)
     return;
   const Command command{
       .words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)},
       .environment = git_environment()};
-  if (start_service(command, "pushes what rewall recorded")) return;
+  if (start_service(command, "pushes and packs what rewall recorded")) return;
   if (auto started = start_detached(command, ErrorKind::repository); !started)
-    log_warning("nothing is pushed now: {}", started.error().message);
+    log_warning("nothing is pushed or packed now: {}", started.error().message);
 }
 
 int work_in_background(const fs::path& repository) {
   const auto state = repository / ".git/rewall";
-  SystemClock clock(state);
+  SystemClock clock(repository, state);
   // Again: what was queued while this one was about to end found it at work.
-  while (has_work(state)) {
+  do {
     const auto working = AtWork::begin(lock_file(state), std::string(kId));
     if (!working) return 0;
+    pack_if_due(repository);
     if (auto done = work_off_pushes(repository, clock); !done) {
-      log_warning("{}", done.error().message);
+      log_warning("{}", escape(done.error().message));
       return exit_code(done.error().kind);
     }
-  }
+  } while (has_pushes(state));
   return 0;
 }
 

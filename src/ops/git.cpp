@@ -43,6 +43,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
                                   "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
                   .error_listener = std::move(work.progress),
                   .biggest_file = work.biggest_file,
+                  .gives_way = work.gives_way,
                   .deadline = work.deadline};
   for (const char* setting : kSettings) {
     command.words.emplace_back("-c");

@@ -19,6 +19,7 @@ struct GitWork {
   std::vector<std::string> environment{};
   std::function<void(std::string_view)> progress{};  ///< gets its standard error as it comes
   std::uint64_t biggest_file = 0;
+  bool gives_way = false;  ///< to whatever else there is to do
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 

@@ -15,6 +15,7 @@
 #include "ops/background.h"
 #include "ops/events.h"
 #include "ops/files.h"
+#include "ops/gc.h"
 #include "ops/person.h"
 #include "ops/push_queue.h"
 #include "ops/revision.h"
@@ -305,7 +306,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   back.hash = *std::move(hash);
   all.push_back(back);
   queue_push(**repository);
-  start_background_work(session);
+  start_background_work(session, gc_is_due(**repository));
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = trailers.trigger,

@@ -103,6 +103,18 @@ Result<std::optional<Journal>> Journal::left(const Repository& repository, std::
   return std::optional<Journal>(Journal(path, std::move(fd)));
 }
 
+Result<std::optional<JournalEntry>> Journal::peek(const Repository& repository) {
+  const auto path = repository.state_path() / "journal";
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return std::optional<JournalEntry>{};
+  if (!fd)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(errno))};
+  auto entry = Journal(path, std::move(fd)).read();
+  if (!entry) return std::move(entry).error();
+  return std::optional(*std::move(entry));
+}
+
 Result<JournalEntry> Journal::read() const {
   auto text = read_all(fd_.get(), path_.string());
   if (!text) return std::move(text).error();

@@ -47,6 +47,9 @@ class Journal {
   /// kind repository: they are at work longer than `wait`.
   static Result<std::optional<Journal>> left(const Repository& repository, std::chrono::milliseconds wait);
 
+  /// What the journal says, whoever works by it or nobody; absent where there is none.
+  static Result<std::optional<JournalEntry>> peek(const Repository& repository);
+
   /// Kind repository: it cannot be read.
   Result<JournalEntry> read() const;
   /// LIVE is one of the two rulesets and the history says so: removes it.

@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/connect.h"
+#include "ops/address.h"
 #include "ops/settings.h"
 
 namespace rewall {
@@ -80,6 +81,12 @@ std::string hint_for(std::string_view said) {
   return "nothing is lost here: run it again later, with -vv to see more";
 }
 
+// "user:password@host" of an address that has a scheme.
+std::string authority_of(const std::string& url) {
+  const auto start = url.find("://") + 3;
+  return url.substr(start, url.find('/', start) - start);
+}
+
 Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view name) {
   auto value = setting(repository, name);
   if (!value) return std::move(value).error();
@@ -107,30 +114,11 @@ Result<std::string> ssh_command(const Repository& repository, std::chrono::milli
                 command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
 }
 
-// Of "https://user@host:8443/path"; no host where git does not speak TCP to it itself.
-struct Server {
-  std::string host{};
-  std::string port{};
-};
-Server server_of(const std::string& address) {
-  const auto scheme = address.substr(0, address.find("://"));
-  if (scheme != "http" && scheme != "https" && scheme != "git") return {};
-  std::string place = address.substr(scheme.size() + 3);
-  place = place.substr(0, place.find('/'));
-  place = place.substr(place.rfind('@') + 1);
-  const auto colon = place.find(':', place.rfind(']') + 1);
-  Server server{
-      .host = place.substr(0, colon),
-      .port = colon == std::string::npos ? (scheme == "git" ? "9418" : scheme) : place.substr(colon + 1)};
-  if (server.host.starts_with('[')) server.host = server.host.substr(1, server.host.size() - 2);
-  return server;
-}
-
 // curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy
 // there is nothing to try.
 Status try_server(const Repository& repository, const Remote& remote, std::chrono::milliseconds connect) {
-  const auto server = server_of(remote.url);
-  if (server.host.empty()) return {};
+  const auto server = parse_address(remote.url);
+  if (server.scheme != "http" && server.scheme != "https" && server.scheme != "git") return {};
   auto proxy = run_git(repository.path(), {.words = {"config", "--get-urlmatch", "http.proxy", remote.url}});
   if (!proxy) return std::move(proxy).error();
   const bool proxied =
@@ -138,7 +126,10 @@ Status try_server(const Repository& repository, const Remote& remote, std::chron
         return variable.find("proxy=") != std::string::npos || variable.find("PROXY=") != std::string::npos;
       });
   if (proxied) return {};
-  auto tried = try_connection(server.host, server.port, connect);
+  const bool bracketed = server.host.starts_with('[') && server.host.ends_with(']');
+  const auto host = bracketed ? server.host.substr(1, server.host.size() - 2) : server.host;
+  const auto port = !server.port.empty() ? server.port : server.scheme == "git" ? "9418" : server.scheme;
+  auto tried = try_connection(host, port, connect);
   if (tried) return tried;
   return unreachable(remote, {.status = 128, .err = tried.error().message});
 }
@@ -186,19 +177,12 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
       near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
 }
 
-std::string shown_address(const std::string& url) {
-  const auto scheme = url.find("://");
-  const auto at = scheme == std::string::npos ? scheme : url.rfind('@', url.find('/', scheme + 3));
-  if (at == std::string::npos) return url;
-  const auto colon = url.find(':', scheme + 3);
-  return colon < at ? url.substr(0, colon) + ":***" + url.substr(at) : url;
-}
-
 std::string without_password(std::string text, const Remote& remote) {
   const auto shown = shown_address(remote.url);
-  for (auto at = text.find(remote.url); shown != remote.url && at != std::string::npos;
-       at = text.find(remote.url))
-    text.replace(at, remote.url.size(), shown);
+  if (shown == remote.url) return text;
+  const auto told = authority_of(remote.url);
+  for (auto at = text.find(told); at != std::string::npos; at = text.find(told))
+    text.replace(at, told.size(), authority_of(shown));
   return text;
 }
 

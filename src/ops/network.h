@@ -17,9 +17,8 @@ using Progress = std::function<void(std::string_view)>;
 /// The remote of that name; of no name: `push.remote`, or the only one there is. Kind usage: there is none.
 Result<Remote> find_remote(const Repository& repository, const std::string& name = {});
 
-/// An address as it may be printed: without its password.
-std::string shown_address(const std::string& url);
-/// A text in which git may have repeated it.
+/// A text in which git may have repeated the remote's address, or the part that names the host: without the
+/// password.
 std::string without_password(std::string text, const Remote& remote);
 
 /// The turn of one process at the network for a repository: waited for as long as `lock.wait` says, then kind

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "ops/state.h"
 
 namespace rewall {
 namespace {
@@ -17,6 +18,7 @@ const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
       {"fetch.limit", "2G", "how big a pack may be that a fetch brings"},
+      {"gc.auto", "1000", "how many loose objects make it time to pack them; 0: never"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
@@ -143,6 +145,10 @@ Status check_value(const Key& key, const std::string& value) {
   if (is_switch && value != "true" && value != "false") {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is not true or false", key.name, value)};
+  }
+  std::uint64_t count = 0;
+  if (key.name == "gc.auto" && !read_number(std::string_view(value), count)) {
+    return Error{.kind = ErrorKind::usage, .message = format("gc.auto: '{}' is no number", value)};
   }
   const bool is_path = key.name == "export.path" || key.name == "hooks.path" || key.name == "sign.allowed";
   if (is_path && !value.empty() && !value.starts_with('/')) {

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "ops/address.h"
 #include "ops/person.h"
 #include "ops/push_queue.h"
 #include "ops/settings.h"

@@ -6,9 +6,9 @@
 #include "core/log.h"
 #include "ops/at_work.h"
 #include "ops/files.h"
+#include "ops/network.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
-#include "ops/share.h"
 #include "ops/snapshot.h"
 #include "ops/watch.h"
 #include "rules/print.h"
@@ -63,19 +63,19 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
   return {};
 }
 
-Status add_guard_standing(Session& session, const Repository& repository, Standing& standing) {
-  auto guard = read_guard(repository.state_path());
+}  // namespace
+
+Result<std::optional<Standing::GuardStanding>> read_guard_standing(Session& session) {
+  auto guard = read_guard(session.state_path());
   if (!guard) return std::move(guard).error();
-  if (!*guard) return {};
+  if (!*guard) return std::optional<Standing::GuardStanding>{};
   const auto here = session.firewall().generation();
   const auto left = time_left(**guard, here);
   const bool overdue =
-      left.count() == 0 && AtWork::process(guard_lock(repository.state_path()), (*guard)->id) == 0;
-  standing.guard = {.guard = **std::move(guard), .left = left, .overdue = overdue};
-  return {};
+      left.count() == 0 && AtWork::process(guard_lock(session.state_path()), (*guard)->id) == 0;
+  return std::optional(
+      Standing::GuardStanding{.guard = **std::move(guard), .left = left, .overdue = overdue});
 }
-
-}  // namespace
 
 Result<Standing> read_standing(Session& session) {
   // While the repository is opened: a program takes as long.
@@ -100,7 +100,9 @@ Result<Standing> read_standing(Session& session) {
     return std::move(compared).error();
   }
   if (auto added = add_remote_standing(repository, standing); !added) return std::move(added).error();
-  if (auto added = add_guard_standing(session, repository, standing); !added) return std::move(added).error();
+  auto guard = read_guard_standing(session);
+  if (!guard) return std::move(guard).error();
+  standing.guard = *std::move(guard);
   return standing;
 }
 

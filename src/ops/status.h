@@ -38,6 +38,9 @@ struct Standing {
   std::optional<GuardStanding> guard{};
 };
 
+/// Absent where none is armed. Opens no repository.
+Result<std::optional<Standing::GuardStanding>> read_guard_standing(Session& session);
+
 /// When nothing touched nf_tables since the last snapshot, the generation answers and nothing is dumped.
 Result<Standing> read_standing(Session& session);
 

@@ -99,7 +99,7 @@ void remove_asides(const fs::path& folder, bool (*aside)(const std::string&) = i
 }  // namespace
 
 Lock::~Lock() {
-  if (fd_) write_holder(fd_.get(), kFree);
+  if (fd_ && !to_mend_) write_holder(fd_.get(), kFree);
 }
 
 Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {

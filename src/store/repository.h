@@ -82,8 +82,14 @@ class Lock {
   Lock& operator=(Lock&&) = delete;
   ~Lock();
 
+  /// For a program that is started under it, to hold it too.
+  int descriptor() const { return fd_.get(); }
+  /// A program that was killed left something half done: the next lock() mends it.
+  void leave_to_mend() { to_mend_ = true; }
+
  private:
   Fd fd_;
+  bool to_mend_ = false;
 };
 
 /// Begins to start libgit2 on a thread of its own: about a millisecond. Whoever
@@ -122,6 +128,9 @@ class Repository {
   /// The full hash of the commit that a `git rev-parse` expression names. An expression that names nothing is
   /// of kind usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
   Result<std::string> resolve(const std::string& expression) const;
+
+  /// Whether it has an object of this full hash, reachable or not.
+  bool has_object(const std::string& hash) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 

@@ -240,6 +240,13 @@ Result<std::string> Repository::resolve(const std::string& expression) const {
   return git::hex(*git_object_id(commit.get()));
 }
 
+bool Repository::has_object(const std::string& hash) const {
+  git::Odb odb;
+  const auto id = git::parse_hash(hash);
+  return id && git::fill(odb, git_repository_odb, parts_->repo.get()) == 0 &&
+         git_odb_exists(odb.get(), &*id) == 1;
+}
+
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {
   auto commit = read_commit(parts_->repo.get(), hash);
   if (!commit) return std::move(commit).error();

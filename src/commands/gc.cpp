@@ -1,0 +1,49 @@
+#include "ops/gc.h"
+
+#include "commands/define.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+Json to_json(const Collected& collected) {
+  const auto& [before, after] = collected;
+  return {{"objects_before", before.loose + before.packed},
+          {"objects_after", after.loose + after.packed},
+          {"loose_before", before.loose},
+          {"loose_after", after.loose},
+          {"packs", after.packs},
+          {"bytes_before", before.bytes},
+          {"bytes_after", after.bytes}};
+}
+
+std::string size_text(std::uint64_t bytes) {
+  return format("{:.1f} MB", static_cast<double>(bytes) / (1 << 20));
+}
+
+}  // namespace
+
+Action define_gc(CLI::App&) {
+  return [](Context& context) -> Result<Answer> {
+    auto collected = gc(context.session);
+    if (!collected) return std::move(collected).error();
+    if (!*collected) {
+      context.terminal.say("another rewall gc is at work: nothing is left to do");
+      if (context.json) context.terminal.out(print(Json(nullptr)));
+      return Answer::same;
+    }
+    if (context.json) {
+      context.terminal.out(print(to_json(**collected)));
+      return Answer::same;
+    }
+    const auto& [before, after] = **collected;
+    context.terminal.out(format("{} and {} in {}: {} -> {}\n", counted(after.packed, "object"),
+                                counted(after.loose, "loose one"), counted(after.packs, "pack"),
+                                size_text(before.bytes), size_text(after.bytes)));
+    return Answer::same;
+  };
+}
+
+}  // namespace rewall
