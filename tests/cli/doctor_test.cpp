@@ -151,10 +151,13 @@ TEST_CASE("doctor asks the remotes, and is not held up by one that hangs") {
   CHECK(check(host, "backlog") == "ok far has every snapshot None\n");
   CHECK(is_well(host, "privacy"));
 
-  host.ok("git -C repo -c user.name=a -c user.email=a@b commit -q --allow-empty -m x --date '2 days ago'");
+  // The last push is no nearer than the snapshot.
+  host.ok(
+      "rm -r repo/.git/logs/refs/remotes; git -C repo -c user.name=a -c user.email=a@b commit -q "
+      "--allow-empty -m x --date '2 days ago'");
   CHECK(is_bad(host, "backlog", "far lacks 1 snapshot, the oldest taken 2 days ago", "rewall push far"));
   host.ok("rm -r far");
-  CHECK(is_bad(host, "remote", "far (../far): ", "nothing is lost here"));
+  CHECK(is_bad(host, "remote", "far (../far): ", "git init --bare"));
 
   host.ok("git -C repo remote set-url far git://a:secret@127.0.0.1/far; ip link set lo up");
   CHECK(is_bad(host, "privacy", "has a password", "set-url far"));
