@@ -23,6 +23,7 @@ Action define_try(CLI::App& app);
 Action define_confirm(CLI::App& app);
 Action define_rollback(CLI::App& app);
 Action define_tag(CLI::App& app);
+Action define_fleet(CLI::App& app);
 Action define_hooks(CLI::App& app);
 Action define_config(CLI::App& app);
 

@@ -16,6 +16,9 @@ namespace {
 const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
+      {"fleet.stale", "30d", "how old the newest snapshot of a host may be for fleet status"},
+      {"fleet.vars", "",
+       "file with the hosts' own addresses, for fleet status and fleet diff; empty for none"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
       {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
@@ -32,7 +35,7 @@ const std::vector<Key>& plain_keys() {
 }
 
 bool is_duration(std::string_view key) {
-  return key == "lock.wait" || key == "hooks.deadline" ||
+  return key == "fleet.stale" || key == "lock.wait" || key == "hooks.deadline" ||
          (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
 }
 
@@ -133,7 +136,7 @@ Status check_value(const Key& key, const std::string& value) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("guard.tagGood: '{}' is not true or false", value)};
   }
-  const bool is_path = key.name == "export.path" || key.name == "hooks.path";
+  const bool is_path = key.name == "export.path" || key.name == "fleet.vars" || key.name == "hooks.path";
   if (is_path && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is no absolute path", key.name, value)};

@@ -134,7 +134,8 @@ class Repository {
   /// One of them; empty when the snapshot has no such file.
   Result<std::string> file(const std::string& hash, const std::string& name, Proof proof = Proof::hash) const;
 
-  /// What tells without reading them which are the same in two snapshots: their hashes by name.
+  /// What tells without reading them which are the same in two snapshots: their hashes by name. Links and
+  /// folders are refused here too.
   Result<std::map<std::string, std::string>> file_hashes(const std::string& hash) const;
 
   /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
