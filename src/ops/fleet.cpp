@@ -26,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMeaningsKept = 4096;
 constexpr std::size_t kChainsNamed = 10'000;  // more names than these make no better hint
 
 using VariablesByHost = std::map<std::string, Variables, std::less<>>;
@@ -104,11 +105,10 @@ void keep_chain(Ruleset& ruleset, const std::string& name) {
   ruleset.sets = {};
 }
 
-// What a host's rules are before and after they are made ready to be compared.
+// A host's rules as they are compared.
 struct Side {
-  Ruleset whole{};
-  std::optional<OwnParts> own{};  ///< absent where foreign parts count
-  Ruleset compared{};
+  Ruleset ruleset{};
+  std::optional<OwnParts> own{};  ///< where they stood; absent where foreign parts count
 };
 
 // Reads rules of hosts, as they are compared with those of others.
@@ -127,15 +127,17 @@ class Reader {
     if (!files) return std::move(files).error();
     auto ruleset = ruleset_of(*std::move(files), host.hash.substr(0, 10) + ":", snapshot.trailers.backend);
     if (!ruleset) return Error{.kind = ErrorKind::repository, .message = ruleset.error().message};
-    Side side{.whole = *std::move(ruleset)};
-    if (!scope_.foreign) side.own.emplace(side.whole, owners_);
-    side.compared = side.own ? side.own->ruleset : side.whole;
-    if (!scope_.chain.empty()) {
-      note_chains(side.whole);
-      keep_chain(side.compared, scope_.chain);
+    if (!scope_.chain.empty()) note_chains(*ruleset);
+    Side side;
+    if (scope_.foreign) {
+      side.ruleset = *std::move(ruleset);
+    } else {
+      side.own.emplace(*std::move(ruleset), owners_, expressions_);
+      side.ruleset = std::move(side.own->ruleset);
     }
+    if (!scope_.chain.empty()) keep_chain(side.ruleset, scope_.chain);
     if (const auto* of_host = variables_of(host))
-      side.compared = with_variables(std::move(side.compared), *of_host);
+      side.ruleset = with_variables(std::move(side.ruleset), *of_host);
     return side;
   }
 
@@ -193,9 +195,39 @@ class Reader {
   FleetScope scope_;
   std::vector<Owner> owners_;
   VariablesByHost variables_;
+  OwnerExpressions expressions_{};
   std::set<std::string> chains_{};
   bool chain_found_ = false;
   bool any_read_ = false;
+};
+
+// What rules mean, for the next that has them: hosts of one fleet share most of their rules. Where they do
+// not, to look takes longer than it saves.
+class RuleMeanings {
+ public:
+  std::string_view operator()(std::string_view rule, Family family) {
+    auto& known = family == Family::ipv4 ? v4_ : v6_;
+    if (!shared_) return alone_ = meaning(rule, family).key;
+    const auto found = known.find(rule);
+    if (found != known.end()) {
+      ++found_;
+      return found->second;
+    }
+    if (known.size() >= kMeaningsKept) {
+      shared_ = std::exchange(found_, 0) > kMeaningsKept / 4;
+      known.clear();
+    }
+    return known.emplace(rule, meaning(rule, family).key).first->second;
+  }
+
+ private:
+  // No hash of theirs: rules that collide could be made.
+  using Known = std::map<std::string, std::string, std::less<>>;
+  Known v4_{};
+  Known v6_{};
+  std::size_t found_ = 0;
+  bool shared_ = true;
+  std::string alone_{};
 };
 
 // Puts hosts into groups. Of a group it keeps the digest alone.
@@ -210,7 +242,7 @@ class Grouping {
     if (const auto known = by_content_.find(*content); known != by_content_.end()) return known->second;
     auto side = reader_.read(host, snapshot);
     if (!side) return std::move(side).error();
-    const auto group = by_meaning_.try_emplace(meaning_of(side->compared), by_meaning_.size()).first->second;
+    const auto group = by_meaning_.try_emplace(meaning_of(side->ruleset), by_meaning_.size()).first->second;
     by_content_.emplace(*content, group);
     return group;
   }
@@ -235,16 +267,12 @@ class Grouping {
   }
 
   Digest::Value meaning_of(const Ruleset& ruleset) {
-    std::string key;
-    const auto of_rule = [&key](std::string_view rule, Family family) -> std::string_view {
-      key = meaning(rule, family).key;
-      return key;
-    };
-    write_meaning(ruleset, of_rule, [this](std::string_view piece) { digest_.add(piece); });
+    write_meaning(ruleset, std::ref(meanings_), [this](std::string_view piece) { digest_.add(piece); });
     return digest_.take();
   }
 
   Reader& reader_;
+  RuleMeanings meanings_{};
   Digest digest_{};
   std::map<Digest::Value, std::size_t> by_content_{};
   std::map<Digest::Value, std::size_t> by_meaning_{};
@@ -305,11 +333,11 @@ void number_as_whole(Diff& diff, const OwnParts& from, const OwnParts& to) {
 }
 
 Diff compare_sides(const Side& from, const Side& to, std::span<const Owner> owners) {
-  Diff diff = compare(from.compared, to.compared);
+  Diff diff = compare(from.ruleset, to.ruleset);
   if (from.own && to.own) {
     number_as_whole(diff, *from.own, *to.own);
   } else {
-    mark_foreign(diff, from.compared, to.compared, owners);
+    mark_foreign(diff, from.ruleset, to.ruleset, owners);
   }
   return diff;
 }
@@ -365,6 +393,7 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   auto reader = Reader::make(session, scope);
   if (!reader) return std::move(reader).error();
   const Repository& repository = reader->repository();
+  keep_little();
   auto branches = fleet_hosts(repository);
   if (!branches) return std::move(branches).error();
   if (!against.empty()) {

@@ -395,9 +395,10 @@ Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Ow
   return Merge(wanted, live, owners).run();
 }
 
-OwnParts::OwnParts(const Ruleset& whole, std::span<const Owner> owners) : ruleset(whole) {
-  const std::array<const Ruleset*, 1> rulesets{&whole};
-  const Ownership ownership(owners, rulesets);
+OwnParts::OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions)
+    : ruleset(std::move(whole)), has_beside_(ruleset.backend == Backend::nft && ruleset.both_backends()) {
+  const std::array<const Ruleset*, 1> rulesets{&ruleset};
+  const Ownership ownership(owners, rulesets, expressions);
   for (auto* tables : {&ruleset.v4, &ruleset.v6}) strip(*tables, false, ownership);
   for (auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy}) strip(*tables, true, ownership);
   std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });

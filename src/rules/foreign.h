@@ -57,9 +57,9 @@ bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<c
 /// What is people's own in a ruleset, and where it stood.
 class OwnParts {
  public:
-  OwnParts(const Ruleset& whole, std::span<const Owner> owners);
+  OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions);
 
-  /// Without foreign chains, rules and sets; without shared chains that have no other rules.
+  /// Without foreign chains, rules and sets; without shared chains that have no other rules. May be taken.
   Ruleset ruleset{};
 
   /// Where the rule that is at `position` (from 1) of a chain now stood in the whole one.
@@ -72,6 +72,7 @@ class OwnParts {
 
   void strip(Tables& tables, bool beside, const Ownership& ownership);
 
+  bool has_beside_ = false;
   std::map<Place, std::vector<std::uint32_t>> positions_{};  ///< of chains that lost rules
 };
 

@@ -89,6 +89,10 @@ class Lock {
 /// opens a repository meanwhile waits for the rest of it.
 std::jthread start_early();
 
+/// For who reads very many snapshots, each once: of what was read little is kept from here on, and packs are
+/// looked at a piece at a time, in all repositories of this process.
+void keep_little();
+
 /// An ordinary git repository with a work tree that holds the history of one host (section 4).
 ///
 /// Every failure is of kind repository and leaves what was there readable, except where said. Only this class
