@@ -163,8 +163,7 @@ std::string own_path() {
 // who look.
 bool only_looks(const CLI::App& command) {
   const auto& name = command.get_name();
-  return command.get_group() == "look" || name == "status" || name == "fleet" ||
-         name == "config";
+  return command.get_group() == "look" || name == "status" || name == "fleet" || name == "config";
 }
 
 int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& command, const Action& action) {

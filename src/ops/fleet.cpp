@@ -362,8 +362,8 @@ Result<std::vector<HostBranch>> fleet_hosts(const Repository& repository) {
   std::ranges::stable_sort(*branches, {}, [&own](const HostBranch& branch) {
     return std::pair(std::string_view(branch.host), preference(branch, own));
   });
-  const auto others = std::ranges::unique(*branches, {}, &HostBranch::host);
-  branches->erase(others.begin(), others.end());
+  const auto same_host = [](const HostBranch& a, const HostBranch& b) { return a.host == b.host; };
+  branches->erase(std::unique(branches->begin(), branches->end(), same_host), branches->end());
   return branches;
 }
 

@@ -224,7 +224,7 @@ TEST_CASE(
   add("origin/hosts/bad-link", {.files = {{"120000 rules.v4", filter(kSsh)}}});
   add("origin/hosts/bad-text", {.files = {{"rules.v4", "*filter\nhello \x1b[1m\n"}}});
   add("origin/hosts/lost", {.files = {{"rules.v4", filter(kSsh) + "# lost\n"}}});
-  add("origin/hosts/lost-commit", {});
+  add("origin/hosts/lost-commit", {.subject = "of its own"});
   // Loose, these objects can be taken away.
   fleet.host.ok(
       "cd repo; mv .git/objects/pack/*.pack .. && rm -f .git/objects/pack/*; for p in ../*.pack; do git "
