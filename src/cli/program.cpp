@@ -163,7 +163,8 @@ std::string own_path() {
 // A restore that was interrupted and cannot be settled stops those who change LIVE or the history, not those
 // who look or tidy up.
 bool only_looks(const CLI::App& command) {
-  static constexpr std::array<std::string_view, 5> kLooking{"status", "config", "verify", "gc", "doctor"};
+  static constexpr std::array<std::string_view, 6> kLooking{"status", "fleet", "config",
+                                                            "verify", "gc",    "doctor"};
   return command.get_group() == "look" || std::ranges::find(kLooking, command.get_name()) != kLooking.end();
 }
 

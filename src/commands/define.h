@@ -30,6 +30,7 @@ Action define_remote(CLI::App& app);
 Action define_push(CLI::App& app);
 Action define_fetch(CLI::App& app);
 Action define_clone(CLI::App& app);
+Action define_fleet(CLI::App& app);
 Action define_hooks(CLI::App& app);
 Action define_config(CLI::App& app);
 

@@ -1,8 +1,8 @@
-#include <charconv>
 #include <set>
 #include <utility>
 
 #include "commands/define.h"
+#include "commands/history.h"
 #include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
@@ -16,20 +16,14 @@ namespace {
 
 struct LogOptions {
   std::string revision = "HEAD";
-  LogFilter filter{};
-  std::string since{};
-  std::string until{};
-  std::optional<std::size_t> limit{};
+  HistoryOptions history{};
   bool oneline = false;
   bool all = false;
 };
 
 std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
-  const auto hash = paint.changed(short_hash(snapshot.hash));
-  if (oneline) return format("{} {}\n", hash, escape(snapshot.subject));
-  return format("{}  {}  {}  {}  {}\n", hash, paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
-                fitted(escape(snapshot.author.name), 12), fitted(escape(snapshot.trailers.trigger), 8),
-                escape(snapshot.subject));
+  if (!oneline) return snapshot_line(snapshot, paint) + "\n";
+  return format("{} {}\n", paint.changed(short_hash(snapshot.hash)), escape(snapshot.subject));
 }
 
 // Snapshots, one after the other, that changed foreign parts alone.
@@ -75,7 +69,7 @@ class Listing {
   }
 
  private:
-  bool print(const std::string& text) { return terminal_.out(text) && ++printed_ != options_.limit; }
+  bool print(const std::string& text) { return terminal_.out(text) && ++printed_ != options_.history.limit; }
 
   Terminal& terminal_;
   const LogOptions& options_;
@@ -83,23 +77,9 @@ class Listing {
   std::size_t printed_ = 0;
 };
 
-std::size_t number_of_snapshots(const std::string& word) {
-  std::size_t number = 0;
-  const char* end = word.data() + word.size();
-  const auto [stop, failed] = std::from_chars(word.data(), end, number);
-  if (failed == std::errc{} && stop == end) return number;
-  throw CLI::ValidationError("--max-count", format("'{}' is not a number of snapshots", word));
-}
-
 Status finish(LogOptions& options) {
-  if (auto good = check_table(options.filter.table); !good) return good;
-  for (auto [text, time] :
-       {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {
-    if (text->empty()) continue;
-    auto parsed = parse_time(*text, now());
-    if (!parsed) return std::move(parsed).error();
-    *time = *parsed;
-  }
+  if (auto good = check_table(options.history.filter.table); !good) return good;
+  if (auto good = read_times(options.history); !good) return good;
   if (options.revision == "LIVE") options.revision = "HEAD";
   if (is_unrecorded(options.revision)) {
     return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
@@ -113,16 +93,9 @@ Status finish(LogOptions& options) {
 Action define_log(CLI::App& app) {
   auto options = std::make_shared<LogOptions>();
   app.add_option("REV", options->revision, "Where to begin (HEAD, which LIVE means here too)")->type_name("");
-  app.add_option_function<std::string>(
-         "-n,--max-count", [options](const std::string& word) { options->limit = number_of_snapshots(word); },
-         "At most N snapshots, folded ones as one")
-      ->type_name("N");
-  app.add_option("--since", options->since, "Not older than: '2 hours ago', 2026-11-22")->type_name("TIME");
-  app.add_option("--until", options->until, "Not newer than")->type_name("TIME");
-  app.add_option("--table", options->filter.table, "Snapshots that changed this table")->type_name("TABLE");
-  app.add_option("--chain", options->filter.chain, "Snapshots that changed this chain")->type_name("CHAIN");
-  app.add_option("--grep", options->filter.grep, "Subject, text or command matches")->type_name("RE");
-  app.add_option("--author", options->filter.author, "Author or actor matches")->type_name("RE");
+  add_history(app, options->history);
+  app.add_option("--table", options->history.filter.table, "Snapshots that changed this table")
+      ->type_name("TABLE");
   app.add_flag("--oneline", options->oneline, "Hash and subject only");
   app.add_flag("--all", options->all,
                "Unfold snapshots that changed what other programs own, and nothing else");
@@ -132,12 +105,13 @@ Action define_log(CLI::App& app) {
     Json entries = Json::array();
     Listing listing(context.terminal, *options);
     Status walked;
-    if (options->limit != 0U) {
-      walked = walk_log(context.session, options->revision, options->filter, context.json,
+    const auto limit = options->history.limit;
+    if (limit != 0U) {
+      walked = walk_log(context.session, options->revision, options->history.filter, context.json,
                         [&](const LogEntry& entry) {
                           if (!context.json) return listing.add(entry.snapshot);
                           entries.push_back(to_json(entry.snapshot, entry.diff));
-                          return entries.size() != options->limit;
+                          return entries.size() != limit;
                         });
     }
     listing.end_run();

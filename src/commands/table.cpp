@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 27> kCommands{{
+  static constexpr std::array<CommandEntry, 28> kCommands{{
       {"init", "", "record", "Make the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", "Record the live ruleset",
@@ -64,6 +64,10 @@ std::span<const CommandEntry> command_table() {
        "rewall fetch\nrewall log origin/hosts/web1", define_fetch},
       {"clone", "", "share", "Rebuild the repository of a lost host from a remote",
        "rewall clone ssh://git@backup.example.org/firewalls.git --host web1", define_clone},
+      {"fleet", "", "share", "Compare the hosts whose histories are here",
+       "rewall fleet list\nrewall fleet status --against web1\nrewall fleet diff web1 web2\n"
+       "rewall fleet diff --against web1 --chain INPUT\nrewall fleet log --since yesterday web1 web2",
+       define_fleet},
       {"hooks", "", "set up", "Make systemd, apt, fail2ban and others work with rewall",
        "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", "Read or change a setting",

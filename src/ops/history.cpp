@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/expression.h"
 #include "core/text.h"
 #include "ops/files.h"
 #include "ops/revision.h"
@@ -37,36 +36,6 @@ bool touches(const Diff& diff, const LogFilter& filter) {
   });
 }
 
-class Matcher {
- public:
-  static Result<Matcher> make(const LogFilter& filter) {
-    auto grep = expression(filter.grep);
-    if (!grep) return std::move(grep).error();
-    auto author = expression(filter.author);
-    if (!author) return std::move(author).error();
-    return Matcher(filter, *std::move(grep), *std::move(author));
-  }
-
-  bool matches(const Snapshot& s) const {
-    if (filter_.since && s.time.seconds < filter_.since->seconds) return false;
-    if (filter_.until && s.time.seconds > filter_.until->seconds) return false;
-    if (grep_ && !grep_->matches(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"))) {
-      return false;
-    }
-    return !author_ || author_->matches(s.author.name + " <" + s.author.email + "> " + s.trailers.actor);
-  }
-
-  bool needs_diff() const { return !filter_.table.empty() || !filter_.chain.empty(); }
-
- private:
-  Matcher(LogFilter filter, std::optional<Expression> grep, std::optional<Expression> author)
-      : filter_(std::move(filter)), grep_(std::move(grep)), author_(std::move(author)) {}
-
-  LogFilter filter_;
-  std::optional<Expression> grep_;
-  std::optional<Expression> author_;
-};
-
 }  // namespace
 
 Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot, std::span<const Owner> owners) {
@@ -79,9 +48,40 @@ Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot, std
   return diff;
 }
 
+Result<LogMatcher> LogMatcher::make(const LogFilter& filter) {
+  auto grep = expression(filter.grep);
+  if (!grep) return std::move(grep).error();
+  auto author = expression(filter.author);
+  if (!author) return std::move(author).error();
+  return LogMatcher(filter, *std::move(grep), *std::move(author));
+}
+
+bool LogMatcher::matches(const Snapshot& s) const {
+  if (filter_.since && s.time.seconds < filter_.since->seconds) return false;
+  if (filter_.until && s.time.seconds > filter_.until->seconds) return false;
+  if (grep_ && !grep_->matches(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"))) {
+    return false;
+  }
+  return !author_ || author_->matches(s.author.name + " <" + s.author.email + "> " + s.trailers.actor);
+}
+
+Result<std::optional<LogEntry>> LogMatcher::entry(const Repository& repository, const Snapshot& snapshot,
+                                                  bool with_diff) const {
+  const bool asks_diff = !filter_.table.empty() || !filter_.chain.empty();
+  if (!matches(snapshot)) return std::optional<LogEntry>{};
+  LogEntry entry{.snapshot = snapshot};
+  if (with_diff || asks_diff) {
+    auto diff = diff_of(repository, snapshot);
+    if (!diff) return std::move(diff).error();
+    if (asks_diff && !touches(*diff, filter_)) return std::optional<LogEntry>{};
+    entry.diff = *std::move(diff);
+  }
+  return std::optional(std::move(entry));
+}
+
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit) {
-  auto matcher = Matcher::make(filter);
+  auto matcher = LogMatcher::make(filter);
   if (!matcher) return std::move(matcher).error();
   auto opened = session.repository();
   if (!opened) return std::move(opened).error();
@@ -89,15 +89,9 @@ Status walk_log(Session& session, const std::string& revision, const LogFilter& 
   auto hash = repository.resolve(revision);
   if (!hash) return std::move(hash).error();
   return repository.walk(*hash, [&](const Snapshot& snapshot) -> Result<bool> {
-    if (!matcher->matches(snapshot)) return true;
-    LogEntry entry{.snapshot = snapshot};
-    if (with_diff || matcher->needs_diff()) {
-      auto diff = diff_of(repository, snapshot);
-      if (!diff) return std::move(diff).error();
-      if (matcher->needs_diff() && !touches(*diff, filter)) return true;
-      entry.diff = *std::move(diff);
-    }
-    return visit(entry);
+    auto entry = matcher->entry(repository, snapshot, with_diff);
+    if (!entry) return std::move(entry).error();
+    return !*entry || visit(**entry);
   });
 }
 

@@ -18,6 +18,9 @@ const std::vector<Key>& plain_keys() {
   static const std::vector<Key> keys{
       {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
       {"fetch.limit", "2G", "how big a pack may be that a fetch brings"},
+      {"fleet.stale", "30d", "how old the newest snapshot of a host may be for fleet status"},
+      {"fleet.vars", "",
+       "file with the hosts' own addresses, for fleet status and fleet diff; empty for none"},
       {"gc.auto", "1000", "how many loose objects make it time to pack them; 0: never"},
       {"guard.tagGood", "false", "whether confirm names what it keeps good"},
       {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
@@ -43,7 +46,7 @@ const std::vector<Key>& plain_keys() {
 }
 
 bool is_duration(std::string_view key) {
-  return key == "lock.wait" || key == "hooks.deadline" || key == "push.stale" ||
+  return key == "fleet.stale" || key == "lock.wait" || key == "hooks.deadline" || key == "push.stale" ||
          key.starts_with("network.") ||
          (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
 }
@@ -150,7 +153,8 @@ Status check_value(const Key& key, const std::string& value) {
   if (key.name == "gc.auto" && !read_number(std::string_view(value), count)) {
     return Error{.kind = ErrorKind::usage, .message = format("gc.auto: '{}' is no number", value)};
   }
-  const bool is_path = key.name == "export.path" || key.name == "hooks.path" || key.name == "sign.allowed";
+  const bool is_path = key.name == "export.path" || key.name == "fleet.vars" || key.name == "hooks.path" ||
+                       key.name == "sign.allowed";
   if (is_path && !value.empty() && !value.starts_with('/')) {
     return Error{.kind = ErrorKind::usage,
                  .message = format("{}: '{}' is no absolute path", key.name, value)};

@@ -395,4 +395,44 @@ Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Ow
   return Merge(wanted, live, owners).run();
 }
 
+OwnParts::OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions)
+    : ruleset(std::move(whole)), has_beside_(ruleset.backend == Backend::nft && ruleset.both_backends()) {
+  const std::array<const Ruleset*, 1> rulesets{&ruleset};
+  const Ownership ownership(owners, rulesets, expressions);
+  for (auto* tables : {&ruleset.v4, &ruleset.v6}) strip(*tables, false, ownership);
+  for (auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy}) strip(*tables, true, ownership);
+  std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });
+}
+
+void OwnParts::strip(Tables& tables, bool beside, const Ownership& ownership) {
+  for (auto& table : tables.tables) {
+    std::erase_if(table.chains, [&](const Chain& chain) {
+      return !chain.built_in() && ownership.of_chain(chain.name) != nullptr;
+    });
+    for (auto& chain : table.chains) {
+      std::vector<Rule> own;
+      std::vector<std::uint32_t> positions;
+      for (std::uint32_t i = 0; i < chain.rules.size(); ++i) {
+        if (ownership.of_rule(chain.name, chain.rules[i].words) != nullptr) continue;
+        own.push_back(chain.rules[i]);
+        positions.push_back(i + 1);
+      }
+      if (own.size() == chain.rules.size()) continue;
+      chain.rules = std::move(own);
+      positions_[{tables.family, beside, table.name, chain.name}] = std::move(positions);
+    }
+    std::erase_if(table.chains, [&](const Chain& chain) {
+      return !chain.built_in() && chain.rules.empty() && ownership.of_shared(chain.name) != nullptr;
+    });
+  }
+}
+
+std::uint32_t OwnParts::position(Family family, Backend backend, std::string_view table,
+                                 std::string_view chain, std::uint32_t position) const {
+  const bool beside =
+      backend == Backend::legacy && ruleset.backend == Backend::nft && ruleset.both_backends();
+  const auto found = positions_.find({family, beside, std::string(table), std::string(chain)});
+  return found == positions_.end() ? position : found->second.at(position - 1);
+}
+
 }  // namespace rewall

@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "rules/owners.h"
@@ -49,5 +53,27 @@ Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Ow
 /// True when keep_foreign() of the unlike chains (unlike.h) of wanted and live says what it says of the
 /// whole: nothing that it asks for is outside of them.
 bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
+
+/// What is people's own in a ruleset, and where it stood.
+class OwnParts {
+ public:
+  OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions);
+
+  /// Without foreign chains, rules and sets; without shared chains that have no other rules. May be taken.
+  Ruleset ruleset{};
+
+  /// Where the rule that is at `position` (from 1) of a chain now stood in the whole one.
+  std::uint32_t position(Family family, Backend backend, std::string_view table, std::string_view chain,
+                         std::uint32_t position) const;
+
+ private:
+  /// Family, whether it is the backend beside, table, chain.
+  using Place = std::tuple<Family, bool, std::string, std::string>;
+
+  void strip(Tables& tables, bool beside, const Ownership& ownership);
+
+  bool has_beside_ = false;
+  std::map<Place, std::vector<std::uint32_t>> positions_{};  ///< of chains that lost rules
+};
 
 }  // namespace rewall

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "rules/normal.h"
 #include "rules/print.h"
 #include "rules/rule.h"
+#include "rules/sets.h"
 #include "rules/values.h"
 
 namespace rewall {
@@ -395,6 +397,33 @@ std::string one_line(const Meaning& meaning) {
   return out;
 }
 
+// Their order in a ruleset is none of its meaning.
+template <class Named>
+std::vector<const Named*> by_name(const std::vector<Named>& all) {
+  std::vector<const Named*> sorted;
+  for (const auto& one : all) sorted.push_back(&one);
+  std::ranges::stable_sort(sorted, {}, [](const Named* one) -> const std::string& { return one->name; });
+  return sorted;
+}
+
+void write_tables(const Tables& tables, std::string_view backend, const RuleMeaning& of_rule,
+                  const std::function<void(std::string_view)>& write) {
+  for (const auto* table : by_name(tables.tables)) {
+    for (const auto* chain : by_name(table->chains)) {
+      // One that the kernel makes by itself need not be there.
+      if (chain->policy == "ACCEPT" && chain->rules.empty()) continue;
+      write("chain");
+      write(backend);
+      write(short_name(tables.family));
+      write(table->name);
+      write(chain->name);
+      write(chain->policy);
+      write(format("{}", chain->rules.size()));
+      for (const auto& rule : chain->rules) write(of_rule(rule.words, tables.family));
+    }
+  }
+}
+
 }  // namespace
 
 Meaning meaning(std::string_view words, Family family) {
@@ -413,6 +442,29 @@ std::string meaning_text(const Tables& tables) {
     out += '\n';
   }
   return out;
+}
+
+void write_meaning(const Ruleset& ruleset, const RuleMeaning& of_rule,
+                   const std::function<void(std::string_view)>& write) {
+  const auto in_use = [](const Tables& v4, const Tables& v6) {
+    return !std::ranges::all_of(v4.tables, is_empty) || !std::ranges::all_of(v6.tables, is_empty);
+  };
+  // Beside nothing it is the one in use, as it is where it stands alone.
+  const bool both = in_use(ruleset.v4, ruleset.v6) && in_use(ruleset.v4_legacy, ruleset.v6_legacy);
+  for (const auto* tables : {&ruleset.v4, &ruleset.v6}) write_tables(*tables, "", of_rule, write);
+  for (const auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy})
+    write_tables(*tables, both ? "legacy" : "", of_rule, write);
+  std::deque<std::string> kept;
+  for (const auto* set : by_name(ruleset.sets.sets)) {
+    auto members = set->members;
+    for (auto& member : members) member = meaning_of_member(member, kept);
+    if (!is_list(*set)) sort_members(members);
+    write("set");
+    write(set->name);
+    write(meaning_of_options(*set));
+    write(format("{}", members.size()));
+    for (const auto member : members) write(member);
+  }
 }
 
 std::vector<NamedPart> parts(std::string_view words, Family family) {

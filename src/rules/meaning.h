@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,13 @@ Meaning meaning(std::string_view words, Family family);
 /// The canonical text with each rule in one line that all its spellings share, and its comment behind it: for
 /// people to compare, not for iptables.
 std::string meaning_text(const Tables& tables);
+
+/// What a ruleset means to packets, piece by piece, in one order whatever its text's: two of which the same
+/// is written are those between which compare() of diff/diff.h finds nothing, or comments alone. `of_rule` is
+/// meaning(rule, family).key, or what stands for it.
+using RuleMeaning = std::function<std::string_view(std::string_view rule, Family family)>;
+void write_meaning(const Ruleset& ruleset, const RuleMeaning& of_rule,
+                   const std::function<void(std::string_view)>& write);
 
 /// The parts of a meaning for showing a change: "-p" "tcp", "--dport" "22", "-j" "ACCEPT"; values in the
 /// spelling of the rule, names unique (a second `--dport` is another element of `value`).

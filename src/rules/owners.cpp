@@ -75,6 +75,7 @@ void add_interfaces(std::string_view words, std::set<std::string>& interfaces) {
 }
 
 constexpr std::string_view kPlace = "%i";
+constexpr std::size_t kExpressionsKept = 64;
 
 // Without parentheses: the groups of the expression keep their numbers.
 std::string as_expression(const std::set<std::string>& interfaces) {
@@ -205,7 +206,22 @@ Status check_owner_rule(const std::string& rule) {
   return {};
 }
 
+std::shared_ptr<const Expression> OwnerExpressions::find(const std::string& text) {
+  if (const auto known = compiled_.find(text); known != compiled_.end()) return known->second;
+  auto made = Expression::make(text, Expression::Case::exact);
+  auto compiled = made ? std::make_shared<const Expression>(*std::move(made)) : nullptr;
+  if (compiled_.size() >= kExpressionsKept) compiled_.clear();
+  return compiled_.emplace(text, std::move(compiled)).first->second;
+}
+
 Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets)
+    : owners_(owners) {
+  OwnerExpressions expressions;
+  *this = Ownership(owners, rulesets, expressions);
+}
+
+Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets,
+                     OwnerExpressions& expressions)
     : owners_(owners) {
   for (const auto& owner : owners) {
     if (owner.rule.empty()) continue;
@@ -225,8 +241,8 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
         }
       }
     }
-    auto made = Expression::make(with_place(owner.rule, as_expression(interfaces)), Expression::Case::exact);
-    if (made) expressions_.push_back({&owner, *std::move(made), chains_of(owner.rule)});
+    auto compiled = expressions.find(with_place(owner.rule, as_expression(interfaces)));
+    if (compiled) expressions_.push_back({&owner, std::move(compiled), chains_of(owner.rule)});
   }
 }
 
@@ -260,7 +276,7 @@ const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) 
   for (const auto& [owner, expression, chains] : expressions_) {
     const bool may = chains.empty() || chain.find(' ') != std::string_view::npos ||
                      std::ranges::find(chains, chain) != chains.end();
-    if (may && expression.matches(line)) return owner;
+    if (may && expression->matches(line)) return owner;
   }
   return nullptr;
 }

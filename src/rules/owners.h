@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,12 +34,25 @@ std::vector<Owner> default_owners();
 /// Refuses what Owner::rule cannot be. Kind usage.
 Status check_owner_rule(const std::string& rule);
 
+/// Owner::rule as it was compiled, for who asks of many rulesets, one after the other: to compile takes
+/// longer than most rulesets take to be read.
+class OwnerExpressions {
+ public:
+  /// Null for what is no expression.
+  std::shared_ptr<const Expression> find(const std::string& text);
+
+ private:
+  std::map<std::string, std::shared_ptr<const Expression>> compiled_{};
+};
+
 /// Tells whose a chain, a rule or a set is. Null: a person's.
 ///
-/// The owners and rulesets must outlive it.
+/// The owners must outlive it.
 class Ownership {
  public:
   Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets);
+  Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets,
+            OwnerExpressions& expressions);
 
   /// Of a user-defined chain with all its rules.
   const Owner* of_chain(std::string_view chain) const;
@@ -53,7 +68,7 @@ class Ownership {
 
   struct Known {
     const Owner* owner = nullptr;
-    Expression expression;
+    std::shared_ptr<const Expression> expression{};
     std::vector<std::string> chains{};  ///< it knows rules of these alone; empty: of any
   };
 

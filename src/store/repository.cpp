@@ -20,6 +20,10 @@ namespace fs = std::filesystem;
 
 constexpr mode_t kPrivateFolder = 0700;
 constexpr mode_t kPrivateFile = 0600;
+// Of keep_little(), in bytes.
+constexpr ssize_t kLittleKept = 256 * 1024;
+constexpr std::size_t kPackPiece = 1024 * 1024;
+constexpr std::size_t kPackPieces = 4 * kPackPiece;
 constexpr unsigned kExactly = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT;
 
 Error path_error(const fs::path& path, int error) {
@@ -128,6 +132,12 @@ Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
 }
 
 }  // namespace
+
+void keep_little() {
+  git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, kLittleKept);
+  git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, kPackPiece);
+  git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, kPackPieces);
+}
 
 Result<git::Signature> rewall_signature(const std::string& host, Time time) {
   git::Signature signature;

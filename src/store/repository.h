@@ -96,6 +96,10 @@ class Lock {
 /// opens a repository meanwhile waits for the rest of it.
 std::jthread start_early();
 
+/// For who reads very many snapshots, each once: of what was read little is kept from here on, and packs are
+/// looked at a piece at a time, in all repositories of this process.
+void keep_little();
+
 /// An ordinary git repository with a work tree that holds the history of one host (section 4).
 ///
 /// Every failure is of kind repository and leaves what was there readable, except where said. Only this class
@@ -144,7 +148,8 @@ class Repository {
   /// One of them; empty when the snapshot has no such file.
   Result<std::string> file(const std::string& hash, const std::string& name, Proof proof = Proof::hash) const;
 
-  /// What tells without reading them which are the same in two snapshots: their hashes by name.
+  /// What tells without reading them which are the same in two snapshots: their hashes by name. Links and
+  /// folders are refused here too.
   Result<std::map<std::string, std::string>> file_hashes(const std::string& hash) const;
 
   struct Entry {

@@ -78,6 +78,10 @@ bool is_plain_file(const git_tree_entry* entry) {
   return mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE;
 }
 
+Error not_plain(const std::string& file) {
+  return {.kind = ErrorKind::repository, .message = format("{}: not a plain file", file)};
+}
+
 /// What stands before `~2`, `^{commit}`, `@{1}` or `:path`.
 std::string base_of(const std::string& expression) {
   return expression.substr(0, expression.find_first_of("~^@:"));
@@ -173,8 +177,7 @@ Result<Files> read_files_of(git_repository* repo, const git_tree* tree, const st
     const std::string of = format("{}: {}", whole, name);
     const git_tree_entry* entry = git_tree_entry_byname(tree, std::string(name).c_str());
     if (entry == nullptr) continue;
-    if (!is_plain_file(entry))
-      return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", of)};
+    if (!is_plain_file(entry)) return not_plain(of);
     auto content = read_blob(repo, *git_tree_entry_id(entry), of, proof);
     if (!content) return std::move(content).error();
     files.emplace(name, *std::move(content));
@@ -291,7 +294,9 @@ Result<std::map<std::string, std::string>> Repository::file_hashes(const std::st
   std::map<std::string, std::string> hashes;
   for (const auto name : kGenerated) {
     const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
-    if (entry != nullptr) hashes.emplace(name, git::hex(*git_tree_entry_id(entry)));
+    if (entry == nullptr) continue;
+    if (!is_plain_file(entry)) return not_plain(format("snapshot {}: {}", hash, name));
+    hashes.emplace(name, git::hex(*git_tree_entry_id(entry)));
   }
   return hashes;
 }

@@ -1,0 +1,400 @@
+#include "ops/fleet.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "commands/define.h"
+#include "commands/history.h"
+#include "commands/parts.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ui/diff_view.h"
+#include "ui/json.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::size_t kWidestName = 32;
+
+struct FleetOptions {
+  std::string action = "list";
+  std::vector<std::string> hosts{};
+  std::string against{};
+  std::optional<std::chrono::milliseconds> stale{};
+  bool foreign = false;
+  HistoryOptions history{};
+
+  FleetScope scope() const { return {.chain = history.filter.chain, .foreign = foreign}; }
+};
+
+// An array that is printed element by element, as it may be long. Nothing is printed before the first: an
+// error may stand there instead.
+class JsonArray {
+ public:
+  explicit JsonArray(Terminal& terminal) : terminal_(terminal) {}
+
+  bool add(const Json& json) { return terminal_.out(std::exchange(between_, ",") + one_line(json)); }
+  void end() { terminal_.out(between_ == "[" ? "[]" : "]"); }
+
+  static std::string one_line(const Json& json) {
+    auto text = print(json);
+    text.pop_back();
+    return text;
+  }
+
+ private:
+  Terminal& terminal_;
+  std::string between_ = "[";
+};
+
+void end(Context& context, JsonArray& array) {
+  if (!context.json) return;
+  array.end();
+  context.terminal.out("\n");
+}
+
+std::size_t width_of(std::span<const HostBranch> hosts) {
+  std::size_t width = 1;
+  for (const auto& host : hosts) width = std::max(width, escape(host.host).size());
+  return std::min(width, kWidestName);
+}
+
+Error usage(std::string message, std::string hint) {
+  return {.kind = ErrorKind::usage, .message = std::move(message), .hint = std::move(hint)};
+}
+
+Json text_or_null(const std::string* text) {
+  return text == nullptr ? Json(nullptr) : or_null(*text);
+}
+
+Result<std::vector<HostBranch>> all_hosts(Context& context) {
+  auto repository = context.session.repository();
+  if (!repository) return std::move(repository).error();
+  return fleet_hosts(**repository);
+}
+
+// Those that are named, all where none is.
+Result<std::vector<HostBranch>> named_hosts(Context& context, const std::vector<std::string>& names) {
+  auto all = all_hosts(context);
+  if (!all || names.empty()) return all;
+  std::vector<HostBranch> hosts;
+  for (const auto& name : names) {
+    auto host = find_host(*all, name);
+    if (!host) return std::move(host).error();
+    hosts.push_back(*std::move(host));
+  }
+  return hosts;
+}
+
+// --- list
+
+Json list_json(const HostBranch& host, const Result<Snapshot>& newest) {
+  return {{"host", host.host},
+          {"remote", or_null(host.remote)},
+          {"hash", host.hash},
+          {"time", newest ? Json(rfc3339(newest->time)) : Json(nullptr)},
+          {"author", newest ? Json(author_of(*newest)) : Json(nullptr)},
+          {"subject", newest ? Json(newest->subject) : Json(nullptr)},
+          {"unreadable", newest ? Json(nullptr) : Json(newest.error().message)}};
+}
+
+std::string list_line(const HostBranch& host, const Result<Snapshot>& newest, std::size_t width,
+                      Paint paint) {
+  const auto start = paint.heading(fitted(escape(host.host), width));
+  if (!newest)
+    return format("{}  {}\n", start, paint.removed("unreadable: " + escape(newest.error().message)));
+  return format("{}  {}  {}  {}  {}\n", start, paint.quiet(format("{:<14}", ago(newest->time, now()))),
+                fitted(escape(newest->author.name), 12),
+                fitted(host.remote.empty() ? "-" : escape(host.remote), 8), escape(newest->subject));
+}
+
+Result<Answer> list(Context& context, const FleetOptions& options) {
+  auto hosts = named_hosts(context, options.hosts);
+  if (!hosts) return std::move(hosts).error();
+  const Repository& repository = **context.session.repository();
+  const auto each = [&](const std::function<bool(const HostBranch&, const Result<Snapshot>&)>& show) {
+    for (const auto& host : *hosts) {
+      if (!show(host, repository.snapshot(host.hash))) return;
+    }
+  };
+  if (context.json) {
+    JsonArray array(context.terminal);
+    each([&](const auto& host, const auto& newest) { return array.add(list_json(host, newest)); });
+    end(context, array);
+    return Answer::same;
+  }
+  page(context);
+  const auto width = width_of(*hosts);
+  each([&](const auto& host, const auto& newest) {
+    return context.terminal.out(list_line(host, newest, width, context.terminal.paint()));
+  });
+  return Answer::same;
+}
+
+// --- status
+
+Json host_json(const FleetStatus& status, const FleetStatus::Host& host) {
+  return {{"host", host.branch.host},
+          {"group", host.group == 0 ? Json(nullptr) : Json(host.group)},
+          {"differs", host.differs},
+          {"stale", host.stale},
+          {"unreachable", text_or_null(status.unreachable_by(host))},
+          {"unreadable", or_null(host.unreadable)},
+          {"time", host.time ? Json(rfc3339(*host.time)) : Json(nullptr)},
+          {"hash", host.branch.hash}};
+}
+
+void print_status_json(Terminal& terminal, const FleetStatus& status, const std::string& against) {
+  terminal.out("{\"hosts\":");
+  JsonArray hosts(terminal);
+  for (const auto& host : status.hosts) hosts.add(host_json(status, host));
+  hosts.end();
+  terminal.out(",\"groups\":");
+  JsonArray groups(terminal);
+  for (std::size_t i = 0; i < status.groups.size(); ++i) {
+    const auto& group = status.groups[i];
+    groups.add({{"group", i + 1}, {"hosts", group.hosts}, {"example", group.example}});
+  }
+  groups.end();
+  terminal.out(",\"baseline\":" + JsonArray::one_line(or_null(against)) + "}\n");
+}
+
+std::string group_line(const FleetStatus& status, std::size_t number, const std::string& against) {
+  const auto& group = status.groups[number - 1];
+  std::string role;
+  if (number == status.wanted)
+    role = against.empty() ? ": the majority" : format(": as {}, the baseline", escape(against));
+  return format("group {}: {}, like {}{}\n", number, counted(group.hosts, "host"), escape(group.example),
+                role);
+}
+
+std::string groups_text(const FleetStatus& status, const std::string& against) {
+  std::string text;
+  std::size_t alone = 0;
+  for (std::size_t number = 1; number <= status.groups.size(); ++number) {
+    if (number == status.wanted || status.groups[number - 1].hosts > 1) {
+      text += group_line(status, number, against);
+    } else {
+      ++alone;
+    }
+  }
+  return alone == 0 ? text : text + format("{} like no other\n", counted(alone, "host"));
+}
+
+std::string host_words(const FleetStatus& status, const FleetStatus::Host& host, Paint paint) {
+  std::vector<std::string> words;
+  if (host.differs) {
+    const bool alone = status.groups[host.group - 1].hosts == 1;
+    words.push_back(paint.changed(alone ? "differs" : format("differs (group {})", host.group)));
+  }
+  if (host.stale) words.push_back(paint.moved(format("stale ({})", ago(*host.time, now()))));
+  if (status.unreachable_by(host) != nullptr)
+    words.push_back(paint.removed(format("unreachable ({})", escape(host.branch.remote))));
+  if (!host.unreadable.empty()) words.push_back(paint.removed("unreadable: " + escape(host.unreadable)));
+  return join(words, ", ");
+}
+
+std::size_t width_of(const FleetStatus& status) {
+  std::size_t width = 1;
+  for (const auto& host : status.hosts) {
+    if (!status.is_well(host)) width = std::max(width, escape(host.branch.host).size());
+  }
+  return std::min(width, kWidestName);
+}
+
+void print_status(Context& context, const FleetStatus& status, const std::string& against) {
+  page(context);
+  Terminal& terminal = context.terminal;
+  terminal.out(groups_text(status, against));
+  const auto width = width_of(status);
+  for (const auto& host : status.hosts) {
+    if (status.is_well(host)) continue;
+    terminal.out(format("{}  {}\n", terminal.paint().heading(fitted(escape(host.branch.host), width)),
+                        host_words(status, host, terminal.paint())));
+  }
+  for (const auto& [remote, why] : status.unreachable)
+    terminal.out(format("remote {}: not reached at the last fetch: {}\n", escape(remote), escape(why)));
+}
+
+Result<Answer> status(Context& context, const FleetOptions& options) {
+  if (!options.hosts.empty()) return usage("fleet status: it takes no host", "it is about all of them");
+  auto found = fleet_status(context.session, options.scope(), options.against, options.stale);
+  if (!found) return std::move(found).error();
+  if (context.json) {
+    print_status_json(context.terminal, *found, options.against);
+  } else {
+    print_status(context, *found, options.against);
+  }
+  const bool well =
+      std::ranges::all_of(found->hosts, [&](const FleetStatus::Host& host) { return found->is_well(host); });
+  return well ? Answer::same : Answer::different;
+}
+
+// --- diff
+
+// Asked for, foreign parts are shown as others are.
+std::string diff_text(Diff diff, Paint paint) {
+  for (auto& change : diff.changes) change.foreign.clear();
+  return render(diff, paint);
+}
+
+Result<Answer> diff_two(Context& context, const FleetOptions& options, const HostBranch& from,
+                        const HostBranch& to) {
+  Result<Diff> diff = Diff{};
+  auto compared = fleet_diff(context.session, options.scope(), from, std::span(&to, 1),
+                             [&](const HostBranch&, const Result<Diff>& found) { diff = found; });
+  if (!compared) return std::move(compared).error();
+  if (!diff) return std::move(diff).error();
+  if (context.json) {
+    context.terminal.out(print(to_json(*diff, from.host, to.host)));
+  } else if (!diff->equal()) {
+    page(context);
+    context.terminal.out(diff_text(*diff, context.terminal.paint()));
+  }
+  return diff->equal() ? Answer::same : Answer::different;
+}
+
+Json diff_json(const std::string& from, const std::string& to, const Result<Diff>& diff) {
+  Json json = to_json(diff ? *diff : Diff{}, from, to);
+  if (!diff) json["equal"] = false;
+  json["unreadable"] = diff ? Json(nullptr) : Json(diff.error().message);
+  return json;
+}
+
+Result<Answer> diff_against(Context& context, const FleetOptions& options, const HostBranch& from,
+                            std::span<const HostBranch> others) {
+  Answer answer = Answer::same;
+  JsonArray array(context.terminal);
+  page(context);
+  const Paint paint = context.terminal.paint();
+  const auto show = [&](const HostBranch& to, const Result<Diff>& diff) {
+    if (diff && diff->equal()) return;
+    if (context.json) {
+      array.add(diff_json(from.host, to.host, diff));
+    } else {
+      const auto text = diff ? diff_text(*diff, paint) : "unreadable: " + escape(diff.error().message) + "\n";
+      const auto* between = answer == Answer::same ? "" : "\n";
+      context.terminal.out(format(
+          "{}{}\n{}", between, paint.heading("--- " + escape(from.host) + " -> " + escape(to.host)), text));
+    }
+    answer = Answer::different;
+  };
+  auto compared = fleet_diff(context.session, options.scope(), from, others, show);
+  if (!compared) return std::move(compared).error();
+  end(context, array);
+  return answer;
+}
+
+Result<Answer> diff(Context& context, const FleetOptions& options) {
+  const bool two = options.against.empty();
+  if (two && options.hosts.size() != 2)
+    return usage("fleet diff: it takes two hosts", "or --against HOST, for all others");
+  auto hosts = named_hosts(context, options.hosts);
+  if (!hosts) return std::move(hosts).error();
+  if (two) return diff_two(context, options, (*hosts)[0], (*hosts)[1]);
+  auto all = all_hosts(context);
+  if (!all) return std::move(all).error();
+  auto from = find_host(*all, options.against);
+  if (!from) return std::move(from).error();
+  std::erase_if(*hosts, [&](const HostBranch& host) { return host.host == from->host; });
+  return diff_against(context, options, *from, *hosts);
+}
+
+// --- log
+
+Result<Answer> log(Context& context, FleetOptions& options) {
+  if (auto good = read_times(options.history); !good) return std::move(good).error();
+  auto hosts = named_hosts(context, options.hosts);
+  if (!hosts) return std::move(hosts).error();
+  page(context);
+  JsonArray array(context.terminal);
+  const auto width = width_of(*hosts);
+  const Paint paint = context.terminal.paint();
+  std::size_t shown = 0;
+  const auto show = [&](const HostBranch& host, const Result<LogEntry>& entry) {
+    if (!entry) {
+      context.terminal.say(entry.error().message);
+      return true;
+    }
+    bool read = true;
+    if (context.json) {
+      Json json = to_json(entry->snapshot, entry->diff);
+      json["host"] = host.host;
+      read = array.add(json);
+    } else {
+      read = context.terminal.out(format("{}  {}\n", paint.heading(fitted(escape(host.host), width)),
+                                         snapshot_line(entry->snapshot, paint)));
+    }
+    return read && ++shown != options.history.limit;
+  };
+  Status walked;
+  if (options.history.limit != 0U)
+    walked = fleet_log(context.session, *hosts, options.history.filter, context.json, show);
+  if (!walked) return std::move(walked).error();
+  end(context, array);
+  return Answer::same;
+}
+
+// --- the command
+
+// Which actions an option is for.
+struct Meant {
+  const CLI::Option* option = nullptr;
+  std::vector<std::string_view> actions{};
+};
+
+Status check_meant(const std::vector<Meant>& all, const std::string& action) {
+  for (const auto& [option, actions] : all) {
+    if (option->count() == 0 || std::ranges::find(actions, action) != actions.end()) continue;
+    std::vector<std::string> names(actions.begin(), actions.end());
+    return usage(format("fleet {}: it takes no {}", action, option->get_name()),
+                 format("that is for fleet {}", join(names, ", ")));
+  }
+  return {};
+}
+
+std::vector<Meant> add_options(CLI::App& app, FleetOptions& options) {
+  add_history(app, options.history);
+  app.get_option("--chain")->description("That chain alone; log: snapshots that changed it");
+  std::vector<Meant> meant{{app.get_option("--chain"), {"status", "diff", "log"}}};
+  for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
+    meant.push_back({app.get_option(name), {"log"}});
+  meant.push_back({app.add_option("--against", options.against, "The host that others are held against")
+                       ->type_name("HOST"),
+                   {"status", "diff"}});
+  meant.push_back({app.add_option_function<std::string>(
+                          "--stale",
+                          [&options](const std::string& word) {
+                            auto time = parse_duration(word);
+                            if (!time) throw CLI::ValidationError("--stale", time.error().message);
+                            options.stale = *time;
+                          },
+                          "How old a newest snapshot may be (fleet.stale)")
+                       ->type_name("TIME"),
+                   {"status"}});
+  meant.push_back({app.add_flag("--foreign", options.foreign, "Compare what other programs own, too"),
+                   {"status", "diff"}});
+  return meant;
+}
+
+}  // namespace
+
+Action define_fleet(CLI::App& app) {
+  auto options = std::make_shared<FleetOptions>();
+  app.add_option("ACTION", options->action, "list, which it is without one, status, diff or log")
+      ->type_name("")
+      ->check(CLI::IsMember({"list", "status", "diff", "log"}));
+  app.add_option("HOST", options->hosts,
+                 "list, log: these alone; diff: from and to, or what is held against one")
+      ->type_name("");
+  auto meant = add_options(app, *options);
+  return [options, meant](Context& context) -> Result<Answer> {
+    if (auto good = check_meant(meant, options->action); !good) return std::move(good).error();
+    if (options->action == "status") return status(context, *options);
+    if (options->action == "diff") return diff(context, *options);
+    if (options->action == "log") return log(context, *options);
+    return list(context, *options);
+  };
+}
+
+}  // namespace rewall

@@ -1,0 +1,187 @@
+#include "rules/variables.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "rules/lines.h"
+#include "rules/words.h"
+
+namespace rewall {
+namespace {
+
+bool is_name(std::string_view text) {
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+  return !text.empty() && text.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
+Family family_of(std::string_view address) {
+  return address.find(':') == std::string_view::npos ? Family::ipv4 : Family::ipv6;
+}
+
+// Options of iptables-extensions(8) whose values are addresses, or begin with them.
+bool has_address(std::string_view option) {
+  static constexpr std::array<std::string_view, 24> kOptions{
+      "-s",          "--source",         "--src",        "-d",           "--destination", "--dst",
+      "--src-range", "--dst-range",      "--ctorigsrc",  "--ctorigdst",  "--ctreplsrc",   "--ctrepldst",
+      "--to-source", "--to-destination", "--tunnel-src", "--tunnel-dst", "--vaddr",       "--to",
+      "--gateway",   "--on-ip",          "--src-pfx",    "--dst-pfx",    "--rt-0-addrs",  "--srh-lsid"};
+  return std::ranges::find(kOptions, option) != kOptions.end();
+}
+
+// Puts texts in the place of words, one after the other; the words live as long as what take() gives.
+class Replacements {
+ public:
+  void add(std::string_view& word, const std::string& text) {
+    places_.emplace_back(&word, text_.size());
+    text_ += text;
+  }
+
+  std::shared_ptr<const std::string> take() {
+    if (places_.empty()) return nullptr;
+    auto text = std::make_shared<const std::string>(std::move(text_));
+    std::size_t end = text->size();
+    for (auto place = places_.rbegin(); place != places_.rend(); ++place) {
+      *place->first = std::string_view(*text).substr(place->second, end - place->second);
+      end = place->second;
+    }
+    return text;
+  }
+
+ private:
+  std::string text_{};
+  std::vector<std::pair<std::string_view*, std::size_t>> places_{};
+};
+
+class Writer {
+ public:
+  explicit Writer(const Variables& variables) : variables_(variables) {}
+
+  // Nothing: no variable is in it.
+  std::optional<std::string> rule(std::string_view words, Family family) const {
+    std::string out;
+    const char* done = words.data();
+    Words reader(words);
+    std::string_view option;
+    while (const auto word = reader.next()) {
+      const bool value = has_address(option) && !word->quoted && !word->is("!");
+      if (word->raw.starts_with('-')) option = word->raw;
+      if (!value) continue;
+      const auto text = list(word->raw, family);
+      option = {};
+      if (!text) continue;
+      out.append(done, word->raw.data()).append(*text);
+      done = word->raw.data() + word->raw.size();
+    }
+    if (out.empty()) return std::nullopt;
+    return out.append(done, words.data() + words.size());
+  }
+
+  // Elements are "ADDRESS,tcp:80", "NET,eth0" and the like (ipset(8)).
+  std::optional<std::string> member(std::string_view words) const {
+    const auto element = words.substr(0, words.find(' '));
+    auto text = list(element, std::nullopt);
+    if (text) text->append(words.substr(element.size()));
+    return text;
+  }
+
+ private:
+  std::optional<std::string> list(std::string_view text, std::optional<Family> family) const {
+    std::vector<std::string> items;
+    bool found = false;
+    for (const auto item : split(text, ',')) {
+      auto named = with_port(item, family.value_or(family_of(item)));
+      found = found || named;
+      items.push_back(named ? *std::move(named) : std::string(item));
+    }
+    return found ? std::optional(join(items, ",")) : std::nullopt;
+  }
+
+  // SPAN, 192.0.2.1:80 or [2001:db8::1]:80.
+  std::optional<std::string> with_port(std::string_view text, Family family) const {
+    const bool brackets = text.starts_with('[');
+    const auto end = text.find(brackets ? ']' : family == Family::ipv4 ? ':' : '\0');
+    const auto span = text.substr(0, end).substr(brackets ? 1 : 0);
+    auto named = this->span(span, family);
+    if (!named || end == std::string_view::npos) return named;
+    return *named + std::string(text.substr(brackets ? end + 1 : end));
+  }
+
+  std::optional<std::string> span(std::string_view text, Family family) const {
+    const auto dash = text.find('-');
+    auto first = name(text.substr(0, dash), family);
+    if (dash == std::string_view::npos) return first;
+    const auto last = name(text.substr(dash + 1), family);
+    if (!first && !last) return std::nullopt;
+    return format("{}-{}", first.value_or(std::string(text.substr(0, dash))),
+                  last.value_or(std::string(text.substr(dash + 1))));
+  }
+
+  std::optional<std::string> name(std::string_view text, Family family) const {
+    // A number alone would do for an address, too.
+    if (text.find_first_of(".:") == std::string_view::npos) return std::nullopt;
+    const auto address = read_address(text, family);
+    if (!address) return std::nullopt;
+    const auto found = std::ranges::find_if(variables_.values, [&](const Variables::Value& value) {
+      return value.family == family && value.address == *address;
+    });
+    return found == variables_.values.end() ? std::nullopt : std::optional("$" + found->name);
+  }
+
+  const Variables& variables_;
+};
+
+void replace_in(Tables& tables, const Writer& writer) {
+  Replacements replacements;
+  for (auto& table : tables.tables) {
+    for (auto& chain : table.chains) {
+      for (auto& rule : chain.rules) {
+        if (const auto text = writer.rule(rule.words, tables.family)) replacements.add(rule.words, *text);
+      }
+    }
+  }
+  if (auto text = replacements.take()) tables.texts.push_back(std::move(text));
+}
+
+void replace_in(Sets& sets, const Writer& writer) {
+  Replacements replacements;
+  for (auto& set : sets.sets) {
+    for (auto& member : set.members) {
+      if (const auto text = writer.member(member)) replacements.add(member, *text);
+    }
+  }
+  if (auto text = replacements.take()) sets.texts.push_back(std::move(text));
+}
+
+}  // namespace
+
+Status add_variable(Variables& variables, std::string_view word) {
+  const auto equals = word.find('=');
+  const auto name = word.substr(0, equals);
+  if (equals == std::string_view::npos || !is_name(name))
+    return Error{.kind = ErrorKind::usage, .message = format("{} is not NAME=VALUE", quoted(word))}.hinted(
+        "as in SELF=192.0.2.10,2001:db8::10; a name has letters, digits and '_'");
+  for (const auto value : split(word.substr(equals + 1), ',')) {
+    const Family family = family_of(value);
+    const auto address = read_address(value, family);
+    if (!address || value.find_first_of(".:") == std::string_view::npos)
+      return Error{.kind = ErrorKind::usage, .message = format("{} is no address or network", quoted(value))};
+    variables.values.push_back({.name = std::string(name), .family = family, .address = *address});
+  }
+  return {};
+}
+
+Ruleset with_variables(Ruleset ruleset, const Variables& variables) {
+  if (variables.values.empty()) return ruleset;
+  const Writer writer(variables);
+  for (auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy})
+    replace_in(*tables, writer);
+  replace_in(ruleset.sets, writer);
+  return ruleset;
+}
+
+}  // namespace rewall

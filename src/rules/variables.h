@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "rules/ruleset.h"
+#include "rules/values.h"
+
+namespace rewall {
+
+/// What names stand for on one host: addresses and networks of its own.
+struct Variables {
+  struct Value {
+    std::string name{};
+    Family family = Family::ipv4;
+    Address address{};
+  };
+  std::vector<Value> values{};  ///< in the order they were read; the first that fits names it
+};
+
+/// Adds what "NAME=VALUE[,VALUE...]" says. Kind usage: a name that is not of letters, digits and '_', a value
+/// that is no address or network.
+Status add_variable(Variables& variables, std::string_view word);
+
+/// The ruleset with `$NAME` for every address and network that is a value: in the options that have
+/// addresses, as the whole value, in lists, as an end of a range, before a port; and in members of sets. An
+/// address alone and with the prefix that means it alone are the same; a part of a number is never meant, nor
+/// is an address inside a network or a range.
+Ruleset with_variables(Ruleset ruleset, const Variables& variables);
+
+}  // namespace rewall

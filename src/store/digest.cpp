@@ -1,0 +1,30 @@
+#include "store/digest.h"
+
+#include <nettle/sha2.h>
+
+namespace rewall {
+
+struct Digest::State {
+  sha256_ctx context{};
+};
+
+Digest::Digest() : state_(std::make_unique<State>()) {
+  sha256_init(&state_->context);
+}
+Digest::Digest(Digest&&) noexcept = default;
+Digest& Digest::operator=(Digest&&) noexcept = default;
+Digest::~Digest() = default;
+
+void Digest::add(std::string_view text) {
+  const std::uint64_t length = text.size();
+  sha256_update(&state_->context, sizeof length, reinterpret_cast<const std::uint8_t*>(&length));
+  sha256_update(&state_->context, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
+}
+
+Digest::Value Digest::take() {
+  Value value{};
+  sha256_digest(&state_->context, value.size(), value.data());
+  return value;
+}
+
+}  // namespace rewall
