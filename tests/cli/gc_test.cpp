@@ -159,7 +159,7 @@ TEST_CASE("gc that is killed at any moment leaves a whole repository, and the ne
       "-e inject=rename,renameat,renameat2,link,linkat,unlink,unlinkat,fsync,mkdir:signal=KILL:when=";
   int killed = 0;
   host.ok("mv repo loose");
-  for (int n = 1;; ++n) {
+  for (int n = 1; n < 16; ++n) {
     host.ok("rm -rf repo; cp -a loose repo");
     const auto outcome = host.sh(kill + std::to_string(n) + " " REWALL_PROGRAM " -q gc");
     if (outcome.status == 0) break;
