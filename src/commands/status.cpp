@@ -61,7 +61,7 @@ std::string remote_text(const Standing::RemoteStanding& standing, Paint paint) {
   std::string lacks = "has everything";
   if (behind.snapshots > 0) {
     lacks = format("lacks {}{}", counted(behind.snapshots, "snapshot"),
-                   behind.since ? ", the oldest since " + ago(*behind.since, now()) : "");
+                   behind.since ? ", the oldest taken " + ago(*behind.since, now()) : "");
   }
   std::string text = format("remote   {} {}\n", escape(remote.name), stale ? paint.removed(lacks) : lacks);
   if (queue && queue->tries > 0) {

@@ -51,7 +51,7 @@ Check examine_backlog(const Repository& repository, const Remote& remote) {
   const auto limit = setting(repository, "push.stale");
   if (!limit) return {"backlog", false, limit.error().message, limit.error().hint};
   const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
-  check.ok = now().seconds - behind->since->seconds <= longest.count();
+  check.ok = behind->age(now()) <= longest;
   if (!check.ok) check.hint = format("rewall push {}", shell_quote(remote.name));
   return check;
 }

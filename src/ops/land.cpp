@@ -56,11 +56,12 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
 }
 
-// Rules that nft put among those of iptables: they go, whatever they are.
-Status load_over_unreadable(Session& session, const Revision& revision, const Error& why) {
+// Rules that nft put among those of iptables, and those that somebody changes faster than they are read: they
+// go, whatever they are.
+Status load_over_all(Session& session, const Revision& revision, const Error& why) {
   auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
   if (!staged) return std::move(staged).error();
-  log_warning("what is in force cannot be read, and is replaced whole: {}", escape(why.message));
+  log_warning("what is in force is replaced whole: {}", escape(why.message));
   if (auto loaded = session.firewall().load_anew(*staged); !loaded) return loaded;
   auto after = session.capture();
   if (!after) return std::move(after).error();
@@ -75,14 +76,18 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
   std::string otherwise;
   const auto end = Clock::now() + kPatience;
   bool last = false;
+  int noes = 0;
   for (int attempt = 1; !last; ++attempt) {
     last = attempt == kLoads || Clock::now() > end;
     done = load_once(session, revision, exact, last, kept, otherwise);
     if (done) return done;
-    if (done.error().kind != ErrorKind::refused && done.error().kind != ErrorKind::capture) return done;
+    const auto kind = done.error().kind;
+    if (kind != ErrorKind::refused && kind != ErrorKind::capture && kind != ErrorKind::kernel) return done;
+    if (kind == ErrorKind::kernel && ++noes == kNoes) break;
     std::this_thread::sleep_for(kPause);
   }
-  if (done.error().kind == ErrorKind::capture) return load_over_unreadable(session, revision, done.error());
+  // The kernel also says no to a change of rules that are gone meanwhile.
+  if (done.error().kind != ErrorKind::refused) return load_over_all(session, revision, done.error());
   if (otherwise.empty()) return done;
   // The kernel has taken it: no other ruleset would fare better.
   why_unrecorded += format("; somebody goes on changing it: {}", otherwise);

@@ -58,7 +58,7 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
   const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
   standing.remote = {.remote = remote,
                      .behind = *behind,
-                     .stale = behind->since && now().seconds - behind->since->seconds > longest.count(),
+                     .stale = behind->age(now()) > longest,
                      .queue = read_push_queue(repository.state_path())};
   return {};
 }

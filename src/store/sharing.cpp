@@ -224,6 +224,11 @@ Status Repository::remove_remote(const std::string& name) {
   return close_config(parts_->path);
 }
 
+std::chrono::seconds Repository::Behind::age(Time now) const {
+  if (!since) return {};
+  return std::chrono::seconds(now.seconds - std::max(since->seconds, last_push ? last_push->seconds : 0));
+}
+
 Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   if (auto known = find_remote(*this, remote); !known) return std::move(known).error();
   const auto start = head();
@@ -254,7 +259,7 @@ Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   if (behind.snapshots == 0) return behind;
   const auto first = snapshot(git::hex(oldest));
   if (!first) return first.error();
-  behind.since = behind.last_push ? std::max(first->time, *behind.last_push) : first->time;
+  behind.since = first->time;
   return behind;
 }
 

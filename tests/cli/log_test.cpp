@@ -42,7 +42,9 @@ TEST_CASE("log folds what changed foreign parts alone, and nothing is thrown awa
         "filter/INPUT: +1 tcp dport 80 ACCEPT\n");
   CHECK(host.ok("rewall log -n 3 --all | wc -l; rewall log -n 0") == "3\n");
   // The last thing that is told of may be a folded run.
-  CHECK(host.ok("rewall log --oneline HEAD~2") == host.ok("rewall log --oneline | tail -n 3"));
+  const std::string ageless = " | sed -E 's/just now|[0-9]+ seconds? ago/then/'";
+  CHECK(host.ok("rewall log --oneline HEAD~2" + ageless) ==
+        host.ok("rewall log --oneline | tail -n 3" + ageless));
   CHECK(has(host.ok("rewall log --oneline HEAD~2 --chain f2b-sshd"), ": fail2ban alone\n"));
 
   CHECK(host.ok("rewall log --json | python3 -c 'import json,sys;"
