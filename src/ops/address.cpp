@@ -4,8 +4,8 @@
 
 namespace rewall {
 
-Address parse_address(std::string_view url) {
-  Address address;
+RemoteAddress parse_remote_address(std::string_view url) {
+  RemoteAddress address;
   std::string_view rest = url;
   const auto scheme_end = url.find("://");
   if (scheme_end != std::string_view::npos) {
@@ -13,20 +13,20 @@ Address parse_address(std::string_view url) {
     address.scheme = scheme;
     rest.remove_prefix(scheme_end + 3);
     if (scheme.ends_with("ssh"))  // also git+ssh
-      address.way = Address::Way::ssh;
+      address.way = RemoteAddress::Way::ssh;
     else if (scheme == "https" || scheme == "ftps")
-      address.way = Address::Way::https;
+      address.way = RemoteAddress::Way::https;
     else if (scheme != "file")
-      address.way = Address::Way::plain;
+      address.way = RemoteAddress::Way::plain;
     rest = rest.substr(0, rest.find('/'));
   } else {
     // "git@host:path"; a slash before the colon makes it a folder.
     const auto colon = url.find(':');
     if (colon == std::string_view::npos || url.find('/') < colon) return address;
-    address.way = Address::Way::ssh;
+    address.way = RemoteAddress::Way::ssh;
     rest = url.substr(0, colon);
   }
-  if (address.way == Address::Way::folder) return address;
+  if (address.way == RemoteAddress::Way::folder) return address;
   if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
     address.has_password = rest.substr(0, at).find(':') != std::string_view::npos;
     rest.remove_prefix(at + 1);

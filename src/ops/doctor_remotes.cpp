@@ -19,8 +19,8 @@ constexpr std::array<std::string_view, 10> kForges{
     "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "sr.ht",
     "gitea.com",  "gitee.com",  "notabug.org",   "pagure.io",    "sourceforge.net"};
 
-Check examine_answer(const Repository& repository, const Remote& remote, const Address& address) {
-  if (address.way == Address::Way::ssh && find_program("ssh").empty()) {
+Check examine_answer(const Repository& repository, const Remote& remote, const RemoteAddress& address) {
+  if (address.way == RemoteAddress::Way::ssh && find_program("ssh").empty()) {
     return {.name = "remote",
             .ok = false,
             .message = format("{} is reached by ssh, which is not installed", remote.name),
@@ -56,14 +56,14 @@ Check examine_backlog(const Repository& repository, const Remote& remote) {
   return check;
 }
 
-Check examine_privacy(const Remote& remote, const Address& address) {
+Check examine_privacy(const Remote& remote, const RemoteAddress& address) {
   Check check{.name = "privacy", .message = format("nothing against the address of {}", remote.name)};
   const auto set_url = format("rewall remote set-url {} ADDRESS", shell_quote(remote.name));
   if (address.has_password) {
     check.ok = false;
     check.message = format("the address of {} has a password in it", remote.name);
     check.hint = format("{}, without it; git's credential.helper keeps passwords", set_url);
-  } else if (address.way == Address::Way::plain) {
+  } else if (address.way == RemoteAddress::Way::plain) {
     check.ok = false;
     check.message =
         format("whoever is on the way to {} ({}) can read and forge the history", remote.name, address.host);
@@ -93,7 +93,7 @@ std::vector<Check> examine_remotes(const Repository& repository) {
              .hint = "rewall remote add origin ADDRESS"}};
   std::vector<Check> checks;
   for (const auto& remote : *remotes) {
-    const auto address = parse_address(remote.url);
+    const auto address = parse_remote_address(remote.url);
     checks.push_back(examine_answer(repository, remote, address));
     checks.push_back(examine_backlog(repository, remote));
     checks.push_back(examine_privacy(remote, address));

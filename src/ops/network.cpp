@@ -117,7 +117,7 @@ Result<std::string> ssh_command(const Repository& repository, std::chrono::milli
 // curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy
 // there is nothing to try.
 Status try_server(const Repository& repository, const Remote& remote, std::chrono::milliseconds connect) {
-  const auto server = parse_address(remote.url);
+  const auto server = parse_remote_address(remote.url);
   if (server.scheme != "http" && server.scheme != "https" && server.scheme != "git") return {};
   auto proxy = run_git(repository.path(), {.words = {"config", "--get-urlmatch", "http.proxy", remote.url}});
   if (!proxy) return std::move(proxy).error();

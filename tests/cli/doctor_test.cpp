@@ -182,12 +182,12 @@ TEST_CASE("doctor sees a clock that is behind the history") {
 TEST_CASE("an address says who can read along") {
   struct Case {
     const char* url;
-    Address::Way way;
+    RemoteAddress::Way way;
     const char* host;
     bool password;
     bool forge;
   };
-  using Way = Address::Way;
+  using Way = RemoteAddress::Way;
   for (const auto& [url, way, host, password, forge] :
        {Case{"git@github.com:me/fw.git", Way::ssh, "github.com", false, true},
         Case{"ssh://git@ssh.GitHub.com:443/me/fw.git", Way::ssh, "ssh.github.com", false, true},
@@ -203,7 +203,7 @@ TEST_CASE("an address says who can read along") {
         Case{"./a:b", Way::folder, "", false, false},
         Case{"file:///srv/fw.git", Way::folder, "", false, false}}) {
     INFO(url);
-    const auto address = parse_address(url);
+    const auto address = parse_remote_address(url);
     CHECK(address.way == way);
     CHECK(address.host == host);
     CHECK(address.has_password == password);
