@@ -80,13 +80,15 @@ TEST_CASE("with auditing on, the command line and the user are told for both bac
   made = host.change("sleep 0.3; iptables -N one; iptables -N two; ip6tables -N three");
   CHECK(made["commands"] == json::array({"iptables -N one", "iptables -N two", "ip6tables -N three"}));
 
-  // 128 bytes of it are known.
+  // 128 bytes of it are known, where the process has gone already.
   const std::string comment(100, 'x');
-  made = host.change("iptables -A INPUT -m comment --comment " + comment + " -m comment --comment " +
-                     comment + " -j LOG");
+  const auto whole =
+      "iptables -A INPUT -m comment --comment " + comment + " -m comment --comment " + comment + " -j LOG";
+  made = host.change(whole);
   const auto command = made["commands"][0].get<std::string>();
-  CHECK(command.starts_with("iptables -A INPUT -m comment --comment " + comment));
-  CHECK((command.ends_with(" -j LOG") || command.ends_with(" ...")));
+  const bool cut = command.ends_with(" ...");
+  CHECK(command.size() > 30);
+  CHECK((cut ? whole.starts_with(command.substr(0, command.size() - 4)) : command == whole));
 }
 
 TEST_CASE("login and terminal and ssh address are told") {

@@ -147,7 +147,7 @@ TEST_CASE("whoever goes on changing the firewall does not keep the guard from pu
   host.until_gone();
   // All but what is their own.
   const auto live = host.live();
-  INFO(live);
+  INFO(live << host.sh("git -C repo log -2").out);
   for (const char* words : {"-A INPUT -m set --match-set bad src -j DROP", "-o eth0 -j MASQUERADE",
                             "add bad 192.0.2.66", "-A FORWARD -s 2001:db8::/32 -j DROP"})
     CHECK(has(live, words));

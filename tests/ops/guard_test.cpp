@@ -269,6 +269,41 @@ TEST_CASE("whoever changes the firewall after every load does not bring lockdown
   CHECK(text_of(firewall->loaded.back()) == text_of(world.old));
 }
 
+TEST_CASE("whoever changes the firewall too fast for it to be read does not bring lockdown about") {
+  struct Restless : FakeFirewall {
+    using FakeFirewall::FakeFirewall;
+    Status load_anew(const Staged& staged) override {
+      const auto fault = capture_fault;
+      auto done = FakeFirewall::load_anew(staged);
+      capture_fault = fault;
+      return done;
+    }
+  };
+  World world;
+  auto owned = std::make_unique<Restless>(world.broken);
+  world.firewall = owned.get();
+  owned->capture_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "it changed all the time"}};
+  world.session =
+      std::make_unique<Session>(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
+  const auto landed = world.go();
+  REQUIRE(landed);
+  CHECK(landed->as_wanted);
+  CHECK(world.firewall->loads_anew == 1);
+  CHECK(world.live() == text_of(world.old));
+}
+
+TEST_CASE("what the kernel would not take as a change is put in force whole") {
+  World world;
+  world.firewall->load_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::kernel, .message = "the rule is gone"}};
+  const auto landed = world.go();
+  REQUIRE(landed);
+  CHECK(landed->as_wanted);
+  CHECK(world.firewall->loads_anew == 1);
+  CHECK(world.live() == text_of(world.old));
+}
+
 TEST_CASE("what cannot be read is replaced whole, by what the kernel would take") {
   ChoosyWorld world;
   world.firewall->capture_fault =
