@@ -146,7 +146,7 @@ void remove_stale_locks(const fs::path& git) {
       const auto written = fs::last_write_time(lock, failed);
       if (failed) break;  // gone
       const auto age = fs::file_time_type::clock::now() - written;
-      if (age >= kStale) {
+      if (age >= kStale || age < age.zero()) {  // the clock was set back
         fs::remove(lock, failed);
         log_info("{}: left by a git that was killed, removed", lock.string());
         break;

@@ -140,14 +140,14 @@ Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, s
   if (!limit) return std::move(limit).error();
   auto before = branches_of(repository, remote.name);
   if (!before) return std::move(before).error();
-  GitWork work{
-      .words = {"-c", "fetch.fsckObjects=true", "-c", "transfer.fsckObjects=true", "-c", "core.fsync=objects",
-                "fetch", "--no-tags", "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
-                "--refmap=", progress ? "--progress" : "--quiet", "--", remote.name,
-                format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", remote.name)},
-      .progress = std::move(progress),
-      .biggest_file = parse_size(*limit).value(),
-      .deadline = kLongest};
+  GitWork work{.words = {"-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c",
+                         "transfer.fsckObjects=true", "-c", "core.fsync=objects", "fetch", "--no-tags",
+                         "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
+                         "--refmap=", progress ? "--progress" : "--quiet", "--", remote.name,
+                         format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", remote.name)},
+               .progress = std::move(progress),
+               .biggest_file = parse_size(*limit).value(),
+               .deadline = kLongest};
   work.words.insert(work.words.end(), more.begin(), more.end());
   auto outcome = run_on_network(repository, remote, std::move(work));
   if (outcome && !outcome->ok()) outcome = unreachable(remote, *outcome);
