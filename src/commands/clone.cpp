@@ -29,7 +29,7 @@ Action define_clone(CLI::App& app) {
   app.add_option("--host", *host, "Which host this is to be (the name of this machine, where it is there)")
       ->type_name("NAME");
   return [url, host](Context& context) -> Result<Answer> {
-    auto cloned = clone(context.session, *url, *host, context.terminal.progress());
+    auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
     if (context.json)
       context.terminal.out(

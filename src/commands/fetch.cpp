@@ -10,7 +10,9 @@ Action define_fetch(CLI::App& app) {
   auto remote = std::make_shared<std::string>();
   app.add_option("REMOTE", *remote, "Where from (the setting push.remote)")->type_name("");
   return [remote](Context& context) -> Result<Answer> {
-    auto fetched = fetch(context.session, *remote, context.terminal.progress());
+    auto repository = context.session.repository();
+    if (!repository) return std::move(repository).error();
+    auto fetched = fetch(**repository, *remote, context.terminal.progress());
     if (!fetched) return std::move(fetched).error();
     Json branches = Json::array();
     for (const auto& branch : fetched->branches) {

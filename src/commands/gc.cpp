@@ -27,7 +27,9 @@ std::string size_text(std::uint64_t bytes) {
 
 Action define_gc(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
-    auto collected = gc(context.session);
+    auto repository = context.session.repository();
+    if (!repository) return std::move(repository).error();
+    auto collected = gc(**repository);
     if (!collected) return std::move(collected).error();
     if (!*collected) {
       context.terminal.say("another rewall gc is at work: nothing is left to do");

@@ -1,12 +1,13 @@
 #include "commands/parts.h"
 
+#include <algorithm>
+
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/settings.h"
 #include "rules/print.h"
-#include "ui/json.h"
 
 namespace rewall {
 
@@ -58,6 +59,20 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
     return;
   }
   context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
+}
+
+Json findings_json(std::span<const Finding> findings) {
+  Json json = Json::array();
+  for (const auto& finding : findings)
+    json.push_back({{"check", finding.check},
+                    {"ok", finding.ok},
+                    {"message", finding.message},
+                    {"hint", or_null(finding.hint)}});
+  return json;
+}
+
+Answer answer_of(std::span<const Finding> findings) {
+  return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
 std::string exact_text(const Context& context, const std::string& text) {

@@ -2,12 +2,15 @@
 
 #include <CLI/App.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "commands/command.h"
+#include "ops/finding.h"
 #include "ops/guard.h"
 #include "ops/snapshot.h"
+#include "ui/json.h"
 
 namespace rewall {
 
@@ -26,6 +29,11 @@ Status check_table(const std::string& table);
 /// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
                     const std::optional<Guard>& guard = {});
+
+/// The JSON of section 10 for `verify` and `doctor`.
+Json findings_json(std::span<const Finding> findings);
+/// The exit status of what was found: different where one is not well.
+Answer answer_of(std::span<const Finding> findings);
 
 /// A text to be printed exactly, line by line escaped where it goes to a terminal.
 std::string exact_text(const Context& context, const std::string& text);

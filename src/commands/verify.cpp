@@ -1,12 +1,9 @@
 #include "ops/verify.h"
 
-#include <algorithm>
-
 #include "commands/define.h"
 #include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ui/json.h"
 
 namespace rewall {
 namespace {
@@ -17,13 +14,6 @@ std::string to_text(const Finding& finding, Paint paint) {
   if (!finding.ok && !finding.hint.empty())
     text += format("      {:<10}  {}\n", "", paint.quiet(escape(finding.hint)));
   return text;
-}
-
-Json to_json(const Finding& finding) {
-  return {{"check", finding.check},
-          {"ok", finding.ok},
-          {"message", finding.message},
-          {"hint", or_null(finding.hint)}};
 }
 
 }  // namespace
@@ -37,15 +27,11 @@ Action define_verify(CLI::App& app) {
     auto findings = verify(**repository, *range);
     if (!findings) return std::move(findings).error();
     if (!context.json) page(context);
-    Json json = Json::array();
+    if (context.json) context.terminal.out(print(findings_json(*findings)));
     for (const auto& finding : *findings) {
-      if (context.json)
-        json.push_back(to_json(finding));
-      else
-        context.terminal.out(to_text(finding, context.terminal.paint()));
+      if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));
     }
-    if (context.json) context.terminal.out(print(json));
-    return std::ranges::all_of(*findings, &Finding::ok) ? Answer::same : Answer::different;
+    return answer_of(*findings);
   };
 }
 

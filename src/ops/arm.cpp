@@ -60,36 +60,19 @@ Result<Files> prove(Session& session, const Repository& repository, const Guard&
 }
 
 // A service that waits, restarted if it is killed, and a timer for the case that it cannot be.
-bool start_units(const std::vector<std::string>& words, const Guard& guard) {
-  const auto program = find_program("systemd-run");
-  if (program.empty()) return false;
-  const auto unit = "rewall-guard-" + guard.id;
-  std::vector<std::string> service{program,
-                                   "--quiet",
-                                   "--collect",
-                                   "--unit=" + unit,
-                                   "--description=puts the old firewall back unless somebody confirms",
-                                   "--service-type=exec",
-                                   "--property=Restart=on-failure",
-                                   "--property=RestartSec=1",
-                                   "--property=TimeoutStopSec=5"};
+bool start_units(const Command& command, const Guard& guard) {
   constexpr std::chrono::seconds kLater{15};
-  std::vector<std::string> timer{program,
-                                 "--quiet",
-                                 "--collect",
-                                 "--unit=" + unit + "-overdue",
-                                 "--timer-property=AccuracySec=1s",
-                                 format("--on-active={}ms", (guard.length + kLater).count())};
-  for (auto* command : {&service, &timer}) {
-    for (const auto& variable : git_environment()) command->push_back("--setenv=" + variable);
-    command->emplace_back("--");
-    command->insert(command->end(), words.begin(), words.end());
-    const auto outcome = run({.words = *command, .deadline = kStartDeadline}, ErrorKind::refused);
-    if (outcome && outcome->ok()) continue;
-    log_info("{}", outcome ? outcome->text() : outcome.error().message);
-    if (command == &service) return false;
-  }
-  return true;
+  const auto unit = "rewall-guard-" + guard.id;
+  const bool started =
+      start_unit({"--unit=" + unit, "--description=puts the old firewall back unless somebody confirms",
+                  "--service-type=exec", "--property=Restart=on-failure", "--property=RestartSec=1",
+                  "--property=TimeoutStopSec=5"},
+                 command);
+  if (started)
+    start_unit({"--unit=" + unit + "-overdue", "--timer-property=AccuracySec=1s",
+                format("--on-active={}ms", (guard.length + kLater).count())},
+               command);
+  return started;
 }
 
 // The service ends by itself; its timer would run rewall once more, for nothing.
@@ -108,12 +91,13 @@ Error not_started(const std::string& why) {
 
 Status start(Session& session, const Repository& repository, const Guard& guard) {
   if (session.program.empty()) return not_started("this is no rewall");
-  const std::vector<std::string> words{session.program, "-C", std::filesystem::absolute(session.path()),
-                                       "guard", guard.id};
+  // What it records is signed: git finds the same agent and keys.
+  const Command command{
+      .words = {session.program, "-C", std::filesystem::absolute(session.path()), "guard", guard.id},
+      .environment = git_environment()};
   pid_t process = 0;
-  if (!at_systemd() || !start_units(words, guard)) {
-    // What it records is signed: git finds the same agent and keys.
-    auto started = start_detached({.words = words, .environment = git_environment()}, ErrorKind::refused);
+  if (!start_units(command, guard)) {
+    auto started = start_detached(command, ErrorKind::refused);
     if (!started) return not_started(started.error().message);
     process = *started;
   }

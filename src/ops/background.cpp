@@ -35,11 +35,9 @@ bool has_pushes(const fs::path& state) {
 }
 
 void pack_if_due(const fs::path& path) {
-  Session session(path, BackendChoice::automatic, host_firewall());
-  session.only_looks = true;
-  const auto repository = session.repository();
-  if (!repository || !gc_is_due(**repository)) return;
-  if (auto packed = gc(session); !packed) log_warning("{}", escape(packed.error().message));
+  const auto repository = Repository::open(path);
+  if (!repository || !gc_is_due(*repository)) return;
+  if (auto packed = gc(*repository); !packed) log_warning("{}", escape(packed.error().message));
 }
 
 // Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
@@ -77,9 +75,15 @@ void start_background_work(const Session& session, bool time_for_gc) {
   const Command command{
       .words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)},
       .environment = git_environment()};
-  if (start_service(command, "pushes and packs what rewall recorded")) return;
+  if (start_unit({"--service-type=exec", "--description=pushes and packs what rewall recorded"}, command))
+    return;
   if (auto started = start_detached(command, ErrorKind::repository); !started)
     log_warning("nothing is pushed or packed now: {}", started.error().message);
+}
+
+void start_background_work(const Session& session, const Repository& recorded) {
+  queue_push(recorded);
+  start_background_work(session, gc_is_due(recorded));
 }
 
 int work_in_background(const fs::path& repository) {

@@ -33,8 +33,8 @@ constexpr std::chrono::seconds kPrograms{20};
 constexpr std::uint64_t kLittleSpace = 64U << 20U;
 constexpr fsfilcnt_t kFewFiles = 1000;
 
-Check failed(std::string name, const Error& error) {
-  return {.name = std::move(name), .ok = false, .message = error.message, .hint = error.hint};
+Finding failed(std::string name, const Error& error) {
+  return {.check = std::move(name), .ok = false, .message = error.message, .hint = error.hint};
 }
 
 // --- the host
@@ -46,7 +46,7 @@ std::vector<Backend> backends_in_use(Session& session, Programs& programs, const
   return {session.backend() == BackendChoice::legacy ? Backend::legacy : Backend::nft};
 }
 
-Check examine_programs(Session& session, const Result<Capture>& live) {
+Finding examine_programs(Session& session, const Result<Capture>& live) {
   Programs programs(kPrograms);
   std::vector<std::string> missing;
   std::vector<std::string> packages;
@@ -64,48 +64,48 @@ Check examine_programs(Session& session, const Result<Capture>& live) {
   }
   if (programs.ipset().empty()) miss("ipset", "ipset");
   if (find_program("git").empty()) miss("git", "git");
-  if (missing.empty()) return {.name = "programs", .message = "iptables, ipset and git are there"};
-  return {.name = "programs",
+  if (missing.empty()) return {.check = "programs", .message = "iptables, ipset and git are there"};
+  return {.check = "programs",
           .ok = false,
           .message = format("not installed: {}", join(missing, ", ")),
           .hint = format("apt install {}", join(packages, " "))};
 }
 
-Check examine_privilege() {
+Finding examine_privilege() {
   constexpr const char* kName = "privilege";
   if (!may_administer()) return failed(kName, not_permitted("the firewall"));
   auto scratch = ScratchNamespace::create();
   if (!scratch)
     return failed(kName, std::move(scratch).error().within(
                              "the firewall may be changed, but nothing can be tried beforehand"));
-  return {.name = kName, .message = "the firewall may be changed, and tried in a namespace of its own"};
+  return {.check = kName, .message = "the firewall may be changed, and tried in a namespace of its own"};
 }
 
-void examine_live(const Result<Capture>& live, std::vector<Check>& checks) {
+void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
   if (!live) {
     checks.push_back(failed("capture", live.error()));
     return;
   }
-  checks.push_back({.name = "capture", .message = "the firewall can be read"});
+  checks.push_back({.check = "capture", .message = "the firewall can be read"});
   if (live->ruleset.both_backends())
     checks.push_back(
-        {.name = "backends",
+        {.check = "backends",
          .ok = false,
          .message = "rules stand in nft and in legacy: a restore is not one step, and both see each packet",
          .hint = "move those of one: iptables-legacy-save | iptables-nft-restore --noflush; then "
                  "iptables-legacy -F (ip6tables likewise)"});
   else
-    checks.push_back({.name = "backends", .message = format("{} alone is in use", live->backends)});
+    checks.push_back({.check = "backends", .message = format("{} alone is in use", live->backends)});
   for (const auto& note : live->notes)
-    checks.push_back({.name = "unrecorded",
+    checks.push_back({.check = "unrecorded",
                       .ok = false,
                       .message = note,
                       .hint = "'nft list ruleset', 'iptables-legacy -S' and 'ipset list' show what there is; "
                               "keep it elsewhere, or write it with the iptables in use"});
 }
 
-Check examine_clock(const std::optional<Time>& newest) {
-  Check check{.name = "clock", .message = "is kept in time"};
+Finding examine_clock(const std::optional<Time>& newest) {
+  Finding check{.check = "clock", .message = "is kept in time"};
   timex state{};
   const bool known = ::adjtimex(&state) >= 0;
   const char* keep_time = "apt install systemd-timesyncd; timedatectl set-ntp true";
@@ -139,25 +139,25 @@ bool is_enabled(const std::string& unit) {
   return false;
 }
 
-Check examine_watch(const Session& session) {
+Finding examine_watch(const Session& session) {
   if (const pid_t process = watching_process(session.state_path()); process != 0)
-    return {.name = "watch", .message = format("records every change (process {})", process)};
+    return {.check = "watch", .message = format("records every change (process {})", process)};
   if (fs::exists("/etc/cron.d/rewall"))
-    return {.name = "watch", .message = "is not running, but cron records changes every minute"};
-  return {.name = "watch",
+    return {.check = "watch", .message = "is not running, but cron records changes every minute"};
+  return {.check = "watch",
           .ok = false,
           .message = "is not running: changes are recorded when somebody asks for it",
           .hint = has_systemd() ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
                                 : "rewall hooks install cron, or run 'rewall watch' as a service"};
 }
 
-void examine_boot(std::vector<Check>& checks) {
+void examine_boot(std::vector<Finding>& checks) {
   if (!has_systemd()) return;
   if (is_enabled("rewall-restore.service")) {
-    checks.push_back({.name = "boot", .message = "rewall-restore.service puts HEAD in force"});
+    checks.push_back({.check = "boot", .message = "rewall-restore.service puts HEAD in force"});
     return;
   }
-  checks.push_back({.name = "boot",
+  checks.push_back({.check = "boot",
                     .ok = false,
                     .message = "rewall-restore.service is not enabled: a restart brings no rules of HEAD",
                     .hint = "rewall hooks install systemd; systemctl enable rewall-restore.service"});
@@ -185,8 +185,8 @@ bool holds_objects(const fs::path& folder) {
   return folder.parent_path().filename() == "objects" && folder.filename().native().size() == 2;
 }
 
-Check examine_modes(const fs::path& path) {
-  Check check{.name = "modes", .message = "the repository is its owner's alone"};
+Finding examine_modes(const fs::path& path) {
+  Finding check{.check = "modes", .message = "the repository is its owner's alone"};
   const auto top = shell_quote(path.string());
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
@@ -209,45 +209,45 @@ Check examine_modes(const fs::path& path) {
   return {"modes", false, fault->message, fault->hint};
 }
 
-Check examine_space(const fs::path& path) {
+Finding examine_space(const fs::path& path) {
   struct statvfs facts {};
   if (::statvfs(path.c_str(), &facts) != 0) {
     return {"space", false, format("{}: {}", path.string(), errno_text(errno)), "df -h"};
   }
   const std::uint64_t left = std::uint64_t{facts.f_bavail} * facts.f_frsize;
   const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;
-  Check check{.name = "space",
-              .ok = left >= kLittleSpace && !few_files,
-              .message = few_files ? format("room for {} more files", facts.f_favail)
-                                   : format("{} MB are free", left >> 20U)};
+  Finding check{.check = "space",
+                .ok = left >= kLittleSpace && !few_files,
+                .message = few_files ? format("room for {} more files", facts.f_favail)
+                                     : format("{} MB are free", left >> 20U)};
   if (!check.ok)
     check.hint = format("rewall gc; then free some space: df -h {0}; df -i {0}", shell_quote(path.string()));
   return check;
 }
 
-Check examine_work_tree(const Repository& repository, const Head& head) {
+Finding examine_work_tree(const Repository& repository, const Head& head) {
   std::vector<std::string> differing;
   for (const auto& [name, content] : head.files) {
     if (name == "expect") continue;
     const auto found = read_file(repository.path() / name);
     if (!found || *found != content) differing.push_back(name);
   }
-  if (differing.empty()) return {.name = "work tree", .message = "holds the files of HEAD"};
-  return {.name = "work tree",
+  if (differing.empty()) return {.check = "work tree", .message = "holds the files of HEAD"};
+  return {.check = "work tree",
           .ok = false,
           .message = format("is not what HEAD says: {}", join(differing, ", ")),
           .hint = format("git -C {} checkout HEAD -- {}", shell_quote(repository.path().string()),
                          join(differing, " "))};
 }
 
-void examine_good(const Repository& repository, std::vector<Check>& checks) {
+void examine_good(const Repository& repository, std::vector<Finding>& checks) {
   const auto tags = repository.tags();
   if (!tags) {
     checks.push_back(failed("good", tags.error()));
     return;
   }
   const bool there = std::ranges::find(*tags, "good", &Tag::name) != tags->end();
-  checks.push_back({.name = "good",
+  checks.push_back({.check = "good",
                     .ok = there,
                     .message = there ? "the tag is there"
                                      : "no snapshot has the tag: nothing to fall back to at boot, or when a "
@@ -255,32 +255,32 @@ void examine_good(const Repository& repository, std::vector<Check>& checks) {
                     .hint = there ? "" : "rewall tag good"});
 }
 
-Check examine_journal(const Repository& repository) {
+Finding examine_journal(const Repository& repository) {
   const auto entry = Journal::peek(repository);
   if (!entry) return failed("journal", entry.error());
-  if (!*entry) return {.name = "journal", .message = "no restore was interrupted"};
+  if (!*entry) return {.check = "journal", .message = "no restore was interrupted"};
   const auto left = Journal::left(repository, {});
-  if (!left) return {.name = "journal", .message = "a restore is at work"};
-  return {.name = "journal",
+  if (!left) return {.check = "journal", .message = "a restore is at work"};
+  return {.check = "journal",
           .ok = false,
           .message = format("a restore was interrupted ({})", rfc3339((*entry)->began)),
           .hint = "rewall status: it finishes or undoes it, or says why not"};
 }
 
-Check examine_guard(Session& session) {
+Finding examine_guard(Session& session) {
   const auto guard = read_guard_standing(session);
   if (!guard) return failed("guard", guard.error());
-  if (!*guard) return {.name = "guard", .message = "none is armed"};
+  if (!*guard) return {.check = "guard", .message = "none is armed"};
   if (!(*guard)->overdue)
-    return {.name = "guard", .message = format("{} is armed", name_of((*guard)->guard))};
-  return {.name = "guard",
+    return {.check = "guard", .message = format("{} is armed", name_of((*guard)->guard))};
+  return {.check = "guard",
           .ok = false,
           .message = format("{} is overdue, and its process is gone", name_of((*guard)->guard)),
           .hint = "rewall rollback, or rewall confirm"};
 }
 
 /// The time of the newest snapshot.
-std::optional<Time> examine_history(const Repository& repository, std::vector<Check>& checks) {
+std::optional<Time> examine_history(const Repository& repository, std::vector<Finding>& checks) {
   const auto head = read_head(repository);
   if (!head) {
     checks.push_back(failed("history", head.error()));
@@ -290,19 +290,19 @@ std::optional<Time> examine_history(const Repository& repository, std::vector<Ch
     checks.push_back({"history", false, "nothing is recorded yet", "rewall snapshot"});
     return std::nullopt;
   }
-  checks.push_back({.name = "history", .message = "HEAD can be read"});
+  checks.push_back({.check = "history", .message = "HEAD can be read"});
   checks.push_back(examine_work_tree(repository, *head));
   const auto newest = repository.snapshot(head->hash);
   return newest ? std::optional(newest->time) : std::nullopt;
 }
 
-std::optional<Time> examine_repository(Session& session, std::vector<Check>& checks) {
+std::optional<Time> examine_repository(Session& session, std::vector<Finding>& checks) {
   const auto repository = open_again(session);
   if (!repository) {
     checks.push_back(failed("repository", repository.error()));
     return std::nullopt;
   }
-  checks.push_back({.name = "repository", .message = format("{} can be opened", session.path().string())});
+  checks.push_back({.check = "repository", .message = format("{} can be opened", session.path().string())});
   const auto newest = examine_history(*repository, checks);
   examine_good(*repository, checks);
   checks.push_back(examine_journal(*repository));
@@ -313,8 +313,8 @@ std::optional<Time> examine_repository(Session& session, std::vector<Check>& che
 
 }  // namespace
 
-std::vector<Check> examine(Session& session) {
-  std::vector<Check> checks;
+std::vector<Finding> examine(Session& session) {
+  std::vector<Finding> checks;
   const auto live = session.capture();
   checks.push_back(examine_programs(session, live));
   checks.push_back(examine_privilege());

@@ -19,9 +19,9 @@ constexpr std::array<std::string_view, 10> kForges{
     "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "sr.ht",
     "gitea.com",  "gitee.com",  "notabug.org",   "pagure.io",    "sourceforge.net"};
 
-Check examine_answer(const Repository& repository, const Remote& remote, const RemoteAddress& address) {
+Finding examine_answer(const Repository& repository, const Remote& remote, const RemoteAddress& address) {
   if (address.way == RemoteAddress::Way::ssh && find_program("ssh").empty()) {
-    return {.name = "remote",
+    return {.check = "remote",
             .ok = false,
             .message = format("{} is reached by ssh, which is not installed", remote.name),
             .hint = "apt install openssh-client"};
@@ -37,27 +37,26 @@ Check examine_answer(const Repository& repository, const Remote& remote, const R
       error.hint = format("'rewall fetch {}' waits longer for it", shell_quote(remote.name));
     return {"remote", false, error.message, error.hint};
   }
-  return {.name = "remote", .message = format("{} answers", remote.name)};
+  return {.check = "remote", .message = format("{} answers", remote.name)};
 }
 
-Check examine_backlog(const Repository& repository, const Remote& remote) {
-  Check check{.name = "backlog", .message = format("{} has every snapshot", remote.name)};
+Finding examine_backlog(const Repository& repository, const Remote& remote) {
+  Finding check{.check = "backlog", .message = format("{} has every snapshot", remote.name)};
   const auto behind = repository.behind(remote.name);
   if (!behind) return {"backlog", false, behind.error().message, behind.error().hint};
   if (behind->snapshots == 0) return check;
   check.message = format("{} lacks {}", remote.name, counted(behind->snapshots, "snapshot"));
   if (!behind->since) return check;
   check.message += format(", the oldest taken {}", ago(*behind->since, now()));
-  const auto limit = setting(repository, "push.stale");
-  if (!limit) return {"backlog", false, limit.error().message, limit.error().hint};
-  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
-  check.ok = behind->age(now()) <= longest;
+  const auto longest = duration_setting(repository, "push.stale");
+  if (!longest) return {"backlog", false, longest.error().message, longest.error().hint};
+  check.ok = behind->age(now()) <= *longest;
   if (!check.ok) check.hint = format("rewall push {}", shell_quote(remote.name));
   return check;
 }
 
-Check examine_privacy(const Remote& remote, const RemoteAddress& address) {
-  Check check{.name = "privacy", .message = format("nothing against the address of {}", remote.name)};
+Finding examine_privacy(const Remote& remote, const RemoteAddress& address) {
+  Finding check{.check = "privacy", .message = format("nothing against the address of {}", remote.name)};
   const auto set_url = format("rewall remote set-url {} ADDRESS", shell_quote(remote.name));
   if (address.has_password) {
     check.ok = false;
@@ -84,14 +83,14 @@ bool is_public_forge(std::string_view host) {
   });
 }
 
-std::vector<Check> examine_remotes(const Repository& repository) {
+std::vector<Finding> examine_remotes(const Repository& repository) {
   const auto remotes = repository.remotes();
   if (!remotes) return {{"remote", false, remotes.error().message, remotes.error().hint}};
   if (remotes->empty())
-    return {{.name = "remote",
+    return {{.check = "remote",
              .message = "there is none: the history dies with this host",
              .hint = "rewall remote add origin ADDRESS"}};
-  std::vector<Check> checks;
+  std::vector<Finding> checks;
   for (const auto& remote : *remotes) {
     const auto address = parse_remote_address(remote.url);
     checks.push_back(examine_answer(repository, remote, address));

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ops/address.h"
-#include "ops/doctor.h"
+#include "ops/finding.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -13,6 +13,6 @@ namespace rewall {
 bool is_public_forge(std::string_view host);
 
 /// Each remote: whether it answers, what it lacks, and who can read along.
-std::vector<Check> examine_remotes(const Repository& repository);
+std::vector<Finding> examine_remotes(const Repository& repository);
 
 }  // namespace rewall

@@ -41,9 +41,9 @@ Result<Folder> folder_of(Session& session, const std::string& event) {
   Folder folder{.path = path->empty() ? fs::path() : fs::path(*path) / (event + ".d")};
   struct stat facts {};
   if (path->empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
-  auto deadline = setting(**repository, "hooks.deadline");
+  auto deadline = duration_setting(**repository, "hooks.deadline");
   if (!deadline) return std::move(deadline).error();
-  folder.deadline = parse_duration(*deadline).value();
+  folder.deadline = *deadline;
   return folder;
 }
 

@@ -1,7 +1,6 @@
 #include "ops/fleet.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <queue>
 #include <set>
@@ -12,6 +11,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/files.h"
+#include "ops/reached.h"
 #include "ops/settings.h"
 #include "ops/trust.h"
 #include "rules/foreign.h"
@@ -66,27 +66,10 @@ Result<VariablesByHost> read_variables(const Repository& repository) {
   return hosts;
 }
 
-// "REMOTE SECONDS-OF-LAST-SUCCESS SECONDS-OF-LAST-FAILURE WHY..."; 0: never.
-std::map<std::string, std::string> read_unreachable(const fs::path& state) {
+std::map<std::string, std::string> unreachable_remotes(const fs::path& state) {
   std::map<std::string, std::string> remotes;
-  const auto text = read_file(state / "fetched");
-  if (!text) return remotes;
-  for (auto line : split_lines(*text)) {
-    const auto word = [&line] {
-      const auto end = std::min(line.find(' '), line.size());
-      const auto first = line.substr(0, end);
-      line.remove_prefix(std::min(end + 1, line.size()));
-      return first;
-    };
-    const auto seconds = [&word] {
-      const auto digits = word();
-      std::int64_t number = 0;
-      std::from_chars(digits.data(), digits.data() + digits.size(), number);
-      return number;
-    };
-    const std::string remote(word());
-    const auto success = seconds();
-    if (seconds() > success) remotes[remote] = line.empty() ? "it could not be reached" : std::string(line);
+  for (auto& [name, reached] : read_reached(state)) {
+    if (reached.lost()) remotes[name] = reached.why.empty() ? "it could not be reached" : reached.why;
   }
   return remotes;
 }
@@ -304,14 +287,6 @@ Error unreadable_host(const std::string& host, const Error& why) {
   return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why.message)};
 }
 
-Result<std::chrono::milliseconds> stale_after(const Repository& repository,
-                                              std::optional<std::chrono::milliseconds> asked) {
-  if (asked) return *asked;
-  auto value = setting(repository, "fleet.stale");
-  if (!value) return std::move(value).error();
-  return parse_duration(*value);
-}
-
 // The name that the older ruleset has for a change's chain.
 std::string older_name(const Diff& diff, const Change& change) {
   const auto renamed = std::ranges::find_if(diff.changes, [&](const Change& other) {
@@ -399,11 +374,12 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   if (!against.empty()) {
     if (auto there = find_host(*branches, against); !there) return std::move(there).error();
   }
-  auto limit = stale_after(repository, stale);
+  auto limit =
+      stale ? Result<std::chrono::milliseconds>(*stale) : duration_setting(repository, "fleet.stale");
   if (!limit) return std::move(limit).error();
   const auto oldest = now().seconds - std::chrono::duration_cast<std::chrono::seconds>(*limit).count();
 
-  FleetStatus status{.unreachable = read_unreachable(session.state_path())};
+  FleetStatus status{.unreachable = unreachable_remotes(session.state_path())};
   status.hosts.reserve(branches->size());
   Grouping grouping(*reader);
   std::size_t groups = 0;

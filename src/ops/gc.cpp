@@ -204,17 +204,15 @@ Result<Collected> collect(const AtWork& alone, const Repository& repository) {
 
 }  // namespace
 
-Result<std::optional<Collected>> gc(Session& session) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  const auto path = gc_lock(**repository);
+Result<std::optional<Collected>> gc(const Repository& repository) {
+  const auto path = gc_lock(repository);
   const auto alone = AtWork::begin(path, kWork);
   if (!alone) {
     if (AtWork::process(path, kWork) != 0) return std::optional<Collected>{};
     return Error{.kind = ErrorKind::repository, .message = format("{}: cannot be written", path.string())}
         .hinted("free some space there and run the command again");
   }
-  auto collected = collect(*alone, **repository);
+  auto collected = collect(*alone, repository);
   if (!collected) return std::move(collected).error();
   return std::optional(*collected);
 }

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "core/result.h"
-#include "ops/session.h"
+#include "store/repository.h"
 
 namespace rewall {
 
@@ -27,7 +27,7 @@ struct Collected {
 /// remains of it the next one removes.
 ///
 /// Nothing while another process does it. Kind repository: git failed, on a full disk say; nothing is lost.
-Result<std::optional<Collected>> gc(Session& session);
+Result<std::optional<Collected>> gc(const Repository& repository);
 
 /// Whether there are as many loose objects as `gc.auto` says, by an estimate that takes no time, and no gc
 /// began within the last hour.

@@ -15,9 +15,7 @@
 #include "ops/background.h"
 #include "ops/events.h"
 #include "ops/files.h"
-#include "ops/gc.h"
 #include "ops/person.h"
-#include "ops/push_queue.h"
 #include "ops/revision.h"
 #include "ops/settle.h"
 #include "rules/parse.h"
@@ -305,8 +303,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (!hash) return std::move(hash).error();
   back.hash = *std::move(hash);
   all.push_back(back);
-  queue_push(**repository);
-  start_background_work(session, gc_is_due(**repository));
+  start_background_work(session, **repository);
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = trailers.trigger,

@@ -87,12 +87,6 @@ std::string authority_of(const std::string& url) {
   return url.substr(start, url.find('/', start) - start);
 }
 
-Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view name) {
-  auto value = setting(repository, name);
-  if (!value) return std::move(value).error();
-  return parse_duration(*value);
-}
-
 // The user's own ssh, asked for no prompts and for an end.
 Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
   const auto variable = [](const char* name) -> std::string {
@@ -163,18 +157,10 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
   if (!wanted) return std::move(wanted).error();
   auto known = repository.remotes();
   if (!known) return std::move(known).error();
-  std::vector<std::string> names;
-  for (const auto& remote : *known) {
-    if (remote.name == *wanted) return remote;
-    names.push_back(remote.name);
-  }
-  if (names.size() == 1 && name.empty()) return known->front();
-  const auto near = nearest(*wanted, names);
-  if (names.empty())
+  if (known->empty())
     return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
         format("name one: rewall remote add {} URL", *wanted));
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", *wanted)}.hinted(
-      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
+  return known->size() == 1 && name.empty() ? known->front() : repository.remote(*wanted);
 }
 
 std::string without_password(std::string text, const Remote& remote) {

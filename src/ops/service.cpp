@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -64,12 +65,12 @@ bool at_systemd() {
   return !failed && ours == std::filesystem::read_symlink("/proc/1/ns/net", failed) && !failed;
 }
 
-bool start_service(const Command& command, const std::string& description) {
+bool start_unit(std::vector<std::string> options, const Command& command) {
   constexpr std::chrono::seconds kDeadline{10};
   const auto program = at_systemd() ? find_program("systemd-run") : "";
   if (program.empty()) return false;
-  std::vector<std::string> words{program, "--quiet", "--collect", "--service-type=exec",
-                                 "--description=" + description};
+  std::vector<std::string> words{program, "--quiet", "--collect"};
+  std::ranges::move(options, std::back_inserter(words));
   for (const auto& variable : command.environment) words.push_back("--setenv=" + variable);
   words.emplace_back("--");
   words.insert(words.end(), command.words.begin(), command.words.end());

@@ -21,9 +21,10 @@ std::optional<std::chrono::milliseconds> watchdog_interval();
 /// True where systemd is the service manager, in this network namespace: its units live in that one.
 bool at_systemd();
 
-/// Starts a program as a transient service of systemd (systemd-run(1)), which outlives whatever service this
-/// process is a part of, and is not shut in with it. False where that cannot be.
-bool start_service(const Command& command, const std::string& description);
+/// Has systemd run a program, as a transient unit (systemd-run(1)) that outlives whatever service this
+/// process is a part of, and is not shut in with it. `options` are systemd-run's. False, and said, where that
+/// cannot be.
+bool start_unit(std::vector<std::string> options, const Command& command);
 
 /// Processor time of this process and of its children that have ended (getrusage(2)).
 std::chrono::microseconds processor_time();

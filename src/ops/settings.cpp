@@ -210,6 +210,12 @@ Result<std::string> setting(const Repository& repository, std::string_view name)
   return *value ? **value : key->standard;
 }
 
+Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view key) {
+  auto value = setting(repository, key);
+  if (!value) return std::move(value).error();
+  return parse_duration(*value);
+}
+
 Result<std::vector<Owner>> read_owners(const Repository& repository) {
   auto settings = Settings::open(repository);
   if (!settings) return std::move(settings).error();
@@ -238,9 +244,9 @@ std::vector<Owner> owners_of(Session& session) {
 }
 
 Result<Lock> lock(const Repository& repository) {
-  auto value = setting(repository, "lock.wait");
-  if (!value) return std::move(value).error();
-  return repository.lock(parse_duration(*value).value());
+  auto wait = duration_setting(repository, "lock.wait");
+  if (!wait) return std::move(wait).error();
+  return repository.lock(*wait);
 }
 
 }  // namespace rewall

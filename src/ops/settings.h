@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ Result<std::uint64_t> parse_size(std::string_view text);
 /// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
 /// have.
 Result<std::string> setting(const Repository& repository, std::string_view key);
+
+/// The same of a key whose value is a length of time.
+Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view key);
 
 /// The owners by default, with what the settings say of them and of others. A value takes the place of the
 /// default one, so an empty one knows nothing.

@@ -194,15 +194,9 @@ Status settle_left(Session& session, Repository& repository, Journal& journal) {
   }
 }
 
-Result<std::chrono::milliseconds> lock_wait(const Repository& repository) {
-  auto value = setting(repository, "lock.wait");
-  if (!value) return std::move(value).error();
-  return parse_duration(*value);
-}
-
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
 Status settle_locked(Session& session, Repository& repository) {
-  auto wait = lock_wait(repository);
+  auto wait = duration_setting(repository, "lock.wait");
   if (!wait) return std::move(wait).error();
   auto journal = Journal::left(repository, *wait);
   if (!journal) return std::move(journal).error();

@@ -4,16 +4,14 @@
 #include <filesystem>
 #include <map>
 
-#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "core/time.h"
 #include "ops/address.h"
 #include "ops/person.h"
 #include "ops/push_queue.h"
+#include "ops/reached.h"
 #include "ops/settings.h"
-#include "ops/state.h"
 
 namespace rewall {
 namespace {
@@ -94,29 +92,7 @@ std::string some_of(const std::vector<std::string>& names) {
   return join(first, ", ") + (names.size() > kSome ? format(" and {} more", names.size() - kSome) : "");
 }
 
-// Of each remote when it was last reached, and when not, and why: for `fleet status`.
-void note_fetch(const Repository& repository, const Remote& remote, const std::string& why) {
-  const auto path = repository.state_path() / "fetched";
-  const auto text = read_file(path);
-  std::string lines;
-  std::int64_t reached = 0;
-  std::int64_t failed = 0;
-  if (text) {
-    for (const auto line : split_lines(*text)) {
-      const auto words = split(line, ' ');
-      if (words[0] != remote.name)
-        lines += format("{}\n", line);
-      else if (words.size() >= 3 && !(read_number(words[1], reached) && read_number(words[2], failed)))
-        reached = failed = 0;
-    }
-  }
-  (why.empty() ? reached : failed) = now().seconds;
-  lines += format("{} {} {} {}\n", remote.name, reached, failed, escape(why));
-  if (auto written = write_file(path, lines, 0600, Sync::no); !written)
-    log_info("{}", written.error().message);
-}
-
-// How many snapshots of `to` are not in `from`; absent where `from` is no part of it.
+// From where a branch was to where it is.
 Result<FetchedBranch> movement(const Repository& repository, const std::string& host, const std::string& from,
                                const std::string& to) {
   FetchedBranch branch{.host = host, .rewritten = !from.empty()};
@@ -151,7 +127,9 @@ Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, s
   work.words.insert(work.words.end(), more.begin(), more.end());
   auto outcome = run_on_network(repository, remote, std::move(work));
   if (outcome && !outcome->ok()) outcome = unreachable(remote, *outcome);
-  note_fetch(repository, remote, outcome ? "" : outcome.error().message);
+  const auto noted =
+      note_reached(repository.state_path(), remote.name, outcome ? "" : outcome.error().message);
+  if (!noted) log_info("{}", noted.error().message);
   if (!outcome) return std::move(outcome).error();
   auto after = branches_of(repository, remote.name);
   if (!after) return std::move(after).error();
@@ -235,24 +213,19 @@ Result<Pushed> push(const Repository& repository, const std::string& remote, boo
   return pushed;
 }
 
-Result<Fetched> fetch(Session& session, const std::string& remote, Progress progress) {
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  const Repository& repository = **opened;
+Result<Fetched> fetch(const Repository& repository, const std::string& remote, Progress progress) {
   auto from = find_remote(repository, remote);
   if (!from) return std::move(from).error();
   return fetch_from(repository, *from, {}, std::move(progress));
 }
 
-Result<Cloned> clone(Session& session, const std::string& url, const std::string& host, Progress progress) {
-  const bool existed = fs::exists(session.path());
-  auto cloned = [&]() -> Result<Cloned> {
-    auto repository = Repository::init(session.path(), host.empty() ? host_name() : host);
-    if (!repository) return std::move(repository).error();
-    auto made = clone_into(*repository, url, !host.empty(), std::move(progress));
-    if (!made) remove_repository(session.path(), existed);
-    return made;
-  }();
+Result<Cloned> clone(const fs::path& path, const std::string& url, const std::string& host,
+                     Progress progress) {
+  const bool existed = fs::exists(path);
+  auto repository = Repository::init(path, host.empty() ? host_name() : host);
+  if (!repository) return std::move(repository).error();
+  auto cloned = clone_into(*repository, url, !host.empty(), std::move(progress));
+  if (!cloned) remove_repository(path, existed);
   return cloned;
 }
 

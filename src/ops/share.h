@@ -1,11 +1,12 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
 #include "ops/network.h"
-#include "ops/session.h"
+#include "store/repository.h"
 
 namespace rewall {
 
@@ -30,16 +31,17 @@ struct Fetched {
 };
 /// Brings the branches of all hosts, as REMOTE/hosts/NAME. Objects are checked as they come (git-config(1),
 /// fetch.fsckObjects); what the remote has no more is kept.
-Result<Fetched> fetch(Session& session, const std::string& remote, Progress progress);
+Result<Fetched> fetch(const Repository& repository, const std::string& remote, Progress progress);
 
 struct Cloned {
   std::string host{};
   std::string hash{};                ///< of its newest snapshot; empty where the remote has none of it
   std::vector<std::string> hosts{};  ///< that the remote has
 };
-/// Makes the repository at the session's path from a remote, with the branch of `host` (empty: of this
+/// Makes the repository at `path` from a remote, with the branch of `host` (empty: of this
 /// machine's name, where the remote has it) and its tags. Nothing is left of it after an error. Kind usage:
 /// no such host there.
-Result<Cloned> clone(Session& session, const std::string& url, const std::string& host, Progress progress);
+Result<Cloned> clone(const std::filesystem::path& path, const std::string& url, const std::string& host,
+                     Progress progress);
 
 }  // namespace rewall

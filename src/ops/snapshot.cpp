@@ -12,8 +12,6 @@
 #include "ops/events.h"
 #include "ops/export.h"
 #include "ops/files.h"
-#include "ops/gc.h"
-#include "ops/push_queue.h"
 #include "ops/revision.h"
 #include "ops/seen.h"
 #include "ops/settings.h"
@@ -161,8 +159,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   recorded.hash = *std::move(hash);
   remember(repository, capture, recorded.hash);
   export_files(repository, recorded.hash, files);
-  queue_push(repository);
-  start_background_work(session, gc_is_due(repository));
+  start_background_work(session, repository);
   tell_hooks(session,
              {.name = "post-snapshot",
               .trigger = options.trigger,

@@ -53,12 +53,11 @@ Status add_remote_standing(const Repository& repository, Standing& standing) {
   const Remote& remote = chosen ? *chosen : known->front();
   auto behind = repository.behind(remote.name);
   if (!behind) return std::move(behind).error();
-  auto limit = setting(repository, "push.stale");
-  if (!limit) return std::move(limit).error();
-  const auto longest = std::chrono::duration_cast<std::chrono::seconds>(parse_duration(*limit).value());
+  auto longest = duration_setting(repository, "push.stale");
+  if (!longest) return std::move(longest).error();
   standing.remote = {.remote = remote,
                      .behind = *behind,
-                     .stale = behind->age(now()) > longest,
+                     .stale = behind->age(now()) > *longest,
                      .queue = read_push_queue(repository.state_path())};
   return {};
 }

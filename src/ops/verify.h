@@ -4,17 +4,10 @@
 #include <vector>
 
 #include "core/result.h"
+#include "ops/finding.h"
 #include "store/repository.h"
 
 namespace rewall {
-
-/// What a check has to say.
-struct Finding {
-  std::string check{};  ///< "objects", "snapshots", "signatures"
-  bool ok = true;
-  std::string message{};  ///< may hold bytes from outside
-  std::string hint{};
-};
 
 /// Holds every snapshot of a range against its hashes, its signature, and the parser: one finding for each
 /// snapshot that fails, else one for each check. Each object is read once.

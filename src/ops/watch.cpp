@@ -60,9 +60,9 @@ Result<WatchSettings> read_watch_settings(const Repository& repository) {
   for (const auto& [key, into] :
        {std::pair{"watch.settle", &settings.settle}, std::pair{"watch.latest", &settings.latest},
         std::pair{"watch.poll", &settings.poll}, std::pair{"watch.foreign", &settings.foreign}}) {
-    auto value = setting(repository, key);
+    auto value = duration_setting(repository, key);
     if (!value) return std::move(value).error();
-    *into = parse_duration(*value).value();
+    *into = *value;
   }
   auto cpu = setting(repository, "watch.cpu");
   if (!cpu) return std::move(cpu).error();

@@ -429,8 +429,7 @@ void OwnParts::strip(Tables& tables, bool beside, const Ownership& ownership) {
 
 std::uint32_t OwnParts::position(Family family, Backend backend, std::string_view table,
                                  std::string_view chain, std::uint32_t position) const {
-  const bool beside =
-      backend == Backend::legacy && ruleset.backend == Backend::nft && ruleset.both_backends();
+  const bool beside = backend == Backend::legacy && has_beside_;
   const auto found = positions_.find({family, beside, std::string(table), std::string(chain)});
   return found == positions_.end() ? position : found->second.at(position - 1);
 }

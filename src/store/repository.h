@@ -218,6 +218,8 @@ class Repository {
   Result<std::vector<HostBranch>> host_branches() const;
 
   Result<std::vector<Remote>> remotes() const;
+  /// That of a name; else kind usage, with the nearest as hint.
+  Result<Remote> remote(const std::string& name) const;
   /// Bad name or address: kind usage, as for the next two a remote that there is not.
   Status add_remote(const std::string& name, const std::string& url);
   Status set_remote_url(const std::string& name, const std::string& url);
@@ -227,8 +229,8 @@ class Repository {
   /// tree what it says. A snapshot whose files are none: the errors of files().
   Status begin_at(const std::string& hash);
 
-  /// How many snapshots of HEAD the remote's branch of this host lacks, and since when: the oldest of them
-  /// was taken then, or at the last push, before which it cannot have been recorded (import).
+  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was
+  /// taken.
   struct Behind {
     std::size_t snapshots = 0;
     std::optional<Time> since{};

@@ -49,14 +49,6 @@ Tag read_tag(git_repository* repo, git_reference* reference) {
   return tag;
 }
 
-Error unknown_remote(const std::string& name, const std::vector<Remote>& known) {
-  std::vector<std::string> names;
-  for (const auto& remote : known) names.push_back(remote.name);
-  const std::string near = nearest(name, names);
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", name)}.hinted(
-      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
-}
-
 /// Refuses an address that git would take for an option, or that would not stay on its line of the file.
 Status check_address(const std::string& name, const std::string& url) {
   const bool good = !url.empty() && !url.starts_with('-') &&
@@ -64,14 +56,6 @@ Status check_address(const std::string& name, const std::string& url) {
   if (good) return {};
   return Error{.kind = ErrorKind::usage, .message = format("remote '{}': '{}' is no address", name, url)}
       .hinted("an address is like ssh://git@host/firewalls.git, or a path");
-}
-
-Result<Remote> find_remote(const Repository& repository, const std::string& name) {
-  const auto known = repository.remotes();
-  if (!known) return known.error();
-  const auto found = std::ranges::find(*known, name, &Remote::name);
-  if (found == known->end()) return unknown_remote(name, *known);
-  return *found;
 }
 
 /// libgit2 writes it anew under the umask.
@@ -161,6 +145,19 @@ Result<std::vector<Remote>> Repository::remotes() const {
   return remotes;
 }
 
+Result<Remote> Repository::remote(const std::string& name) const {
+  const auto known = remotes();
+  if (!known) return known.error();
+  std::vector<std::string> names;
+  for (const auto& remote : *known) {
+    if (remote.name == name) return remote;
+    names.push_back(remote.name);
+  }
+  const std::string near = nearest(name, names);
+  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", name)}.hinted(
+      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
+}
+
 Result<std::vector<HostBranch>> Repository::host_branches() const {
   static constexpr std::string_view kRemotes = "refs/remotes/";
   static constexpr std::string_view kHosts = "/hosts/";
@@ -210,7 +207,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
 }
 
 Status Repository::set_remote_url(const std::string& name, const std::string& url) {
-  if (auto known = find_remote(*this, name); !known) return std::move(known).error();
+  if (auto known = remote(name); !known) return std::move(known).error();
   if (auto good = check_address(name, url); !good) return good;
   if (git_remote_set_url(parts_->repo.get(), name.c_str(), url.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
@@ -218,7 +215,7 @@ Status Repository::set_remote_url(const std::string& name, const std::string& ur
 }
 
 Status Repository::remove_remote(const std::string& name) {
-  if (auto known = find_remote(*this, name); !known) return std::move(known).error();
+  if (auto known = remote(name); !known) return std::move(known).error();
   if (git_remote_delete(parts_->repo.get(), name.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
   return close_config(parts_->path);
@@ -230,7 +227,7 @@ std::chrono::seconds Repository::Behind::age(Time now) const {
 }
 
 Result<Repository::Behind> Repository::behind(const std::string& remote) const {
-  if (auto known = find_remote(*this, remote); !known) return std::move(known).error();
+  if (auto known = this->remote(remote); !known) return std::move(known).error();
   const auto start = head();
   if (!start) return start.error();
   Behind behind;
