@@ -75,7 +75,8 @@ void start_background_work(const Session& session, bool time_for_gc) {
   const Command command{
       .words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)},
       .environment = git_environment()};
-  if (start_unit({"--service-type=exec", "--description=pushes and packs what rewall recorded"}, command))
+  if (start_unit({"--no-block", "--service-type=exec", "--description=pushes and packs what rewall recorded"},
+                 command))
     return;
   if (auto started = start_detached(command, ErrorKind::repository); !started)
     log_warning("nothing is pushed or packed now: {}", started.error().message);

@@ -87,10 +87,10 @@ std::chrono::seconds back_off(int tries, double luck) {
 
 Status work_off_pushes(const fs::path& path, QueueClock& clock) {
   while (auto queue = read_push_queue(path / ".git/rewall")) {
-    // Whoever set the clock back made it wait no longer than that.
-    const auto next = std::min(queue->next, clock.now() + kLongest.count());
-    if (next > clock.now()) {
-      clock.wait_until(next);
+    // Farther than that it only is when the clock was set back meanwhile.
+    const auto left = queue->next - clock.now();
+    if (left > 0 && left <= kLongest.count()) {
+      clock.wait_until(queue->next);
       continue;
     }
     auto repository = Repository::open(path);

@@ -222,6 +222,7 @@ class Repository {
   Result<Remote> remote(const std::string& name) const;
   /// Bad name or address: kind usage, as for the next two a remote that there is not.
   Status add_remote(const std::string& name, const std::string& url);
+  /// What it has of this host is unknown then, until the next push or fetch.
   Status set_remote_url(const std::string& name, const std::string& url);
   Status remove_remote(const std::string& name);  ///< and what was fetched of it
 

@@ -207,10 +207,16 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
 }
 
 Status Repository::set_remote_url(const std::string& name, const std::string& url) {
-  if (auto known = remote(name); !known) return std::move(known).error();
+  auto known = remote(name);
+  if (!known) return std::move(known).error();
+  if (known->url == url) return {};
   if (auto good = check_address(name, url); !good) return good;
   if (git_remote_set_url(parts_->repo.get(), name.c_str(), url.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
+  // Nobody knows what of this host is there.
+  const std::string tracked = format("refs/remotes/{}/hosts/{}", name, parts_->host);
+  const int removed = git_reference_remove(parts_->repo.get(), tracked.c_str());
+  if (removed != 0 && removed != GIT_ENOTFOUND) return git::last_error(tracked);
   return close_config(parts_->path);
 }
 

@@ -259,6 +259,21 @@ TEST_CASE("each backend keeps its own foreign parts") {
   }
 }
 
+TEST_CASE("where a rule of people stood is known for each backend, when the rest was taken") {
+  OwnerExpressions expressions;
+  OwnParts own(
+      {.v4 = tables(filter(":f2b-sshd -\n-A INPUT -p tcp -j f2b-sshd\n-A INPUT -i lo -j ACCEPT\n")),
+       .v4_legacy = tables(filter(":f2b-web -\n-A INPUT -i eth0 -j ACCEPT\n-A INPUT -p tcp -j f2b-web\n"
+                                  "-A INPUT -i eth1 -j ACCEPT\n"))},
+      owners(), expressions);
+  const Ruleset taken = std::move(own.ruleset);
+  REQUIRE(taken.v4.find("filter")->find("INPUT")->rules.size() == 1);
+  REQUIRE(taken.v4_legacy.find("filter")->find("INPUT")->rules.size() == 2);
+  CHECK(own.position(Family::ipv4, Backend::nft, "filter", "INPUT", 1) == 2);
+  CHECK(own.position(Family::ipv4, Backend::legacy, "filter", "INPUT", 1) == 1);
+  CHECK(own.position(Family::ipv4, Backend::legacy, "filter", "INPUT", 2) == 3);
+}
+
 TEST_CASE("without owners the wanted ruleset is the result") {
   const Ruleset wanted{.v4 = tables(filter(":DOCKER - [0:0]\n-A FORWARD -j DOCKER\n"))};
   const auto result = keep_foreign(wanted, {.v4 = tables(filter(":f2b-a -\n-A INPUT -j f2b-a\n"))}, {});

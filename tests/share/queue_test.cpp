@@ -118,6 +118,17 @@ TEST_CASE("a queue outlives the process that worked it off, and one that is dama
   CHECK_FALSE(fs::exists(host.queue));
 }
 
+TEST_CASE("what was queued while the clock was ahead does not wait for that time", "[queue]") {
+  Fixture host;
+  host.bring_server();
+  const auto ahead = std::to_string(now().seconds + 400'000'000);
+  test::put(host.queue, "push 1\nsince " + ahead + " 0\ntries 0\nnext " + ahead + "\nend\n");
+  TestClock clock;
+  must(work_off_pushes(host.folder.path() / "repo", clock));
+  CHECK(clock.waits.empty());
+  CHECK(host.arrived().size() == 1);
+}
+
 TEST_CASE("without push.auto nothing is queued, and what was is forgotten", "[queue]") {
   Fixture host;
   must(must(Settings::open(host.repository)).set("push.auto", "false"));

@@ -46,6 +46,13 @@ TEST_CASE("status says how far behind the remote is, and ends with 1 when that l
   CHECK(has(said, "\"behind\":1"));
   CHECK(has(said, "\"stale\":true"));
   host.ok("rewall push; rewall status");
+
+  // Another server has nothing, whatever the one before had.
+  host.ok("git init -q --bare new.git; rewall remote set-url origin $PWD/new.git");
+  CHECK(has(host.ok("rewall config push.stale 24h; rewall status"), "origin lacks 2 snapshots"));
+  CHECK(has(host.ok("rewall push"), "origin got 2 snapshots"));
+  CHECK(host.ok("git -C new.git log --format=%H hosts/$(hostname)") ==
+        host.ok("git -C repo log --format=%H"));
 }
 
 TEST_CASE("with push.auto snapshots arrive by themselves, when the remote is there", "[share]") {
