@@ -223,8 +223,10 @@ TEST_CASE("a disk that is full is waited for") {
   // The mount lives in a mount namespace of its own and goes with it.
   const auto said = host.ok(
       "unshare -m bash -c 'mkdir small; mount -t tmpfs -o size=1m none small; r() { " REWALL_PROGRAM
-      " -C small/repo \"$@\"; }; r init -q >/dev/null || r -q init; r config watch.settle 20ms; "
-      "r watch >out 2>err </dev/null & sleep 0.2; until r -q --json status | grep -q \"watch\\\":true\"; do "
+      " -C small/repo \"$@\"; }; r init -q >/dev/null || r -q init; r config watch.settle "
+      "20ms; " REWALL_PROGRAM
+      " -C small/repo watch >out 2>err </dev/null & sleep 0.2; until r -q --json status | grep -q "
+      "\"watch\\\":true\"; do "
       "sleep 0.05; done; sleep 0.5; dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; "
       "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; "
       "for i in $(seq 400); do grep -q \"tried again\" err && break; sleep 0.05; done; "
