@@ -237,7 +237,7 @@ class Repository {
     std::optional<Time> since{};
     std::optional<Time> last_push{};  ///< when the remote's branch last moved here
     /// How long it has lacked them: since the oldest was taken, or since the last push, before which it
-    /// cannot have been recorded (import dates snapshots back).
+    /// cannot have been recorded (import dates snapshots back). Never below zero.
     std::chrono::seconds age(Time now) const;
   };
   Result<Behind> behind(const std::string& remote) const;

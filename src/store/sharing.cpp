@@ -54,8 +54,8 @@ Status check_address(const std::string& name, const std::string& url) {
   const bool good = !url.empty() && !url.starts_with('-') &&
                     std::ranges::none_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
   if (good) return {};
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': '{}' is no address", name, url)}
-      .hinted("an address is like ssh://git@host/firewalls.git, or a path");
+  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': that is no address", name)}.hinted(
+      "an address is like ssh://git@host/firewalls.git, or a path");
 }
 
 /// libgit2 writes it anew under the umask.
@@ -201,7 +201,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
                              url.c_str(), fetch.c_str());
   if (code == GIT_EEXISTS)
     return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
-        format("rewall remote set-url {} {}", shell_quote(name), shell_quote(url)));
+        format("rewall remote set-url {} ADDRESS", shell_quote(name)));
   if (code != 0) return git::last_error(format("remote '{}'", name));
   return close_config(parts_->path);
 }
@@ -229,7 +229,8 @@ Status Repository::remove_remote(const std::string& name) {
 
 std::chrono::seconds Repository::Behind::age(Time now) const {
   if (!since) return {};
-  return std::chrono::seconds(now.seconds - std::max(since->seconds, last_push ? last_push->seconds : 0));
+  const auto begin = std::max(since->seconds, last_push ? last_push->seconds : 0);
+  return std::chrono::seconds(std::max<std::int64_t>(0, now.seconds - begin));
 }
 
 Result<Repository::Behind> Repository::behind(const std::string& remote) const {

@@ -92,6 +92,12 @@ TEST_CASE("a remote's name and address are checked") {
   CHECK(must(made.repository.remotes()).size() == 1);
 }
 
+TEST_CASE("what the clock says does not make a remote wait for less than nothing") {
+  const Repository::Behind behind{.snapshots = 1, .since = Time{.seconds = 2000}};
+  CHECK(behind.age({.seconds = 2005}).count() == 5);
+  CHECK(behind.age({.seconds = 1000}).count() == 0);
+}
+
 TEST_CASE("behind counts what the remote's branch of this host lacks") {
   Made made;
   git(made.folder.path(), {"init", "-q", "--bare", "remote.git"});
