@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 
 #include "core/file.h"
@@ -32,7 +33,9 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kPipeSize = 1 << 20;
 constexpr std::size_t kReadSize = 1 << 18;
-constexpr int kGivesWay = 10;  // of nice(1)
+constexpr int kReads = 16;              // one after the other; then the deadline is looked at
+constexpr std::size_t kSaid = 1 << 16;  // of the beginning of standard error, and of its end
+constexpr int kGivesWay = 10;           // of nice(1)
 
 std::atomic<int> handed_on{-1};
 
@@ -140,6 +143,43 @@ class SpawnOptions {
   posix_spawnattr_t attributes_{};
 };
 
+/// A process that ends a group of others when this one is killed.
+class Watcher {
+ public:
+  explicit Watcher(pid_t group) {
+    std::array<int, 2> ends{-1, -1};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) return;
+    const Fd waits(ends[0]);
+    ours_ = Fd(ends[1]);
+    process_ = fork();
+    if (process_ == 0) watch(waits.get(), group);
+  }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+  ~Watcher() {
+    if (process_ <= 0) return;
+    kill(process_, SIGKILL);
+    while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  // Other threads may hold any lock: only what signal-safety(7) allows. A Ctrl-C is not for this process.
+  [[noreturn]] static void watch(int waits, pid_t group) {
+    setsid();
+    dup2(waits, STDIN_FILENO);
+    syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0);
+    char nothing = 0;
+    while (read(STDIN_FILENO, &nothing, 1) < 0 && errno == EINTR) {
+    }
+    kill(-group, SIGTERM);
+    _exit(0);
+  }
+
+  Fd ours_{};
+  pid_t process_ = 0;
+};
+
 /// A program that runs. Destroying it kills what is left of it.
 class Child {
  public:
@@ -150,6 +190,7 @@ class Child {
         out_(std::move(other.out_)),
         err_(std::move(other.err_)),
         handle_(std::move(other.handle_)),
+        watcher_(std::move(other.watcher_)),
         pid_(std::exchange(other.pid_, 0)),
         end_(other.end_) {}
   Child& operator=(Child&&) = delete;
@@ -178,6 +219,7 @@ class Child {
       const rlimit limit{.rlim_cur = command_.biggest_file, .rlim_max = command_.biggest_file};
       prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr);
     }
+    if (command_.ends_with_us) watcher_ = std::make_unique<Watcher>(pid_);
     if (command_.gives_way) setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), kGivesWay);
     handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
     if (!handle_) return errno;
@@ -198,6 +240,7 @@ class Child {
   void advance() {
     drain(out_, outcome_.out, command_.listener);
     drain(err_, outcome_.err, command_.error_listener);
+    if (outcome_.err.size() > 2 * kSaid) outcome_.err.erase(kSaid, outcome_.err.size() - 2 * kSaid);
     pollfd exited{.fd = handle_.get(), .events = POLLIN, .revents = 0};
     if (pid_ != 0 && poll(&exited, 1, 0) > 0) reap();
   }
@@ -225,7 +268,7 @@ class Child {
   }
 
   static void drain(Fd& fd, std::string& text) {
-    while (fd) {
+    for (int i = 0; fd && i < kReads; ++i) {
       const std::size_t before = text.size();
       if (text.capacity() < before + kReadSize)
         text.reserve(std::max(2 * text.capacity(), before + kReadSize));
@@ -240,6 +283,7 @@ class Child {
   }
 
   void reap() {
+    watcher_.reset();
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
@@ -258,6 +302,7 @@ class Child {
   Fd out_{};
   Fd err_{};
   Fd handle_{};
+  std::unique_ptr<Watcher> watcher_{};
   pid_t pid_ = 0;
   Clock::time_point end_{};
 };

@@ -24,11 +24,13 @@ struct Command {
   std::function<void(std::string_view)> error_listener{};
   /// How many bytes a file may have that it writes (RLIMIT_FSIZE, setrlimit(2)); 0: any.
   std::uint64_t biggest_file = 0;
-  bool gives_way = false;  ///< to whatever else there is to do (nice(1))
+  bool gives_way = false;     ///< to whatever else there is to do (nice(1))
+  bool ends_with_us = false;  ///< SIGTERM, with all that it started, when this process is killed
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
-/// How a program ended. `out` and `err` are complete: both pipes were read to their end.
+/// How a program ended. Both pipes were read to their end: `out` is complete, and so is `err` below 128 KiB,
+/// above it the first and the last 64 KiB.
 struct Outcome {
   int status = 0;          ///< exit status; 128 + signal when a signal ended it
   int signal = 0;          ///< 0 when it exited by itself

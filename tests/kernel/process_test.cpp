@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -20,6 +22,12 @@ Outcome sh(const std::string& script, const std::string& input = {},
       run({.words = {"/bin/sh", "-c", script}, .input = input, .deadline = deadline}, ErrorKind::usage);
   REQUIRE(outcome);
   return *std::move(outcome);
+}
+
+/// It may be a zombie until its new parent looks.
+bool is_gone(pid_t process) {
+  const auto state = read_file("/proc/" + std::to_string(process) + "/stat");
+  return !state || state->find(") Z") != std::string::npos || state->find(") X") != std::string::npos;
 }
 
 }  // namespace
@@ -62,17 +70,68 @@ TEST_CASE("a program is killed at its deadline with all that it started") {
   CHECK_FALSE(outcome.ok());
   CHECK(outcome.text() == "gave no answer within 200 ms");
   const auto grandchild = static_cast<pid_t>(std::stoi(outcome.out));
-  // It dies in its own time, and may be a zombie until its new parent looks.
-  const auto is_gone = [&] {
-    const auto state = read_file("/proc/" + std::to_string(grandchild) + "/stat");
-    return !state || state->find(") Z") != std::string::npos || state->find(") X") != std::string::npos;
-  };
-  for (int i = 0; i < 500 && !is_gone(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  CHECK(is_gone());
+  // It dies in its own time.
+  for (int i = 0; i < 500 && !is_gone(grandchild); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(is_gone(grandchild));
 }
 
 TEST_CASE("a program that closes its streams and stays is killed at its deadline") {
   CHECK(sh("exec >&- 2>&-; sleep 60", {}, std::chrono::milliseconds(200)).timed_out);
+}
+
+TEST_CASE("of standard error the beginning and the end are kept, and the listener gets all") {
+  std::size_t heard = 0;
+  const auto outcome =
+      run({.words = {"/bin/sh", "-c",
+                     "echo first >&2; yes | head -c 9000000 >&2; echo last >&2; yes | head -c 9000000"},
+           .error_listener = [&](std::string_view piece) { heard += piece.size(); }},
+          ErrorKind::usage);
+  REQUIRE(outcome);
+  CHECK(outcome->err.size() == 128 * 1024);
+  CHECK(outcome->err.starts_with("first\ny\n"));
+  CHECK(outcome->err.ends_with("y\nlast\n"));
+  CHECK(heard == 9'000'011);
+  CHECK(outcome->out.size() == 9'000'000);
+}
+
+TEST_CASE("a program that never stops to speak is killed at its deadline") {
+  // The listener is slower than the program.
+  const auto outcome =
+      run({.words = {"/usr/bin/yes"},
+           .listener = [](std::string_view) { std::this_thread::sleep_for(std::chrono::milliseconds(2)); },
+           .deadline = std::chrono::milliseconds(200)},
+          ErrorKind::usage);
+  REQUIRE(outcome);
+  CHECK(outcome->timed_out);
+}
+
+TEST_CASE("a program that is to end with this process does, with what it started") {
+  for (const bool killed : {true, false}) {
+    std::array<int, 2> ends{};
+    REQUIRE(pipe(ends.data()) == 0);
+    const Fd reading(ends[0]);
+    Fd writing(ends[1]);
+    // A process of its own, which is killed while its program runs.
+    const pid_t rewall = fork();
+    REQUIRE(rewall >= 0);
+    if (rewall == 0) {
+      const auto tell = [&](std::string_view pid) { (void)!write(ends[1], pid.data(), pid.size()); };
+      (void)run(
+          {.words = {"/bin/sh", "-c", "sleep 60 & echo $!; wait"}, .listener = tell, .ends_with_us = killed},
+          ErrorKind::usage);
+      _exit(0);
+    }
+    std::array<char, 16> text{};
+    REQUIRE(read(ends[0], text.data(), text.size() - 1) > 0);
+    const pid_t sleeping = std::stoi(text.data());
+    kill(rewall, SIGKILL);
+    waitpid(rewall, nullptr, 0);
+    for (int i = 0; killed && i < 500 && !is_gone(sleeping); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(is_gone(sleeping) == killed);
+    kill(sleeping, SIGKILL);
+  }
 }
 
 TEST_CASE("a program that cannot be started is an error with its reason") {
