@@ -2,6 +2,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/address.h"
+#include "ops/reached.h"
 #include "ops/settle.h"
 #include "ui/json.h"
 
@@ -39,8 +40,9 @@ Status change(Repository& repository, const RemoteOptions& options) {
   const bool removes = options.action == "remove";
   if (options.name.empty() || options.url.empty() != removes) return wrong_words(options);
   if (options.action == "add") return repository.add_remote(options.name, options.url);
-  if (removes) return repository.remove_remote(options.name);
-  return repository.set_remote_url(options.name, options.url);
+  auto changed = removes ? repository.remove_remote(options.name)
+                         : repository.set_remote_url(options.name, options.url);
+  return changed ? forget_reached(repository.state_path(), options.name) : changed;
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 namespace rewall {
 
-/// Whether a server takes a TCP connection within that time, at any address of the name (getaddrinfo(3),
-/// connect(2)); it is closed again. `port`: a number or a service's name. Kind remote: why not.
+/// Whether a server takes a TCP connection within that time, at any address of the name (getent(1),
+/// connect(2)); it is closed again. `port`: a number. Kind remote: why not.
 Status try_connection(const std::string& host, const std::string& port, std::chrono::milliseconds wait);
 
 }  // namespace rewall

@@ -1,8 +1,72 @@
 #include "ops/address.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "core/format.h"
 
 namespace rewall {
+namespace {
+
+constexpr std::size_t kToken = 20;   // characters: a user's name is shorter
+constexpr std::size_t kCertain = 6;  // so long a secret is hidden wherever it stands
+
+// What stands before the `@`.
+struct Login {
+  std::string_view user{};
+  std::string_view password{};
+  bool has_password = false;
+  bool hides_user = false;
+};
+
+std::optional<Login> login_in(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const auto host = url.substr(scheme + 3, url.find('/', scheme + 3) - scheme - 3);
+  const auto at = host.rfind('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto text = host.substr(0, at);
+  const auto colon = text.find(':');
+  Login login{.user = text.substr(0, colon), .has_password = colon != std::string_view::npos};
+  if (login.has_password) login.password = text.substr(colon + 1);
+  login.hides_user =
+      !url.substr(0, scheme).ends_with("ssh") && (!login.has_password || login.user.size() >= kToken);
+  return login;
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const auto* digits = text.data() + i + 1;
+    const bool coded = text[i] == '%' && i + 2 < text.size() &&
+                       std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+    plain += coded ? static_cast<char>(byte) : text[i];
+    if (coded) i += 2;
+  }
+  return plain;
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string coded;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~").find(c) != std::string_view::npos;
+    coded += plain ? std::string(1, c) : format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return coded;
+}
+
+void hide(std::string& text, std::string_view secret) {
+  if (secret.empty()) return;
+  const std::string told = std::string(secret) + (secret.size() < kCertain ? "@" : "");
+  const std::string_view shown = secret.size() < kCertain ? "***@" : "***";
+  for (auto at = text.find(told); at != std::string::npos; at = text.find(told, at + shown.size()))
+    text.replace(at, told.size(), shown);
+}
+
+}  // namespace
 
 RemoteAddress parse_remote_address(std::string_view url) {
   RemoteAddress address;
@@ -28,7 +92,9 @@ RemoteAddress parse_remote_address(std::string_view url) {
   }
   if (address.way == RemoteAddress::Way::folder) return address;
   if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
-    address.has_password = rest.substr(0, at).find(':') != std::string_view::npos;
+    const auto login = login_in(url);
+    address.has_password =
+        login && (login->has_password || (login->hides_user && login->user.size() >= kToken));
     rest.remove_prefix(at + 1);
   }
   const auto port = rest.find(':', rest.starts_with('[') ? rest.find(']') : 0);
@@ -40,11 +106,28 @@ RemoteAddress parse_remote_address(std::string_view url) {
 }
 
 std::string shown_address(const std::string& url) {
-  const auto scheme = url.find("://");
-  const auto at = scheme == std::string::npos ? scheme : url.rfind('@', url.find('/', scheme + 3));
-  if (at == std::string::npos) return url;
-  const auto colon = url.find(':', scheme + 3);
-  return colon < at ? url.substr(0, colon) + ":***" + url.substr(at) : url;
+  const auto login = login_in(url);
+  if (!login || (!login->has_password && !login->hides_user)) return url;
+  const auto begin = url.find("://") + 3;
+  const auto length = login->user.size() + (login->has_password ? 1 + login->password.size() : 0);
+  return url.substr(0, begin) + std::string(login->hides_user ? "***" : login->user) +
+         (login->has_password ? ":***" : "") + url.substr(begin + length);
+}
+
+std::string without_secrets(std::string text, const std::string& url) {
+  if (const auto login = login_in(url)) {
+    for (const auto secret : {login->password, login->hides_user ? login->user : std::string_view()}) {
+      const auto plain = percent_decoded(secret);
+      for (const auto& spelling : {std::string(secret), plain, percent_encoded(plain)}) hide(text, spelling);
+    }
+  }
+  for (auto at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
+    const auto begin = text.find_last_of(" \t\r\n'\"<(", at) + 1;
+    const auto length = std::min(text.find_first_of(" \t\r\n'\">)", at), text.size()) - begin;
+    const auto shown = shown_address(text.substr(begin, length));
+    text.replace(begin, length, shown);
+  }
+  return text;
 }
 
 }  // namespace rewall

@@ -44,6 +44,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
                   .error_listener = std::move(work.progress),
                   .biggest_file = work.biggest_file,
                   .gives_way = work.gives_way,
+                  .ends_with_us = work.ends_with_us,
                   .deadline = work.deadline};
   for (const char* setting : kSettings) {
     command.words.emplace_back("-c");

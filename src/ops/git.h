@@ -19,7 +19,8 @@ struct GitWork {
   std::vector<std::string> environment{};
   std::function<void(std::string_view)> progress{};  ///< gets its standard error as it comes
   std::uint64_t biggest_file = 0;
-  bool gives_way = false;  ///< to whatever else there is to do
+  bool gives_way = false;     ///< to whatever else there is to do
+  bool ends_with_us = false;  ///< when this process is killed, git removes its locks and ends too
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 

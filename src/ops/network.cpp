@@ -18,6 +18,7 @@ namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kStale{10};
 constexpr std::chrono::milliseconds kPoll{50};
@@ -81,18 +82,13 @@ std::string hint_for(std::string_view said) {
   return "nothing is lost here: run it again later, with -vv to see more";
 }
 
-// "user:password@host" of an address that has a scheme.
-std::string authority_of(const std::string& url) {
-  const auto start = url.find("://") + 3;
-  return url.substr(start, url.find('/', start) - start);
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
 }
 
 // The user's own ssh, asked for no prompts and for an end.
 Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
-  const auto variable = [](const char* name) -> std::string {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-  };
   std::string command = variable("GIT_SSH_COMMAND");
   if (command.empty()) {
     auto set = run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}});
@@ -108,24 +104,70 @@ Result<std::string> ssh_command(const Repository& repository, std::chrono::milli
                 command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
 }
 
+// The address that git will use: insteadOf, pushInsteadOf and pushurl count (git-config(1)).
+Result<std::string> address_for(const Repository& repository, const Remote& remote, bool push) {
+  GitWork work{.words = {"remote", "get-url"}};
+  if (push) work.words.emplace_back("--push");
+  work.words.insert(work.words.end(), {"--", remote.name});
+  auto asked = run_git(repository.path(), std::move(work));
+  if (!asked) return std::move(asked).error();
+  return asked->ok() ? asked->out.substr(0, asked->out.find('\n')) : remote.url;
+}
+
+// Whether a proxy takes the connection, as git and curl see it: what is configured counts, though it be
+// empty, and the environment only without.
+Result<bool> is_proxied(const Repository& repository, const std::string& remote, const std::string& url) {
+  const auto scheme = parse_remote_address(url).scheme;
+  std::vector<std::vector<std::string>> settings{{"--get", format("remote.{}.proxy", remote)},
+                                                 {"--get-urlmatch", "http.proxy", shown_address(url)}};
+  std::vector<const char*> variables{"all_proxy", "ALL_PROXY"};
+  if (scheme == "git") {
+    settings = {{"--get", "core.gitProxy"}};
+    variables = {"GIT_PROXY_COMMAND"};
+  } else if (scheme == "http") {
+    variables.push_back("http_proxy");
+  } else {
+    variables.insert(variables.end(), {"https_proxy", "HTTPS_PROXY"});
+  }
+  for (auto& words : settings) {
+    words.insert(words.begin(), "config");
+    auto set = run_git(repository.path(), {.words = words});
+    if (!set) return std::move(set).error();
+    if (set->ok()) return !trim(set->out).empty();
+  }
+  return std::ranges::any_of(variables, [](const char* name) { return !variable(name).empty(); });
+}
+
 // curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy
 // there is nothing to try.
-Status try_server(const Repository& repository, const Remote& remote, std::chrono::milliseconds connect) {
-  const auto server = parse_remote_address(remote.url);
-  if (server.scheme != "http" && server.scheme != "https" && server.scheme != "git") return {};
-  auto proxy = run_git(repository.path(), {.words = {"config", "--get-urlmatch", "http.proxy", remote.url}});
-  if (!proxy) return std::move(proxy).error();
-  const bool proxied =
-      !trim(proxy->out).empty() || std::ranges::any_of(git_environment(), [](const std::string& variable) {
-        return variable.find("proxy=") != std::string::npos || variable.find("PROXY=") != std::string::npos;
-      });
-  if (proxied) return {};
+Status try_server(const Repository& repository, const Remote& remote, const std::string& url,
+                  std::chrono::milliseconds connect) {
+  const auto server = parse_remote_address(url);
+  const auto port = server.scheme == "http"    ? "80"
+                    : server.scheme == "https" ? "443"
+                    : server.scheme == "git"   ? "9418"
+                                               : "";
+  if (*port == '\0') return {};
+  auto proxied = is_proxied(repository, remote.name, url);
+  if (!proxied) return std::move(proxied).error();
+  if (*proxied) return {};
   const bool bracketed = server.host.starts_with('[') && server.host.ends_with(']');
   const auto host = bracketed ? server.host.substr(1, server.host.size() - 2) : server.host;
-  const auto port = !server.port.empty() ? server.port : server.scheme == "git" ? "9418" : server.scheme;
-  auto tried = try_connection(host, port, connect);
+  auto tried = try_connection(host, server.port.empty() ? port : server.port, connect);
   if (tried) return tried;
   return unreachable(remote, {.status = 128, .err = tried.error().message});
+}
+
+// Line by line: a secret may come in two pieces.
+Progress without_secrets_of(const std::string& url, Progress progress) {
+  if (!progress) return {};
+  return [url, progress = std::move(progress), rest = std::string()](std::string_view piece) mutable {
+    constexpr std::size_t kLongest = 1 << 16;
+    rest += piece;
+    const auto lines = rest.find_last_of("\r\n") + 1;
+    if (lines > 0) progress(without_secrets(rest.substr(0, lines), url));
+    rest.erase(0, rest.size() - lines > kLongest ? std::string::npos : lines);
+  };
 }
 
 void remove_stale_locks(const fs::path& git) {
@@ -163,20 +205,11 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
   return known->size() == 1 && name.empty() ? known->front() : repository.remote(*wanted);
 }
 
-std::string without_password(std::string text, const Remote& remote) {
-  const auto shown = shown_address(remote.url);
-  if (shown == remote.url) return text;
-  const auto told = authority_of(remote.url);
-  for (auto at = text.find(told); at != std::string::npos; at = text.find(told))
-    text.replace(at, told.size(), authority_of(shown));
-  return text;
-}
-
 Error unreachable(const Remote& remote, const Outcome& outcome) {
   const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
   return Error{.kind = ErrorKind::remote,
                .message = format("{} ({}): {}", remote.name, shown_address(remote.url),
-                                 without_password(why.empty() ? outcome.text() : why, remote))}
+                                 why.empty() ? outcome.text() : why)}
       .hinted(outcome.timed_out ? "give it longer: rewall config network.timeout 30m"
                                 : hint_for(outcome.err));
 }
@@ -186,15 +219,30 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
   if (!connect) return std::move(connect).error();
   auto whole = duration_setting(repository, "network.timeout");
   if (!whole) return std::move(whole).error();
+  const auto longest = std::min(*whole, work.deadline);
+  const auto end = Clock::now() + longest;
+  const auto left = [end] {
+    using std::chrono::milliseconds;
+    return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(end - Clock::now()));
+  };
   auto ssh = ssh_command(repository, *connect);
   if (!ssh) return std::move(ssh).error();
   work.environment.push_back("GIT_SSH_COMMAND=" + *ssh);
-  if (auto tried = try_server(repository, remote, *connect); !tried) return std::move(tried).error();
+  auto url = address_for(repository, remote, work.words.front() == "push");
+  if (!url) return std::move(url).error();
+  if (auto tried = try_server(repository, remote, *url, std::min(*connect, left())); !tried)
+    return std::move(tried).error();
   const auto silence = std::max<std::int64_t>(1, connect->count() / 1000);
   work.words.insert(work.words.begin(),
                     {"-c", "http.lowSpeedLimit=1", "-c", format("http.lowSpeedTime={}", silence)});
-  work.deadline = std::min(*whole, work.deadline);
-  return run_git(repository.path(), std::move(work));
+  work.progress = without_secrets_of(*url, std::move(work.progress));
+  work.ends_with_us = true;
+  work.deadline = left();
+  auto outcome = run_git(repository.path(), std::move(work));
+  if (!outcome) return outcome;
+  outcome->deadline = longest;
+  for (auto* said : {&outcome->out, &outcome->err}) *said = without_secrets(std::move(*said), *url);
+  return outcome;
 }
 
 // One at a time. What a git that was killed left locked would stop all that come after it: a lock on a

@@ -23,6 +23,13 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
+Status write_reached(const fs::path& state, const std::map<std::string, Reached>& remotes) {
+  std::string text;
+  for (const auto& [name, of] : remotes)
+    text += format("{} {} {} {}\n", name, of.success, of.failure, of.why);
+  return write_file(reached_file(state), text, 0600, Sync::no);
+}
+
 }  // namespace
 
 std::map<std::string, Reached> read_reached(const fs::path& state) {
@@ -45,10 +52,12 @@ Status note_reached(const fs::path& state, const std::string& remote, const std:
   auto& reached = remotes[remote];
   (why.empty() ? reached.success : reached.failure) = now().seconds;
   reached.why = escape(why);
-  std::string text;
-  for (const auto& [name, of] : remotes)
-    text += format("{} {} {} {}\n", name, of.success, of.failure, of.why);
-  return write_file(reached_file(state), text, 0600, Sync::no);
+  return write_reached(state, remotes);
+}
+
+Status forget_reached(const fs::path& state, const std::string& remote) {
+  auto remotes = read_reached(state);
+  return remotes.erase(remote) > 0 ? write_reached(state, remotes) : Status{};
 }
 
 }  // namespace rewall

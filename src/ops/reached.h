@@ -21,6 +21,9 @@ struct Reached {
 /// Of each remote by name, as `.git/rewall/fetched` keeps it. None where that cannot be read.
 std::map<std::string, Reached> read_reached(const std::filesystem::path& state);
 
+/// What is known of it is no more: it is gone, or has another address.
+Status forget_reached(const std::filesystem::path& state, const std::string& remote);
+
 /// Notes how a fetch of it went: `why` is empty when it was reached.
 Status note_reached(const std::filesystem::path& state, const std::string& remote, const std::string& why);
 

@@ -66,10 +66,9 @@ Error not_taken(const Repository& repository, const Remote& remote, const PushLi
                    remote.name, host, shell_quote(repository.path().string())));
   }
   const auto said = words_of_server(outcome.err);
-  return Error{
-      .kind = ErrorKind::remote,
-      .message = format("{} ({}): hosts/{} was not taken: {}", remote.name, shown_address(remote.url), host,
-                        without_password(std::string(line.summary), remote))}
+  return Error{.kind = ErrorKind::remote,
+               .message = format("{} ({}): hosts/{} was not taken: {}", remote.name,
+                                 shown_address(remote.url), host, line.summary)}
       .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
 }
 

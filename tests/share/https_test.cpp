@@ -115,6 +115,11 @@ TEST_CASE("https servers that refuse, break or say nothing", "[share]") {
   fails("broken", "500");
   fails("nowhere", "not found");
   fails("slow", "Operation too slow");
+  host.ok(REWALL_PROGRAM
+          " fetch >/dev/null 2>&1 & pid=$!; until pgrep --ns $$ --nslist net -f remote-https; do sleep "
+          "0.02; done; "
+          "kill -9 $pid");
+  host.until("! pgrep --ns $$ --nslist net 'git'");
   host.ok(
       "openssl req -x509 -newkey rsa:2048 -nodes -keyout o.key -out other.pem -subj /CN=other -days 2 "
       "2>/dev/null; "

@@ -17,9 +17,12 @@ TEST_CASE("remotes are listed, added, changed and removed", "[share]") {
   CHECK(host.ok("rewall remote --json") == "[]\n");
   host.ok("rewall remote add origin ssh://git@backup.example.org/f.git; rewall remote add disk /mnt/f.git");
   CHECK(host.ok("rewall remote") == "disk  /mnt/f.git\norigin  ssh://git@backup.example.org/f.git\n");
-  host.ok("rewall remote set-url disk /media/f.git");
+  host.ends(7, "rewall fetch disk");
+  host.ok("grep -q ^disk repo/.git/rewall/fetched; rewall remote set-url disk /media/f.git");
+  host.ok("! grep ^disk repo/.git/rewall/fetched");
+  host.ends(7, "rewall fetch disk");
   CHECK(host.ok("git -C repo remote get-url disk") == "/media/f.git\n");
-  host.ok("rewall remote remove disk");
+  host.ok("rewall remote remove disk; ! grep ^disk repo/.git/rewall/fetched");
   CHECK(host.ok("rewall remote --json") == R"([{"name":"origin","url":"ssh://git@backup.example.org/f.git"}])"
                                            "\n");
   CHECK(has(host.ends(2, "rewall remote remove orgin"), "did you mean 'origin'?"));
@@ -32,6 +35,65 @@ TEST_CASE("remotes are listed, added, changed and removed", "[share]") {
   host.ok("rewall remote set-url origin 'ext::sh -c \"touch evil\"'");
   host.ends(7, "rewall push");
   CHECK(host.sh("test -e evil || test -e repo/evil").status == 1);
+}
+
+TEST_CASE("nothing that is shown or kept beside git's own configuration has a token in it", "[share]") {
+  const Host host;
+  const std::string token = "tok_0123456789abcdefghij";
+  const auto url = "http://" + token + "@127.0.0.1:9/f.git";
+  host.ok("ip link set lo up; rewall init --remote " + url);
+  const auto said =
+      host.sh("rewall remote add origin " + url + "; rewall remote add x $'http://" + token +
+              "@h\\n'; rewall remote; rewall -vv push; rewall fetch; rewall fetch --json; rewall -vv doctor; "
+              "rewall status; rewall status --json; rewall config push.auto true; "
+              "iptables -N new; rewall snapshot; rewall -C $PWD/new clone " +
+              url);
+  host.until("grep -q refused repo/.git/rewall/push");
+  CHECK(has(said.out, "http://***@127.0.0.1:9/f.git"));
+  CHECK(has(said.err, "http://***@127.0.0.1:9/f.git"));
+  CHECK(has(said.out, "has a password"));
+  CHECK_FALSE(has(said.out + said.err, token));
+  CHECK(host.ok("grep -rl " + token + " repo") == "repo/.git/config\n");
+  host.ok("rewall config push.auto false; rewall remote remove origin");
+}
+
+TEST_CASE("the connection that is tried is that which git will make", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok("ip link set lo up; rewall remote set-url origin http://me:pass@192.0.2.1/f.git");
+  const auto tried = "192.0.2.1 port 80: Network is unreachable";
+  CHECK(has(host.ends(7, "rewall push"), tried));
+  CHECK(has(host.ends(7, "no_proxy=x https_proxy=http://127.0.0.1:9 rewall push"), tried));
+  for (const char* variable : {"http_proxy=http://127.0.0.1:9", "ALL_PROXY=http://127.0.0.1:9"})
+    CHECK(has(host.ends(7, std::string(variable) + " rewall push"), "connect to 127.0.0.1 port 9"));
+  host.ok("git -C repo config http.http://192.0.2.1/f.git.proxy http://127.0.0.1:9");
+  CHECK(has(host.ends(7, "rewall push"), "connect to 127.0.0.1 port 9"));
+  host.ok("git -C repo config remote.origin.proxy ''");
+  CHECK(has(host.ends(7, "http_proxy=http://127.0.0.1:9 rewall push"), tried));
+
+  host.ok("git -C repo config remote.origin.pushurl $PWD/remote.git; rewall push");
+  CHECK(remote_has_head(host));
+  CHECK(has(host.ends(7, "rewall fetch"), tried));
+  host.ok("git -C repo config url.$PWD/remote.insteadOf http://me:pass@192.0.2.1/f; rewall fetch");
+  CHECK(host.ok("git -C repo for-each-ref refs/remotes | wc -l") == "1\n");
+  host.ok(
+      "git -C repo config --unset remote.origin.pushurl; git -C repo config "
+      "url.https://127.0.0.1:9/.pushInsteadOf http:");
+  CHECK(has(host.ends(7, "rewall push"), "127.0.0.1 port 9: Connection refused"));
+}
+
+TEST_CASE("a name server that says nothing is waited for no longer than a server", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  // By itself the resolver would wait for minutes.
+  host.ok(
+      "ip link set lo up; iptables -I INPUT -p udp --dport 53 -j DROP; rewall config network.connect 1s; "
+      "printf 'nameserver 127.0.0.1\noptions timeout:30 attempts:5\n' >resolv.conf; "
+      "rewall remote set-url origin https://backup.example.org/f.git");
+  const auto said = host.ends(
+      7, "timeout 20 unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf; exec " REWALL_PROGRAM
+         " push'");
+  CHECK(has(said, "Could not resolve host 'backup.example.org': no name server answers"));
 }
 
 TEST_CASE("status says how far behind the remote is, and ends with 1 when that lasts too long", "[share]") {
