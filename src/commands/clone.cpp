@@ -31,9 +31,16 @@ Action define_clone(CLI::App& app) {
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
+    Json refused = Json::array();
+    for (const auto& [name, why] : cloned->refused) {
+      refused.push_back({{"name", name}, {"why", why}});
+      context.terminal.say(format("{} is refused: {}", name, why));
+    }
     if (context.json)
-      context.terminal.out(
-          print({{"host", cloned->host}, {"hash", or_null(cloned->hash)}, {"hosts", cloned->hosts}}));
+      context.terminal.out(print({{"host", cloned->host},
+                                  {"hash", or_null(cloned->hash)},
+                                  {"hosts", cloned->hosts},
+                                  {"refused", refused}}));
     else if (!cloned->hash.empty())
       context.terminal.out(format("{} {}\n", cloned->hash.substr(0, 10), cloned->host));
     say_next(context, *cloned);

@@ -21,8 +21,8 @@ struct Context {
   bool json = false;
 };
 
-/// How a command that did its work ended: the exit status 0 or 1.
-enum class Answer { same = 0, different = 1 };
+/// How a command that did its work ended: the exit status. `partly`: what of a remote was refused was said.
+enum class Answer { same = 0, different = 1, partly = 7 };
 
 using Action = std::function<Result<Answer>(Context&)>;
 

@@ -16,8 +16,12 @@ Action define_fetch(CLI::App& app) {
     if (!fetched) return std::move(fetched).error();
     Json branches = Json::array();
     for (const auto& branch : fetched->branches) {
-      branches.push_back(
-          {{"host", branch.host}, {"snapshots", branch.snapshots}, {"rewritten", branch.rewritten}});
+      branches.push_back({{"host", branch.host},
+                          {"snapshots", branch.snapshots},
+                          {"rewritten", branch.rewritten},
+                          {"trouble", or_null(branch.trouble)}});
+      if (!branch.trouble.empty())
+        context.terminal.say(format("{}/hosts/{}: {}", fetched->remote.name, branch.host, branch.trouble));
       if (branch.rewritten)
         context.terminal.say(
             format("{}/hosts/{}: its history was rewritten there; what was here before: {}/hosts/{}@{{1}}",
@@ -26,9 +30,18 @@ Action define_fetch(CLI::App& app) {
         context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched->remote.name), escape(branch.host),
                                     counted(branch.snapshots, "new snapshot")));
     }
-    if (context.json) context.terminal.out(print({{"remote", fetched->remote.name}, {"branches", branches}}));
+    Json refused = Json::array();
+    for (const auto& [name, why] : fetched->refused) {
+      refused.push_back({{"name", name}, {"why", why}});
+      Terminal::error({.kind = ErrorKind::remote,
+                       .message = format("{}/{} is refused: {}", fetched->remote.name, name, why),
+                       .hint = "damaged or dangerous: see 'git fsck' there; the others were taken"});
+    }
+    if (context.json)
+      context.terminal.out(
+          print({{"remote", fetched->remote.name}, {"branches", branches}, {"refused", refused}}));
     if (!context.json && fetched->branches.empty()) context.terminal.say("nothing is new");
-    return Answer::same;
+    return fetched->refused.empty() ? Answer::same : Answer::partly;
   };
 }
 

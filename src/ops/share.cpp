@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <span>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -12,11 +13,13 @@
 #include "ops/push_queue.h"
 #include "ops/reached.h"
 #include "ops/settings.h"
+#include "ops/staging.h"
 
 namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kBranch = "refs/heads/hosts/";
 constexpr std::chrono::hours kLongest{24};  // what the settings say is less
@@ -92,8 +95,8 @@ std::string some_of(const std::vector<std::string>& names) {
 }
 
 // From where a branch was to where it is.
-Result<FetchedBranch> movement(const Repository& repository, const std::string& host, const std::string& from,
-                               const std::string& to) {
+FetchedBranch movement(const Repository& repository, const std::string& host, const std::string& from,
+                       const std::string& to) {
   FetchedBranch branch{.host = host, .rewritten = !from.empty()};
   auto walked = repository.walk(to, [&](const Snapshot& snapshot) -> Result<bool> {
     if (snapshot.hash == from) {
@@ -103,50 +106,141 @@ Result<FetchedBranch> movement(const Repository& repository, const std::string& 
     ++branch.snapshots;
     return true;
   });
-  if (!walked) return std::move(walked).error();
+  if (!walked) branch.trouble = walked.error().message;
   return branch;
 }
 
-Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, std::vector<std::string> more,
+// What of a remote is asked for, by a name for people.
+struct Part {
+  std::string name{};
+  std::string refspec{};
+};
+
+Part branch_part(const Remote& remote, const std::string& host) {
+  return {"hosts/" + host, format("+{0}{1}:refs/remotes/{2}/hosts/{1}", kBranch, host, remote.name)};
+}
+
+bool has_bad_object(const Outcome& outcome) {
+  return outcome.err.find("fsck error") != std::string::npos;
+}
+
+// "object 0123abc: hasDotgit: contains '.git'".
+std::string bad_object(const Outcome& outcome) {
+  constexpr std::string_view kObject = "error: object ";
+  for (const auto line : split_lines(outcome.err)) {
+    if (line.starts_with(kObject)) return std::string(line.substr(kObject.find("object")));
+  }
+  return outcome.text();
+}
+
+/// Brings parts of a remote, all within `network.timeout`.
+class Fetching {
+ public:
+  static Result<Fetching> begin(const Repository& repository, const Remote& remote, Progress progress) {
+    auto limit = setting(repository, "fetch.limit");
+    if (!limit) return std::move(limit).error();
+    auto longest = duration_setting(repository, "network.timeout");
+    if (!longest) return std::move(longest).error();
+    return Fetching(repository, remote, std::move(progress), parse_size(*limit).value(), *longest);
+  }
+
+  /// The branches of all hosts, and `more`.
+  Status take_all(std::vector<Part> more) {
+    auto parts = more;
+    parts.push_back(branch_part(remote_, "*"));
+    auto outcome = fetch(parts);
+    if (!outcome) return std::move(outcome).error();
+    if (outcome->ok()) return {};
+    if (!has_bad_object(*outcome)) return unreachable(remote_, *outcome);
+    auto listed = run({.words = {"ls-remote", "--quiet", "--", remote_.name, format("{}*", kBranch)}});
+    if (!listed) return std::move(listed).error();
+    if (!listed->ok()) return unreachable(remote_, *listed);
+    for (const auto line : split_lines(listed->out)) {
+      const auto name = line.find(kBranch);
+      // git lets no name have these; who sends one means a refspec of another kind.
+      if (name != std::string_view::npos && line.find_first_of("*:^ ", name) == std::string_view::npos)
+        more.push_back(branch_part(remote_, std::string(line.substr(name + kBranch.size()))));
+    }
+    return take_by_halves(more);
+  }
+
+  std::vector<Refused> refused{};
+
+ private:
+  Fetching(const Repository& repository, const Remote& remote, Progress progress, std::uint64_t limit,
+           std::chrono::milliseconds longest)
+      : repository_(repository),
+        remote_(remote),
+        progress_(std::move(progress)),
+        limit_(limit),
+        longest_(longest),
+        end_(Clock::now() + longest) {}
+
+  // Until those that are refused are alone.
+  Status take_by_halves(std::span<const Part> parts) {
+    if (parts.empty()) return {};
+    auto outcome = fetch(parts);
+    if (!outcome) return std::move(outcome).error();
+    if (outcome->ok()) return {};
+    if (!has_bad_object(*outcome)) return unreachable(remote_, *outcome);
+    if (parts.size() == 1) {
+      refused.push_back({parts.front().name, bad_object(*outcome)});
+      return {};
+    }
+    const auto half = parts.size() / 2;
+    if (auto taken = take_by_halves(parts.first(half)); !taken) return taken;
+    return take_by_halves(parts.subspan(half));
+  }
+
+  Result<Outcome> fetch(std::span<const Part> parts) {
+    std::string refspecs;
+    for (const auto& part : parts) refspecs += part.refspec + "\n";
+    return run({.words = {"-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c",
+                          "transfer.fsckObjects=true", "-c", "core.fsync=objects", "fetch", "--no-tags",
+                          "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
+                          "--refmap=", "--stdin", progress_ ? "--progress" : "--quiet", "--", remote_.name},
+                .input = std::move(refspecs),
+                .progress = progress_,
+                .biggest_file = limit_});
+  }
+
+  Result<Outcome> run(GitWork work) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
+    work.deadline = std::max(left, std::chrono::milliseconds(1));
+    auto outcome = run_on_network(repository_, remote_, std::move(work));
+    if (outcome) outcome->deadline = longest_;
+    return outcome;
+  }
+
+  const Repository& repository_;
+  const Remote& remote_;
+  Progress progress_;
+  std::uint64_t limit_;
+  std::chrono::milliseconds longest_;
+  Clock::time_point end_;
+};
+
+Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, std::vector<Part> more,
                            Progress progress) {
   auto network = begin_network(repository);
   if (!network) return std::move(network).error();
-  auto limit = setting(repository, "fetch.limit");
-  if (!limit) return std::move(limit).error();
   auto before = branches_of(repository, remote.name);
   if (!before) return std::move(before).error();
-  GitWork work{.words = {"-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c",
-                         "transfer.fsckObjects=true", "-c", "core.fsync=objects", "fetch", "--no-tags",
-                         "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
-                         "--refmap=", progress ? "--progress" : "--quiet", "--", remote.name,
-                         format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", remote.name)},
-               .progress = std::move(progress),
-               .biggest_file = parse_size(*limit).value(),
-               .deadline = kLongest};
-  work.words.insert(work.words.end(), more.begin(), more.end());
-  auto outcome = run_on_network(repository, remote, std::move(work));
-  if (outcome && !outcome->ok()) outcome = unreachable(remote, *outcome);
-  const auto noted =
-      note_reached(repository.state_path(), remote.name, outcome ? "" : outcome.error().message);
+  auto fetching = Fetching::begin(repository, remote, std::move(progress));
+  if (!fetching) return std::move(fetching).error();
+  const auto taken = fetching->take_all(std::move(more));
+  const auto noted = note_reached(repository.state_path(), remote.name, taken ? "" : taken.error().message);
   if (!noted) log_info("{}", noted.error().message);
-  if (!outcome) return std::move(outcome).error();
+  if (!taken) return taken.error();
   auto after = branches_of(repository, remote.name);
   if (!after) return std::move(after).error();
-  Fetched fetched{.remote = remote};
+  Fetched fetched{.remote = remote, .refused = std::move(fetching->refused)};
   for (const auto& [host, hash] : *after) {
     const auto known = before->find(host);
     if (known != before->end() && known->second == hash) continue;
-    auto branch = movement(repository, host, known == before->end() ? "" : known->second, hash);
-    if (!branch) return std::move(branch).error();
-    fetched.branches.push_back(*std::move(branch));
+    fetched.branches.push_back(movement(repository, host, known == before->end() ? "" : known->second, hash));
   }
   return fetched;
-}
-
-void remove_repository(const fs::path& path, bool existed) {
-  std::error_code ignored;
-  fs::remove_all(path / ".git", ignored);
-  if (!existed) fs::remove_all(path, ignored);
 }
 
 Result<Cloned> clone_into(Repository& repository, const std::string& url, bool must_be_there,
@@ -155,11 +249,18 @@ Result<Cloned> clone_into(Repository& repository, const std::string& url, bool m
   if (auto added = repository.add_remote(remote.name, remote.url); !added) return std::move(added).error();
   const auto host = repository.host();
   auto fetched =
-      fetch_from(repository, remote, {format("+refs/tags/{}/*:refs/tags/*", host)}, std::move(progress));
+      fetch_from(repository, remote, {{"tags/" + host, format("+refs/tags/{}/*:refs/tags/*", host)}},
+                 std::move(progress));
   if (!fetched) return std::move(fetched).error();
+  for (const auto& [name, why] : fetched->refused) {
+    if (name == "hosts/" + host)
+      return Error{.kind = ErrorKind::remote,
+                   .message = format("{}: {} is refused: {}", shown_address(url), name, why)}
+          .hinted("the history there is damaged or dangerous: see 'git fsck' there");
+  }
   auto heads = branches_of(repository, remote.name);
   if (!heads) return std::move(heads).error();
-  Cloned cloned{.host = host};
+  Cloned cloned{.host = host, .refused = std::move(fetched->refused)};
   for (const auto& [name, hash] : *heads) cloned.hosts.push_back(name);
   const auto found = heads->find(host);
   if (found == heads->end()) {
@@ -220,11 +321,13 @@ Result<Fetched> fetch(const Repository& repository, const std::string& remote, P
 
 Result<Cloned> clone(const fs::path& path, const std::string& url, const std::string& host,
                      Progress progress) {
-  const bool existed = fs::exists(path);
-  auto repository = Repository::init(path, host.empty() ? host_name() : host);
+  auto staging = Staging::begin(path);
+  if (!staging) return std::move(staging).error();
+  auto repository = Repository::init(staging->path(), host.empty() ? host_name() : host);
   if (!repository) return std::move(repository).error();
   auto cloned = clone_into(*repository, url, !host.empty(), std::move(progress));
-  if (!cloned) remove_repository(path, existed);
+  if (!cloned) return cloned;
+  if (auto taken = staging->take_place(); !taken) return std::move(taken).error();
   return cloned;
 }
 

@@ -31,6 +31,20 @@ Error path_error(const fs::path& path, int error) {
   return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
 }
 
+Status check_empty(const fs::path& path) {
+  if (fs::exists(path / ".git"))
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("repository at {}: exists already", path.string())}
+        .hinted(format("see 'rewall -C {} status'", shell_quote(path.string())));
+  std::error_code failed;
+  const bool empty = fs::is_directory(path, failed) && fs::is_empty(path, failed);
+  if (failed) return path_error(path, failed.value());
+  if (!empty)
+    return Error{.kind = ErrorKind::repository, .message = format("{}: not an empty folder", path.string())}
+        .hinted("choose an empty or a new folder with -C");
+  return check_access(path, S_IFDIR, path);
+}
+
 /// The folder for a new repository. Unless kept, what was made for it is removed again.
 class Site {
  public:
@@ -59,18 +73,7 @@ class Site {
 
  private:
   Status take_over() {
-    if (fs::exists(path_ / ".git"))
-      return Error{.kind = ErrorKind::repository,
-                   .message = format("repository at {}: exists already", path_.string())}
-          .hinted(format("see 'rewall -C {} status'", shell_quote(path_.string())));
-    std::error_code failed;
-    const bool empty = fs::is_directory(path_, failed) && fs::is_empty(path_, failed);
-    if (failed) return path_error(path_, failed.value());
-    if (!empty)
-      return Error{.kind = ErrorKind::repository,
-                   .message = format("{}: not an empty folder", path_.string())}
-          .hinted("choose an empty or a new folder with -C");
-    if (auto ours = check_access(path_, S_IFDIR, path_); !ours) return ours;
+    if (auto good = check_empty(path_); !good) return good;
     if (::chmod(path_.c_str(), kPrivateFolder) != 0) return path_error(path_, errno);
     made_ = path_ / ".git";
     return {};
@@ -164,6 +167,11 @@ Result<Repository> Repository::init(const fs::path& path, const std::string& hos
   auto repository = open(path);
   if (repository) site.keep();
   return repository;
+}
+
+Status Repository::check_place(const fs::path& path) {
+  struct stat facts {};
+  return ::lstat(path.c_str(), &facts) == 0 ? check_empty(path) : Status{};
 }
 
 Result<Repository> Repository::open(const fs::path& path) {

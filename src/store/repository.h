@@ -110,6 +110,9 @@ class Repository {
   /// repository already, or anything else.
   static Result<Repository> init(const std::filesystem::path& path, const std::string& host);
 
+  /// Whether init() would take this path: its errors.
+  static Status check_place(const std::filesystem::path& path);
+
   /// Opens one. Refuses a path that is none (hint: the `rewall init` to run), a folder or `.git` of another
   /// owner than this user or root, or that group or others can write, or that has no HEAD branch.
   static Result<Repository> open(const std::filesystem::path& path);

@@ -151,6 +151,32 @@ TEST_CASE("a clone that cannot be leaves nothing; a machine without a history ge
   CHECK(host.ok("git -C repo log --format=%h | wc -l") == "1\n");
 }
 
+TEST_CASE("a clone that is killed leaves nothing that another one minds", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok(
+      "git -C repo branch -m hosts/web1; rewall push; mv repo web1; mkdir repo; "
+      "printf '#!/bin/sh\ntouch hangs; exec sleep 60\n' >hang; chmod +x hang");
+  host.ok("GIT_SSH_COMMAND=$PWD/hang " REWALL_PROGRAM
+          " clone ssh://host/x >/dev/null 2>&1 & echo $! >pid; until test -e .repo.clone/hangs; do sleep "
+          "0.02; done");
+  CHECK(has(host.ends(5, "rewall clone $PWD/remote.git --host web1"), "another rewall is cloning it"));
+  host.ok("kill -9 $(cat pid)");
+  CHECK(host.ok("ls -A repo").empty());
+  host.ok("rewall clone $PWD/remote.git --host web1");
+  CHECK(host.ok("ls -A . repo") == host.ok("ls -A . web1 | sed s/web1:/repo:/"));
+  CHECK(host.ok("git -C repo status --porcelain; git -C repo rev-parse HEAD") ==
+        host.ok("git -C web1 rev-parse HEAD"));
+  CHECK(host.ok("stat -c %a repo repo/.git repo/rules.v4") == "700\n700\n600\n");
+  host.until("! pgrep --ns $$ --nslist net 'sleep|git'");
+
+  // A mount point cannot be replaced.
+  host.ok("rm -r repo; mkdir repo; unshare -m bash -ec 'mount -t tmpfs -o mode=700 none repo; " REWALL_PROGRAM
+          " clone ../remote.git --host web1; test -s repo/rules.v4; umount repo; mount -t tmpfs -o mode=700 "
+          "none repo; "
+          "! " REWALL_PROGRAM " clone ../remote.git --host web2; test -z \"$(ls -A repo)\"'");
+}
+
 TEST_CASE("what is fetched is not trusted", "[share]") {
   const Host host;
   make_with_remote(host);
@@ -181,14 +207,34 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
   host.ends(5, "rewall -C $PWD/new clone $PWD/remote.git --host link");
   host.ok("! test -e new");
 
-  // An object that git calls dangerous, and a pack that is too big.
+  // An object that git calls dangerous: alone its branch is refused.
   host.ok(
       "cd evil; t=$(printf '100644 .git\\0' | cat - <(git hash-object -w --stdin </dev/null | xxd -r -p) | "
       "git hash-object -t tree -w --stdin --literally); c=$(git commit-tree -m x $t); "
-      "git push -q origin $c:refs/heads/hosts/dotgit");
-  CHECK(has(host.ends(7, "rewall fetch"), "fsck error"));
+      "git push -q origin $c:refs/heads/hosts/dotgit $c:refs/heads/hosts/again; "
+      "for h in a b y z; do git push -q origin $(git commit-tree -m $h "
+      "hosts/words^{tree}):refs/heads/hosts/$h; done");
+  const auto said = host.ends(7, "rewall fetch --json");
+  CHECK(has(said, R"({"name":"hosts/dotgit","why":"object )"));
+  CHECK(has(said, "origin/hosts/again is refused: object "));
+  CHECK(has(said, "hasDotgit"));
+  CHECK(host.ok("for h in a again b dotgit y z; do git -C repo rev-parse -q --verify origin/hosts/$h "
+                ">/dev/null && echo $h; "
+                "done; true") == "a\nb\ny\nz\n");
+  host.ok("rewall -C $PWD/new clone $PWD/remote.git --host a; rm -r new");
+  CHECK(
+      has(host.ends(7, "rewall -C $PWD/new clone $PWD/remote.git --host dotgit"), "hosts/dotgit is refused"));
+  host.ok("! test -e new; ! test -e .new.clone");
   host.ok(
-      "git -C remote.git update-ref -d refs/heads/hosts/dotgit; cd evil; git checkout -qf --orphan "
+      "git -C remote.git update-ref -d refs/heads/hosts/dotgit; git -C remote.git update-ref -d "
+      "refs/heads/hosts/again; "
+      // What is no commit at all is said, and stops nothing.
+      "git -C remote.git hash-object -w --stdin </dev/null "
+      ">remote.git/refs/heads/hosts/blob");
+  CHECK(has(host.ok("rewall fetch 2>&1"), "origin/hosts/blob: "));
+  // A pack that is too big.
+  host.ok(
+      "rm remote.git/refs/heads/hosts/blob; cd evil; git checkout -qf --orphan "
       "hosts/big; "
       "head -c 3000000 /dev/urandom >rules.v4; git add .; git commit -qm big; git push -q origin hosts/big");
   host.ok("rewall config fetch.limit 1M");
