@@ -94,7 +94,7 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
   // What it records is signed: git finds the same agent and keys.
   const Command command{
       .words = {session.program, "-C", std::filesystem::absolute(session.path()), "guard", guard.id},
-      .environment = git_environment()};
+      .environment = signing_environment()};
   pid_t process = 0;
   if (!start_units(command, guard)) {
     auto started = start_detached(command, ErrorKind::refused);

@@ -29,6 +29,11 @@ fs::path lock_file(const fs::path& state) {
   return state / "background";
 }
 
+// Proxies may have passwords.
+fs::path environment_path(const fs::path& state) {
+  return state / "environment";
+}
+
 bool has_pushes(const fs::path& state) {
   std::error_code failed;
   return fs::exists(state / "push", failed);
@@ -72,12 +77,15 @@ void start_background_work(const Session& session, bool time_for_gc) {
   if (session.program.empty() || (!time_for_gc && !has_pushes(state)) ||
       AtWork::process(lock_file(state), std::string(kId)) != 0)
     return;
-  const Command command{
-      .words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)},
-      .environment = git_environment()};
-  if (start_unit({"--no-block", "--service-type=exec", "--description=pushes and packs what rewall recorded"},
+  Command command{.words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)}};
+  const auto environment = git_environment();
+  const auto file = fs::absolute(environment_path(state));
+  if (at_systemd() && write_file(file, environment_file(environment), 0600, Sync::no) &&
+      start_unit({"--no-block", "--service-type=exec", "--description=pushes and packs what rewall recorded",
+                  "--property=EnvironmentFile=-" + file.string()},
                  command))
     return;
+  command.environment = environment;
   if (auto started = start_detached(command, ErrorKind::repository); !started)
     log_warning("nothing is pushed or packed now: {}", started.error().message);
 }
@@ -90,6 +98,8 @@ void start_background_work(const Session& session, const Repository& recorded) {
 int work_in_background(const fs::path& repository) {
   const auto state = repository / ".git/rewall";
   SystemClock clock(repository, state);
+  std::error_code ignored;
+  fs::remove(environment_path(state), ignored);  // it is read
   // Again: what was queued while this one was about to end found it at work.
   do {
     const auto working = AtWork::begin(lock_file(state), std::string(kId));

@@ -1,21 +1,29 @@
 #include "ops/git.h"
 
 #include <cstdlib>
+#include <span>
 
 namespace rewall {
 namespace {
 
-constexpr const char* kPassedOn[] = {
-    "SSH_AUTH_SOCK",       "GIT_SSH",           "GIT_SSH_COMMAND",
-    "GIT_SSH_VARIANT",     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_NOSYSTEM", "GIT_SSL_CAINFO",    "GIT_SSL_CAPATH",
-    "GIT_TRACE",           "GIT_TRACE_CURL",    "GIT_CURL_VERBOSE",
-    "XDG_CONFIG_HOME",     "XDG_RUNTIME_DIR",   "GNUPGHOME",
-    "SSL_CERT_FILE",       "SSL_CERT_DIR",      "http_proxy",
-    "https_proxy",         "HTTPS_PROXY",       "all_proxy",
-    "ALL_PROXY",           "no_proxy",          "NO_PROXY",
-    "GIT_PROXY_COMMAND",
+// An agent, and where git and gpg find their settings.
+constexpr const char* kSigning[] = {
+    "SSH_AUTH_SOCK",   "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+    "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",   "GNUPGHOME",
 };
+
+constexpr const char* kNetwork[] = {
+    "GIT_SSH",    "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",   "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "GIT_TRACE",  "GIT_TRACE_CURL",  "GIT_CURL_VERBOSE",  "SSL_CERT_FILE",  "SSL_CERT_DIR",
+    "http_proxy", "https_proxy",     "HTTPS_PROXY",       "all_proxy",      "ALL_PROXY",
+    "no_proxy",   "NO_PROXY",        "GIT_PROXY_COMMAND",
+};
+
+void add_set(std::vector<std::string>& variables, std::span<const char* const> names) {
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
+  }
+}
 
 // Over what the user's configuration says.
 constexpr const char* kSettings[] = {
@@ -25,11 +33,15 @@ constexpr const char* kSettings[] = {
 
 }  // namespace
 
-std::vector<std::string> git_environment() {
+std::vector<std::string> signing_environment() {
   std::vector<std::string> variables;
-  for (const char* name : kPassedOn) {
-    if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
-  }
+  add_set(variables, kSigning);
+  return variables;
+}
+
+std::vector<std::string> git_environment() {
+  auto variables = signing_environment();
+  add_set(variables, kNetwork);
   return variables;
 }
 

@@ -24,7 +24,11 @@ struct GitWork {
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
-/// What of this process's environment git, ssh, curl and gpg look at ("NAME=value"): an agent, a proxy.
+/// What of this process's environment git and gpg look at when they sign ("NAME=value"): an agent, where
+/// settings are. No secrets.
+std::vector<std::string> signing_environment();
+
+/// The same, and what ssh and curl look at: a proxy, which may have a password.
 std::vector<std::string> git_environment();
 
 /// Runs it in a repository. The user's own git and ssh configuration, agent, credential helpers and proxies

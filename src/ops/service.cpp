@@ -80,6 +80,20 @@ bool start_unit(std::vector<std::string> options, const Command& command) {
   return false;
 }
 
+std::string environment_file(const std::vector<std::string>& variables) {
+  std::string text;
+  for (const auto& variable : variables) {
+    const auto value = variable.find('=') + 1;
+    text += variable.substr(0, value) + '"';
+    for (const char c : variable.substr(value)) {
+      if (std::string_view("\"\\`$").find(c) != std::string_view::npos) text += '\\';
+      text += c;
+    }
+    text += "\"\n";
+  }
+  return text;
+}
+
 std::chrono::microseconds processor_time() {
   return time_of(RUSAGE_SELF) + time_of(RUSAGE_CHILDREN);
 }

@@ -22,9 +22,12 @@ std::optional<std::chrono::milliseconds> watchdog_interval();
 bool at_systemd();
 
 /// Has systemd run a program, as a transient unit (systemd-run(1)) that outlives whatever service this
-/// process is a part of, and is not shut in with it. `options` are systemd-run's. False, and said, where that
-/// cannot be.
+/// process is a part of, and is not shut in with it. `options` are systemd-run's. Everybody can read what
+/// they and the command's environment say. False, and said, where that cannot be.
 bool start_unit(std::vector<std::string> options, const Command& command);
+
+/// "NAME=value" as a file of EnvironmentFile= has them (systemd.exec(5)): others need not read that.
+std::string environment_file(const std::vector<std::string>& variables);
 
 /// Processor time of this process and of its children that have ended (getrusage(2)).
 std::chrono::microseconds processor_time();

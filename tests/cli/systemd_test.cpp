@@ -91,6 +91,37 @@ exit 1
   CHECK(has(host.rules(), ":FORWARD DROP"));
 }
 
+TEST_CASE("under systemd nobody sees the proxy of the background, and git has it") {
+  const Host host;
+  if (!can_start(host)) return;
+  host.ok(
+      "mkdir bin; printf '#!/bin/sh\\nprintf \"%%s\\\\n\" \"$@\" >>'$PWD'/words; exec /usr/bin/systemd-run "
+      "\"$@\"\\n' "
+      ">bin/systemd-run; printf '#!/bin/sh\\nprintenv https_proxy >'$PWD'/seen.new; mv '$PWD'/seen.new "
+      "'$PWD'/seen; sleep 5\\n' "
+      ">ssh; chmod +x bin/* ssh");
+  const auto said = host.ok(with_manager(R"sh(
+export PATH=$PWD/bin:$PATH
+export https_proxy='http://me:se"c`r$e\t d@host'
+rewall -q init --remote ssh://host/f.git
+git -C repo config core.sshCommand $PWD/ssh
+rewall config push.auto true
+rewall -q try --for 1h -- iptables -P FORWARD DROP
+for i in $(seq 100); do [ ! -e seen ] || break; sleep 0.05; done
+systemctl show '*' >shown
+cat /proc/[0-9]*/cmdline >>shown
+rewall -q confirm
+cat seen
+grep -c 'pushes and packs' shown
+grep -c 'puts the old firewall back' shown
+grep -cF 'd@host' shown words || true
+ls repo/.git/rewall
+)sh"));
+  INFO(said);
+  CHECK(has(said, "\nhttp://me:se\"c`r$e\\t d@host\n1\n1\nshown:0\nwords:0\n"));
+  CHECK_FALSE(has(said, "environment"));
+}
+
 TEST_CASE("the boot unit puts HEAD in force, hardened as it is") {
   const Host host;
   if (!can_start(host)) return;
