@@ -40,8 +40,8 @@ Status change(Repository& repository, const RemoteOptions& options) {
   const bool removes = options.action == "remove";
   if (options.name.empty() || options.url.empty() != removes) return wrong_words(options);
   if (options.action == "add") return repository.add_remote(options.name, options.url);
-  auto changed = removes ? repository.remove_remote(options.name)
-                         : repository.set_remote_url(options.name, options.url);
+  auto changed =
+      removes ? repository.remove_remote(options.name) : repository.set_remote_url(options.name, options.url);
   return changed ? forget_reached(repository.state_path(), options.name) : changed;
 }
 

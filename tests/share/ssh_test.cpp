@@ -195,8 +195,10 @@ TEST_CASE("killed in the middle of a push or a fetch, both repositories stay who
     server.answers("sleep 0.3; eval $SSH_ORIGINAL_COMMAND; sleep 0.3");
     host.ok(std::string(kKillTree) + "rewall push >/dev/null 2>&1 & pid=$!; sleep " + where +
             "; killtree $pid; wait $pid; true");
-    host.ok(std::string(kKillTree) + "rewall fetch >/dev/null 2>&1 & pid=$!; sleep " + where +
-            "; killtree $pid; wait $pid; true");
+    // Alone: its git and ssh see that it is gone.
+    host.ok(REWALL_PROGRAM " fetch >/dev/null 2>&1 & pid=$!; sleep " + std::string(where) +
+            "; kill -9 $pid; wait $pid; true");
+    host.until("! pgrep --ns $$ --nslist net -x 'git|ssh'");
     server.answers("");
     host.ok("git -C repo fsck --strict; git -C remote.git fsck --strict; rewall push; rewall fetch");
     CHECK(remote_has_head(host));
