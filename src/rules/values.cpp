@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -48,8 +49,9 @@ std::optional<std::array<std::uint8_t, 16>> read_mask(std::string_view text, Fam
 }
 
 std::string show(const std::array<std::uint8_t, 16>& bits, Family family) {
+  if (family == Family::ipv4) return format("{}.{}.{}.{}", bits[0], bits[1], bits[2], bits[3]);
   char text[INET6_ADDRSTRLEN] = {};
-  inet_ntop(family == Family::ipv4 ? AF_INET : AF_INET6, bits.data(), text, sizeof text);
+  inet_ntop(AF_INET6, bits.data(), text, sizeof text);
   return text;
 }
 
@@ -136,9 +138,9 @@ std::optional<Address> read_address(std::string_view text, Family family) {
 }
 
 std::string to_text(const Address& address, Family family) {
-  for (std::size_t prefix = 0; prefix <= bytes_of(family) * 8; ++prefix) {
-    if (address.mask == mask_of_prefix(prefix)) return format("{}/{}", show(address.bits, family), prefix);
-  }
+  std::size_t prefix = 0;
+  for (const auto byte : address.mask) prefix += static_cast<std::size_t>(std::popcount(byte));
+  if (address.mask == mask_of_prefix(prefix)) return format("{}/{}", show(address.bits, family), prefix);
   return format("{}/{}", show(address.bits, family), show(address.mask, family));
 }
 

@@ -63,6 +63,7 @@ TEST_CASE("spellings of one rule are the same") {
   const auto [a, b] = GENERATE(table<std::string, std::string>({
       {"-s 0.0.0.0/0 -j DROP", "-j DROP"},
       {"-s 10.1.2.3/8", "-s 10.0.0.0/255.0.0.0"},
+      {"-s 10.1.2.3/255.0.255.0", "-s 10.0.2.0/255.0.255.0"},
       {"-s 10/8", "-s 10.0.0.0/8"},
       {"-d 10.0.0.1", "-d 10.0.0.1/32"},
       {"-i + -o +", ""},
@@ -170,6 +171,7 @@ TEST_CASE("spellings of one IPv6 rule are the same") {
 
 TEST_CASE("rules that a packet can tell apart are not the same") {
   const auto [a, b] = GENERATE(table<std::string, std::string>({
+      {"-s 10.0.0.0/255.0.255.0", "-s 10.0.0.0/255.255.0.0"},
       {"-s 10.0.0.1", "-d 10.0.0.1"},
       {"! -s 0.0.0.0/0", ""},
       {"-s 010.0.0.1", "-s 10.0.0.1"},
