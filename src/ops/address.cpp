@@ -10,7 +10,7 @@ namespace rewall {
 namespace {
 
 constexpr std::size_t kToken = 20;   // characters: a user's name is shorter
-constexpr std::size_t kCertain = 6;  // so long a secret is hidden wherever it stands
+constexpr std::size_t kCertain = 6;  // so long a password is hidden wherever it stands
 
 // What stands before the `@`.
 struct Login {
@@ -58,10 +58,10 @@ std::string percent_encoded(std::string_view text) {
   return coded;
 }
 
-void hide(std::string& text, std::string_view secret) {
+void hide(std::string& text, std::string_view secret, bool certain) {
   if (secret.empty()) return;
-  const std::string told = std::string(secret) + (secret.size() < kCertain ? "@" : "");
-  const std::string_view shown = secret.size() < kCertain ? "***@" : "***";
+  const std::string told = std::string(secret) + (certain ? "" : "@");
+  const std::string_view shown = certain ? "***" : "***@";
   for (auto at = text.find(told); at != std::string::npos; at = text.find(told, at + shown.size()))
     text.replace(at, told.size(), shown);
 }
@@ -116,10 +116,13 @@ std::string shown_address(const std::string& url) {
 
 std::string without_secrets(std::string text, const std::string& url) {
   if (const auto login = login_in(url)) {
-    for (const auto secret : {login->password, login->hides_user ? login->user : std::string_view()}) {
+    const auto hide_all = [&text](std::string_view secret, bool certain) {
       const auto plain = percent_decoded(secret);
-      for (const auto& spelling : {std::string(secret), plain, percent_encoded(plain)}) hide(text, spelling);
-    }
+      for (const auto& spelling : {std::string(secret), plain, percent_encoded(plain)})
+        hide(text, spelling, certain);
+    };
+    hide_all(login->password, login->password.size() >= kCertain);
+    if (login->hides_user) hide_all(login->user, login->user.size() >= kToken);
   }
   for (auto at = text.find("://"); at != std::string::npos; at = text.find("://", at + 3)) {
     const auto begin = text.find_last_of(" \t\r\n'\"<(", at) + 1;

@@ -241,7 +241,7 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
   auto outcome = run_git(repository.path(), std::move(work));
   if (!outcome) return outcome;
   outcome->deadline = longest;
-  for (auto* said : {&outcome->out, &outcome->err}) *said = without_secrets(std::move(*said), *url);
+  outcome->err = without_secrets(std::move(outcome->err), *url);
   return outcome;
 }
 

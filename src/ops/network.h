@@ -23,8 +23,8 @@ Result<AtWork> begin_network(const Repository& repository);
 
 /// Runs git on the network, for `remote`: ssh in BatchMode; a connection that does not come or says nothing
 /// is given up after `network.connect`, all of it after `network.timeout`, or `deadline` where that is less.
-/// Kind remote: nobody takes the connection. How git ended is for the caller; what it said has no secret of
-/// an address in it.
+/// Kind remote: nobody takes the connection. How git ended is for the caller; its standard error has no
+/// secret of an address in it.
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work);
 
 /// Kind remote: why such a git failed, in a line for people, and what to do next.

@@ -36,6 +36,9 @@ TEST_CASE("a text about an address loses its secrets, however they are spelled",
   // Short ones stand in many a word.
   CHECK(without_secrets("in: cannot look up in@example.org", "git://in@example.org") ==
         "in: cannot look up ***@example.org");
+  const std::string branch = "hosts/administrator-pc, and not administrator@example.org";
+  CHECK(without_secrets(branch, "https://administrator@example.org/fw") ==
+        "hosts/administrator-pc, and not ***@example.org");
   // A redirect, a proxy.
   CHECK(without_secrets("https://a:b@other/x, <http://c@d>, https://e/f", "/srv/fw") ==
         "https://a:***@other/x, <http://***@d>, https://e/f");
