@@ -1,4 +1,5 @@
 #include "commands/define.h"
+#include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/share.h"
@@ -31,11 +32,7 @@ Action define_clone(CLI::App& app) {
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
-    Json refused = Json::array();
-    for (const auto& [name, why] : cloned->refused) {
-      refused.push_back({{"name", name}, {"why", why}});
-      context.terminal.say(format("{} is refused: {}", name, why));
-    }
+    const Json refused = say_refused("origin", cloned->refused);
     if (context.json)
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},

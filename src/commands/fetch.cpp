@@ -1,4 +1,5 @@
 #include "commands/define.h"
+#include "commands/parts.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/share.h"
@@ -30,13 +31,7 @@ Action define_fetch(CLI::App& app) {
         context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched->remote.name), escape(branch.host),
                                     counted(branch.snapshots, "new snapshot")));
     }
-    Json refused = Json::array();
-    for (const auto& [name, why] : fetched->refused) {
-      refused.push_back({{"name", name}, {"why", why}});
-      Terminal::error({.kind = ErrorKind::remote,
-                       .message = format("{}/{} is refused: {}", fetched->remote.name, name, why),
-                       .hint = "damaged or dangerous: see 'git fsck' there; the others were taken"});
-    }
+    const Json refused = say_refused(fetched->remote.name, fetched->refused);
     if (context.json)
       context.terminal.out(
           print({{"remote", fetched->remote.name}, {"branches", branches}, {"refused", refused}}));

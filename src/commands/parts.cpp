@@ -75,6 +75,17 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
+Json say_refused(const std::string& remote, std::span<const Refused> refused) {
+  Json json = Json::array();
+  for (const auto& [name, why] : refused) {
+    json.push_back({{"name", name}, {"why", why}});
+    Terminal::error({.kind = ErrorKind::remote,
+                     .message = format("{}/{} was not taken: {}", remote, name, why),
+                     .hint = "see 'git fsck' there; what is not named here was taken"});
+  }
+  return json;
+}
+
 std::string exact_text(const Context& context, const std::string& text) {
   if (!context.terminal.on_terminal()) return text;
   std::vector<std::string> lines;

@@ -9,6 +9,7 @@
 #include "commands/command.h"
 #include "ops/finding.h"
 #include "ops/guard.h"
+#include "ops/share.h"
 #include "ops/snapshot.h"
 #include "ui/json.h"
 
@@ -34,6 +35,9 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
 Json findings_json(std::span<const Finding> findings);
 /// The exit status of what was found: different where one is not well.
 Answer answer_of(std::span<const Finding> findings);
+
+/// Says what of a remote was not taken, as errors; the JSON of it.
+Json say_refused(const std::string& remote, std::span<const Refused> refused);
 
 /// A text to be printed exactly, line by line escaped where it goes to a terminal.
 std::string exact_text(const Context& context, const std::string& text);

@@ -132,13 +132,13 @@ bool is_older(const fs::path& file, std::chrono::seconds age) {
 
 /// The files of gits that were killed while they wrote a pack: `git prune` leaves some for two weeks and
 /// others forever, and each is as big as the history.
-void remove_left_files(const Repository& repository) {
+void remove_left_files(const Repository& repository, std::chrono::seconds age) {
   std::vector<fs::path> left;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/pack", failed)) {
     const auto name = entry.path().filename().string();
     const bool of_index_pack =
-        name.starts_with("tmp_") && is_older(entry.path(), kSurelyLeft) && is_nobodys(entry.path());
+        name.starts_with("tmp_") && is_older(entry.path(), age) && is_nobodys(entry.path());
     if (of_index_pack || is_of_dead_repack(name)) left.push_back(entry.path());
   }
   for (const auto& file : left) {
@@ -188,7 +188,7 @@ Status pack_refs(const Repository& repository) {
 }
 
 Result<Collected> collect(const AtWork& alone, const Repository& repository) {
-  remove_left_files(repository);
+  remove_left_files(repository, kSurelyLeft);
   auto before = count(alone, repository);
   if (!before) return std::move(before).error();
   // -A: objects that nothing names become loose again, and keep their age.
@@ -215,6 +215,11 @@ Result<std::optional<Collected>> gc(const Repository& repository) {
   auto collected = collect(*alone, repository);
   if (!collected) return std::move(collected).error();
   return std::optional(*collected);
+}
+
+void remove_refused_packs(const Repository& repository) {
+  if (AtWork::process(gc_lock(repository), kWork) == 0)
+    remove_left_files(repository, std::chrono::seconds(-1));
 }
 
 bool gc_is_due(const Repository& repository) {

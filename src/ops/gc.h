@@ -29,6 +29,10 @@ struct Collected {
 /// Nothing while another process does it. Kind repository: git failed, on a full disk say; nothing is lost.
 Result<std::optional<Collected>> gc(const Repository& repository);
 
+/// For who holds the network, after a fetch whose objects were refused: git leaves them in a file as big as
+/// they are. Nothing while a gc writes packs: the next one removes it.
+void remove_refused_packs(const Repository& repository);
+
 /// Whether there are as many loose objects as `gc.auto` says, by an estimate that takes no time, and no gc
 /// began within the last hour.
 bool gc_is_due(const Repository& repository);

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/address.h"
+#include "ops/gc.h"
 #include "ops/person.h"
 #include "ops/push_queue.h"
 #include "ops/reached.h"
@@ -106,7 +107,10 @@ FetchedBranch movement(const Repository& repository, const std::string& host, co
     ++branch.snapshots;
     return true;
   });
-  if (!walked) branch.trouble = walked.error().message;
+  if (!walked) {
+    branch.trouble = walked.error().message;
+    branch.rewritten = false;  // nobody knows
+  }
   return branch;
 }
 
@@ -119,6 +123,8 @@ struct Part {
 Part branch_part(const Remote& remote, const std::string& host) {
   return {"hosts/" + host, format("+{0}{1}:refs/remotes/{2}/hosts/{1}", kBranch, host, remote.name)};
 }
+
+constexpr const char* kTheRest = "the rest";
 
 bool has_bad_object(const Outcome& outcome) {
   return outcome.err.find("fsck error") != std::string::npos;
@@ -156,12 +162,15 @@ class Fetching {
     if (!listed) return std::move(listed).error();
     if (!listed->ok()) return unreachable(remote_, *listed);
     for (const auto line : split_lines(listed->out)) {
-      const auto name = line.find(kBranch);
+      // "HASH\tNAME", also of names that only end so.
+      const auto name = line.substr(std::min(line.find('\t'), line.size() - 1) + 1);
       // git lets no name have these; who sends one means a refspec of another kind.
-      if (name != std::string_view::npos && line.find_first_of("*:^ ", name) == std::string_view::npos)
-        more.push_back(branch_part(remote_, std::string(line.substr(name + kBranch.size()))));
+      if (name.starts_with(kBranch) && name.find_first_of("*:^ ") == std::string_view::npos)
+        more.push_back(branch_part(remote_, std::string(name.substr(kBranch.size()))));
     }
-    return take_by_halves(more);
+    // What came until then has come.
+    if (auto taken = take_by_halves(more); !taken) refused.push_back({kTheRest, taken.error().message});
+    return {};
   }
 
   std::vector<Refused> refused{};
@@ -195,13 +204,16 @@ class Fetching {
   Result<Outcome> fetch(std::span<const Part> parts) {
     std::string refspecs;
     for (const auto& part : parts) refspecs += part.refspec + "\n";
-    return run({.words = {"-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c",
-                          "transfer.fsckObjects=true", "-c", "core.fsync=objects", "fetch", "--no-tags",
-                          "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
-                          "--refmap=", "--stdin", progress_ ? "--progress" : "--quiet", "--", remote_.name},
-                .input = std::move(refspecs),
-                .progress = progress_,
-                .biggest_file = limit_});
+    auto outcome =
+        run({.words = {"-c", "fetch.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c",
+                       "transfer.fsckObjects=true", "-c", "core.fsync=objects", "fetch", "--no-tags",
+                       "--no-recurse-submodules", "--no-auto-gc", "--no-write-fetch-head",
+                       "--refmap=", "--stdin", progress_ ? "--progress" : "--quiet", "--", remote_.name},
+             .input = std::move(refspecs),
+             .progress = progress_,
+             .biggest_file = limit_});
+    if (outcome && has_bad_object(*outcome)) remove_refused_packs(repository_);
+    return outcome;
   }
 
   Result<Outcome> run(GitWork work) {
@@ -253,10 +265,10 @@ Result<Cloned> clone_into(Repository& repository, const std::string& url, bool m
                  std::move(progress));
   if (!fetched) return std::move(fetched).error();
   for (const auto& [name, why] : fetched->refused) {
-    if (name == "hosts/" + host)
+    if (name == "hosts/" + host || (name == kTheRest && must_be_there))
       return Error{.kind = ErrorKind::remote,
                    .message = format("{}: {} is refused: {}", shown_address(url), name, why)}
-          .hinted("the history there is damaged or dangerous: see 'git fsck' there");
+          .hinted("damaged or dangerous objects are there: see 'git fsck' there");
   }
   auto heads = branches_of(repository, remote.name);
   if (!heads) return std::move(heads).error();

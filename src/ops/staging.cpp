@@ -1,25 +1,22 @@
 #include "ops/staging.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <thread>
-#include <vector>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "store/repository.h"
 
 namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::chrono::milliseconds kPoll{20};
-constexpr int kPolls = 250;
 
 Error failed_at(const fs::path& path, int error) {
   const auto kind = error == EACCES || error == EPERM ? ErrorKind::permission : ErrorKind::repository;
@@ -31,57 +28,67 @@ fs::path whole_path(const fs::path& path) {
   return whole.has_filename() ? whole : whole.parent_path();
 }
 
-// It is a mount point, or the only folder there that this user may write to.
-bool has_to_stay(const fs::path& place) {
-  struct statx facts {};
-  if (::statx(AT_FDCWD, place.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &facts) != 0) return false;
-  return (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ||
-         ::access(place.parent_path().c_str(), W_OK) != 0;
+std::string beginning(const fs::path& place) {
+  return format(".{}.clone-", place.filename().string());
 }
 
-// A git that was killed with its rewall may still be at its last file.
-bool empty_folder(const fs::path& folder) {
-  for (int i = 0; i < kPolls; ++i) {
-    std::error_code failed;
-    std::vector<fs::path> inside;
-    for (const auto& entry : fs::directory_iterator(folder, failed)) inside.push_back(entry.path());
-    if (!failed && inside.empty()) return true;
-    if (i > 0) std::this_thread::sleep_for(kPoll);
-    for (const auto& path : inside) fs::remove_all(path, failed);
+Fd locked(const fs::path& folder) {
+  Fd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.reset();
+  return fd;
+}
+
+// Made by this user alone, and a repository of rewall.
+bool is_ours(const fs::path& folder) {
+  struct stat facts {};
+  std::error_code failed;
+  return ::lstat(folder.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == ::geteuid() &&
+         (facts.st_mode & 077) == 0 && fs::is_directory(folder / ".git/rewall", failed);
+}
+
+void remove_left(const fs::path& place) {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(place.parent_path(), failed)) {
+    if (!entry.path().filename().string().starts_with(beginning(place)) || !is_ours(entry.path())) continue;
+    const auto lock = locked(entry.path());
+    if (!lock) continue;
+    log_info("{}: left by a clone that was killed, removed", entry.path().string());
+    fs::remove_all(entry.path(), failed);
   }
-  return false;
 }
 
 }  // namespace
 
-Staging::Staging(const fs::path& place)
-    : place_(whole_path(place)),
-      path_(has_to_stay(place_) ? place_
-                                : place_.parent_path() / ("." + place_.filename().string() + ".clone")) {}
-
 Result<Staging> Staging::begin(const fs::path& place) {
-  Staging staging(place);
+  Staging staging(whole_path(place));
   if (auto good = Repository::check_place(place); !good) return std::move(good).error();
-  const auto& path = staging.path_;
   std::error_code failed;
-  fs::create_directories(path.parent_path(), failed);
-  if (failed) return failed_at(path.parent_path(), failed.value());
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed_at(path, errno);
-  Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!folder) return failed_at(path, errno);
-  if (::flock(folder.get(), LOCK_EX | LOCK_NB) != 0)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: another rewall is cloning it", staging.place_.string())}
-        .hinted("wait until it is done");
-  if (!empty_folder(path)) return failed_at(path, ENOTEMPTY);
-  staging.lock_ = std::move(folder);
-  return staging;
+  if (fs::exists(staging.place_, failed)) {
+    staging.path_ = staging.place_;
+  } else {
+    const auto parent = staging.place_.parent_path();
+    fs::create_directories(parent, failed);
+    if (failed) return failed_at(parent, failed.value());
+    remove_left(staging.place_);
+    auto path = (parent / (beginning(staging.place_) + "XXXXXX")).string();
+    if (::mkdtemp(path.data()) == nullptr) return failed_at(path, errno);
+    staging.path_ = path;
+  }
+  staging.lock_ = locked(staging.path_);
+  if (staging.lock_) return staging;
+  return Error{.kind = ErrorKind::repository,
+               .message = format("{}: another rewall is cloning it", staging.place_.string())}
+      .hinted("wait until it is done");
 }
 
 Staging::~Staging() {
   if (!lock_) return;
   std::error_code ignored;
-  if (empty_folder(path_) && path_ != place_) fs::remove(path_, ignored);
+  if (path_ != place_) {
+    fs::remove_all(path_, ignored);
+  } else {
+    fs::remove_all(path_ / ".git", ignored);
+  }
 }
 
 Status Staging::take_place() {

@@ -7,27 +7,28 @@
 
 namespace rewall {
 
-/// Where a repository is made that comes from elsewhere: a folder beside its place, `.NAME.clone`, which
-/// takes that place when it is whole. What another process left there when it was killed is removed first. A
-/// mount point cannot be replaced: such a place is its own.
+/// Where a repository is made that comes from elsewhere: a folder beside its place, `.NAME.clone-XXXXXX`,
+/// which takes that place when it is whole. What others left there when they were killed is removed first. A
+/// place that is there already, empty, is filled itself: it may be a mount point, or somebody's current
+/// folder.
 class Staging {
  public:
-  /// The errors of Repository::check_place(); kind repository: another process is at it.
+  /// The errors of Repository::check_place(); kind repository or permission: nothing can be made there.
   static Result<Staging> begin(const std::filesystem::path& place);
   Staging(Staging&& other) noexcept = default;
   Staging& operator=(Staging&&) = delete;
-  ~Staging();  ///< removes it, where it did not take its place
+  ~Staging();  ///< removes what was made, where it did not take its place
 
   const std::filesystem::path& path() const { return path_; }
   /// Kind repository: something else has come there.
   Status take_place();
 
  private:
-  explicit Staging(const std::filesystem::path& place);
+  explicit Staging(std::filesystem::path place) : place_(std::move(place)) {}
 
   std::filesystem::path place_;
-  std::filesystem::path path_;
-  Fd lock_{};
+  std::filesystem::path path_{};
+  Fd lock_{};  ///< while there is something to remove
 };
 
 }  // namespace rewall

@@ -155,22 +155,27 @@ TEST_CASE("a clone that is killed leaves nothing that another one minds", "[shar
   const Host host;
   make_with_remote(host);
   host.ok(
-      "git -C repo branch -m hosts/web1; rewall push; mv repo web1; mkdir repo; "
+      "git -C repo branch -m hosts/web1; rewall push; mv repo web1; "
       "printf '#!/bin/sh\ntouch hangs; exec sleep 60\n' >hang; chmod +x hang");
   host.ok("GIT_SSH_COMMAND=$PWD/hang " REWALL_PROGRAM
-          " clone ssh://host/x >/dev/null 2>&1 & echo $! >pid; until test -e .repo.clone/hangs; do sleep "
+          " clone ssh://host/x >/dev/null 2>&1 & echo $! >pid; until test -e .repo.clone-*/hangs; do sleep "
           "0.02; done");
-  CHECK(has(host.ends(5, "rewall clone $PWD/remote.git --host web1"), "another rewall is cloning it"));
+  // One that is at work keeps its own, and so does what is not of a clone.
+  host.ok("mkdir .repo.clone-mine; touch .repo.clone-mine/thesis");
+  host.ok("rewall clone $PWD/remote.git --host web1; rm -r repo; test -e .repo.clone-*/hangs");
   host.ok("kill -9 $(cat pid)");
-  CHECK(host.ok("ls -A repo").empty());
+  host.until("! kill -0 $(cat pid)");
+  host.ok("! test -e repo");
   host.ok("rewall clone $PWD/remote.git --host web1");
   CHECK(host.ok("ls -A . repo") == host.ok("ls -A . web1 | sed s/web1:/repo:/"));
+  CHECK(host.ok("ls -d .repo.clone*; ls .repo.clone-mine") == ".repo.clone-mine\nthesis\n");
   CHECK(host.ok("git -C repo status --porcelain; git -C repo rev-parse HEAD") ==
         host.ok("git -C web1 rev-parse HEAD"));
   CHECK(host.ok("stat -c %a repo repo/.git repo/rules.v4") == "700\n700\n600\n");
   host.until("! pgrep --ns $$ --nslist net 'sleep|git'");
 
-  // A mount point cannot be replaced.
+  // What is there already is filled itself: a mount point, or where somebody is.
+  host.ok("mkdir here; cd here; " REWALL_PROGRAM " -C . clone ../remote.git --host web1; test -s rules.v4");
   host.ok("rm -r repo; mkdir repo; unshare -m bash -ec 'mount -t tmpfs -o mode=700 none repo; " REWALL_PROGRAM
           " clone ../remote.git --host web1; test -s repo/rules.v4; umount repo; mount -t tmpfs -o mode=700 "
           "none repo; "
@@ -211,20 +216,23 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
   host.ok(
       "cd evil; t=$(printf '100644 .git\\0' | cat - <(git hash-object -w --stdin </dev/null | xxd -r -p) | "
       "git hash-object -t tree -w --stdin --literally); c=$(git commit-tree -m x $t); "
-      "git push -q origin $c:refs/heads/hosts/dotgit $c:refs/heads/hosts/again; "
+      "git push -q origin $c:refs/heads/hosts/dotgit $c:refs/heads/hosts/again "
+      "hosts/words:refs/heads/any/refs/heads/hosts/ghost; "
       "for h in a b y z; do git push -q origin $(git commit-tree -m $h "
       "hosts/words^{tree}):refs/heads/hosts/$h; done");
   const auto said = host.ends(7, "rewall fetch --json");
   CHECK(has(said, R"({"name":"hosts/dotgit","why":"object )"));
-  CHECK(has(said, "origin/hosts/again is refused: object "));
+  CHECK(has(said, "origin/hosts/again was not taken: object "));
   CHECK(has(said, "hasDotgit"));
+  CHECK_FALSE(has(said, "ghost"));
+  host.ok("! ls repo/.git/objects/pack/tmp_*");
   CHECK(host.ok("for h in a again b dotgit y z; do git -C repo rev-parse -q --verify origin/hosts/$h "
                 ">/dev/null && echo $h; "
                 "done; true") == "a\nb\ny\nz\n");
   host.ok("rewall -C $PWD/new clone $PWD/remote.git --host a; rm -r new");
   CHECK(
       has(host.ends(7, "rewall -C $PWD/new clone $PWD/remote.git --host dotgit"), "hosts/dotgit is refused"));
-  host.ok("! test -e new; ! test -e .new.clone");
+  host.ok("! test -e new; ! ls -d .new.clone*");
   host.ok(
       "git -C remote.git update-ref -d refs/heads/hosts/dotgit; git -C remote.git update-ref -d "
       "refs/heads/hosts/again; "
