@@ -114,12 +114,12 @@ Result<std::string> address_for(const Repository& repository, const Remote& remo
   return asked->ok() ? asked->out.substr(0, asked->out.find('\n')) : remote.url;
 }
 
-// Whether a proxy takes the connection, as git and curl see it: what is configured counts, though it be
-// empty, and the environment only without.
+// Whether a proxy may take the connection: one that is configured for any address counts, as to ask git which
+// one is for this address would show the secret in it to all; the environment counts only without.
 Result<bool> is_proxied(const Repository& repository, const std::string& remote, const std::string& url) {
   const auto scheme = parse_remote_address(url).scheme;
   std::vector<std::vector<std::string>> settings{{"--get", format("remote.{}.proxy", remote)},
-                                                 {"--get-urlmatch", "http.proxy", shown_address(url)}};
+                                                 {"--get-regexp", "^http\\..*(proxy|curloptresolve)$"}};
   std::vector<const char*> variables{"all_proxy", "ALL_PROXY"};
   if (scheme == "git") {
     settings = {{"--get", "core.gitProxy"}};
@@ -147,7 +147,8 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
                     : server.scheme == "https" ? "443"
                     : server.scheme == "git"   ? "9418"
                                                : "";
-  if (*port == '\0') return {};
+  // With a zone an address is not what getaddrinfo(3) takes.
+  if (*port == '\0' || server.host.find('%') != std::string::npos) return {};
   auto proxied = is_proxied(repository, remote.name, url);
   if (!proxied) return std::move(proxied).error();
   if (*proxied) return {};

@@ -116,7 +116,7 @@ TEST_CASE("https servers that refuse, break or say nothing", "[share]") {
   fails("nowhere", "not found");
   fails("slow", "Operation too slow");
   host.ok(REWALL_PROGRAM
-          " fetch >/dev/null 2>&1 & pid=$!; until pgrep --ns $$ --nslist net -f remote-https; do sleep "
+          " fetch >/dev/null 2>&1 & pid=$!; until pgrep --ns $$ --nslist net -x git-remote-http; do sleep "
           "0.02; done; "
           "kill -9 $pid");
   host.until("! pgrep --ns $$ --nslist net 'git'");
