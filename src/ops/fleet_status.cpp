@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "ops/fleet.h"
 #include "ops/fleet_reader.h"
 #include "ops/reached.h"
@@ -122,9 +124,13 @@ class Survey {
     for (auto i = std::clamp(std::thread::hardware_concurrency(), 1U, kMostLanes); i > 0; --i)
       lanes.emplace_back(reader);
     std::vector<std::future<Status>> working;
-    for (auto& lane : lanes)
-      working.push_back(std::async(std::launch::async, [this, &lane] { return work(lane); }));
-    Status worked;
+    try {
+      for (std::size_t i = 1; i < lanes.size(); ++i)
+        working.push_back(std::async(std::launch::async, [this, &lane = lanes[i]] { return work(lane); }));
+    } catch (const std::system_error& error) {
+      log_info("no more threads: {}", error.what());  // those that are there do it
+    }
+    Status worked = work(lanes.front());
     for (auto& work : working) {
       if (auto ended = work.get(); !ended) worked = std::move(ended);
     }
