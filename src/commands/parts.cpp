@@ -81,7 +81,7 @@ Json say_refused(const std::string& remote, std::span<const Refused> refused) {
     json.push_back({{"name", name}, {"why", why}});
     Terminal::error({.kind = ErrorKind::remote,
                      .message = format("{}/{} was not taken: {}", remote, name, why),
-                     .hint = "see 'git fsck' there; what is not named here was taken"});
+                     .hint = "'git fsck' there tells of damaged objects; run it again for what is left"});
   }
   return json;
 }

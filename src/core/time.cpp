@@ -1,5 +1,6 @@
 #include "core/time.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -97,6 +98,11 @@ std::optional<Time> calendar_time(const std::string& text) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point end) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(1));
+}
 
 Time local(std::int64_t seconds) {
   const std::time_t moment = seconds;

@@ -19,6 +19,8 @@ struct Time {
 Time now();
 /// Since the machine was started, sleep included (CLOCK_BOOTTIME, clock_gettime(2)): nobody sets it.
 std::chrono::milliseconds boot_time();
+/// Until `end`, in whole milliseconds; at least one, as none means no end to many a call.
+std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point end);
 /// The same moment with this host's offset.
 Time local(std::int64_t seconds);
 

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "kernel/process.h"
 
 namespace rewall {
@@ -23,11 +24,6 @@ using Clock = std::chrono::steady_clock;
 using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
 constexpr std::string_view kStream = " STREAM";
-
-std::chrono::milliseconds time_left(Clock::time_point end) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
-  return std::max(left, std::chrono::milliseconds(1));
-}
 
 /// That of an address as it is written; of a name none.
 Addresses read_address(const std::string& text, const std::string& port) {

@@ -18,10 +18,6 @@ int preference(const HostBranch& branch, const std::string& own_host) {
   return branch.remote == "origin" ? 1 : 2;
 }
 
-Error unreadable_host(const std::string& host, const Error& why) {
-  return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why.message)};
-}
-
 // The name that the older ruleset has for a change's chain.
 std::string older_name(const Diff& diff, const Change& change) {
   const auto renamed = std::ranges::find_if(diff.changes, [&](const Change& other) {
@@ -101,13 +97,13 @@ Status fleet_diff(Session& session, const FleetScope& scope, const HostBranch& f
     return reader->read(repository, host, *snapshot);
   };
   const auto base = read(from);
-  if (!base) return unreadable_host(from.host, base.error());
+  if (!base) return unreadable_host(from.host, base.error().message);
   for (const auto& other : others) {
     const auto side = read(other);
     if (side) {
       visit(other, compare_sides(*base, *side, reader->owners()));
     } else {
-      visit(other, unreadable_host(other.host, side.error()));
+      visit(other, unreadable_host(other.host, side.error().message));
     }
   }
   return reader->check_chain();
@@ -123,7 +119,7 @@ Status fleet_log(Session& session, std::span<const HostBranch> hosts, const LogF
   std::priority_queue<Walker> walkers;
   bool more = true;
   const auto stop_at = [&](std::size_t host, const Error& why) {
-    more = more && visit(hosts[host], unreadable_host(hosts[host].host, why));
+    more = more && visit(hosts[host], unreadable_host(hosts[host].host, why.message));
   };
   const auto go_to = [&](std::size_t host, const std::string& hash) {
     if (hash.empty()) return;

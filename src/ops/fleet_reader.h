@@ -22,6 +22,9 @@ struct FleetSide {
   std::optional<OwnParts> own{};  ///< where they stood; absent where foreign parts count
 };
 
+/// Kind repository: what of the host cannot be read.
+Error unreadable_host(const std::string& host, const std::string& why);
+
 /// Reads rules of hosts, as they are compared with those of others. Not for two threads at once; a copy each.
 class FleetReader {
  public:

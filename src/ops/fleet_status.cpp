@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "core/format.h"
 #include "core/log.h"
 #include "ops/fleet.h"
 #include "ops/fleet_reader.h"
@@ -22,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMeaningsKept = 4096;
 constexpr std::size_t kContentsKept = 256;
-constexpr unsigned kMostLanes = 8;
+constexpr std::size_t kMostLanes = 8;
 
 std::map<std::string, std::string> unreachable_remotes(const fs::path& state) {
   std::map<std::string, std::string> remotes;
@@ -121,8 +120,10 @@ class Survey {
 
   Status run(FleetReader& reader) {
     std::vector<Lane> lanes;
-    for (auto i = std::clamp(std::thread::hardware_concurrency(), 1U, kMostLanes); i > 0; --i)
+    const auto most = std::min<std::size_t>(hosts_.size(), kMostLanes);
+    for (auto i = std::min<std::size_t>(std::thread::hardware_concurrency(), most); i > 1; --i)
       lanes.emplace_back(reader);
+    lanes.emplace_back(reader);
     std::vector<std::future<Status>> working;
     try {
       for (std::size_t i = 1; i < lanes.size(); ++i)
@@ -227,9 +228,7 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   if (!status.groups.empty()) status.wanted = 1;
   for (const auto& host : status.hosts) {
     if (host.branch.host != against) continue;
-    if (!host.unreadable.empty())
-      return Error{.kind = ErrorKind::repository,
-                   .message = format("host '{}': {}", against, host.unreadable)};
+    if (!host.unreadable.empty()) return unreadable_host(against, host.unreadable);
     status.wanted = host.group;
   }
   for (auto& host : status.hosts) {

@@ -18,7 +18,6 @@ namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kStale{10};
 constexpr std::chrono::milliseconds kPoll{50};
@@ -221,24 +220,20 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
   auto whole = duration_setting(repository, "network.timeout");
   if (!whole) return std::move(whole).error();
   const auto longest = std::min(*whole, work.deadline);
-  const auto end = Clock::now() + longest;
-  const auto left = [end] {
-    using std::chrono::milliseconds;
-    return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(end - Clock::now()));
-  };
+  const auto end = std::chrono::steady_clock::now() + longest;
   auto ssh = ssh_command(repository, *connect);
   if (!ssh) return std::move(ssh).error();
   work.environment.push_back("GIT_SSH_COMMAND=" + *ssh);
   auto url = address_for(repository, remote, work.words.front() == "push");
   if (!url) return std::move(url).error();
-  if (auto tried = try_server(repository, remote, *url, std::min(*connect, left())); !tried)
+  if (auto tried = try_server(repository, remote, *url, std::min(*connect, time_left(end))); !tried)
     return std::move(tried).error();
   const auto silence = std::max<std::int64_t>(1, connect->count() / 1000);
   work.words.insert(work.words.begin(),
                     {"-c", "http.lowSpeedLimit=1", "-c", format("http.lowSpeedTime={}", silence)});
   work.progress = without_secrets_of(*url, std::move(work.progress));
   work.ends_with_us = true;
-  work.deadline = left();
+  work.deadline = time_left(end);
   auto outcome = run_git(repository.path(), std::move(work));
   if (!outcome) return outcome;
   outcome->deadline = longest;

@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "ops/address.h"
 #include "ops/gc.h"
 #include "ops/person.h"
@@ -217,8 +218,7 @@ class Fetching {
   }
 
   Result<Outcome> run(GitWork work) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - Clock::now());
-    work.deadline = std::max(left, std::chrono::milliseconds(1));
+    work.deadline = time_left(end_);
     auto outcome = run_on_network(repository_, remote_, std::move(work));
     if (outcome) outcome->deadline = longest_;
     return outcome;

@@ -48,8 +48,8 @@ struct Cloned {
   std::vector<Refused> refused{};
 };
 /// Makes the repository at `path` from a remote, with the branch of `host` (empty: of this
-/// machine's name, where the remote has it) and its tags. It is there when it is whole: nothing is left of it
-/// after an error, nor by the next one after a kill. Kind usage: no such host there. Kind remote: its branch
+/// machine's name, where the remote has it) and its tags. Nothing is left of it after an error; after a kill
+/// as Staging says. Kind usage: no such host there. Kind remote: its branch
 /// is refused.
 Result<Cloned> clone(const std::filesystem::path& path, const std::string& url, const std::string& host,
                      Progress progress);

@@ -76,6 +76,7 @@ Result<Staging> Staging::begin(const fs::path& place) {
   }
   staging.lock_ = locked(staging.path_);
   if (staging.lock_) return staging;
+  if (errno != EWOULDBLOCK) return failed_at(staging.path_, errno);
   return Error{.kind = ErrorKind::repository,
                .message = format("{}: another rewall is cloning it", staging.place_.string())}
       .hinted("wait until it is done");
