@@ -18,9 +18,9 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/background.h"
-#include "ops/events.h"
-#include "ops/fire.h"
+#include "ops/remote/background.h"
+#include "ops/context/event_hooks.h"
+#include "ops/guard/rollback.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -179,7 +179,7 @@ int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& co
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
   auto answer = action(context);
-  run_told_hooks(session);
+  run_queued_events(session);
   auto written = terminal.finish();
   if (!answer) return fail(answer.error(), globals.json);
   if (!written) {

@@ -1,7 +1,7 @@
-#include "ops/blame.h"
+#include "ops/history/blame.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/diff_view.h"

@@ -1,12 +1,12 @@
 #include <filesystem>
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/files.h"
-#include "ops/revision.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
 #include "rules/meaning.h"
 #include "rules/parse.h"
 #include "ui/json.h"

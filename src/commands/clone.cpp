@@ -1,8 +1,8 @@
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/share.h"
+#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {

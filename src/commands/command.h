@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "core/result.h"
-#include "ops/session.h"
+#include "ops/context/session.h"
 #include "ui/terminal.h"
 
 namespace rewall {

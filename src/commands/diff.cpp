@@ -1,11 +1,11 @@
 #include "diff/diff.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
-#include "ops/files.h"
-#include "ops/revision.h"
-#include "ops/settings.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
+#include "ops/context/settings.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 

@@ -1,4 +1,4 @@
-#include "ops/edit.h"
+#include "ops/host/edit.h"
 
 #include <array>
 #include <cstdlib>

@@ -1,11 +1,11 @@
-#include "ops/fleet.h"
+#include "ops/fleet/hosts.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "commands/define.h"
 #include "commands/history.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/diff_view.h"

@@ -6,13 +6,13 @@
 #include <filesystem>
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "commands/restore.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
-#include "ops/arm.h"
-#include "ops/fire.h"
+#include "ops/guard/arm.h"
+#include "ops/guard/rollback.h"
 #include "ui/foreground.h"
 #include "ui/keys.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "commands/command.h"
-#include "ops/guard.h"
+#include "ops/guard/guard_state.h"
 #include "ui/json.h"
 
 namespace rewall {

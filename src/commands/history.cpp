@@ -3,7 +3,7 @@
 #include <charconv>
 #include <utility>
 
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
 

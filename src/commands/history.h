@@ -4,7 +4,7 @@
 #include <string>
 
 #include "commands/command.h"
-#include "ops/history.h"
+#include "ops/history/log.h"
 #include "ui/paint.h"
 
 namespace rewall {

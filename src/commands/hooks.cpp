@@ -1,4 +1,4 @@
-#include "ops/hooks.h"
+#include "ops/host/integrations.h"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
-#include "ops/import.h"
+#include "ops/history/import.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/json.h"

@@ -1,5 +1,5 @@
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 
 namespace rewall {

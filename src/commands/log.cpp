@@ -3,11 +3,11 @@
 
 #include "commands/define.h"
 #include "commands/history.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/history.h"
-#include "ops/revision.h"
+#include "ops/history/log.h"
+#include "ops/history/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 

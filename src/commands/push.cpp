@@ -1,8 +1,8 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/address.h"
-#include "ops/share.h"
+#include "ops/remote/remote_address.h"
+#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {

@@ -1,9 +1,9 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/address.h"
-#include "ops/reached.h"
-#include "ops/settle.h"
+#include "ops/remote/remote_address.h"
+#include "ops/remote/fetch_status.h"
+#include "ops/restore/recovery.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -42,7 +42,7 @@ Status change(Repository& repository, const RemoteOptions& options) {
   if (options.action == "add") return repository.add_remote(options.name, options.url);
   auto changed =
       removes ? repository.remove_remote(options.name) : repository.set_remote_url(options.name, options.url);
-  return changed ? forget_reached(repository.state_path(), options.name) : changed;
+  return changed ? forget_fetch_status(repository.state_path(), options.name) : changed;
 }
 
 }  // namespace

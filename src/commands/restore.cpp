@@ -4,7 +4,7 @@
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/fire.h"
+#include "ops/guard/rollback.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 

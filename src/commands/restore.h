@@ -1,8 +1,8 @@
 #pragma once
 
 #include "commands/command.h"
-#include "commands/parts.h"
-#include "ops/restore.h"
+#include "commands/command_output.h"
+#include "ops/restore/restore.h"
 
 namespace rewall {
 

@@ -1,12 +1,12 @@
-#include "ops/status.h"
+#include "ops/host/status.h"
 
 #include "commands/define.h"
 #include "commands/guard.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/address.h"
-#include "ops/fire.h"
+#include "ops/remote/remote_address.h"
+#include "ops/guard/rollback.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -19,7 +19,7 @@ Json queue_json(const PushQueue& queue) {
           {"why", or_null(queue.why)}};
 }
 
-Json to_json(const Standing& standing) {
+Json to_json(const RepositoryStatus& standing) {
   Json remote = nullptr;
   if (standing.remote) {
     const auto& [which, behind, stale, queue] = *standing.remote;
@@ -45,7 +45,7 @@ Json to_json(const Standing& standing) {
           {"journal", or_null(standing.journal)}};
 }
 
-std::string guard_text(const Standing::GuardStanding& standing, Paint paint) {
+std::string guard_text(const RepositoryStatus::GuardStatus& standing, Paint paint) {
   const Guard& guard = standing.guard;
   std::string text = "guard    ";
   text += standing.overdue ? paint.removed("is overdue, and its process is gone")
@@ -56,7 +56,7 @@ std::string guard_text(const Standing::GuardStanding& standing, Paint paint) {
          "\n";
 }
 
-std::string remote_text(const Standing::RemoteStanding& standing, Paint paint) {
+std::string remote_text(const RepositoryStatus::RemoteStatus& standing, Paint paint) {
   const auto& [remote, behind, stale, queue] = standing;
   std::string lacks = "has everything";
   if (behind.snapshots > 0) {
@@ -79,7 +79,7 @@ std::string remote_text(const Standing::RemoteStanding& standing, Paint paint) {
   return text;
 }
 
-std::string to_text(const Standing& standing, const Snapshot& head, Paint paint) {
+std::string to_text(const RepositoryStatus& standing, const Snapshot& head, Paint paint) {
   std::string text = format("host     {}, backend {}\n", escape(standing.host), escape(standing.backend));
   text += format("HEAD     {} {}  {}\n", short_hash(standing.head), escape(head.subject),
                  paint.quiet("(" + ago(head.time, now()) + ")"));
@@ -108,7 +108,7 @@ std::string to_text(const Standing& standing, const Snapshot& head, Paint paint)
 Action define_status(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
     context.session.sees_to_guard = true;
-    auto standing = read_standing(context.session);
+    auto standing = read_repository_status(context.session);
     if (!standing) return std::move(standing).error();
     if (context.json) {
       context.terminal.out(print(to_json(*standing)));
@@ -121,7 +121,7 @@ Action define_status(CLI::App&) {
     }
     // Said first, then mended: the next status finds it done.
     if (standing->guard && standing->guard->overdue) {
-      if (auto done = finish_overdue_guard(context.session); !done) return std::move(done).error();
+      if (auto done = fire_overdue_guard(context.session); !done) return std::move(done).error();
     }
     const bool stale = standing->remote && standing->remote->stale;
     return standing->clean && !stale ? Answer::same : Answer::different;

@@ -1,9 +1,9 @@
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/revision.h"
-#include "ops/settings.h"
+#include "ops/history/revision.h"
+#include "ops/context/settings.h"
 #include "ui/json.h"
 
 namespace rewall {

@@ -1,7 +1,7 @@
-#include "ops/watch.h"
+#include "ops/watch/watcher.h"
 
 #include "commands/define.h"
-#include "commands/parts.h"
+#include "commands/command_output.h"
 
 namespace rewall {
 

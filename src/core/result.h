@@ -76,11 +76,24 @@ class [[nodiscard]] Result<void> {
   Error& error() & { return *error_; }
   const Error& error() const& { return *error_; }
   Error&& error() && { return *std::move(error_); }
+  void operator*() && {}  // for TRY
 
  private:
   std::optional<Error> error_{};
 };
 
 using Status = Result<void>;
+
+#define REWALL_TRY(result, ...)                    \
+  __extension__({                                  \
+    auto result = __VA_ARGS__;                     \
+    if (!result) return std::move(result).error(); \
+    *std::move(result);                            \
+  })
+#define REWALL_TRY_NAMED(number, ...) REWALL_TRY(try_result_##number, __VA_ARGS__)
+#define REWALL_TRY_NUMBERED(number, ...) REWALL_TRY_NAMED(number, __VA_ARGS__)
+
+/// `auto value = TRY(read(path));`: the value of a Result; on a failure the enclosing function returns its Error.
+#define TRY(...) REWALL_TRY_NUMBERED(__COUNTER__, __VA_ARGS__)
 
 }  // namespace rewall

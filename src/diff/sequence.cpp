@@ -51,12 +51,12 @@ void align_by_dtl(const Stretch& stretch, Positions& out) {
 
 // Positions of the elements that occur once on both sides, in the order of `from`.
 Positions unique_on_both_sides(const Stretch& stretch) {
-  struct Seen {
+  struct CachedGeneration {
     std::uint32_t from = 0;
     std::uint32_t to = 0;
     std::uint32_t at = 0;
   };
-  std::unordered_map<std::uint32_t, Seen> seen;
+  std::unordered_map<std::uint32_t, CachedGeneration> seen;
   seen.reserve(stretch.from.size());
   for (const auto element : stretch.from) ++seen[element].from;
   for (std::uint32_t j = 0; j < stretch.to.size(); ++j) {

@@ -8,7 +8,7 @@
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
-#include "rules/kept.h"
+#include "rules/stable_rules.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/stricter.h"

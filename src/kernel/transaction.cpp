@@ -25,7 +25,7 @@
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/rule_list.h"
-#include "rules/kept.h"
+#include "rules/stable_rules.h"
 #include "rules/print.h"
 #include "rules/sets.h"
 

@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "core/text.h"
-#include "rules/names.h"
+#include "rules/symbols.h"
 
 namespace rewall {
 namespace {

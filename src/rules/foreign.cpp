@@ -15,7 +15,7 @@
 #include "rules/meaning.h"
 #include "rules/print.h"
 #include "rules/sets.h"
-#include "rules/words.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 namespace {

@@ -9,11 +9,11 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/extensions.h"
-#include "rules/normal.h"
+#include "rules/normalize.h"
 #include "rules/print.h"
 #include "rules/rule.h"
 #include "rules/sets.h"
-#include "rules/values.h"
+#include "rules/value_parse.h"
 
 namespace rewall {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "rules/sets.h"
-#include "rules/words.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 namespace {

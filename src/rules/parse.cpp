@@ -12,7 +12,7 @@
 #include "rules/lines.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
-#include "rules/words.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 namespace {

@@ -7,7 +7,7 @@
 #include "core/text.h"
 #include "rules/extensions.h"
 #include "rules/lines.h"
-#include "rules/words.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "rules/extensions.h"
-#include "rules/kept.h"
+#include "rules/stable_rules.h"
 #include "rules/rule.h"
 
 namespace rewall {

@@ -9,7 +9,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/lines.h"
-#include "rules/words.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 namespace {

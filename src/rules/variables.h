@@ -6,7 +6,7 @@
 
 #include "core/result.h"
 #include "rules/ruleset.h"
-#include "rules/values.h"
+#include "rules/value_parse.h"
 
 namespace rewall {
 

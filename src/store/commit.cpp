@@ -17,7 +17,7 @@
 #include "core/text.h"
 #include "store/loose.h"
 #include "store/message.h"
-#include "store/parts.h"
+#include "store/repository_impl.h"
 
 namespace rewall {
 namespace {

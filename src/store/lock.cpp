@@ -12,7 +12,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "store/parts.h"
+#include "store/repository_impl.h"
 
 namespace rewall {
 namespace {

@@ -11,7 +11,7 @@
 #include "store/access.h"
 #include "store/loose.h"
 #include "store/message.h"
-#include "store/parts.h"
+#include "store/repository_impl.h"
 
 namespace rewall {
 namespace {

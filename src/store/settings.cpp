@@ -6,7 +6,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "store/access.h"
-#include "store/parts.h"
+#include "store/repository_impl.h"
 
 namespace rewall {
 

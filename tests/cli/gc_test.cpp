@@ -1,4 +1,4 @@
-#include "ops/gc.h"
+#include "ops/remote/gc.h"
 
 #include <fstream>
 

@@ -1,4 +1,4 @@
-#include "ops/blame.h"
+#include "ops/history/blame.h"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -7,7 +7,7 @@
 
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/snapshot.h"
+#include "ops/history/record.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 

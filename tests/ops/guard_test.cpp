@@ -1,4 +1,4 @@
-#include "ops/guard.h"
+#include "ops/guard/guard_state.h"
 
 #include <catch2/catch.hpp>
 #include <memory>
@@ -6,11 +6,11 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/arm.h"
-#include "ops/land.h"
-#include "ops/lockdown.h"
-#include "ops/restore.h"
-#include "ops/settle.h"
+#include "ops/guard/arm.h"
+#include "ops/guard/fallback.h"
+#include "ops/guard/lockdown.h"
+#include "ops/restore/restore.h"
+#include "ops/restore/recovery.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -60,13 +60,13 @@ struct World {
     firewall->change(broken);
   }
 
-  Result<Landed> go() {
+  Result<FallbackResult> go() {
     const auto held = lock(*session);
     REQUIRE(held);
-    const auto candidates = with_last_resorts(
+    const auto candidates = with_fallbacks(
         *session, {.what = "the old ruleset", .read = [this] { return read_revision(*session, "HEAD"); }},
         "ssh 192.0.2.7 50000 192.0.2.1 2022");
-    return land(*session, &*held, candidates, {.trigger = "rollback", .exact = true, .way_back = true});
+    return restore_or_fall_back(*session, &*held, candidates, {.trigger = "rollback", .exact = true, .way_back = true});
   }
   std::string live() const { return text_of(firewall->live); }
   std::string trigger() {
@@ -158,9 +158,9 @@ TEST_CASE("time is left until the deadline, and none of an earlier boot's") {
   const Generation here{.boot = "0b", .network = 7, .number = 3};
   CHECK(time_left(guard, here) > std::chrono::minutes(59));
   CHECK(time_left(guard, Generation{.boot = "0c", .network = 7, .number = 3}).count() == 0);
-  CHECK(whereabouts(guard.place, Generation{.boot = "0b", .network = 8, .number = 0}) ==
-        Whereabouts::elsewhere);
-  CHECK(whereabouts(std::nullopt, here) == Whereabouts::here);
+  CHECK(match_namespace(guard.place, Generation{.boot = "0b", .network = 8, .number = 0}) ==
+        NamespaceMatch::elsewhere);
+  CHECK(match_namespace(std::nullopt, here) == NamespaceMatch::here);
   guard.deadline = boot_time() - std::chrono::seconds(1);
   CHECK(time_left(guard, here).count() == 0);
 }
@@ -237,7 +237,7 @@ TEST_CASE("a repository that is locked is no matter") {
   World world;
   const std::vector<Candidate> candidates{
       {.what = "the old ruleset", .read = [&] { return read_revision(*world.session, "HEAD"); }}};
-  const auto landed = land(*world.session, nullptr, candidates, {.trigger = "rollback"});
+  const auto landed = restore_or_fall_back(*world.session, nullptr, candidates, {.trigger = "rollback"});
   REQUIRE(landed);
   CHECK_FALSE(landed->restored);
   CHECK(landed->why_unrecorded == "the repository cannot be used");

@@ -1,4 +1,4 @@
-#include "ops/journal.h"
+#include "ops/restore/journal.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -10,9 +10,9 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/restore.h"
-#include "ops/settle.h"
-#include "ops/status.h"
+#include "ops/restore/restore.h"
+#include "ops/restore/recovery.h"
+#include "ops/host/status.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -188,7 +188,7 @@ TEST_CASE("a restore that is done leaves no journal") {
 
 TEST_CASE("a restore that was killed when LIVE was the new ruleset is recorded as it would have been") {
   World world(rules(kOne, "-j RETURN", kMine));
-  const auto standing = read_standing(*world.next);
+  const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->clean);
   CHECK(standing->journal.empty());
@@ -204,7 +204,7 @@ TEST_CASE("a restore that was killed when LIVE was the new ruleset is recorded a
 
 TEST_CASE("a restore that was killed before it changed anything leaves nothing") {
   World world(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n"));
-  const auto standing = read_standing(*world.next);
+  const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->clean);
   CHECK_FALSE(world.has_journal());
@@ -215,7 +215,7 @@ TEST_CASE("a restore that was killed before it changed anything leaves nothing")
 TEST_CASE("a mix of old and new is undone by whatever command comes next") {
   World world(kMix);
   SECTION("status") {
-    const auto standing = read_standing(*world.next);
+    const auto standing = read_repository_status(*world.next);
     REQUIRE(standing);
     CHECK(standing->clean);
   }
@@ -322,7 +322,7 @@ TEST_CASE(
   }
   SECTION("who looks") {
     world.next->only_looks = true;
-    const auto standing = read_standing(*world.next);
+    const auto standing = read_repository_status(*world.next);
     REQUIRE(standing);
     CHECK_FALSE(standing->clean);
     CHECK(standing->journal.find("no room") != std::string::npos);
@@ -387,11 +387,11 @@ TEST_CASE("a damaged journal is removed where LIVE is what HEAD says, else it is
     {
       const auto session = world.open(kMix);
       session->only_looks = true;
-      CHECK_FALSE(read_standing(*session).value().journal.empty());
+      CHECK_FALSE(read_repository_status(*session).value().journal.empty());
       CHECK(world.has_journal());
     }
     const auto session = world.open(world.second);
-    CHECK(read_standing(*session).value().clean);
+    CHECK(read_repository_status(*session).value().clean);
     CHECK_FALSE(world.has_journal());
   }
 }
@@ -421,7 +421,7 @@ TEST_CASE("the journal of a machine that was started anew is removed, of another
     }
     SECTION("who looks is told") {
       world.next->only_looks = true;
-      const auto standing = read_standing(*world.next);
+      const auto standing = read_repository_status(*world.next);
       REQUIRE(standing);
       CHECK(standing->journal.find("another network namespace") != std::string::npos);
     }
@@ -450,7 +450,7 @@ TEST_CASE("the journal of a restore that is at work is left alone, and who looks
   REQUIRE(held);
 
   world.next->only_looks = true;
-  const auto standing = read_standing(*world.next);
+  const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->journal.find("is at work") != std::string::npos);
   CHECK(world.firewall->loads == 0);

@@ -1,4 +1,4 @@
-#include "ops/restore.h"
+#include "ops/restore/restore.h"
 
 #include <catch2/catch.hpp>
 #include <memory>

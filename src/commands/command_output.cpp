@@ -1,0 +1,117 @@
+#include "commands/command_output.h"
+
+#include <algorithm>
+
+#include "commands/guard.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "kernel/process.h"
+#include "ops/context/settings.h"
+#include "rules/print.h"
+
+namespace rewall {
+
+std::string short_hash(const std::string& hash) {
+  return hash.substr(0, 10);
+}
+
+std::string fitted(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return format("{:<{}}", text, width);
+  // The names of people are UTF-8: never leave half a character.
+  std::size_t end = width - 1;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return format("{:<{}}", text.substr(0, end) + "…", width);
+}
+
+void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what) {
+  app.add_option_function<std::string>(
+         "--family",
+         [&family](const std::string& word) {
+           if (word == "ipv4" || word == "ip" || word == "4") {
+             family = Family::ipv4;
+           } else if (word == "ipv6" || word == "ip6" || word == "6") {
+             family = Family::ipv6;
+           } else {
+             throw CLI::ValidationError("--family", format("'{}' is not ipv4 or ipv6", escape(word)));
+           }
+         },
+         what)
+      ->type_name("FAMILY");
+}
+
+Status check_table(const std::string& table) {
+  if (table.empty() || !built_in_chains(table).empty()) return {};
+  static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
+  const auto near = nearest(table, kTables);
+  return Error{
+      .kind = ErrorKind::usage,
+      .message = format("unknown table '{}'", table),
+      .hint = near.empty() ? "the tables are " + join(kTables, ", ") : format("did you mean '{}'?", near)};
+}
+
+void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
+                    const std::optional<Guard>& guard) {
+  for (const auto& note : recorded.notes) context.terminal.say(escape(note));
+  if (context.json) {
+    Json json = answer_json(recorded.hash, recorded.subject, recorded.changed, restored);
+    if (guard) json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
+    context.terminal.out(print(json));
+    return;
+  }
+  context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
+}
+
+Json findings_json(std::span<const Finding> findings) {
+  Json json = Json::array();
+  for (const auto& finding : findings)
+    json.push_back({{"check", finding.check},
+                    {"ok", finding.ok},
+                    {"message", finding.message},
+                    {"hint", or_null(finding.hint)}});
+  return json;
+}
+
+Answer answer_of(std::span<const Finding> findings) {
+  return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
+}
+
+Json say_refused(const std::string& remote, std::span<const Refused> refused) {
+  Json json = Json::array();
+  for (const auto& [name, why] : refused) {
+    json.push_back({{"name", name}, {"why", why}});
+    Terminal::error({.kind = ErrorKind::remote,
+                     .message = format("{}/{} was not taken: {}", remote, name, why),
+                     .hint = "'git fsck' there tells of damaged objects; run it again for what is left"});
+  }
+  return json;
+}
+
+std::string exact_text(const Context& context, const std::string& text) {
+  if (!context.terminal.on_terminal()) return text;
+  std::vector<std::string> lines;
+  for (const auto line : split(text, '\n')) lines.push_back(escape(line));
+  return join(lines, "\n");
+}
+
+std::vector<std::string> program_words(const std::string& text) {
+  std::vector<std::string> words;
+  for (const auto word : split(text, ' ')) {
+    if (!word.empty()) words.emplace_back(word);
+  }
+  if (!words.empty() && !words[0].starts_with('/')) words[0] = find_program(words[0]);
+  if (!words.empty() && words[0].empty()) return {};
+  return words;
+}
+
+void page(Context& context) {
+  if (context.json || !context.terminal.on_terminal()) return;
+  std::string words = "less";
+  if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
+    words = variable;
+  } else if (auto repository = context.session.repository()) {
+    if (auto value = setting(**repository, "ui.pager")) words = *value;
+  }
+  if (const auto pager = program_words(words); !pager.empty()) context.terminal.page(pager);
+}
+
+}  // namespace rewall

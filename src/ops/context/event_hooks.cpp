@@ -1,0 +1,162 @@
+#include "ops/context/event_hooks.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "core/time.h"
+#include "kernel/process.h"
+#include "ops/context/identity.h"
+#include "ops/context/settings.h"
+#include "ops/context/trust.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Program {
+  std::string name{};  ///< "pre-restore.d/10-ask"
+  std::string path{};  ///< without links
+};
+
+struct Folder {
+  fs::path path{};  ///< empty: there are none
+  std::chrono::milliseconds deadline{};
+};
+
+Result<Folder> folder_of(Session& session, const std::string& event) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto path = setting(**repository, "hooks.path");
+  if (!path) return std::move(path).error();
+  Folder folder{.path = path->empty() ? fs::path() : fs::path(*path) / (event + ".d")};
+  struct stat facts {};
+  if (path->empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
+  auto deadline = duration_setting(**repository, "hooks.deadline");
+  if (!deadline) return std::move(deadline).error();
+  folder.deadline = *deadline;
+  return folder;
+}
+
+// run-parts(8): what a package manager or an editor leaves behind has a dot or a tilde.
+bool is_plain(const std::string& name) {
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+Error unreadable(const fs::path& path, const std::error_code& why) {
+  return {.kind = ErrorKind::refused, .message = format("{}: {}", path.string(), why.message())};
+}
+
+// All of them are looked at before any runs.
+Result<std::vector<Program>> programs_in(const fs::path& literal) {
+  std::vector<Program> programs;
+  if (literal.empty()) return programs;
+  std::error_code failed;
+  const auto folder = fs::canonical(literal, failed);
+  if (failed) return unreadable(literal, failed);
+  if (auto good = check_trust(folder); !good) return std::move(good).error();
+  fs::directory_iterator entries(folder, failed);
+  for (; !failed && entries != fs::directory_iterator(); entries.increment(failed)) {
+    const auto& path = entries->path();
+    std::error_code gone;
+    const auto real = fs::canonical(path, gone);
+    if (gone || !is_plain(path.filename()) || !fs::is_regular_file(real, gone)) continue;
+    if (::access(real.c_str(), X_OK) != 0) continue;
+    if (auto good = check_trust(real); !good) return std::move(good).error();
+    programs.push_back({.name = literal.filename() / path.filename(), .path = real});
+  }
+  if (failed) return unreadable(folder, failed);
+  std::ranges::sort(programs, {}, &Program::name);
+  return programs;
+}
+
+std::vector<std::string> variables_of(const Session& session, const Event& event) {
+  return {"REWALL_EVENT=" + event.name,
+          "REWALL_REPO=" + fs::absolute(session.path()).string(),
+          "REWALL_TRIGGER=" + event.trigger,
+          "REWALL_ACTOR=" + escape(current_actor().text()),
+          "REWALL_FROM=" + event.from,
+          "REWALL_HASH=" + event.hash,
+          "REWALL_SUBJECT=" + escape(event.subject),
+          "REWALL_REVISION=" + escape(event.revision),
+          "REWALL_RESTORES=" + event.restores};
+}
+
+QueuedEvent as_queued(const Session& session, const Event& event, const Diff& diff) {
+  return {.event = event.name,
+          .variables = variables_of(session, event),
+          .diff = session.diff_text ? session.diff_text(diff) : ""};
+}
+
+Status run_program(const Program& program, const QueuedEvent& event, std::chrono::milliseconds deadline) {
+  auto outcome =
+      run({.words = {program.path}, .input = event.diff, .environment = event.variables, .deadline = deadline},
+          ErrorKind::refused);
+  if (!outcome) return std::move(outcome).error();
+  for (const auto* text : {&outcome->out, &outcome->err}) {
+    for (const auto line : split_lines(*text)) log_warning("{}: {}", program.name, line);
+  }
+  if (outcome->ok()) return {};
+  return Error{.kind = ErrorKind::refused, .message = format("{}: {}", program.name, outcome->text())};
+}
+
+void warn(const Error& error) {
+  log_warning("{}{}{}", error.message, error.hint.empty() ? "" : "; ", error.hint);
+}
+
+}  // namespace
+
+Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
+  auto folder = folder_of(session, event.name);
+  if (!folder) return std::move(folder).error();
+  auto programs = programs_in(folder->path);
+  if (!programs) {
+    programs.error().message += "; LIVE is untouched";
+    return std::move(programs).error();
+  }
+  if (programs->empty()) return {};
+  const QueuedEvent queued = as_queued(session, event, diff);
+  for (const auto& program : *programs) {
+    auto done = run_program(program, queued, folder->deadline);
+    if (done) continue;
+    done.error().message += "; LIVE is untouched";
+    return std::move(done).error().hinted(
+        format("this program in {} may forbid it; without 'x' in its mode it is not run",
+               folder->path.parent_path().string()));
+  }
+  return {};
+}
+
+void queue_event(Session& session, const Event& event, const Diff& diff) {
+  auto folder = folder_of(session, event.name);
+  if (!folder) return warn(folder.error());
+  if (!folder->path.empty()) session.queued_events.push_back(as_queued(session, event, diff));
+}
+
+void run_queued_events(Session& session) {
+  for (const auto& queued : std::exchange(session.queued_events, {})) {
+    auto folder = folder_of(session, queued.event);
+    if (!folder) return warn(folder.error());
+    auto programs = programs_in(folder->path);
+    if (!programs) {
+      warn(programs.error());
+      continue;
+    }
+    for (const auto& program : *programs) {
+      if (auto done = run_program(program, queued, folder->deadline); !done) warn(done.error());
+    }
+  }
+}
+
+}  // namespace rewall

@@ -1,0 +1,71 @@
+#include "ops/context/git_command.h"
+
+#include <cstdlib>
+#include <span>
+
+namespace rewall {
+namespace {
+
+// An agent, and where git and gpg find their settings.
+constexpr const char* kSigning[] = {
+    "SSH_AUTH_SOCK",   "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+    "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR",   "GNUPGHOME",
+};
+
+constexpr const char* kNetwork[] = {
+    "GIT_SSH",    "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",   "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "GIT_TRACE",  "GIT_TRACE_CURL",  "GIT_CURL_VERBOSE",  "SSL_CERT_FILE",  "SSL_CERT_DIR",
+    "http_proxy", "https_proxy",     "HTTPS_PROXY",       "all_proxy",      "ALL_PROXY",
+    "no_proxy",   "NO_PROXY",        "GIT_PROXY_COMMAND",
+};
+
+void add_set(std::vector<std::string>& variables, std::span<const char* const> names) {
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name)) variables.push_back(std::string(name) + "=" + value);
+  }
+}
+
+// Over what the user's configuration says.
+constexpr const char* kSettings[] = {
+    "gc.auto=0",           "maintenance.auto=false",  "core.sharedRepository=0600", "core.fsync=all",
+    "core.quotePath=true", "submodule.recurse=false", "advice.detachedHead=false",
+};
+
+}  // namespace
+
+std::vector<std::string> signing_environment() {
+  std::vector<std::string> variables;
+  add_set(variables, kSigning);
+  return variables;
+}
+
+std::vector<std::string> git_environment() {
+  auto variables = signing_environment();
+  add_set(variables, kNetwork);
+  return variables;
+}
+
+Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
+  const auto program = find_program("git");
+  if (program.empty())
+    return Error{.kind = ErrorKind::repository, .message = "git: not installed"}.hinted("apt install git");
+  Command command{.words = {program, "-C", std::filesystem::absolute(repository).string()},
+                  .input = std::move(work.input),
+                  .environment = {"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=",
+                                  "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
+                  .error_listener = std::move(work.progress),
+                  .biggest_file = work.biggest_file,
+                  .gives_way = work.gives_way,
+                  .ends_with_us = work.ends_with_us,
+                  .deadline = work.deadline};
+  for (const char* setting : kSettings) {
+    command.words.emplace_back("-c");
+    command.words.emplace_back(setting);
+  }
+  command.words.insert(command.words.end(), work.words.begin(), work.words.end());
+  for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
+  command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());
+  return run(std::move(command), ErrorKind::repository);
+}
+
+}  // namespace rewall

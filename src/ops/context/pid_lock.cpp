@@ -1,0 +1,64 @@
+#include "ops/context/pid_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <thread>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/context/state_file.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kPoll{20};
+
+/// What stands in the lock: the process and the id of its work.
+struct Said {
+  std::string process{};
+  std::string id{};
+};
+
+/// Always as long, so that a full disk is no matter.
+bool write_said(const Fd& fd, std::string_view process, std::string_view id) {
+  const auto text = format("{:<10} {:<20}\n", process, id);
+  return ::pwrite(fd.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+}
+
+Said read_said(const Fd& fd) {
+  std::array<char, 32> text{};
+  const ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
+  const std::string_view said(text.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+  const auto process = said.substr(0, said.find(' '));
+  return {std::string(process), std::string(trim(said.substr(process.size())))};
+}
+
+}  // namespace
+
+std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& id,
+                                    std::chrono::milliseconds wait) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const auto deadline = std::chrono::steady_clock::now() + wait;
+  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    std::this_thread::sleep_for(kPoll);
+  }
+  if (!fd) return std::nullopt;
+  if (!write_said(fd, format("{}", ::getpid()), id)) return std::nullopt;
+  return PidLock(std::move(fd));
+}
+
+pid_t PidLock::process(const fs::path& path, const std::string& id) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
+  const auto said = read_said(fd);
+  pid_t process = 0;
+  return said.id == id && read_number(said.process, process) ? process : 0;
+}
+
+}  // namespace rewall

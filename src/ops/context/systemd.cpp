@@ -1,0 +1,135 @@
+#include "ops/context/systemd.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iterator>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/time.h"
+
+namespace rewall {
+namespace {
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string_view{} : value;
+}
+
+std::chrono::microseconds time_of(int who) {
+  rusage usage{};
+  ::getrusage(who, &usage);
+  return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+}  // namespace
+
+void notify_manager(std::string_view lines) {
+  const auto path = variable("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() < 2 || path.size() >= sizeof address.sun_path) return;
+  path.copy(address.sun_path, path.size());
+  if (path.starts_with('@')) address.sun_path[0] = '\0';
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return;
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  (void)::sendto(socket.get(), lines.data(), lines.size(), MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&address), size);
+}
+
+std::optional<std::chrono::milliseconds> watchdog_interval() {
+  const auto process = variable("WATCHDOG_PID");
+  if (!process.empty() && process != format("{}", ::getpid())) return std::nullopt;
+  const auto text = variable("WATCHDOG_USEC");
+  std::int64_t microseconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), microseconds);
+  if (error != std::errc{} || end != text.data() + text.size() || microseconds <= 0) return std::nullopt;
+  return std::chrono::milliseconds(std::max<std::int64_t>(microseconds / 2000, 1));
+}
+
+bool at_systemd() {
+  if (!std::filesystem::exists("/run/systemd/system")) return false;
+  std::error_code failed;
+  const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", failed);
+  return !failed && ours == std::filesystem::read_symlink("/proc/1/ns/net", failed) && !failed;
+}
+
+bool start_unit(std::vector<std::string> options, const Command& command) {
+  constexpr std::chrono::seconds kDeadline{10};
+  const auto program = at_systemd() ? find_program("systemd-run") : "";
+  if (program.empty()) return false;
+  std::vector<std::string> words{program, "--quiet", "--collect"};
+  std::ranges::move(options, std::back_inserter(words));
+  for (const auto& variable : command.environment) words.push_back("--setenv=" + variable);
+  words.emplace_back("--");
+  words.insert(words.end(), command.words.begin(), command.words.end());
+  const auto outcome = run({.words = words, .deadline = kDeadline}, ErrorKind::repository);
+  if (outcome && outcome->ok()) return true;
+  log_info("{}", outcome ? outcome->text() : outcome.error().message);
+  return false;
+}
+
+std::string environment_file(const std::vector<std::string>& variables) {
+  std::string text;
+  for (const auto& variable : variables) {
+    const auto value = variable.find('=') + 1;
+    text += variable.substr(0, value) + '"';
+    for (const char c : variable.substr(value)) {
+      if (std::string_view("\"\\`$").find(c) != std::string_view::npos) text += '\\';
+      text += c;
+    }
+    text += "\"\n";
+  }
+  return text;
+}
+
+std::chrono::microseconds processor_time() {
+  return time_of(RUSAGE_SELF) + time_of(RUSAGE_CHILDREN);
+}
+
+CpuBudget::CpuBudget(double share)
+    : share_(share), last_(boot_time()), spent_(processor_time()), left_(share * 60e6) {}
+
+std::chrono::milliseconds CpuBudget::wait() {
+  const auto time = boot_time();
+  const auto spent = processor_time();
+  left_ += share_ * 1e3 * static_cast<double>((time - last_).count());
+  left_ = std::min(left_, share_ * 60e6) - static_cast<double>((spent - spent_).count());
+  last_ = time;
+  spent_ = spent;
+  if (left_ >= 0) return {};
+  return std::chrono::milliseconds(static_cast<std::int64_t>(-left_ / share_ / 1e3) + 1);
+}
+
+Status write_metrics(const std::string& path, const Metrics& metrics) {
+  std::string text;
+  const auto add = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
+    text += format("# HELP {} {}\n# TYPE {} {}\n{} {}\n", name, help, name, type, name, value);
+  };
+  add("rewall_watch_snapshots_total", "counter", "Snapshots that watch made since it began.",
+      metrics.snapshots);
+  add("rewall_watch_last_snapshot_timestamp_seconds", "gauge", "When it made the newest; 0: none yet.",
+      metrics.last_snapshot);
+  add("rewall_watch_failures_total", "counter", "Tries to record a change that failed.", metrics.failures);
+  add("rewall_watch_unrecorded_since_timestamp_seconds", "gauge",
+      "Since when a change waits that could not be recorded; 0: none does.", metrics.unrecorded_since);
+  add("rewall_watch_lost_notifications_total", "counter",
+      "How often the kernel had more to tell than there was room for.", metrics.lost);
+  add("rewall_watch_cpu_seconds_total", "counter", "Processor time of watch and the programs that it ran.",
+      static_cast<double>(processor_time().count()) / 1e6);
+  // Whoever collects it is not root.
+  return write_file(path, text, 0644, Sync::no);
+}
+
+}  // namespace rewall

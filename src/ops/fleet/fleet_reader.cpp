@@ -1,0 +1,142 @@
+#include "ops/fleet/fleet_reader.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/context/trust.h"
+#include "rules/lines.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kChainsNamed = 10'000;  // more names than these make no better hint
+
+Status take_line(std::string_view line, const Lines& lines,
+                 std::map<std::string, Variables, std::less<>>& hosts) {
+  Variables* of_host = nullptr;
+  for (const auto word : split(line, ' ')) {
+    if (word.empty()) continue;
+    if (word.starts_with('#')) break;
+    if (of_host == nullptr) {
+      of_host = &hosts[std::string(word)];
+    } else if (auto added = add_variable(*of_host, word); !added) {
+      auto error = lines.error(added.error().message);
+      return std::move(error).hinted(added.error().hint);
+    }
+  }
+  return {};
+}
+
+void keep_chain(Ruleset& ruleset, const std::string& name) {
+  for (auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
+    for (auto& table : tables->tables)
+      std::erase_if(table.chains, [&](const Chain& chain) { return chain.name != name; });
+  }
+  ruleset.sets = {};
+}
+
+}  // namespace
+
+Error unreadable_host(const std::string& host, const std::string& why) {
+  return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why)};
+}
+
+FleetReader::FleetReader(FleetScope scope, std::vector<Owner> owners, VariablesByHost variables)
+    : scope_(std::move(scope)), owners_(std::move(owners)), variables_(std::move(variables)) {
+  // The built-in ones are there without being written.
+  for (const char* table : {"raw", "mangle", "nat", "filter", "security"}) {
+    for (auto& chain : built_in_chains(table)) chains_.insert(std::move(chain));
+  }
+  chain_found_ = chains_.contains(scope_.chain);
+}
+
+Result<FleetReader> FleetReader::make(Session& session, const FleetScope& scope) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto variables = read_variables(**repository);
+  if (!variables) return std::move(variables).error();
+  return FleetReader(scope, owners_of(session), *std::move(variables));
+}
+
+Result<FleetReader::VariablesByHost> FleetReader::read_variables(const Repository& repository) {
+  VariablesByHost hosts;
+  auto path = setting(repository, "fleet.vars");
+  if (!path) return std::move(path).error();
+  if (path->empty()) return hosts;
+  auto text = read_file(*path);
+  if (!text) return std::move(text).error().within("fleet.vars");
+  std::error_code failed;
+  const auto real = fs::canonical(*path, failed);
+  if (failed)
+    return Error{.kind = ErrorKind::usage, .message = format("fleet.vars: {}: {}", *path, failed.message())};
+  if (auto good = check_trust(real); !good) return std::move(good).error();
+  std::ranges::replace(*text, '\t', ' ');
+  Lines lines(*text, *path);
+  while (const auto line = lines.next()) {
+    if (auto taken = take_line(*line, lines, hosts); !taken) return std::move(taken).error();
+  }
+  return hosts;
+}
+
+Result<FleetSide> FleetReader::read(const Repository& repository, const HostBranch& host,
+                                    const Snapshot& snapshot) {
+  auto files = repository.files(host.hash, Proof::checksum);
+  if (!files) return std::move(files).error();
+  auto ruleset = ruleset_of(*std::move(files), host.hash.substr(0, 10) + ":", snapshot.trailers.backend);
+  if (!ruleset) return Error{.kind = ErrorKind::repository, .message = ruleset.error().message};
+  if (!scope_.chain.empty()) note_chains(*ruleset);
+  FleetSide side;
+  if (scope_.foreign) {
+    side.ruleset = *std::move(ruleset);
+  } else {
+    side.own.emplace(*std::move(ruleset), owners_, expressions_);
+    side.ruleset = std::move(side.own->ruleset);
+  }
+  if (!scope_.chain.empty()) keep_chain(side.ruleset, scope_.chain);
+  if (const auto* of_host = variables_of(host))
+    side.ruleset = with_variables(std::move(side.ruleset), *of_host);
+  return side;
+}
+
+const Variables* FleetReader::variables_of(const HostBranch& host) const {
+  const auto found = variables_.find(host.host);
+  return found == variables_.end() ? nullptr : &found->second;
+}
+
+void FleetReader::note_chains(const Ruleset& ruleset) {
+  any_read_ = true;
+  if (chain_found_) return;
+  for (const auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
+    for (const auto& table : tables->tables) {
+      for (const auto& chain : table.chains) {
+        chain_found_ = chain_found_ || chain.name == scope_.chain;
+        if (chains_.size() < kChainsNamed) chains_.insert(chain.name);
+      }
+    }
+  }
+}
+
+void FleetReader::learn_from(const FleetReader& other) {
+  chains_.insert(other.chains_.begin(), other.chains_.end());
+  chain_found_ = chain_found_ || other.chain_found_;
+  any_read_ = any_read_ || other.any_read_;
+}
+
+Status FleetReader::check_chain() const {
+  if (scope_.chain.empty() || chain_found_ || !any_read_) return {};
+  const std::vector<std::string> names(chains_.begin(), chains_.end());
+  const auto near = nearest(scope_.chain, names);
+  return Error{.kind = ErrorKind::usage,
+               .message = format("chain '{}': no host has it", scope_.chain),
+               .hint = near.empty() ? "" : format("did you mean '{}'?", near)};
+}
+
+}  // namespace rewall

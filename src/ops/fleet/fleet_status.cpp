@@ -1,0 +1,241 @@
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <system_error>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "core/log.h"
+#include "ops/fleet/hosts.h"
+#include "ops/fleet/fleet_reader.h"
+#include "ops/remote/fetch_status.h"
+#include "ops/context/settings.h"
+#include "rules/meaning.h"
+#include "store/digest.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMeaningsKept = 4096;
+constexpr std::size_t kContentsKept = 256;
+constexpr std::size_t kMostLanes = 8;
+
+std::map<std::string, std::string> unreachable_remotes(const fs::path& state) {
+  std::map<std::string, std::string> remotes;
+  for (auto& [name, reached] : read_fetch_status(state)) {
+    if (reached.lost()) remotes[name] = reached.why.empty() ? "it could not be reached" : reached.why;
+  }
+  return remotes;
+}
+
+// By a repository of its own: one keeps all names that it has read.
+Result<std::vector<HostBranch>> listed_hosts(const fs::path& path) {
+  const auto repository = Repository::open(path);
+  if (!repository) return repository.error();
+  return fleet_hosts(*repository);
+}
+
+// What rules mean, for the next that has them: hosts of one fleet share most of their rules. Where they do
+// not, to look takes longer than it saves.
+class RuleMeanings {
+ public:
+  std::string_view operator()(std::string_view rule, Family family) {
+    auto& known = family == Family::ipv4 ? v4_ : v6_;
+    if (!shared_) return alone_ = meaning(rule, family).key;
+    const auto found = known.find(rule);
+    if (found != known.end()) {
+      ++found_;
+      return found->second;
+    }
+    if (known.size() >= kMeaningsKept) {
+      shared_ = std::exchange(found_, 0) > kMeaningsKept / 4;
+      known.clear();
+    }
+    return known.emplace(rule, meaning(rule, family).key).first->second;
+  }
+
+ private:
+  // No hash of theirs: rules that collide could be made.
+  using Known = std::map<std::string, std::string, std::less<>>;
+  Known v4_{};
+  Known v6_{};
+  std::size_t found_ = 0;
+  bool shared_ = true;
+  std::string alone_{};
+};
+
+// Reads hosts, one after the other, for the numbers of what their rules mean.
+class Lane {
+ public:
+  explicit Lane(FleetReader reader) : reader_(std::move(reader)) {}
+
+  Result<Digest::Value> meaning_of(const Repository& repository, const HostBranch& host,
+                                   const Snapshot& snapshot) {
+    auto content = content_of(repository, host, snapshot);
+    if (!content) return std::move(content).error();
+    if (const auto known = by_content_.find(*content); known != by_content_.end()) return known->second;
+    auto side = reader_.read(repository, host, snapshot);
+    if (!side) return std::move(side).error();
+    write_meaning(side->ruleset, std::ref(rules_), [this](std::string_view piece) { digest_.add(piece); });
+    if (by_content_.size() >= kContentsKept) by_content_.clear();
+    return by_content_.emplace(*content, digest_.take()).first->second;
+  }
+
+  const FleetReader& reader() const { return reader_; }
+
+ private:
+  // What tells without reading the files that two hosts mean the same.
+  Result<Digest::Value> content_of(const Repository& repository, const HostBranch& host,
+                                   const Snapshot& snapshot) {
+    auto hashes = repository.file_hashes(host.hash);
+    if (!hashes) return std::move(hashes).error();
+    digest_.add(snapshot.trailers.backend);
+    for (const auto& [file, hash] : *hashes) {
+      digest_.add(file);
+      digest_.add(hash);
+    }
+    if (const auto* variables = reader_.variables_of(host)) {
+      for (const auto& value : variables->values) {
+        digest_.add(value.name);
+        digest_.add(to_text(value.address, value.family));
+      }
+    }
+    return digest_.take();
+  }
+
+  FleetReader reader_;
+  RuleMeanings rules_{};
+  Digest digest_{};
+  std::map<Digest::Value, Digest::Value> by_content_{};
+};
+
+// Reads all hosts, with a lane for each processor.
+class Survey {
+ public:
+  Survey(fs::path repository, std::vector<FleetStatus::Host>& hosts)
+      : repository_(std::move(repository)), hosts_(hosts), meanings_(hosts.size()) {}
+
+  Status run(FleetReader& reader) {
+    std::vector<Lane> lanes;
+    const auto most = std::min<std::size_t>(hosts_.size(), kMostLanes);
+    for (auto i = std::min<std::size_t>(std::thread::hardware_concurrency(), most); i > 1; --i)
+      lanes.emplace_back(reader);
+    lanes.emplace_back(reader);
+    std::vector<std::future<Status>> working;
+    try {
+      for (std::size_t i = 1; i < lanes.size(); ++i)
+        working.push_back(std::async(std::launch::async, [this, &lane = lanes[i]] { return work(lane); }));
+    } catch (const std::system_error& error) {
+      log_info("no more threads: {}", error.what());  // those that are there do it
+    }
+    Status worked = work(lanes.front());
+    for (auto& work : working) {
+      if (auto ended = work.get(); !ended) worked = std::move(ended);
+    }
+    if (!worked) return worked;
+    for (const auto& lane : lanes) reader.learn_from(lane.reader());
+    return {};
+  }
+
+  /// By the hosts' places; of one that is unreadable it is nothing.
+  const std::vector<Digest::Value>& meanings() const { return meanings_; }
+
+ private:
+  Status work(Lane& lane) {
+    const auto repository = Repository::open(repository_);
+    if (!repository) return repository.error();
+    for (auto i = next_++; i < hosts_.size(); i = next_++) {
+      auto& host = hosts_[i];
+      const auto snapshot = repository->snapshot(host.branch.hash);
+      if (snapshot) host.time = snapshot->time;
+      const auto meaning = snapshot ? lane.meaning_of(*repository, host.branch, *snapshot)
+                                    : Result<Digest::Value>(snapshot.error());
+      if (meaning) {
+        meanings_[i] = *meaning;
+      } else {
+        host.unreadable = meaning.error().message;
+      }
+    }
+    return {};
+  }
+
+  fs::path repository_;
+  std::vector<FleetStatus::Host>& hosts_;
+  std::vector<Digest::Value> meanings_;
+  std::atomic<std::size_t> next_ = 0;
+};
+
+// Hosts of one meaning are one group.
+void make_groups(FleetStatus& status, const std::vector<Digest::Value>& meanings) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < status.hosts.size(); ++i) {
+    if (status.hosts[i].unreadable.empty()) order.push_back(i);
+  }
+  std::ranges::stable_sort(order, {}, [&](std::size_t i) -> const Digest::Value& { return meanings[i]; });
+  std::vector<std::span<const std::size_t>> groups;
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    while (end < order.size() && meanings[order[end]] == meanings[order[begin]]) ++end;
+    groups.push_back(std::span(order).subspan(begin, end - begin));
+  }
+  std::ranges::sort(groups, [](const auto& a, const auto& b) {
+    return std::tuple(b.size(), a.front()) < std::tuple(a.size(), b.front());
+  });
+  status.groups.reserve(groups.size());
+  for (const auto& group : groups) {
+    status.groups.push_back({.hosts = group.size(), .example = status.hosts[group.front()].branch.host});
+    for (const auto host : group) status.hosts[host].group = status.groups.size();
+  }
+}
+
+}  // namespace
+
+const std::string* FleetStatus::unreachable_by(const Host& host) const {
+  const auto found = unreachable.find(host.branch.remote);
+  return found == unreachable.end() ? nullptr : &found->second;
+}
+
+bool FleetStatus::is_well(const Host& host) const {
+  return !host.differs && !host.stale && host.unreadable.empty() && unreachable_by(host) == nullptr;
+}
+
+Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, const std::string& against,
+                                 std::optional<std::chrono::milliseconds> stale) {
+  auto reader = FleetReader::make(session, scope);
+  if (!reader) return std::move(reader).error();
+  const Repository& repository = **session.repository();
+  keep_little();
+  auto branches = listed_hosts(repository.path());
+  if (!branches) return std::move(branches).error();
+  if (!against.empty()) {
+    if (auto there = find_host(*branches, against); !there) return std::move(there).error();
+  }
+  auto limit =
+      stale ? Result<std::chrono::milliseconds>(*stale) : duration_setting(repository, "fleet.stale");
+  if (!limit) return std::move(limit).error();
+  const auto oldest = now().seconds - std::chrono::duration_cast<std::chrono::seconds>(*limit).count();
+
+  FleetStatus status{.unreachable = unreachable_remotes(session.state_path())};
+  status.hosts.reserve(branches->size());
+  for (auto& branch : *branches) status.hosts.push_back({.branch = std::move(branch)});
+  *branches = {};
+  Survey survey(repository.path(), status.hosts);
+  if (auto done = survey.run(*reader); !done) return std::move(done).error();
+  if (auto good = reader->check_chain(); !good) return std::move(good).error();
+  make_groups(status, survey.meanings());
+  if (!status.groups.empty()) status.wanted = 1;
+  for (const auto& host : status.hosts) {
+    if (host.branch.host != against) continue;
+    if (!host.unreadable.empty()) return unreadable_host(against, host.unreadable);
+    status.wanted = host.group;
+  }
+  for (auto& host : status.hosts) {
+    host.stale = host.time && host.time->seconds < oldest;
+    host.differs = host.group != 0 && host.group != status.wanted;
+  }
+  return status;
+}
+
+}  // namespace rewall

@@ -1,0 +1,188 @@
+#include "ops/guard/guard_state.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/state_file.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFirstLine = "rewall guard 1";
+constexpr std::string_view kAllParts = "all";
+constexpr std::string_view kWhole = "whole";  // the last file of a copy
+
+fs::path guard_path(const fs::path& state) {
+  return state / "guard";
+}
+
+fs::path confirmed_path(const fs::path& state) {
+  return state / "guard.confirmed";
+}
+
+fs::path copy_path(const Guard& guard) {
+  return fs::path("/run/rewall") / ("guard-" + guard.id);
+}
+
+StateKey milliseconds_key(std::chrono::milliseconds& into) {
+  return {.read = [&into](std::string_view text) {
+    std::int64_t count = 0;
+    if (!read_number(text, count) || count < 0) return false;
+    into = std::chrono::milliseconds(count);
+    return true;
+  }};
+}
+
+}  // namespace
+
+std::string print_guard(const Guard& guard) {
+  StateLines lines;
+  lines.add("id", guard.id);
+  lines.add("before", guard.before);
+  lines.add("backends", guard.backends);
+  if (guard.exact) lines.add("parts", kAllParts);
+  lines.add("looks-at", guard.looks_at);
+  lines.add("place", guard.place);
+  lines.add("armed", guard.armed);
+  lines.add("length", format("{}", guard.length.count()));
+  lines.add("deadline", format("{}", guard.deadline.count()));
+  lines.add("login", guard.login);
+  lines.add("command", guard.command);
+  lines.add(guard.actor);
+  return lines.text(kFirstLine);
+}
+
+Result<Guard> parse_guard(std::string_view text) {
+  Guard guard{.exact = false};
+  StateKeys keys{
+      {"id", required(text_key(guard.id))},
+      {"before", required(hash_key(guard.before))},
+      {"backends", required(backends_key(guard.backends))},
+      {"parts", {.read = [&](std::string_view value) { return guard.exact = value == kAllParts; }}},
+      {"looks-at", required(choice_key(guard.looks_at))},
+      {"place", place_key(guard.place)},
+      {"armed", required(time_key(guard.armed))},
+      {"length", required(milliseconds_key(guard.length))},
+      {"deadline", required(milliseconds_key(guard.deadline))},
+      {"login", text_key(guard.login)},
+      {"command", text_key(guard.command)}};
+  add_actor_keys(keys, guard.actor);
+  if (auto parsed = parse_state(text, kFirstLine, keys); !parsed) return std::move(parsed).error();
+  return guard;
+}
+
+namespace {
+
+Result<std::optional<Guard>> read_at(const fs::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return std::optional<Guard>{};
+  if (!fd)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(errno))};
+  auto text = read_all(fd.get(), path.string());
+  if (!text) return std::move(text).error();
+  auto guard = parse_guard(*text);
+  if (!guard)
+    return std::move(guard)
+        .error()
+        .within(path.string())
+        .hinted("no guard can be told from it; when LIVE is what it should be, remove the file");
+  return std::optional(*std::move(guard));
+}
+
+}  // namespace
+
+Result<std::optional<Guard>> read_guard(const fs::path& state) {
+  return read_at(guard_path(state));
+}
+
+Status write_guard(const fs::path& state, const Guard& guard) {
+  return write_file(guard_path(state), print_guard(guard), 0600);
+}
+
+void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
+  const auto path = guard_path(state);
+  const bool kept = ending == Ending::confirmed;
+  // No disk is too full to rename.
+  if ((kept ? ::rename(path.c_str(), confirmed_path(state).c_str()) : ::unlink(path.c_str())) != 0 &&
+      errno != ENOENT)
+    log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
+  const Fd folder(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) ::fsync(folder.get());
+  std::error_code ignored;
+  fs::remove_all(copy_path(guard), ignored);
+}
+
+Ending ending_of(const fs::path& state, const Guard& guard) {
+  const auto confirmed = read_at(confirmed_path(state));
+  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
+}
+
+NamespaceMatch match_namespace(const std::optional<Generation>& place, const std::optional<Generation>& here) {
+  if (!place || !here) return NamespaceMatch::here;
+  if (place->boot != here->boot) return NamespaceMatch::gone;
+  return place->network == here->network ? NamespaceMatch::here : NamespaceMatch::elsewhere;
+}
+
+std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here) {
+  if (match_namespace(guard.place, here) == NamespaceMatch::gone) return {};
+  return std::max(guard.deadline - boot_time(), std::chrono::milliseconds{});
+}
+
+fs::path guard_lock(const fs::path& state) {
+  return state / "guard.lock";
+}
+
+void keep_copy(const Guard& guard, const Files& files) {
+  const auto folder = copy_path(guard);
+  // A copy without its last file is not whole.
+  if (!keep_in_run(folder.filename(), files) || !write_file(folder / kWhole, "", 0600, Sync::no))
+    log_info("{}: no copy of the old ruleset", folder.string());
+}
+
+Result<Files> read_copy(const Guard& guard) {
+  const auto folder = copy_path(guard);
+  if (!fs::exists(folder / kWhole))
+    return Error{.kind = ErrorKind::repository, .message = format("{}: no whole copy", folder.string())};
+  Files files;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    const auto name = entry.path().filename().string();
+    if (name == kWhole) continue;
+    auto text = read_file(entry.path());
+    if (!text) return Error{.kind = ErrorKind::repository, .message = std::move(text).error().message};
+    files.emplace(name, *std::move(text));
+  }
+  if (failed)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", folder.string(), failed.message())};
+  return files;
+}
+
+std::string name_of(const Guard& guard) {
+  return format("the guard of {} ({})", escape(guard.actor.text()), escape(guard.command));
+}
+
+std::string time_text(std::chrono::milliseconds time) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(time).count();
+  if (seconds < 60) return format("{} s", seconds);
+  if (seconds < 3600)
+    return seconds % 60 == 0 ? format("{} min", seconds / 60)
+                             : format("{} min {} s", seconds / 60, seconds % 60);
+  return seconds % 3600 < 60 ? format("{} h", seconds / 3600)
+                             : format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+}
+
+}  // namespace rewall

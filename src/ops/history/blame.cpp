@@ -1,0 +1,303 @@
+#include "ops/history/blame.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "diff/diff.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
+#include "rules/parse.h"
+#include "rules/text_delta.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::array<std::string_view, 4> kFiles{"rules.v4", "rules.v6", "rules.v4.legacy",
+                                                 "rules.v6.legacy"};
+
+Family family_of_file(std::string_view file) {
+  return file.starts_with("rules.v6") ? Family::ipv6 : Family::ipv4;
+}
+
+bool is_beside(std::string_view file) {
+  return file.ends_with(".legacy");
+}
+
+// Of each rule of a chain which of the blamed ones it is.
+using Marks = std::vector<BlamedRule*>;
+using Place = std::pair<std::string, std::string>;  // table and chain
+
+struct File {
+  std::string text{};
+  std::string hash{};  // empty: it is of no snapshot
+  std::map<Place, Marks> marks{};
+};
+
+// The rules of one chain in two texts, paired by what compare() says.
+class Pairing {
+ public:
+  // `before`: rules that both have in front of what was compared.
+  explicit Pairing(std::size_t before) : before_(before) {}
+
+  void add(const Change& change) {
+    const bool pair = change.kind == ChangeKind::moved || change.kind == ChangeKind::comment;
+    if (change.from_pos) from_.emplace_back(*change.from_pos - 1 + before_);
+    if (change.to_pos) to_.emplace_back(*change.to_pos - 1 + before_);
+    if (pair && change.from_pos && change.to_pos) pairs_.emplace_back(from_.back(), to_.back());
+  }
+
+  // The older text's marks for the newer one's; those of rules that came keep theirs there.
+  Marks older(Marks& newer) {
+    Marks out(newer.size() + from_.size() - std::min(to_.size(), newer.size()), nullptr);
+    for (const auto& [from, to] : pairs_) {
+      if (from < out.size() && to < newer.size()) out[from] = std::exchange(newer[to], nullptr);
+    }
+    std::ranges::sort(from_);
+    std::ranges::sort(to_);
+    // What neither side names is kept, in its order.
+    std::size_t from = 0;
+    for (std::size_t to = 0; to < newer.size(); ++to) {
+      if (std::ranges::binary_search(to_, to)) continue;
+      while (std::ranges::binary_search(from_, from)) ++from;
+      if (from >= out.size()) break;
+      out[from++] = std::exchange(newer[to], nullptr);
+    }
+    return out;
+  }
+
+ private:
+  std::size_t before_;
+  std::vector<std::size_t> from_{};
+  std::vector<std::size_t> to_{};
+  std::vector<std::pair<std::size_t, std::size_t>> pairs_{};
+};
+
+// Carries the marks of a file over to its text in the snapshot before; the rules that were not there stay
+// behind, and are given back.
+class Step {
+ public:
+  Step(File& file, std::string text, Family family) : file_(file), text_(std::move(text)), family_(family) {}
+
+  // `by_hand`: one of the two texts may not be canonical. Fails where one is no rules.
+  Result<std::vector<BlamedRule*>> run(bool by_hand, const std::string& name) {
+    if (!by_hand) {
+      if (auto stretch = unlike_stretch(text_, file_.text)) {
+        Ruleset from;
+        Ruleset to;
+        slot(from).tables.push_back(std::move(stretch->from));
+        slot(to).tables.push_back(std::move(stretch->to));
+        return carry(compare(from, to), stretch->chain, stretch->before);
+      }
+    }
+    auto texts = by_hand ? std::pair{text_, file_.text} : unlike_chains(text_, file_.text);
+    Ruleset from;
+    Ruleset to;
+    for (auto [text, ruleset] : {std::pair{&texts.first, &from}, std::pair{&texts.second, &to}}) {
+      auto read = parse_tables(std::move(*text), family_, name);
+      if (!read) return std::move(read).error();
+      slot(*ruleset) = *std::move(read);
+    }
+    return carry(compare(from, to), "", 0);
+  }
+
+ private:
+  Tables& slot(Ruleset& ruleset) const { return family_ == Family::ipv4 ? ruleset.v4 : ruleset.v6; }
+
+  std::vector<BlamedRule*> carry(const Diff& diff, const std::string& chain, std::size_t before) {
+    std::map<Place, Pairing> pairings;
+    std::map<Place, std::string> renamed;
+    for (const auto& change : diff.changes) {
+      const Place place{change.table, change.chain};
+      if (change.kind == ChangeKind::chain_renamed) renamed[place] = *change.from;
+      pairings.try_emplace(place, change.chain == chain ? before : 0).first->second.add(change);
+    }
+    std::vector<BlamedRule*> came;
+    std::map<Place, Marks> older;
+    for (auto& [place, pairing] : pairings) {
+      const auto found = file_.marks.find(place);
+      if (found == file_.marks.end()) continue;
+      auto node = file_.marks.extract(found);
+      Marks marks = pairing.older(node.mapped());
+      std::ranges::copy_if(node.mapped(), std::back_inserter(came),
+                           [](auto* rule) { return rule != nullptr; });
+      if (std::ranges::count(marks, nullptr) == std::ssize(marks)) continue;
+      const auto was = renamed.find(place);
+      older[was == renamed.end() ? place : Place{place.first, was->second}] = std::move(marks);
+    }
+    file_.marks.merge(older);
+    file_.text = std::move(text_);
+    return came;
+  }
+
+  File& file_;
+  std::string text_;
+  Family family_;
+};
+
+// What a file of a snapshot is called in the one before; empty where it is not there. The rules of the
+// backend in use are in `rules.v4`, and a host that goes over to the other one takes them along.
+std::string name_before(const std::string& file, const std::string& backends, const std::string& before) {
+  if (backends.empty() || before.empty() || (backends == "legacy") == (before == "legacy")) return file;
+  const std::string legacy = ".legacy";
+  if (backends == "nft+legacy") return is_beside(file) ? file.substr(0, file.size() - legacy.size()) : "";
+  if (before == "nft+legacy") return file + legacy;
+  return file;
+}
+
+class Blame {
+ public:
+  Blame(const Repository& repository, const BlameFilter& filter) : repository_(repository), filter_(filter) {}
+
+  // The revision's files, and the hashes of those that a snapshot has.
+  Status begin(Files texts, const std::map<std::string, std::string>& hashes, const std::string& backends) {
+    backends_ = backends;
+    for (const auto file : kFiles) {
+      const std::string name(file);
+      if (!texts.contains(name) || (filter_.family && *filter_.family != family_of_file(name))) continue;
+      const auto hash = hashes.find(name);
+      File& begun = files_[name];
+      begun = {.text = std::move(texts[name]), .hash = hash == hashes.end() ? "" : hash->second};
+      if (auto good = mark_rules(name, begun); !good) return good;
+    }
+    if (filter_.chain.empty() || std::ranges::find(chains_, filter_.chain) != chains_.end()) return {};
+    const auto near = nearest(filter_.chain, chains_);
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("no chain '{}' there", filter_.chain),
+                 .hint = near.empty() ? "" : format("did you mean '{}'?", near)};
+  }
+
+  Status walk(const std::string& hash) {
+    auto walked = repository_.walk(hash, [this](const Snapshot& before) -> Result<bool> {
+      if (auto done = step(before); !done) return std::move(done).error();
+      return !files_.empty();
+    });
+    if (!walked) return walked;
+    for (auto& [name, file] : files_) settle(file);
+    return {};
+  }
+
+  std::vector<BlamedRule> take() {
+    std::vector<BlamedRule> all;
+    for (const auto& rule : rules_) all.push_back(std::move(*rule));
+    return all;
+  }
+
+ private:
+  Status mark_rules(const std::string& name, File& file) {
+    auto tables = parse_tables(file.text, family_of_file(name), name);
+    if (!tables) return std::move(tables).error();
+    const bool legacy = is_beside(name) || backends_ == "legacy";
+    for (const auto& table : tables->tables) {
+      if (!filter_.table.empty() && table.name != filter_.table) continue;
+      for (const auto& chain : table.chains) {
+        chains_.push_back(chain.name);
+        if (!filter_.chain.empty() && chain.name != filter_.chain) continue;
+        std::uint32_t pos = 0;
+        for (const auto& rule : chain.rules) {
+          rules_.push_back(
+              std::make_unique<BlamedRule>(BlamedRule{.family = tables->family,
+                                                      .backend = legacy ? Backend::legacy : Backend::nft,
+                                                      .table = table.name,
+                                                      .chain = chain.name,
+                                                      .pos = ++pos,
+                                                      .rule = std::string(rule.words)}));
+          file.marks[{table.name, chain.name}].push_back(rules_.back().get());
+        }
+      }
+    }
+    return {};
+  }
+
+  // They came with the snapshot that was looked at last.
+  void settle(const std::vector<BlamedRule*>& rules) {
+    for (auto* rule : rules) {
+      if (rule != nullptr) rule->from = newest_;
+    }
+  }
+  void settle(const File& file) {
+    for (const auto& [place, marks] : file.marks) settle(marks);
+  }
+
+  Status step(const Snapshot& before) {
+    const auto& backends = before.trailers.backend;
+    auto hashes = repository_.file_hashes(before.hash);
+    if (!hashes) return std::move(hashes).error();
+    std::map<std::string, File> there;
+    for (auto& [name, file] : files_) {
+      const auto was = name_before(name, backends_, backends);
+      const auto hash = hashes->find(was);
+      if (hash == hashes->end()) {
+        settle(file);
+        continue;
+      }
+      if (file.hash != hash->second) {
+        auto text = repository_.file(before.hash, was, Proof::checksum);
+        if (!text) return std::move(text).error();
+        file.hash = hash->second;
+        const bool by_hand = backends.empty() || backends_.empty();
+        auto came = Step(file, *std::move(text), family_of_file(was))
+                        .run(by_hand, before.hash.substr(0, 10) + ":" + was);
+        if (!came) return unreadable_snapshot(before.hash, came.error());
+        settle(*came);
+      }
+      if (!file.marks.empty()) there.emplace(was, std::move(file));
+    }
+    files_ = std::move(there);
+    backends_ = backends;
+    newest_ = std::make_shared<const Snapshot>(before);
+    return {};
+  }
+
+  const Repository& repository_;
+  const BlameFilter& filter_;
+  std::vector<std::unique_ptr<BlamedRule>> rules_{};
+  std::vector<std::string> chains_{};
+  // Of the snapshot that was looked at last, those that still have rules whose origin is not known.
+  std::map<std::string, File> files_{};
+  std::string backends_{};
+  std::shared_ptr<const Snapshot> newest_{};
+};
+
+Result<std::vector<BlamedRule>> blame_unrecorded(Session& session, const Repository& repository,
+                                                 const std::string& name, const BlameFilter& filter) {
+  auto revision = read_revision(session, name);
+  if (!revision) return std::move(revision).error();
+  if (auto good = check_rules(*revision); !good) return std::move(good).error();
+  auto head = repository.head();
+  if (!head) return std::move(head).error();
+  std::string backends = backends_of(revision->ruleset);
+  if (revision->by_hand && !head->empty()) {
+    auto newest = repository.snapshot(*head);
+    if (!newest) return std::move(newest).error();
+    backends = newest->trailers.backend;
+  }
+  Blame blame(repository, filter);
+  if (auto begun = blame.begin(files_of(revision->ruleset), {}, backends); !begun)
+    return std::move(begun).error();
+  if (auto walked = blame.walk(*head); !walked) return std::move(walked).error();
+  return blame.take();
+}
+
+}  // namespace
+
+Result<std::vector<BlamedRule>> blame(Session& session, const std::string& revision,
+                                      const BlameFilter& filter) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  if (is_unrecorded(revision)) return blame_unrecorded(session, **repository, revision, filter);
+  auto recording = read_snapshot_files(**repository, revision, Proof::checksum);
+  if (!recording) return std::move(recording).error();
+  auto hashes = (*repository)->file_hashes(recording->hash);
+  if (!hashes) return std::move(hashes).error();
+  Blame blame(**repository, filter);
+  auto begun = blame.begin(std::move(recording->files), *hashes, recording->backends);
+  if (!begun) return std::move(begun).error();
+  if (auto walked = blame.walk(recording->hash); !walked) return std::move(walked).error();
+  return blame.take();
+}
+
+}  // namespace rewall

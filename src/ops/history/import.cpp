@@ -1,0 +1,320 @@
+#include "ops/history/import.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <iterator>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/remote/background.h"
+#include "ops/context/event_hooks.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/identity.h"
+#include "ops/history/revision.h"
+#include "ops/restore/recovery.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+#include "store/foreign_history.h"
+
+namespace rewall {
+namespace {
+
+constexpr off_t kBiggest = 64 << 20;
+
+struct Item {
+  std::string from{};  ///< for people
+  Files files{};       ///< of section 4, canonical
+  Time time{};
+  int rotation = 0;  ///< N of `rules.v4.N`
+  std::optional<Person> author{};
+  std::string message{};
+  bool found = false;  ///< by rewall, not named by a person: it need not be a change
+};
+
+bool is_ipset_text(std::string_view text) {
+  const auto lines = split_lines(text);
+  return std::ranges::any_of(lines, [](std::string_view line) { return line.starts_with("create "); }) &&
+         std::ranges::none_of(lines, [](std::string_view line) { return line.starts_with('*'); });
+}
+
+// Puts a rules file's text, canonical, to those of an item.
+Status add_text(Item& item, std::string text, const std::string& path, std::optional<Family> asked) {
+  if (text.starts_with("\x1f\x8b")) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: compressed", path)}.hinted(
+        "gunzip it first");
+  }
+  if (is_ipset_text(text)) {
+    auto sets = parse_sets(std::move(text), path);
+    if (!sets) return std::move(sets).error();
+    item.files["ipset"] = canonical_text(*sets);
+    return {};
+  }
+  const Family family = asked ? *asked : family_of(path, text);
+  auto tables = parse_tables(std::move(text), family, path);
+  if (!tables) return std::move(tables).error();
+  if (tables->tables.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)};
+  }
+  if (auto good = check_rules(*tables, path); !good) return std::move(good).error();
+  item.files[std::string(file_name(family))] = canonical_text(*tables);
+  return {};
+}
+
+Result<Item> read_item(const std::string& path, const ImportOptions& options) {
+  auto text = read_file(path);
+  if (!text) return std::move(text).error();
+  Item item{.from = path};
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: {}", path, errno_text(errno))};
+  }
+  item.time = options.date ? *options.date : local(facts.st_mtim.tv_sec);
+  if (auto good = add_text(item, *std::move(text), path, options.family); !good)
+    return std::move(good).error();
+  return item;
+}
+
+// Digits from `at` on, as many as asked for; moves `at` behind them and one separator.
+std::string take_digits(const std::string& name, std::size_t& at, std::size_t count) {
+  if (name.find_first_not_of("0123456789", at) < at + count || at + count > name.size()) return {};
+  auto digits = name.substr(at, count);
+  at += count;
+  if (at < name.size() && std::string_view("-_.:T").find(name[at]) != std::string_view::npos) ++at;
+  return digits;
+}
+
+// `rules.v4-20240131`, `iptables-2024-01-31.save`, `rules_2024-01-31_23:05:00`.
+std::optional<Time> date_in(const std::string& name) {
+  for (std::size_t start = 0; start < name.size(); ++start) {
+    if (start > 0 && std::isdigit(static_cast<unsigned char>(name[start - 1])) != 0) continue;
+    std::size_t at = start;
+    const auto year = take_digits(name, at, 4);
+    const auto month = year.empty() ? "" : take_digits(name, at, 2);
+    const auto day = month.empty() ? "" : take_digits(name, at, 2);
+    if (day.empty() || (!year.starts_with("19") && !year.starts_with("20"))) continue;
+    const auto hour = take_digits(name, at, 2);
+    const auto minute = hour.empty() ? "" : take_digits(name, at, 2);
+    const auto second = minute.empty() ? "" : take_digits(name, at, 2);
+    const auto date = format("{}-{}-{}", year, month, day);
+    const auto time = format(" {}:{}:{}", hour, minute, second.empty() ? "00" : second);
+    if (auto known = minute.empty() ? parse_time(date, {}) : parse_time(date + time, {})) return *known;
+    if (auto known = parse_time(date, {})) return *known;
+  }
+  return std::nullopt;
+}
+
+// 2 of `rules.v4.2`; 0 where there is no such number.
+int rotation_of(const std::string& name) {
+  const auto dot = name.rfind('.');
+  int number = 0;
+  if (dot == std::string::npos) return 0;
+  const auto* end = name.data() + name.size();
+  const auto [stop, failed] = std::from_chars(name.data() + dot + 1, end, number);
+  return failed == std::errc{} && stop == end ? number : 0;
+}
+
+// The rules files of a folder, oldest first.
+Result<std::vector<Item>> read_folder(const std::filesystem::path& folder, const ImportOptions& options) {
+  std::vector<std::filesystem::path> paths;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+    struct stat facts {};
+    const bool plain = ::lstat(entry.path().c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
+    if (!plain || facts.st_size > kBiggest) {
+      log_warning("{}: left out: {}", escape(entry.path().string()),
+                  plain ? "too big for rules" : "not a plain file");
+      continue;
+    }
+    paths.push_back(entry.path());
+  }
+  if (failed) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: {}", folder.string(), failed.message())};
+  }
+  std::ranges::sort(paths);
+  std::vector<Item> items;
+  for (const auto& path : paths) {
+    auto item = read_item(path, options);
+    if (!item) {
+      log_warning("left out: {}", escape(item.error().message));
+      continue;
+    }
+    const auto name = path.filename().string();
+    const auto dated = date_in(name);
+    if (dated && !options.date) item->time = *dated;
+    item->rotation = dated ? 0 : rotation_of(name);
+    item->found = true;
+    items.push_back(*std::move(item));
+  }
+  if (items.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no rules file there", folder.string())};
+  }
+  std::ranges::stable_sort(items, [](const Item& a, const Item& b) {
+    return a.time.seconds != b.time.seconds ? a.time.seconds < b.time.seconds : a.rotation > b.rotation;
+  });
+  return items;
+}
+
+// Nothing: no rules there, which is said.
+std::optional<Item> item_of(const ForeignVersion& version, const ImportOptions& options) {
+  const auto from = format("{} {}, commit {}", options.git, options.paths[0], version.hash);
+  for (const auto& what : version.left_out) log_warning("{}: left out: {}", escape(from), escape(what));
+  Item item{.from = from,
+            .time = options.date ? *options.date : version.time,
+            .author = version.author,
+            .message = version.message,
+            .found = true};
+  for (const auto& [name, text] : version.files) {
+    if (text.empty()) continue;
+    if (auto good = add_text(item, text, name, options.family); !good)
+      log_warning("{}: left out: {}", escape(from), escape(good.error().message));
+  }
+  return item.files.empty() ? std::nullopt : std::optional(std::move(item));
+}
+
+// Records one after the other, on top of HEAD.
+class Importer {
+ public:
+  Importer(Session& session, Repository& repository, Files files, std::string backends)
+      : session_(session),
+        repository_(repository),
+        files_(std::move(files)),
+        backends_(std::move(backends)) {}
+
+  Status add(const Item& item) {
+    Files files = files_;
+    for (const auto& [name, text] : item.files) files[name] = text;
+    if (item.found && files == files_) return {};
+    auto recorded = record(files, item);
+    if (!recorded) return std::move(recorded).error();
+    all_.push_back(*std::move(recorded));
+    files_ = std::move(files);
+    return {};
+  }
+
+  std::vector<Recorded> take() { return std::move(all_); }
+
+ private:
+  Result<Recorded> record(const Files& files, const Item& item) {
+    auto parent = repository_.head();
+    if (!parent) return std::move(parent).error();
+    auto from = ruleset_of(files_, "", backends_);
+    auto to = ruleset_of(files, "", backends_);
+    if (!from) return std::move(from).error();
+    if (!to) return std::move(to).error();
+    const Diff diff = compare(*from, *to);
+    std::string message(trim(item.message));
+    Recorded recorded{.subject = escape(message.substr(0, message.find('\n'))), .changed = true};
+    message.erase(0, std::min(message.find('\n'), message.size()));
+    if (recorded.subject.empty())
+      recorded.subject = diff.equal() ? format("import {}", escape(item.from)) : subject(diff);
+    auto hash = repository_.commit(*parent, files,
+                                   {.subject = recorded.subject,
+                                    .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
+                                    .trailers = {.trigger = "import",
+                                                 .backend = backends_,
+                                                 .actor = actor_.text(),
+                                                 .commands = {session_.command_line}}},
+                                   item.author ? *item.author : actor_.person, item.time);
+    if (!hash) return std::move(hash).error();
+    recorded.hash = *std::move(hash);
+    return recorded;
+  }
+
+  Session& session_;
+  Repository& repository_;
+  Files files_;
+  std::string backends_;
+  Actor actor_ = current_actor();
+  std::vector<Recorded> all_{};
+};
+
+Result<std::vector<Item>> read_items(const ImportOptions& options) {
+  std::vector<Item> items;
+  for (const auto& path : options.paths) {
+    if (std::filesystem::is_directory(path)) {
+      auto found = read_folder(path, options);
+      if (!found) return std::move(found).error();
+      std::ranges::move(*found, std::back_inserter(items));
+      continue;
+    }
+    auto item = read_item(path, options);
+    if (!item) return std::move(item).error();
+    items.push_back(*std::move(item));
+  }
+  return items;
+}
+
+Status add_history(Importer& importer, const ImportOptions& options) {
+  return walk_elsewhere(options.git, options.paths[0], [&](const ForeignVersion& version) -> Status {
+    const auto item = item_of(version, options);
+    return item ? importer.add(*item) : Status{};
+  });
+}
+
+}  // namespace
+
+Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options) {
+  std::vector<Item> items;
+  if (options.git.empty()) {
+    auto read = read_items(options);
+    if (!read) return std::move(read).error();
+    items = *std::move(read);
+  }
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto held = lock(session);
+  if (!held) return std::move(held).error();
+  auto head = read_head(**repository);
+  if (!head) return std::move(head).error();
+  auto tip = (*repository)->snapshot(head->hash);
+  if (!tip) return std::move(tip).error();
+
+  // What no file tells of is what HEAD says: a backup of IPv4 rules is no sign that IPv6 was open.
+  Importer importer(session, **repository, head->files, head->backends);
+  Status added;
+  if (!options.git.empty()) added = add_history(importer, options);
+  for (const auto& item : items) {
+    if (!added) break;
+    added = importer.add(item);
+  }
+  auto all = importer.take();
+  if (!added && all.empty()) return std::move(added).error();
+  if (all.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = "nothing there that HEAD does not say"};
+  }
+  auto parent = (*repository)->head();
+  if (!parent) return std::move(parent).error();
+  const Actor actor = current_actor();
+  Recorded back{.subject = "back to the ruleset before the import", .changed = true};
+  auto trailers = tip->trailers;
+  trailers.trigger = "import";
+  trailers.actor = actor.text();
+  trailers.commands = {session.command_line};
+  trailers.restores = head->hash;
+  auto hash = (*repository)
+                  ->commit(*parent, head->files, {.subject = back.subject, .trailers = trailers},
+                           actor.person, now());
+  if (!hash) return std::move(hash).error();
+  back.hash = *std::move(hash);
+  all.push_back(back);
+  start_background_work(session, **repository);
+  queue_event(session,
+             {.name = "post-snapshot",
+              .trigger = trailers.trigger,
+              .from = *parent,
+              .hash = back.hash,
+              .subject = back.subject,
+              .restores = trailers.restores},
+             Diff{});
+  // HEAD is what it was, whatever came of the rest.
+  if (!added) return std::move(added).error();
+  return all;
+}
+
+}  // namespace rewall

@@ -1,0 +1,215 @@
+#include "ops/history/record.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <future>
+#include <set>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/remote/background.h"
+#include "ops/context/event_hooks.h"
+#include "ops/history/export.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
+#include "ops/history/generation_cache.h"
+#include "ops/context/settings.h"
+#include "ops/restore/recovery.h"
+#include "rules/print.h"
+
+namespace rewall {
+namespace {
+
+std::size_t count_rules(const Ruleset& ruleset, std::size_t& tables) {
+  std::size_t rules = 0;
+  tables = 0;
+  for (const auto* part : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
+    for (const auto& table : part->tables) {
+      if (is_empty(table)) continue;
+      ++tables;
+      for (const auto& chain : table.chains) rules += chain.rules.size();
+    }
+  }
+  return rules;
+}
+
+std::string first_subject(const Ruleset& ruleset) {
+  std::size_t tables = 0;
+  const std::size_t rules = count_rules(ruleset, tables);
+  std::string text = format("first snapshot: {} in {}", counted(rules, "rule"), counted(tables, "table"));
+  if (!ruleset.sets.sets.empty()) text += ", " + counted(ruleset.sets.sets.size(), "set");
+  return text;
+}
+
+std::set<std::string> tables_in(std::string_view text) {
+  std::set<std::string> names;
+  for (auto at = text.starts_with('*') ? 0 : text.find("\n*"); at != std::string_view::npos;
+       at = text.find("\n*", at + 1)) {
+    const auto name = text.substr(text.find('*', at) + 1);
+    names.emplace(name.substr(0, name.find('\n')));
+  }
+  return names;
+}
+
+// A table that holds nothing stands in no snapshot.
+std::vector<std::string> lost_tables(const Files& before, const Files& after) {
+  std::vector<std::string> lost;
+  for (const auto& [file, text] : before) {
+    if (!file.starts_with("rules.")) continue;
+    const auto now = after.find(file);
+    const auto left = now == after.end() ? std::set<std::string>{} : tables_in(now->second);
+    for (const auto& table : tables_in(text))
+      if (!left.contains(table))
+        lost.push_back(format("table {} {} is gone: it had rules in the snapshot before",
+                              file.starts_with("rules.v4") ? "ip" : "ip6", escape(table)));
+  }
+  return lost;
+}
+
+// A commit made by hand has no trailer, and is no reason for another.
+bool same_backends(const std::string& recorded, const std::string& live) {
+  return recorded.empty() || recorded == live;
+}
+
+std::string make_subject(const Head& head, const Capture& capture, const Diff& diff,
+                         const RecordOptions& options) {
+  if (!options.message.empty()) return options.message.substr(0, options.message.find('\n'));
+  if (head.hash.empty()) return first_subject(capture.ruleset);
+  if (!diff.equal()) return subject(diff);
+  if (!same_backends(head.backends, capture.backends))
+    return format("the same rules, now on {} instead of {}", capture.backends, escape(head.backends));
+  return diff.respelled ? "respelled: other words, the same meaning" : "no change";
+}
+
+bool same_rules(const Files& recorded, const Files& live) {
+  return recorded.size() == live.size() + recorded.count("expect") &&
+         std::ranges::all_of(live, [&](const auto& file) {
+           const auto found = recorded.find(file.first);
+           return found != recorded.end() && found->second == file.second;
+         });
+}
+
+}  // namespace
+
+Result<Head> read_head(const Repository& repository) {
+  auto hash = repository.head();
+  if (!hash) return std::move(hash).error();
+  Head head{.hash = *std::move(hash)};
+  if (head.hash.empty()) return head;
+  auto snapshot = repository.snapshot(head.hash);
+  if (!snapshot) return std::move(snapshot).error();
+  auto files = repository.files(head.hash);
+  if (!files) return std::move(files).error();
+  head.files = *std::move(files);
+  head.backends = snapshot->trailers.backend;
+  auto ruleset = ruleset_of(head.files, "HEAD:", snapshot->trailers.backend);
+  if (!ruleset) return unreadable_snapshot(head.hash, ruleset.error());
+  head.ruleset = *std::move(ruleset);
+  return head;
+}
+
+Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
+                        const RecordOptions& options, const Written* written) {
+  const Files made = written == nullptr ? files_of(capture.ruleset) : Files{};
+  const Files& files = written == nullptr ? made : *written->files;
+  const auto recorded_expect = head.files.find("expect");
+  const auto expect = repository.expectations();
+  const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
+  const bool same =
+      !head.hash.empty() && same_rules(head.files, files) && same_backends(head.backends, capture.backends);
+  if (same && same_expect && !options.allow_empty) {
+    auto snapshot = repository.snapshot(head.hash);
+    if (!snapshot) return std::move(snapshot).error();
+    remember_generation(repository, capture, head.hash);
+    export_files(repository, head.hash, files);
+    return Recorded{.hash = head.hash, .subject = snapshot->subject};
+  }
+
+  const bool compared = written != nullptr && written->diff != nullptr;
+  const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
+  const Diff& diff = compared ? *written->diff : found;
+  const Actor actor = options.actor ? *options.actor : current_actor();
+  Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
+  // Of a restore nobody is surprised: it is what was asked for.
+  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files);
+  if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
+  // The first snapshot says what stood, not what changed.
+  std::vector<std::string> foreign;
+  if (!head.hash.empty() && same_expect && same_backends(head.backends, capture.backends)) {
+    const auto owners = read_owners(repository);
+    if (owners) foreign = foreign_only(diff, head.ruleset, capture.ruleset, *owners);
+  }
+  std::string body = options.message.substr(std::min(options.message.size(), recorded.subject.size()));
+  for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
+  for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
+  if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
+  const Repository::Message message{.subject = recorded.subject,
+                                    .body = std::string(trim(body)),
+                                    .trailers = {.trigger = options.trigger,
+                                                 .backend = capture.backends,
+                                                 .tools = capture.tools,
+                                                 .actor = actor.text(),
+                                                 .commands = options.commands,
+                                                 .foreign = std::move(foreign),
+                                                 .restores = options.restores}};
+  auto hash = repository.commit(head.hash, files, message, actor.person, now(),
+                                written == nullptr ? "" : written->tree);
+  if (!hash) return std::move(hash).error();
+  recorded.hash = *std::move(hash);
+  remember_generation(repository, capture, recorded.hash);
+  export_files(repository, recorded.hash, files);
+  start_background_work(session, repository);
+  queue_event(session,
+             {.name = "post-snapshot",
+              .trigger = options.trigger,
+              .from = head.hash,
+              .hash = recorded.hash,
+              .subject = recorded.subject,
+              .restores = options.restores},
+             diff);
+  return recorded;
+}
+
+Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
+  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
+  auto live = session.capture();
+  auto head = reading.get();
+  if (!head) return std::move(head).error();
+  if (!live) return std::move(live).error();
+  for (const auto& note : live->notes) log_warning("{}", note);
+  return LiveAndHead{*std::move(live), *std::move(head)};
+}
+
+Result<Recorded> record_live(Session& session, const RecordOptions& options) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto held = lock(session);
+  if (!held) return std::move(held).error();
+  auto read = read_live_and_head(session, **repository);
+  if (!read) return std::move(read).error();
+  return record(session, **repository, read->head, read->live, options);
+}
+
+Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
+  auto capture = session.capture();
+  if (!capture) return std::move(capture).error();
+  for (const auto& note : capture->notes) log_warning("{}", note);
+  const bool existed = std::filesystem::exists(session.path());
+  auto repository = Repository::init(session.path(), host_name());
+  if (!repository) return std::move(repository).error();
+  auto recorded = [&]() -> Result<Recorded> {
+    if (!remote_url.empty()) {
+      if (auto added = repository->add_remote("origin", remote_url); !added) return std::move(added).error();
+    }
+    return record(session, *repository, Head{}, *capture, {});
+  }();
+  if (!recorded) {
+    std::error_code ignored;
+    std::filesystem::remove_all(session.path() / ".git", ignored);
+    if (!existed) std::filesystem::remove_all(session.path(), ignored);
+  }
+  return recorded;
+}
+
+}  // namespace rewall

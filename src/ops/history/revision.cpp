@@ -1,0 +1,325 @@
+#include "ops/history/revision.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <future>
+#include <tuple>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "rules/parse.h"
+#include "rules/rule.h"
+#include "rules/text_delta.h"
+
+namespace rewall {
+namespace {
+
+// The places where rules stand, for walking two rulesets in step.
+constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy,
+                                                  &Ruleset::v6_legacy};
+
+Result<Revision> from_text(std::string text, const std::string& path, std::optional<Family> asked) {
+  Revision revision{.name = path, .has_sets = false, .by_hand = true};
+  const Family family = asked ? *asked : family_of(path, text);
+  auto tables = parse_tables(std::move(text), family, path);
+  if (!tables) return std::move(tables).error();
+  // A program that failed leaves an empty file, and an empty file must not open a firewall.
+  if (tables->tables.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)}.hinted(
+        "rules begin with a line like '*filter' and end with COMMIT");
+  }
+  revision.has_v4 = family == Family::ipv4;
+  revision.has_v6 = family == Family::ipv6;
+  (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = *std::move(tables);
+  return revision;
+}
+
+Result<Revision> from_folder(const std::filesystem::path& folder, const std::string& name) {
+  Files files;
+  for (const char* file : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
+    if (!std::filesystem::exists(folder / file)) continue;
+    auto text = read_file(folder / file);
+    if (!text) return std::move(text).error();
+    files.emplace(file, *std::move(text));
+  }
+  if (files.empty()) {
+    return Error{.kind = ErrorKind::usage, .message = format("{}: no rules there", folder.string())}.hinted(
+        "a folder of rules holds rules.v4, rules.v6 or ipset");
+  }
+  // Of what it has no file it does not speak: a folder with rules.v4 alone leaves IPv6 as it is.
+  Revision revision{.name = name,
+                    .has_v4 = files.contains("rules.v4"),
+                    .has_v6 = files.contains("rules.v6"),
+                    .has_sets = files.contains("ipset"),
+                    .by_hand = true};
+  auto ruleset = ruleset_of(std::move(files), folder.string() + "/", "");
+  if (!ruleset) return std::move(ruleset).error();
+  revision.ruleset = *std::move(ruleset);
+  return revision;
+}
+
+Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family) {
+  if (std::filesystem::is_directory(path)) return from_folder(path, name);
+  auto text = read_file(path);
+  if (!text) return std::move(text).error();
+  auto revision = from_text(*std::move(text), path, family);
+  if (revision) revision->name = name;
+  return revision;
+}
+
+}  // namespace
+
+Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name, Proof proof) {
+  auto hash = repository.resolve(name);
+  if (!hash) return std::move(hash).error();
+  auto snapshot = repository.snapshot(*hash);
+  if (!snapshot) return std::move(snapshot).error();
+  auto files = repository.files(*hash, proof);
+  if (!files) return std::move(files).error();
+  return SnapshotFiles{name, *std::move(hash), snapshot->trailers.backend, *std::move(files)};
+}
+
+Result<Revision> to_revision(SnapshotFiles recording) {
+  auto ruleset =
+      ruleset_of(std::move(recording.files), recording.hash.substr(0, 10) + ":", recording.backends);
+  if (!ruleset) return unreadable_snapshot(recording.hash, ruleset.error());
+  return Revision{
+      .name = std::move(recording.name), .hash = std::move(recording.hash), .ruleset = *std::move(ruleset)};
+}
+
+Result<Repository> open_again(const Session& session) {
+  return Repository::open(session.path());
+}
+
+namespace {
+
+Result<Revision> from_repository(const Repository& repository, const std::string& name, Proof proof) {
+  auto recording = read_snapshot_files(repository, name, proof);
+  if (!recording) return std::move(recording).error();
+  return to_revision(*std::move(recording));
+}
+
+void keep_unlike(Files& from, Files& to) {
+  for (auto& [name, text] : from) {
+    const auto other = to.find(name);
+    if (!name.starts_with("rules.") || other == to.end()) continue;
+    std::tie(text, other->second) = unlike_chains(text, other->second);
+  }
+}
+
+Result<Revision> read_unrecorded(Session& session, const std::string& name, std::optional<Family> family) {
+  if (name == "LIVE") {
+    auto capture = session.capture();
+    if (!capture) return std::move(capture).error();
+    return Revision{.name = name, .ruleset = std::move(capture->ruleset)};
+  }
+  if (name == "-") {
+    auto text = read_all(STDIN_FILENO, "standard input");
+    if (!text) return std::move(text).error();
+    auto revision = from_text(*std::move(text), "standard input", family);
+    if (revision) revision->name = name;
+    return revision;
+  }
+  return from_path(name.substr(5), name, family);
+}
+
+// The file that a family's rules of a revision stand in.
+std::string path_of(const Revision& revision, Family family) {
+  if (!revision.name.starts_with("file:")) return "standard input";
+  const auto path = revision.name.substr(5);
+  return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(family)) : path;
+}
+
+Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
+  auto good = check_rule(rule.words, family);
+  if (good) return good;
+  return std::move(good).error().within(format("{}:{}", path, rule.line));
+}
+
+const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<std::uint32_t> position) {
+  if (!change.family || !position) return nullptr;
+  const bool beside = change.backend == Backend::legacy && ruleset.backend == Backend::nft;
+  const bool v4 = *change.family == Family::ipv4;
+  const Tables& tables =
+      beside ? (v4 ? ruleset.v4_legacy : ruleset.v6_legacy) : (v4 ? ruleset.v4 : ruleset.v6);
+  const Table* table = tables.find(change.table);
+  const Chain* chain = table == nullptr ? nullptr : table->find(change.chain);
+  return chain != nullptr && *position <= chain->rules.size() ? &chain->rules[*position - 1] : nullptr;
+}
+
+}  // namespace
+
+Error unreadable_snapshot(const std::string& hash, const Error& why) {
+  return Error{.kind = ErrorKind::repository, .message = why.message}.hinted(
+      format("snapshot {} was not made by rewall; 'git revert' takes it back", hash.substr(0, 10)));
+}
+
+bool is_unrecorded(const std::string& name) {
+  return name == "LIVE" || name == "-" || name.starts_with("file:");
+}
+
+Family family_of(const std::string& path, std::string_view text) {
+  const auto name = std::filesystem::path(path).filename().string();
+  for (const char* sign : {"v6", "ip6", "ipv6"}) {
+    if (name.find(sign) != std::string::npos) return Family::ipv6;
+  }
+  return guess_family(text).value_or(Family::ipv4);
+}
+
+Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family,
+                               Proof proof) {
+  if (is_unrecorded(name)) return read_unrecorded(session, name, family);
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  return from_repository(**repository, name, proof);
+}
+
+namespace {
+
+Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
+                                                      const std::string& to, Extent extent) {
+  auto other = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
+    auto repository = open_again(session);
+    if (!repository) return std::move(repository).error();
+    return read_snapshot_files(*repository, to, Proof::checksum);
+  });
+  auto repository = session.repository();
+  auto one = repository ? read_snapshot_files(**repository, from, Proof::checksum)
+                        : Result<SnapshotFiles>(std::move(repository).error());
+  auto two = other.get();
+  if (!one) return std::move(one).error();
+  if (!two) return std::move(two).error();
+  // Files of the same name are rules of the same backend only then.
+  if (extent == Extent::unlike && one->backends == two->backends) keep_unlike(one->files, two->files);
+  auto first = to_revision(*std::move(one));
+  if (!first) return std::move(first).error();
+  auto second = to_revision(*std::move(two));
+  if (!second) return std::move(second).error();
+  const auto cut_too_much = [owners = owners_of(session)](const Revision& revision) {
+    return depends_on_interfaces(owners, revision.ruleset);
+  };
+  if (extent == Extent::unlike && (cut_too_much(*first) || cut_too_much(*second)))
+    return read_recordings(session, from, to, Extent::whole);
+  return std::pair{*std::move(first), *std::move(second)};
+}
+
+bool is_unfinished(const Session& session) {
+  const auto state = session.state_path();
+  std::error_code failed;
+  return std::filesystem::exists(state / "journal", failed) ||
+         std::filesystem::exists(state / "guard", failed);
+}
+
+}  // namespace
+
+Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
+                                                     const std::string& to, Extent extent) {
+  if (from == "-" && to == "-") {
+    return Error{.kind = ErrorKind::usage,
+                 .message = "standard input can be one of the two revisions, not both"};
+  }
+  if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
+    return read_recordings(session, from, to, extent);
+  }
+  // Whatever is left to be finished there changes LIVE: that comes first.
+  if (is_unfinished(session)) (void)session.repository();
+  auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
+    if (is_unrecorded(to)) return read_unrecorded(session, to, {});
+    auto repository = open_again(session);
+    if (!repository) return std::move(repository).error();
+    return from_repository(*repository, to, Proof::checksum);
+  });
+  auto one = read_revision(session, from, {}, Proof::checksum);
+  auto two = other.get();
+  if (!one) return std::move(one).error();
+  if (!two) return std::move(two).error();
+  return std::pair{*std::move(one), *std::move(two)};
+}
+
+Status keep_common(Revision& from, Revision& to) {
+  const bool whole = from.whole() && to.whole();
+  from.has_v4 = to.has_v4 = from.has_v4 && to.has_v4;
+  from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
+  from.has_sets = to.has_sets = from.has_sets && to.has_sets;
+  if (!from.has_v4 && !from.has_v6 && !from.has_sets) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("'{}' and '{}' are rules of different families", from.name, to.name)};
+  }
+  for (Revision* revision : {&from, &to}) {
+    Ruleset& ruleset = revision->ruleset;
+    if (!revision->has_v4) ruleset.v4 = Tables{.family = Family::ipv4};
+    if (!revision->has_v6) ruleset.v6 = Tables{.family = Family::ipv6};
+    if (!revision->has_sets) ruleset.sets = {};
+    if (whole) continue;
+    ruleset.v4_legacy = Tables{.family = Family::ipv4};
+    ruleset.v6_legacy = Tables{.family = Family::ipv6};
+    // A rules file is of no backend: it is held against the one in use.
+    if (revision->by_hand) ruleset.backend = (revision == &from ? to : from).ruleset.backend;
+  }
+  return {};
+}
+
+Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
+  Diff diff = compare(from.ruleset, to.ruleset);
+  for (const auto& change : diff.changes) {
+    for (const auto& [revision, position] :
+         {std::pair{&from, change.from_pos}, std::pair{&to, change.to_pos}}) {
+      if (!revision->by_hand) continue;
+      const Rule* rule = rule_at(revision->ruleset, change, position);
+      if (rule == nullptr) continue;
+      auto good = check_rule_at(path_of(*revision, *change.family), *rule, *change.family);
+      if (!good) return std::move(good).error();
+    }
+  }
+  return diff;
+}
+
+FileNames file_names(const Revision& revision) {
+  if (!revision.by_hand) return {};
+  FileNames names{.v4 = path_of(revision, Family::ipv4), .v6 = path_of(revision, Family::ipv6)};
+  if (!revision.whole()) return names;
+  const auto folder = std::filesystem::path(revision.name.substr(5));
+  names.v4_legacy = folder / names.v4_legacy;
+  names.v6_legacy = folder / names.v6_legacy;
+  names.sets = folder / names.sets;
+  return names;
+}
+
+Status check_rules(const Tables& tables, const std::string& path) {
+  for (const auto& table : tables.tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        if (auto good = check_rule_at(path, rule, tables.family); !good) return good;
+      }
+    }
+  }
+  return {};
+}
+
+Status check_rules(const Revision& revision) {
+  if (!revision.by_hand) return {};
+  for (const auto slot : kSlots) {
+    const Tables& tables = revision.ruleset.*slot;
+    if (auto good = check_rules(tables, path_of(revision, tables.family)); !good) return good;
+  }
+  return {};
+}
+
+Ruleset overlay(Ruleset base, const Revision& revision) {
+  if (revision.has_v4) base.v4 = revision.ruleset.v4;
+  if (revision.has_v6) base.v6 = revision.ruleset.v6;
+  if (revision.has_sets) base.sets = revision.ruleset.sets;
+  if (revision.whole()) {
+    base.v4_legacy = revision.ruleset.v4_legacy;
+    base.v6_legacy = revision.ruleset.v6_legacy;
+  }
+  if (!revision.by_hand) base.backend = revision.ruleset.backend;
+  return base;
+}
+
+}  // namespace rewall

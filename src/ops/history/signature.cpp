@@ -1,0 +1,261 @@
+#include "ops/history/signature.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <iterator>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/context/git_command.h"
+#include "ops/context/settings.h"
+#include "store/access.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::chrono::seconds kSigning{10};
+constexpr std::chrono::seconds kReading{60};
+constexpr std::size_t kAtOnce = 500;  // signatures for one git
+constexpr const char* kAllowedFile = "gpg.ssh.allowedSignersFile";
+constexpr const char* kReplaceNothing = "GIT_NO_REPLACE_OBJECTS=1";  // libgit2 does not either
+
+// A file or an ssh key itself; what else there is names a key of a keyring.
+bool is_ssh_key(std::string_view key) {
+  return std::ranges::any_of(std::array{"/", "~", "key::", "ssh-", "ecdsa-", "sk-"},
+                             [&](const char* start) { return key.starts_with(start); });
+}
+
+// A line `role NAME <EMAIL> SECONDS OFFSET` of a commit, as variables of git(1).
+void add_person(std::vector<std::string>& environment, std::string_view role, std::string_view value) {
+  const auto open = value.rfind('<');
+  const auto close = value.rfind('>');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return;
+  environment.push_back(format("GIT_{}_NAME={}", role, trim(value.substr(0, open))));
+  environment.push_back(format("GIT_{}_EMAIL={}", role, value.substr(open + 1, close - open - 1)));
+  environment.push_back(format("GIT_{}_DATE=@{}", role, trim(value.substr(close + 1))));
+}
+
+// The commit-tree that writes this content again, signed.
+GitWork work_for(std::string_view content, const std::string& key) {
+  GitWork work{.words = {"-c", "user.signingKey=" + key, "-c", "i18n.commitEncoding=UTF-8"},
+               .environment = {kReplaceNothing},
+               .deadline = kSigning};
+  if (is_ssh_key(key)) {
+    work.words.emplace_back("-c");
+    work.words.emplace_back("gpg.format=ssh");
+  }
+  for (const char* word : {"commit-tree", "-S", "-F", "-"}) work.words.emplace_back(word);
+  const auto end = content.find("\n\n");
+  std::string tree;
+  for (const auto line : split_lines(content.substr(0, end))) {
+    const auto space = line.find(' ');
+    const auto value = line.substr(std::min(space + 1, line.size()));
+    if (line.starts_with("tree ")) tree = value;
+    if (line.starts_with("parent ")) {
+      work.words.emplace_back("-p");
+      work.words.emplace_back(value);
+    }
+    if (line.starts_with("author ")) add_person(work.environment, "AUTHOR", value);
+    if (line.starts_with("committer ")) add_person(work.environment, "COMMITTER", value);
+  }
+  work.words.push_back(std::move(tree));
+  if (end != std::string_view::npos) work.input = content.substr(end + 2);
+  return work;
+}
+
+std::string reason(const Outcome& outcome) {
+  if (outcome.timed_out || outcome.signal != 0) return outcome.text();
+  std::string text;
+  for (const auto line : split_lines(outcome.err)) {
+    const auto words = trim(line);
+    if (!words.empty() && !words.starts_with("[GNUPG:]"))
+      text += (text.empty() ? "" : "; ") + std::string(words);
+  }
+  return text.empty() ? outcome.text() : text;
+}
+
+}  // namespace
+
+Result<std::string> sign_commit(const Repository& repository, const std::string& content) {
+  auto key = setting(repository, "sign.key");
+  if (!key || key->empty()) return key;
+  const auto within = [&](Error error) { return std::move(error).within(format("sign.key {}", *key)); };
+  auto outcome = run_git(repository.path(), work_for(content, *key));
+  if (!outcome) return within(std::move(outcome).error());
+  if (!outcome->ok()) return within({.kind = ErrorKind::repository, .message = reason(*outcome)});
+  return std::string(trim(outcome->out));
+}
+
+namespace {
+
+// Of ssh, who is allowed stands in a file: that of sign.allowed, else of git's own settings, else none is.
+Result<std::string> allowed_file(const Repository& repository) {
+  auto file = setting(repository, "sign.allowed");
+  if (!file) return file;
+  if (file->empty()) {
+    auto outcome = run_git(repository.path(), {.words = {"config", "--type=path", "--get", kAllowedFile}});
+    if (!outcome) return std::move(outcome).error();
+    *file = trim(outcome->out);
+    if (file->empty()) return std::string("/dev/null");
+  }
+  std::error_code failed;
+  const auto path = std::filesystem::canonical(*file, failed);
+  if (failed)
+    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", *file, failed.message())}.hinted(
+        "'rewall config sign.allowed' names the file of allowed signers");
+  if (auto safe = check_access(path, S_IFREG, path); !safe) return std::move(safe).error();
+  return path.string();
+}
+
+// `%G?`, `%GT` and what they mean.
+void judge(Signature& signature, std::string_view state, std::string_view trust) {
+  const bool full = trust == "fully" || trust == "ultimate";
+  switch (state.empty() ? 'N' : state.front()) {
+    case 'G':
+      signature.trust = full ? Trust::allowed : Trust::unknown;
+      if (!full) signature.matter = "the key is not trusted fully";
+      return;
+    case 'N':
+      signature.trust = Trust::absent;
+      return;
+    case 'B':
+      signature.trust = Trust::bad;
+      signature.matter = "it is not what was signed";
+      return;
+    case 'X':
+    case 'Y':
+      signature.matter = "the key or the signature has expired";
+      break;
+    case 'R':
+      signature.matter = "the key was revoked";
+      break;
+    case 'E':
+      signature.matter = "the key is not known here";
+      break;
+    default:
+      signature.matter = "the key is not allowed";
+  }
+  signature.trust = Trust::unknown;
+}
+
+constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK";
+constexpr std::size_t kFields = 6;
+
+Result<Outcome> ask_git(const Repository& repository, const std::string& allowed,
+                        std::span<const std::string> hashes) {
+  std::string input;
+  for (const auto& hash : hashes) input += hash + '\n';
+  return run_git(repository.path(),
+                 {.words = {"-c", format("{}={}", kAllowedFile, allowed), "log", "-z", "--no-walk=unsorted",
+                            "--no-show-signature", "--stdin", kFormat},
+                  .input = std::move(input),
+                  .environment = {kReplaceNothing},
+                  .deadline = kReading});
+}
+
+// git gives up at a signature that it cannot even read: the others are asked for without it.
+Result<std::vector<Signature>> read_part(const Repository& repository, const std::string& allowed,
+                                         std::span<const std::string> hashes) {
+  std::vector<Signature> all;
+  if (hashes.empty()) return all;
+  auto outcome = ask_git(repository, allowed, hashes);
+  if (!outcome) return std::move(outcome).error();
+  const auto fields = split(outcome->out, '\0');
+  if (outcome->ok() && fields.size() / kFields == hashes.size()) {
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+      const auto* field = &fields[i * kFields];
+      Signature& signature = all.emplace_back();
+      signature.hash = field[0];
+      signature.signer = field[3];
+      signature.key = field[field[4].empty() ? 5 : 4];
+      judge(signature, field[1], field[2]);
+    }
+    return all;
+  }
+  const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(*outcome)};
+  if (outcome->timed_out) return failed;
+  if (hashes.size() == 1) {
+    auto there = run_git(repository.path(), {.words = {"cat-file", "-e", hashes[0]}});
+    if (!there || !there->ok()) return failed;
+    all.push_back({.hash = hashes[0], .trust = Trust::bad, .matter = reason(*outcome)});
+    return all;
+  }
+  for (const auto part : {hashes.first(hashes.size() / 2), hashes.subspan(hashes.size() / 2)}) {
+    auto read = read_part(repository, allowed, part);
+    if (!read) return read;
+    std::ranges::move(*read, std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string to_text(const Signature& signature) {
+  std::string who = signature.signer.empty() ? signature.key : signature.signer;
+  if (!signature.signer.empty() && !signature.key.empty()) who += format(" ({})", signature.key);
+  if (who.empty()) who = "somebody";
+  switch (signature.trust) {
+    case Trust::allowed:
+      return "signed by " + who;
+    case Trust::unknown:
+      return format("signed by {}, which does not count: {}", who, signature.matter);
+    case Trust::absent:
+      return "not signed";
+    case Trust::bad:
+      break;
+  }
+  return format("badly signed: {}", signature.matter);
+}
+
+Result<std::vector<Signature>> read_signatures(const Repository& repository,
+                                               std::span<const std::string> hashes) {
+  auto allowed = allowed_file(repository);
+  if (!allowed) return std::move(allowed).error();
+  std::vector<Signature> all;
+  const std::size_t lanes = std::max(1U, std::thread::hardware_concurrency());
+  while (!hashes.empty()) {
+    std::vector<std::future<Result<std::vector<Signature>>>> parts;
+    for (std::size_t lane = 0; lane < lanes && !hashes.empty(); ++lane) {
+      const auto part = hashes.first(std::min(kAtOnce, (hashes.size() + lanes - lane - 1) / (lanes - lane)));
+      hashes = hashes.subspan(part.size());
+      parts.push_back(std::async(std::launch::async, [&repository, &allowed, part] {
+        return read_part(repository, *allowed, part);
+      }));
+    }
+    for (auto& part : parts) {
+      auto read = part.get();
+      if (!read) return read;
+      std::ranges::move(*read, std::back_inserter(all));
+    }
+  }
+  return all;
+}
+
+Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash) {
+  auto required = setting(repository, "sign.require");
+  if (!required) return std::move(required).error();
+  const bool must = *required == "true";
+  const auto own = repository.in_history(hash);
+  if (own && *own && !must) return std::vector<std::string>{};
+  const auto what = format("snapshot {}", hash.substr(0, 10));
+  auto read = read_signatures(repository, std::vector{hash});
+  if (!read && must) return std::move(read).error();
+  if (!read) return std::vector{format("{}: who signed it cannot be told: {}", what, read.error().message)};
+  const Signature& signature = read->front();
+  const std::string said = format("{} is {}", what, to_text(signature));
+  if (must && signature.trust != Trust::allowed)
+    return Error{.kind = ErrorKind::refused, .message = said + "; LIVE is untouched"}.hinted(format(
+        "sign.require asks for a signature by sign.allowed: look at 'rewall verify {}'", hash.substr(0, 10)));
+  if (own && *own) return std::vector<std::string>{};
+  return std::vector{said};
+}
+
+}  // namespace rewall

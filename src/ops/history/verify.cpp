@@ -1,0 +1,326 @@
+#include "ops/history/verify.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <future>
+#include <map>
+#include <set>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/history/signature.h"
+
+namespace rewall {
+namespace {
+
+using Kind = Repository::Entry::Kind;
+
+constexpr std::array<std::string_view, 6> kOurs{"rules.v4",        "rules.v6",        "ipset",
+                                                "rules.v4.legacy", "rules.v6.legacy", "expect"};
+
+constexpr int kDeepest = 64;
+
+bool is_ours(const std::string& name) {
+  return std::ranges::find(kOurs, name) != kOurs.end();
+}
+
+// A file's content under a name that says how it is parsed, and what is wrong with it.
+struct Piece {
+  std::string name{};
+  std::string hash{};
+  bool whole = true;
+  std::string matter{};
+};
+
+void each_once(std::vector<std::size_t>& places) {
+  std::ranges::sort(places);
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+}
+
+struct Checked {
+  std::string hash{};
+  std::vector<std::size_t> pieces{};  // places in Walk::pieces
+  std::vector<std::string> lost{};    // objects that are missing or damaged
+  std::vector<std::string> odd{};     // what no snapshot of rewall has
+  std::vector<Repository::Entry> others{};
+};
+
+// An error that begins with the snapshot's name, which stands before it anyway.
+std::string without_name(const std::string& message, const std::string& hash) {
+  const auto name = format("snapshot {}: ", hash);
+  return message.starts_with(name) ? message.substr(name.size()) : message;
+}
+
+class Walk {
+ public:
+  explicit Walk(const Repository& repository) : repository_(repository) {}
+
+  // All that led to `hash`, but for what led to `but`.
+  void take(const std::string& hash, const std::string& but) {
+    std::set<std::string> seen;
+    if (!but.empty()) {
+      follow(but, seen, [](const std::string&, const Result<Snapshot>&) {});
+    }
+    follow(hash, seen, [&](const std::string& at, const Result<Snapshot>& snapshot) {
+      Checked& checked = checked_.emplace_back(Checked{.hash = at});
+      if (!snapshot) {
+        checked.lost.push_back(without_name(snapshot.error().message, at));
+      } else if (auto entries = repository_.entries(at)) {
+        take_entries(checked, *entries);
+      } else {
+        checked.lost.push_back(entries.error().message);
+      }
+    });
+  }
+
+  std::vector<Checked>& checked() { return checked_; }
+  std::vector<Piece>& pieces() { return pieces_; }
+
+ private:
+  template <class Visit>
+  void follow(const std::string& from, std::set<std::string>& seen, Visit visit) {
+    std::vector<std::string> next{from};
+    while (!next.empty()) {
+      const std::string hash = std::move(next.back());
+      next.pop_back();
+      if (hash.empty() || !seen.insert(hash).second) continue;
+      auto snapshot = repository_.snapshot(hash);
+      visit(hash, snapshot);
+      if (!snapshot) continue;
+      next.insert(next.end(), snapshot->merged.begin(), snapshot->merged.end());
+      next.push_back(snapshot->parent);
+    }
+  }
+
+  void take_entries(Checked& checked, const std::vector<Repository::Entry>& entries) {
+    for (const auto& entry : entries) {
+      if (!is_ours(entry.name)) {
+        checked.others.push_back(entry);
+        take_other(checked, entry, entry.name, 0);
+      } else if (entry.kind == Kind::file) {
+        checked.pieces.push_back(place_of(entry.name, entry.hash));
+      } else {
+        checked.odd.push_back(format("{}: not a plain file", entry.name));
+      }
+    }
+    if (std::ranges::none_of(entries,
+                             [](const auto& entry) { return is_ours(entry.name) && entry.name != "expect"; }))
+      checked.odd.emplace_back("no rules in it");
+  }
+
+  // What people keep beside the rules only has to be whole.
+  void take_other(Checked& checked, const Repository::Entry& entry, const std::string& path, int depth) {
+    if (entry.kind == Kind::submodule) return;
+    if (entry.kind != Kind::folder) {
+      checked.pieces.push_back(place_of("", entry.hash));
+      return;
+    }
+    const auto [known, fresh] = folders_.try_emplace(entry.hash);
+    if (!fresh) {
+      checked.pieces.insert(checked.pieces.end(), known->second.begin(), known->second.end());
+      return;
+    }
+    Checked inside;
+    auto entries = depth < kDeepest
+                       ? repository_.entries(entry.hash)
+                       : Error{.kind = ErrorKind::repository,
+                               .message = format("{}: more than {} folders deep", path, kDeepest)};
+    if (entries) {
+      for (const auto& one : *entries) take_other(inside, one, format("{}/{}", path, one.name), depth + 1);
+    } else {
+      inside.pieces.push_back(pieces_.size());
+      pieces_.push_back({.hash = entry.hash, .whole = false, .matter = entries.error().message});
+    }
+    each_once(inside.pieces);
+    checked.pieces.insert(checked.pieces.end(), inside.pieces.begin(), inside.pieces.end());
+    folders_[entry.hash] = std::move(inside.pieces);
+  }
+
+  std::size_t place_of(const std::string& name, const std::string& hash) {
+    const auto [known, fresh] = places_.try_emplace({name, hash}, pieces_.size());
+    if (fresh) pieces_.push_back({.name = name, .hash = hash});
+    return known->second;
+  }
+
+  const Repository& repository_;
+  std::vector<Checked> checked_{};
+  std::vector<Piece> pieces_{};
+  std::map<std::pair<std::string, std::string>, std::size_t> places_{};
+  std::map<std::string, std::vector<std::size_t>> folders_{};
+};
+
+void check_piece(const Repository& repository, Piece& piece) {
+  if (!piece.matter.empty()) return;
+  auto content = repository.content(piece.hash, piece.name.empty() ? "file" : piece.name);
+  if (!content) {
+    piece.whole = false;
+    piece.matter = content.error().message;
+    return;
+  }
+  if (piece.name.empty() || piece.name == "expect") return;
+  auto read = ruleset_of({{piece.name, *std::move(content)}}, "", "");
+  if (!read) piece.matter = read.error().message;
+}
+
+// On as many threads as there are processors, each with a repository of its own.
+Status check_pieces(const std::filesystem::path& path, std::vector<Piece>& pieces) {
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::future<Status>> lanes;
+  for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
+    lanes.push_back(std::async(std::launch::async, [&]() -> Status {
+      auto repository = Repository::open(path);
+      if (!repository) return std::move(repository).error();
+      for (std::size_t at = next++; at < pieces.size(); at = next++) check_piece(*repository, pieces[at]);
+      return {};
+    }));
+  }
+  Status all;
+  for (auto& lane : lanes) {
+    auto done = lane.get();
+    if (!done && all) all = std::move(done);
+  }
+  return all;
+}
+
+std::string name_of(const std::string& hash) {
+  return format("snapshot {}", hash.substr(0, 10));
+}
+
+// What is wrong with a snapshot, in a line.
+void add_failures(std::vector<Finding>& findings, const std::string& check, const std::string& hash,
+                  const std::vector<std::string>& matters, const std::string& hint) {
+  if (matters.empty()) return;
+  findings.push_back({.check = check,
+                      .ok = false,
+                      .message = format("{}: {}", name_of(hash), join(matters, "; ")),
+                      .hint = hint});
+}
+
+void say_all_is_well(std::vector<Finding>& findings, const std::string& check, std::string message) {
+  if (std::ranges::none_of(findings, [&](const Finding& f) { return f.check == check && !f.ok; }))
+    findings.push_back({.check = check, .message = std::move(message)});
+}
+
+void add_objects(std::vector<Finding>& findings, Walk& walk) {
+  for (auto& checked : walk.checked()) {
+    auto lost = checked.lost;
+    for (const auto place : checked.pieces) {
+      const Piece& piece = walk.pieces()[place];
+      if (!piece.whole) lost.push_back(piece.matter);
+    }
+    add_failures(findings, "objects", checked.hash, lost,
+                 "a remote that has it gives it back: 'git fetch --refetch REMOTE'");
+  }
+  say_all_is_well(findings, "objects",
+                  format("{} with {} are whole", counted(walk.checked().size(), "snapshot"),
+                         counted(walk.pieces().size(), "different file")));
+}
+
+void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
+  std::vector<Finding> said;
+  for (std::size_t i = 0; i < walk.checked().size(); ++i) {
+    const Checked& checked = walk.checked()[i];
+    auto odd = checked.odd;
+    for (const auto place : checked.pieces) {
+      const Piece& piece = walk.pieces()[place];
+      if (piece.whole && !piece.matter.empty()) odd.push_back(piece.matter);
+    }
+    add_failures(findings, "snapshots", checked.hash, odd,
+                 format("rewall did not make it: look at 'git show {}'", checked.hash.substr(0, 10)));
+    // The next one is mostly the one before in time.
+    const bool first = i + 1 == walk.checked().size() || walk.checked()[i + 1].others != checked.others;
+    if (!checked.others.empty() && first)
+      said.push_back(
+          {.check = "snapshots",
+           .message = format("{} brings what is no file of a snapshot: {}{}", name_of(checked.hash),
+                             checked.others.front().name, checked.others.size() > 1 ? ", ..." : ""),
+           .hint = "rewall leaves it alone"});
+  }
+  say_all_is_well(findings, "snapshots",
+                  format("{} can be read", counted(walk.checked().size(), "snapshot")));
+  std::ranges::move(said, std::back_inserter(findings));
+}
+
+Status add_signatures(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
+  auto required = setting(repository, "sign.require");
+  if (!required) return std::move(required).error();
+  std::vector<std::string> hashes;
+  for (const auto& checked : walk.checked()) {
+    if (checked.lost.empty()) hashes.push_back(checked.hash);
+  }
+  auto signatures = read_signatures(repository, hashes);
+  if (!signatures) {
+    findings.push_back({"signatures", false, signatures.error().message, signatures.error().hint});
+    return {};
+  }
+  std::map<std::string, std::size_t> counts;
+  for (const auto& signature : *signatures) {
+    const bool fails =
+        signature.trust == Trust::bad || (*required == "true" && signature.trust != Trust::allowed);
+    if (fails) {
+      add_failures(findings, "signatures", signature.hash, {to_text(signature)},
+                   signature.trust == Trust::bad ? "somebody changed it after it was signed"
+                                                 : "sign.require asks for a signature by sign.allowed");
+    } else {
+      ++counts[to_text(signature)];
+    }
+  }
+  for (const auto& [text, count] : counts)
+    findings.push_back(
+        {.check = "signatures", .message = format("{}: {}", counted(count, "snapshot"), text)});
+  return {};
+}
+
+struct Range {
+  std::string from{};
+  std::string to{};
+};
+
+Result<Range> read_range(const Repository& repository, const std::string& text) {
+  if (text.empty()) {
+    auto head = repository.head();
+    if (!head) return std::move(head).error();
+    return Range{.to = *std::move(head)};
+  }
+  const auto dots = text.find("..");
+  if (text.find("...") != std::string::npos)
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is no range", text)}.hinted(
+        "a range is REV, or A..B");
+  Range range;
+  const auto resolve = [&](std::string_view name, std::string& hash) -> Status {
+    auto found = repository.resolve(name.empty() ? "HEAD" : std::string(name));
+    if (!found) return std::move(found).error();
+    hash = *std::move(found);
+    return {};
+  };
+  const std::string_view all = text;
+  if (dots != std::string::npos) {
+    if (auto found = resolve(all.substr(0, dots), range.from); !found) return std::move(found).error();
+  }
+  if (auto found = resolve(dots == std::string::npos ? all : all.substr(dots + 2), range.to); !found)
+    return std::move(found).error();
+  return range;
+}
+
+}  // namespace
+
+Result<std::vector<Finding>> verify(const Repository& repository, const std::string& text) {
+  auto range = read_range(repository, text);
+  if (!range) return std::move(range).error();
+  Walk walk(repository);
+  walk.take(range->to, range->from);
+  if (auto done = check_pieces(repository.path(), walk.pieces()); !done) return std::move(done).error();
+  std::vector<Finding> findings;
+  add_objects(findings, walk);
+  add_snapshots(findings, walk);
+  if (auto done = add_signatures(findings, repository, walk); !done) return std::move(done).error();
+  return findings;
+}
+
+}  // namespace rewall

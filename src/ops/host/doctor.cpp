@@ -1,0 +1,334 @@
+#include "ops/host/doctor.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "core/time.h"
+#include "kernel/namespace.h"
+#include "kernel/programs.h"
+#include "ops/host/doctor_remotes.h"
+#include "ops/restore/journal.h"
+#include "ops/history/revision.h"
+#include "ops/history/record.h"
+#include "ops/host/status.h"
+#include "ops/watch/watcher.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kPrograms{20};
+constexpr std::uint64_t kLittleSpace = 64U << 20U;
+constexpr fsfilcnt_t kFewFiles = 1000;
+
+Finding failed(std::string name, const Error& error) {
+  return {.check = std::move(name), .ok = false, .message = error.message, .hint = error.hint};
+}
+
+// --- the host
+
+std::vector<Backend> backends_in_use(Session& session, Programs& programs, const Result<Capture>& live) {
+  if (live && live->backends == "nft+legacy") return {Backend::nft, Backend::legacy};
+  if (live) return {live->backends == "legacy" ? Backend::legacy : Backend::nft};
+  if (session.backend() == BackendChoice::automatic) return {programs.default_backend()};
+  return {session.backend() == BackendChoice::legacy ? Backend::legacy : Backend::nft};
+}
+
+Finding examine_programs(Session& session, const Result<Capture>& live) {
+  Programs programs(kPrograms);
+  std::vector<std::string> missing;
+  std::vector<std::string> packages;
+  const auto miss = [&](std::string program, const std::string& package) {
+    missing.push_back(std::move(program));
+    if (std::ranges::find(packages, package) == packages.end()) packages.push_back(package);
+  };
+  for (const Backend backend : backends_in_use(session, programs, live)) {
+    for (const Family family : kFamilies) {
+      for (const std::string_view action : {"save", "restore"}) {
+        const auto program = programs.iptables(backend, family, action, ErrorKind::capture);
+        if (!program) miss(program.error().message.substr(0, program.error().message.find(':')), "iptables");
+      }
+    }
+  }
+  if (programs.ipset().empty()) miss("ipset", "ipset");
+  if (find_program("git").empty()) miss("git", "git");
+  if (missing.empty()) return {.check = "programs", .message = "iptables, ipset and git are there"};
+  return {.check = "programs",
+          .ok = false,
+          .message = format("not installed: {}", join(missing, ", ")),
+          .hint = format("apt install {}", join(packages, " "))};
+}
+
+Finding examine_privilege() {
+  constexpr const char* kName = "privilege";
+  if (!may_administer()) return failed(kName, not_permitted("the firewall"));
+  auto scratch = ScratchNamespace::create();
+  if (!scratch)
+    return failed(kName, std::move(scratch).error().within(
+                             "the firewall may be changed, but nothing can be tried beforehand"));
+  return {.check = kName, .message = "the firewall may be changed, and tried in a namespace of its own"};
+}
+
+void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
+  if (!live) {
+    checks.push_back(failed("capture", live.error()));
+    return;
+  }
+  checks.push_back({.check = "capture", .message = "the firewall can be read"});
+  if (live->ruleset.both_backends())
+    checks.push_back(
+        {.check = "backends",
+         .ok = false,
+         .message = "rules stand in nft and in legacy: a restore is not one step, and both see each packet",
+         .hint = "move those of one: iptables-legacy-save | iptables-nft-restore --noflush; then "
+                 "iptables-legacy -F (ip6tables likewise)"});
+  else
+    checks.push_back({.check = "backends", .message = format("{} alone is in use", live->backends)});
+  for (const auto& note : live->notes)
+    checks.push_back({.check = "unrecorded",
+                      .ok = false,
+                      .message = note,
+                      .hint = "'nft list ruleset', 'iptables-legacy -S' and 'ipset list' show what there is; "
+                              "keep it elsewhere, or write it with the iptables in use"});
+}
+
+Finding examine_clock(const std::optional<Time>& newest) {
+  Finding check{.check = "clock", .message = "is kept in time"};
+  timex state{};
+  const bool known = ::adjtimex(&state) >= 0;
+  const char* keep_time = "apt install systemd-timesyncd; timedatectl set-ntp true";
+  if (newest && *newest > now()) {
+    check.ok = false;
+    check.message =
+        format("{} is before the time of the newest snapshot, {}", rfc3339(now()), rfc3339(*newest));
+    check.hint = keep_time;
+  } else if (known && (state.status & STA_UNSYNC) != 0) {
+    check.ok = false;
+    check.message = "nobody keeps it in time: snapshots get wrong dates";
+    check.hint = keep_time;
+  }
+  return check;
+}
+
+// --- its services
+
+bool has_systemd() {
+  return fs::exists("/run/systemd/system");
+}
+
+bool is_enabled(const std::string& unit) {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator("/etc/systemd/system", failed)) {
+    const auto kind = entry.path().extension();
+    if ((kind == ".wants" || kind == ".requires") &&
+        fs::exists(fs::symlink_status(entry.path() / unit, failed)))
+      return true;
+  }
+  return false;
+}
+
+Finding examine_watch(const Session& session) {
+  if (const pid_t process = watching_process(session.state_path()); process != 0)
+    return {.check = "watch", .message = format("records every change (process {})", process)};
+  if (fs::exists("/etc/cron.d/rewall"))
+    return {.check = "watch", .message = "is not running, but cron records changes every minute"};
+  return {.check = "watch",
+          .ok = false,
+          .message = "is not running: changes are recorded when somebody asks for it",
+          .hint = has_systemd() ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
+                                : "rewall hooks install cron, or run 'rewall watch' as a service"};
+}
+
+void examine_boot(std::vector<Finding>& checks) {
+  if (!has_systemd()) return;
+  if (is_enabled("rewall-restore.service")) {
+    checks.push_back({.check = "boot", .message = "rewall-restore.service puts HEAD in force"});
+    return;
+  }
+  checks.push_back({.check = "boot",
+                    .ok = false,
+                    .message = "rewall-restore.service is not enabled: a restart brings no rules of HEAD",
+                    .hint = "rewall hooks install systemd; systemctl enable rewall-restore.service"});
+}
+
+// --- the repository
+
+struct Fault {
+  std::string message{};
+  std::string hint{};
+};
+
+std::optional<Fault> fault_of(const fs::path& path, const struct stat& facts, const std::string& top) {
+  if (facts.st_uid != ::geteuid() && facts.st_uid != 0)
+    return Fault{format("{}: belongs to user {}", path.string(), facts.st_uid),
+                 format("chown -R {}: {}", ::geteuid(), top)};
+  if (!S_ISLNK(facts.st_mode) && (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return Fault{format("{}: others can write to it (mode {:04o})", path.string(), facts.st_mode & 07777U),
+                 format("look at what they wrote, then: chmod -R go-w {}", top)};
+  return std::nullopt;
+}
+
+/// An object has to match its hash; there may be very many.
+bool holds_objects(const fs::path& folder) {
+  return folder.parent_path().filename() == "objects" && folder.filename().native().size() == 2;
+}
+
+Finding examine_modes(const fs::path& path) {
+  Finding check{.check = "modes", .message = "the repository is its owner's alone"};
+  const auto top = shell_quote(path.string());
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) {
+    return {"modes", false, format("{}: {}", path.string(), errno_text(errno)), format("ls -ld {}", top)};
+  }
+  if (::access(path.c_str(), R_OK | X_OK) != 0)
+    return failed("modes", not_permitted(path.string(), "it belongs to somebody else"));
+  auto fault = fault_of(path, facts, top);
+  if (!fault && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    fault = Fault{format("{}: others can look into it (mode {:04o})", path.string(), facts.st_mode & 07777U),
+                  format("chmod 700 {}", top)};
+  std::error_code ended;
+  auto entry = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, ended);
+  for (; !ended && !fault && entry != fs::recursive_directory_iterator{}; entry.increment(ended)) {
+    if (::lstat(entry->path().c_str(), &facts) != 0) continue;
+    fault = fault_of(entry->path(), facts, top);
+    if (holds_objects(entry->path())) entry.disable_recursion_pending();
+  }
+  if (!fault) return check;
+  return {"modes", false, fault->message, fault->hint};
+}
+
+Finding examine_space(const fs::path& path) {
+  struct statvfs facts {};
+  if (::statvfs(path.c_str(), &facts) != 0) {
+    return {"space", false, format("{}: {}", path.string(), errno_text(errno)), "df -h"};
+  }
+  const std::uint64_t left = std::uint64_t{facts.f_bavail} * facts.f_frsize;
+  const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;
+  Finding check{.check = "space",
+                .ok = left >= kLittleSpace && !few_files,
+                .message = few_files ? format("room for {} more files", facts.f_favail)
+                                     : format("{} MB are free", left >> 20U)};
+  if (!check.ok)
+    check.hint = format("rewall gc; then free some space: df -h {0}; df -i {0}", shell_quote(path.string()));
+  return check;
+}
+
+Finding examine_work_tree(const Repository& repository, const Head& head) {
+  std::vector<std::string> differing;
+  for (const auto& [name, content] : head.files) {
+    if (name == "expect") continue;
+    const auto found = read_file(repository.path() / name);
+    if (!found || *found != content) differing.push_back(name);
+  }
+  if (differing.empty()) return {.check = "work tree", .message = "holds the files of HEAD"};
+  return {.check = "work tree",
+          .ok = false,
+          .message = format("is not what HEAD says: {}", join(differing, ", ")),
+          .hint = format("git -C {} checkout HEAD -- {}", shell_quote(repository.path().string()),
+                         join(differing, " "))};
+}
+
+void examine_good(const Repository& repository, std::vector<Finding>& checks) {
+  const auto tags = repository.tags();
+  if (!tags) {
+    checks.push_back(failed("good", tags.error()));
+    return;
+  }
+  const bool there = std::ranges::find(*tags, "good", &Tag::name) != tags->end();
+  checks.push_back({.check = "good",
+                    .ok = there,
+                    .message = there ? "the tag is there"
+                                     : "no snapshot has the tag: nothing to fall back to at boot, or when a "
+                                       "restore is refused",
+                    .hint = there ? "" : "rewall tag good"});
+}
+
+Finding examine_journal(const Repository& repository) {
+  const auto entry = Journal::peek(repository);
+  if (!entry) return failed("journal", entry.error());
+  if (!*entry) return {.check = "journal", .message = "no restore was interrupted"};
+  const auto left = Journal::left(repository, {});
+  if (!left) return {.check = "journal", .message = "a restore is at work"};
+  return {.check = "journal",
+          .ok = false,
+          .message = format("a restore was interrupted ({})", rfc3339((*entry)->began)),
+          .hint = "rewall status: it finishes or undoes it, or says why not"};
+}
+
+Finding examine_guard(Session& session) {
+  const auto guard = read_guard_standing(session);
+  if (!guard) return failed("guard", guard.error());
+  if (!*guard) return {.check = "guard", .message = "none is armed"};
+  if (!(*guard)->overdue)
+    return {.check = "guard", .message = format("{} is armed", name_of((*guard)->guard))};
+  return {.check = "guard",
+          .ok = false,
+          .message = format("{} is overdue, and its process is gone", name_of((*guard)->guard)),
+          .hint = "rewall rollback, or rewall confirm"};
+}
+
+/// The time of the newest snapshot.
+std::optional<Time> examine_history(const Repository& repository, std::vector<Finding>& checks) {
+  const auto head = read_head(repository);
+  if (!head) {
+    checks.push_back(failed("history", head.error()));
+    return std::nullopt;
+  }
+  if (head->hash.empty()) {
+    checks.push_back({"history", false, "nothing is recorded yet", "rewall snapshot"});
+    return std::nullopt;
+  }
+  checks.push_back({.check = "history", .message = "HEAD can be read"});
+  checks.push_back(examine_work_tree(repository, *head));
+  const auto newest = repository.snapshot(head->hash);
+  return newest ? std::optional(newest->time) : std::nullopt;
+}
+
+std::optional<Time> examine_repository(Session& session, std::vector<Finding>& checks) {
+  const auto repository = open_again(session);
+  if (!repository) {
+    checks.push_back(failed("repository", repository.error()));
+    return std::nullopt;
+  }
+  checks.push_back({.check = "repository", .message = format("{} can be opened", session.path().string())});
+  const auto newest = examine_history(*repository, checks);
+  examine_good(*repository, checks);
+  checks.push_back(examine_journal(*repository));
+  checks.push_back(examine_guard(session));
+  std::ranges::move(examine_remotes(*repository), std::back_inserter(checks));
+  return newest;
+}
+
+}  // namespace
+
+std::vector<Finding> examine(Session& session) {
+  std::vector<Finding> checks;
+  const auto live = session.capture();
+  checks.push_back(examine_programs(session, live));
+  checks.push_back(examine_privilege());
+  // Without the privilege it is known why it failed.
+  if (live || live.error().kind != ErrorKind::permission) examine_live(live, checks);
+  if (fs::exists(session.path())) {
+    checks.push_back(examine_modes(session.path()));
+    checks.push_back(examine_space(session.path()));
+  }
+  const auto newest = examine_repository(session, checks);
+  checks.push_back(examine_watch(session));
+  examine_boot(checks);
+  checks.push_back(examine_clock(newest));
+  return checks;
+}
+
+}  // namespace rewall

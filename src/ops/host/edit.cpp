@@ -1,0 +1,49 @@
+#include "ops/host/edit.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "ops/context/ruleset_files.h"
+#include "rules/print.h"
+
+namespace rewall {
+
+namespace fs = std::filesystem;
+
+Result<std::string> editable_text(Session& session, Family family, const std::string& table) {
+  auto live = session.capture();
+  if (!live) return std::move(live).error();
+  const Tables& tables = family == Family::ipv4 ? live->ruleset.v4 : live->ruleset.v6;
+  if (!table.empty()) {
+    const Table* found = tables.find(table);
+    return canonical_text(found != nullptr ? *found : empty_table(table));
+  }
+  auto text = canonical_text(tables);
+  return text.empty() ? canonical_text(empty_table("filter")) : text;
+}
+
+Result<std::string> write_for_editor(const std::string& text, Family family) {
+  std::error_code failed;
+  std::string folder = fs::temp_directory_path(failed) / "rewall-edit-XXXXXX";
+  if (failed || ::mkdtemp(folder.data()) == nullptr) {
+    return Error{
+        .kind = ErrorKind::usage,
+        .message = format("{}: cannot write: {}", folder, failed ? failed.message() : errno_text(errno))};
+  }
+  std::string path = fs::path(folder) / file_name(family);
+  if (auto written = write_file(path, text, 0600); !written) {
+    remove_from_editor(path);
+    return Error{.kind = ErrorKind::usage, .message = std::move(written).error().message};
+  }
+  return path;
+}
+
+void remove_from_editor(const std::string& path) {
+  std::error_code ignored;
+  fs::remove_all(fs::path(path).parent_path(), ignored);
+}
+
+}  // namespace rewall

@@ -1,0 +1,288 @@
+#include "ops/host/integrations.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
+#include "hook_texts.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+using State = Hook::State;
+
+consteval std::string_view text_of(std::string_view file) {
+  const auto* const found = std::ranges::find(kHookTexts, file, [](const auto& pair) { return pair.first; });
+  if (found == std::end(kHookTexts)) throw "no such file";
+  return found->second;
+}
+
+struct Source {
+  std::string_view hook{};
+  std::string_view path{};  ///< below the root, or from `.git/` on below the repository
+  std::string_view text{};
+  mode_t mode = 0644;
+};
+
+constexpr std::array<Source, 8> kSources{{
+    {"systemd", "etc/systemd/system/rewall-restore.service", text_of("systemd/rewall-restore.service")},
+    {"systemd", "etc/systemd/system/rewall-watch.service", text_of("systemd/rewall-watch.service")},
+    {"netfilter-persistent", "usr/share/netfilter-persistent/plugins.d/05-rewall",
+     text_of("netfilter-persistent/05-rewall"), 0755},
+    {"netfilter-persistent", "etc/systemd/system/netfilter-persistent.service.d/rewall.conf",
+     text_of("netfilter-persistent/rewall.conf")},
+    {"fail2ban", "etc/fail2ban/action.d/rewall.conf", text_of("fail2ban/rewall.conf")},
+    {"apt", "etc/apt/apt.conf.d/80rewall", text_of("apt/80rewall")},
+    {"cron", "etc/cron.d/rewall", text_of("cron/rewall")},
+    {"git-diff", ".git/info/attributes", text_of("git-diff/attributes"), 0600},
+}};
+
+constexpr std::array<Hook, 6> kHooks{{
+    {.name = "systemd",
+     .what = "services: rewall-watch records every change, rewall-restore loads HEAD at boot",
+     .next = "systemctl daemon-reload; systemctl enable --now rewall-watch.service; "
+             "systemctl enable rewall-restore.service"},
+    {.name = "netfilter-persistent",
+     .what = "its save makes a snapshot, and one program alone loads at boot",
+     .next = "systemctl daemon-reload"},
+    {.name = "fail2ban",
+     .what = "an action: a snapshot when a jail has made its chains",
+     .next = "name the action 'rewall' in jail.local as /etc/fail2ban/action.d/rewall.conf shows; "
+             "fail2ban-client "
+             "reload"},
+    {.name = "apt", .what = "a snapshot before and after packages change"},
+    {.name = "cron", .what = "records changes every minute, where rewall-watch cannot run"},
+    {.name = "git-diff",
+     .what = "git diff in the repository shows rules by what they mean",
+     .in_repository = true},
+}};
+
+constexpr const char* kGitKey = "diff.rewall.textconv";
+
+// FNV-1a, which tells a change from none; nobody is kept from forging it.
+std::string checksum(std::string_view text) {
+  std::uint64_t sum = 14695981039346656037U;
+  for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return format("{:016x}", sum);
+}
+
+std::string signed_text(std::string_view hook, std::string_view text) {
+  return format("{}# rewall hooks install {}: {}\n", text, hook, checksum(text));
+}
+
+State state_of(const std::string& found, const Source& source) {
+  if (found == signed_text(source.hook, source.text)) return State::installed;
+  if (found == source.text) return State::other;  // copied by hand
+  const auto end = found.size() < 2 ? std::string::npos : found.rfind('\n', found.size() - 2);
+  if (end == std::string::npos) return State::changed;
+  return found == signed_text(source.hook, std::string_view(found).substr(0, end + 1)) ? State::other
+                                                                                       : State::changed;
+}
+
+State state_of(const fs::path& path, const Source& source) {
+  std::error_code failed;
+  if (fs::symlink_status(path, failed).type() == fs::file_type::not_found) return State::absent;
+  const auto found = fs::is_regular_file(path, failed) ? read_file(path) : Error{};
+  return found ? state_of(*found, source) : State::changed;
+}
+
+Result<fs::path> path_of(Session& session, const Source& source, const fs::path& root) {
+  if (!source.path.starts_with(".git/")) return root / source.path;
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  return (*repository)->path() / source.path;
+}
+
+// git gives the file as one word. Where rewall is no help, git shows the text as it is.
+constexpr std::string_view kTextconvStart = "f() { ";
+constexpr std::string_view kTextconvEnd = R"( checkout --meaning "file:$1" 2>/dev/null || cat "$1"; }; f)";
+
+std::string textconv(const Session& session) {
+  return format("{}{}{}", kTextconvStart, shell_quote(session.program), kTextconvEnd);
+}
+
+Result<State> state_of_key(Session& session) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto settings = Settings::open_git(**repository);
+  if (!settings) return std::move(settings).error();
+  auto value = settings->get(kGitKey);
+  if (!value) return std::move(value).error();
+  if (!*value) return State::absent;
+  if (**value == textconv(session)) return State::installed;
+  return (*value)->starts_with(kTextconvStart) && (*value)->ends_with(kTextconvEnd) ? State::other
+                                                                                    : State::changed;
+}
+
+Status set_key(Session& session, const std::optional<std::string>& value) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto settings = Settings::open_git(**repository);
+  if (!settings) return std::move(settings).error();
+  return value ? settings->set(kGitKey, *value) : settings->unset(kGitKey);
+}
+
+State state_of_all(const std::vector<Hook::File>& files) {
+  const auto any = [&](State state) {
+    return std::ranges::find(files, state, &Hook::File::state) != files.end();
+  };
+  if (any(State::changed)) return State::changed;
+  if (any(State::absent)) return any(State::installed) || any(State::other) ? State::partly : State::absent;
+  return any(State::other) ? State::other : State::installed;
+}
+
+std::vector<const Source*> sources_of(const Hook& hook) {
+  std::vector<const Source*> sources;
+  for (const auto& source : kSources) {
+    if (source.hook == hook.name) sources.push_back(&source);
+  }
+  return sources;
+}
+
+// The key of git, where there is one, stands behind the files.
+Result<Hook> look(Session& session, Hook hook, const fs::path& root) {
+  for (const auto* source : sources_of(hook)) {
+    auto path = path_of(session, *source, root);
+    if (!path) return std::move(path).error();
+    hook.files.push_back({path->string(), state_of(*path, *source)});
+  }
+  if (hook.in_repository) {
+    auto state = state_of_key(session);
+    if (!state) return std::move(state).error();
+    hook.files.push_back({kGitKey, *state});
+  }
+  hook.state = state_of_all(hook.files);
+  return hook;
+}
+
+Result<Hook> find_hook(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& hook : kHooks) {
+    if (hook.name == name) return hook;
+    names.emplace_back(hook.name);
+  }
+  const auto near = nearest(name, names);
+  return Error{.kind = ErrorKind::usage,
+               .message = format("unknown integration '{}'", escape(name)),
+               .hint = near.empty() ? "they are " + join(names, ", ") : format("did you mean '{}'?", near)};
+}
+
+Result<Hook> look_for_change(Session& session, const std::string& name, const fs::path& root) {
+  auto hook = find_hook(name);
+  if (!hook) return hook;
+  auto found = look(session, *std::move(hook), root);
+  if (!found) return found;
+  for (const auto& file : found->files) {
+    if (file.state != State::changed) continue;
+    return Error{.kind = ErrorKind::refused,
+                 .message = format("{}: somebody changed it, or it was never rewall's", escape(file.path))}
+        .hinted("nothing was done: look at it, and take it away by hand if it is not needed");
+  }
+  return found;
+}
+
+Error cannot(std::string message) {
+  if (::geteuid() == 0) return {.kind = ErrorKind::usage, .message = std::move(message)};
+  return {.kind = ErrorKind::permission, .message = std::move(message), .hint = "run it as root"};
+}
+
+Status write(Session& session, const Hook& hook, const fs::path& root) {
+  std::size_t n = 0;
+  for (const auto* source : sources_of(hook)) {
+    const auto& file = hook.files[n++];
+    if (file.state == State::installed) continue;
+    auto path = path_of(session, *source, root);
+    if (!path) return std::move(path).error();
+    std::error_code failed;
+    fs::create_directories(path->parent_path(), failed);
+    if (failed) return cannot(format("{}: {}", path->parent_path().string(), failed.message()));
+    auto written = write_file(*path, signed_text(source->hook, source->text), source->mode);
+    if (!written) return cannot(std::move(written).error().message);
+  }
+  if (n < hook.files.size() && hook.files[n].state != State::installed)
+    return set_key(session, textconv(session));
+  return {};
+}
+
+// An enabled unit without its file would be a failure at every boot.
+Status check_not_enabled(const Hook& hook) {
+  for (const auto& file : hook.files) {
+    const fs::path path = file.path;
+    if (path.extension() != ".service" || file.state == State::absent) continue;
+    std::error_code failed;
+    for (const auto& entry : fs::directory_iterator(path.parent_path(), failed)) {
+      if (entry.path().extension() != ".wants") continue;
+      if (!fs::is_symlink(entry.path() / path.filename(), failed)) continue;
+      return Error{.kind = ErrorKind::refused,
+                   .message = format("{}: it is enabled", path.filename().string())}
+          .hinted(format("systemctl disable --now {}", path.filename().string()));
+    }
+  }
+  return {};
+}
+
+Status take_away(Session& session, const Hook& hook) {
+  for (const auto& file : hook.files) {
+    if (file.state == State::absent) continue;
+    if (file.path == kGitKey) {
+      if (auto done = set_key(session, std::nullopt); !done) return done;
+      continue;
+    }
+    std::error_code failed;
+    fs::remove(file.path, failed);
+    if (failed) return cannot(format("{}: {}", file.path, failed.message()));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view name(Hook::State state) {
+  switch (state) {
+    case State::absent:
+      return "absent";
+    case State::installed:
+      return "installed";
+    case State::other:
+      return "other";
+    case State::partly:
+      return "partly";
+    case State::changed:
+      return "changed";
+  }
+  return "";
+}
+
+std::vector<Hook> list_hooks(Session& session, const fs::path& root) {
+  std::vector<Hook> hooks;
+  for (const auto& hook : kHooks) {
+    auto found = look(session, hook, root);
+    hooks.push_back(found ? *std::move(found) : hook);
+  }
+  return hooks;
+}
+
+Result<Hook> install_hook(Session& session, const std::string& name, const fs::path& root) {
+  auto hook = look_for_change(session, name, root);
+  if (!hook) return hook;
+  if (auto written = write(session, *hook, root); !written) return std::move(written).error();
+  return hook;
+}
+
+Result<Hook> remove_hook(Session& session, const std::string& name, const fs::path& root) {
+  auto hook = look_for_change(session, name, root);
+  if (!hook) return hook;
+  if (auto good = check_not_enabled(*hook); !good) return std::move(good).error();
+  if (auto done = take_away(session, *hook); !done) return std::move(done).error();
+  return hook;
+}
+
+}  // namespace rewall

@@ -1,0 +1,116 @@
+#include "ops/remote/background.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "kernel/process.h"
+#include "ops/context/pid_lock.h"
+#include "ops/remote/gc.h"
+#include "ops/context/git_command.h"
+#include "ops/remote/push_queue.h"
+#include "ops/context/systemd.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kId = "background";
+
+fs::path lock_file(const fs::path& state) {
+  return state / "background";
+}
+
+// Proxies may have passwords.
+fs::path environment_path(const fs::path& state) {
+  return state / "environment";
+}
+
+bool has_pushes(const fs::path& state) {
+  std::error_code failed;
+  return fs::exists(state / "push", failed);
+}
+
+void pack_if_due(const fs::path& path) {
+  const auto repository = Repository::open(path);
+  if (!repository || !gc_is_due(*repository)) return;
+  if (auto packed = gc(*repository); !packed) log_warning("{}", escape(packed.error().message));
+}
+
+// Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
+class SystemClock : public QueueClock {
+ public:
+  SystemClock(fs::path repository, const fs::path& state)
+      : repository_(std::move(repository)), changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    if (changes_)
+      ::inotify_add_watch(changes_.get(), state.c_str(),
+                          IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
+  }
+  std::int64_t now() override { return rewall::now().seconds; }
+  void wait_until(std::int64_t time) override {
+    constexpr std::int64_t kMinute = 60;  // the clock may be set meanwhile
+    pack_if_due(repository_);
+    pollfd change{.fd = changes_.get(), .events = POLLIN, .revents = 0};
+    ::poll(&change, 1, static_cast<int>(std::clamp<std::int64_t>(time - now(), 1, kMinute) * 1000));
+    std::array<char, 4096> events;
+    while (::read(changes_.get(), events.data(), events.size()) > 0) {
+    }
+  }
+
+ private:
+  fs::path repository_;
+  Fd changes_;
+};
+
+}  // namespace
+
+void start_background_work(const Session& session, bool time_for_gc) {
+  const auto state = session.state_path();
+  if (session.program.empty() || (!time_for_gc && !has_pushes(state)) ||
+      PidLock::process(lock_file(state), std::string(kId)) != 0)
+    return;
+  Command command{.words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)}};
+  const auto environment = git_environment();
+  const auto file = fs::absolute(environment_path(state));
+  if (at_systemd() && write_file(file, environment_file(environment), 0600, Sync::no) &&
+      start_unit({"--no-block", "--service-type=exec", "--description=pushes and packs what rewall recorded",
+                  "--property=EnvironmentFile=-" + file.string()},
+                 command))
+    return;
+  command.environment = environment;
+  if (auto started = start_detached(command, ErrorKind::repository); !started)
+    log_warning("nothing is pushed or packed now: {}", started.error().message);
+}
+
+void start_background_work(const Session& session, const Repository& recorded) {
+  queue_push(recorded);
+  start_background_work(session, gc_is_due(recorded));
+}
+
+int work_in_background(const fs::path& repository) {
+  const auto state = repository / ".git/rewall";
+  SystemClock clock(repository, state);
+  std::error_code ignored;
+  fs::remove(environment_path(state), ignored);  // it is read
+  // Again: what was queued while this one was about to end found it at work.
+  do {
+    const auto working = PidLock::begin(lock_file(state), std::string(kId));
+    if (!working) return 0;
+    pack_if_due(repository);
+    if (auto done = work_off_pushes(repository, clock); !done) {
+      log_warning("{}", escape(done.error().message));
+      return exit_code(done.error().kind);
+    }
+  } while (has_pushes(state));
+  return 0;
+}
+
+}  // namespace rewall

@@ -1,0 +1,258 @@
+#include "ops/remote/network.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "core/time.h"
+#include "kernel/connect.h"
+#include "ops/remote/remote_address.h"
+#include "ops/context/settings.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kStale{10};
+constexpr std::chrono::milliseconds kPoll{50};
+constexpr int kKeepAlive = 15;  // seconds; three without an answer end the connection
+
+// What git, ssh and curl say, and what to do then.
+struct Trouble {
+  std::string_view words{};
+  std::string_view hint{};
+};
+constexpr std::array<Trouble, 17> kTroubles{{
+    {"REMOTE HOST IDENTIFICATION HAS CHANGED",
+     "ask its administrator whether the key was changed, else somebody is in between; then: ssh-keygen -R "
+     "HOST"},
+    {"Host key verification failed",
+     "compare the server's key with its administrator's, and take it into known_hosts: run 'ssh HOST' once"},
+    {"Permission denied", "the server knows no key of this user: 'ssh -v HOST' shows which ones are tried"},
+    {"Could not resolve", "look at the address: rewall remote"},
+    {"Connection refused", "is the server up? it is tried again by push.auto"},
+    {"Connection timed out", "is the server up, and does this firewall let you reach it? rewall diff"},
+    {"Connection closed", "the server ended it: its log says why"},
+    {"server certificate verification failed",
+     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+    {"SSL certificate problem",
+     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+    {"could not read Username", "it wants a password: see gitcredentials(7), credential.helper"},
+    {"could not read Password", "it wants a password: see gitcredentials(7), credential.helper"},
+    {"Authentication failed", "the password is not the right one: see gitcredentials(7), credential.helper"},
+    {"returned error: 403", "this user may not do that there: ask the server's administrator"},
+    {"returned error: 404", "there is no repository at this address: rewall remote"},
+    {"does not appear to be a git repository", "make one there: git init --bare; or look at 'rewall remote'"},
+    {"not found", "there is no repository at this address: rewall remote"},
+    {"fsck error", "the remote holds damaged or dangerous objects: nothing of them was taken"},
+}};
+
+bool is_noise(std::string_view line) {
+  return line.empty() || line.starts_with("@@@") || line.starts_with("Please make sure") ||
+         line.starts_with("and the repository exists") || line.starts_with("Warning: Permanently added");
+}
+
+// The line that says most: git's own last words are "Could not read from remote repository".
+std::string reason_in(std::string_view said) {
+  std::string first;
+  std::string last;
+  for (auto line : split_lines(said)) {
+    line = trim(line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1));
+    if (is_noise(line)) continue;
+    for (const auto& trouble : kTroubles) {
+      if (line.find(trouble.words) != std::string_view::npos) return std::string(line);
+    }
+    if (first.empty() && line.starts_with("fatal: ")) first = line.substr(7);
+    last = line;
+  }
+  return first.empty() ? last : first;
+}
+
+std::string hint_for(std::string_view said) {
+  for (const auto& trouble : kTroubles) {
+    if (said.find(trouble.words) != std::string_view::npos) return std::string(trouble.hint);
+  }
+  return "nothing is lost here: run it again later, with -vv to see more";
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// The user's own ssh, asked for no prompts and for an end.
+Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
+  std::string command = variable("GIT_SSH_COMMAND");
+  if (command.empty()) {
+    auto set = run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}});
+    if (!set) return std::move(set).error();
+    command = trim(set->out);
+  }
+  if (command.empty() && !variable("GIT_SSH").empty()) command = shell_quote(variable("GIT_SSH"));
+  if (command.empty()) command = "ssh";
+  // plink and the like have other options (git-config(1), ssh.variant).
+  const auto program = fs::path(command.substr(0, command.find(' '))).filename().string();
+  if (!program.starts_with("ssh") || !variable("GIT_SSH_VARIANT").empty()) return command;
+  return format("{} -o BatchMode=yes -o ConnectTimeout={} -o ServerAliveInterval={} -o ServerAliveCountMax=3",
+                command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
+}
+
+// The address that git will use: insteadOf, pushInsteadOf and pushurl count (git-config(1)).
+Result<std::string> address_for(const Repository& repository, const Remote& remote, bool push) {
+  GitWork work{.words = {"remote", "get-url"}};
+  if (push) work.words.emplace_back("--push");
+  work.words.insert(work.words.end(), {"--", remote.name});
+  auto asked = run_git(repository.path(), std::move(work));
+  if (!asked) return std::move(asked).error();
+  return asked->ok() ? asked->out.substr(0, asked->out.find('\n')) : remote.url;
+}
+
+// Whether a proxy may take the connection: one that is configured for any address counts, as to ask git which
+// one is for this address would show the secret in it to all; the environment counts only without.
+Result<bool> is_proxied(const Repository& repository, const std::string& remote, const std::string& url) {
+  const auto scheme = parse_remote_address(url).scheme;
+  std::vector<std::vector<std::string>> settings{{"--get", format("remote.{}.proxy", remote)},
+                                                 {"--get-regexp", "^http\\..*(proxy|curloptresolve)$"}};
+  std::vector<const char*> variables{"all_proxy", "ALL_PROXY"};
+  if (scheme == "git") {
+    settings = {{"--get", "core.gitProxy"}};
+    variables = {"GIT_PROXY_COMMAND"};
+  } else if (scheme == "http") {
+    variables.push_back("http_proxy");
+  } else {
+    variables.insert(variables.end(), {"https_proxy", "HTTPS_PROXY"});
+  }
+  for (auto& words : settings) {
+    words.insert(words.begin(), "config");
+    auto set = run_git(repository.path(), {.words = words});
+    if (!set) return std::move(set).error();
+    if (set->ok()) return !trim(set->out).empty();
+  }
+  return std::ranges::any_of(variables, [](const char* name) { return !variable(name).empty(); });
+}
+
+// curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy
+// there is nothing to try.
+Status try_server(const Repository& repository, const Remote& remote, const std::string& url,
+                  std::chrono::milliseconds connect) {
+  const auto server = parse_remote_address(url);
+  const auto port = server.scheme == "http"    ? "80"
+                    : server.scheme == "https" ? "443"
+                    : server.scheme == "git"   ? "9418"
+                                               : "";
+  // With a zone an address is not what getaddrinfo(3) takes.
+  if (*port == '\0' || server.host.find('%') != std::string::npos) return {};
+  auto proxied = is_proxied(repository, remote.name, url);
+  if (!proxied) return std::move(proxied).error();
+  if (*proxied) return {};
+  const bool bracketed = server.host.starts_with('[') && server.host.ends_with(']');
+  const auto host = bracketed ? server.host.substr(1, server.host.size() - 2) : server.host;
+  auto tried = try_connection(host, server.port.empty() ? port : server.port, connect);
+  if (tried) return tried;
+  return unreachable(remote, {.status = 128, .err = tried.error().message});
+}
+
+// Line by line: a secret may come in two pieces.
+Progress without_secrets_of(const std::string& url, Progress progress) {
+  if (!progress) return {};
+  return [url, progress = std::move(progress), rest = std::string()](std::string_view piece) mutable {
+    constexpr std::size_t kLongest = 1 << 16;
+    rest += piece;
+    const auto lines = rest.find_last_of("\r\n") + 1;
+    if (lines > 0) progress(without_secrets(rest.substr(0, lines), url));
+    rest.erase(0, rest.size() - lines > kLongest ? std::string::npos : lines);
+  };
+}
+
+void remove_stale_locks(const fs::path& git) {
+  std::error_code failed;
+  std::vector<fs::path> locks;
+  for (const auto& entry : fs::recursive_directory_iterator(git / "refs/remotes", failed)) {
+    if (entry.path().extension() == ".lock") locks.push_back(entry.path());
+  }
+  if (fs::exists(git / "packed-refs.lock", failed)) locks.push_back(git / "packed-refs.lock");
+  for (const auto& lock : locks) {
+    while (true) {
+      const auto written = fs::last_write_time(lock, failed);
+      if (failed) break;  // gone
+      const auto age = fs::file_time_type::clock::now() - written;
+      if (age >= kStale || age < age.zero()) {  // the clock was set back
+        fs::remove(lock, failed);
+        log_info("{}: left by a git that was killed, removed", lock.string());
+        break;
+      }
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kStale - age, kPoll));
+    }
+  }
+}
+
+}  // namespace
+
+Result<Remote> find_remote(const Repository& repository, const std::string& name) {
+  auto wanted = name.empty() ? setting(repository, "push.remote") : Result<std::string>(name);
+  if (!wanted) return std::move(wanted).error();
+  auto known = repository.remotes();
+  if (!known) return std::move(known).error();
+  if (known->empty())
+    return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
+        format("name one: rewall remote add {} URL", *wanted));
+  return known->size() == 1 && name.empty() ? known->front() : repository.remote(*wanted);
+}
+
+Error unreachable(const Remote& remote, const Outcome& outcome) {
+  const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
+  return Error{.kind = ErrorKind::remote,
+               .message = format("{} ({}): {}", remote.name, shown_address(remote.url),
+                                 why.empty() ? outcome.text() : why)}
+      .hinted(outcome.timed_out ? "give it longer: rewall config network.timeout 30m"
+                                : hint_for(outcome.err));
+}
+
+Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {
+  auto connect = duration_setting(repository, "network.connect");
+  if (!connect) return std::move(connect).error();
+  auto whole = duration_setting(repository, "network.timeout");
+  if (!whole) return std::move(whole).error();
+  const auto longest = std::min(*whole, work.deadline);
+  const auto end = std::chrono::steady_clock::now() + longest;
+  auto ssh = ssh_command(repository, *connect);
+  if (!ssh) return std::move(ssh).error();
+  work.environment.push_back("GIT_SSH_COMMAND=" + *ssh);
+  auto url = address_for(repository, remote, work.words.front() == "push");
+  if (!url) return std::move(url).error();
+  if (auto tried = try_server(repository, remote, *url, std::min(*connect, time_left(end))); !tried)
+    return std::move(tried).error();
+  const auto silence = std::max<std::int64_t>(1, connect->count() / 1000);
+  work.words.insert(work.words.begin(),
+                    {"-c", "http.lowSpeedLimit=1", "-c", format("http.lowSpeedTime={}", silence)});
+  work.progress = without_secrets_of(*url, std::move(work.progress));
+  work.ends_with_us = true;
+  work.deadline = time_left(end);
+  auto outcome = run_git(repository.path(), std::move(work));
+  if (!outcome) return outcome;
+  outcome->deadline = longest;
+  outcome->err = without_secrets(std::move(outcome->err), *url);
+  return outcome;
+}
+
+// One at a time. What a git that was killed left locked would stop all that come after it: a lock on a
+// branch is held for milliseconds.
+Result<PidLock> begin_network(const Repository& repository) {
+  auto wait = duration_setting(repository, "lock.wait");
+  if (!wait) return std::move(wait).error();
+  auto network = PidLock::begin(repository.state_path() / "network", "network", *wait);
+  if (!network)
+    return Error{.kind = ErrorKind::repository,
+                 .message = "another rewall is at the network for this repository"}
+        .hinted("wait until it is done, or give it longer: rewall config lock.wait 10m");
+  remove_stale_locks(repository.path() / ".git");
+  return *std::move(network);
+}
+
+}  // namespace rewall

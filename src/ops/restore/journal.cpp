@@ -1,0 +1,134 @@
+#include "ops/restore/journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+#include <utility>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "ops/context/state_file.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::string_view kFirstLine = "rewall journal 1";
+constexpr std::string_view kAllParts = "all";  // of the key "parts"
+constexpr std::chrono::milliseconds kPoll{20};
+
+}  // namespace
+
+std::string print_journal(const JournalEntry& entry) {
+  StateLines lines;
+  lines.add("before", entry.before);
+  lines.add("wanted", entry.wanted);
+  lines.add("backends", entry.backends);
+  lines.add("looks-at", entry.looks_at);
+  if (entry.exact) lines.add("parts", kAllParts);
+  lines.add("place", entry.place);
+  lines.add("began", entry.began);
+  lines.add("process", format("{}", entry.process));
+  lines.add("trigger", entry.record.trigger);
+  lines.add("restores", entry.record.restores);
+  lines.add("message", entry.record.message);
+  for (const auto& command : entry.record.commands) lines.add("command", command);
+  if (const auto& actor = entry.record.actor) lines.add(*actor);
+  return lines.text(kFirstLine);
+}
+
+Result<JournalEntry> parse_journal(std::string_view text) {
+  JournalEntry entry;
+  entry.record.trigger.clear();
+  Actor actor;
+  StateKeys keys{
+      {"before", required(hash_key(entry.before))},
+      {"wanted", required(hash_key(entry.wanted))},
+      {"backends", required(backends_key(entry.backends))},
+      {"looks-at", required(choice_key(entry.looks_at))},
+      {"parts", {.read = [&](std::string_view value) { return entry.exact = value == kAllParts; }}},
+      {"place", place_key(entry.place)},
+      {"began", required(time_key(entry.began))},
+      {"process", required(number_key(entry.process))},
+      {"trigger", required(text_key(entry.record.trigger))},
+      {"restores", hash_key(entry.record.restores)},
+      {"message", text_key(entry.record.message)},
+      {"command",
+       {.read = [&](std::string_view value) { return !entry.record.commands.emplace_back(value).empty(); },
+        .repeats = true}}};
+  add_actor_keys(keys, actor);
+  if (auto parsed = parse_state(text, kFirstLine, keys); !parsed) return std::move(parsed).error();
+  if (!actor.person.name.empty()) entry.record.actor = std::move(actor);
+  return entry;
+}
+
+Journal::Journal(std::filesystem::path path, Fd fd)
+    : path_(std::move(path)), fd_(std::move(fd)), handed_on_(std::make_unique<HandedOn>(fd_.get())) {}
+
+Result<Journal> Journal::begin(const Repository& repository, const JournalEntry& entry) {
+  const auto path = repository.state_path() / "journal";
+  const auto failed = [&](int error) {
+    ::unlink(path.c_str());
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(error))};
+  };
+  if (auto written = write_file(path, print_journal(entry), 0600); !written)
+    return std::move(written).error().within("LIVE is untouched");
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return failed(errno);
+  return Journal(path, std::move(fd));
+}
+
+Result<std::optional<Journal>> Journal::left(const Repository& repository, std::chrono::milliseconds wait) {
+  const auto path = repository.state_path() / "journal";
+  const auto failed = [&](int error) {
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(error))};
+  };
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return std::optional<Journal>{};
+  if (!fd) return failed(errno);
+  const auto deadline = std::chrono::steady_clock::now() + wait;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return failed(errno);
+    if (std::chrono::steady_clock::now() >= deadline)
+      return Error{
+          .kind = ErrorKind::repository,
+          .message = format("{}: a program of a restore that was killed is still at work", path.string())}
+          .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
+    std::this_thread::sleep_for(kPoll);
+  }
+  return std::optional<Journal>(Journal(path, std::move(fd)));
+}
+
+Result<std::optional<JournalEntry>> Journal::peek(const Repository& repository) {
+  const auto path = repository.state_path() / "journal";
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return std::optional<JournalEntry>{};
+  if (!fd)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(errno))};
+  auto entry = Journal(path, std::move(fd)).read();
+  if (!entry) return std::move(entry).error();
+  return std::optional(*std::move(entry));
+}
+
+Result<JournalEntry> Journal::read() const {
+  auto text = read_all(fd_.get(), path_.string());
+  if (!text) return std::move(text).error();
+  auto entry = parse_journal(*text);
+  if (!entry) return std::move(entry).error().within(path_.string());
+  return entry;
+}
+
+void Journal::clear() {
+  const int error = ::unlink(path_.c_str()) == 0 ? 0 : errno;
+  if (error != 0 && error != ENOENT)
+    log_warning("{}: cannot be removed: {}", path_.string(), errno_text(error));
+  const Fd folder(::open(path_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) ::fsync(folder.get());
+}
+
+}  // namespace rewall

@@ -1,0 +1,13 @@
+#include "ops/restore/load.h"
+
+namespace rewall {
+
+Status put_in_force_again(Session& session, const Ruleset& target, const Capture& live) {
+  auto staged = session.firewall().stage(target, &live.ruleset);
+  const Staged wanted = staged ? *std::move(staged) : Staged{.ruleset = target};
+  auto loaded = session.firewall().load(wanted, live.ruleset, live.generation);
+  if (!loaded) return std::move(loaded).error();
+  return {};
+}
+
+}  // namespace rewall

@@ -1,0 +1,96 @@
+#include "ops/restore/partial_read.h"
+
+#include <algorithm>
+#include <array>
+#include <future>
+#include <tuple>
+#include <utility>
+
+#include "ops/context/ruleset_files.h"
+#include "ops/history/generation_cache.h"
+#include "ops/context/settings.h"
+#include "rules/foreign.h"
+#include "rules/print.h"
+#include "rules/text_delta.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::array<const char*, 2> kRules{"rules.v4", "rules.v6"};
+
+// What has files to be cut.
+bool can_be_cut(const SnapshotFiles& recording) {
+  const Files& files = recording.files;
+  return recording.backends == name(Backend::nft) && files.contains("ipset") &&
+         !files.contains("rules.v4.legacy") && !files.contains("rules.v6.legacy") &&
+         std::ranges::all_of(kRules, [&](const char* file) { return files.contains(file); });
+}
+
+std::size_t size_of(const Files& files) {
+  std::size_t size = 0;
+  for (const char* file : kRules) size += files.at(file).size();
+  return size;
+}
+
+// Both as rulesets; false where taking them apart whole is no more work, or gives another result or words for
+// what is wrong.
+bool take_apart(PartialRead& excerpt, const std::vector<Owner>& owners) {
+  Files from{{"ipset", excerpt.head.files.at("ipset")}};
+  Files to{{"ipset", excerpt.wanted.files.at("ipset")}};
+  for (const char* file : kRules)
+    std::tie(from[file], to[file]) =
+        unlike_chains(excerpt.head.files.at(file), excerpt.wanted.files.at(file));
+  if (size_of(to) > size_of(excerpt.wanted.files) / 2) return false;
+  for (const auto& [recording, files, ruleset] :
+       {std::tuple{&excerpt.head, &from, &excerpt.from}, std::tuple{&excerpt.wanted, &to, &excerpt.to}}) {
+    auto read = ruleset_of(std::move(*files), recording->hash.substr(0, 10) + ":", recording->backends);
+    if (!read) return false;
+    *ruleset = *std::move(read);
+  }
+  return keeps_foreign_alone(excerpt.to, excerpt.from, owners);
+}
+
+}  // namespace
+
+Result<std::optional<PartialRead>> read_partially(Session& session, const std::string& name, bool exact) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  const auto live = unchanged_since_cached(session, **repository);
+  if (!live) return std::optional<PartialRead>{};
+  session.firewall().expect_stage();
+  auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
+  auto reading = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
+    auto again = open_again(session);
+    if (!again) return std::move(again).error();
+    return read_snapshot_files(*again, live->head, Proof::checksum);
+  });
+  auto owners = exact ? std::vector<Owner>{} : read_owners(**repository);
+  auto wanted = read_snapshot_files(**repository, name, Proof::checksum);
+  auto head = reading.get();
+  const auto sets = asking.get();
+  if (!owners) return std::move(owners).error();
+  if (!wanted) return std::move(wanted).error();
+  if (!head) return std::move(head).error();
+  if (!sets) return sets.error();
+  if (!can_be_cut(*wanted) || !can_be_cut(*head)) return std::optional<PartialRead>{};
+  PartialRead excerpt{.head = *std::move(head), .wanted = *std::move(wanted)};
+  excerpt.wanted.name = name;
+  if (canonical_text(*sets) != excerpt.head.files.at("ipset")) return std::optional<PartialRead>{};
+  if (!take_apart(excerpt, *owners)) return std::optional<PartialRead>{};
+  return std::optional(std::move(excerpt));
+}
+
+bool can_be_relied_on(const Repository& repository, const std::string& hash, const Files& files) {
+  return repository.proves(hash, files) &&
+         std::ranges::all_of(kRules, [&](const char* file) { return is_canonical(files.at(file)); });
+}
+
+std::optional<Generation> still_live(Session& session, const Repository& repository,
+                                     const std::string& head) {
+  const auto now = repository.head();
+  auto seen = unchanged_since_cached(session, repository);
+  if (!now || *now != head || !seen || seen->head != head) return std::nullopt;
+  return std::move(seen->generation);
+}
+
+}  // namespace rewall

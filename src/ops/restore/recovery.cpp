@@ -1,0 +1,245 @@
+#include "ops/restore/recovery.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "diff/diff.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/guard/guard_state.h"
+#include "ops/restore/journal.h"
+#include "ops/restore/load.h"
+#include "ops/restore/transition.h"
+#include "ops/history/revision.h"
+#include "ops/context/settings.h"
+#include "ops/context/signal_block.h"
+#include "ops/history/record.h"
+#include "rules/foreign.h"
+
+namespace rewall {
+namespace {
+
+constexpr int kAttempts = 3;
+
+/// A restore that did not end.
+struct InterruptedRestore {
+  JournalEntry entry{};
+  Transition transition{};
+};
+
+Result<InterruptedRestore> read_interrupted_restore(const Repository& repository, JournalEntry entry) {
+  InterruptedRestore unended{.entry = std::move(entry)};
+  auto snapshot = repository.snapshot(unended.entry.before);
+  if (!snapshot) return std::move(snapshot).error();
+  auto before = repository.files(unended.entry.before);
+  if (!before) return std::move(before).error();
+  auto wanted = repository.prepared(unended.entry.wanted);
+  if (!wanted) return std::move(wanted).error();
+  auto old_rules = ruleset_of(*std::move(before), "the old ", snapshot->trailers.backend);
+  if (!old_rules) return std::move(old_rules).error();
+  auto new_rules = ruleset_of(*std::move(wanted), "the wanted ", unended.entry.backends);
+  if (!new_rules) return std::move(new_rules).error();
+  unended.transition = Transition(*std::move(old_rules), *std::move(new_rules));
+  return unended;
+}
+
+/// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
+InterruptedRestore among_foreign(InterruptedRestore unended, const Ruleset& live, const std::vector<Owner>& owners) {
+  const Transition& recorded = unended.transition;
+  unended.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
+                                  keep_foreign(recorded.wanted, live, owners).ruleset);
+  return unended;
+}
+
+/// "2026-11-22 12:03", here.
+std::string clock_text(Time time) {
+  std::string text = rfc3339(local(time.seconds)).substr(0, 16);
+  std::ranges::replace(text, 'T', ' ');
+  return text;
+}
+
+std::string name_of(const JournalEntry& entry) {
+  std::string text = format("the {} of {}", escape(entry.record.trigger), clock_text(entry.began));
+  if (!entry.record.commands.empty()) text += format(" ('{}')", escape(entry.record.commands.front()));
+  return text;
+}
+
+void tell(const JournalEntry& entry, std::string_view ending) {
+  log_warning("{} was interrupted: {}", name_of(entry), ending);
+}
+
+Error not_here(const Repository& repository, const JournalEntry& entry) {
+  return Error{
+      .kind = ErrorKind::repository,
+      .message = format("{} was interrupted in another network namespace, and its journal belongs there",
+                        name_of(entry))}
+      .hinted(format("run 'rewall status' in that namespace; when it is gone: rm {}",
+                     shell_quote((repository.state_path() / "journal").string())));
+}
+
+Status keep_live(Session& session, Repository& repository, const Capture& live,
+                 const RecordOptions& options) {
+  auto head = read_head(repository);
+  if (!head) return std::move(head).error();
+  auto kept = record(session, repository, *head, live, options);
+  if (!kept) return std::move(kept).error();
+  return {};
+}
+
+Status finish(Session& session, Repository& repository, const InterruptedRestore& unended, const Capture& live,
+              Side side, bool loaded) {
+  const JournalEntry& entry = unended.entry;
+  if (side == Side::wanted) {
+    if (auto kept = keep_live(session, repository, live, entry.record); !kept) return kept;
+    tell(entry, "it was complete in the kernel, and is recorded");
+    return {};
+  }
+  auto head = repository.head();
+  if (!head) return std::move(head).error();
+  if (*head != entry.before) {
+    const RecordOptions options{.message = "back to what was there before a restore that was interrupted",
+                                .trigger = entry.record.trigger,
+                                .restores = entry.before};
+    if (auto kept = keep_live(session, repository, live, options); !kept) return kept;
+  }
+  tell(entry, loaded ? "it was undone, LIVE is what it was before" : "LIVE is what it was before");
+  return {};
+}
+
+Error not_undone(const InterruptedRestore& unended, const std::string& why) {
+  return Error{.kind = ErrorKind::damaged,
+               .message = format("{} was interrupted, and what was there before could not be put back: {}",
+                                 name_of(unended.entry), why)}
+      .hinted(format("the firewall holds a mix of old and new rules now: mend what is said, and run 'rewall "
+                     "status'; or load snapshot {} by hand and remove .git/rewall/journal",
+                     unended.entry.before.substr(0, 10)));
+}
+
+/// Makes LIVE one of the two rulesets, and the history say which.
+Status settle(Session& session, Repository& repository, const InterruptedRestore& recorded) {
+  auto owners = read_owners(repository);
+  if (!owners) return std::move(owners).error();
+  std::string why = "it reads back otherwise";
+  bool loaded = false;
+  bool kept = false;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    auto live = session.firewall().capture(recorded.entry.looks_at);
+    if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
+    const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
+    const InterruptedRestore unended = as_recorded ? recorded : among_foreign(recorded, live->ruleset, *owners);
+    const Side side = side_of(unended.transition, live->ruleset);
+    const Ruleset target = side == Side::mix ? undone(unended.transition, live->ruleset)
+                                             : without_helpers(live->ruleset, unended.transition);
+    if (side != Side::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
+      return finish(session, repository, unended, *live, side, loaded);
+    if (!kept && side == Side::mix && holds_more(unended.transition, live->ruleset)) {
+      if (auto done =
+              keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"});
+          !done)
+        return done;
+      kept = true;
+    }
+    auto done = put_in_force_again(session, target, *live);
+    if (!done) why = done.error().message;
+    loaded = loaded || (done && side == Side::mix);
+  }
+  return not_undone(recorded, why);
+}
+
+/// A journal that says nothing is no matter where LIVE is what HEAD says.
+Status settle_damaged(Session& session, const Repository& repository, Error why) {
+  auto head = read_head(repository);
+  if (!head) return std::move(head).error();
+  auto live = session.capture();
+  if (!live) return std::move(live).error();
+  if (compare(head->ruleset, live->ruleset).equal()) {
+    log_warning("{}; LIVE is what HEAD says, and the journal is removed", escape(why.message));
+    return {};
+  }
+  why.kind = ErrorKind::repository;
+  why.message = "a restore was interrupted, and its journal cannot be used: " + why.message;
+  return std::move(why).hinted(
+      "look at 'rewall diff'; when LIVE is what it should be, remove .git/rewall/journal");
+}
+
+Status settle_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {
+  if (!entry) return settle_damaged(session, repository, std::move(entry).error());
+  const auto where = match_namespace(entry->place, session.firewall().generation());
+  if (where == NamespaceMatch::elsewhere) return not_here(repository, *entry);
+  if (where == NamespaceMatch::gone) {
+    tell(*entry, "the rules that it changed went with a restart");
+    return {};
+  }
+  auto unended = read_interrupted_restore(repository, *std::move(entry));
+  if (!unended) return settle_damaged(session, repository, std::move(unended).error());
+  return settle(session, repository, *unended);
+}
+
+Status settle_left(Session& session, Repository& repository, Journal& journal) {
+  const SignalBlock held;
+  try {
+    auto settled = settle_entry(session, repository, journal.read());
+    if (settled) journal.clear();
+    return settled;
+  } catch (const std::exception& error) {
+    return Error{.kind = ErrorKind::damaged,
+                 .message = format("a restore was interrupted, and to settle it failed: {}", error.what())}
+        .hinted("run the command again");
+  }
+}
+
+/// The caller holds the lock: whatever journal is there, nobody is at work on it.
+Status settle_locked(Session& session, Repository& repository) {
+  auto wait = duration_setting(repository, "lock.wait");
+  if (!wait) return std::move(wait).error();
+  auto journal = Journal::left(repository, *wait);
+  if (!journal) return std::move(journal).error();
+  if (!*journal) return {};
+  return settle_left(session, repository, **journal);
+}
+
+Result<std::string> settle_and_say_nothing(Session& session, Repository& repository) {
+  if (auto settled = settle_locked(session, repository); !settled) return std::move(settled).error();
+  return std::string{};
+}
+
+/// Of the restore that holds the lock, while its process lives.
+std::optional<std::string> at_work(const Repository& repository) {
+  const auto text = read_file(repository.state_path() / "journal");
+  const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
+  if (!entry || (::kill(entry->process, 0) != 0 && errno == ESRCH)) return std::nullopt;
+  return format("{} is at work (process {})", name_of(*entry), entry->process);
+}
+
+}  // namespace
+
+Result<std::string> recover_interrupted_restore(Session& session, Repository& repository) {
+  std::error_code failed;
+  if (!std::filesystem::exists(repository.state_path() / "journal", failed) && !failed) return std::string{};
+  auto held = repository.lock(std::chrono::milliseconds{0});
+  if (!held) {
+    if (held.error().kind == ErrorKind::permission) return std::move(held).error();
+    if (auto working = at_work(repository)) return *std::move(working);
+    auto waited = lock(repository);
+    if (!waited) return std::move(waited).error();
+    return settle_and_say_nothing(session, repository);
+  }
+  return settle_and_say_nothing(session, repository);
+}
+
+Result<Lock> lock(Session& session) {
+  auto repository = session.repository();
+  if (!repository) return std::move(repository).error();
+  auto held = lock(**repository);
+  if (!held) return std::move(held).error();
+  if (auto settled = settle_locked(session, **repository); !settled) return std::move(settled).error();
+  return held;
+}
+
+}  // namespace rewall

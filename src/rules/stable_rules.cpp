@@ -1,0 +1,80 @@
+#include "rules/stable_rules.h"
+
+#include <algorithm>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace rewall {
+
+namespace {
+
+using Pair = std::pair<std::uint32_t, std::uint32_t>;
+
+constexpr std::uint32_t kNone = UINT32_MAX;
+
+/// Each live rule with the wanted one that answers to it, k-th to k-th; ascending in live.
+std::vector<Pair> answering(std::span<const Rule> live, std::span<const Rule> wanted) {
+  std::unordered_map<std::string_view, std::uint32_t> first;
+  std::vector<std::uint32_t> next(wanted.size(), kNone);
+  first.reserve(wanted.size());
+  for (auto i = static_cast<std::uint32_t>(wanted.size()); i-- > 0;) {
+    const auto [place, fresh] = first.try_emplace(wanted[i].words, i);
+    if (!fresh) next[i] = std::exchange(place->second, i);
+  }
+  std::vector<Pair> pairs;
+  for (std::uint32_t i = 0; i < live.size(); ++i) {
+    const auto place = first.find(live[i].words);
+    if (place == first.end() || place->second == kNone) continue;
+    pairs.emplace_back(i, place->second);
+    place->second = next[place->second];
+  }
+  return pairs;
+}
+
+/// The longest part of `pairs` that ascends on the right too.
+std::vector<Pair> ascending(const std::vector<Pair>& pairs) {
+  std::vector<std::uint32_t> ends;  // of the best run of each length: its last pair
+  std::vector<std::uint32_t> before(pairs.size(), kNone);
+  const auto right = [&](std::uint32_t i) { return pairs[i].second; };
+  for (std::uint32_t i = 0; i < pairs.size(); ++i) {
+    const auto end = std::ranges::lower_bound(ends, pairs[i].second, {}, right);
+    if (end != ends.begin()) before[i] = *(end - 1);
+    if (end == ends.end())
+      ends.push_back(i);
+    else
+      *end = i;
+  }
+  std::vector<Pair> run;
+  run.reserve(ends.size());
+  for (std::uint32_t i = ends.empty() ? kNone : ends.back(); i != kNone; i = before[i])
+    run.push_back(pairs[i]);
+  std::ranges::reverse(run);
+  return run;
+}
+
+}  // namespace
+
+std::vector<Pair> kept(std::span<const Rule> live, std::span<const Rule> wanted) {
+  const std::size_t shorter = std::min(live.size(), wanted.size());
+  std::size_t start = 0;
+  while (start < shorter && live[start].words == wanted[start].words) ++start;
+  std::size_t end = 0;
+  while (end < shorter - start && live[live.size() - 1 - end].words == wanted[wanted.size() - 1 - end].words)
+    ++end;
+  std::vector<Pair> all;
+  all.reserve(shorter);
+  const auto add = [&](std::size_t from, std::size_t to) {
+    all.emplace_back(static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to));
+  };
+  for (std::size_t i = 0; i < start; ++i) add(i, i);
+  const auto between = [&](std::span<const Rule> rules) {
+    return rules.subspan(start, rules.size() - start - end);
+  };
+  for (const auto& [from, to] : ascending(answering(between(live), between(wanted))))
+    add(from + start, to + start);
+  for (std::size_t i = end; i > 0; --i) add(live.size() - i, wanted.size() - i);
+  return all;
+}
+
+}  // namespace rewall
