@@ -13,7 +13,7 @@ Action define_apply(CLI::App& app) {
   add_part(app, options->restore);
   add_common(app, *options);
   return [path, options](Context& context) -> Result<Answer> {
-    if (auto good = check_options(*options); !good) return std::move(good).error();
+    TRY(check_options(*options));
     options->restore.trigger = "apply";
     const bool named = *path == "-" || path->starts_with("file:");
     return print_restored(context, *options,

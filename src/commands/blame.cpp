@@ -1,7 +1,7 @@
 #include "ops/history/blame.h"
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/diff_view.h"
@@ -60,12 +60,11 @@ Action define_blame(CLI::App& app) {
   app.add_option("--chain", options->filter.chain, "Rules of this chain")->type_name("CHAIN");
   add_family(app, options->filter.family, "Rules of this family");
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = check_table(options->filter.table); !good) return std::move(good).error();
-    auto rules = blame(context.session, options->revision, options->filter);
-    if (!rules) return std::move(rules).error();
+    TRY(check_table(options->filter.table));
+    auto rules = TRY(blame(context.session, options->revision, options->filter));
     if (context.json) {
       Json json = Json::array();
-      for (const auto& rule : *rules) json.push_back(to_json(rule));
+      for (const auto& rule : rules) json.push_back(to_json(rule));
       context.terminal.out(print(json));
       return Answer::same;
     }
@@ -73,7 +72,7 @@ Action define_blame(CLI::App& app) {
     const Paint paint = context.terminal.paint();
     std::string text;
     std::string place;
-    for (const auto& rule : *rules) {
+    for (const auto& rule : rules) {
       if (auto here = heading(rule); here != place) {
         text += format("{}{}\n", place.empty() ? "" : "\n", paint.heading(here));
         place = std::move(here);

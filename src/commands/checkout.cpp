@@ -1,7 +1,7 @@
 #include <filesystem>
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
@@ -28,7 +28,7 @@ struct Checkout {
 
 // What has no snapshot's files gets the canonical ones, of what it speaks of.
 Result<Checkout> written_out(const Revision& revision) {
-  if (auto good = check_rules(revision); !good) return std::move(good).error();
+  TRY(check_rules(revision));
   Checkout checkout{.files = files_of(revision.ruleset),
                     .family = revision.has_v4 ? Family::ipv4 : Family::ipv6};
   std::erase_if(checkout.files, [&](const auto& file) {
@@ -39,23 +39,19 @@ Result<Checkout> written_out(const Revision& revision) {
 }
 
 Result<Checkout> read(Context& context, const CheckoutOptions& options) {
-  auto revision = read_revision(context.session, options.revision, options.family);
-  if (!revision) return std::move(revision).error();
-  if (revision->hash.empty()) return written_out(*revision);
-  auto repository = context.session.repository();
-  if (!repository) return std::move(repository).error();
-  auto files = (*repository)->files(revision->hash);
-  if (!files) return std::move(files).error();
-  return Checkout{.files = *std::move(files)};
+  auto revision = TRY(read_revision(context.session, options.revision, options.family));
+  if (revision.hash.empty()) return written_out(revision);
+  auto repository = TRY(context.session.repository());
+  auto files = TRY(repository->files(revision.hash));
+  return Checkout{.files = std::move(files)};
 }
 
 // Of the family that is printed, by what its rules mean.
 Result<std::string> meaning_of(const Checkout& checkout, Family family) {
   const std::string name(file_name(family));
   const auto file = checkout.files.find(name);
-  auto tables = parse_tables(file == checkout.files.end() ? "" : file->second, family, name);
-  if (!tables) return std::move(tables).error();
-  return meaning_text(*tables);
+  auto tables = TRY(parse_tables(file == checkout.files.end() ? "" : file->second, family, name));
+  return meaning_text(tables);
 }
 
 Error cannot_write(std::string message) {
@@ -94,21 +90,19 @@ Action define_checkout(CLI::App& app) {
       ->excludes(output);
   add_family(app, options->family, "Print rules.v6 rather than rules.v4, or the other way");
   return [options](Context& context) -> Result<Answer> {
-    auto checkout = read(context, *options);
-    if (!checkout) return std::move(checkout).error();
-    auto& files = checkout->files;
+    auto checkout = TRY(read(context, *options));
+    auto& files = checkout.files;
     if (options->folder.empty()) {
-      const Family family = options->family.value_or(checkout->family);
+      const Family family = options->family.value_or(checkout.family);
       const std::string name(file_name(family));
       if (options->meaning) {
-        auto text = meaning_of(*checkout, family);
-        if (!text) return std::move(text).error();
-        files[name] = *std::move(text);
+        auto text = TRY(meaning_of(checkout, family));
+        files[name] = std::move(text);
       }
       context.terminal.out(context.json ? print(Json(files)) : exact_text(context, files[name]));
       return Answer::same;
     }
-    if (auto written = write_files(options->folder, files); !written) return std::move(written).error();
+    TRY(write_files(options->folder, files));
     Json names = Json::array();
     for (const auto& [name, _] : files)
       names.push_back((std::filesystem::path(options->folder) / name).string());

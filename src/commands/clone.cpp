@@ -1,5 +1,5 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/remote/share.h"

@@ -9,8 +9,8 @@
 #include "commands/command.h"
 #include "ops/context/finding.h"
 #include "ops/guard/guard_state.h"
-#include "ops/remote/share.h"
 #include "ops/history/record.h"
+#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {

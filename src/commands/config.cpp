@@ -1,5 +1,5 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
@@ -15,15 +15,13 @@ struct ConfigOptions {
 };
 
 Result<Answer> list(Context& context, const Repository& repository) {
-  auto keys = known_keys(repository);
-  if (!keys) return std::move(keys).error();
+  auto keys = TRY(known_keys(repository));
   Json json = Json::array();
-  for (const auto& key : *keys) {
-    auto value = setting(repository, key.name);
-    if (!value) return std::move(value).error();
-    json.push_back({{"key", key.name}, {"value", *value}, {"default", key.standard}, {"what", key.what}});
+  for (const auto& key : keys) {
+    auto value = TRY(setting(repository, key.name));
+    json.push_back({{"key", key.name}, {"value", value}, {"default", key.standard}, {"what", key.what}});
     if (!context.json) {
-      context.terminal.out(format("{:<24} {}\n", format("{}={}", key.name, escape(*value)),
+      context.terminal.out(format("{:<24} {}\n", format("{}={}", key.name, escape(value)),
                                   context.terminal.paint().quiet(format("# {}", key.what))));
     }
   }
@@ -32,12 +30,10 @@ Result<Answer> list(Context& context, const Repository& repository) {
 }
 
 Result<Answer> set(Context& context, const Repository& repository, const Key& key, const std::string& value) {
-  if (auto good = check_value(key, value); !good) return std::move(good).error();
-  auto held = lock(repository);
-  if (!held) return std::move(held).error();
-  auto settings = Settings::open(repository);
-  if (!settings) return std::move(settings).error();
-  if (auto done = settings->set(key.name, value); !done) return std::move(done).error();
+  TRY(check_value(key, value));
+  auto held = TRY(lock(repository));
+  auto settings = TRY(Settings::open(repository));
+  TRY(settings.set(key.name, value));
   if (context.json) context.terminal.out(print({{"key", key.name}, {"value", value}}));
   return Answer::same;
 }
@@ -50,16 +46,12 @@ Action define_config(CLI::App& app) {
   app.add_option("VALUE", options->value, "Its new value")->type_name("");
   app.add_flag("--list", options->list, "All keys with their values");
   return [options](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    if (options->list || !options->key) return list(context, **repository);
-    auto key = find_key(*options->key);
-    if (!key) return std::move(key).error();
-    if (options->value) return set(context, **repository, *key, *options->value);
-    auto value = setting(**repository, key->name);
-    if (!value) return std::move(value).error();
-    context.terminal.out(context.json ? print({{"key", key->name}, {"value", *value}})
-                                      : escape(*value) + "\n");
+    auto repository = TRY(context.session.repository());
+    if (options->list || !options->key) return list(context, *repository);
+    auto key = TRY(find_key(*options->key));
+    if (options->value) return set(context, *repository, key, *options->value);
+    auto value = TRY(setting(*repository, key.name));
+    context.terminal.out(context.json ? print({{"key", key.name}, {"value", value}}) : escape(value) + "\n");
     return Answer::same;
   };
 }

@@ -1,11 +1,11 @@
 #include "diff/diff.h"
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/history/revision.h"
 #include "ops/context/settings.h"
+#include "ops/history/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -61,22 +61,21 @@ Action define_diff(CLI::App& app) {
   return [options](Context& context) -> Result<Answer> {
     const auto& names = options->revisions;
     const bool whole = options->text || options->commands;
-    auto both = read_revisions(context.session, names.empty() ? "HEAD" : names[0],
-                               names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::unlike);
-    if (!both) return std::move(both).error();
-    auto& [from, to] = *both;
-    if (auto common = keep_common(from, to); !common) return std::move(common).error();
-    auto diff = compare_revisions(from, to);
-    if (!diff) return std::move(diff).error();
+    auto both =
+        TRY(read_revisions(context.session, names.empty() ? "HEAD" : names[0],
+                           names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::unlike));
+    auto& [from, to] = both;
+    TRY(keep_common(from, to));
+    auto diff = TRY(compare_revisions(from, to));
     if (context.json || !options->foreign)
-      mark_foreign(*diff, from.ruleset, to.ruleset, owners_of(context.session));
+      mark_foreign(diff, from.ruleset, to.ruleset, owners_of(context.session));
     if (context.json) {
-      context.terminal.out(print(to_json(*diff, from.name, to.name)));
-    } else if (auto words = answer(*options, from, to, *diff, context.terminal.paint()); !words.empty()) {
+      context.terminal.out(print(to_json(diff, from.name, to.name)));
+    } else if (auto words = answer(*options, from, to, diff, context.terminal.paint()); !words.empty()) {
       if (!options->commands) page(context);
       context.terminal.out(options->commands ? exact_text(context, words) : words);
     }
-    return diff->equal() ? Answer::same : Answer::different;
+    return diff.equal() ? Answer::same : Answer::different;
   };
 }
 

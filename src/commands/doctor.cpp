@@ -1,7 +1,7 @@
 #include "ops/host/doctor.h"
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 

@@ -41,12 +41,10 @@ class Editing {
       : context_(context), options_(options), people_(std::move(people)), editor_(std::move(editor)) {}
 
   Result<Answer> run() {
-    auto begun = begin();
-    if (!begun) return std::move(begun).error();
+    TRY(begin());
     for (;;) {
-      auto edited = edit();
-      if (!edited) return std::move(edited).error();
-      if (!*edited) return nothing_changed();
+      auto edited = TRY(edit());
+      if (!edited) return nothing_changed();
       if (auto answer = look()) return *std::move(answer);
     }
   }
@@ -59,22 +57,19 @@ class Editing {
   }
 
   Status begin() {
-    if (auto repository = context_.session.repository(); !repository) return std::move(repository).error();
-    auto live = live_text();
-    if (!live) return std::move(live).error();
-    original_ = seen_ = *std::move(live);
-    auto path = write_for_editor(original_, *options_.restore.family);
-    if (!path) return std::move(path).error();
-    path_ = *std::move(path);
+    TRY(context_.session.repository());
+    auto live = TRY(live_text());
+    original_ = seen_ = std::move(live);
+    auto path = TRY(write_for_editor(original_, *options_.restore.family));
+    path_ = std::move(path);
     return {};
   }
 
   // False when the text is what it was.
   Result<bool> edit() {
     auto done = run_editor(editor_, path_);
-    auto text = read_file(path_);
-    if (!text) return std::move(text).error();
-    const bool changed = *text != original_;
+    auto text = TRY(read_file(path_));
+    const bool changed = text != original_;
     if (done) return changed;
     if (changed) return kept(std::move(done).error());
     remove_from_editor(path_);
@@ -85,13 +80,10 @@ class Editing {
     remove_from_editor(path_);
     context_.terminal.say("nothing changed");
     if (!context_.json) return Answer::same;
-    auto repository = context_.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto head = (*repository)->head();
-    if (!head) return std::move(head).error();
-    auto snapshot = (*repository)->snapshot(*head);
-    if (!snapshot) return std::move(snapshot).error();
-    context_.terminal.out(print(answer_json(*head, snapshot->subject, false, "")));
+    auto repository = TRY(context_.session.repository());
+    auto head = TRY(repository->head());
+    auto snapshot = TRY(repository->snapshot(head));
+    context_.terminal.out(print(answer_json(head, snapshot.subject, false, "")));
     return Answer::same;
   }
 
@@ -197,7 +189,7 @@ Action define_edit(CLI::App& app) {
   app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = check_options(*options); !good) return std::move(good).error();
+    TRY(check_options(*options));
     options->restore.trigger = "edit";
     options->restore.family = options->restore.family.value_or(Family::ipv4);
     auto people = options->yes ? std::nullopt : Conversation::open();
@@ -205,9 +197,8 @@ Action define_edit(CLI::App& app) {
       return Error{.kind = ErrorKind::usage, .message = "edit: there is no terminal to ask on"}.hinted(
           "'rewall apply FILE' takes rules from a file, and --yes is an answer given before");
     }
-    auto editor = editor_words();
-    if (!editor) return std::move(editor).error();
-    return Editing(context, *options, std::move(people), *std::move(editor)).run();
+    auto editor = TRY(editor_words());
+    return Editing(context, *options, std::move(people), std::move(editor)).run();
   };
 }
 

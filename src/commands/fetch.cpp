@@ -1,5 +1,5 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/remote/share.h"
@@ -11,32 +11,30 @@ Action define_fetch(CLI::App& app) {
   auto remote = std::make_shared<std::string>();
   app.add_option("REMOTE", *remote, "Where from (the setting push.remote)")->type_name("");
   return [remote](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto fetched = fetch(**repository, *remote, context.terminal.progress());
-    if (!fetched) return std::move(fetched).error();
+    auto repository = TRY(context.session.repository());
+    auto fetched = TRY(fetch(*repository, *remote, context.terminal.progress()));
     Json branches = Json::array();
-    for (const auto& branch : fetched->branches) {
+    for (const auto& branch : fetched.branches) {
       branches.push_back({{"host", branch.host},
                           {"snapshots", branch.snapshots},
                           {"rewritten", branch.rewritten},
                           {"trouble", or_null(branch.trouble)}});
       if (!branch.trouble.empty())
-        context.terminal.say(format("{}/hosts/{}: {}", fetched->remote.name, branch.host, branch.trouble));
+        context.terminal.say(format("{}/hosts/{}: {}", fetched.remote.name, branch.host, branch.trouble));
       if (branch.rewritten)
         context.terminal.say(
             format("{}/hosts/{}: its history was rewritten there; what was here before: {}/hosts/{}@{{1}}",
-                   fetched->remote.name, branch.host, fetched->remote.name, branch.host));
+                   fetched.remote.name, branch.host, fetched.remote.name, branch.host));
       if (!context.json)
-        context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched->remote.name), escape(branch.host),
+        context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched.remote.name), escape(branch.host),
                                     counted(branch.snapshots, "new snapshot")));
     }
-    const Json refused = say_refused(fetched->remote.name, fetched->refused);
+    const Json refused = say_refused(fetched.remote.name, fetched.refused);
     if (context.json)
       context.terminal.out(
-          print({{"remote", fetched->remote.name}, {"branches", branches}, {"refused", refused}}));
-    if (!context.json && fetched->branches.empty()) context.terminal.say("nothing is new");
-    return fetched->refused.empty() ? Answer::same : Answer::partly;
+          print({{"remote", fetched.remote.name}, {"branches", branches}, {"refused", refused}}));
+    if (!context.json && fetched.branches.empty()) context.terminal.say("nothing is new");
+    return fetched.refused.empty() ? Answer::same : Answer::partly;
   };
 }
 

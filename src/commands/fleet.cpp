@@ -1,13 +1,12 @@
-#include "ops/fleet/hosts.h"
-
 #include <algorithm>
 #include <utility>
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/history.h"
-#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/fleet/hosts.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -68,9 +67,8 @@ Json text_or_null(const std::string* text) {
 }
 
 Result<std::vector<HostBranch>> all_hosts(Context& context) {
-  auto repository = context.session.repository();
-  if (!repository) return std::move(repository).error();
-  return fleet_hosts(**repository);
+  auto repository = TRY(context.session.repository());
+  return fleet_hosts(*repository);
 }
 
 // Those that are named, all where none is.
@@ -79,9 +77,8 @@ Result<std::vector<HostBranch>> named_hosts(Context& context, const std::vector<
   if (!all || names.empty()) return all;
   std::vector<HostBranch> hosts;
   for (const auto& name : names) {
-    auto host = find_host(*all, name);
-    if (!host) return std::move(host).error();
-    hosts.push_back(*std::move(host));
+    auto host = TRY(find_host(*all, name));
+    hosts.push_back(std::move(host));
   }
   return hosts;
 }
@@ -109,11 +106,10 @@ std::string list_line(const HostBranch& host, const Result<Snapshot>& newest, st
 }
 
 Result<Answer> list(Context& context, const FleetOptions& options) {
-  auto hosts = named_hosts(context, options.hosts);
-  if (!hosts) return std::move(hosts).error();
+  auto hosts = TRY(named_hosts(context, options.hosts));
   const Repository& repository = **context.session.repository();
   const auto each = [&](const std::function<bool(const HostBranch&, const Result<Snapshot>&)>& show) {
-    for (const auto& host : *hosts) {
+    for (const auto& host : hosts) {
       if (!show(host, repository.snapshot(host.hash))) return;
     }
   };
@@ -124,7 +120,7 @@ Result<Answer> list(Context& context, const FleetOptions& options) {
     return Answer::same;
   }
   page(context);
-  const auto width = width_of(*hosts);
+  const auto width = width_of(hosts);
   each([&](const auto& host, const auto& newest) {
     return context.terminal.out(list_line(host, newest, width, context.terminal.paint()));
   });
@@ -218,15 +214,14 @@ void print_status(Context& context, const FleetStatus& status, const std::string
 
 Result<Answer> status(Context& context, const FleetOptions& options) {
   if (!options.hosts.empty()) return usage("fleet status: it takes no host", "it is about all of them");
-  auto found = fleet_status(context.session, options.scope(), options.against, options.stale);
-  if (!found) return std::move(found).error();
+  auto found = TRY(fleet_status(context.session, options.scope(), options.against, options.stale));
   if (context.json) {
-    print_status_json(context.terminal, *found, options.against);
+    print_status_json(context.terminal, found, options.against);
   } else {
-    print_status(context, *found, options.against);
+    print_status(context, found, options.against);
   }
   const bool well =
-      std::ranges::all_of(found->hosts, [&](const FleetStatus::Host& host) { return found->is_well(host); });
+      std::ranges::all_of(found.hosts, [&](const FleetStatus::Host& host) { return found.is_well(host); });
   return well ? Answer::same : Answer::different;
 }
 
@@ -279,8 +274,7 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
     }
     answer = Answer::different;
   };
-  auto compared = fleet_diff(context.session, options.scope(), from, others, show);
-  if (!compared) return std::move(compared).error();
+  TRY(fleet_diff(context.session, options.scope(), from, others, show));
   end(context, array);
   return answer;
 }
@@ -289,26 +283,22 @@ Result<Answer> diff(Context& context, const FleetOptions& options) {
   const bool two = options.against.empty();
   if (two && options.hosts.size() != 2)
     return usage("fleet diff: it takes two hosts", "or --against HOST, for all others");
-  auto hosts = named_hosts(context, options.hosts);
-  if (!hosts) return std::move(hosts).error();
-  if (two) return diff_two(context, options, (*hosts)[0], (*hosts)[1]);
-  auto all = all_hosts(context);
-  if (!all) return std::move(all).error();
-  auto from = find_host(*all, options.against);
-  if (!from) return std::move(from).error();
-  std::erase_if(*hosts, [&](const HostBranch& host) { return host.host == from->host; });
-  return diff_against(context, options, *from, *hosts);
+  auto hosts = TRY(named_hosts(context, options.hosts));
+  if (two) return diff_two(context, options, hosts[0], hosts[1]);
+  auto all = TRY(all_hosts(context));
+  auto from = TRY(find_host(all, options.against));
+  std::erase_if(hosts, [&](const HostBranch& host) { return host.host == from.host; });
+  return diff_against(context, options, from, hosts);
 }
 
 // --- log
 
 Result<Answer> log(Context& context, FleetOptions& options) {
-  if (auto good = read_times(options.history); !good) return std::move(good).error();
-  auto hosts = named_hosts(context, options.hosts);
-  if (!hosts) return std::move(hosts).error();
+  TRY(read_times(options.history));
+  auto hosts = TRY(named_hosts(context, options.hosts));
   page(context);
   JsonArray array(context.terminal);
-  const auto width = width_of(*hosts);
+  const auto width = width_of(hosts);
   const Paint paint = context.terminal.paint();
   std::size_t shown = 0;
   const auto show = [&](const HostBranch& host, const Result<LogEntry>& entry) {
@@ -329,7 +319,7 @@ Result<Answer> log(Context& context, FleetOptions& options) {
   };
   Status walked;
   if (options.history.limit != 0U)
-    walked = fleet_log(context.session, *hosts, options.history.filter, context.json, show);
+    walked = fleet_log(context.session, hosts, options.history.filter, context.json, show);
   if (!walked) return std::move(walked).error();
   end(context, array);
   return Answer::same;
@@ -389,7 +379,7 @@ Action define_fleet(CLI::App& app) {
       ->type_name("");
   auto meant = add_options(app, *options);
   return [options, meant](Context& context) -> Result<Answer> {
-    if (auto good = check_meant(meant, options->action); !good) return std::move(good).error();
+    TRY(check_meant(meant, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);

@@ -27,20 +27,18 @@ std::string size_text(std::uint64_t bytes) {
 
 Action define_gc(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto collected = gc(**repository);
-    if (!collected) return std::move(collected).error();
-    if (!*collected) {
+    auto repository = TRY(context.session.repository());
+    auto collected = TRY(gc(*repository));
+    if (!collected) {
       context.terminal.say("another rewall gc is at work: nothing is left to do");
       if (context.json) context.terminal.out(print(Json(nullptr)));
       return Answer::same;
     }
     if (context.json) {
-      context.terminal.out(print(to_json(**collected)));
+      context.terminal.out(print(to_json(*collected)));
       return Answer::same;
     }
-    const auto& [before, after] = **collected;
+    const auto& [before, after] = *collected;
     context.terminal.out(format("{} and {} in {}: {} -> {}\n", counted(after.packed, "object"),
                                 counted(after.loose, "loose one"), counted(after.packs, "pack"),
                                 size_text(before.bytes), size_text(after.bytes)));

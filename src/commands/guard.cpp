@@ -5,8 +5,8 @@
 #include <csignal>
 #include <filesystem>
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "commands/restore.h"
 #include "core/format.h"
 #include "core/text.h"
@@ -177,37 +177,33 @@ Result<Foreground> program_of(std::vector<std::string> words) {
 /// How the program ended; its own Ctrl-C is not ours.
 Result<int> run_tried(Foreground program) {
   const SignalsForChild held;
-  auto process = start(std::move(program));
-  if (!process) return std::move(process).error();
-  return wait_for(*process);
+  auto process = TRY(start(std::move(program)));
+  return wait_for(process);
 }
 
 Result<Answer> run_try(Context& context, const TryOptions& options) {
   std::optional<Foreground> program;
   if (!options.words.empty()) {
-    auto found = program_of(options.words);
-    if (!found) return std::move(found).error();
-    program = *std::move(found);
+    auto found = TRY(program_of(options.words));
+    program = std::move(found);
   }
-  auto guard = begin_try(context.session, options.length.value_or(std::chrono::minutes{10}));
-  if (!guard) return std::move(guard).error();
+  auto guard = TRY(begin_try(context.session, options.length.value_or(std::chrono::minutes{10})));
   if (!program) {
     if (context.json) {
-      Json json = answer_json(guard->before, "", false, "");
-      json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
+      Json json = answer_json(guard.before, "", false, "");
+      json["guard"] = guard_json(guard, guard.deadline - boot_time(), false);
       context.terminal.out(print(json));
     }
-    return stand_by(context, *guard, false);
+    return stand_by(context, guard, false);
   }
   auto status = run_tried(*std::move(program));
-  auto recorded = end_try(context.session, *guard, options.message);
-  if (!recorded) return std::move(recorded).error();
-  print_recorded(context, *recorded, "", *guard);
+  auto recorded = TRY(end_try(context.session, guard, options.message));
+  print_recorded(context, recorded, "", guard);
   if (!status) return std::move(status).error();
   if (*status != 0)
     context.terminal.say(format("{}: exit status {}: look at what it did ('rewall diff {}')",
-                                options.words[0], *status, short_hash(guard->before)));
-  auto answer = stand_by(context, *guard, !options.yes);
+                                options.words[0], *status, short_hash(guard.before)));
+  auto answer = stand_by(context, guard, !options.yes);
   return answer && *status != 0 ? Answer::different : std::move(answer);
 }
 
@@ -242,14 +238,13 @@ Action define_confirm(CLI::App& app) {
                  "The subject of the snapshot, where LIVE is not recorded yet")
       ->type_name("MSG");
   return [options](Context& context) -> Result<Answer> {
-    auto confirmed = confirm(context.session, *options);
-    if (!confirmed) return std::move(confirmed).error();
+    auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
-      context.terminal.say(armed_text(confirmed->guard));
+      context.terminal.say(armed_text(confirmed.guard));
     else
       context.terminal.say("confirmed: the change is kept");
-    print_recorded(context, confirmed->recorded, "",
-                   options->extend ? std::optional(confirmed->guard) : std::nullopt);
+    print_recorded(context, confirmed.recorded, "",
+                   options->extend ? std::optional(confirmed.guard) : std::nullopt);
     return Answer::same;
   };
 }

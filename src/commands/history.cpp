@@ -36,9 +36,8 @@ Status read_times(HistoryOptions& options) {
   for (auto [text, time] :
        {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {
     if (text->empty()) continue;
-    auto parsed = parse_time(*text, now());
-    if (!parsed) return std::move(parsed).error();
-    *time = *parsed;
+    auto parsed = TRY(parse_time(*text, now()));
+    *time = parsed;
   }
   return {};
 }

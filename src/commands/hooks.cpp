@@ -1,5 +1,3 @@
-#include "ops/host/integrations.h"
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -7,6 +5,7 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/host/integrations.h"
 #include "ui/json.h"
 
 namespace rewall {

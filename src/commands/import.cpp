@@ -1,7 +1,7 @@
 #include "ops/history/import.h"
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/json.h"
@@ -23,18 +23,16 @@ Action define_import(CLI::App& app) {
   add_family(app, options->family, "Of all the files; else by what each says");
   return [options, date](Context& context) -> Result<Answer> {
     if (!date->empty()) {
-      auto time = parse_time(*date, now());
-      if (!time) return std::move(time).error();
-      options->date = *time;
+      auto time = TRY(parse_time(*date, now()));
+      options->date = time;
     }
     if (!options->git.empty() && options->paths.size() != 1) {
       return Error{.kind = ErrorKind::usage, .message = "--git takes one path"}.hinted(
           "a rules file there, or a folder with rules.v4, rules.v6 or ipset");
     }
-    auto all = import_files(context.session, *options);
-    if (!all) return std::move(all).error();
+    auto all = TRY(import_files(context.session, *options));
     Json json = Json::array();
-    for (const auto& recorded : *all) {
+    for (const auto& recorded : all) {
       json.push_back(answer_json(recorded.hash, recorded.subject, recorded.changed, ""));
       if (!context.json) {
         context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));

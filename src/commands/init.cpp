@@ -1,5 +1,5 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 
 namespace rewall {
@@ -9,10 +9,9 @@ Action define_init(CLI::App& app) {
   app.add_option("--remote", *url, "Where backups will be pushed: kept as the remote 'origin'")
       ->type_name("URL");
   return [url](Context& context) -> Result<Answer> {
-    auto recorded = make_repository(context.session, *url);
-    if (!recorded) return std::move(recorded).error();
+    auto recorded = TRY(make_repository(context.session, *url));
     context.terminal.say(format("made the repository {}", context.session.path().string()));
-    print_recorded(context, *recorded);
+    print_recorded(context, recorded);
     return Answer::same;
   };
 }

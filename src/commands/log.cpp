@@ -1,12 +1,13 @@
+#include "ops/history/log.h"
+
 #include <set>
 #include <utility>
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/history.h"
-#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/history/log.h"
 #include "ops/history/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -78,8 +79,8 @@ class Listing {
 };
 
 Status finish(LogOptions& options) {
-  if (auto good = check_table(options.history.filter.table); !good) return good;
-  if (auto good = read_times(options.history); !good) return good;
+  TRY(check_table(options.history.filter.table));
+  TRY(read_times(options.history));
   if (options.revision == "LIVE") options.revision = "HEAD";
   if (is_unrecorded(options.revision)) {
     return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
@@ -100,7 +101,7 @@ Action define_log(CLI::App& app) {
   app.add_flag("--all", options->all,
                "Unfold snapshots that changed what other programs own, and nothing else");
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = finish(*options); !good) return std::move(good).error();
+    TRY(finish(*options));
     page(context);
     Json entries = Json::array();
     Listing listing(context.terminal, *options);

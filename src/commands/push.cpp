@@ -13,21 +13,19 @@ Action define_push(CLI::App& app) {
   app.add_option("REMOTE", *remote, "Where to (the setting push.remote)")->type_name("");
   app.add_flag("--all", *all, "The branches of all hosts that begin here, not of this one alone");
   return [remote, all](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto pushed = push(**repository, *remote, *all, context.terminal.progress());
-    if (!pushed) return std::move(pushed).error();
-    for (const auto& note : pushed->notes) context.terminal.say(note);
+    auto repository = TRY(context.session.repository());
+    auto pushed = TRY(push(*repository, *remote, *all, context.terminal.progress()));
+    for (const auto& note : pushed.notes) context.terminal.say(note);
     if (context.json) {
-      context.terminal.out(print({{"remote", pushed->remote.name},
-                                  {"url", shown_address(pushed->remote.url)},
-                                  {"snapshots", pushed->snapshots},
-                                  {"notes", pushed->notes}}));
-    } else if (pushed->snapshots == 0) {
-      context.terminal.out(format("{} has everything\n", escape(pushed->remote.name)));
+      context.terminal.out(print({{"remote", pushed.remote.name},
+                                  {"url", shown_address(pushed.remote.url)},
+                                  {"snapshots", pushed.snapshots},
+                                  {"notes", pushed.notes}}));
+    } else if (pushed.snapshots == 0) {
+      context.terminal.out(format("{} has everything\n", escape(pushed.remote.name)));
     } else {
       context.terminal.out(
-          format("{} got {}\n", escape(pushed->remote.name), counted(pushed->snapshots, "snapshot")));
+          format("{} got {}\n", escape(pushed.remote.name), counted(pushed.snapshots, "snapshot")));
     }
     return Answer::same;
   };

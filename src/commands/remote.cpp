@@ -1,8 +1,8 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/remote/remote_address.h"
 #include "ops/remote/fetch_status.h"
+#include "ops/remote/remote_address.h"
 #include "ops/restore/recovery.h"
 #include "ui/json.h"
 
@@ -16,10 +16,9 @@ struct RemoteOptions {
 };
 
 Result<Answer> list(Context& context, const Repository& repository) {
-  auto remotes = repository.remotes();
-  if (!remotes) return std::move(remotes).error();
+  auto remotes = TRY(repository.remotes());
   Json json = Json::array();
-  for (const auto& remote : *remotes) {
+  for (const auto& remote : remotes) {
     json.push_back({{"name", remote.name}, {"url", remote.url}});
     if (!context.json)
       context.terminal.out(format("{}  {}\n", escape(remote.name), escape(shown_address(remote.url))));
@@ -57,13 +56,11 @@ Action define_remote(CLI::App& app) {
   app.add_option("URL", options->url, "What git takes: ssh://, https://, host:path, or a folder")
       ->type_name("");
   return [options](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    if (options->action.empty()) return list(context, **repository);
-    auto held = lock(context.session);
-    if (!held) return std::move(held).error();
-    if (auto changed = change(**repository, *options); !changed) return std::move(changed).error();
-    return context.json ? list(context, **repository) : Answer::same;
+    auto repository = TRY(context.session.repository());
+    if (options->action.empty()) return list(context, *repository);
+    auto held = TRY(lock(context.session));
+    TRY(change(*repository, *options));
+    return context.json ? list(context, *repository) : Answer::same;
   };
 }
 

@@ -106,7 +106,7 @@ Action define_restore(CLI::App& app) {
       "--boot", *at_boot,
       "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
-    if (auto good = check_options(*options); !good) return std::move(good).error();
+    TRY(check_options(*options));
     if (*at_boot) return run_boot(context, *options);
     options->restore.trigger = "restore";
     return print_restored(context, *options, restore(context.session, *revision, options->restore));
@@ -117,7 +117,7 @@ Action define_undo(CLI::App& app) {
   auto options = std::make_shared<ChangeOptions>();
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
-    if (auto good = check_options(*options); !good) return std::move(good).error();
+    TRY(check_options(*options));
     options->restore.trigger = "undo";
     return print_restored(context, *options, undo(context.session, options->restore));
   };

@@ -1,10 +1,10 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/context/settings.h"
 #include "ops/history/log.h"
 #include "ops/history/revision.h"
-#include "ops/context/settings.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -48,23 +48,20 @@ void print_shown(Context& context, const std::string& name, const std::string& h
 
 // LIVE stands against HEAD; rules from outside the history have nothing before them.
 Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners) {
-  auto revision = read_revision(context.session, name);
-  if (!revision) return std::move(revision).error();
-  if (auto good = check_rules(*revision); !good) return std::move(good).error();
+  auto revision = TRY(read_revision(context.session, name));
+  TRY(check_rules(revision));
   Revision before{.name = "nothing"};
   if (name == "LIVE") {
-    auto head = read_revision(context.session, "HEAD");
-    if (!head) return std::move(head).error();
-    before = *std::move(head);
+    auto head = TRY(read_revision(context.session, "HEAD"));
+    before = std::move(head);
   }
-  if (auto common = keep_common(before, *revision); !common) return std::move(common).error();
-  auto diff = compare_revisions(before, *revision);
-  if (!diff) return std::move(diff).error();
-  mark_foreign(*diff, before.ruleset, revision->ruleset, owners);
+  TRY(keep_common(before, revision));
+  auto diff = TRY(compare_revisions(before, revision));
+  mark_foreign(diff, before.ruleset, revision.ruleset, owners);
   const auto heading = name == "LIVE"
-                           ? format("LIVE{}\n", diff->equal() ? " is what HEAD says" : " against HEAD")
+                           ? format("LIVE{}\n", diff.equal() ? " is what HEAD says" : " against HEAD")
                            : escape(name) + "\n";
-  print_shown(context, name, heading, Snapshot{}, *diff);
+  print_shown(context, name, heading, Snapshot{}, diff);
   return Answer::same;
 }
 
@@ -79,15 +76,11 @@ Action define_show(CLI::App& app) {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);
     if (is_unrecorded(*name)) return show_unrecorded(context, *name, owners);
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto hash = (*repository)->resolve(*name);
-    if (!hash) return std::move(hash).error();
-    auto snapshot = (*repository)->snapshot(*hash);
-    if (!snapshot) return std::move(snapshot).error();
-    auto diff = diff_of(**repository, *snapshot, owners);
-    if (!diff) return std::move(diff).error();
-    print_shown(context, *name, facts(*snapshot, context.terminal.paint()), *snapshot, *diff);
+    auto repository = TRY(context.session.repository());
+    auto hash = TRY(repository->resolve(*name));
+    auto snapshot = TRY(repository->snapshot(hash));
+    auto diff = TRY(diff_of(*repository, snapshot, owners));
+    print_shown(context, *name, facts(snapshot, context.terminal.paint()), snapshot, diff);
     return Answer::same;
   };
 }

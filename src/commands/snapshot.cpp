@@ -1,9 +1,8 @@
-#include "ops/history/record.h"
-
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/history/record.h"
 
 namespace rewall {
 

@@ -1,12 +1,12 @@
 #include "ops/host/status.h"
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/guard.h"
-#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/remote/remote_address.h"
 #include "ops/guard/rollback.h"
+#include "ops/remote/remote_address.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -108,23 +108,20 @@ std::string to_text(const RepositoryStatus& standing, const Snapshot& head, Pain
 Action define_status(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
     context.session.sees_to_guard = true;
-    auto standing = read_repository_status(context.session);
-    if (!standing) return std::move(standing).error();
+    auto standing = TRY(read_repository_status(context.session));
     if (context.json) {
-      context.terminal.out(print(to_json(*standing)));
+      context.terminal.out(print(to_json(standing)));
     } else {
-      auto repository = context.session.repository();
-      if (!repository) return std::move(repository).error();
-      auto head = (*repository)->snapshot(standing->head);
-      if (!head) return std::move(head).error();
-      context.terminal.out(to_text(*standing, *head, context.terminal.paint()));
+      auto repository = TRY(context.session.repository());
+      auto head = TRY(repository->snapshot(standing.head));
+      context.terminal.out(to_text(standing, head, context.terminal.paint()));
     }
     // Said first, then mended: the next status finds it done.
-    if (standing->guard && standing->guard->overdue) {
-      if (auto done = fire_overdue_guard(context.session); !done) return std::move(done).error();
+    if (standing.guard && standing.guard->overdue) {
+      TRY(fire_overdue_guard(context.session));
     }
-    const bool stale = standing->remote && standing->remote->stale;
-    return standing->clean && !stale ? Answer::same : Answer::different;
+    const bool stale = standing.remote && standing.remote->stale;
+    return standing.clean && !stale ? Answer::same : Answer::different;
   };
 }
 

@@ -1,9 +1,9 @@
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/history/revision.h"
 #include "ops/context/settings.h"
+#include "ops/history/revision.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -15,13 +15,12 @@ struct TagOptions {
   std::optional<std::string> removed{};
 };
 
-Result<Answer> list(Context& context, const Repository& repository) {
-  auto tags = repository.tags();
-  if (!tags) return std::move(tags).error();
+Result<Answer> list_tags(Context& context, const Repository& repository) {
+  auto tags = TRY(repository.tags());
   std::size_t width = 0;
-  for (const auto& tag : *tags) width = std::max(width, escape(tag.name).size());
+  for (const auto& tag : tags) width = std::max(width, escape(tag.name).size());
   Json json = Json::array();
-  for (const auto& tag : *tags) {
+  for (const auto& tag : tags) {
     json.push_back({{"name", tag.name}, {"hash", tag.hash}, {"time", rfc3339(tag.time)}});
     if (!context.json) {
       context.terminal.out(
@@ -38,17 +37,15 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
     return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a snapshot", revision)}.hinted(
         "record it first ('rewall snapshot'), then tag HEAD");
   }
-  auto hash = repository.resolve(revision);
-  if (!hash) return std::move(hash).error();
-  if (auto done = repository.set_tag(name, *hash); !done) return std::move(done).error();
+  auto hash = TRY(repository.resolve(revision));
+  TRY(repository.set_tag(name, hash));
   if (!context.json) {
-    context.terminal.out(format("{} {}\n", escape(name), short_hash(*hash)));
+    context.terminal.out(format("{} {}\n", escape(name), short_hash(hash)));
     return Answer::same;
   }
-  auto snapshot = repository.snapshot(*hash);
-  if (!snapshot) return std::move(snapshot).error();
+  auto snapshot = TRY(repository.snapshot(hash));
   context.terminal.out(
-      print(Json::array({{{"name", name}, {"hash", *hash}, {"time", rfc3339(snapshot->time)}}})));
+      print(Json::array({{{"name", name}, {"hash", hash}, {"time", rfc3339(snapshot.time)}}})));
   return Answer::same;
 }
 
@@ -63,13 +60,11 @@ Action define_tag(CLI::App& app) {
       ->type_name("NAME")
       ->excludes(name);
   return [options](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    if (!options->name && !options->removed) return list(context, **repository);
-    auto held = lock(**repository);
-    if (!held) return std::move(held).error();
-    if (options->name) return set(context, **repository, *options->name, options->revision);
-    if (auto done = (*repository)->remove_tag(*options->removed); !done) return std::move(done).error();
+    auto repository = TRY(context.session.repository());
+    if (!options->name && !options->removed) return list_tags(context, *repository);
+    auto held = TRY(lock(*repository));
+    if (options->name) return set(context, *repository, *options->name, options->revision);
+    TRY(repository->remove_tag(*options->removed));
     if (context.json) context.terminal.out(print(Json::array()));
     return Answer::same;
   };

@@ -1,7 +1,7 @@
 #include "ops/history/verify.h"
 
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 
@@ -22,16 +22,14 @@ Action define_verify(CLI::App& app) {
   auto range = std::make_shared<std::string>();
   app.add_option("RANGE", *range, "A..B, or REV for all that led there (HEAD)")->type_name("");
   return [range](Context& context) -> Result<Answer> {
-    auto repository = context.session.repository();
-    if (!repository) return std::move(repository).error();
-    auto findings = verify(**repository, *range);
-    if (!findings) return std::move(findings).error();
+    auto repository = TRY(context.session.repository());
+    auto findings = TRY(verify(*repository, *range));
     if (!context.json) page(context);
-    if (context.json) context.terminal.out(print(findings_json(*findings)));
-    for (const auto& finding : *findings) {
+    if (context.json) context.terminal.out(print(findings_json(findings)));
+    for (const auto& finding : findings) {
       if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));
     }
-    return answer_of(*findings);
+    return answer_of(findings);
   };
 }
 

@@ -1,7 +1,6 @@
-#include "ops/watch/watcher.h"
-
-#include "commands/define.h"
 #include "commands/command_output.h"
+#include "commands/define.h"
+#include "ops/watch/watcher.h"
 
 namespace rewall {
 
@@ -11,13 +10,12 @@ Action define_watch(CLI::App& app) {
   return [once](Context& context) -> Result<Answer> {
     if (!*once) {
       const auto each = [&](const Recorded& recorded) { print_recorded(context, recorded); };
-      if (auto done = watch(context.session, each); !done) return std::move(done).error();
+      TRY(watch(context.session, each));
       return Answer::same;
     }
     // Who made the change is not known, and it is not whoever runs this.
-    auto recorded = record_live(context.session, {.trigger = "watch", .actor = nobody()});
-    if (!recorded) return std::move(recorded).error();
-    if (recorded->changed || context.json) print_recorded(context, *recorded);
+    auto recorded = TRY(record_live(context.session, {.trigger = "watch", .actor = nobody()}));
+    if (recorded.changed || context.json) print_recorded(context, recorded);
     return Answer::same;
   };
 }

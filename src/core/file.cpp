@@ -83,7 +83,7 @@ Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::str
   const Fd fd(::mkostemp(aside.data(), O_CLOEXEC));
   if (!fd) return write_error(path, errno);
   StagedFile file(path, aside, sync);
-  if (auto written = write_whole(fd.get(), content, path); !written) return std::move(written).error();
+  TRY(write_whole(fd.get(), content, path));
   if (::fchmod(fd.get(), mode) != 0) return write_error(path, errno);
   if (sync == Sync::yes && ::fsync(fd.get()) != 0) return write_error(path, errno);
   return file;
@@ -100,9 +100,8 @@ Status StagedFile::commit() {
 }
 
 Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode, Sync sync) {
-  auto file = StagedFile::write(path, content, mode, sync);
-  if (!file) return std::move(file).error();
-  return file->commit();
+  auto file = TRY(StagedFile::write(path, content, mode, sync));
+  return file.commit();
 }
 
 }  // namespace rewall

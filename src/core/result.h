@@ -93,7 +93,8 @@ using Status = Result<void>;
 #define REWALL_TRY_NAMED(number, ...) REWALL_TRY(try_result_##number, __VA_ARGS__)
 #define REWALL_TRY_NUMBERED(number, ...) REWALL_TRY_NAMED(number, __VA_ARGS__)
 
-/// `auto value = TRY(read(path));`: the value of a Result; on a failure the enclosing function returns its Error.
+/// `auto value = TRY(read(path));`: the value of a Result; on a failure the enclosing function returns its
+/// Error.
 #define TRY(...) REWALL_TRY_NUMBERED(__COUNTER__, __VA_ARGS__)
 
 }  // namespace rewall

@@ -18,7 +18,7 @@ namespace {
 // alike.
 constexpr int kRounds = 16;
 // Beyond so many comparisons of rules only chains that are equal are found.
-constexpr std::size_t kAffordable = 5'000'000;
+constexpr std::size_t kAffordableComparisons = 5'000'000;
 
 bool is_jump(std::string_view word) {
   return word == "-j" || word == "-g" || word == "--jump" || word == "--goto";
@@ -116,7 +116,7 @@ class RenameSearch {
   }
 
   void find_alike() {
-    if (comparisons() > kAffordable) return;
+    if (comparisons() > kAffordableComparisons) return;
     std::vector<Signature> signatures;
     for (const auto* chain : gone_) signatures.push_back(signature(*chain, family_, found_));
     std::vector<std::vector<std::size_t>> candidates(gone_.size());

@@ -12,7 +12,7 @@
 namespace rewall {
 namespace {
 
-constexpr std::uint32_t kNone = UINT32_MAX;
+constexpr std::uint32_t kNowhere = UINT32_MAX;
 constexpr std::size_t kReadWhole = 64;         // so few rules are all taken apart
 constexpr std::size_t kPairedFreely = 64;      // a larger gap's rules are paired in order
 constexpr std::size_t kPassed = 2'000;         // a move past more rules is unsure to be without effect
@@ -63,7 +63,7 @@ enum class Fate { alone, kept, moved, changed };
 
 // What became of a rule: its like on the other side.
 struct Partner {
-  std::uint32_t at = kNone;
+  std::uint32_t at = kNowhere;
   Fate fate = Fate::alone;
 };
 

@@ -12,8 +12,8 @@ using Positions = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 // dtl starts anew, and counts wrongly, once it has recorded MAX_CORDINATES_SIZE points; a stretch of M
 // against N elements records at most (M + 1) * (N + 1) of them.
-constexpr std::size_t kAffordable = 1'000'000;
-static_assert(kAffordable < dtl::MAX_CORDINATES_SIZE);
+constexpr std::size_t kRecordedByDtl = 1'000'000;
+static_assert(kRecordedByDtl < dtl::MAX_CORDINATES_SIZE);
 
 // A piece of both sequences, and where it begins in them.
 struct Stretch {
@@ -75,9 +75,9 @@ Positions unique_on_both_sides(const Stretch& stretch) {
 
 // The longest subsequence whose second positions ascend too (patience sorting).
 Positions longest_ascending(const Positions& pairs) {
-  constexpr auto kNone = static_cast<std::size_t>(-1);
+  constexpr auto kNoPile = static_cast<std::size_t>(-1);
   std::vector<std::size_t> piles;  // index of each pile's top
-  std::vector<std::size_t> before(pairs.size(), kNone);
+  std::vector<std::size_t> before(pairs.size(), kNoPile);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto pile = std::ranges::lower_bound(piles, pairs[i].second, {},
                                                [&](std::size_t top) { return pairs[top].second; });
@@ -89,7 +89,7 @@ Positions longest_ascending(const Positions& pairs) {
     }
   }
   Positions out;
-  for (std::size_t i = piles.empty() ? kNone : piles.back(); i != kNone; i = before[i])
+  for (std::size_t i = piles.empty() ? kNoPile : piles.back(); i != kNoPile; i = before[i])
     out.push_back(pairs[i]);
   std::ranges::reverse(out);
   return out;
@@ -111,7 +111,8 @@ void align_middle(const Stretch& stretch, Positions& out) {
   if (stretch.from.empty() || stretch.to.empty()) return;
   const auto anchors = longest_ascending(unique_on_both_sides(stretch));
   if (!anchors.empty()) return align_by_anchors(stretch, anchors, out);
-  if ((stretch.from.size() + 1) * (stretch.to.size() + 1) <= kAffordable) return align_by_dtl(stretch, out);
+  if ((stretch.from.size() + 1) * (stretch.to.size() + 1) <= kRecordedByDtl)
+    return align_by_dtl(stretch, out);
   // Nothing but repetitions, and too many of them: halves keep the cost near n log n, and elements are
   // repeated in both.
   const auto i = stretch.from.size() / 2;

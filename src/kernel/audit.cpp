@@ -24,7 +24,7 @@
 namespace rewall {
 namespace {
 
-constexpr int kBuffer = 4 << 20;
+constexpr int kAuditBuffer = 4 << 20;
 constexpr std::size_t kOpenEvents = 256;
 
 template <class Number>
@@ -108,7 +108,7 @@ Fd open_outside() {
     Fd socket;
     std::thread([&] {
       if (::setns(place.get(), CLONE_NEWNET) == 0)
-        socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kBuffer);
+        socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kAuditBuffer);
     }).join();
     if (socket) return socket;
   }
@@ -148,7 +148,7 @@ std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text)
 
 std::optional<AuditTrail> AuditTrail::open() {
   auto socket = open_outside();
-  if (!socket) socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kBuffer);
+  if (!socket) socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kAuditBuffer);
   if (!socket) return std::nullopt;
   return AuditTrail(std::move(socket));
 }
@@ -170,7 +170,7 @@ std::vector<AuditRecord> AuditTrail::read() {
 }
 
 std::optional<bool> audit_enabled() {
-  const Fd socket = open_listener(NETLINK_AUDIT, 0, kBuffer);
+  const Fd socket = open_listener(NETLINK_AUDIT, 0, kAuditBuffer);
   if (!socket) return std::nullopt;
   nlmsghdr question{};
   question.nlmsg_len = sizeof question;

@@ -85,22 +85,20 @@ Result<std::optional<std::vector<ChainsOfTable>>> read_chains(Programs& programs
   for (const auto& [name, there] : chains)
     if (!is_plain(name.chain)) return Nothing{};
   auto tables = by_table(chains);
-  if (auto native = refuse_native_rules(tables); !native) return std::move(native).error();
+  TRY(refuse_native_rules(tables));
   std::vector<Command> commands;
   std::vector<Family> families;
   for (const Family family : kFamilies) {
     auto question = question_for(tables, family);
     if (question.empty()) continue;
-    auto program = programs.iptables(Backend::nft, family, "restore", ErrorKind::capture);
-    if (!program) return std::move(program).error();
-    commands.push_back(programs.command({*std::move(program), "--noflush"}, std::move(question)));
+    auto program = TRY(programs.iptables(Backend::nft, family, "restore", ErrorKind::capture));
+    commands.push_back(programs.command({std::move(program), "--noflush"}, std::move(question)));
     families.push_back(family);
   }
-  auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
-  if (!outcomes) return std::move(outcomes).error();
+  auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::capture));
   for (std::size_t i = 0; i < families.size(); ++i) {
-    if (!(*outcomes)[i].ok()) return Nothing{};
-    std::string_view text = (*outcomes)[i].out;
+    if (!outcomes[i].ok()) return Nothing{};
+    std::string_view text = outcomes[i].out;
     for (auto& table : tables)
       for (auto& chain : table.chains)
         if (table.family == families[i] && !chain.policy.empty() && !take_answer(text, chain))

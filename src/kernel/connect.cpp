@@ -46,9 +46,9 @@ Result<std::vector<Addresses>> find_addresses(const std::string& host, const std
   if (program.empty())
     return Error{.kind = ErrorKind::remote, .message = "getent: not installed"}.hinted(
         "apt install libc-bin");
-  auto asked = run({.words = {program, "ahosts", "--", host}, .deadline = time_left(end)}, ErrorKind::remote);
-  if (!asked) return std::move(asked).error();
-  for (const auto line : split_lines(asked->out)) {
+  auto asked =
+      TRY(run({.words = {program, "ahosts", "--", host}, .deadline = time_left(end)}, ErrorKind::remote));
+  for (const auto line : split_lines(asked.out)) {
     if (line.find(kStream) == std::string_view::npos) continue;
     if (auto address = read_address(std::string(line.substr(0, line.find(' '))), port))
       addresses.push_back(std::move(address));
@@ -56,7 +56,7 @@ Result<std::vector<Addresses>> find_addresses(const std::string& host, const std
   if (!addresses.empty()) return addresses;
   return Error{.kind = ErrorKind::remote,
                .message = format("Could not resolve host '{}'{}", host,
-                                 asked->timed_out ? ": no name server answers" : "")};
+                                 asked.timed_out ? ": no name server answers" : "")};
 }
 
 /// 0, or the errno of what failed.
@@ -96,9 +96,8 @@ int connect_to_any(const std::vector<Addresses>& addresses, Clock::time_point en
 
 Status try_connection(const std::string& host, const std::string& port, std::chrono::milliseconds wait) {
   const auto end = Clock::now() + wait;
-  auto addresses = find_addresses(host, port, end);
-  if (!addresses) return std::move(addresses).error();
-  const int error = connect_to_any(*addresses, end);
+  auto addresses = TRY(find_addresses(host, port, end));
+  const int error = connect_to_any(addresses, end);
   if (error == 0) return {};
   return Error{.kind = ErrorKind::remote, .message = format("{} port {}: {}", host, port, errno_text(error))};
 }

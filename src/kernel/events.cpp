@@ -5,6 +5,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -17,7 +18,7 @@ namespace rewall {
 namespace {
 
 // A ruleset of some 20,000 rules is told of in so much.
-constexpr int kBuffer = 16 << 20;
+constexpr int kEventBuffer = 16 << 20;
 
 std::optional<Family> family_of(const nlmsghdr* message, std::string_view table) {
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
@@ -45,7 +46,7 @@ void take_chain(const nlmsghdr* message, bool gone, Committed& open) {
 }  // namespace
 
 std::optional<FirewallEvents> FirewallEvents::open() {
-  Fd socket = open_listener(NETLINK_NETFILTER, NFNLGRP_NFTABLES, kBuffer);
+  Fd socket = open_listener(NETLINK_NETFILTER, NFNLGRP_NFTABLES, kEventBuffer);
   if (!socket) return std::nullopt;
   return FirewallEvents(std::move(socket));
 }

@@ -103,12 +103,11 @@ class HostFirewall : public Firewall {
 
  private:
   Result<Capture> capture_here(BackendChoice choice) {
-    auto backends = to_read(choice);
-    if (!backends) return std::move(backends).error();
+    auto backends = TRY(to_read(choice));
     Capture capture;
     // A program that only says its version takes as long to start as one that reads rules.
     auto asking = std::async(std::launch::async, [this] { programs_.default_backend(); });
-    auto reading = read_of_one_piece(*backends, capture.generation);
+    auto reading = read_of_one_piece(backends, capture.generation);
     asking.get();
     if (!reading) return std::move(reading).error();
     capture.notes = std::move(reading->notes);
@@ -126,8 +125,7 @@ class HostFirewall : public Firewall {
     const Backend needed = choice == BackendChoice::automatic ? programs_.default_backend()
                            : choice == BackendChoice::nft     ? Backend::nft
                                                               : Backend::legacy;
-    if (auto program = programs_.iptables(needed, Family::ipv4, "save", ErrorKind::capture); !program)
-      return std::move(program).error();
+    TRY(programs_.iptables(needed, Family::ipv4, "save", ErrorKind::capture));
     if (choice != BackendChoice::automatic)
       return Backends{.nft = needed == Backend::nft, .legacy = needed == Backend::legacy};
     // Without a program for nft its tables are not those of iptables, whatever their names.

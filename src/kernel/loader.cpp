@@ -45,18 +45,18 @@ Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& 
   SetLoader sets(programs, live.sets, wanted.sets);
   TableLoader tables(programs, slots_of(live));
   const auto slots = all_slots_of(wanted);
-  if (auto done = sets.fill(sets.aliases()); !done) return done;
-  if (auto done = sets.swap(); !done) return done;
+  TRY(sets.fill(sets.aliases()));
+  TRY(sets.swap());
   if (auto done = tables.bring(slots, sets.aliases()); !done) {
     // Rules that name a set keep it from going.
     if (tables.whole()) sets.undo();
     return done;
   }
-  if (auto done = sets.drop_old(); !done) return done;
+  TRY(sets.drop_old());
   if (sets.aliases().empty()) return {};
-  if (auto done = sets.fill({}); !done) return done;
-  if (auto done = sets.swap(); !done) return done;
-  if (auto done = tables.bring(slots, {}); !done) return done;
+  TRY(sets.fill({}));
+  TRY(sets.swap());
+  TRY(tables.bring(slots, {}));
   return sets.drop_aliases();
 }
 
@@ -123,22 +123,22 @@ class Load {
   }
 
   Status finish(const std::vector<Slot>& legacy) {
-    if (auto done = tables_.bring(legacy, sets_.aliases(), TableLoader::Part::after); !done) return done;
-    if (auto done = sets_.drop_old(); !done) return done;
+    TRY(tables_.bring(legacy, sets_.aliases(), TableLoader::Part::after));
+    TRY(sets_.drop_old());
     return sets_.aliases().empty() ? Status{} : name_sets();
   }
 
   /// The rules name aliases, and the sets that they stand for are gone: they come back as they should be.
   Status name_sets() {
-    if (auto done = sets_.fill({}); !done) return done;
-    if (auto done = sets_.swap(); !done) return done;
+    TRY(sets_.fill({}));
+    TRY(sets_.swap());
     const Names names = own_names(sets_.aliases());
     const auto generation = read_generation();
     Transaction transaction(staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
-    if (auto done = transaction.prepare(generation ? generation->number : 0); !done) return done;
-    if (auto done = tables_.bring(slots_of(wanted_legacy_), {}); !done) return done;
+    TRY(transaction.prepare(generation ? generation->number : 0));
+    TRY(tables_.bring(slots_of(wanted_legacy_), {}));
     if (!transaction.empty()) {
-      if (auto done = transaction.send(); !done) return done;
+      TRY(transaction.send());
     }
     return sets_.drop_aliases();
   }
@@ -157,7 +157,7 @@ class Load {
 Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
                                        const std::optional<Generation>& generation) {
   if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
-  if (auto done = load_by_tables(programs, staged.ruleset, live); !done) return std::move(done).error();
+  TRY(load_by_tables(programs, staged.ruleset, live));
   return std::optional<Generation>{};
 }
 
@@ -166,14 +166,12 @@ Status load_anew(Programs& programs, const Staged& staged) {
     return Error{
         .kind = ErrorKind::kernel,
         .message = "the firewall cannot be read, and without a scratch namespace it cannot be made anew"};
-  auto reading = read_once(programs, {.nft = false, .legacy = true});
-  if (!reading) return std::move(reading).error();
+  auto reading = TRY(read_once(programs, {.nft = false, .legacy = true}));
   Ruleset live;
-  live.sets = std::move(reading->sets);
-  live.v4_legacy = std::move(reading->legacy_v4);
-  live.v6_legacy = std::move(reading->legacy_v6);
-  auto loaded = Load(programs, staged, live, Before::unknown).carry_out(std::nullopt);
-  if (!loaded) return std::move(loaded).error();
+  live.sets = std::move(reading.sets);
+  live.v4_legacy = std::move(reading.legacy_v4);
+  live.v6_legacy = std::move(reading.legacy_v6);
+  auto loaded = TRY(Load(programs, staged, live, Before::unknown).carry_out(std::nullopt));
   return {};
 }
 

@@ -119,9 +119,9 @@ class SpawnOptions {
     posix_spawn_file_actions_adddup2(&actions_, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, err, STDERR_FILENO);
-    int kept = STDERR_FILENO;
-    if (const int fd = handed_on; fd >= 0) posix_spawn_file_actions_adddup2(&actions_, fd, ++kept);
-    posix_spawn_file_actions_addclosefrom_np(&actions_, kept + 1);
+    int last = STDERR_FILENO;
+    if (const int fd = handed_on; fd >= 0) posix_spawn_file_actions_adddup2(&actions_, fd, ++last);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, last + 1);
     posix_spawnattr_init(&attributes_);
     set_signals(attributes_);
     // A session of its own: a Ctrl-C on the terminal must not stop an iptables-restore half way, and an ssh
@@ -393,9 +393,8 @@ Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, Err
 Result<Outcome> run(Command command, ErrorKind kind) {
   std::vector<Command> one;
   one.push_back(std::move(command));
-  auto outcomes = run_side_by_side(std::move(one), kind);
-  if (!outcomes) return std::move(outcomes).error();
-  return std::move(outcomes->front());
+  auto outcomes = TRY(run_side_by_side(std::move(one), kind));
+  return std::move(outcomes.front());
 }
 
 Result<pid_t> start_detached(const Command& command, ErrorKind kind) {

@@ -122,10 +122,9 @@ Result<std::vector<Save>> plan(Programs& programs, Backends backends,
     for (const Family family : kFamilies) {
       auto tables = backend == Backend::nft ? names_of(nft_tables, family) : legacy_table_names(family);
       if (tables.empty()) continue;
-      auto program = programs.iptables(backend, family, "save", ErrorKind::capture);
-      if (!program) return std::move(program).error();
+      auto program = TRY(programs.iptables(backend, family, "save", ErrorKind::capture));
       saves.push_back(
-          {.backend = backend, .family = family, .program = *program, .tables = std::move(tables)});
+          {.backend = backend, .family = family, .program = program, .tables = std::move(tables)});
     }
   }
   return saves;
@@ -136,9 +135,8 @@ Status check_native_rules(const std::vector<Save>& saves) {
   for (const Save& save : saves) {
     if (save.backend != Backend::nft) continue;
     for (const std::string& table : save.tables) {
-      auto native = find_native_rule(save.family, table);
-      if (!native) return std::move(native).error();
-      if (const auto& rule = *native)
+      auto native = TRY(find_native_rule(save.family, table));
+      if (const auto& rule = native)
         return unreadable(
             save.backend, save.family, table,
             format("incompatible, chain {} holds a rule that nft made ({})", rule->chain, rule->what));
@@ -228,23 +226,20 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
     return Sets{};
   }
   if (no_sets()) return Sets{};
-  auto outcome = run(programs.command({program, "save"}), ErrorKind::capture);
-  if (!outcome) return std::move(outcome).error();
-  return believe_sets(*std::move(outcome), note);
+  auto outcome = TRY(run(programs.command({program, "save"}), ErrorKind::capture));
+  return believe_sets(std::move(outcome), note);
 }
 
 Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& beside) {
-  auto listed = list_nft_tables();
-  if (!listed) return std::move(listed).error();
-  const std::vector<NftTable> nft_tables = *std::move(listed);
+  auto listed = TRY(list_nft_tables());
+  const std::vector<NftTable> nft_tables = std::move(listed);
 
-  if (auto asleep = refuse_dormant(backends, nft_tables); !asleep) return std::move(asleep).error();
-  auto saves = plan(programs, backends, nft_tables);
-  if (!saves) return std::move(saves).error();
+  TRY(refuse_dormant(backends, nft_tables));
+  auto saves = TRY(plan(programs, backends, nft_tables));
   std::vector<Command> commands;
   std::vector<TablesStream> reads;
-  reads.reserve(saves->size());
-  for (const Save& save : *saves) {
+  reads.reserve(saves.size());
+  for (const Save& save : saves) {
     auto& read = reads.emplace_back(save.family, base_name(save.program));
     auto& command = commands.emplace_back(programs.command({save.program}));
     command.listener = [&read](std::string_view piece) { read.take(piece); };
@@ -254,7 +249,7 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   if (ask_ipset) commands.push_back(programs.command({ipset, "save"}));
 
   auto checking = std::async(std::launch::async, [&] {
-    if (!beside) return check_native_rules(*saves);
+    if (!beside) return check_native_rules(saves);
     beside();
     return Status{};
   });
@@ -265,10 +260,9 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   if (!native) return std::move(native).error();
 
   Reading reading;
-  for (std::size_t i = 0; i < saves->size(); ++i) {
-    auto tables = believe((*saves)[i], (*outcomes)[i], reads[i]);
-    if (!tables) return std::move(tables).error();
-    reading.tables((*saves)[i].backend, (*saves)[i].family) = *std::move(tables);
+  for (std::size_t i = 0; i < saves.size(); ++i) {
+    auto tables = TRY(believe(saves[i], (*outcomes)[i], reads[i]));
+    reading.tables(saves[i].backend, saves[i].family) = std::move(tables);
   }
 
   std::string note = kNoIpset;
@@ -276,9 +270,8 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
     note.clear();
   }
   if (ask_ipset) {
-    auto sets = believe_sets(std::move(outcomes->back()), note);
-    if (!sets) return std::move(sets).error();
-    reading.sets = *std::move(sets);
+    auto sets = TRY(believe_sets(std::move(outcomes->back()), note));
+    reading.sets = std::move(sets);
   }
   if (!note.empty()) {
     if (any_names_set(reading))

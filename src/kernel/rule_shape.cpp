@@ -43,7 +43,7 @@ enum class Field {
 };
 
 /// A value on its way from the packet to its comparison.
-struct Load {
+struct RegisterLoad {
   Field field = Field::source;
   std::uint32_t reg = 0;
   std::size_t size = 0;   ///< 0: an interface's name
@@ -204,33 +204,34 @@ class RuleReader {
   }
 
   /// struct iphdr, struct ip6_hdr.
-  std::optional<Load> network(std::uint32_t offset, std::size_t size) const {
+  std::optional<RegisterLoad> network(std::uint32_t offset, std::size_t size) const {
     const bool v4 = family_ == Family::ipv4;
     const std::size_t address = v4 ? 4 : 16;
     if (size >= 1 && size <= address) {
-      if (offset == (v4 ? 12 : 8)) return Load{.field = Field::source, .whole = address};
-      if (offset == (v4 ? 16 : 24)) return Load{.field = Field::destination, .whole = address};
+      if (offset == (v4 ? 12 : 8)) return RegisterLoad{.field = Field::source, .whole = address};
+      if (offset == (v4 ? 16 : 24)) return RegisterLoad{.field = Field::destination, .whole = address};
     }
     if (!v4) return std::nullopt;
-    if (offset == 6 && size == 2) return Load{.field = Field::fragment};
-    if (offset == 8 && size == 1) return Load{.field = Field::ttl};
-    if (offset == 9 && size == 1) return Load{.field = Field::protocol};
+    if (offset == 6 && size == 2) return RegisterLoad{.field = Field::fragment};
+    if (offset == 8 && size == 1) return RegisterLoad{.field = Field::ttl};
+    if (offset == 9 && size == 1) return RegisterLoad{.field = Field::protocol};
     return std::nullopt;
   }
 
   /// struct tcphdr, udphdr, icmphdr: what is where depends on the protocol, which iptables matches first.
-  std::optional<Load> transport(std::uint32_t offset, std::size_t size) const {
+  std::optional<RegisterLoad> transport(std::uint32_t offset, std::size_t size) const {
     const int icmp = family_ == Family::ipv4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
-    if (protocol_ == icmp && offset == 0 && (size == 1 || size == 2)) return Load{.field = Field::icmp};
-    if (protocol_ == IPPROTO_TCP && offset == 13 && size == 1) return Load{.field = Field::flags};
+    if (protocol_ == icmp && offset == 0 && (size == 1 || size == 2))
+      return RegisterLoad{.field = Field::icmp};
+    if (protocol_ == IPPROTO_TCP && offset == 13 && size == 1) return RegisterLoad{.field = Field::flags};
     if (protocol_ != IPPROTO_TCP && protocol_ != IPPROTO_UDP) return std::nullopt;
-    if (offset == 0 && size == 2) return Load{.field = Field::from_port};
-    if (offset == 2 && size == 2) return Load{.field = Field::to_port};
-    if (offset == 0 && size == 4) return Load{.field = Field::ports};
+    if (offset == 0 && size == 2) return RegisterLoad{.field = Field::from_port};
+    if (offset == 2 && size == 2) return RegisterLoad{.field = Field::to_port};
+    if (offset == 0 && size == 4) return RegisterLoad{.field = Field::ports};
     return std::nullopt;
   }
 
-  std::string begin(const Load& load) {
+  std::string begin(const RegisterLoad& load) {
     // iptables puts what is of the rule itself before what its extensions match.
     const bool of_rule = load.field <= Field::fragment;
     if (of_rule && matched_) return "a match behind an extension's";
@@ -258,7 +259,7 @@ class RuleReader {
     return {};
   }
 
-  static bool may_mask(const Load& load, std::string_view mask) {
+  static bool may_mask(const RegisterLoad& load, std::string_view mask) {
     switch (load.field) {
       case Field::source:
       case Field::destination:
@@ -325,7 +326,7 @@ class RuleReader {
   }
 
   Family family_;
-  std::optional<Load> load_{};
+  std::optional<RegisterLoad> load_{};
   std::optional<int> protocol_{};
   std::set<Field> seen_{};
   bool matched_ = false;  ///< an extension's match was there

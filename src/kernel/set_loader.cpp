@@ -122,7 +122,7 @@ Status SetLoader::swap() {
   }
   std::string destroys;
   for (const auto& [name, aside] : asides) destroys += format("destroy {}\n", aside.name);
-  if (auto done = restore(destroys); !done) return std::move(done).error();
+  TRY(restore(destroys));
   return known;
 }
 
@@ -135,9 +135,8 @@ Status SetLoader::exchange(const Asides& asides) {
     saves += format("save {}\n", aside.name);
   }
   swapped_ = true;
-  auto saved = restore(swaps + saves);
-  if (!saved) return std::move(saved).error();
-  auto sets = parse_sets(*std::move(saved), "ipset save");
+  auto saved = TRY(restore(swaps + saves));
+  auto sets = parse_sets(std::move(saved), "ipset save");
   if (!sets) return Error{.kind = ErrorKind::kernel, .message = std::move(sets).error().message};
   for (const auto& [name, aside] : asides) {
     Set now = sets->find(aside.name) != nullptr ? *sets->find(aside.name) : Set{};
@@ -160,11 +159,10 @@ Result<std::string> SetLoader::restore(const std::string& input) {
   // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
   // (resolv.conf(5)): for longer than it takes to add the member.
   command.environment.emplace_back("RES_OPTIONS=no-reload");
-  auto outcome = run(std::move(command), ErrorKind::kernel);
-  if (!outcome) return std::move(outcome).error();
-  if (outcome->ok()) return std::move(outcome->out);
+  auto outcome = TRY(run(std::move(command), ErrorKind::kernel));
+  if (outcome.ok()) return std::move(outcome.out);
   drop_fresh();  // what was filled aside
-  return set_refusal(file_, input, *outcome);
+  return set_refusal(file_, input, outcome);
 }
 
 void SetLoader::drop_fresh() {
@@ -183,13 +181,12 @@ Status SetLoader::destroy(const std::string& name) {
   // Right after its last rule is gone a set may still be in use for a moment.
   for (int attempt = 0; attempt < kDestroyAttempts; ++attempt) {
     if (attempt != 0) std::this_thread::sleep_for(kDestroyPause);
-    auto outcome = run(programs_.command({programs_.ipset(), "destroy", name}), ErrorKind::kernel);
-    if (!outcome) return std::move(outcome).error();
-    if (outcome->ok()) {
+    auto outcome = TRY(run(programs_.command({programs_.ipset(), "destroy", name}), ErrorKind::kernel));
+    if (outcome.ok()) {
       present_.erase(name);
       return {};
     }
-    last = *std::move(outcome);
+    last = std::move(outcome);
     if (last.err.find("in use") == std::string::npos) break;
   }
   return set_refusal(file_, {}, last).within(format("set {}", name));
@@ -200,15 +197,14 @@ Status SetLoader::drop_old() {
     for (const Set& set : live_.sets) {
       if (is_list(set) != lists) continue;
       if (wanted_.find(set.name) != nullptr && !aliases_.contains(set.name)) continue;
-      if (auto done = destroy(set.name); !done) return done;
+      TRY(destroy(set.name));
     }
   }
   return {};
 }
 
 Status SetLoader::drop_aliases() {
-  for (const auto& [name, alias] : aliases_)
-    if (auto done = destroy(alias); !done) return done;
+  for (const auto& [name, alias] : aliases_) TRY(destroy(alias));
   return {};
 }
 

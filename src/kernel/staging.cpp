@@ -76,9 +76,9 @@ class Staging {
   /// On a thread inside. Nothing when the kernel spelled the rules of a part in another number of rules: all
   /// of them have to be seen then.
   Result<std::optional<Ruleset>> run(Scratch& scratch) {
-    if (auto made = make_sets(); !made) return std::move(made).error();
+    TRY(make_sets());
     for (const Slot& slot : slots_) parts_.push_back(part_of(slot, scratch));
-    if (auto loaded = load(); !loaded) return std::move(loaded).error();
+    TRY(load());
     auto reading = read_once(programs_,
                              {.nft = wanted_.backend == Backend::nft,
                               .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
@@ -155,16 +155,14 @@ class Staging {
     for (const Part& part : parts_) {
       std::string text = part.whole ? canonical_text(part.tables) : text_without_policies(part.tables);
       if (text.empty()) continue;
-      auto command = restore_command(programs_, part.slot, text);
-      if (!command) return std::move(command).error();
-      commands.push_back(*std::move(command));
+      auto command = TRY(restore_command(programs_, part.slot, text));
+      commands.push_back(std::move(command));
       used.push_back(&part);
       texts.push_back(std::move(text));
     }
-    const auto outcomes = run_side_by_side(std::move(commands), ErrorKind::kernel);
-    if (!outcomes) return outcomes.error();
+    const auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::kernel));
     for (std::size_t i = 0; i < used.size(); ++i) {
-      if ((*outcomes)[i].ok()) continue;
+      if (outcomes[i].ok()) continue;
       const Slot& slot = used[i]->slot;
       const auto accepts = [&](const std::string& text) {
         auto command = restore_command(programs_, slot, text);
@@ -172,7 +170,7 @@ class Staging {
         const auto tried = rewall::run(*std::move(command), ErrorKind::kernel);
         return tried && tried->ok();
       };
-      return refusal({.tables = *slot.tables, .file = slot.file, .text = std::move(texts[i])}, (*outcomes)[i],
+      return refusal({.tables = *slot.tables, .file = slot.file, .text = std::move(texts[i])}, outcomes[i],
                      accepts);
     }
     return {};
@@ -253,9 +251,8 @@ Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNa
   for (const Slot& slot : slots_of(wanted, names)) {
     const std::string text = canonical_text(*slot.tables);
     if (text.empty()) continue;
-    auto command = restore_command(programs, slot, testable(text), {"--test"});
-    if (!command) return std::move(command).error();
-    const auto outcome = run(*std::move(command), ErrorKind::kernel);
+    auto command = TRY(restore_command(programs, slot, testable(text), {"--test"}));
+    const auto outcome = run(std::move(command), ErrorKind::kernel);
     if (!outcome) return outcome.error();
     if (!outcome->ok()) return refusal({.tables = *slot.tables, .file = slot.file, .text = text}, *outcome);
   }
@@ -266,9 +263,8 @@ Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNa
 
 std::future<ScratchMade> make_scratch() {
   return std::async(std::launch::async, []() -> ScratchMade {
-    auto space = ScratchNamespace::create();
-    if (!space) return std::move(space).error();
-    return std::make_shared<Scratch>(*std::move(space));
+    auto space = TRY(ScratchNamespace::create());
+    return std::make_shared<Scratch>(std::move(space));
   });
 }
 

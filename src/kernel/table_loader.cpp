@@ -8,9 +8,9 @@
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
-#include "rules/stable_rules.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/stable_rules.h"
 #include "rules/stricter.h"
 
 namespace rewall {
@@ -60,7 +60,7 @@ Table with_counters(Table wanted, const Table& live) {
     chain.counters = before != nullptr ? before->counters : std::nullopt;
     for (Rule& rule : chain.rules) rule.counters.reset();
     if (before == nullptr) continue;
-    for (const auto& [from, to] : kept(before->rules, chain.rules))
+    for (const auto& [from, to] : stable_rules(before->rules, chain.rules))
       chain.rules[to].counters = before->rules[from].counters;
   }
   return wanted;
@@ -70,12 +70,11 @@ Table with_counters(Table wanted, const Table& live) {
 
 Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
                                 const std::vector<std::string>& options) {
-  auto program = programs.iptables(slot.backend, slot.family, "restore", ErrorKind::kernel);
-  if (!program) return std::move(program).error();
-  std::vector<std::string> words{*program};
+  auto program = TRY(programs.iptables(slot.backend, slot.family, "restore", ErrorKind::kernel));
+  std::vector<std::string> words{program};
   // Legacy gives up at once when another program holds the xtables lock; programs without variants know no
   // -w.
-  if (base_name(*program).find("-legacy-") != std::string::npos) words.insert(words.end(), {"-w", "10"});
+  if (base_name(program).find("-legacy-") != std::string::npos) words.insert(words.end(), {"-w", "10"});
   words.insert(words.end(), options.begin(), options.end());
   return programs.command(std::move(words), std::move(text));
 }
@@ -169,9 +168,8 @@ Status TableLoader::load(Step step, const Names& names) {
     const Table& wanted = step.wanted.table != nullptr ? *step.wanted.table : empty;
     text = with_names(counted_text(with_counters(wanted, now)), names);
   }
-  auto command = restore_command(programs_, step.slot, std::move(text), {"-c"});
-  if (!command) return std::move(command).error();
-  const auto outcome = run(*std::move(command), ErrorKind::kernel);
+  auto command = TRY(restore_command(programs_, step.slot, std::move(text), {"-c"}));
+  const auto outcome = run(std::move(command), ErrorKind::kernel);
   if (!outcome) return outcome.error();
   Status done;
   // The text without counters has the same lines.

@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 
 #include <algorithm>
 #include <array>
@@ -25,9 +26,9 @@
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/rule_list.h"
-#include "rules/stable_rules.h"
 #include "rules/print.h"
 #include "rules/sets.h"
+#include "rules/stable_rules.h"
 
 namespace rewall {
 
@@ -157,7 +158,7 @@ Error moved() {
   return Error{.kind = ErrorKind::refused, .message = "the firewall was changed meanwhile"};
 }
 
-struct Names {
+struct ChainPlace {
   Family family = Family::ipv4;
   std::string table{};
   std::string chain{};
@@ -165,7 +166,7 @@ struct Names {
 
 /// A changed chain as it must read back: each rule by its handle, or where it is new by what it is.
 struct Expected {
-  Names names{};
+  ChainPlace place{};
   std::vector<std::pair<std::uint64_t, std::size_t>> rules{};
 };
 
@@ -182,7 +183,7 @@ struct Origin {
 std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
     const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases) {
   if (live == nullptr) return {};
-  auto stay = kept(live->rules, wanted.rules);
+  auto stay = stable_rules(live->rules, wanted.rules);
   if (aliases.empty()) return stay;
   const auto is_alias = [&](std::string_view set) { return aliases.contains(std::string(set)); };
   std::erase_if(stay, [&](const auto& pair) { return names_set(wanted.rules[pair.second].words, is_alias); });
@@ -199,21 +200,19 @@ class Transaction::Work {
     if (!channel_) return unreadable("netlink socket", errno);
     batch_.emplace(generation);
     if (before_ == Before::unknown) {
-      auto tables = list_nft_tables();
-      if (!tables) return std::move(tables).error();
-      for (const NftTable& table : *tables)
+      auto tables = TRY(list_nft_tables());
+      for (const NftTable& table : tables)
         if (table.iptables_family()) drop(table);
     }
     for (const Family family : kFamilies) {
       const Tables& wanted = nft_tables(wanted_, family);
       const Tables& live = nft_tables(live_, family);
-      for (const Table& table : wanted.tables)
-        if (auto done = change(family, table, live.find(table.name)); !done) return done;
+      for (const Table& table : wanted.tables) TRY(change(family, table, live.find(table.name)));
       for (const Table& table : live.tables)
         if (wanted.find(table.name) == nullptr) empty_out(family, table);
     }
-    for (const Names& names : gone_) {
-      auto message = about_chain(NFT_MSG_DELCHAIN, names);
+    for (const ChainPlace& place : gone_) {
+      auto message = about_chain(NFT_MSG_DELCHAIN, place);
       batch_->add(message);
     }
     return {};
@@ -244,7 +243,7 @@ class Transaction::Work {
     return std::ranges::all_of(chains, [&](const Expected& expected) {
       std::size_t at = 0;
       bool same = true;
-      const auto& [family, table, chain] = expected.names;
+      const auto& [family, table, chain] = expected.place;
       const int error = each_rule(channel, family, table, chain, [&](const auto& facts) {
         if (!same || at == expected.rules.size()) {
           same = false;
@@ -258,17 +257,17 @@ class Transaction::Work {
     });
   }
 
-  Message about_chain(std::uint16_t type, const Names& names, std::uint16_t flags = 0) {
-    Message message = batch_->start(type, number_of(names.family), flags);
-    message.text(NFTA_CHAIN_TABLE, names.table);
-    message.text(NFTA_CHAIN_NAME, names.chain);
+  Message about_chain(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+    Message message = batch_->start(type, number_of(place.family), flags);
+    message.text(NFTA_CHAIN_TABLE, place.table);
+    message.text(NFTA_CHAIN_NAME, place.chain);
     return message;
   }
 
-  Message about_rules(std::uint16_t type, const Names& names, std::uint16_t flags = 0) {
-    Message message = batch_->start(type, number_of(names.family), flags);
-    message.text(NFTA_RULE_TABLE, names.table);
-    message.text(NFTA_RULE_CHAIN, names.chain);
+  Message about_rules(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+    Message message = batch_->start(type, number_of(place.family), flags);
+    message.text(NFTA_RULE_TABLE, place.table);
+    message.text(NFTA_RULE_CHAIN, place.chain);
     return message;
   }
 
@@ -297,8 +296,7 @@ class Transaction::Work {
       make({family, wanted.name, chain.name}, old.find(chain.name), chain);
     if (live != nullptr) drop_chains(family, *live, ChainIndex(&wanted));
     for (const Chain& chain : wanted.chains) {
-      auto done = change_rules({family, wanted.name, chain.name}, old.find(chain.name), chain);
-      if (!done) return done;
+      TRY(change_rules({family, wanted.name, chain.name}, old.find(chain.name), chain));
     }
     return {};
   }
@@ -312,63 +310,62 @@ class Transaction::Work {
   void empty_out(Family family, const Table& live) { drop_chains(family, live, ChainIndex(nullptr)); }
 
   /// Where the chain is there already, that is no matter: only its policy is set then.
-  void make(const Names& names, const Chain* live, const Chain& wanted) {
+  void make(const ChainPlace& place, const Chain* live, const Chain& wanted) {
     if (live != nullptr && live->policy == wanted.policy) return;
-    auto message = about_chain(NFT_MSG_NEWCHAIN, names, NLM_F_CREATE);
-    if (wanted.built_in()) add_hook(message, names.table, wanted);
+    auto message = about_chain(NFT_MSG_NEWCHAIN, place, NLM_F_CREATE);
+    if (wanted.built_in()) add_hook(message, place.table, wanted);
     batch_->add(message);
   }
 
   void drop_chains(Family family, const Table& live, const ChainIndex& wanted) {
     for (const Chain& chain : live.chains) {
       if (wanted.find(chain.name) != nullptr) continue;
-      const Names names{family, live.name, chain.name};
-      if (!chain.rules.empty()) flush(names);
+      const ChainPlace place{family, live.name, chain.name};
+      if (!chain.rules.empty()) flush(place);
       if (chain.built_in()) {
-        if (chain.policy != "ACCEPT") accept(names);
+        if (chain.policy != "ACCEPT") accept(place);
       } else {
-        gone_.push_back(names);
+        gone_.push_back(place);
       }
     }
   }
 
-  void accept(const Names& names) {
-    auto message = about_chain(NFT_MSG_NEWCHAIN, names);
+  void accept(const ChainPlace& place) {
+    auto message = about_chain(NFT_MSG_NEWCHAIN, place);
     message.number(NFTA_CHAIN_POLICY, NF_ACCEPT);
     batch_->add(message);
   }
 
-  void flush(const Names& names) {
-    auto message = about_rules(NFT_MSG_DELRULE, names);
+  void flush(const ChainPlace& place) {
+    auto message = about_rules(NFT_MSG_DELRULE, place);
     batch_->add(message);
   }
 
-  Status change_rules(const Names& names, const Chain* live, const Chain& wanted) {
+  Status change_rules(const ChainPlace& place, const Chain* live, const Chain& wanted) {
     static const std::vector<Rule> kNone;
     const std::vector<Rule>& before = live == nullptr ? kNone : live->rules;
     const auto stay = staying(live, wanted, aliases_);
     if (stay.size() == before.size() && stay.size() == wanted.rules.size()) return {};
 
     // iptables-save prints built-in chains that iptables did not make yet.
-    if (wanted.built_in() && live != nullptr) make(names, nullptr, wanted);
-    Expected expected{.names = names};
+    if (wanted.built_in() && live != nullptr) make(place, nullptr, wanted);
+    Expected expected{.place = place};
     std::vector<std::uint64_t> handles;
     if (stay.empty()) {
-      if (!before.empty()) flush(names);
+      if (!before.empty()) flush(place);
     } else {
-      auto listed = list_handles(names, before.size());
-      if (!listed) return std::move(listed).error();
-      handles = *std::move(listed);
-      delete_others(names, stay, handles);
+      auto listed = TRY(list_handles(place, before.size()));
+      handles = std::move(listed);
+      delete_others(place, stay, handles);
     }
-    if (auto done = insert_others(names, wanted, stay, handles, expected); !done) return done;
+    TRY(insert_others(place, wanted, stay, handles, expected));
     expected_.push_back(std::move(expected));
     return {};
   }
 
-  Result<std::vector<std::uint64_t>> list_handles(const Names& names, std::size_t count) {
+  Result<std::vector<std::uint64_t>> list_handles(const ChainPlace& place, std::size_t count) {
     std::vector<std::uint64_t> handles;
-    const int error = each_rule(channel_, names.family, names.table, names.chain, [&](const auto& facts) {
+    const int error = each_rule(channel_, place.family, place.table, place.chain, [&](const auto& facts) {
       handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
     });
     if (error == EINTR || error == ENOENT) return moved();
@@ -379,27 +376,26 @@ class Transaction::Work {
 
   using Pairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
-  void delete_others(const Names& names, const Pairs& stay, const std::vector<std::uint64_t>& handles) {
+  void delete_others(const ChainPlace& place, const Pairs& stay, const std::vector<std::uint64_t>& handles) {
     auto next = stay.begin();
     for (std::uint32_t i = 0; i < handles.size(); ++i) {
       if (next != stay.end() && next->first == i) {
         ++next;
         continue;
       }
-      auto message = about_rules(NFT_MSG_DELRULE, names);
+      auto message = about_rules(NFT_MSG_DELRULE, place);
       message.handle(NFTA_RULE_HANDLE, handles[i]);
       batch_->add(message);
     }
   }
 
-  Status insert_others(const Names& names, const Chain& wanted, const Pairs& stay,
+  Status insert_others(const ChainPlace& place, const Chain& wanted, const Pairs& stay,
                        const std::vector<std::uint64_t>& handles, Expected& expected) {
     if (stay.size() == wanted.rules.size()) {
       for (const auto& [from, to] : stay) expected.rules.emplace_back(handles[from], 0);
       return {};
     }
-    auto staged = staged_rules(names);
-    if (!staged) return std::move(staged).error();
+    auto staged = TRY(staged_rules(place));
     auto next = stay.begin();
     for (std::uint32_t i = 0; i < wanted.rules.size(); ++i) {
       if (next != stay.end() && next->second == i) {
@@ -407,14 +403,14 @@ class Transaction::Work {
         ++next;
         continue;
       }
-      const auto raw = staged->find(i);
-      if (raw == staged->end())
+      const auto raw = staged.find(i);
+      if (raw == staged.end())
         return Error{.kind = ErrorKind::kernel,
-                     .message = format("{} {} {}: rule {} was not staged", short_name(names.family),
-                                       names.table, names.chain, i + 1)};
-      if (auto done = translate(raw->second.expressions); !done) return done;
+                     .message = format("{} {} {}: rule {} was not staged", short_name(place.family),
+                                       place.table, place.chain, i + 1)};
+      TRY(translate(raw->second.expressions));
       const std::uint64_t before = next == stay.end() ? 0 : handles[next->first];
-      const std::uint32_t number = insert(names, raw->second, before);
+      const std::uint32_t number = insert(place, raw->second, before);
       origins_.push_back({.message = number, .chain = &wanted, .position = i, .place = expected_.size()});
       expected.rules.emplace_back(0, fingerprint(raw->second.expressions));
     }
@@ -422,22 +418,22 @@ class Transaction::Work {
   }
 
   /// By their position in the wanted chain.
-  Result<std::map<std::uint32_t, RawRule>> staged_rules(const Names& names) {
+  Result<std::map<std::uint32_t, RawRule>> staged_rules(const ChainPlace& place) {
     std::map<std::uint32_t, RawRule> rules;
-    const Scratch::Place place{names.family, names.table, names.chain};
-    const auto positions = scratch_.positions.find(place);
+    const Scratch::Place staged_at{place.family, place.table, place.chain};
+    const auto positions = scratch_.positions.find(staged_at);
     if (positions == scratch_.positions.end()) return rules;
     std::vector<RawRule> staged;
-    if (const int error = scratch_.take_rules(place, staged); error != 0)
+    if (const int error = scratch_.take_rules(staged_at, staged); error != 0)
       return unreadable("list of staged rules", error);
     if (staged.size() != positions->second.size()) return rules;
     for (std::size_t i = 0; i < staged.size(); ++i) rules.emplace(positions->second[i], std::move(staged[i]));
     return rules;
   }
 
-  std::uint32_t insert(const Names& names, const RawRule& rule, std::uint64_t before) {
-    const auto place = before == 0 ? NLM_F_APPEND : 0;
-    auto message = about_rules(NFT_MSG_NEWRULE, names, static_cast<std::uint16_t>(NLM_F_CREATE | place));
+  std::uint32_t insert(const ChainPlace& place, const RawRule& rule, std::uint64_t before) {
+    const auto at_end = before == 0 ? NLM_F_APPEND : 0;
+    auto message = about_rules(NFT_MSG_NEWRULE, place, static_cast<std::uint16_t>(NLM_F_CREATE | at_end));
     if (before != 0) message.handle(NFTA_RULE_POSITION, before);
     message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
     if (const auto compat = compat_of(rule.expressions)) {
@@ -455,9 +451,8 @@ class Transaction::Work {
     for (const std::size_t place : set_numbers(expressions)) {
       std::uint16_t index = 0;
       std::memcpy(&index, expressions.data() + place, sizeof index);
-      auto here = number_here(index);
-      if (!here) return std::move(here).error();
-      std::memcpy(expressions.data() + place, &*here, sizeof index);
+      auto here = TRY(number_here(index));
+      std::memcpy(expressions.data() + place, &here, sizeof index);
     }
     return {};
   }
@@ -467,7 +462,7 @@ class Transaction::Work {
     if (known != here_.end()) return known->second;
     const auto name = scratch_.numbers->name(there);
     if (!name)
-      return Error{.kind = ErrorKind::kernel, .message = "a staged rule names a set that is not there"};
+      return Error{.kind = ErrorKind::kernel, .message = "a staged rule place a set that is not there"};
     const auto alias = aliases_.find(*name);
     const std::string& wanted = alias == aliases_.end() ? *name : alias->second;
     const auto number = numbers_.number(wanted);
@@ -485,9 +480,9 @@ class Transaction::Work {
     if (refusal.error == EPERM) error = not_permitted("nf_tables");
     const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
     if (refusal.message == 0 || origin == origins_.end()) return error;
-    const Names& names = expected_[origin->place].names;
-    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}", short_name(names.family),
-                           names.table, escape(names.chain), origin->position + 1, why,
+    const ChainPlace& place = expected_[origin->place].place;
+    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}", short_name(place.family),
+                           place.table, escape(place.chain), origin->position + 1, why,
                            escape(origin->chain->rules[origin->position].words));
     return error;
   }
@@ -500,7 +495,7 @@ class Transaction::Work {
   Channel channel_{};
   SetNumbers numbers_{};
   std::optional<Batch> batch_{};
-  std::vector<Names> gone_{};
+  std::vector<ChainPlace> gone_{};
   std::vector<Expected> expected_{};
   std::vector<Origin> origins_{};
   std::map<std::uint16_t, std::uint16_t> here_{};

@@ -13,7 +13,8 @@
 
 namespace rewall {
 
-/// kept() of two chains, but for rules that name a set of `aliases`: these are made anew. `live` may be null.
+/// stable_rules() of two chains, but for rules that name a set of `aliases`: these are made anew. `live` may
+/// be null.
 std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
     const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases);
 

@@ -13,7 +13,7 @@ namespace {
 // One line an extension: its options as NAME[,ALIAS...][=KIND]; no kind is one word. '*' before the name:
 // stateful;
 // '+': its options are conditions apart.
-constexpr std::array kMatches = std::to_array<std::string_view>({
+constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "addrtype --src-type=list --dst-type=list --limit-iface-in=flag --limit-iface-out=flag",
     "+ah --ahspi=range32 --ahlen=number --ahres=flag",
     "bpf --bytecode=text --object-pinned=text",
@@ -105,7 +105,7 @@ constexpr std::array kMatches = std::to_array<std::string_view>({
     "+udplite --sport,--source-port=port --dport,--destination-port=port",
 });
 
-constexpr std::array kTargets = std::to_array<std::string_view>({
+constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "ACCEPT",
     "DROP",
     "QUEUE",
@@ -236,7 +236,7 @@ const OptionSpec* ExtensionSpec::find(std::string_view option) const {
 }
 
 const ExtensionSpec* find_match(std::string_view name) {
-  static const Specs specs = read_all(kMatches);
+  static const Specs specs = read_all(kMatchSpecs);
   // The other names that iptables' own table of prefixes knows (xtables_chain_protos in xtables.c).
   if (name == "icmpv6" || name == "ipv6-icmp") name = "icmp6";
   if (name == "mobility-header" || name == "ipv6-mh") name = "mh";
@@ -244,7 +244,7 @@ const ExtensionSpec* find_match(std::string_view name) {
 }
 
 const ExtensionSpec* find_target(std::string_view name) {
-  static const Specs specs = read_all(kTargets);
+  static const Specs specs = read_all(kTargetSpecs);
   return find_in(specs, name);
 }
 

@@ -240,7 +240,8 @@ class PartsWriter {
   std::vector<NamedPart> parts_{};
 };
 
-constexpr std::array<std::string_view, 5> kStates = {"INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED"};
+constexpr std::array<std::string_view, 5> kStateBits = {"INVALID", "NEW", "ESTABLISHED", "RELATED",
+                                                        "UNTRACKED"};
 
 // What a packet must be to reach the first match of a rule that has a state of its own: enough to tell two
 // apart.
@@ -250,7 +251,7 @@ struct Needs {
   std::string in{}, out{}, not_in{}, not_out{};
   std::optional<unsigned> protocol{}, not_protocol{};
   std::vector<Intervals> source_ports{}, destination_ports{};
-  std::optional<unsigned> states{};  // bits in the order of kStates
+  std::optional<unsigned> states{};  // bits in the order of kStateBits
   std::string icmp{};
   bool stateless = true;
 };
@@ -258,9 +259,9 @@ struct Needs {
 std::optional<unsigned> states_of(const Option& option) {
   unsigned states = 0;
   for (const auto word : split(option.values[0], ',')) {
-    const auto found = std::ranges::find(kStates, word);
-    if (found == kStates.end()) return std::nullopt;
-    states |= 1U << (found - kStates.begin());
+    const auto found = std::ranges::find(kStateBits, word);
+    if (found == kStateBits.end()) return std::nullopt;
+    states |= 1U << (found - kStateBits.begin());
   }
   return option.negated ? ~states & 0x1fU : states;
 }

@@ -202,7 +202,7 @@ std::vector<Owner> default_owners() {
 }
 
 Status check_owner_rule(const std::string& rule) {
-  if (auto made = Expression::make(rule, Expression::Case::exact); !made) return std::move(made).error();
+  TRY(Expression::make(rule, Expression::Case::exact));
   return {};
 }
 

@@ -19,10 +19,6 @@ namespace {
 
 using Word = Words::Word;
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 template <class Number>
 std::optional<Number> to_number(std::string_view text) {
   Number number{};
@@ -226,7 +222,7 @@ class TablesReader {
     const auto kept = std::make_shared<const std::string>(std::move(text));
     tables_.texts.push_back(kept);
     lines_.more(*kept);
-    if (auto clean = lines_.refuse_nul(); !clean) return clean;
+    TRY(lines_.refuse_nul());
     while (const auto line = lines_.next()) {
       auto done = take(*line);
       if (!done && open_ && !lines_.whole())
@@ -382,9 +378,7 @@ class TablesReader {
           .hinted("a line begins with -A CHAIN, :CHAIN, *TABLE, # or COMMIT");
     }
     for (auto word = words.begin(); word != words.end(); ++word) {
-      auto taken =
-          word == begins ? take_command(command, word, words.end()) : take_word(command, word, words.end());
-      if (!taken) return std::move(taken).error();
+      TRY(word == begins ? take_command(command, word, words.end()) : take_word(command, word, words.end()));
     }
     return command;
   }
@@ -508,7 +502,7 @@ class TablesReader {
   }
 
   Status remove_chain(const Chain& chain) {
-    if (auto can = removable(chain); !can) return can;
+    TRY(removable(chain));
     open_->remove([name = chain.name](const Chain& other) { return other.name == name; });
     return {};
   }
@@ -516,7 +510,7 @@ class TablesReader {
   Status remove_all_chains() {
     for (const auto& chain : open_->chains()) {
       if (chain.built_in()) continue;
-      if (auto can = removable(chain); !can) return can;
+      TRY(removable(chain));
     }
     open_->remove([](const Chain& chain) { return !chain.built_in(); });
     return {};
@@ -534,8 +528,7 @@ class TablesReader {
   }
 
   Status change_rules(Chain& chain, const Command& command) {
-    auto rules = spell_out(command);
-    if (!rules) return std::move(rules).error();
+    auto rules = TRY(spell_out(command));
     const auto at = [&chain](std::size_t number) {
       return chain.rules.begin() + static_cast<std::ptrdiff_t>(number - 1);
     };
@@ -548,18 +541,18 @@ class TablesReader {
     }
     switch (command.letter) {
       case 'A':
-        chain.rules.insert(chain.rules.end(), rules->begin(), rules->end());
+        chain.rules.insert(chain.rules.end(), rules.begin(), rules.end());
         return {};
       case 'I':
-        for (const auto& rule : *rules) chain.rules.insert(at(number), rule);
+        for (const auto& rule : rules) chain.rules.insert(at(number), rule);
         return {};
       case 'R':
         if (!command.number) return lines_.error("'-R' names no place");
-        if (rules->size() > 1) return lines_.error("'-R' takes one address, not a list");
-        *at(number) = rules->front();
+        if (rules.size() > 1) return lines_.error("'-R' takes one address, not a list");
+        *at(number) = rules.front();
         return {};
       default:
-        if (!command.number) return remove_by_meaning(chain, *rules, command.letter == 'D');
+        if (!command.number) return remove_by_meaning(chain, rules, command.letter == 'D');
         chain.rules.erase(at(number));
         return {};
     }
@@ -692,7 +685,7 @@ std::optional<Family> family_by_line(std::string_view line) {
 
 Result<Tables> parse_tables(std::string text, Family family, std::string_view name) {
   TablesReader reader(family, name);
-  if (auto done = reader.read(std::move(text)); !done) return std::move(done).error();
+  TRY(reader.read(std::move(text)));
   return reader.finish();
 }
 

@@ -43,7 +43,7 @@ class RuleReader {
       return Error{.kind = ErrorKind::usage, .message = "unclosed quote in " + quoted(words_.back().raw)};
     }
     while (place_ < words_.size()) {
-      if (auto taken = take(); !taken) return std::move(taken).error();
+      TRY(take());
     }
     if (negated_) parts_.unknown.emplace_back("!");
     return std::move(parts_);
@@ -115,7 +115,7 @@ class RuleReader {
         break;
     }
     Option option{.name = std::string(name), .negated = std::exchange(negated_, false)};
-    if (auto taken = take_value(option, attached, true); !taken) return taken;
+    TRY(take_value(option, attached, true));
     switch (name[1]) {
       case 't':
         return {};
@@ -225,7 +225,7 @@ class RuleReader {
     const bool maybe = spec.kind == Kind::maybe && attached == nullptr;
     const bool absent = maybe && (place_ >= words_.size() || looks_like_option(words_[place_]));
     if (spec.kind != Kind::flag && !absent) {
-      if (auto taken = take_value(option, attached, spec.kind != Kind::text); !taken) return taken;
+      TRY(take_value(option, attached, spec.kind != Kind::text));
     }
     if (spec.kind == Kind::two) {
       if (place_ >= words_.size()) return missing_value(option.name);
@@ -320,18 +320,17 @@ Result<RuleParts> parse_rule(std::string_view words, Family family) {
 }
 
 Status check_rule(std::string_view words, Family family) {
-  auto parts = parse_rule(words, family);
-  if (!parts) return std::move(parts).error();
+  auto parts = TRY(parse_rule(words, family));
   const auto unknown =
-      std::ranges::find_if(parts->unknown, [](const std::string& word) { return word != "!"; });
-  if (unknown == parts->unknown.end()) {
-    if (parts->unknown.empty()) return {};
+      std::ranges::find_if(parts.unknown, [](const std::string& word) { return word != "!"; });
+  if (unknown == parts.unknown.end()) {
+    if (parts.unknown.empty()) return {};
     return Error{.kind = ErrorKind::usage, .message = "'!' negates nothing"};
   }
   if (!unknown->starts_with('-'))
     return Error{.kind = ErrorKind::usage, .message = "unexpected word " + quoted(*unknown)};
   return Error{.kind = ErrorKind::usage, .message = "unknown option " + quoted(*unknown)}.hinted(
-      did_you_mean(*unknown, known_options(*parts, family)));
+      did_you_mean(*unknown, known_options(parts, family)));
 }
 
 }  // namespace rewall

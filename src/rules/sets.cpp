@@ -51,7 +51,7 @@ bool goes_without_saying(std::string_view option, std::string_view value) {
          std::ranges::find(kDefaults, std::pair(option, value)) != kDefaults.end();
 }
 
-bool is_blank(char c) {
+bool is_blank_or_return(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
@@ -110,9 +110,9 @@ class SetsReader {
       : text_(std::make_shared<const std::string>(std::move(text))), lines_(*text_, name) {}
 
   Result<Sets> read() {
-    if (auto clean = lines_.refuse_nul(); !clean) return std::move(clean).error();
+    TRY(lines_.refuse_nul());
     while (const auto line = lines_.next()) {
-      if (auto done = take(*line); !done) return std::move(done).error();
+      TRY(take(*line));
     }
     sets_.texts.push_back(std::move(text_));
     return std::move(sets_);
@@ -122,7 +122,7 @@ class SetsReader {
   Status take(std::string_view line) {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
-        !is_blank(line[again_.size()]) && !is_blank(line.back())) {
+        !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back())) {
       sets_.sets[last_].members.push_back(line.substr(again_.size()));
       return {};
     }

@@ -55,7 +55,7 @@ std::vector<Pair> ascending(const std::vector<Pair>& pairs) {
 
 }  // namespace
 
-std::vector<Pair> kept(std::span<const Rule> live, std::span<const Rule> wanted) {
+std::vector<Pair> stable_rules(std::span<const Rule> live, std::span<const Rule> wanted) {
   const std::size_t shorter = std::min(live.size(), wanted.size());
   std::size_t start = 0;
   while (start < shorter && live[start].words == wanted[start].words) ++start;

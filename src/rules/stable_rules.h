@@ -14,7 +14,7 @@ namespace rewall {
 ///
 /// The common start and end always stay. Between them the k-th of equal rules answers to the k-th, and the
 /// longest run that ascends stays: n log n, and a longest common subsequence where no rule is there twice.
-std::vector<std::pair<std::uint32_t, std::uint32_t>> kept(std::span<const Rule> live,
-                                                          std::span<const Rule> wanted);
+std::vector<std::pair<std::uint32_t, std::uint32_t>> stable_rules(std::span<const Rule> live,
+                                                                  std::span<const Rule> wanted);
 
 }  // namespace rewall

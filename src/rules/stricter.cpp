@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "rules/extensions.h"
-#include "rules/stable_rules.h"
 #include "rules/rule.h"
+#include "rules/stable_rules.h"
 
 namespace rewall {
 
@@ -73,7 +73,7 @@ bool changes_only_close(const Table& from, const Table& to, Family family) {
     if (chain.policy == "DROP" && after.policy != "DROP") return false;
     std::vector<std::uint32_t> left;
     std::vector<std::uint32_t> right;
-    for (const auto& [old_place, new_place] : kept(chain.rules, after.rules)) {
+    for (const auto& [old_place, new_place] : stable_rules(chain.rules, after.rules)) {
       left.push_back(old_place);
       right.push_back(new_place);
     }

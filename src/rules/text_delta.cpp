@@ -238,7 +238,7 @@ bool without_counters(std::string_view chains) {
   return true;
 }
 
-bool in_order(const Section& section) {
+bool rules_in_order(const Section& section) {
   const auto built_in = built_in_chains(section.name);
   std::string_view last;
   for (auto rules = section.rules; !rules.empty(); rules.remove_prefix(first_line(rules).size())) {
@@ -298,7 +298,7 @@ bool is_canonical(std::string_view text) {
   if (tables.empty()) return text.empty();
   return std::ranges::is_sorted(tables, std::ranges::less_equal{},
                                 [](const Section& section) { return table_rank(section.name); }) &&
-         std::ranges::all_of(tables, in_order);
+         std::ranges::all_of(tables, rules_in_order);
 }
 
 Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to) {

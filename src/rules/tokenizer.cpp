@@ -1,14 +1,6 @@
 #include "rules/tokenizer.h"
 
 namespace rewall {
-namespace {
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-}  // namespace
-
 std::string Words::Word::text() const {
   if (!quoted) return std::string(raw);
   std::string out;

@@ -6,6 +6,11 @@
 
 namespace rewall {
 
+/// What parts two words of a line: a space or a tab.
+inline bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 /// Takes the words of a line apart without copying them, by the quoting of iptables-restore
 /// (add_param_to_argv in iptables' xshared.c): blanks part words, a closing quote ends one, a backslash
 /// inside quotes keeps the next byte.

@@ -69,9 +69,9 @@ Status check_inside(const std::filesystem::path& folder, const std::filesystem::
       return path_error(path, errno);
     }
     const bool is_folder = S_ISDIR(facts.st_mode);
-    if (auto safe = check_facts(facts, is_folder ? S_IFDIR : S_IFREG, path, top); !safe) return safe;
+    TRY(check_facts(facts, is_folder ? S_IFDIR : S_IFREG, path, top));
     if (!is_folder || is_left_alone(path)) continue;
-    if (auto safe = check_inside(path, top); !safe) return safe;
+    TRY(check_inside(path, top));
   }
   if (failed && failed.value() != ENOENT) return path_error(folder, failed.value());
   return {};
@@ -107,9 +107,9 @@ Status check_repository_access(const std::filesystem::path& path) {
                                                   {".git/config", S_IFREG},
                                                   {".git/objects", S_IFDIR},
                                                   {".git/refs", S_IFDIR}}};
-  if (auto whole = check_facts(facts, S_IFDIR, path, path); !whole) return whole;
+  TRY(check_facts(facts, S_IFDIR, path, path));
   for (const auto& [name, type] : kEntries) {
-    if (auto part = check_access(path / name, type, path); !part) return part;
+    TRY(check_access(path / name, type, path));
   }
   struct stat git {};
   if (::lstat((path / ".git").c_str(), &git) != 0) return no_repository(path, errno);

@@ -68,9 +68,8 @@ git_filemode_t expect_mode(const Expectations& expect) {
 
 Status put_blob(git_repository* repo, git_treebuilder* builder, const std::string& name,
                 const std::string& content, git_filemode_t mode) {
-  const auto id = git::write_blob(repo, content);
-  if (!id) return id.error();
-  if (git_treebuilder_insert(nullptr, builder, name.c_str(), &*id, mode) != 0) return git::last_error(name);
+  const auto id = TRY(git::write_blob(repo, content));
+  if (git_treebuilder_insert(nullptr, builder, name.c_str(), &id, mode) != 0) return git::last_error(name);
   return {};
 }
 
@@ -98,15 +97,13 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
   for (const std::string_view known : kGenerated) {
     const auto file = files.find(std::string(known));
     const std::string name(known);
-    auto put = same != nullptr       ? take_entry(builder.get(), name, same)
-               : file == files.end() ? drop_entry(builder.get(), name)
-                                     : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB);
-    if (!put) return std::move(put).error();
+    TRY(same != nullptr       ? take_entry(builder.get(), name, same)
+        : file == files.end() ? drop_entry(builder.get(), name)
+                              : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB));
   }
   const std::string name(kExpect);
-  auto put = expect.present ? put_blob(repo, builder.get(), name, expect.content, expect_mode(expect))
-                            : drop_entry(builder.get(), name);
-  if (!put) return std::move(put).error();
+  TRY(expect.present ? put_blob(repo, builder.get(), name, expect.content, expect_mode(expect))
+                     : drop_entry(builder.get(), name));
   git_oid id{};
   git::Tree tree;
   if (git_treebuilder_write(&id, builder.get()) != 0 || git::fill(tree, git_tree_lookup, repo, &id) != 0)
@@ -140,7 +137,7 @@ Status sync_objects(git_repository* repo, const git_oid& commit, const git_tree*
     const std::string name = git::hex(id);
     const fs::path folder = objects / name.substr(0, 2);
     for (const fs::path& path : {folder / name.substr(2), folder}) {
-      if (auto synced = sync_path(path); !synced) return synced;
+      TRY(sync_path(path));
     }
   }
   return sync_path(objects);
@@ -239,16 +236,15 @@ Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& f
   staged.reserve(kGenerated.size());
   for (const auto& [name, content] : files) {
     if (name == kExpect || stands_already(path / name, content)) continue;
-    auto file = StagedFile::write(path / name, content, kFileMode);
-    if (!file) return std::move(file).error();
-    staged.push_back(*std::move(file));
+    auto file = TRY(StagedFile::write(path / name, content, kFileMode));
+    staged.push_back(std::move(file));
   }
   return staged;
 }
 
 Status place_files(const fs::path& path, std::vector<StagedFile>& staged, const git_tree* tree) {
   for (auto& file : staged) {
-    if (auto placed = file.commit(); !placed) return placed;
+    TRY(file.commit());
   }
   for (const auto name : kGenerated) {
     const fs::path file = path / name;
@@ -309,18 +305,17 @@ Result<git::Index> open_index(git_repository* repo, const git_tree* tree) {
 /// Index entries of what the capture makes, and of `expect` where its facts are known.
 Status update_index(git_repository* repo, const fs::path& path, const git_tree* tree,
                     const Expectations* expect) {
-  auto index = open_index(repo, tree);
-  if (!index) return std::move(index).error();
+  auto index = TRY(open_index(repo, tree));
   for (const auto known : kGenerated) {
     const std::string name(known);
     struct stat facts {};
     if (::lstat((path / name).c_str(), &facts) != 0) facts = {};
-    if (auto put = put_index_entry(index->get(), tree, name.c_str(), facts); !put) return put;
+    TRY(put_index_entry(index.get(), tree, name.c_str(), facts));
   }
   if (expect != nullptr) {
-    if (auto put = put_index_entry(index->get(), tree, kExpect.data(), expect->facts); !put) return put;
+    TRY(put_index_entry(index.get(), tree, kExpect.data(), expect->facts));
   }
-  if (git_index_write(index->get()) != 0) return git::last_error("index");
+  if (git_index_write(index.get()) != 0) return git::last_error("index");
   return {};
 }
 
@@ -338,13 +333,11 @@ Status check_signed(git_repository* repo, git_oid id, std::string_view content) 
 Result<std::optional<git_oid>> write_signed(git_repository* repo, const Repository& repository,
                                             const Repository::Signer& signer, const std::string& content) {
   if (!signer) return std::optional<git_oid>{};
-  auto hash = signer(repository, content);
-  if (!hash) return std::move(hash).error();
-  if (hash->empty()) return std::optional<git_oid>{};
-  auto id = git::parse_hash(*hash);
-  if (!id) return std::move(id).error();
-  if (auto same = check_signed(repo, *id, content); !same) return std::move(same).error();
-  return std::optional(*id);
+  auto hash = TRY(signer(repository, content));
+  if (hash.empty()) return std::optional<git_oid>{};
+  auto id = TRY(git::parse_hash(hash));
+  TRY(check_signed(repo, id, content));
+  return std::optional(id);
 }
 
 Result<git_oid> write_commit(git_repository* repo, const Repository& repository,
@@ -365,19 +358,16 @@ Result<git_oid> write_commit(git_repository* repo, const Repository& repository,
 Result<std::string> Repository::commit(const std::string& parent, const Files& files, const Message& message,
                                        const Person& author, Time time, const std::string& tree_ahead) {
   git_repository* repo = parts_->repo.get();
-  if (auto known = check_names(files); !known) return std::move(known).error();
-  auto expect = read_expectations(parts_->path);
-  if (!expect) return std::move(expect).error();
+  TRY(check_names(files));
+  auto expect = TRY(read_expectations(parts_->path));
 
   git::Commit before;
   git::Tree old_tree;
   if (!parent.empty()) {
-    auto commit = read_commit(repo, parent);
-    if (!commit) return std::move(commit).error();
-    before = *std::move(commit);
-    auto tree = read_tree(before.get());
-    if (!tree) return std::move(tree).error();
-    old_tree = *std::move(tree);
+    auto commit = TRY(read_commit(repo, parent));
+    before = std::move(commit);
+    auto tree = TRY(read_tree(before.get()));
+    old_tree = std::move(tree);
   }
   // Beside the objects, which have to be hashed and packed: they are the same 3 MB at 50,000 rules.
   auto ahead = std::exchange(parts_->ahead, {});
@@ -386,44 +376,36 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
                      : std::async(std::launch::async, [&] { return stage_files(parts_->path, files); });
   git::Tree same;
   if (!tree_ahead.empty()) {
-    auto found = find_tree(repo, tree_ahead);
-    if (!found) return std::move(found).error();
-    same = *std::move(found);
+    auto found = TRY(find_tree(repo, tree_ahead));
+    same = std::move(found);
   }
   std::optional<Unsynced> unsynced(std::in_place);
-  auto tree = make_tree(repo, old_tree.get(), files, *expect, same.get());
-  if (!tree) return std::move(tree).error();
+  auto tree = TRY(make_tree(repo, old_tree.get(), files, expect, same.get()));
 
   const Time when = writable(time);
-  auto who = author_signature(author, parts_->host, when);
-  if (!who) return std::move(who).error();
-  auto committer = rewall_signature(parts_->host, when);
-  if (!committer) return std::move(committer).error();
+  auto who = TRY(author_signature(author, parts_->host, when));
+  auto committer = TRY(rewall_signature(parts_->host, when));
   const std::string text = format_message(message);
   const git_commit* parents[] = {before.get()};
   git::Buffer content;
-  if (git_commit_create_buffer(content.out(), repo, who->get(), committer->get(), nullptr, text.c_str(),
-                               tree->get(), before ? 1 : 0, parents) != 0)
+  if (git_commit_create_buffer(content.out(), repo, who.get(), committer.get(), nullptr, text.c_str(),
+                               tree.get(), before ? 1 : 0, parents) != 0)
     return git::last_error("commit");
-  const auto written = write_commit(repo, *this, parts_->signer, content.text());
-  if (!written) return written.error();
-  const git_oid id = *written;
+  const auto written = TRY(write_commit(repo, *this, parts_->signer, content.text()));
+  const git_oid id = written;
 
   unsynced.reset();
-  auto staged = staging.get();
-  if (!staged) return std::move(staged).error();
-  if (auto synced = sync_objects(repo, id, tree->get(), old_tree.get()); !synced)
-    return std::move(synced).error();
-  if (auto room = check_room(state_path()); !room) return std::move(room).error();
+  auto staged = TRY(staging.get());
+  TRY(sync_objects(repo, id, tree.get(), old_tree.get()));
+  TRY(check_room(state_path()));
   const std::string entry =
       format("commit{}: {}", before ? "" : " (initial)", text.substr(0, text.find('\n')));
   const git_oid* from = before ? git_commit_id(before.get()) : nullptr;
-  if (auto moved = move_branch(repo, parts_->branch(), from, id, committer->get(), entry); !moved)
-    return std::move(moved).error();
+  TRY(move_branch(repo, parts_->branch(), from, id, committer.get(), entry));
 
   // From here on the snapshot is recorded; a work tree that lags behind is the next one's to mend.
-  auto settled = place_files(parts_->path, *staged, tree->get());
-  if (settled) settled = update_index(repo, parts_->path, tree->get(), &*expect);
+  auto settled = place_files(parts_->path, staged, tree.get());
+  if (settled) settled = update_index(repo, parts_->path, tree.get(), &expect);
   if (!settled)
     log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
                 settled.error().message);
@@ -436,22 +418,19 @@ void Repository::sign_with(Signer signer) {
 
 Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& files,
                                         const std::string& same_as) {
-  if (auto known = check_names(*files); !known) return std::move(known).error();
+  TRY(check_names(*files));
   std::size_t size = 0;
   for (const auto& [name, content] : *files) size += content.size();
   git::Tree tree;
   if (same_as.empty()) {
-    auto made = make_tree(parts_->repo.get(), nullptr, *files, {});
-    if (!made) return std::move(made).error();
-    tree = *std::move(made);
+    auto made = TRY(make_tree(parts_->repo.get(), nullptr, *files, {}));
+    tree = std::move(made);
   } else {
-    auto commit = read_commit(parts_->repo.get(), same_as);
-    if (!commit) return std::move(commit).error();
-    auto read = read_tree(commit->get());
-    if (!read) return std::move(read).error();
-    tree = *std::move(read);
+    auto commit = TRY(read_commit(parts_->repo.get(), same_as));
+    auto read = TRY(read_tree(commit.get()));
+    tree = std::move(read);
   }
-  if (auto room = check_room(state_path(), size); !room) return std::move(room).error();
+  TRY(check_room(state_path(), size));
   parts_->ahead = {.tree = git::hex(*git_tree_id(tree.get())), .files = files};
   return parts_->ahead.tree;
 }
@@ -465,31 +444,23 @@ void Repository::write_aside() {
 }
 
 Status mend_work_tree(const Repository& repository, git_repository* repo) {
-  const auto head = repository.head();
-  if (!head) return head.error();
-  if (head->empty()) return {};
-  const auto files = repository.files(*head);
-  if (!files) return files.error();
-  auto commit = read_commit(repo, *head);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
-  auto staged = stage_files(repository.path(), *files);
-  if (!staged) return std::move(staged).error();
-  if (auto placed = place_files(repository.path(), *staged, tree->get()); !placed) return placed;
-  return update_index(repo, repository.path(), tree->get(), nullptr);
+  const auto head = TRY(repository.head());
+  if (head.empty()) return {};
+  const auto files = TRY(repository.files(head));
+  auto commit = TRY(read_commit(repo, head));
+  auto tree = TRY(read_tree(commit.get()));
+  auto staged = TRY(stage_files(repository.path(), files));
+  TRY(place_files(repository.path(), staged, tree.get()));
+  return update_index(repo, repository.path(), tree.get(), nullptr);
 }
 
 Status Repository::begin_at(const std::string& hash) {
   git_repository* repo = parts_->repo.get();
   // Read first: what is no snapshot of rules is not to become HEAD.
-  if (auto read = files(hash); !read) return std::move(read).error();
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
-  auto who = rewall_signature(parts_->host, now());
-  if (!who) return std::move(who).error();
-  if (auto moved = move_branch(repo, parts_->branch(), nullptr, *id, who->get(), "clone"); !moved)
-    return moved;
+  TRY(files(hash));
+  const auto id = TRY(git::parse_hash(hash));
+  auto who = TRY(rewall_signature(parts_->host, now()));
+  TRY(move_branch(repo, parts_->branch(), nullptr, id, who.get(), "clone"));
   return mend_work_tree(*this, repo);
 }
 

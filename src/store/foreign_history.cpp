@@ -15,10 +15,6 @@ constexpr std::size_t kBiggest = 64U << 20U;
 
 using Entry = std::unique_ptr<git_tree_entry, git::Release<git_tree_entry_free>>;
 
-std::string or_empty(const char* text) {
-  return text != nullptr ? text : "";
-}
-
 Error of_elsewhere(const fs::path& repository) {
   Error error = git::last_error(repository.string());
   error.kind = ErrorKind::usage;
@@ -26,12 +22,12 @@ Error of_elsewhere(const fs::path& repository) {
 }
 
 Result<git::Repo> open_elsewhere(const fs::path& path) {
-  if (auto started = git::start(); !started) return std::move(started).error();
+  TRY(git::start());
   git::Repo repo;
   if (git::fill(repo, git_repository_open_ext, path.c_str(), GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr) != 0)
     return of_elsewhere(path);
   const fs::path objects = fs::path(git_repository_commondir(repo.get())) / "objects";
-  if (auto safe = git::use_safe_objects(repo.get(), objects); !safe) return std::move(safe).error();
+  TRY(git::use_safe_objects(repo.get(), objects));
   return repo;
 }
 
@@ -85,9 +81,8 @@ void take_files(git_repository* repo, const git_tree_entry* entry, ForeignVersio
 
 Status walk_elsewhere(const fs::path& repository, const std::string& path,
                       const std::function<Status(const ForeignVersion&)>& visit) {
-  auto opened = open_elsewhere(repository);
-  if (!opened) return std::move(opened).error();
-  git_repository* repo = opened->get();
+  auto opened = TRY(open_elsewhere(repository));
+  git_repository* repo = opened.get();
   const std::string wanted = clean_path(path);
   git_oid id{};
   if (git_reference_name_to_id(&id, repo, "HEAD") != 0) return of_elsewhere(repository);
@@ -127,12 +122,13 @@ Status walk_elsewhere(const fs::path& repository, const std::string& path,
         git::fill(tree, git_commit_tree, commit.get()) != 0)
       return of_elsewhere(repository);
     const git_signature* author = git_commit_author(commit.get());
-    ForeignVersion told{.hash = git::hex(version->commit),
-                          .author = {.name = or_empty(author->name), .email = or_empty(author->email)},
-                          .time = {.seconds = author->when.time, .offset = author->when.offset},
-                          .message = or_empty(git_commit_message(commit.get()))};
+    ForeignVersion told{
+        .hash = git::hex(version->commit),
+        .author = {.name = git::or_empty(author->name), .email = git::or_empty(author->email)},
+        .time = {.seconds = author->when.time, .offset = author->when.offset},
+        .message = git::or_empty(git_commit_message(commit.get()))};
     if (const Entry entry = find_entry(tree.get(), wanted)) take_files(repo, entry.get(), told);
-    if (auto good = visit(told); !good) return good;
+    TRY(visit(told));
   }
   return {};
 }

@@ -93,6 +93,11 @@ Error last_error(const std::string& object);
 Error lost_object(const std::string& object);
 Error lost_object(const std::string& object, const std::string& reason);
 
+/// A text of libgit2, which may be null.
+inline std::string or_empty(const char* text) {
+  return text != nullptr ? text : "";
+}
+
 std::string hex(const git_oid& id);
 
 /// Forty hexadecimal digits; anything else is of kind usage.

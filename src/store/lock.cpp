@@ -109,7 +109,7 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {
     const ErrorKind kind = errno == EACCES ? ErrorKind::permission : ErrorKind::repository;
     return Error{.kind = kind, .message = format("{}: {}", path.string(), errno_text(errno))};
   }
-  if (auto held = wait_for(fd.get(), wait, parts_->path); !held) return std::move(held).error();
+  TRY(wait_for(fd.get(), wait, parts_->path));
   const std::string last = read_holder(fd.get());
   write_holder(fd.get(), format("{}", ::getpid()));
   if (!last.empty() && last != kFree) {

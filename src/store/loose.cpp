@@ -295,8 +295,7 @@ Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
   fs::create_directory(path.parent_path(), failed);
   // What a killed process left there under this name the next lock clears away.
   const fs::path aside = objects / ("tmp_object_" + hex(id));
-  if (auto written = write_file(aside, packed, kObjectMode, Sync::no); !written)
-    return std::move(written).error();
+  TRY(write_file(aside, packed, kObjectMode, Sync::no));
   fs::rename(aside, path, failed);
   if (failed)
     return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), failed.message())};

@@ -26,7 +26,7 @@ constexpr std::size_t kPackPiece = 1024 * 1024;
 constexpr std::size_t kPackPieces = 4 * kPackPiece;
 constexpr unsigned kExactly = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_NO_DOTGIT;
 
-Error path_error(const fs::path& path, int error) {
+Error folder_error(const fs::path& path, int error) {
   if (error == EACCES || error == EPERM) return no_repository(path, error);
   return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
 }
@@ -38,7 +38,7 @@ Status check_empty(const fs::path& path) {
         .hinted(format("see 'rewall -C {} status'", shell_quote(path.string())));
   std::error_code failed;
   const bool empty = fs::is_directory(path, failed) && fs::is_empty(path, failed);
-  if (failed) return path_error(path, failed.value());
+  if (failed) return folder_error(path, failed.value());
   if (!empty)
     return Error{.kind = ErrorKind::repository, .message = format("{}: not an empty folder", path.string())}
         .hinted("choose an empty or a new folder with -C");
@@ -66,15 +66,15 @@ class Site {
     made_ = first;
     std::error_code failed;
     fs::create_directories(path_, failed);
-    if (failed) return path_error(path_, failed.value());
-    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return path_error(path_, errno);
+    if (failed) return folder_error(path_, failed.value());
+    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return folder_error(path_, errno);
     return {};
   }
 
  private:
   Status take_over() {
-    if (auto good = check_empty(path_); !good) return good;
-    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return path_error(path_, errno);
+    TRY(check_empty(path_));
+    if (::chmod(path_.c_str(), kPrivateFolder) != 0) return folder_error(path_, errno);
     made_ = path_ / ".git";
     return {};
   }
@@ -101,10 +101,10 @@ Status close_to_others(const fs::path& path) {
   for (const auto& entry : fs::recursive_directory_iterator(path / ".git", failed)) {
     const bool folder = entry.is_directory(failed);
     if (!failed && ::chmod(entry.path().c_str(), folder ? kPrivateFolder : kPrivateFile) != 0)
-      return path_error(entry.path(), errno);
+      return folder_error(entry.path(), errno);
   }
-  if (failed) return path_error(path, failed.value());
-  if (::chmod((path / ".git").c_str(), kPrivateFolder) != 0) return path_error(path, errno);
+  if (failed) return folder_error(path, failed.value());
+  if (::chmod((path / ".git").c_str(), kPrivateFolder) != 0) return folder_error(path, errno);
   return {};
 }
 
@@ -116,8 +116,8 @@ Status make_repository(const fs::path& path, const std::string& host) {
   git::Repo repo;
   if (git::fill(repo, git_repository_init_ext, path.c_str(), &options) != 0)
     return git::last_error(path.string());
-  if (auto written = write_config(repo.get(), path); !written) return written;
-  if (::mkdir((path / ".git/rewall").c_str(), kPrivateFolder) != 0) return path_error(path, errno);
+  TRY(write_config(repo.get(), path));
+  if (::mkdir((path / ".git/rewall").c_str(), kPrivateFolder) != 0) return folder_error(path, errno);
   return close_to_others(path);
 }
 
@@ -160,10 +160,10 @@ std::jthread start_early() {
 }
 
 Result<Repository> Repository::init(const fs::path& path, const std::string& host) {
-  if (auto started = git::start(); !started) return std::move(started).error();
+  TRY(git::start());
   Site site(path);
-  if (auto prepared = site.prepare(); !prepared) return std::move(prepared).error();
-  if (auto made = make_repository(path, clean_host(host)); !made) return std::move(made).error();
+  TRY(site.prepare());
+  TRY(make_repository(path, clean_host(host)));
   auto repository = open(path);
   if (repository) site.keep();
   return repository;
@@ -175,21 +175,19 @@ Status Repository::check_place(const fs::path& path) {
 }
 
 Result<Repository> Repository::open(const fs::path& path) {
-  if (auto safe = check_repository_access(path); !safe) return std::move(safe).error();
+  TRY(check_repository_access(path));
   const fs::path state = path / ".git/rewall";
   // A plain `git clone` brings no state folder.
-  if (::mkdir(state.c_str(), kPrivateFolder) != 0 && errno != EEXIST) return path_error(state, errno);
-  if (auto safe = check_access(state, S_IFDIR, path); !safe) return std::move(safe).error();
-  if (auto started = git::start(); !started) return std::move(started).error();
+  if (::mkdir(state.c_str(), kPrivateFolder) != 0 && errno != EEXIST) return folder_error(state, errno);
+  TRY(check_access(state, S_IFDIR, path));
+  TRY(git::start());
   auto parts = std::make_unique<Parts>();
   parts->path = path;
   if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
-  if (auto safe = git::use_safe_objects(parts->repo.get(), path / ".git/objects"); !safe)
-    return std::move(safe).error();
-  auto host = host_of_head(parts->repo.get(), path);
-  if (!host) return std::move(host).error();
-  parts->host = *std::move(host);
+  TRY(git::use_safe_objects(parts->repo.get(), path / ".git/objects"));
+  auto host = TRY(host_of_head(parts->repo.get(), path));
+  parts->host = std::move(host);
   const std::string email = "rewall@" + parts->host;
   if (git_repository_set_ident(parts->repo.get(), "rewall", email.c_str()) != 0)
     return git::last_error(path.string());

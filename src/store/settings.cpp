@@ -35,8 +35,7 @@ Result<Settings> Settings::open_file(const Repository& repository, const std::fi
   parts->path = path;
   struct stat facts {};
   if (::lstat(parts->path.c_str(), &facts) == 0 || errno != ENOENT) {
-    if (auto safe = check_access(parts->path, S_IFREG, repository.path()); !safe)
-      return std::move(safe).error();
+    TRY(check_access(parts->path, S_IFREG, repository.path()));
   }
   if (git::fill(parts->config, git_config_open_ondisk, parts->path.c_str()) != 0)
     return git::last_error(parts->path.string());

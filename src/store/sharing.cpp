@@ -92,22 +92,19 @@ Result<std::vector<Tag>> Repository::tags() const {
 }
 
 Status Repository::set_tag(const std::string& name, const std::string& hash) {
-  auto reference = tag_reference(name);
-  if (!reference) return std::move(reference).error();
-  auto commit = read_commit(parts_->repo.get(), hash);
-  if (!commit) return std::move(commit).error();
+  auto reference = TRY(tag_reference(name));
+  auto commit = TRY(read_commit(parts_->repo.get(), hash));
   git::Reference made;
-  if (git::fill(made, git_reference_create, parts_->repo.get(), reference->c_str(),
-                git_commit_id(commit->get()), 1, nullptr) != 0)
+  if (git::fill(made, git_reference_create, parts_->repo.get(), reference.c_str(),
+                git_commit_id(commit.get()), 1, nullptr) != 0)
     return git::last_error(format("tag '{}'", name));
   return {};
 }
 
 Status Repository::remove_tag(const std::string& name) {
-  auto reference = tag_reference(name);
-  if (!reference) return std::move(reference).error();
+  auto reference = TRY(tag_reference(name));
   git::Reference found;
-  if (git::fill(found, git_reference_lookup, parts_->repo.get(), reference->c_str()) != 0) {
+  if (git::fill(found, git_reference_lookup, parts_->repo.get(), reference.c_str()) != 0) {
     std::vector<std::string> names;
     if (const auto known = tags()) {
       for (const auto& tag : *known) names.push_back(tag.name);
@@ -146,10 +143,9 @@ Result<std::vector<Remote>> Repository::remotes() const {
 }
 
 Result<Remote> Repository::remote(const std::string& name) const {
-  const auto known = remotes();
-  if (!known) return known.error();
+  const auto known = TRY(remotes());
   std::vector<std::string> names;
-  for (const auto& remote : *known) {
+  for (const auto& remote : known) {
     if (remote.name == name) return remote;
     names.push_back(remote.name);
   }
@@ -194,7 +190,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   int valid = 0;
   if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)
     return bad_name("remote", name);
-  if (auto good = check_address(name, url); !good) return good;
+  TRY(check_address(name, url));
   const std::string fetch = format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", name);
   git::Remote made;
   const int code = git::fill(made, git_remote_create_with_fetchspec, parts_->repo.get(), name.c_str(),
@@ -207,10 +203,9 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
 }
 
 Status Repository::set_remote_url(const std::string& name, const std::string& url) {
-  auto known = remote(name);
-  if (!known) return std::move(known).error();
-  if (known->url == url) return {};
-  if (auto good = check_address(name, url); !good) return good;
+  auto known = TRY(remote(name));
+  if (known.url == url) return {};
+  TRY(check_address(name, url));
   if (git_remote_set_url(parts_->repo.get(), name.c_str(), url.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
   // Nobody knows what of this host is there.
@@ -221,7 +216,7 @@ Status Repository::set_remote_url(const std::string& name, const std::string& ur
 }
 
 Status Repository::remove_remote(const std::string& name) {
-  if (auto known = remote(name); !known) return std::move(known).error();
+  TRY(remote(name));
   if (git_remote_delete(parts_->repo.get(), name.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
   return close_config(parts_->path);
@@ -234,22 +229,20 @@ std::chrono::seconds Repository::Behind::age(Time now) const {
 }
 
 Result<Repository::Behind> Repository::behind(const std::string& remote) const {
-  if (auto known = this->remote(remote); !known) return std::move(known).error();
-  const auto start = head();
-  if (!start) return start.error();
+  TRY(this->remote(remote));
+  const auto start = TRY(head());
   Behind behind;
   const std::string tracked = format("refs/remotes/{}/hosts/{}", remote, parts_->host);
   behind.last_push = last_move(parts_->repo.get(), tracked);
   git_oid there{};
   const int found = git_reference_name_to_id(&there, parts_->repo.get(), tracked.c_str());
   if (found != 0 && found != GIT_ENOTFOUND) return git::last_error(tracked);
-  if (start->empty()) return behind;
+  if (start.empty()) return behind;
 
   git::Walk walk;
-  const auto from = git::parse_hash(*start);
-  if (!from) return from.error();
+  const auto from = TRY(git::parse_hash(start));
   if (git::fill(walk, git_revwalk_new, parts_->repo.get()) != 0 ||
-      git_revwalk_simplify_first_parent(walk.get()) != 0 || git_revwalk_push(walk.get(), &*from) != 0 ||
+      git_revwalk_simplify_first_parent(walk.get()) != 0 || git_revwalk_push(walk.get(), &from) != 0 ||
       (found == 0 && git_revwalk_hide(walk.get(), &there) != 0))
     return git::lost_object(tracked);
   git_oid id{};
@@ -261,9 +254,8 @@ Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   }
   if (code != GIT_ITEROVER) return git::lost_object(tracked);
   if (behind.snapshots == 0) return behind;
-  const auto first = snapshot(git::hex(oldest));
-  if (!first) return first.error();
-  behind.since = first->time;
+  const auto first = TRY(snapshot(git::hex(oldest)));
+  behind.since = first.time;
   return behind;
 }
 

@@ -11,12 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string or_empty(const char* text) {
-  return text != nullptr ? text : "";
-}
-
 Snapshot read_snapshot(const git_commit* commit) {
-  auto message = parse_message(or_empty(git_commit_message(commit)));
+  auto message = parse_message(git::or_empty(git_commit_message(commit)));
   const git_signature* author = git_commit_author(commit);
   const git_oid* parent = git_commit_parent_id(commit, 0);
   std::vector<std::string> merged;
@@ -25,7 +21,7 @@ Snapshot read_snapshot(const git_commit* commit) {
   return Snapshot{.hash = git::hex(*git_commit_id(commit)),
                   .parent = parent != nullptr ? git::hex(*parent) : "",
                   .merged = std::move(merged),
-                  .author = {.name = or_empty(author->name), .email = or_empty(author->email)},
+                  .author = {.name = git::or_empty(author->name), .email = git::or_empty(author->email)},
                   .time = {.seconds = author->when.time, .offset = author->when.offset},
                   .subject = std::move(message.subject),
                   .body = std::move(message.body),
@@ -178,29 +174,25 @@ Result<Files> read_files_of(git_repository* repo, const git_tree* tree, const st
     const git_tree_entry* entry = git_tree_entry_byname(tree, std::string(name).c_str());
     if (entry == nullptr) continue;
     if (!is_plain_file(entry)) return not_plain(of);
-    auto content = read_blob(repo, *git_tree_entry_id(entry), of, proof);
-    if (!content) return std::move(content).error();
-    files.emplace(name, *std::move(content));
+    auto content = TRY(read_blob(repo, *git_tree_entry_id(entry), of, proof));
+    files.emplace(name, std::move(content));
   }
   return files;
 }
 
 Result<Files> read_files(git_repository* repo, const std::string& hash,
                          std::span<const std::string_view> names, Proof proof) {
-  auto commit = read_commit(repo, hash);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
-  return read_files_of(repo, tree->get(), format("snapshot {}", hash), names, proof);
+  auto commit = TRY(read_commit(repo, hash));
+  auto tree = TRY(read_tree(commit.get()));
+  return read_files_of(repo, tree.get(), format("snapshot {}", hash), names, proof);
 }
 
 }  // namespace
 
 Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
+  const auto id = TRY(git::parse_hash(hash));
   git::Commit commit;
-  if (git::fill(commit, git_commit_lookup, repo, &*id) != 0)
+  if (git::fill(commit, git_commit_lookup, repo, &id) != 0)
     return git::lost_object(format("snapshot {}", hash));
   return commit;
 }
@@ -213,10 +205,9 @@ Result<git::Tree> read_tree(const git_commit* commit) {
 }
 
 Result<git::Tree> find_tree(git_repository* repo, const std::string& hash) {
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
+  const auto id = TRY(git::parse_hash(hash));
   git::Tree tree;
-  if (git::fill(tree, git_tree_lookup, repo, &*id) != 0) return git::lost_object(format("tree {}", hash));
+  if (git::fill(tree, git_tree_lookup, repo, &id) != 0) return git::lost_object(format("tree {}", hash));
   return tree;
 }
 
@@ -251,9 +242,8 @@ bool Repository::has_object(const std::string& hash) const {
 }
 
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {
-  auto commit = read_commit(parts_->repo.get(), hash);
-  if (!commit) return std::move(commit).error();
-  return read_snapshot(commit->get());
+  auto commit = TRY(read_commit(parts_->repo.get(), hash));
+  return read_snapshot(commit.get());
 }
 
 Result<Files> Repository::files(const std::string& hash, Proof proof) const {
@@ -275,25 +265,21 @@ bool Repository::proves(const std::string& hash, const Files& files) const {
 }
 
 Result<Files> Repository::prepared(const std::string& tree) const {
-  const auto found = find_tree(parts_->repo.get(), tree);
-  if (!found) return found.error();
-  return read_files_of(parts_->repo.get(), found->get(), format("tree {}", tree), kGenerated, Proof::hash);
+  const auto found = TRY(find_tree(parts_->repo.get(), tree));
+  return read_files_of(parts_->repo.get(), found.get(), format("tree {}", tree), kGenerated, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name, Proof proof) const {
-  auto files = read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, proof);
-  if (!files) return std::move(files).error();
-  return std::move((*files)[name]);
+  auto files = TRY(read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, proof));
+  return std::move(files[name]);
 }
 
 Result<std::map<std::string, std::string>> Repository::file_hashes(const std::string& hash) const {
-  auto commit = read_commit(parts_->repo.get(), hash);
-  if (!commit) return std::move(commit).error();
-  auto tree = read_tree(commit->get());
-  if (!tree) return std::move(tree).error();
+  auto commit = TRY(read_commit(parts_->repo.get(), hash));
+  auto tree = TRY(read_tree(commit.get()));
   std::map<std::string, std::string> hashes;
   for (const auto name : kGenerated) {
-    const git_tree_entry* entry = git_tree_entry_byname(tree->get(), std::string(name).c_str());
+    const git_tree_entry* entry = git_tree_entry_byname(tree.get(), std::string(name).c_str());
     if (entry == nullptr) continue;
     if (!is_plain_file(entry)) return not_plain(format("snapshot {}: {}", hash, name));
     hashes.emplace(name, git::hex(*git_tree_entry_id(entry)));
@@ -319,11 +305,10 @@ Repository::Entry::Kind kind_of(const git_tree_entry* entry) {
 }  // namespace
 
 Result<std::vector<Repository::Entry>> Repository::entries(const std::string& hash) const {
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
+  const auto id = TRY(git::parse_hash(hash));
   git::Object object;
   git::Object tree;
-  if (git::fill(object, git_object_lookup, parts_->repo.get(), &*id, GIT_OBJECT_ANY) != 0 ||
+  if (git::fill(object, git_object_lookup, parts_->repo.get(), &id, GIT_OBJECT_ANY) != 0 ||
       git::fill(tree, git_object_peel, object.get(), GIT_OBJECT_TREE) != 0)
     return git::lost_object(format("tree of {}", hash));
   const auto* found = reinterpret_cast<const git_tree*>(tree.get());
@@ -338,20 +323,16 @@ Result<std::vector<Repository::Entry>> Repository::entries(const std::string& ha
 }
 
 Result<std::string> Repository::content(const std::string& hash, const std::string& name) const {
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
-  return read_blob(parts_->repo.get(), *id, name, Proof::hash);
+  const auto id = TRY(git::parse_hash(hash));
+  return read_blob(parts_->repo.get(), id, name, Proof::hash);
 }
 
 Result<bool> Repository::in_history(const std::string& hash) const {
-  const auto now = head();
-  if (!now) return now.error();
-  if (*now == hash || now->empty()) return *now == hash;
-  const auto id = git::parse_hash(hash);
-  if (!id) return id.error();
-  const auto newest = git::parse_hash(*now);
-  if (!newest) return newest.error();
-  const int found = git_graph_descendant_of(parts_->repo.get(), &*newest, &*id);
+  const auto now = TRY(head());
+  if (now == hash || now.empty()) return now == hash;
+  const auto id = TRY(git::parse_hash(hash));
+  const auto newest = TRY(git::parse_hash(now));
+  const int found = git_graph_descendant_of(parts_->repo.get(), &newest, &id);
   if (found < 0) return git::lost_object(format("the history of {}", parts_->branch()));
   return found == 1;
 }
@@ -359,11 +340,10 @@ Result<bool> Repository::in_history(const std::string& hash) const {
 Status Repository::walk(const std::string& hash,
                         const std::function<Result<bool>(const Snapshot&)>& visit) const {
   for (std::string next = hash; !next.empty();) {
-    auto current = snapshot(next);
-    if (!current) return std::move(current).error();
-    auto more = visit(*current);
+    auto current = TRY(snapshot(next));
+    auto more = visit(current);
     if (!more) return std::move(more).error();
-    next = *more ? current->parent : "";
+    next = *more ? current.parent : "";
   }
   return {};
 }

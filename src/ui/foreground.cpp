@@ -69,9 +69,8 @@ Status run_editor(std::vector<std::string> words, const std::string& path) {
   if (::isatty(STDOUT_FILENO) != 1) editor.output = STDERR_FILENO;
   const std::string name = editor.words[0];
   const SignalsForChild held;
-  auto process = start(std::move(editor));
-  if (!process) return std::move(process).error();
-  const int status = wait_for(*process);
+  auto process = TRY(start(std::move(editor)));
+  const int status = wait_for(process);
   if (status == 0) return {};
   return Error{.kind = ErrorKind::refused,
                .message = format("{}: exit status {}; LIVE is untouched", name, status)};

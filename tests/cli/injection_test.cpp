@@ -5,8 +5,8 @@
 #include "core/file.h"
 #include "host.h"
 #include "kernel/firewall.h"
-#include "ops/restore/restore.h"
 #include "ops/context/session.h"
+#include "ops/restore/restore.h"
 
 using namespace rewall;
 

@@ -10,8 +10,8 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/restore/restore.h"
 #include "ops/context/settings.h"
+#include "ops/restore/restore.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 

@@ -3,8 +3,8 @@
 
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/restore/restore.h"
 #include "ops/context/settings.h"
+#include "ops/restore/restore.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 

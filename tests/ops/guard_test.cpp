@@ -1,5 +1,3 @@
-#include "ops/guard/guard_state.h"
-
 #include <catch2/catch.hpp>
 #include <memory>
 
@@ -8,9 +6,10 @@
 #include "folder.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/fallback.h"
+#include "ops/guard/guard_state.h"
 #include "ops/guard/lockdown.h"
-#include "ops/restore/restore.h"
 #include "ops/restore/recovery.h"
+#include "ops/restore/restore.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -66,7 +65,8 @@ struct World {
     const auto candidates = with_fallbacks(
         *session, {.what = "the old ruleset", .read = [this] { return read_revision(*session, "HEAD"); }},
         "ssh 192.0.2.7 50000 192.0.2.1 2022");
-    return restore_or_fall_back(*session, &*held, candidates, {.trigger = "rollback", .exact = true, .way_back = true});
+    return restore_or_fall_back(*session, &*held, candidates,
+                                {.trigger = "rollback", .exact = true, .way_back = true});
   }
   std::string live() const { return text_of(firewall->live); }
   std::string trigger() {

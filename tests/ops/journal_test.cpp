@@ -10,9 +10,9 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
-#include "ops/restore/restore.h"
-#include "ops/restore/recovery.h"
 #include "ops/host/status.h"
+#include "ops/restore/recovery.h"
+#include "ops/restore/restore.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 

@@ -22,7 +22,7 @@ std::vector<Rule> rules(std::string_view letters) {
 }
 
 Pairs kept_of(std::string_view live, std::string_view wanted) {
-  return kept(rules(live), rules(wanted));
+  return stable_rules(rules(live), rules(wanted));
 }
 
 }  // namespace
@@ -68,13 +68,13 @@ TEST_CASE("one of many equal rules goes, and those after it stay") {
 TEST_CASE("words that mean the same are not the same words") {
   const std::vector<Rule> live{{.words = "-s 10.0.0.1/32 -j DROP"}};
   const std::vector<Rule> wanted{{.words = "-s 10.0.0.1 -j DROP"}};
-  CHECK(kept(live, wanted).empty());
+  CHECK(stable_rules(live, wanted).empty());
 }
 
 TEST_CASE("counters and lines do not keep a rule from staying") {
   const std::vector<Rule> live{{.words = "-j DROP", .line = 3, .counters = Counters{.packets = 7}}};
   const std::vector<Rule> wanted{{.words = "-j DROP", .line = 9}};
-  CHECK(kept(live, wanted) == Pairs{{0, 0}});
+  CHECK(stable_rules(live, wanted) == Pairs{{0, 0}});
 }
 
 TEST_CASE("pairs ascend on both sides and hold the same words, whatever the chains") {

@@ -1,10 +1,11 @@
 // The queue of pushes by its own clock, with a real git and a folder as the remote.
+#include "ops/remote/push_queue.h"
+
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "ops/remote/push_queue.h"
 #include "store/support.h"
 
 namespace rewall {

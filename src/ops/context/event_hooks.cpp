@@ -34,16 +34,13 @@ struct Folder {
 };
 
 Result<Folder> folder_of(Session& session, const std::string& event) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto path = setting(**repository, "hooks.path");
-  if (!path) return std::move(path).error();
-  Folder folder{.path = path->empty() ? fs::path() : fs::path(*path) / (event + ".d")};
+  auto repository = TRY(session.repository());
+  auto path = TRY(setting(*repository, "hooks.path"));
+  Folder folder{.path = path.empty() ? fs::path() : fs::path(path) / (event + ".d")};
   struct stat facts {};
-  if (path->empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
-  auto deadline = duration_setting(**repository, "hooks.deadline");
-  if (!deadline) return std::move(deadline).error();
-  folder.deadline = *deadline;
+  if (path.empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
+  auto deadline = TRY(duration_setting(*repository, "hooks.deadline"));
+  folder.deadline = deadline;
   return folder;
 }
 
@@ -65,7 +62,7 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
   std::error_code failed;
   const auto folder = fs::canonical(literal, failed);
   if (failed) return unreadable(literal, failed);
-  if (auto good = check_trust(folder); !good) return std::move(good).error();
+  TRY(check_trust(folder));
   fs::directory_iterator entries(folder, failed);
   for (; !failed && entries != fs::directory_iterator(); entries.increment(failed)) {
     const auto& path = entries->path();
@@ -73,7 +70,7 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
     const auto real = fs::canonical(path, gone);
     if (gone || !is_plain(path.filename()) || !fs::is_regular_file(real, gone)) continue;
     if (::access(real.c_str(), X_OK) != 0) continue;
-    if (auto good = check_trust(real); !good) return std::move(good).error();
+    TRY(check_trust(real));
     programs.push_back({.name = literal.filename() / path.filename(), .path = real});
   }
   if (failed) return unreadable(folder, failed);
@@ -100,15 +97,14 @@ QueuedEvent as_queued(const Session& session, const Event& event, const Diff& di
 }
 
 Status run_program(const Program& program, const QueuedEvent& event, std::chrono::milliseconds deadline) {
-  auto outcome =
-      run({.words = {program.path}, .input = event.diff, .environment = event.variables, .deadline = deadline},
-          ErrorKind::refused);
-  if (!outcome) return std::move(outcome).error();
-  for (const auto* text : {&outcome->out, &outcome->err}) {
+  auto outcome = TRY(run(
+      {.words = {program.path}, .input = event.diff, .environment = event.variables, .deadline = deadline},
+      ErrorKind::refused));
+  for (const auto* text : {&outcome.out, &outcome.err}) {
     for (const auto line : split_lines(*text)) log_warning("{}: {}", program.name, line);
   }
-  if (outcome->ok()) return {};
-  return Error{.kind = ErrorKind::refused, .message = format("{}: {}", program.name, outcome->text())};
+  if (outcome.ok()) return {};
+  return Error{.kind = ErrorKind::refused, .message = format("{}: {}", program.name, outcome.text())};
 }
 
 void warn(const Error& error) {
@@ -118,9 +114,8 @@ void warn(const Error& error) {
 }  // namespace
 
 Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
-  auto folder = folder_of(session, event.name);
-  if (!folder) return std::move(folder).error();
-  auto programs = programs_in(folder->path);
+  auto folder = TRY(folder_of(session, event.name));
+  auto programs = programs_in(folder.path);
   if (!programs) {
     programs.error().message += "; LIVE is untouched";
     return std::move(programs).error();
@@ -128,12 +123,12 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
   if (programs->empty()) return {};
   const QueuedEvent queued = as_queued(session, event, diff);
   for (const auto& program : *programs) {
-    auto done = run_program(program, queued, folder->deadline);
+    auto done = run_program(program, queued, folder.deadline);
     if (done) continue;
     done.error().message += "; LIVE is untouched";
     return std::move(done).error().hinted(
         format("this program in {} may forbid it; without 'x' in its mode it is not run",
-               folder->path.parent_path().string()));
+               folder.path.parent_path().string()));
   }
   return {};
 }

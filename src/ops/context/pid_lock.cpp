@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kPoll{20};
+constexpr std::chrono::milliseconds kLockPoll{20};
 
 /// What stands in the lock: the process and the id of its work.
 struct Said {
@@ -41,12 +41,12 @@ Said read_said(const Fd& fd) {
 }  // namespace
 
 std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& id,
-                                    std::chrono::milliseconds wait) {
+                                      std::chrono::milliseconds wait) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   const auto deadline = std::chrono::steady_clock::now() + wait;
   while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kLockPoll);
   }
   if (!fd) return std::nullopt;
   if (!write_said(fd, format("{}", ::getpid()), id)) return std::nullopt;

@@ -16,7 +16,7 @@ class PidLock {
  public:
   /// Absent while another process has it, and goes on to have it for `wait`.
   static std::optional<PidLock> begin(const std::filesystem::path& path, const std::string& id,
-                                     std::chrono::milliseconds wait = {});
+                                      std::chrono::milliseconds wait = {});
   /// The process that has it, where it is at this work; else 0.
   static pid_t process(const std::filesystem::path& path, const std::string& id);
 

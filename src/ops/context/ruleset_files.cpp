@@ -42,14 +42,12 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
                                        Slot{&ruleset.v4_legacy, true}, Slot{&ruleset.v6_legacy, true}}) {
     const auto file = files.find(std::string(file_name(tables->family, beside)));
     if (file == files.end()) continue;
-    auto read = parse_tables(std::move(file->second), tables->family, format("{}{}", name, file->first));
-    if (!read) return std::move(read).error();
-    *tables = *std::move(read);
+    auto read = TRY(parse_tables(std::move(file->second), tables->family, format("{}{}", name, file->first)));
+    *tables = std::move(read);
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
-    auto read = parse_sets(std::move(file->second), format("{}ipset", name));
-    if (!read) return std::move(read).error();
-    ruleset.sets = *std::move(read);
+    auto read = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
+    ruleset.sets = std::move(read);
   }
   return ruleset;
 }

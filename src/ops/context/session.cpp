@@ -2,18 +2,17 @@
 
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/remote/background.h"
 #include "ops/guard/rollback.h"
-#include "ops/restore/recovery.h"
 #include "ops/history/signature.h"
+#include "ops/remote/background.h"
+#include "ops/restore/recovery.h"
 
 namespace rewall {
 
 Result<Repository*> Session::repository() {
   if (!repository_) {
-    auto opened = Repository::open(path_);
-    if (!opened) return std::move(opened).error();
-    repository_ = *std::move(opened);
+    auto opened = TRY(Repository::open(path_));
+    repository_ = std::move(opened);
     repository_->sign_with(sign_commit);
     if (auto settled = recover_interrupted_restore(*this, *repository_)) {
       unfinished_ = *std::move(settled);

@@ -96,9 +96,8 @@ Result<std::optional<std::string>> what_is_set(const Settings& settings, const K
 // The owners by default, and those that the settings name.
 Result<std::vector<Owner>> named_owners(const Settings& settings) {
   auto owners = default_owners();
-  auto keys = settings.keys();
-  if (!keys) return std::move(keys).error();
-  for (const auto& name : *keys) {
+  auto keys = TRY(settings.keys());
+  for (const auto& name : keys) {
     const auto key = owner_key(name);
     if (!key || !find_key(name) || std::ranges::find(owners, key->owner, &Owner::name) != owners.end())
       continue;
@@ -110,12 +109,10 @@ Result<std::vector<Owner>> named_owners(const Settings& settings) {
 }  // namespace
 
 Result<std::vector<Key>> known_keys(const Repository& repository) {
-  auto settings = Settings::open(repository);
-  if (!settings) return std::move(settings).error();
-  auto owners = named_owners(*settings);
-  if (!owners) return std::move(owners).error();
+  auto settings = TRY(Settings::open(repository));
+  auto owners = TRY(named_owners(settings));
   std::vector<Key> keys = plain_keys();
-  for (const auto& owner : *owners) {
+  for (const auto& owner : owners) {
     for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
   }
   return keys;
@@ -201,36 +198,30 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 }
 
 Result<std::string> setting(const Repository& repository, std::string_view name) {
-  auto key = find_key(std::string(name));
-  if (!key) return std::move(key).error();
-  auto settings = Settings::open(repository);
-  if (!settings) return std::move(settings).error();
-  auto value = what_is_set(*settings, *key);
+  auto key = TRY(find_key(std::string(name)));
+  auto settings = TRY(Settings::open(repository));
+  auto value = what_is_set(settings, key);
   if (!value) return std::move(value).error();
-  return *value ? **value : key->standard;
+  return *value ? **value : key.standard;
 }
 
 Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view key) {
-  auto value = setting(repository, key);
-  if (!value) return std::move(value).error();
-  return parse_duration(*value);
+  auto value = TRY(setting(repository, key));
+  return parse_duration(value);
 }
 
 Result<std::vector<Owner>> read_owners(const Repository& repository) {
-  auto settings = Settings::open(repository);
-  if (!settings) return std::move(settings).error();
-  auto owners = named_owners(*settings);
-  if (!owners) return std::move(owners).error();
-  for (auto& owner : *owners) {
+  auto settings = TRY(Settings::open(repository));
+  auto owners = TRY(named_owners(settings));
+  for (auto& owner : owners) {
     for (const auto& key : keys_of(owner)) {
-      auto value = what_is_set(*settings, key);
-      if (!value) return std::move(value).error();
-      if (!*value) continue;
+      auto value = TRY(what_is_set(settings, key));
+      if (!value) continue;
       const auto part = owner_key(key.name)->part;
       if (part == "rule") {
-        owner.rule = **value;
+        owner.rule = *value;
       } else {
-        (part == "chain" ? owner.chains : owner.sets) = words_of(**value);
+        (part == "chain" ? owner.chains : owner.sets) = words_of(*value);
       }
     }
   }
@@ -244,9 +235,8 @@ std::vector<Owner> owners_of(Session& session) {
 }
 
 Result<Lock> lock(const Repository& repository) {
-  auto wait = duration_setting(repository, "lock.wait");
-  if (!wait) return std::move(wait).error();
-  return repository.lock(*wait);
+  auto wait = TRY(duration_setting(repository, "lock.wait"));
+  return repository.lock(wait);
 }
 
 }  // namespace rewall

@@ -20,7 +20,7 @@
 namespace rewall {
 namespace {
 
-std::string_view variable(const char* name) {
+std::string_view environment_value(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view{} : value;
 }
@@ -35,7 +35,7 @@ std::chrono::microseconds time_of(int who) {
 }  // namespace
 
 void notify_manager(std::string_view lines) {
-  const auto path = variable("NOTIFY_SOCKET");
+  const auto path = environment_value("NOTIFY_SOCKET");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() < 2 || path.size() >= sizeof address.sun_path) return;
@@ -49,9 +49,9 @@ void notify_manager(std::string_view lines) {
 }
 
 std::optional<std::chrono::milliseconds> watchdog_interval() {
-  const auto process = variable("WATCHDOG_PID");
+  const auto process = environment_value("WATCHDOG_PID");
   if (!process.empty() && process != format("{}", ::getpid())) return std::nullopt;
-  const auto text = variable("WATCHDOG_USEC");
+  const auto text = environment_value("WATCHDOG_USEC");
   std::int64_t microseconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), microseconds);
   if (error != std::errc{} || end != text.data() + text.size() || microseconds <= 0) return std::nullopt;

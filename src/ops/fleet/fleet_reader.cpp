@@ -59,38 +59,34 @@ FleetReader::FleetReader(FleetScope scope, std::vector<Owner> owners, VariablesB
 }
 
 Result<FleetReader> FleetReader::make(Session& session, const FleetScope& scope) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto variables = read_variables(**repository);
-  if (!variables) return std::move(variables).error();
-  return FleetReader(scope, owners_of(session), *std::move(variables));
+  auto repository = TRY(session.repository());
+  auto variables = TRY(read_variables(*repository));
+  return FleetReader(scope, owners_of(session), std::move(variables));
 }
 
 Result<FleetReader::VariablesByHost> FleetReader::read_variables(const Repository& repository) {
   VariablesByHost hosts;
-  auto path = setting(repository, "fleet.vars");
-  if (!path) return std::move(path).error();
-  if (path->empty()) return hosts;
-  auto text = read_file(*path);
+  auto path = TRY(setting(repository, "fleet.vars"));
+  if (path.empty()) return hosts;
+  auto text = read_file(path);
   if (!text) return std::move(text).error().within("fleet.vars");
   std::error_code failed;
-  const auto real = fs::canonical(*path, failed);
+  const auto real = fs::canonical(path, failed);
   if (failed)
-    return Error{.kind = ErrorKind::usage, .message = format("fleet.vars: {}: {}", *path, failed.message())};
-  if (auto good = check_trust(real); !good) return std::move(good).error();
+    return Error{.kind = ErrorKind::usage, .message = format("fleet.vars: {}: {}", path, failed.message())};
+  TRY(check_trust(real));
   std::ranges::replace(*text, '\t', ' ');
-  Lines lines(*text, *path);
+  Lines lines(*text, path);
   while (const auto line = lines.next()) {
-    if (auto taken = take_line(*line, lines, hosts); !taken) return std::move(taken).error();
+    TRY(take_line(*line, lines, hosts));
   }
   return hosts;
 }
 
 Result<FleetSide> FleetReader::read(const Repository& repository, const HostBranch& host,
                                     const Snapshot& snapshot) {
-  auto files = repository.files(host.hash, Proof::checksum);
-  if (!files) return std::move(files).error();
-  auto ruleset = ruleset_of(*std::move(files), host.hash.substr(0, 10) + ":", snapshot.trailers.backend);
+  auto files = TRY(repository.files(host.hash, Proof::checksum));
+  auto ruleset = ruleset_of(std::move(files), host.hash.substr(0, 10) + ":", snapshot.trailers.backend);
   if (!ruleset) return Error{.kind = ErrorKind::repository, .message = ruleset.error().message};
   if (!scope_.chain.empty()) note_chains(*ruleset);
   FleetSide side;

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "core/log.h"
-#include "ops/fleet/hosts.h"
-#include "ops/fleet/fleet_reader.h"
-#include "ops/remote/fetch_status.h"
 #include "ops/context/settings.h"
+#include "ops/fleet/fleet_reader.h"
+#include "ops/fleet/hosts.h"
+#include "ops/remote/fetch_status.h"
 #include "rules/meaning.h"
 #include "store/digest.h"
 
@@ -33,9 +33,8 @@ std::map<std::string, std::string> unreachable_remotes(const fs::path& state) {
 
 // By a repository of its own: one keeps all names that it has read.
 Result<std::vector<HostBranch>> listed_hosts(const fs::path& path) {
-  const auto repository = Repository::open(path);
-  if (!repository) return repository.error();
-  return fleet_hosts(*repository);
+  const auto repository = TRY(Repository::open(path));
+  return fleet_hosts(repository);
 }
 
 // What rules mean, for the next that has them: hosts of one fleet share most of their rules. Where they do
@@ -74,14 +73,12 @@ class Lane {
 
   Result<Digest::Value> meaning_of(const Repository& repository, const HostBranch& host,
                                    const Snapshot& snapshot) {
-    auto content = content_of(repository, host, snapshot);
-    if (!content) return std::move(content).error();
-    if (const auto known = by_content_.find(*content); known != by_content_.end()) return known->second;
-    auto side = reader_.read(repository, host, snapshot);
-    if (!side) return std::move(side).error();
-    write_meaning(side->ruleset, std::ref(rules_), [this](std::string_view piece) { digest_.add(piece); });
+    auto content = TRY(content_of(repository, host, snapshot));
+    if (const auto known = by_content_.find(content); known != by_content_.end()) return known->second;
+    auto side = TRY(reader_.read(repository, host, snapshot));
+    write_meaning(side.ruleset, std::ref(rules_), [this](std::string_view piece) { digest_.add(piece); });
     if (by_content_.size() >= kContentsKept) by_content_.clear();
-    return by_content_.emplace(*content, digest_.take()).first->second;
+    return by_content_.emplace(content, digest_.take()).first->second;
   }
 
   const FleetReader& reader() const { return reader_; }
@@ -90,10 +87,9 @@ class Lane {
   // What tells without reading the files that two hosts mean the same.
   Result<Digest::Value> content_of(const Repository& repository, const HostBranch& host,
                                    const Snapshot& snapshot) {
-    auto hashes = repository.file_hashes(host.hash);
-    if (!hashes) return std::move(hashes).error();
+    auto hashes = TRY(repository.file_hashes(host.hash));
     digest_.add(snapshot.trailers.backend);
-    for (const auto& [file, hash] : *hashes) {
+    for (const auto& [file, hash] : hashes) {
       digest_.add(file);
       digest_.add(hash);
     }
@@ -145,13 +141,12 @@ class Survey {
 
  private:
   Status work(Lane& lane) {
-    const auto repository = Repository::open(repository_);
-    if (!repository) return repository.error();
+    const auto repository = TRY(Repository::open(repository_));
     for (auto i = next_++; i < hosts_.size(); i = next_++) {
       auto& host = hosts_[i];
-      const auto snapshot = repository->snapshot(host.branch.hash);
+      const auto snapshot = repository.snapshot(host.branch.hash);
       if (snapshot) host.time = snapshot->time;
-      const auto meaning = snapshot ? lane.meaning_of(*repository, host.branch, *snapshot)
+      const auto meaning = snapshot ? lane.meaning_of(repository, host.branch, *snapshot)
                                     : Result<Digest::Value>(snapshot.error());
       if (meaning) {
         meanings_[i] = *meaning;
@@ -203,27 +198,25 @@ bool FleetStatus::is_well(const Host& host) const {
 
 Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, const std::string& against,
                                  std::optional<std::chrono::milliseconds> stale) {
-  auto reader = FleetReader::make(session, scope);
-  if (!reader) return std::move(reader).error();
+  auto reader = TRY(FleetReader::make(session, scope));
   const Repository& repository = **session.repository();
   keep_little();
   auto branches = listed_hosts(repository.path());
   if (!branches) return std::move(branches).error();
   if (!against.empty()) {
-    if (auto there = find_host(*branches, against); !there) return std::move(there).error();
+    TRY(find_host(*branches, against));
   }
   auto limit =
-      stale ? Result<std::chrono::milliseconds>(*stale) : duration_setting(repository, "fleet.stale");
-  if (!limit) return std::move(limit).error();
-  const auto oldest = now().seconds - std::chrono::duration_cast<std::chrono::seconds>(*limit).count();
+      TRY(stale ? Result<std::chrono::milliseconds>(*stale) : duration_setting(repository, "fleet.stale"));
+  const auto oldest = now().seconds - std::chrono::duration_cast<std::chrono::seconds>(limit).count();
 
   FleetStatus status{.unreachable = unreachable_remotes(session.state_path())};
   status.hosts.reserve(branches->size());
   for (auto& branch : *branches) status.hosts.push_back({.branch = std::move(branch)});
   *branches = {};
   Survey survey(repository.path(), status.hosts);
-  if (auto done = survey.run(*reader); !done) return std::move(done).error();
-  if (auto good = reader->check_chain(); !good) return std::move(good).error();
+  TRY(survey.run(reader));
+  TRY(reader.check_chain());
   make_groups(status, survey.meanings());
   if (!status.groups.empty()) status.wanted = 1;
   for (const auto& host : status.hosts) {

@@ -62,14 +62,13 @@ struct Walker {
 }  // namespace
 
 Result<std::vector<HostBranch>> fleet_hosts(const Repository& repository) {
-  auto branches = repository.host_branches();
-  if (!branches) return std::move(branches).error();
+  auto branches = TRY(repository.host_branches());
   const auto own = repository.host();
-  std::ranges::stable_sort(*branches, {}, [&own](const HostBranch& branch) {
+  std::ranges::stable_sort(branches, {}, [&own](const HostBranch& branch) {
     return std::pair(std::string_view(branch.host), preference(branch, own));
   });
   const auto same_host = [](const HostBranch& a, const HostBranch& b) { return a.host == b.host; };
-  branches->erase(std::unique(branches->begin(), branches->end(), same_host), branches->end());
+  branches.erase(std::unique(branches.begin(), branches.end(), same_host), branches.end());
   return branches;
 }
 
@@ -88,34 +87,30 @@ Result<HostBranch> find_host(std::span<const HostBranch> hosts, const std::strin
 Status fleet_diff(Session& session, const FleetScope& scope, const HostBranch& from,
                   std::span<const HostBranch> others,
                   const std::function<void(const HostBranch&, const Result<Diff>&)>& visit) {
-  auto reader = FleetReader::make(session, scope);
-  if (!reader) return std::move(reader).error();
+  auto reader = TRY(FleetReader::make(session, scope));
   const Repository& repository = **session.repository();
   const auto read = [&](const HostBranch& host) -> Result<FleetSide> {
-    const auto snapshot = repository.snapshot(host.hash);
-    if (!snapshot) return snapshot.error();
-    return reader->read(repository, host, *snapshot);
+    const auto snapshot = TRY(repository.snapshot(host.hash));
+    return reader.read(repository, host, snapshot);
   };
   const auto base = read(from);
   if (!base) return unreadable_host(from.host, base.error().message);
   for (const auto& other : others) {
     const auto side = read(other);
     if (side) {
-      visit(other, compare_sides(*base, *side, reader->owners()));
+      visit(other, compare_sides(*base, *side, reader.owners()));
     } else {
       visit(other, unreadable_host(other.host, side.error().message));
     }
   }
-  return reader->check_chain();
+  return reader.check_chain();
 }
 
 Status fleet_log(Session& session, std::span<const HostBranch> hosts, const LogFilter& filter, bool with_diff,
                  const std::function<bool(const HostBranch&, const Result<LogEntry>&)>& visit) {
-  auto matcher = LogMatcher::make(filter);
-  if (!matcher) return std::move(matcher).error();
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  const Repository& repository = **opened;
+  auto matcher = TRY(LogMatcher::make(filter));
+  auto opened = TRY(session.repository());
+  const Repository& repository = *opened;
   std::priority_queue<Walker> walkers;
   bool more = true;
   const auto stop_at = [&](std::size_t host, const Error& why) {
@@ -136,7 +131,7 @@ Status fleet_log(Session& session, std::span<const HostBranch> hosts, const LogF
       stop_at(host, snapshot.error());
       continue;
     }
-    auto entry = matcher->entry(repository, *snapshot, with_diff);
+    auto entry = matcher.entry(repository, *snapshot, with_diff);
     if (!entry) {
       stop_at(host, entry.error());
       continue;

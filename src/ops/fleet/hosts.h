@@ -12,8 +12,8 @@
 #include "core/result.h"
 #include "core/time.h"
 #include "diff/diff.h"
-#include "ops/history/log.h"
 #include "ops/context/session.h"
+#include "ops/history/log.h"
 #include "store/repository.h"
 
 namespace rewall {

@@ -14,14 +14,14 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "kernel/process.h"
+#include "ops/context/git_command.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/context/git_command.h"
-#include "ops/restore/restore.h"
-#include "ops/history/revision.h"
-#include "ops/context/systemd.h"
 #include "ops/context/settings.h"
+#include "ops/context/systemd.h"
+#include "ops/history/revision.h"
 #include "ops/restore/recovery.h"
+#include "ops/restore/restore.h"
 #include "rules/foreign.h"
 
 namespace rewall {
@@ -129,13 +129,12 @@ Error none_armed() {
 }
 
 Result<Guard> armed_here(Session& session, const Repository& repository) {
-  auto guard = read_guard(repository.state_path());
-  if (!guard) return std::move(guard).error();
-  if (!*guard) return none_armed();
-  if (match_namespace((*guard)->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
+  auto guard = TRY(read_guard(repository.state_path()));
+  if (!guard) return none_armed();
+  if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return Error{.kind = ErrorKind::refused,
-                 .message = name_of(**guard) + " is armed in another network namespace"};
-  return **std::move(guard);
+                 .message = name_of(*guard) + " is armed in another network namespace"};
+  return *std::move(guard);
 }
 
 // What a command did after its change was taken back.
@@ -152,42 +151,37 @@ Error take_back_rest(Session& session, const Lock& held, const Guard& guard) {
 }
 
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
-  auto read = read_live_and_head(session, repository);
-  if (!read) return std::move(read).error();
-  auto recorded = record(session, repository, read->head, read->live,
-                         {.message = message, .trigger = "try", .commands = {session.command_line}});
-  if (!recorded) return recorded;
-  auto tags = setting(repository, "guard.tagGood");
-  if (!tags) return std::move(tags).error();
-  if (*tags != "true") return recorded;
-  if (auto tagged = repository.set_tag("good", recorded->hash); !tagged) return std::move(tagged).error();
+  auto read = TRY(read_live_and_head(session, repository));
+  auto recorded = TRY(record(session, repository, read.head, read.live,
+                             {.message = message, .trigger = "try", .commands = {session.command_line}}));
+  auto tags = TRY(setting(repository, "guard.tagGood"));
+  if (tags != "true") return recorded;
+  TRY(repository.set_tag("good", recorded.hash));
   return recorded;
 }
 
 }  // namespace
 
 Status refuse_second_guard(Session& session) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto guard = read_guard((*repository)->state_path());
-  if (!guard) return std::move(guard).error();
-  if (!*guard) return {};
+  auto repository = TRY(session.repository());
+  auto guard = TRY(read_guard(repository->state_path()));
+  if (!guard) return {};
   const auto here = session.firewall().generation();
-  const auto where = match_namespace((*guard)->place, here);
-  const std::string left = where == NamespaceMatch::gone        ? "from before a restart of the machine"
-                           : where == NamespaceMatch::elsewhere ? "in another network namespace"
-                                                             : time_text(time_left(**guard, here)) + " left";
+  const auto where = match_namespace(guard->place, here);
+  const std::string left = where == NamespaceMatch::gone ? "from before a restart of the machine"
+                           : where == NamespaceMatch::elsewhere
+                               ? "in another network namespace"
+                               : time_text(time_left(*guard, here)) + " left";
   return Error{.kind = ErrorKind::refused,
-               .message = format("a guard is armed already: {}, {}", name_of(**guard), left)}
+               .message = format("a guard is armed already: {}, {}", name_of(*guard), left)}
       .hinted("'rewall confirm' keeps that change, 'rewall rollback' takes it back");
 }
 
 Result<Guard> arm(Session& session, const Lock&, const std::string& before, std::chrono::milliseconds length,
                   bool exact) {
-  if (auto first = refuse_second_guard(session); !first) return std::move(first).error();
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  const Repository& repository = **opened;
+  TRY(refuse_second_guard(session));
+  auto opened = TRY(session.repository());
+  const Repository& repository = *opened;
   auto snapshot = repository.snapshot(before);
   if (!snapshot) return unsure(std::move(snapshot).error());
   Guard guard{.id = fresh_id(),
@@ -200,14 +194,13 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
               .login = login_session(),
               .command = session.command_line,
               .actor = current_actor()};
-  auto files = prove(session, repository, guard);
-  if (!files) return std::move(files).error();
+  auto files = TRY(prove(session, repository, guard));
   guard.armed = now();
   guard.deadline = boot_time() + length;
   const auto state = repository.state_path();
   if (auto written = write_guard(state, guard); !written)
     return std::move(written).error().within("no guard; LIVE is untouched");
-  keep_copy(guard, *files);
+  keep_copy(guard, files);
   if (auto started = start(session, repository, guard); !started) {
     remove_guard(state, guard, Ending::taken_back);
     return std::move(started).error();
@@ -238,55 +231,43 @@ void tell_guard(Session& session, const Lock&, bool exact) {
 }
 
 Result<Guard> begin_try(Session& session, std::chrono::milliseconds length) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  if (auto first = refuse_second_guard(session); !first) return std::move(first).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto read = read_live_and_head(session, **repository);
-  if (!read) return std::move(read).error();
-  auto before = record(session, **repository, read->head, read->live, {});
-  if (!before) return std::move(before).error();
-  for (const auto& note : before->notes) log_warning("{}", note);
-  return arm(session, *held, before->hash, length, true);
+  auto repository = TRY(session.repository());
+  TRY(refuse_second_guard(session));
+  auto held = TRY(lock(session));
+  auto read = TRY(read_live_and_head(session, *repository));
+  auto before = TRY(record(session, *repository, read.head, read.live, {}));
+  for (const auto& note : before.notes) log_warning("{}", note);
+  return arm(session, held, before.hash, length, true);
 }
 
 Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  const auto state = (*repository)->state_path();
-  auto armed = read_guard(state);
-  if (!armed) return std::move(armed).error();
-  const bool gone = !*armed || (*armed)->id != guard.id;
-  if (gone && ending_of(state, guard) == Ending::taken_back) return take_back_rest(session, *held, guard);
-  const auto read = read_live_and_head(session, **repository);
-  auto recorded = read ? record(session, **repository, read->head, read->live,
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(session));
+  const auto state = repository->state_path();
+  auto armed = TRY(read_guard(state));
+  const bool gone = !armed || armed->id != guard.id;
+  if (gone && ending_of(state, guard) == Ending::taken_back) return take_back_rest(session, held, guard);
+  const auto read = read_live_and_head(session, *repository);
+  auto recorded = read ? record(session, *repository, read->head, read->live,
                                 {.message = message, .trigger = "try", .commands = {session.command_line}})
                        : Result<Recorded>(read.error());
   if (gone) return recorded;
   if (!recorded)
     return std::move(recorded).error().within(
         "the guard is armed and takes the change back; but what was tried is not recorded");
-  auto files = (*repository)->files(guard.before, Proof::hash);
-  if (!files) return std::move(files).error();
-  auto before = ruleset_of(*std::move(files), guard.before.substr(0, 10) + ":", guard.backends);
-  if (!before) return std::move(before).error();
-  (*armed)->exact = touches_foreign(*before, read->live.ruleset, **repository);
-  if (auto written = write_guard(state, **armed); !written) return std::move(written).error();
+  auto files = TRY(repository->files(guard.before, Proof::hash));
+  auto before = TRY(ruleset_of(std::move(files), guard.before.substr(0, 10) + ":", guard.backends));
+  armed->exact = touches_foreign(before, read->live.ruleset, *repository);
+  TRY(write_guard(state, *armed));
   return recorded;
 }
 
 Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  Repository& repository = **opened;
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto guard = armed_here(session, repository);
-  if (!guard) return std::move(guard).error();
-  if (options.from_new_session && guard->login == login_session())
+  auto opened = TRY(session.repository());
+  Repository& repository = *opened;
+  auto held = TRY(lock(session));
+  auto guard = TRY(armed_here(session, repository));
+  if (options.from_new_session && guard.login == login_session())
     return Error{.kind = ErrorKind::refused,
                  .message =
                      "this is the session that armed the guard, and proves no new connection; it stays "
@@ -294,24 +275,22 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
         .hinted("log in anew and run 'rewall confirm' there");
   Confirmed confirmed;
   if (options.extend) {
-    guard->deadline += *options.extend;
-    guard->length += *options.extend;
-    if (auto written = write_guard(repository.state_path(), *guard); !written)
+    guard.deadline += *options.extend;
+    guard.length += *options.extend;
+    if (auto written = write_guard(repository.state_path(), guard); !written)
       return std::move(written).error().within("the guard has no more time than before");
-    wake(repository, *guard);
-    auto head = repository.head();
-    if (!head) return std::move(head).error();
-    auto snapshot = repository.snapshot(*head);
-    if (!snapshot) return std::move(snapshot).error();
-    confirmed.recorded = {.hash = *std::move(head), .subject = snapshot->subject};
+    wake(repository, guard);
+    auto head = TRY(repository.head());
+    auto snapshot = TRY(repository.snapshot(head));
+    confirmed.recorded = {.hash = std::move(head), .subject = snapshot.subject};
   } else {
-    disarm(session, *held, *guard, Ending::confirmed);
+    disarm(session, held, guard, Ending::confirmed);
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");
     confirmed.recorded = *std::move(recorded);
   }
-  confirmed.guard = *std::move(guard);
+  confirmed.guard = std::move(guard);
   return confirmed;
 }
 

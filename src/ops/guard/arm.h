@@ -5,8 +5,8 @@
 #include <string>
 
 #include "core/result.h"
-#include "ops/guard/guard_state.h"
 #include "ops/context/session.h"
+#include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
 
 namespace rewall {

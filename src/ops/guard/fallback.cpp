@@ -8,8 +8,8 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/guard/lockdown.h"
 #include "ops/context/settings.h"
+#include "ops/guard/lockdown.h"
 #include "rules/foreign.h"
 
 namespace rewall {
@@ -33,24 +33,21 @@ void keep_aside(const Ruleset& live) {
 Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept,
                  std::string& otherwise) {
   otherwise.clear();
-  auto live = session.capture();
-  if (!live) return std::move(live).error();
-  Ruleset wanted = overlay(live->ruleset, revision);
-  if (!exact) wanted = keep_foreign(wanted, live->ruleset, owners_of(session)).ruleset;
-  if (compare(wanted, live->ruleset).identical()) return {};
-  if (!kept) keep_aside(live->ruleset);
+  auto live = TRY(session.capture());
+  Ruleset wanted = overlay(live.ruleset, revision);
+  if (!exact) wanted = keep_foreign(wanted, live.ruleset, owners_of(session)).ruleset;
+  if (compare(wanted, live.ruleset).identical()) return {};
+  if (!kept) keep_aside(live.ruleset);
   kept = true;
-  auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
-  if (!staged) return std::move(staged).error();
+  auto staged = TRY(session.firewall().stage(wanted, nullptr, file_names(revision)));
   // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
-  auto loaded = session.firewall().load(*staged, live->ruleset, last ? std::nullopt : live->generation);
-  if (!loaded) return std::move(loaded).error();
+  auto loaded = TRY(session.firewall().load(staged, live.ruleset, last ? std::nullopt : live.generation));
   auto after = session.capture();
   if (!after) {
     otherwise = after.error().message;
     return Error{.kind = ErrorKind::refused, .message = otherwise};
   }
-  const Diff left = compare(staged->ruleset, after->ruleset);
+  const Diff left = compare(staged.ruleset, after->ruleset);
   if (left.equal()) return {};
   otherwise = subject(left);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
@@ -59,13 +56,12 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
 // Rules that nft put among those of iptables, and those that somebody changes faster than they are read: they
 // go, whatever they are.
 Status load_over_all(Session& session, const Revision& revision, const Error& why) {
-  auto staged = session.firewall().stage(overlay({}, revision), nullptr, file_names(revision));
-  if (!staged) return std::move(staged).error();
+  auto staged = TRY(session.firewall().stage(overlay({}, revision), nullptr, file_names(revision)));
   log_warning("what is in force is replaced whole: {}", escape(why.message));
-  if (auto loaded = session.firewall().load_anew(*staged); !loaded) return loaded;
+  TRY(session.firewall().load_anew(staged));
   // The kernel has taken it: no other ruleset would fare better.
   auto after = session.capture();
-  const Diff left = after ? compare(staged->ruleset, after->ruleset) : Diff{};
+  const Diff left = after ? compare(staged.ruleset, after->ruleset) : Diff{};
   if (!after) log_warning("it cannot be read back: {}", escape(after.error().message));
   if (!left.equal()) log_warning("it reads back otherwise: {}", subject(left));
   return {};
@@ -144,10 +140,9 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
 Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
                   FallbackResult& landed) {
   try {
-    auto revision = candidate.read();
-    if (!revision) return std::move(revision).error();
+    auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
-    return put(session, held, *revision, options, landed);
+    return put(session, held, revision, options, landed);
   } catch (const std::exception& thrown) {
     return Error{.kind = ErrorKind::damaged, .message = format("unexpected: {}", thrown.what())};
   }
@@ -155,8 +150,9 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
 
 }  // namespace
 
-Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held, std::span<const Candidate> candidates,
-                    const RestoreOptions& options) {
+Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
+                                            std::span<const Candidate> candidates,
+                                            const RestoreOptions& options) {
   FallbackResult landed;
   if (held == nullptr) landed.why_unrecorded = "the repository cannot be used";
   std::string why;

@@ -31,8 +31,9 @@ struct FallbackResult {
 /// below /run/rewall. Whoever goes on changing the firewall meanwhile does not keep it from landing.
 ///
 /// Kind damaged: none could be put in force. Kind permission.
-Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held, std::span<const Candidate> candidates,
-                    const RestoreOptions& options);
+Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
+                                            std::span<const Candidate> candidates,
+                                            const RestoreOptions& options);
 
 /// What is wanted, then what is left when it cannot be had: the tag good, and the template lockdown.
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login);

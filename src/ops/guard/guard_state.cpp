@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFirstLine = "rewall guard 1";
+constexpr std::string_view kGuardVersion = "rewall guard 1";
 constexpr std::string_view kAllParts = "all";
 constexpr std::string_view kWhole = "whole";  // the last file of a copy
 
@@ -61,7 +61,7 @@ std::string print_guard(const Guard& guard) {
   lines.add("login", guard.login);
   lines.add("command", guard.command);
   lines.add(guard.actor);
-  return lines.text(kFirstLine);
+  return lines.text(kGuardVersion);
 }
 
 Result<Guard> parse_guard(std::string_view text) {
@@ -79,7 +79,7 @@ Result<Guard> parse_guard(std::string_view text) {
       {"login", text_key(guard.login)},
       {"command", text_key(guard.command)}};
   add_actor_keys(keys, guard.actor);
-  if (auto parsed = parse_state(text, kFirstLine, keys); !parsed) return std::move(parsed).error();
+  TRY(parse_state(text, kGuardVersion, keys));
   return guard;
 }
 
@@ -91,9 +91,8 @@ Result<std::optional<Guard>> read_at(const fs::path& path) {
   if (!fd)
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", path.string(), errno_text(errno))};
-  auto text = read_all(fd.get(), path.string());
-  if (!text) return std::move(text).error();
-  auto guard = parse_guard(*text);
+  auto text = TRY(read_all(fd.get(), path.string()));
+  auto guard = parse_guard(text);
   if (!guard)
     return std::move(guard)
         .error()
@@ -130,7 +129,8 @@ Ending ending_of(const fs::path& state, const Guard& guard) {
   return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
 }
 
-NamespaceMatch match_namespace(const std::optional<Generation>& place, const std::optional<Generation>& here) {
+NamespaceMatch match_namespace(const std::optional<Generation>& place,
+                               const std::optional<Generation>& here) {
   if (!place || !here) return NamespaceMatch::here;
   if (place->boot != here->boot) return NamespaceMatch::gone;
   return place->network == here->network ? NamespaceMatch::here : NamespaceMatch::elsewhere;

@@ -56,7 +56,8 @@ NamespaceMatch match_namespace(const std::optional<Generation>& place, const std
 /// Until the deadline; nothing is left of one from an earlier boot.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);
 
-/// Where the guard's process is at work (ops/context/pid_lock.h), by the guard's id: `.git/rewall/guard.lock`.
+/// Where the guard's process is at work (ops/context/pid_lock.h), by the guard's id:
+/// `.git/rewall/guard.lock`.
 std::filesystem::path guard_lock(const std::filesystem::path& state);
 
 /// A copy of the old ruleset outside the repository, for the day when that is damaged before time is up:

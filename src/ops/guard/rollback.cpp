@@ -14,12 +14,12 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "kernel/firewall.h"
-#include "ops/guard/arm.h"
-#include "ops/context/pid_lock.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/restore/recovery.h"
+#include "ops/guard/arm.h"
 #include "ops/guard/wall.h"
+#include "ops/restore/recovery.h"
 
 namespace rewall {
 namespace {
@@ -34,9 +34,8 @@ Result<Revision> read_before(Session& session, const Guard& guard) {
   if (revision) return revision;
   auto copy = read_copy(guard);
   if (!copy) return revision;
-  auto ruleset = ruleset_of(*std::move(copy), "copy of the old ruleset: ", guard.backends);
-  if (!ruleset) return std::move(ruleset).error();
-  return Revision{.name = guard.before, .hash = guard.before, .ruleset = *std::move(ruleset)};
+  auto ruleset = TRY(ruleset_of(*std::move(copy), "copy of the old ruleset: ", guard.backends));
+  return Revision{.name = guard.before, .hash = guard.before, .ruleset = std::move(ruleset)};
 }
 
 Candidate old_ruleset(Session& session, const Guard& guard) {
@@ -102,7 +101,7 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
   auto landed = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options_of(*guard));
   if (!landed) {
     notify_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), landed.error().message),
-                   guard->actor, true);
+                     guard->actor, true);
     return std::move(landed).error();
   }
   if (held)
@@ -117,27 +116,25 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
 }
 
 Status fire_overdue_guard(Session& session) {
-  auto guard = read_guard(session.state_path());
-  if (!guard) return std::move(guard).error();
-  if (!*guard) return {};
+  auto guard = TRY(read_guard(session.state_path()));
+  if (!guard) return {};
   const auto here = session.firewall().generation();
-  switch (match_namespace((*guard)->place, here)) {
+  switch (match_namespace(guard->place, here)) {
     case NamespaceMatch::elsewhere:
       return {};
     case NamespaceMatch::gone:
       log_warning(
           "{} was armed before a restart of the machine: 'rewall restore --boot' or 'rewall rollback' puts "
           "the old ruleset in force, 'rewall confirm' keeps what is there",
-          name_of(**guard));
+          name_of(*guard));
       return {};
     case NamespaceMatch::here:
       break;
   }
-  if (time_left(**guard, here).count() > 0) return {};
-  if (PidLock::process(guard_lock(session.state_path()), (*guard)->id) != 0) return {};
-  log_warning("{} is overdue and its process is gone: the old ruleset is put back now", name_of(**guard));
-  auto fired = fire(session, **guard);
-  if (!fired) return std::move(fired).error();
+  if (time_left(*guard, here).count() > 0) return {};
+  if (PidLock::process(guard_lock(session.state_path()), guard->id) != 0) return {};
+  log_warning("{} is overdue and its process is gone: the old ruleset is put back now", name_of(*guard));
+  auto fired = TRY(fire(session, *guard));
   return {};
 }
 
@@ -147,36 +144,31 @@ namespace {
 Result<Restored> land_old(Session& session, const Lock& held, const Guard& guard,
                           const RestoreOptions& options) {
   const std::vector<Candidate> candidates{old_ruleset(session, guard)};
-  auto landed = restore_or_fall_back(session, &held, candidates, options);
-  if (!landed) return std::move(landed).error();
-  if (landed->restored) return *std::move(landed->restored);
-  return Error{.kind = ErrorKind::repository, .message = to_text(*landed)}.hinted(
+  auto landed = TRY(restore_or_fall_back(session, &held, candidates, options));
+  if (landed.restored) return *std::move(landed.restored);
+  return Error{.kind = ErrorKind::repository, .message = to_text(landed)}.hinted(
       "'rewall confirm' ends the guard, and records what is in force");
 }
 
 }  // namespace
 
 Result<Restored> roll_back(Session& session) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto guard = read_guard((*repository)->state_path());
-  if (!guard) return std::move(guard).error();
-  if (!*guard)
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(session));
+  auto guard = TRY(read_guard(repository->state_path()));
+  if (!guard)
     return Error{.kind = ErrorKind::refused, .message = "no guard is armed; LIVE is untouched"}.hinted(
         "'rewall undo' takes the newest change back");
-  if (match_namespace((*guard)->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
+  if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return Error{.kind = ErrorKind::refused,
-                 .message = name_of(**guard) + " is armed in another network namespace; LIVE is untouched"};
-  auto revision = read_before(session, **guard);
-  if (!revision) return std::move(revision).error();
-  RestoreOptions options = options_of(**guard);
+                 .message = name_of(*guard) + " is armed in another network namespace; LIVE is untouched"};
+  auto revision = TRY(read_before(session, *guard));
+  RestoreOptions options = options_of(*guard);
   options.actor.reset();
-  auto restored = restore(session, *held, *revision, options);
+  auto restored = restore(session, held, revision, options);
   if (!restored && restored.error().kind == ErrorKind::capture)
-    restored = land_old(session, *held, **guard, options);
-  if (restored) disarm(session, *held, **guard);
+    restored = land_old(session, held, *guard, options);
+  if (restored) disarm(session, held, *guard);
   return restored;
 }
 

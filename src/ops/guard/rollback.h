@@ -5,15 +5,16 @@
 #include <string>
 
 #include "core/result.h"
-#include "ops/guard/guard_state.h"
-#include "ops/guard/fallback.h"
 #include "ops/context/session.h"
+#include "ops/guard/fallback.h"
+#include "ops/guard/guard_state.h"
 
 namespace rewall {
 
 /// Time is up: puts the guard's old ruleset back, or where it is refused the tag good, or the template
 /// lockdown; records it with the trigger rollback, removes the guard, and tells every terminal. Nothing when
-/// somebody confirmed meanwhile, or gave it more time. The errors of restore_or_fall_back(); the guard stays then.
+/// somebody confirmed meanwhile, or gave it more time. The errors of restore_or_fall_back(); the guard stays
+/// then.
 Result<std::optional<FallbackResult>> fire(Session& session, const Guard& guard);
 
 /// Fires a guard of this network namespace that is overdue and whose process is gone. Nothing where there is

@@ -97,9 +97,8 @@ class Step {
     Ruleset from;
     Ruleset to;
     for (auto [text, ruleset] : {std::pair{&texts.first, &from}, std::pair{&texts.second, &to}}) {
-      auto read = parse_tables(std::move(*text), family_, name);
-      if (!read) return std::move(read).error();
-      slot(*ruleset) = *std::move(read);
+      auto read = TRY(parse_tables(std::move(*text), family_, name));
+      slot(*ruleset) = std::move(read);
     }
     return carry(compare(from, to), "", 0);
   }
@@ -161,7 +160,7 @@ class Blame {
       const auto hash = hashes.find(name);
       File& begun = files_[name];
       begun = {.text = std::move(texts[name]), .hash = hash == hashes.end() ? "" : hash->second};
-      if (auto good = mark_rules(name, begun); !good) return good;
+      TRY(mark_rules(name, begun));
     }
     if (filter_.chain.empty() || std::ranges::find(chains_, filter_.chain) != chains_.end()) return {};
     const auto near = nearest(filter_.chain, chains_);
@@ -172,7 +171,7 @@ class Blame {
 
   Status walk(const std::string& hash) {
     auto walked = repository_.walk(hash, [this](const Snapshot& before) -> Result<bool> {
-      if (auto done = step(before); !done) return std::move(done).error();
+      TRY(step(before));
       return !files_.empty();
     });
     if (!walked) return walked;
@@ -188,10 +187,9 @@ class Blame {
 
  private:
   Status mark_rules(const std::string& name, File& file) {
-    auto tables = parse_tables(file.text, family_of_file(name), name);
-    if (!tables) return std::move(tables).error();
+    auto tables = TRY(parse_tables(file.text, family_of_file(name), name));
     const bool legacy = is_beside(name) || backends_ == "legacy";
-    for (const auto& table : tables->tables) {
+    for (const auto& table : tables.tables) {
       if (!filter_.table.empty() && table.name != filter_.table) continue;
       for (const auto& chain : table.chains) {
         chains_.push_back(chain.name);
@@ -199,7 +197,7 @@ class Blame {
         std::uint32_t pos = 0;
         for (const auto& rule : chain.rules) {
           rules_.push_back(
-              std::make_unique<BlamedRule>(BlamedRule{.family = tables->family,
+              std::make_unique<BlamedRule>(BlamedRule{.family = tables.family,
                                                       .backend = legacy ? Backend::legacy : Backend::nft,
                                                       .table = table.name,
                                                       .chain = chain.name,
@@ -224,22 +222,20 @@ class Blame {
 
   Status step(const Snapshot& before) {
     const auto& backends = before.trailers.backend;
-    auto hashes = repository_.file_hashes(before.hash);
-    if (!hashes) return std::move(hashes).error();
+    auto hashes = TRY(repository_.file_hashes(before.hash));
     std::map<std::string, File> there;
     for (auto& [name, file] : files_) {
       const auto was = name_before(name, backends_, backends);
-      const auto hash = hashes->find(was);
-      if (hash == hashes->end()) {
+      const auto hash = hashes.find(was);
+      if (hash == hashes.end()) {
         settle(file);
         continue;
       }
       if (file.hash != hash->second) {
-        auto text = repository_.file(before.hash, was, Proof::checksum);
-        if (!text) return std::move(text).error();
+        auto text = TRY(repository_.file(before.hash, was, Proof::checksum));
         file.hash = hash->second;
         const bool by_hand = backends.empty() || backends_.empty();
-        auto came = Step(file, *std::move(text), family_of_file(was))
+        auto came = Step(file, std::move(text), family_of_file(was))
                         .run(by_hand, before.hash.substr(0, 10) + ":" + was);
         if (!came) return unreadable_snapshot(before.hash, came.error());
         settle(*came);
@@ -264,21 +260,18 @@ class Blame {
 
 Result<std::vector<BlamedRule>> blame_unrecorded(Session& session, const Repository& repository,
                                                  const std::string& name, const BlameFilter& filter) {
-  auto revision = read_revision(session, name);
-  if (!revision) return std::move(revision).error();
-  if (auto good = check_rules(*revision); !good) return std::move(good).error();
+  auto revision = TRY(read_revision(session, name));
+  TRY(check_rules(revision));
   auto head = repository.head();
   if (!head) return std::move(head).error();
-  std::string backends = backends_of(revision->ruleset);
-  if (revision->by_hand && !head->empty()) {
-    auto newest = repository.snapshot(*head);
-    if (!newest) return std::move(newest).error();
-    backends = newest->trailers.backend;
+  std::string backends = backends_of(revision.ruleset);
+  if (revision.by_hand && !head->empty()) {
+    auto newest = TRY(repository.snapshot(*head));
+    backends = newest.trailers.backend;
   }
   Blame blame(repository, filter);
-  if (auto begun = blame.begin(files_of(revision->ruleset), {}, backends); !begun)
-    return std::move(begun).error();
-  if (auto walked = blame.walk(*head); !walked) return std::move(walked).error();
+  TRY(blame.begin(files_of(revision.ruleset), {}, backends));
+  TRY(blame.walk(*head));
   return blame.take();
 }
 
@@ -286,17 +279,13 @@ Result<std::vector<BlamedRule>> blame_unrecorded(Session& session, const Reposit
 
 Result<std::vector<BlamedRule>> blame(Session& session, const std::string& revision,
                                       const BlameFilter& filter) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  if (is_unrecorded(revision)) return blame_unrecorded(session, **repository, revision, filter);
-  auto recording = read_snapshot_files(**repository, revision, Proof::checksum);
-  if (!recording) return std::move(recording).error();
-  auto hashes = (*repository)->file_hashes(recording->hash);
-  if (!hashes) return std::move(hashes).error();
-  Blame blame(**repository, filter);
-  auto begun = blame.begin(std::move(recording->files), *hashes, recording->backends);
-  if (!begun) return std::move(begun).error();
-  if (auto walked = blame.walk(recording->hash); !walked) return std::move(walked).error();
+  auto repository = TRY(session.repository());
+  if (is_unrecorded(revision)) return blame_unrecorded(session, *repository, revision, filter);
+  auto recording = TRY(read_snapshot_files(*repository, revision, Proof::checksum));
+  auto hashes = TRY(repository->file_hashes(recording.hash));
+  Blame blame(*repository, filter);
+  TRY(blame.begin(std::move(recording.files), hashes, recording.backends));
+  TRY(blame.walk(recording.hash));
   return blame.take();
 }
 

@@ -88,15 +88,14 @@ Status keep_what_others_wrote(const Repository& repository, const Exported& file
     const auto files = repository.files(hash);
     if (files && says(*file.now, text_of(*files, file.name, file.family), file.family)) return {};
   }
-  auto kept = keep_beside(file.path);
-  if (!kept) return std::move(kept).error();
-  log_warning("{}: not what rewall wrote there: kept as {}", file.path.string(), kept->filename().string());
+  auto kept = TRY(keep_beside(file.path));
+  log_warning("{}: not what rewall wrote there: kept as {}", file.path.string(), kept.filename().string());
   return {};
 }
 
 Status export_to(const fs::path& folder, const Repository& repository, const std::string& hash,
                  const Files& files) {
-  if (auto good = check_folder(folder); !good) return good;
+  TRY(check_folder(folder));
   struct Name {
     const char* in_repository;
     const char* in_folder;
@@ -114,13 +113,12 @@ Status export_to(const fs::path& folder, const Repository& repository, const std
       return std::move(now).error();
     }
     if (file.now.value_or("") == file.text) continue;
-    if (auto kept = keep_what_others_wrote(repository, file); !kept) return kept;
-    auto aside = StagedFile::write(file.path, file.text, 0640);
-    if (!aside) return std::move(aside).error();
-    staged.push_back(*std::move(aside));
+    TRY(keep_what_others_wrote(repository, file));
+    auto aside = TRY(StagedFile::write(file.path, file.text, 0640));
+    staged.push_back(std::move(aside));
   }
   for (auto& file : staged) {
-    if (auto done = file.commit(); !done) return done;
+    TRY(file.commit());
   }
   if (files.contains("rules.v4.legacy") || files.contains("rules.v6.legacy"))
     log_warning("export.path: the rules of the legacy backend beside those of nft are left out");

@@ -12,11 +12,11 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/remote/background.h"
 #include "ops/context/event_hooks.h"
-#include "ops/context/ruleset_files.h"
 #include "ops/context/identity.h"
+#include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
+#include "ops/remote/background.h"
 #include "ops/restore/recovery.h"
 #include "rules/parse.h"
 #include "rules/print.h"
@@ -50,33 +50,29 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
         "gunzip it first");
   }
   if (is_ipset_text(text)) {
-    auto sets = parse_sets(std::move(text), path);
-    if (!sets) return std::move(sets).error();
-    item.files["ipset"] = canonical_text(*sets);
+    auto sets = TRY(parse_sets(std::move(text), path));
+    item.files["ipset"] = canonical_text(sets);
     return {};
   }
   const Family family = asked ? *asked : family_of(path, text);
-  auto tables = parse_tables(std::move(text), family, path);
-  if (!tables) return std::move(tables).error();
-  if (tables->tables.empty()) {
+  auto tables = TRY(parse_tables(std::move(text), family, path));
+  if (tables.tables.empty()) {
     return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)};
   }
-  if (auto good = check_rules(*tables, path); !good) return std::move(good).error();
-  item.files[std::string(file_name(family))] = canonical_text(*tables);
+  TRY(check_rules(tables, path));
+  item.files[std::string(file_name(family))] = canonical_text(tables);
   return {};
 }
 
 Result<Item> read_item(const std::string& path, const ImportOptions& options) {
-  auto text = read_file(path);
-  if (!text) return std::move(text).error();
+  auto text = TRY(read_file(path));
   Item item{.from = path};
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
     return Error{.kind = ErrorKind::usage, .message = format("{}: {}", path, errno_text(errno))};
   }
   item.time = options.date ? *options.date : local(facts.st_mtim.tv_sec);
-  if (auto good = add_text(item, *std::move(text), path, options.family); !good)
-    return std::move(good).error();
+  TRY(add_text(item, std::move(text), path, options.family));
   return item;
 }
 
@@ -190,9 +186,8 @@ class Importer {
     Files files = files_;
     for (const auto& [name, text] : item.files) files[name] = text;
     if (item.found && files == files_) return {};
-    auto recorded = record(files, item);
-    if (!recorded) return std::move(recorded).error();
-    all_.push_back(*std::move(recorded));
+    auto recorded = TRY(record(files, item));
+    all_.push_back(std::move(recorded));
     files_ = std::move(files);
     return {};
   }
@@ -201,8 +196,7 @@ class Importer {
 
  private:
   Result<Recorded> record(const Files& files, const Item& item) {
-    auto parent = repository_.head();
-    if (!parent) return std::move(parent).error();
+    auto parent = TRY(repository_.head());
     auto from = ruleset_of(files_, "", backends_);
     auto to = ruleset_of(files, "", backends_);
     if (!from) return std::move(from).error();
@@ -213,16 +207,15 @@ class Importer {
     message.erase(0, std::min(message.find('\n'), message.size()));
     if (recorded.subject.empty())
       recorded.subject = diff.equal() ? format("import {}", escape(item.from)) : subject(diff);
-    auto hash = repository_.commit(*parent, files,
-                                   {.subject = recorded.subject,
-                                    .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
-                                    .trailers = {.trigger = "import",
-                                                 .backend = backends_,
-                                                 .actor = actor_.text(),
-                                                 .commands = {session_.command_line}}},
-                                   item.author ? *item.author : actor_.person, item.time);
-    if (!hash) return std::move(hash).error();
-    recorded.hash = *std::move(hash);
+    auto hash = TRY(repository_.commit(parent, files,
+                                       {.subject = recorded.subject,
+                                        .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
+                                        .trailers = {.trigger = "import",
+                                                     .backend = backends_,
+                                                     .actor = actor_.text(),
+                                                     .commands = {session_.command_line}}},
+                                       item.author ? *item.author : actor_.person, item.time));
+    recorded.hash = std::move(hash);
     return recorded;
   }
 
@@ -238,14 +231,12 @@ Result<std::vector<Item>> read_items(const ImportOptions& options) {
   std::vector<Item> items;
   for (const auto& path : options.paths) {
     if (std::filesystem::is_directory(path)) {
-      auto found = read_folder(path, options);
-      if (!found) return std::move(found).error();
-      std::ranges::move(*found, std::back_inserter(items));
+      auto found = TRY(read_folder(path, options));
+      std::ranges::move(found, std::back_inserter(items));
       continue;
     }
-    auto item = read_item(path, options);
-    if (!item) return std::move(item).error();
-    items.push_back(*std::move(item));
+    auto item = TRY(read_item(path, options));
+    items.push_back(std::move(item));
   }
   return items;
 }
@@ -262,21 +253,16 @@ Status add_history(Importer& importer, const ImportOptions& options) {
 Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options) {
   std::vector<Item> items;
   if (options.git.empty()) {
-    auto read = read_items(options);
-    if (!read) return std::move(read).error();
-    items = *std::move(read);
+    auto read = TRY(read_items(options));
+    items = std::move(read);
   }
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto head = read_head(**repository);
-  if (!head) return std::move(head).error();
-  auto tip = (*repository)->snapshot(head->hash);
-  if (!tip) return std::move(tip).error();
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(session));
+  auto head = TRY(read_head(*repository));
+  auto tip = TRY(repository->snapshot(head.hash));
 
   // What no file tells of is what HEAD says: a backup of IPv4 rules is no sign that IPv6 was open.
-  Importer importer(session, **repository, head->files, head->backends);
+  Importer importer(session, *repository, head.files, head.backends);
   Status added;
   if (!options.git.empty()) added = add_history(importer, options);
   for (const auto& item : items) {
@@ -288,30 +274,28 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (all.empty()) {
     return Error{.kind = ErrorKind::usage, .message = "nothing there that HEAD does not say"};
   }
-  auto parent = (*repository)->head();
-  if (!parent) return std::move(parent).error();
+  auto parent = TRY(repository->head());
   const Actor actor = current_actor();
   Recorded back{.subject = "back to the ruleset before the import", .changed = true};
-  auto trailers = tip->trailers;
+  auto trailers = tip.trailers;
   trailers.trigger = "import";
   trailers.actor = actor.text();
   trailers.commands = {session.command_line};
-  trailers.restores = head->hash;
-  auto hash = (*repository)
-                  ->commit(*parent, head->files, {.subject = back.subject, .trailers = trailers},
-                           actor.person, now());
-  if (!hash) return std::move(hash).error();
-  back.hash = *std::move(hash);
+  trailers.restores = head.hash;
+  auto hash = TRY(
+      (repository)
+          ->commit(parent, head.files, {.subject = back.subject, .trailers = trailers}, actor.person, now()));
+  back.hash = std::move(hash);
   all.push_back(back);
-  start_background_work(session, **repository);
+  start_background_work(session, *repository);
   queue_event(session,
-             {.name = "post-snapshot",
-              .trigger = trailers.trigger,
-              .from = *parent,
-              .hash = back.hash,
-              .subject = back.subject,
-              .restores = trailers.restores},
-             Diff{});
+              {.name = "post-snapshot",
+               .trigger = trailers.trigger,
+               .from = parent,
+               .hash = back.hash,
+               .subject = back.subject,
+               .restores = trailers.restores},
+              Diff{});
   // HEAD is what it was, whatever came of the rest.
   if (!added) return std::move(added).error();
   return all;

@@ -11,18 +11,15 @@ namespace {
 
 Result<std::optional<Expression>> expression(const std::string& text) {
   if (text.empty()) return std::optional<Expression>{};
-  auto made = Expression::make(text, Expression::Case::ignored);
-  if (!made) return std::move(made).error();
-  return std::optional(*std::move(made));
+  auto made = TRY(Expression::make(text, Expression::Case::ignored));
+  return std::optional(std::move(made));
 }
 
 Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash) {
   if (hash.empty()) return Ruleset{};
-  auto snapshot = repository.snapshot(hash);
-  if (!snapshot) return std::move(snapshot).error();
-  auto files = repository.files(hash);
-  if (!files) return std::move(files).error();
-  auto ruleset = ruleset_of(*std::move(files), hash.substr(0, 10) + ":", snapshot->trailers.backend);
+  auto snapshot = TRY(repository.snapshot(hash));
+  auto files = TRY(repository.files(hash));
+  auto ruleset = ruleset_of(std::move(files), hash.substr(0, 10) + ":", snapshot.trailers.backend);
   if (!ruleset) return unreadable_snapshot(hash, ruleset.error());
   return ruleset;
 }
@@ -39,21 +36,17 @@ bool touches(const Diff& diff, const LogFilter& filter) {
 }  // namespace
 
 Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot, std::span<const Owner> owners) {
-  auto from = ruleset_at(repository, snapshot.parent);
-  if (!from) return std::move(from).error();
-  auto to = ruleset_at(repository, snapshot.hash);
-  if (!to) return std::move(to).error();
-  Diff diff = compare(*from, *to);
-  mark_foreign(diff, *from, *to, owners);
+  auto from = TRY(ruleset_at(repository, snapshot.parent));
+  auto to = TRY(ruleset_at(repository, snapshot.hash));
+  Diff diff = compare(from, to);
+  mark_foreign(diff, from, to, owners);
   return diff;
 }
 
 Result<LogMatcher> LogMatcher::make(const LogFilter& filter) {
-  auto grep = expression(filter.grep);
-  if (!grep) return std::move(grep).error();
-  auto author = expression(filter.author);
-  if (!author) return std::move(author).error();
-  return LogMatcher(filter, *std::move(grep), *std::move(author));
+  auto grep = TRY(expression(filter.grep));
+  auto author = TRY(expression(filter.author));
+  return LogMatcher(filter, std::move(grep), std::move(author));
 }
 
 bool LogMatcher::matches(const Snapshot& s) const {
@@ -71,27 +64,22 @@ Result<std::optional<LogEntry>> LogMatcher::entry(const Repository& repository, 
   if (!matches(snapshot)) return std::optional<LogEntry>{};
   LogEntry entry{.snapshot = snapshot};
   if (with_diff || asks_diff) {
-    auto diff = diff_of(repository, snapshot);
-    if (!diff) return std::move(diff).error();
-    if (asks_diff && !touches(*diff, filter_)) return std::optional<LogEntry>{};
-    entry.diff = *std::move(diff);
+    auto diff = TRY(diff_of(repository, snapshot));
+    if (asks_diff && !touches(diff, filter_)) return std::optional<LogEntry>{};
+    entry.diff = std::move(diff);
   }
   return std::optional(std::move(entry));
 }
 
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit) {
-  auto matcher = LogMatcher::make(filter);
-  if (!matcher) return std::move(matcher).error();
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  const Repository& repository = **opened;
-  auto hash = repository.resolve(revision);
-  if (!hash) return std::move(hash).error();
-  return repository.walk(*hash, [&](const Snapshot& snapshot) -> Result<bool> {
-    auto entry = matcher->entry(repository, snapshot, with_diff);
-    if (!entry) return std::move(entry).error();
-    return !*entry || visit(**entry);
+  auto matcher = TRY(LogMatcher::make(filter));
+  auto opened = TRY(session.repository());
+  const Repository& repository = *opened;
+  auto hash = TRY(repository.resolve(revision));
+  return repository.walk(hash, [&](const Snapshot& snapshot) -> Result<bool> {
+    auto entry = TRY(matcher.entry(repository, snapshot, with_diff));
+    return !entry || visit(*entry);
   });
 }
 

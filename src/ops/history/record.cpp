@@ -8,13 +8,13 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/remote/background.h"
 #include "ops/context/event_hooks.h"
-#include "ops/history/export.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/history/revision.h"
-#include "ops/history/generation_cache.h"
 #include "ops/context/settings.h"
+#include "ops/history/export.h"
+#include "ops/history/generation_cache.h"
+#include "ops/history/revision.h"
+#include "ops/remote/background.h"
 #include "ops/restore/recovery.h"
 #include "rules/print.h"
 
@@ -93,17 +93,14 @@ bool same_rules(const Files& recorded, const Files& live) {
 }  // namespace
 
 Result<Head> read_head(const Repository& repository) {
-  auto hash = repository.head();
-  if (!hash) return std::move(hash).error();
-  Head head{.hash = *std::move(hash)};
+  auto hash = TRY(repository.head());
+  Head head{.hash = std::move(hash)};
   if (head.hash.empty()) return head;
-  auto snapshot = repository.snapshot(head.hash);
-  if (!snapshot) return std::move(snapshot).error();
-  auto files = repository.files(head.hash);
-  if (!files) return std::move(files).error();
-  head.files = *std::move(files);
-  head.backends = snapshot->trailers.backend;
-  auto ruleset = ruleset_of(head.files, "HEAD:", snapshot->trailers.backend);
+  auto snapshot = TRY(repository.snapshot(head.hash));
+  auto files = TRY(repository.files(head.hash));
+  head.files = std::move(files);
+  head.backends = snapshot.trailers.backend;
+  auto ruleset = ruleset_of(head.files, "HEAD:", snapshot.trailers.backend);
   if (!ruleset) return unreadable_snapshot(head.hash, ruleset.error());
   head.ruleset = *std::move(ruleset);
   return head;
@@ -119,11 +116,10 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const bool same =
       !head.hash.empty() && same_rules(head.files, files) && same_backends(head.backends, capture.backends);
   if (same && same_expect && !options.allow_empty) {
-    auto snapshot = repository.snapshot(head.hash);
-    if (!snapshot) return std::move(snapshot).error();
+    auto snapshot = TRY(repository.snapshot(head.hash));
     remember_generation(repository, capture, head.hash);
     export_files(repository, head.hash, files);
-    return Recorded{.hash = head.hash, .subject = snapshot->subject};
+    return Recorded{.hash = head.hash, .subject = snapshot.subject};
   }
 
   const bool compared = written != nullptr && written->diff != nullptr;
@@ -153,56 +149,49 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .commands = options.commands,
                                                  .foreign = std::move(foreign),
                                                  .restores = options.restores}};
-  auto hash = repository.commit(head.hash, files, message, actor.person, now(),
-                                written == nullptr ? "" : written->tree);
-  if (!hash) return std::move(hash).error();
-  recorded.hash = *std::move(hash);
+  auto hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
+                                    written == nullptr ? "" : written->tree));
+  recorded.hash = std::move(hash);
   remember_generation(repository, capture, recorded.hash);
   export_files(repository, recorded.hash, files);
   start_background_work(session, repository);
   queue_event(session,
-             {.name = "post-snapshot",
-              .trigger = options.trigger,
-              .from = head.hash,
-              .hash = recorded.hash,
-              .subject = recorded.subject,
-              .restores = options.restores},
-             diff);
+              {.name = "post-snapshot",
+               .trigger = options.trigger,
+               .from = head.hash,
+               .hash = recorded.hash,
+               .subject = recorded.subject,
+               .restores = options.restores},
+              diff);
   return recorded;
 }
 
 Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
   auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
   auto live = session.capture();
-  auto head = reading.get();
-  if (!head) return std::move(head).error();
+  auto head = TRY(reading.get());
   if (!live) return std::move(live).error();
   for (const auto& note : live->notes) log_warning("{}", note);
-  return LiveAndHead{*std::move(live), *std::move(head)};
+  return LiveAndHead{*std::move(live), std::move(head)};
 }
 
 Result<Recorded> record_live(Session& session, const RecordOptions& options) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto read = read_live_and_head(session, **repository);
-  if (!read) return std::move(read).error();
-  return record(session, **repository, read->head, read->live, options);
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(session));
+  auto read = TRY(read_live_and_head(session, *repository));
+  return record(session, *repository, read.head, read.live, options);
 }
 
 Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
-  auto capture = session.capture();
-  if (!capture) return std::move(capture).error();
-  for (const auto& note : capture->notes) log_warning("{}", note);
+  auto capture = TRY(session.capture());
+  for (const auto& note : capture.notes) log_warning("{}", note);
   const bool existed = std::filesystem::exists(session.path());
-  auto repository = Repository::init(session.path(), host_name());
-  if (!repository) return std::move(repository).error();
+  auto repository = TRY(Repository::init(session.path(), host_name()));
   auto recorded = [&]() -> Result<Recorded> {
     if (!remote_url.empty()) {
-      if (auto added = repository->add_remote("origin", remote_url); !added) return std::move(added).error();
+      TRY(repository.add_remote("origin", remote_url));
     }
-    return record(session, *repository, Head{}, *capture, {});
+    return record(session, repository, Head{}, capture, {});
   }();
   if (!recorded) {
     std::error_code ignored;

@@ -26,16 +26,15 @@ constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &R
 Result<Revision> from_text(std::string text, const std::string& path, std::optional<Family> asked) {
   Revision revision{.name = path, .has_sets = false, .by_hand = true};
   const Family family = asked ? *asked : family_of(path, text);
-  auto tables = parse_tables(std::move(text), family, path);
-  if (!tables) return std::move(tables).error();
+  auto tables = TRY(parse_tables(std::move(text), family, path));
   // A program that failed leaves an empty file, and an empty file must not open a firewall.
-  if (tables->tables.empty()) {
+  if (tables.tables.empty()) {
     return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)}.hinted(
         "rules begin with a line like '*filter' and end with COMMIT");
   }
   revision.has_v4 = family == Family::ipv4;
   revision.has_v6 = family == Family::ipv6;
-  (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = *std::move(tables);
+  (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = std::move(tables);
   return revision;
 }
 
@@ -43,9 +42,8 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
   Files files;
   for (const char* file : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
     if (!std::filesystem::exists(folder / file)) continue;
-    auto text = read_file(folder / file);
-    if (!text) return std::move(text).error();
-    files.emplace(file, *std::move(text));
+    auto text = TRY(read_file(folder / file));
+    files.emplace(file, std::move(text));
   }
   if (files.empty()) {
     return Error{.kind = ErrorKind::usage, .message = format("{}: no rules there", folder.string())}.hinted(
@@ -57,31 +55,27 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
                     .has_v6 = files.contains("rules.v6"),
                     .has_sets = files.contains("ipset"),
                     .by_hand = true};
-  auto ruleset = ruleset_of(std::move(files), folder.string() + "/", "");
-  if (!ruleset) return std::move(ruleset).error();
-  revision.ruleset = *std::move(ruleset);
+  auto ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", ""));
+  revision.ruleset = std::move(ruleset);
   return revision;
 }
 
 Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family) {
   if (std::filesystem::is_directory(path)) return from_folder(path, name);
-  auto text = read_file(path);
-  if (!text) return std::move(text).error();
-  auto revision = from_text(*std::move(text), path, family);
+  auto text = TRY(read_file(path));
+  auto revision = from_text(std::move(text), path, family);
   if (revision) revision->name = name;
   return revision;
 }
 
 }  // namespace
 
-Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name, Proof proof) {
-  auto hash = repository.resolve(name);
-  if (!hash) return std::move(hash).error();
-  auto snapshot = repository.snapshot(*hash);
-  if (!snapshot) return std::move(snapshot).error();
-  auto files = repository.files(*hash, proof);
-  if (!files) return std::move(files).error();
-  return SnapshotFiles{name, *std::move(hash), snapshot->trailers.backend, *std::move(files)};
+Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name,
+                                          Proof proof) {
+  auto hash = TRY(repository.resolve(name));
+  auto snapshot = TRY(repository.snapshot(hash));
+  auto files = TRY(repository.files(hash, proof));
+  return SnapshotFiles{name, std::move(hash), snapshot.trailers.backend, std::move(files)};
 }
 
 Result<Revision> to_revision(SnapshotFiles recording) {
@@ -99,9 +93,8 @@ Result<Repository> open_again(const Session& session) {
 namespace {
 
 Result<Revision> from_repository(const Repository& repository, const std::string& name, Proof proof) {
-  auto recording = read_snapshot_files(repository, name, proof);
-  if (!recording) return std::move(recording).error();
-  return to_revision(*std::move(recording));
+  auto recording = TRY(read_snapshot_files(repository, name, proof));
+  return to_revision(std::move(recording));
 }
 
 void keep_unlike(Files& from, Files& to) {
@@ -114,14 +107,12 @@ void keep_unlike(Files& from, Files& to) {
 
 Result<Revision> read_unrecorded(Session& session, const std::string& name, std::optional<Family> family) {
   if (name == "LIVE") {
-    auto capture = session.capture();
-    if (!capture) return std::move(capture).error();
-    return Revision{.name = name, .ruleset = std::move(capture->ruleset)};
+    auto capture = TRY(session.capture());
+    return Revision{.name = name, .ruleset = std::move(capture.ruleset)};
   }
   if (name == "-") {
-    auto text = read_all(STDIN_FILENO, "standard input");
-    if (!text) return std::move(text).error();
-    auto revision = from_text(*std::move(text), "standard input", family);
+    auto text = TRY(read_all(STDIN_FILENO, "standard input"));
+    auto revision = from_text(std::move(text), "standard input", family);
     if (revision) revision->name = name;
     return revision;
   }
@@ -174,9 +165,8 @@ Family family_of(const std::string& path, std::string_view text) {
 Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family,
                                Proof proof) {
   if (is_unrecorded(name)) return read_unrecorded(session, name, family);
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  return from_repository(**repository, name, proof);
+  auto repository = TRY(session.repository());
+  return from_repository(*repository, name, proof);
 }
 
 namespace {
@@ -184,9 +174,8 @@ namespace {
 Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
                                                       const std::string& to, Extent extent) {
   auto other = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
-    auto repository = open_again(session);
-    if (!repository) return std::move(repository).error();
-    return read_snapshot_files(*repository, to, Proof::checksum);
+    auto repository = TRY(open_again(session));
+    return read_snapshot_files(repository, to, Proof::checksum);
   });
   auto repository = session.repository();
   auto one = repository ? read_snapshot_files(**repository, from, Proof::checksum)
@@ -196,16 +185,14 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   if (!two) return std::move(two).error();
   // Files of the same name are rules of the same backend only then.
   if (extent == Extent::unlike && one->backends == two->backends) keep_unlike(one->files, two->files);
-  auto first = to_revision(*std::move(one));
-  if (!first) return std::move(first).error();
-  auto second = to_revision(*std::move(two));
-  if (!second) return std::move(second).error();
+  auto first = TRY(to_revision(*std::move(one)));
+  auto second = TRY(to_revision(*std::move(two)));
   const auto cut_too_much = [owners = owners_of(session)](const Revision& revision) {
     return depends_on_interfaces(owners, revision.ruleset);
   };
-  if (extent == Extent::unlike && (cut_too_much(*first) || cut_too_much(*second)))
+  if (extent == Extent::unlike && (cut_too_much(first) || cut_too_much(second)))
     return read_recordings(session, from, to, Extent::whole);
-  return std::pair{*std::move(first), *std::move(second)};
+  return std::pair{std::move(first), std::move(second)};
 }
 
 bool is_unfinished(const Session& session) {
@@ -230,9 +217,8 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   if (is_unfinished(session)) (void)session.repository();
   auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
     if (is_unrecorded(to)) return read_unrecorded(session, to, {});
-    auto repository = open_again(session);
-    if (!repository) return std::move(repository).error();
-    return from_repository(*repository, to, Proof::checksum);
+    auto repository = TRY(open_again(session));
+    return from_repository(repository, to, Proof::checksum);
   });
   auto one = read_revision(session, from, {}, Proof::checksum);
   auto two = other.get();
@@ -272,8 +258,7 @@ Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
       if (!revision->by_hand) continue;
       const Rule* rule = rule_at(revision->ruleset, change, position);
       if (rule == nullptr) continue;
-      auto good = check_rule_at(path_of(*revision, *change.family), *rule, *change.family);
-      if (!good) return std::move(good).error();
+      TRY(check_rule_at(path_of(*revision, *change.family), *rule, *change.family));
     }
   }
   return diff;
@@ -294,7 +279,7 @@ Status check_rules(const Tables& tables, const std::string& path) {
   for (const auto& table : tables.tables) {
     for (const auto& chain : table.chains) {
       for (const auto& rule : chain.rules) {
-        if (auto good = check_rule_at(path, rule, tables.family); !good) return good;
+        TRY(check_rule_at(path, rule, tables.family));
       }
     }
   }
@@ -305,7 +290,7 @@ Status check_rules(const Revision& revision) {
   if (!revision.by_hand) return {};
   for (const auto slot : kSlots) {
     const Tables& tables = revision.ruleset.*slot;
-    if (auto good = check_rules(tables, path_of(revision, tables.family)); !good) return good;
+    TRY(check_rules(tables, path_of(revision, tables.family)));
   }
   return {};
 }

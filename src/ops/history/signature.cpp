@@ -101,9 +101,9 @@ Result<std::string> allowed_file(const Repository& repository) {
   auto file = setting(repository, "sign.allowed");
   if (!file) return file;
   if (file->empty()) {
-    auto outcome = run_git(repository.path(), {.words = {"config", "--type=path", "--get", kAllowedFile}});
-    if (!outcome) return std::move(outcome).error();
-    *file = trim(outcome->out);
+    auto outcome =
+        TRY(run_git(repository.path(), {.words = {"config", "--type=path", "--get", kAllowedFile}}));
+    *file = trim(outcome.out);
     if (file->empty()) return std::string("/dev/null");
   }
   std::error_code failed;
@@ -111,7 +111,7 @@ Result<std::string> allowed_file(const Repository& repository) {
   if (failed)
     return Error{.kind = ErrorKind::repository, .message = format("{}: {}", *file, failed.message())}.hinted(
         "'rewall config sign.allowed' names the file of allowed signers");
-  if (auto safe = check_access(path, S_IFREG, path); !safe) return std::move(safe).error();
+  TRY(check_access(path, S_IFREG, path));
   return path.string();
 }
 
@@ -166,10 +166,9 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
                                          std::span<const std::string> hashes) {
   std::vector<Signature> all;
   if (hashes.empty()) return all;
-  auto outcome = ask_git(repository, allowed, hashes);
-  if (!outcome) return std::move(outcome).error();
-  const auto fields = split(outcome->out, '\0');
-  if (outcome->ok() && fields.size() / kFields == hashes.size()) {
+  auto outcome = TRY(ask_git(repository, allowed, hashes));
+  const auto fields = split(outcome.out, '\0');
+  if (outcome.ok() && fields.size() / kFields == hashes.size()) {
     for (std::size_t i = 0; i < hashes.size(); ++i) {
       const auto* field = &fields[i * kFields];
       Signature& signature = all.emplace_back();
@@ -180,18 +179,17 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
     }
     return all;
   }
-  const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(*outcome)};
-  if (outcome->timed_out) return failed;
+  const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(outcome)};
+  if (outcome.timed_out) return failed;
   if (hashes.size() == 1) {
     auto there = run_git(repository.path(), {.words = {"cat-file", "-e", hashes[0]}});
     if (!there || !there->ok()) return failed;
-    all.push_back({.hash = hashes[0], .trust = Trust::bad, .matter = reason(*outcome)});
+    all.push_back({.hash = hashes[0], .trust = Trust::bad, .matter = reason(outcome)});
     return all;
   }
   for (const auto part : {hashes.first(hashes.size() / 2), hashes.subspan(hashes.size() / 2)}) {
-    auto read = read_part(repository, allowed, part);
-    if (!read) return read;
-    std::ranges::move(*read, std::back_inserter(all));
+    auto read = TRY(read_part(repository, allowed, part));
+    std::ranges::move(read, std::back_inserter(all));
   }
   return all;
 }
@@ -217,8 +215,7 @@ std::string to_text(const Signature& signature) {
 
 Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes) {
-  auto allowed = allowed_file(repository);
-  if (!allowed) return std::move(allowed).error();
+  auto allowed = TRY(allowed_file(repository));
   std::vector<Signature> all;
   const std::size_t lanes = std::max(1U, std::thread::hardware_concurrency());
   while (!hashes.empty()) {
@@ -227,22 +224,20 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
       const auto part = hashes.first(std::min(kAtOnce, (hashes.size() + lanes - lane - 1) / (lanes - lane)));
       hashes = hashes.subspan(part.size());
       parts.push_back(std::async(std::launch::async, [&repository, &allowed, part] {
-        return read_part(repository, *allowed, part);
+        return read_part(repository, allowed, part);
       }));
     }
     for (auto& part : parts) {
-      auto read = part.get();
-      if (!read) return read;
-      std::ranges::move(*read, std::back_inserter(all));
+      auto read = TRY(part.get());
+      std::ranges::move(read, std::back_inserter(all));
     }
   }
   return all;
 }
 
 Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash) {
-  auto required = setting(repository, "sign.require");
-  if (!required) return std::move(required).error();
-  const bool must = *required == "true";
+  auto required = TRY(setting(repository, "sign.require"));
+  const bool must = required == "true";
   const auto own = repository.in_history(hash);
   if (own && *own && !must) return std::vector<std::string>{};
   const auto what = format("snapshot {}", hash.substr(0, 10));

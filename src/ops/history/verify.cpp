@@ -174,9 +174,8 @@ Status check_pieces(const std::filesystem::path& path, std::vector<Piece>& piece
   std::vector<std::future<Status>> lanes;
   for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
     lanes.push_back(std::async(std::launch::async, [&]() -> Status {
-      auto repository = Repository::open(path);
-      if (!repository) return std::move(repository).error();
-      for (std::size_t at = next++; at < pieces.size(); at = next++) check_piece(*repository, pieces[at]);
+      auto repository = TRY(Repository::open(path));
+      for (std::size_t at = next++; at < pieces.size(); at = next++) check_piece(repository, pieces[at]);
       return {};
     }));
   }
@@ -248,8 +247,7 @@ void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
 }
 
 Status add_signatures(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
-  auto required = setting(repository, "sign.require");
-  if (!required) return std::move(required).error();
+  auto required = TRY(setting(repository, "sign.require"));
   std::vector<std::string> hashes;
   for (const auto& checked : walk.checked()) {
     if (checked.lost.empty()) hashes.push_back(checked.hash);
@@ -262,7 +260,7 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
   std::map<std::string, std::size_t> counts;
   for (const auto& signature : *signatures) {
     const bool fails =
-        signature.trust == Trust::bad || (*required == "true" && signature.trust != Trust::allowed);
+        signature.trust == Trust::bad || (required == "true" && signature.trust != Trust::allowed);
     if (fails) {
       add_failures(findings, "signatures", signature.hash, {to_text(signature)},
                    signature.trust == Trust::bad ? "somebody changed it after it was signed"
@@ -284,9 +282,8 @@ struct Range {
 
 Result<Range> read_range(const Repository& repository, const std::string& text) {
   if (text.empty()) {
-    auto head = repository.head();
-    if (!head) return std::move(head).error();
-    return Range{.to = *std::move(head)};
+    auto head = TRY(repository.head());
+    return Range{.to = std::move(head)};
   }
   const auto dots = text.find("..");
   if (text.find("...") != std::string::npos)
@@ -294,32 +291,29 @@ Result<Range> read_range(const Repository& repository, const std::string& text) 
         "a range is REV, or A..B");
   Range range;
   const auto resolve = [&](std::string_view name, std::string& hash) -> Status {
-    auto found = repository.resolve(name.empty() ? "HEAD" : std::string(name));
-    if (!found) return std::move(found).error();
-    hash = *std::move(found);
+    auto found = TRY(repository.resolve(name.empty() ? "HEAD" : std::string(name)));
+    hash = std::move(found);
     return {};
   };
   const std::string_view all = text;
   if (dots != std::string::npos) {
-    if (auto found = resolve(all.substr(0, dots), range.from); !found) return std::move(found).error();
+    TRY(resolve(all.substr(0, dots), range.from));
   }
-  if (auto found = resolve(dots == std::string::npos ? all : all.substr(dots + 2), range.to); !found)
-    return std::move(found).error();
+  TRY(resolve(dots == std::string::npos ? all : all.substr(dots + 2), range.to));
   return range;
 }
 
 }  // namespace
 
 Result<std::vector<Finding>> verify(const Repository& repository, const std::string& text) {
-  auto range = read_range(repository, text);
-  if (!range) return std::move(range).error();
+  auto range = TRY(read_range(repository, text));
   Walk walk(repository);
-  walk.take(range->to, range->from);
-  if (auto done = check_pieces(repository.path(), walk.pieces()); !done) return std::move(done).error();
+  walk.take(range.to, range.from);
+  TRY(check_pieces(repository.path(), walk.pieces()));
   std::vector<Finding> findings;
   add_objects(findings, walk);
   add_snapshots(findings, walk);
-  if (auto done = add_signatures(findings, repository, walk); !done) return std::move(done).error();
+  TRY(add_signatures(findings, repository, walk));
   return findings;
 }
 

@@ -17,11 +17,11 @@
 #include "core/time.h"
 #include "kernel/namespace.h"
 #include "kernel/programs.h"
-#include "ops/host/doctor_remotes.h"
-#include "ops/restore/journal.h"
-#include "ops/history/revision.h"
 #include "ops/history/record.h"
+#include "ops/history/revision.h"
+#include "ops/host/doctor_remotes.h"
 #include "ops/host/status.h"
+#include "ops/restore/journal.h"
 #include "ops/watch/watcher.h"
 
 namespace rewall {

@@ -7,8 +7,8 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/process.h"
-#include "ops/remote/network.h"
 #include "ops/context/settings.h"
+#include "ops/remote/network.h"
 
 namespace rewall {
 namespace {

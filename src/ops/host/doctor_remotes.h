@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/remote/remote_address.h"
 #include "ops/context/finding.h"
+#include "ops/remote/remote_address.h"
 #include "store/repository.h"
 
 namespace rewall {

@@ -14,9 +14,8 @@ namespace rewall {
 namespace fs = std::filesystem;
 
 Result<std::string> editable_text(Session& session, Family family, const std::string& table) {
-  auto live = session.capture();
-  if (!live) return std::move(live).error();
-  const Tables& tables = family == Family::ipv4 ? live->ruleset.v4 : live->ruleset.v6;
+  auto live = TRY(session.capture());
+  const Tables& tables = family == Family::ipv4 ? live.ruleset.v4 : live.ruleset.v6;
   if (!table.empty()) {
     const Table* found = tables.find(table);
     return canonical_text(found != nullptr ? *found : empty_table(table));

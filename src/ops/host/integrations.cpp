@@ -96,9 +96,8 @@ State state_of(const fs::path& path, const Source& source) {
 
 Result<fs::path> path_of(Session& session, const Source& source, const fs::path& root) {
   if (!source.path.starts_with(".git/")) return root / source.path;
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  return (*repository)->path() / source.path;
+  auto repository = TRY(session.repository());
+  return repository->path() / source.path;
 }
 
 // git gives the file as one word. Where rewall is no help, git shows the text as it is.
@@ -110,24 +109,18 @@ std::string textconv(const Session& session) {
 }
 
 Result<State> state_of_key(Session& session) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto settings = Settings::open_git(**repository);
-  if (!settings) return std::move(settings).error();
-  auto value = settings->get(kGitKey);
-  if (!value) return std::move(value).error();
-  if (!*value) return State::absent;
-  if (**value == textconv(session)) return State::installed;
-  return (*value)->starts_with(kTextconvStart) && (*value)->ends_with(kTextconvEnd) ? State::other
-                                                                                    : State::changed;
+  auto repository = TRY(session.repository());
+  auto settings = TRY(Settings::open_git(*repository));
+  auto value = TRY(settings.get(kGitKey));
+  if (!value) return State::absent;
+  if (*value == textconv(session)) return State::installed;
+  return value->starts_with(kTextconvStart) && value->ends_with(kTextconvEnd) ? State::other : State::changed;
 }
 
 Status set_key(Session& session, const std::optional<std::string>& value) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto settings = Settings::open_git(**repository);
-  if (!settings) return std::move(settings).error();
-  return value ? settings->set(kGitKey, *value) : settings->unset(kGitKey);
+  auto repository = TRY(session.repository());
+  auto settings = TRY(Settings::open_git(*repository));
+  return value ? settings.set(kGitKey, *value) : settings.unset(kGitKey);
 }
 
 State state_of_all(const std::vector<Hook::File>& files) {
@@ -150,14 +143,12 @@ std::vector<const Source*> sources_of(const Hook& hook) {
 // The key of git, where there is one, stands behind the files.
 Result<Hook> look(Session& session, Hook hook, const fs::path& root) {
   for (const auto* source : sources_of(hook)) {
-    auto path = path_of(session, *source, root);
-    if (!path) return std::move(path).error();
-    hook.files.push_back({path->string(), state_of(*path, *source)});
+    auto path = TRY(path_of(session, *source, root));
+    hook.files.push_back({path.string(), state_of(path, *source)});
   }
   if (hook.in_repository) {
-    auto state = state_of_key(session);
-    if (!state) return std::move(state).error();
-    hook.files.push_back({kGitKey, *state});
+    auto state = TRY(state_of_key(session));
+    hook.files.push_back({kGitKey, state});
   }
   hook.state = state_of_all(hook.files);
   return hook;
@@ -176,11 +167,9 @@ Result<Hook> find_hook(const std::string& name) {
 }
 
 Result<Hook> look_for_change(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = find_hook(name);
-  if (!hook) return hook;
-  auto found = look(session, *std::move(hook), root);
-  if (!found) return found;
-  for (const auto& file : found->files) {
+  auto hook = TRY(find_hook(name));
+  auto found = TRY(look(session, std::move(hook), root));
+  for (const auto& file : found.files) {
     if (file.state != State::changed) continue;
     return Error{.kind = ErrorKind::refused,
                  .message = format("{}: somebody changed it, or it was never rewall's", escape(file.path))}
@@ -199,12 +188,11 @@ Status write(Session& session, const Hook& hook, const fs::path& root) {
   for (const auto* source : sources_of(hook)) {
     const auto& file = hook.files[n++];
     if (file.state == State::installed) continue;
-    auto path = path_of(session, *source, root);
-    if (!path) return std::move(path).error();
+    auto path = TRY(path_of(session, *source, root));
     std::error_code failed;
-    fs::create_directories(path->parent_path(), failed);
-    if (failed) return cannot(format("{}: {}", path->parent_path().string(), failed.message()));
-    auto written = write_file(*path, signed_text(source->hook, source->text), source->mode);
+    fs::create_directories(path.parent_path(), failed);
+    if (failed) return cannot(format("{}: {}", path.parent_path().string(), failed.message()));
+    auto written = write_file(path, signed_text(source->hook, source->text), source->mode);
     if (!written) return cannot(std::move(written).error().message);
   }
   if (n < hook.files.size() && hook.files[n].state != State::installed)
@@ -233,7 +221,7 @@ Status take_away(Session& session, const Hook& hook) {
   for (const auto& file : hook.files) {
     if (file.state == State::absent) continue;
     if (file.path == kGitKey) {
-      if (auto done = set_key(session, std::nullopt); !done) return done;
+      TRY(set_key(session, std::nullopt));
       continue;
     }
     std::error_code failed;
@@ -271,17 +259,15 @@ std::vector<Hook> list_hooks(Session& session, const fs::path& root) {
 }
 
 Result<Hook> install_hook(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = look_for_change(session, name, root);
-  if (!hook) return hook;
-  if (auto written = write(session, *hook, root); !written) return std::move(written).error();
+  auto hook = TRY(look_for_change(session, name, root));
+  TRY(write(session, hook, root));
   return hook;
 }
 
 Result<Hook> remove_hook(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = look_for_change(session, name, root);
-  if (!hook) return hook;
-  if (auto good = check_not_enabled(*hook); !good) return std::move(good).error();
-  if (auto done = take_away(session, *hook); !done) return std::move(done).error();
+  auto hook = TRY(look_for_change(session, name, root));
+  TRY(check_not_enabled(hook));
+  TRY(take_away(session, hook));
   return hook;
 }
 

@@ -6,10 +6,10 @@
 #include "core/log.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
-#include "ops/remote/network.h"
-#include "ops/history/generation_cache.h"
 #include "ops/context/settings.h"
+#include "ops/history/generation_cache.h"
 #include "ops/history/record.h"
+#include "ops/remote/network.h"
 #include "ops/watch/watcher.h"
 #include "rules/print.h"
 
@@ -23,17 +23,14 @@ Result<bool> surely_unchanged(Session& session, const Repository& repository, co
   if (!session.unfinished().empty()) return false;
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen || seen->head != head) return false;
-  auto live = sets.get();
-  if (!live) return std::move(live).error();
-  auto recorded = repository.file(head, "ipset");
-  if (!recorded) return std::move(recorded).error();
-  return canonical_text(*live) == *recorded;
+  auto live = TRY(sets.get());
+  auto recorded = TRY(repository.file(head, "ipset"));
+  return canonical_text(live) == recorded;
 }
 
 Status compare_whole(Session& session, const Repository& repository, RepositoryStatus& standing) {
-  auto read = read_live_and_head(session, repository);
-  if (!read) return std::move(read).error();
-  const auto& [live, head] = *read;
+  auto read = TRY(read_live_and_head(session, repository));
+  const auto& [live, head] = read;
   standing.backend = live.backends;
   const Diff diff = compare(head.ruleset, live.ruleset);
   standing.clean = diff.equal();
@@ -45,19 +42,16 @@ Status compare_whole(Session& session, const Repository& repository, RepositoryS
 }
 
 Status add_remote_standing(const Repository& repository, RepositoryStatus& standing) {
-  auto known = repository.remotes();
-  if (!known) return std::move(known).error();
-  if (known->empty()) return {};
+  auto known = TRY(repository.remotes());
+  if (known.empty()) return {};
   auto chosen = find_remote(repository);
   // `push.remote` names none of several: the first will do to say so.
-  const Remote& remote = chosen ? *chosen : known->front();
-  auto behind = repository.behind(remote.name);
-  if (!behind) return std::move(behind).error();
-  auto longest = duration_setting(repository, "push.stale");
-  if (!longest) return std::move(longest).error();
+  const Remote& remote = chosen ? *chosen : known.front();
+  auto behind = TRY(repository.behind(remote.name));
+  auto longest = TRY(duration_setting(repository, "push.stale"));
   standing.remote = {.remote = remote,
-                     .behind = *behind,
-                     .stale = behind->age(now()) > *longest,
+                     .behind = behind,
+                     .stale = behind.age(now()) > longest,
                      .queue = read_push_queue(repository.state_path())};
   return {};
 }
@@ -65,43 +59,37 @@ Status add_remote_standing(const Repository& repository, RepositoryStatus& stand
 }  // namespace
 
 Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_standing(Session& session) {
-  auto guard = read_guard(session.state_path());
-  if (!guard) return std::move(guard).error();
-  if (!*guard) return std::optional<RepositoryStatus::GuardStatus>{};
+  auto guard = TRY(read_guard(session.state_path()));
+  if (!guard) return std::optional<RepositoryStatus::GuardStatus>{};
   const auto here = session.firewall().generation();
-  const auto left = time_left(**guard, here);
+  const auto left = time_left(*guard, here);
   const bool overdue =
-      left.count() == 0 && PidLock::process(guard_lock(session.state_path()), (*guard)->id) == 0;
+      left.count() == 0 && PidLock::process(guard_lock(session.state_path()), guard->id) == 0;
   return std::optional(
-      RepositoryStatus::GuardStatus{.guard = **std::move(guard), .left = left, .overdue = overdue});
+      RepositoryStatus::GuardStatus{.guard = *std::move(guard), .left = left, .overdue = overdue});
 }
 
 Result<RepositoryStatus> read_repository_status(Session& session) {
   // While the repository is opened: a program takes as long.
   auto sets = std::async(std::launch::async, [&session] { return session.firewall().sets(); });
-  auto opened = session.repository();
-  if (!opened) return std::move(opened).error();
-  const Repository& repository = **opened;
+  auto opened = TRY(session.repository());
+  const Repository& repository = *opened;
   RepositoryStatus standing{.host = repository.host(),
-                    .journal = session.unfinished(),
-                    .watch = watching_process(session.state_path()) != 0};
-  auto head = repository.head();
-  if (!head) return std::move(head).error();
-  standing.head = *std::move(head);
-  auto unchanged = surely_unchanged(session, repository, standing.head, std::move(sets));
-  if (!unchanged) return std::move(unchanged).error();
-  if (*unchanged) {
-    auto snapshot = repository.snapshot(standing.head);
-    if (!snapshot) return std::move(snapshot).error();
+                            .journal = session.unfinished(),
+                            .watch = watching_process(session.state_path()) != 0};
+  auto head = TRY(repository.head());
+  standing.head = std::move(head);
+  auto unchanged = TRY(surely_unchanged(session, repository, standing.head, std::move(sets)));
+  if (unchanged) {
+    auto snapshot = TRY(repository.snapshot(standing.head));
     standing.clean = true;
-    standing.backend = snapshot->trailers.backend;
+    standing.backend = snapshot.trailers.backend;
   } else if (auto compared = compare_whole(session, repository, standing); !compared) {
     return std::move(compared).error();
   }
-  if (auto added = add_remote_standing(repository, standing); !added) return std::move(added).error();
-  auto guard = read_guard_standing(session);
-  if (!guard) return std::move(guard).error();
-  standing.guard = *std::move(guard);
+  TRY(add_remote_standing(repository, standing));
+  auto guard = TRY(read_guard_standing(session));
+  standing.guard = std::move(guard);
   return standing;
 }
 

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "core/result.h"
+#include "ops/context/session.h"
 #include "ops/guard/guard_state.h"
 #include "ops/remote/push_queue.h"
-#include "ops/context/session.h"
 
 namespace rewall {
 

@@ -12,11 +12,11 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "kernel/process.h"
-#include "ops/context/pid_lock.h"
-#include "ops/remote/gc.h"
 #include "ops/context/git_command.h"
-#include "ops/remote/push_queue.h"
+#include "ops/context/pid_lock.h"
 #include "ops/context/systemd.h"
+#include "ops/remote/gc.h"
+#include "ops/remote/push_queue.h"
 
 namespace rewall {
 namespace {

@@ -61,7 +61,7 @@ void remove_left(const fs::path& place) {
 
 Result<CloneFolder> CloneFolder::begin(const fs::path& place) {
   CloneFolder staging(whole_path(place));
-  if (auto good = Repository::check_place(place); !good) return std::move(good).error();
+  TRY(Repository::check_place(place));
   std::error_code failed;
   if (fs::exists(staging.place_, failed)) {
     staging.path_ = staging.place_;

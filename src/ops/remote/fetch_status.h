@@ -25,6 +25,7 @@ std::map<std::string, FetchStatus> read_fetch_status(const std::filesystem::path
 Status forget_fetch_status(const std::filesystem::path& state, const std::string& remote);
 
 /// Notes how a fetch of it went: `why` is empty when it was reached.
-Status note_fetch_status(const std::filesystem::path& state, const std::string& remote, const std::string& why);
+Status note_fetch_status(const std::filesystem::path& state, const std::string& remote,
+                         const std::string& why);
 
 }  // namespace rewall

@@ -17,13 +17,13 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/context/pid_lock.h"
 #include "ops/context/git_command.h"
-#include "ops/guard/guard_state.h"
-#include "ops/restore/journal.h"
-#include "ops/history/generation_cache.h"
+#include "ops/context/pid_lock.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_file.h"
+#include "ops/guard/guard_state.h"
+#include "ops/history/generation_cache.h"
+#include "ops/restore/journal.h"
 
 namespace rewall {
 namespace {
@@ -31,7 +31,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWork = "gc";
-constexpr std::chrono::hours kLongest{6};
+constexpr std::chrono::hours kLongestGc{6};
 constexpr std::chrono::hours kPause{1};
 constexpr std::chrono::minutes kSurelyLeft{10};
 constexpr const char* kExpire = "--expire=2.weeks.ago";  // git's own gc.pruneExpire
@@ -68,7 +68,7 @@ Result<std::string> run_under(int held, const Repository& repository, std::vecto
   const std::string work = words.front();
   const HandedOn lock(held);
   auto outcome =
-      run_git(repository.path(), {.words = std::move(words), .gives_way = gives_way, .deadline = kLongest});
+      run_git(repository.path(), {.words = std::move(words), .gives_way = gives_way, .deadline = kLongestGc});
   if (!outcome) return std::move(outcome).error();
   if (!outcome->ok()) return of_git(repository, work, *outcome);
   return std::move(outcome->out);
@@ -88,8 +88,7 @@ Result<std::string> run_locked(Lock& held, const Repository& repository, std::ve
 }
 
 Result<Stored> count(const PidLock& alone, const Repository& repository) {
-  auto said = run_beside(alone, repository, {"count-objects", "-v"});
-  if (!said) return std::move(said).error();
+  auto said = TRY(run_beside(alone, repository, {"count-objects", "-v"}));
   Stored stored;
   std::uint64_t loose_size = 0;
   std::uint64_t packs_size = 0;
@@ -98,7 +97,7 @@ Result<Stored> count(const PidLock& alone, const Repository& repository) {
                        {"in-pack", number_key(stored.packed)},
                        {"packs", number_key(stored.packs)},
                        {"size-pack", number_key(packs_size)}};
-  for (const auto line : split_lines(*said)) {
+  for (const auto line : split_lines(said)) {
     const auto colon = line.find(": ");
     const auto key = keys.find(line.substr(0, colon));
     if (colon != std::string_view::npos && key != keys.end()) key->second.read(line.substr(colon + 2));
@@ -149,12 +148,10 @@ void remove_left_files(const Repository& repository, std::chrono::seconds age) {
 /// What the files of `.git/rewall/` name: the prepared tree of a restore has no ref.
 Result<std::vector<std::string>> still_named(const Repository& repository) {
   std::vector<std::string> named;
-  auto journal = Journal::peek(repository);
-  if (!journal) return std::move(journal).error();
-  if (*journal) named.insert(named.end(), {(*journal)->before, (*journal)->wanted});
-  auto guard = read_guard(repository.state_path());
-  if (!guard) return std::move(guard).error();
-  if (*guard) named.push_back((*guard)->before);
+  auto journal = TRY(Journal::peek(repository));
+  if (journal) named.insert(named.end(), {journal->before, journal->wanted});
+  auto guard = TRY(read_guard(repository.state_path()));
+  if (guard) named.push_back(guard->before);
   if (const auto seen = read_cached_generation(repository)) named.push_back(seen->head);
   std::erase_if(named, [&](const std::string& hash) { return !repository.has_object(hash); });
   return named;
@@ -163,11 +160,9 @@ Result<std::vector<std::string>> still_named(const Repository& repository) {
 /// Most of the time there is nothing to remove, which needs no lock to be known. Under it nobody writes an
 /// object that a ref or the journal does not name yet.
 Status prune(const PidLock& alone, const Repository& repository) {
-  auto removable = run_beside(alone, repository, {"prune", "-n", kExpire});
-  if (!removable) return std::move(removable).error();
-  if (removable->empty()) return {};
-  auto held = lock(repository);
-  if (!held) return std::move(held).error();
+  auto removable = TRY(run_beside(alone, repository, {"prune", "-n", kExpire}));
+  if (removable.empty()) return {};
+  auto held = TRY(lock(repository));
   auto named = still_named(repository);
   if (!named) {
     log_warning("nothing is removed: {}", escape(named.error().message));
@@ -175,31 +170,26 @@ Status prune(const PidLock& alone, const Repository& repository) {
   }
   std::vector<std::string> words{"prune", kExpire, "--"};
   words.insert(words.end(), named->begin(), named->end());
-  if (auto pruned = run_locked(*held, repository, std::move(words)); !pruned)
-    return std::move(pruned).error();
+  TRY(run_locked(held, repository, std::move(words)));
   return {};
 }
 
 Status pack_refs(const Repository& repository) {
-  auto held = lock(repository);
-  if (!held) return std::move(held).error();
-  auto packed = run_locked(*held, repository, {"pack-refs", "--all"});
+  auto held = TRY(lock(repository));
+  auto packed = run_locked(held, repository, {"pack-refs", "--all"});
   return packed ? Status{} : Status(std::move(packed).error());
 }
 
 Result<Collected> collect(const PidLock& alone, const Repository& repository) {
   remove_left_files(repository, kSurelyLeft);
-  auto before = count(alone, repository);
-  if (!before) return std::move(before).error();
+  auto before = TRY(count(alone, repository));
   // -A: objects that nothing names become loose again, and keep their age.
-  auto packed = run_beside(alone, repository,
-                           {"repack", "-A", "-d", "-l", "-q", "--threads=1", kWindow, kDepth, kMemory});
-  if (!packed) return std::move(packed).error();
-  if (auto done = pack_refs(repository); !done) return std::move(done).error();
-  if (auto done = prune(alone, repository); !done) return std::move(done).error();
-  auto after = count(alone, repository);
-  if (!after) return std::move(after).error();
-  return Collected{*before, *after};
+  auto packed = TRY(run_beside(alone, repository,
+                               {"repack", "-A", "-d", "-l", "-q", "--threads=1", kWindow, kDepth, kMemory}));
+  TRY(pack_refs(repository));
+  TRY(prune(alone, repository));
+  auto after = TRY(count(alone, repository));
+  return Collected{before, after};
 }
 
 }  // namespace
@@ -212,9 +202,8 @@ Result<std::optional<Collected>> gc(const Repository& repository) {
     return Error{.kind = ErrorKind::repository, .message = format("{}: cannot be written", path.string())}
         .hinted("free some space there and run the command again");
   }
-  auto collected = collect(*alone, repository);
-  if (!collected) return std::move(collected).error();
-  return std::optional(*collected);
+  auto collected = TRY(collect(*alone, repository));
+  return std::optional(collected);
 }
 
 void remove_refused_packs(const Repository& repository) {

@@ -11,8 +11,8 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/connect.h"
-#include "ops/remote/remote_address.h"
 #include "ops/context/settings.h"
+#include "ops/remote/remote_address.h"
 
 namespace rewall {
 namespace {
@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStale{10};
-constexpr std::chrono::milliseconds kPoll{50};
+constexpr std::chrono::milliseconds kActivityPoll{50};
 constexpr int kKeepAlive = 15;  // seconds; three without an answer end the connection
 
 // What git, ssh and curl say, and what to do then.
@@ -90,9 +90,8 @@ std::string variable(const char* name) {
 Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
   std::string command = variable("GIT_SSH_COMMAND");
   if (command.empty()) {
-    auto set = run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}});
-    if (!set) return std::move(set).error();
-    command = trim(set->out);
+    auto set = TRY(run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}}));
+    command = trim(set.out);
   }
   if (command.empty() && !variable("GIT_SSH").empty()) command = shell_quote(variable("GIT_SSH"));
   if (command.empty()) command = "ssh";
@@ -108,9 +107,8 @@ Result<std::string> address_for(const Repository& repository, const Remote& remo
   GitWork work{.words = {"remote", "get-url"}};
   if (push) work.words.emplace_back("--push");
   work.words.insert(work.words.end(), {"--", remote.name});
-  auto asked = run_git(repository.path(), std::move(work));
-  if (!asked) return std::move(asked).error();
-  return asked->ok() ? asked->out.substr(0, asked->out.find('\n')) : remote.url;
+  auto asked = TRY(run_git(repository.path(), std::move(work)));
+  return asked.ok() ? asked.out.substr(0, asked.out.find('\n')) : remote.url;
 }
 
 // Whether a proxy may take the connection: one that is configured for any address counts, as to ask git which
@@ -130,9 +128,8 @@ Result<bool> is_proxied(const Repository& repository, const std::string& remote,
   }
   for (auto& words : settings) {
     words.insert(words.begin(), "config");
-    auto set = run_git(repository.path(), {.words = words});
-    if (!set) return std::move(set).error();
-    if (set->ok()) return !trim(set->out).empty();
+    auto set = TRY(run_git(repository.path(), {.words = words}));
+    if (set.ok()) return !trim(set.out).empty();
   }
   return std::ranges::any_of(variables, [](const char* name) { return !variable(name).empty(); });
 }
@@ -148,9 +145,8 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
                                                : "";
   // With a zone an address is not what getaddrinfo(3) takes.
   if (*port == '\0' || server.host.find('%') != std::string::npos) return {};
-  auto proxied = is_proxied(repository, remote.name, url);
-  if (!proxied) return std::move(proxied).error();
-  if (*proxied) return {};
+  auto proxied = TRY(is_proxied(repository, remote.name, url));
+  if (proxied) return {};
   const bool bracketed = server.host.starts_with('[') && server.host.ends_with(']');
   const auto host = bracketed ? server.host.substr(1, server.host.size() - 2) : server.host;
   auto tried = try_connection(host, server.port.empty() ? port : server.port, connect);
@@ -162,11 +158,11 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
 Progress without_secrets_of(const std::string& url, Progress progress) {
   if (!progress) return {};
   return [url, progress = std::move(progress), rest = std::string()](std::string_view piece) mutable {
-    constexpr std::size_t kLongest = 1 << 16;
+    constexpr std::size_t kLongestLine = 1 << 16;
     rest += piece;
     const auto lines = rest.find_last_of("\r\n") + 1;
     if (lines > 0) progress(without_secrets(rest.substr(0, lines), url));
-    rest.erase(0, rest.size() - lines > kLongest ? std::string::npos : lines);
+    rest.erase(0, rest.size() - lines > kLongestLine ? std::string::npos : lines);
   };
 }
 
@@ -187,7 +183,7 @@ void remove_stale_locks(const fs::path& git) {
         log_info("{}: left by a git that was killed, removed", lock.string());
         break;
       }
-      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kStale - age, kPoll));
+      std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kStale - age, kActivityPoll));
     }
   }
 }
@@ -195,14 +191,12 @@ void remove_stale_locks(const fs::path& git) {
 }  // namespace
 
 Result<Remote> find_remote(const Repository& repository, const std::string& name) {
-  auto wanted = name.empty() ? setting(repository, "push.remote") : Result<std::string>(name);
-  if (!wanted) return std::move(wanted).error();
-  auto known = repository.remotes();
-  if (!known) return std::move(known).error();
-  if (known->empty())
+  auto wanted = TRY(name.empty() ? setting(repository, "push.remote") : Result<std::string>(name));
+  auto known = TRY(repository.remotes());
+  if (known.empty())
     return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
-        format("name one: rewall remote add {} URL", *wanted));
-  return known->size() == 1 && name.empty() ? known->front() : repository.remote(*wanted);
+        format("name one: rewall remote add {} URL", wanted));
+  return known.size() == 1 && name.empty() ? known.front() : repository.remote(wanted);
 }
 
 Error unreachable(const Remote& remote, const Outcome& outcome) {
@@ -215,38 +209,31 @@ Error unreachable(const Remote& remote, const Outcome& outcome) {
 }
 
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {
-  auto connect = duration_setting(repository, "network.connect");
-  if (!connect) return std::move(connect).error();
-  auto whole = duration_setting(repository, "network.timeout");
-  if (!whole) return std::move(whole).error();
-  const auto longest = std::min(*whole, work.deadline);
+  auto connect = TRY(duration_setting(repository, "network.connect"));
+  auto whole = TRY(duration_setting(repository, "network.timeout"));
+  const auto longest = std::min(whole, work.deadline);
   const auto end = std::chrono::steady_clock::now() + longest;
-  auto ssh = ssh_command(repository, *connect);
-  if (!ssh) return std::move(ssh).error();
-  work.environment.push_back("GIT_SSH_COMMAND=" + *ssh);
-  auto url = address_for(repository, remote, work.words.front() == "push");
-  if (!url) return std::move(url).error();
-  if (auto tried = try_server(repository, remote, *url, std::min(*connect, time_left(end))); !tried)
-    return std::move(tried).error();
-  const auto silence = std::max<std::int64_t>(1, connect->count() / 1000);
+  auto ssh = TRY(ssh_command(repository, connect));
+  work.environment.push_back("GIT_SSH_COMMAND=" + ssh);
+  auto url = TRY(address_for(repository, remote, work.words.front() == "push"));
+  TRY(try_server(repository, remote, url, std::min(connect, time_left(end))));
+  const auto silence = std::max<std::int64_t>(1, connect.count() / 1000);
   work.words.insert(work.words.begin(),
                     {"-c", "http.lowSpeedLimit=1", "-c", format("http.lowSpeedTime={}", silence)});
-  work.progress = without_secrets_of(*url, std::move(work.progress));
+  work.progress = without_secrets_of(url, std::move(work.progress));
   work.ends_with_us = true;
   work.deadline = time_left(end);
-  auto outcome = run_git(repository.path(), std::move(work));
-  if (!outcome) return outcome;
-  outcome->deadline = longest;
-  outcome->err = without_secrets(std::move(outcome->err), *url);
+  auto outcome = TRY(run_git(repository.path(), std::move(work)));
+  outcome.deadline = longest;
+  outcome.err = without_secrets(std::move(outcome.err), url);
   return outcome;
 }
 
 // One at a time. What a git that was killed left locked would stop all that come after it: a lock on a
 // branch is held for milliseconds.
 Result<PidLock> begin_network(const Repository& repository) {
-  auto wait = duration_setting(repository, "lock.wait");
-  if (!wait) return std::move(wait).error();
-  auto network = PidLock::begin(repository.state_path() / "network", "network", *wait);
+  auto wait = TRY(duration_setting(repository, "lock.wait"));
+  auto network = PidLock::begin(repository.state_path() / "network", "network", wait);
   if (!network)
     return Error{.kind = ErrorKind::repository,
                  .message = "another rewall is at the network for this repository"}

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "core/result.h"
-#include "ops/context/pid_lock.h"
 #include "ops/context/git_command.h"
+#include "ops/context/pid_lock.h"
 #include "store/repository.h"
 
 namespace rewall {

@@ -7,19 +7,19 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "ops/context/settings.h"
-#include "ops/remote/share.h"
 #include "ops/context/state_file.h"
+#include "ops/remote/share.h"
 
 namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFirstLine = "push 1";
+constexpr std::string_view kQueueVersion = "push 1";
 constexpr std::chrono::seconds kFirst{1};    // a burst of snapshots makes one push
 constexpr std::chrono::seconds kBetween{5};  // and so does what follows
 constexpr std::chrono::seconds kShortest{30};
-constexpr std::chrono::seconds kLongest{std::chrono::hours{1}};
+constexpr std::chrono::seconds kLongestPause{std::chrono::hours{1}};
 
 fs::path queue_file(const fs::path& state) {
   return state / "push";
@@ -31,7 +31,7 @@ Status write_queue(const fs::path& state, const PushQueue& queue) {
   lines.add("tries", format("{}", queue.tries));
   lines.add("next", format("{}", queue.next));
   lines.add("why", queue.why);
-  return write_file(queue_file(state), lines.text(kFirstLine), 0600);
+  return write_file(queue_file(state), lines.text(kQueueVersion), 0600);
 }
 
 bool pushes_itself(const Repository& repository) {
@@ -58,7 +58,7 @@ std::optional<PushQueue> read_push_queue(const fs::path& state) {
                        {"tries", number_key(queue.tries)},
                        {"next", number_key(queue.next)},
                        {"why", text_key(queue.why)}};
-  if (!parse_state(*text, kFirstLine, keys)) return PushQueue{.since = now()};
+  if (!parse_state(*text, kQueueVersion, keys)) return PushQueue{.since = now()};
   return queue;
 }
 
@@ -81,7 +81,7 @@ void leave_queue(const Repository& repository, const std::string& remote) {
 }
 
 std::chrono::seconds back_off(int tries, double luck) {
-  const auto whole = std::min(kLongest, kShortest * (1 << std::clamp(tries - 1, 0, 10)));
+  const auto whole = std::min(kLongestPause, kShortest * (1 << std::clamp(tries - 1, 0, 10)));
   return std::chrono::round<std::chrono::seconds>(whole * (1 - luck / 2));
 }
 
@@ -89,23 +89,22 @@ Status work_off_pushes(const fs::path& path, QueueClock& clock) {
   while (auto queue = read_push_queue(path / ".git/rewall")) {
     // Farther than that it only is when the clock was set back meanwhile.
     const auto left = queue->next - clock.now();
-    if (left > 0 && left <= kLongest.count()) {
+    if (left > 0 && left <= kLongestPause.count()) {
       clock.wait_until(queue->next);
       continue;
     }
-    auto repository = Repository::open(path);
-    if (!repository) return std::move(repository).error();
-    if (!pushes_itself(*repository)) {
+    auto repository = TRY(Repository::open(path));
+    if (!pushes_itself(repository)) {
       std::error_code ignored;
-      fs::remove(queue_file(repository->state_path()), ignored);
+      fs::remove(queue_file(repository.state_path()), ignored);
       return {};
     }
-    auto pushed = push(*repository, "", false, {});
+    auto pushed = push(repository, "", false, {});
     if (pushed) continue;
     ++queue->tries;
     queue->why = pushed.error().message;
     queue->next = clock.now() + back_off(queue->tries, luck()).count();
-    if (auto written = write_queue(repository->state_path(), *queue); !written) return written;
+    TRY(write_queue(repository.state_path(), *queue));
   }
   return {};
 }

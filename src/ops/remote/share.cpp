@@ -9,13 +9,13 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
-#include "ops/remote/remote_address.h"
-#include "ops/remote/gc.h"
 #include "ops/context/identity.h"
-#include "ops/remote/push_queue.h"
-#include "ops/remote/fetch_status.h"
 #include "ops/context/settings.h"
 #include "ops/remote/clone_folder.h"
+#include "ops/remote/fetch_status.h"
+#include "ops/remote/gc.h"
+#include "ops/remote/push_queue.h"
+#include "ops/remote/remote_address.h"
 
 namespace rewall {
 namespace {
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kBranch = "refs/heads/hosts/";
-constexpr std::chrono::hours kLongest{24};  // what the settings say is less
+constexpr std::chrono::hours kLongestTransfer{24};  // what the settings say is less
 
 // ' ' sent, '*' new, '=' there already, '!' refused; then "from:to", then what happened (git-push(1)).
 struct PushLine {
@@ -79,10 +79,9 @@ Error not_taken(const Repository& repository, const Remote& remote, const PushLi
 
 Result<std::map<std::string, std::string>> branches_of(const Repository& repository,
                                                        const std::string& remote) {
-  auto all = repository.host_branches();
-  if (!all) return std::move(all).error();
+  auto all = TRY(repository.host_branches());
   std::map<std::string, std::string> heads;
-  for (auto& branch : *all) {
+  for (auto& branch : all) {
     if (branch.remote == remote) heads.emplace(std::move(branch.host), std::move(branch.hash));
   }
   return heads;
@@ -144,21 +143,18 @@ std::string bad_object(const Outcome& outcome) {
 class Fetching {
  public:
   static Result<Fetching> begin(const Repository& repository, const Remote& remote, Progress progress) {
-    auto limit = setting(repository, "fetch.limit");
-    if (!limit) return std::move(limit).error();
-    auto longest = duration_setting(repository, "network.timeout");
-    if (!longest) return std::move(longest).error();
-    return Fetching(repository, remote, std::move(progress), parse_size(*limit).value(), *longest);
+    auto limit = TRY(setting(repository, "fetch.limit"));
+    auto longest = TRY(duration_setting(repository, "network.timeout"));
+    return Fetching(repository, remote, std::move(progress), parse_size(limit).value(), longest);
   }
 
   /// The branches of all hosts, and `more`.
   Status take_all(std::vector<Part> more) {
     auto parts = more;
     parts.push_back(branch_part(remote_, "*"));
-    auto outcome = fetch(parts);
-    if (!outcome) return std::move(outcome).error();
-    if (outcome->ok()) return {};
-    if (!has_bad_object(*outcome)) return unreachable(remote_, *outcome);
+    auto outcome = TRY(fetch(parts));
+    if (outcome.ok()) return {};
+    if (!has_bad_object(outcome)) return unreachable(remote_, outcome);
     auto listed = run({.words = {"ls-remote", "--quiet", "--", remote_.name, format("{}*", kBranch)}});
     if (!listed) return std::move(listed).error();
     if (!listed->ok()) return unreachable(remote_, *listed);
@@ -189,16 +185,15 @@ class Fetching {
   // Until those that are refused are alone.
   Status take_by_halves(std::span<const Part> parts) {
     if (parts.empty()) return {};
-    auto outcome = fetch(parts);
-    if (!outcome) return std::move(outcome).error();
-    if (outcome->ok()) return {};
-    if (!has_bad_object(*outcome)) return unreachable(remote_, *outcome);
+    auto outcome = TRY(fetch(parts));
+    if (outcome.ok()) return {};
+    if (!has_bad_object(outcome)) return unreachable(remote_, outcome);
     if (parts.size() == 1) {
-      refused.push_back({parts.front().name, bad_object(*outcome)});
+      refused.push_back({parts.front().name, bad_object(outcome)});
       return {};
     }
     const auto half = parts.size() / 2;
-    if (auto taken = take_by_halves(parts.first(half)); !taken) return taken;
+    TRY(take_by_halves(parts.first(half)));
     return take_by_halves(parts.subspan(half));
   }
 
@@ -234,23 +229,20 @@ class Fetching {
 
 Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, std::vector<Part> more,
                            Progress progress) {
-  auto network = begin_network(repository);
-  if (!network) return std::move(network).error();
-  auto before = branches_of(repository, remote.name);
-  if (!before) return std::move(before).error();
-  auto fetching = Fetching::begin(repository, remote, std::move(progress));
-  if (!fetching) return std::move(fetching).error();
-  const auto taken = fetching->take_all(std::move(more));
-  const auto noted = note_fetch_status(repository.state_path(), remote.name, taken ? "" : taken.error().message);
+  auto network = TRY(begin_network(repository));
+  auto before = TRY(branches_of(repository, remote.name));
+  auto fetching = TRY(Fetching::begin(repository, remote, std::move(progress)));
+  const auto taken = fetching.take_all(std::move(more));
+  const auto noted =
+      note_fetch_status(repository.state_path(), remote.name, taken ? "" : taken.error().message);
   if (!noted) log_info("{}", noted.error().message);
   if (!taken) return taken.error();
-  auto after = branches_of(repository, remote.name);
-  if (!after) return std::move(after).error();
-  Fetched fetched{.remote = remote, .refused = std::move(fetching->refused)};
-  for (const auto& [host, hash] : *after) {
-    const auto known = before->find(host);
-    if (known != before->end() && known->second == hash) continue;
-    fetched.branches.push_back(movement(repository, host, known == before->end() ? "" : known->second, hash));
+  auto after = TRY(branches_of(repository, remote.name));
+  Fetched fetched{.remote = remote, .refused = std::move(fetching.refused)};
+  for (const auto& [host, hash] : after) {
+    const auto known = before.find(host);
+    if (known != before.end() && known->second == hash) continue;
+    fetched.branches.push_back(movement(repository, host, known == before.end() ? "" : known->second, hash));
   }
   return fetched;
 }
@@ -258,24 +250,22 @@ Result<Fetched> fetch_from(const Repository& repository, const Remote& remote, s
 Result<Cloned> clone_into(Repository& repository, const std::string& url, bool must_be_there,
                           Progress progress) {
   const Remote remote{.name = "origin", .url = url};
-  if (auto added = repository.add_remote(remote.name, remote.url); !added) return std::move(added).error();
+  TRY(repository.add_remote(remote.name, remote.url));
   const auto host = repository.host();
   auto fetched =
-      fetch_from(repository, remote, {{"tags/" + host, format("+refs/tags/{}/*:refs/tags/*", host)}},
-                 std::move(progress));
-  if (!fetched) return std::move(fetched).error();
-  for (const auto& [name, why] : fetched->refused) {
+      TRY(fetch_from(repository, remote, {{"tags/" + host, format("+refs/tags/{}/*:refs/tags/*", host)}},
+                     std::move(progress)));
+  for (const auto& [name, why] : fetched.refused) {
     if (name == "hosts/" + host || (name == kTheRest && must_be_there))
       return Error{.kind = ErrorKind::remote,
                    .message = format("{}: {} is refused: {}", shown_address(url), name, why)}
           .hinted("damaged or dangerous objects are there: see 'git fsck' there");
   }
-  auto heads = branches_of(repository, remote.name);
-  if (!heads) return std::move(heads).error();
-  Cloned cloned{.host = host, .refused = std::move(fetched->refused)};
-  for (const auto& [name, hash] : *heads) cloned.hosts.push_back(name);
-  const auto found = heads->find(host);
-  if (found == heads->end()) {
+  auto heads = TRY(branches_of(repository, remote.name));
+  Cloned cloned{.host = host, .refused = std::move(fetched.refused)};
+  for (const auto& [name, hash] : heads) cloned.hosts.push_back(name);
+  const auto found = heads.find(host);
+  if (found == heads.end()) {
     if (!must_be_there) return cloned;
     const auto near = nearest(host, cloned.hosts);
     return Error{.kind = ErrorKind::usage,
@@ -284,7 +274,7 @@ Result<Cloned> clone_into(Repository& repository, const std::string& url, bool m
                 : cloned.hosts.empty() ? "it has none at all: is it the right address?"
                                        : format("it has {}", some_of(cloned.hosts)));
   }
-  if (auto begun = repository.begin_at(found->second); !begun) return std::move(begun).error();
+  TRY(repository.begin_at(found->second));
   cloned.hash = found->second;
   return cloned;
 }
@@ -292,54 +282,46 @@ Result<Cloned> clone_into(Repository& repository, const std::string& url, bool m
 }  // namespace
 
 Result<Pushed> push(const Repository& repository, const std::string& remote, bool all, Progress progress) {
-  auto to = find_remote(repository, remote);
-  if (!to) return std::move(to).error();
-  auto head = repository.head();
-  if (!head) return std::move(head).error();
-  if (head->empty() && !all)
+  auto to = TRY(find_remote(repository, remote));
+  auto head = TRY(repository.head());
+  if (head.empty() && !all)
     return Error{.kind = ErrorKind::usage, .message = "there is no snapshot to push"}.hinted(
         "rewall snapshot");
-  auto network = begin_network(repository);
-  if (!network) return std::move(network).error();
-  auto behind = repository.behind(to->name);
-  if (!behind) return std::move(behind).error();
+  auto network = TRY(begin_network(repository));
+  auto behind = TRY(repository.behind(to.name));
   const auto host = repository.host();
   const auto branch = format("{}{}", kBranch, all ? "*" : host);
   auto outcome =
-      run_on_network(repository, *to,
+      run_on_network(repository, to,
                      {.words = {"push", "--porcelain", "--no-signed", "--recurse-submodules=no",
-                                "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to->name,
+                                "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to.name,
                                 format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host)},
                       .progress = std::move(progress),
-                      .deadline = kLongest});
+                      .deadline = kLongestTransfer});
   if (!outcome) return std::move(outcome).error();
   // A server that refuses in part says so line by line.
-  Pushed pushed{.remote = *to, .snapshots = behind->snapshots};
+  Pushed pushed{.remote = to, .snapshots = behind.snapshots};
   for (const auto& line : push_lines(outcome->out)) {
     if (line.flag != '!') continue;
-    if (line.to.starts_with(kBranch)) return not_taken(repository, *to, line, *outcome);
-    pushed.notes.push_back(format("{}: {} was not taken: {}", to->name, line.to, line.summary));
+    if (line.to.starts_with(kBranch)) return not_taken(repository, to, line, *outcome);
+    pushed.notes.push_back(format("{}: {} was not taken: {}", to.name, line.to, line.summary));
   }
-  if (!outcome->ok() && pushed.notes.empty()) return unreachable(*to, *outcome);
-  leave_queue(repository, to->name);
+  if (!outcome->ok() && pushed.notes.empty()) return unreachable(to, *outcome);
+  leave_queue(repository, to.name);
   return pushed;
 }
 
 Result<Fetched> fetch(const Repository& repository, const std::string& remote, Progress progress) {
-  auto from = find_remote(repository, remote);
-  if (!from) return std::move(from).error();
-  return fetch_from(repository, *from, {}, std::move(progress));
+  auto from = TRY(find_remote(repository, remote));
+  return fetch_from(repository, from, {}, std::move(progress));
 }
 
 Result<Cloned> clone(const fs::path& path, const std::string& url, const std::string& host,
                      Progress progress) {
-  auto staging = CloneFolder::begin(path);
-  if (!staging) return std::move(staging).error();
-  auto repository = Repository::init(staging->path(), host.empty() ? host_name() : host);
-  if (!repository) return std::move(repository).error();
-  auto cloned = clone_into(*repository, url, !host.empty(), std::move(progress));
-  if (!cloned) return cloned;
-  if (auto taken = staging->take_place(); !taken) return std::move(taken).error();
+  auto staging = TRY(CloneFolder::begin(path));
+  auto repository = TRY(Repository::init(staging.path(), host.empty() ? host_name() : host));
+  auto cloned = TRY(clone_into(repository, url, !host.empty(), std::move(progress)));
+  TRY(staging.take_place());
   return cloned;
 }
 

@@ -15,9 +15,9 @@
 namespace rewall {
 namespace {
 
-constexpr std::string_view kFirstLine = "rewall journal 1";
+constexpr std::string_view kJournalVersion = "rewall journal 1";
 constexpr std::string_view kAllParts = "all";  // of the key "parts"
-constexpr std::chrono::milliseconds kPoll{20};
+constexpr std::chrono::milliseconds kJournalPoll{20};
 
 }  // namespace
 
@@ -36,7 +36,7 @@ std::string print_journal(const JournalEntry& entry) {
   lines.add("message", entry.record.message);
   for (const auto& command : entry.record.commands) lines.add("command", command);
   if (const auto& actor = entry.record.actor) lines.add(*actor);
-  return lines.text(kFirstLine);
+  return lines.text(kJournalVersion);
 }
 
 Result<JournalEntry> parse_journal(std::string_view text) {
@@ -59,7 +59,7 @@ Result<JournalEntry> parse_journal(std::string_view text) {
        {.read = [&](std::string_view value) { return !entry.record.commands.emplace_back(value).empty(); },
         .repeats = true}}};
   add_actor_keys(keys, actor);
-  if (auto parsed = parse_state(text, kFirstLine, keys); !parsed) return std::move(parsed).error();
+  TRY(parse_state(text, kJournalVersion, keys));
   if (!actor.person.name.empty()) entry.record.actor = std::move(actor);
   return entry;
 }
@@ -98,7 +98,7 @@ Result<std::optional<Journal>> Journal::left(const Repository& repository, std::
           .kind = ErrorKind::repository,
           .message = format("{}: a program of a restore that was killed is still at work", path.string())}
           .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kJournalPoll);
   }
   return std::optional<Journal>(Journal(path, std::move(fd)));
 }
@@ -110,15 +110,13 @@ Result<std::optional<JournalEntry>> Journal::peek(const Repository& repository) 
   if (!fd)
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", path.string(), errno_text(errno))};
-  auto entry = Journal(path, std::move(fd)).read();
-  if (!entry) return std::move(entry).error();
-  return std::optional(*std::move(entry));
+  auto entry = TRY(Journal(path, std::move(fd)).read());
+  return std::optional(std::move(entry));
 }
 
 Result<JournalEntry> Journal::read() const {
-  auto text = read_all(fd_.get(), path_.string());
-  if (!text) return std::move(text).error();
-  auto entry = parse_journal(*text);
+  auto text = TRY(read_all(fd_.get(), path_.string()));
+  auto entry = parse_journal(text);
   if (!entry) return std::move(entry).error().within(path_.string());
   return entry;
 }

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "ops/context/ruleset_files.h"
-#include "ops/history/generation_cache.h"
 #include "ops/context/settings.h"
+#include "ops/history/generation_cache.h"
 #include "rules/foreign.h"
 #include "rules/print.h"
 #include "rules/text_delta.h"
@@ -53,19 +53,17 @@ bool take_apart(PartialRead& excerpt, const std::vector<Owner>& owners) {
 }  // namespace
 
 Result<std::optional<PartialRead>> read_partially(Session& session, const std::string& name, bool exact) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  const auto live = unchanged_since_cached(session, **repository);
+  auto repository = TRY(session.repository());
+  const auto live = unchanged_since_cached(session, *repository);
   if (!live) return std::optional<PartialRead>{};
   session.firewall().expect_stage();
   auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
   auto reading = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
-    auto again = open_again(session);
-    if (!again) return std::move(again).error();
-    return read_snapshot_files(*again, live->head, Proof::checksum);
+    auto again = TRY(open_again(session));
+    return read_snapshot_files(again, live->head, Proof::checksum);
   });
-  auto owners = exact ? std::vector<Owner>{} : read_owners(**repository);
-  auto wanted = read_snapshot_files(**repository, name, Proof::checksum);
+  auto owners = exact ? std::vector<Owner>{} : read_owners(*repository);
+  auto wanted = read_snapshot_files(*repository, name, Proof::checksum);
   auto head = reading.get();
   const auto sets = asking.get();
   if (!owners) return std::move(owners).error();

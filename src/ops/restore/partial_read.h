@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "ops/history/revision.h"
 #include "ops/context/session.h"
+#include "ops/history/revision.h"
 
 namespace rewall {
 

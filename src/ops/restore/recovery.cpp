@@ -12,14 +12,14 @@
 #include "core/text.h"
 #include "diff/diff.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/context/signal_block.h"
 #include "ops/guard/guard_state.h"
+#include "ops/history/record.h"
+#include "ops/history/revision.h"
 #include "ops/restore/journal.h"
 #include "ops/restore/load.h"
 #include "ops/restore/transition.h"
-#include "ops/history/revision.h"
-#include "ops/context/settings.h"
-#include "ops/context/signal_block.h"
-#include "ops/history/record.h"
 #include "rules/foreign.h"
 
 namespace rewall {
@@ -35,22 +35,18 @@ struct InterruptedRestore {
 
 Result<InterruptedRestore> read_interrupted_restore(const Repository& repository, JournalEntry entry) {
   InterruptedRestore unended{.entry = std::move(entry)};
-  auto snapshot = repository.snapshot(unended.entry.before);
-  if (!snapshot) return std::move(snapshot).error();
-  auto before = repository.files(unended.entry.before);
-  if (!before) return std::move(before).error();
-  auto wanted = repository.prepared(unended.entry.wanted);
-  if (!wanted) return std::move(wanted).error();
-  auto old_rules = ruleset_of(*std::move(before), "the old ", snapshot->trailers.backend);
-  if (!old_rules) return std::move(old_rules).error();
-  auto new_rules = ruleset_of(*std::move(wanted), "the wanted ", unended.entry.backends);
-  if (!new_rules) return std::move(new_rules).error();
-  unended.transition = Transition(*std::move(old_rules), *std::move(new_rules));
+  auto snapshot = TRY(repository.snapshot(unended.entry.before));
+  auto before = TRY(repository.files(unended.entry.before));
+  auto wanted = TRY(repository.prepared(unended.entry.wanted));
+  auto old_rules = TRY(ruleset_of(std::move(before), "the old ", snapshot.trailers.backend));
+  auto new_rules = TRY(ruleset_of(std::move(wanted), "the wanted ", unended.entry.backends));
+  unended.transition = Transition(std::move(old_rules), std::move(new_rules));
   return unended;
 }
 
 /// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
-InterruptedRestore among_foreign(InterruptedRestore unended, const Ruleset& live, const std::vector<Owner>& owners) {
+InterruptedRestore among_foreign(InterruptedRestore unended, const Ruleset& live,
+                                 const std::vector<Owner>& owners) {
   const Transition& recorded = unended.transition;
   unended.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
                                   keep_foreign(recorded.wanted, live, owners).ruleset);
@@ -85,28 +81,25 @@ Error not_here(const Repository& repository, const JournalEntry& entry) {
 
 Status keep_live(Session& session, Repository& repository, const Capture& live,
                  const RecordOptions& options) {
-  auto head = read_head(repository);
-  if (!head) return std::move(head).error();
-  auto kept = record(session, repository, *head, live, options);
-  if (!kept) return std::move(kept).error();
+  auto head = TRY(read_head(repository));
+  auto kept = TRY(record(session, repository, head, live, options));
   return {};
 }
 
-Status finish(Session& session, Repository& repository, const InterruptedRestore& unended, const Capture& live,
-              Side side, bool loaded) {
+Status finish(Session& session, Repository& repository, const InterruptedRestore& unended,
+              const Capture& live, Side side, bool loaded) {
   const JournalEntry& entry = unended.entry;
   if (side == Side::wanted) {
-    if (auto kept = keep_live(session, repository, live, entry.record); !kept) return kept;
+    TRY(keep_live(session, repository, live, entry.record));
     tell(entry, "it was complete in the kernel, and is recorded");
     return {};
   }
-  auto head = repository.head();
-  if (!head) return std::move(head).error();
-  if (*head != entry.before) {
+  auto head = TRY(repository.head());
+  if (head != entry.before) {
     const RecordOptions options{.message = "back to what was there before a restore that was interrupted",
                                 .trigger = entry.record.trigger,
                                 .restores = entry.before};
-    if (auto kept = keep_live(session, repository, live, options); !kept) return kept;
+    TRY(keep_live(session, repository, live, options));
   }
   tell(entry, loaded ? "it was undone, LIVE is what it was before" : "LIVE is what it was before");
   return {};
@@ -123,8 +116,7 @@ Error not_undone(const InterruptedRestore& unended, const std::string& why) {
 
 /// Makes LIVE one of the two rulesets, and the history say which.
 Status settle(Session& session, Repository& repository, const InterruptedRestore& recorded) {
-  auto owners = read_owners(repository);
-  if (!owners) return std::move(owners).error();
+  auto owners = TRY(read_owners(repository));
   std::string why = "it reads back otherwise";
   bool loaded = false;
   bool kept = false;
@@ -132,17 +124,15 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
     auto live = session.firewall().capture(recorded.entry.looks_at);
     if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
-    const InterruptedRestore unended = as_recorded ? recorded : among_foreign(recorded, live->ruleset, *owners);
+    const InterruptedRestore unended =
+        as_recorded ? recorded : among_foreign(recorded, live->ruleset, owners);
     const Side side = side_of(unended.transition, live->ruleset);
     const Ruleset target = side == Side::mix ? undone(unended.transition, live->ruleset)
                                              : without_helpers(live->ruleset, unended.transition);
     if (side != Side::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
       return finish(session, repository, unended, *live, side, loaded);
     if (!kept && side == Side::mix && holds_more(unended.transition, live->ruleset)) {
-      if (auto done =
-              keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"});
-          !done)
-        return done;
+      TRY(keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"}));
       kept = true;
     }
     auto done = put_in_force_again(session, target, *live);
@@ -154,11 +144,9 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
 
 /// A journal that says nothing is no matter where LIVE is what HEAD says.
 Status settle_damaged(Session& session, const Repository& repository, Error why) {
-  auto head = read_head(repository);
-  if (!head) return std::move(head).error();
-  auto live = session.capture();
-  if (!live) return std::move(live).error();
-  if (compare(head->ruleset, live->ruleset).equal()) {
+  auto head = TRY(read_head(repository));
+  auto live = TRY(session.capture());
+  if (compare(head.ruleset, live.ruleset).equal()) {
     log_warning("{}; LIVE is what HEAD says, and the journal is removed", escape(why.message));
     return {};
   }
@@ -196,16 +184,14 @@ Status settle_left(Session& session, Repository& repository, Journal& journal) {
 
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
 Status settle_locked(Session& session, Repository& repository) {
-  auto wait = duration_setting(repository, "lock.wait");
-  if (!wait) return std::move(wait).error();
-  auto journal = Journal::left(repository, *wait);
-  if (!journal) return std::move(journal).error();
-  if (!*journal) return {};
-  return settle_left(session, repository, **journal);
+  auto wait = TRY(duration_setting(repository, "lock.wait"));
+  auto journal = TRY(Journal::left(repository, wait));
+  if (!journal) return {};
+  return settle_left(session, repository, *journal);
 }
 
 Result<std::string> settle_and_say_nothing(Session& session, Repository& repository) {
-  if (auto settled = settle_locked(session, repository); !settled) return std::move(settled).error();
+  TRY(settle_locked(session, repository));
   return std::string{};
 }
 
@@ -226,19 +212,16 @@ Result<std::string> recover_interrupted_restore(Session& session, Repository& re
   if (!held) {
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
     if (auto working = at_work(repository)) return *std::move(working);
-    auto waited = lock(repository);
-    if (!waited) return std::move(waited).error();
+    auto waited = TRY(lock(repository));
     return settle_and_say_nothing(session, repository);
   }
   return settle_and_say_nothing(session, repository);
 }
 
 Result<Lock> lock(Session& session) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(**repository);
-  if (!held) return std::move(held).error();
-  if (auto settled = settle_locked(session, **repository); !settled) return std::move(settled).error();
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(*repository));
+  TRY(settle_locked(session, *repository));
   return held;
 }
 

@@ -10,18 +10,18 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "diff/pairs.h"
-#include "ops/guard/arm.h"
 #include "ops/context/event_hooks.h"
-#include "ops/restore/partial_read.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/context/signal_block.h"
+#include "ops/guard/arm.h"
+#include "ops/history/generation_cache.h"
+#include "ops/history/signature.h"
 #include "ops/restore/journal.h"
 #include "ops/restore/load.h"
-#include "ops/restore/transition.h"
-#include "ops/history/generation_cache.h"
-#include "ops/context/settings.h"
+#include "ops/restore/partial_read.h"
 #include "ops/restore/recovery.h"
-#include "ops/history/signature.h"
-#include "ops/context/signal_block.h"
+#include "ops/restore/transition.h"
 #include "rules/foreign.h"
 #include "rules/print.h"
 #include "rules/rule.h"
@@ -137,19 +137,16 @@ Result<Transition> transition_of(const Plan& plan) {
   const Ruleset& live = plan.live.ruleset;
   const Ruleset& wanted = plan.staged.ruleset;
   if (plan.rest == nullptr) return Transition(live, wanted);
-  auto whole = ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends);
-  if (!whole) return std::move(whole).error();
-  Ruleset all = with_unlike(*whole, live, wanted);
-  return Transition(*std::move(whole), std::move(all));
+  auto whole = TRY(ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends));
+  Ruleset all = with_unlike(whole, live, wanted);
+  return Transition(std::move(whole), std::move(all));
 }
 
 // What is foreign stays as it is in LIVE.
 Status keep_foreign_parts(Session& session, Ruleset& wanted, Plan& plan) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto owners = read_owners(**repository);
-  if (!owners) return std::move(owners).error();
-  auto kept = keep_foreign(wanted, plan.live.ruleset, *owners);
+  auto repository = TRY(session.repository());
+  auto owners = TRY(read_owners(*repository));
+  auto kept = keep_foreign(wanted, plan.live.ruleset, owners);
   wanted = std::move(kept.ruleset);
   plan.notes = std::move(kept.notes);
   if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
@@ -174,10 +171,9 @@ bool same_words(const Ruleset& a, const Ruleset& b) {
 
 // Of what was read with less proof than a restore needs.
 Status prove(const Session& session, const Prepared& prepared) {
-  auto repository = open_again(session);
-  if (!repository) return std::move(repository).error();
-  if (can_be_relied_on(*repository, prepared.head.hash, prepared.head.files) &&
-      can_be_relied_on(*repository, prepared.whole->hash, prepared.whole->files))
+  auto repository = TRY(open_again(session));
+  if (can_be_relied_on(repository, prepared.head.hash, prepared.head.files) &&
+      can_be_relied_on(repository, prepared.whole->hash, prepared.whole->files))
     return {};
   return Error{.kind = ErrorKind::repository, .message = "a snapshot is not as it was recorded"};
 }
@@ -187,11 +183,10 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
                        Prepared& prepared) {
   Plan plan{.live = prepared.whole ? prepared.live : std::move(prepared.live),
             .rest = prepared.whole ? &prepared.head : nullptr};
-  if (auto good = part_within_backend(plan.live.ruleset, revision, options); !good)
-    return std::move(good).error();
+  TRY(part_within_backend(plan.live.ruleset, revision, options));
   Ruleset wanted = choose(plan.live.ruleset, revision, options);
   if (!options.exact) {
-    if (auto kept = keep_foreign_parts(session, wanted, plan); !kept) return std::move(kept).error();
+    TRY(keep_foreign_parts(session, wanted, plan));
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
@@ -204,12 +199,11 @@ Result<Plan> make_plan(Session& session, const Revision& revision, const Restore
       std::async(std::launch::async, [&] { return prepared.whole ? prove(session, prepared) : Status{}; });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
   auto diff = comparing.get();
-  if (auto proven = proving.get(); !proven) return std::move(proven).error();
+  TRY(proving.get());
   if (!staged) return std::move(staged).error();
   const bool as_wanted = same_words(wanted, staged->ruleset);
   if (!as_wanted) {
-    if (auto good = staged_as_wanted(wanted, staged->ruleset, revision); !good)
-      return std::move(good).error();
+    TRY(staged_as_wanted(wanted, staged->ruleset, revision));
   }
   plan.staged = *std::move(staged);
   plan.diff = as_wanted && diff ? *std::move(diff) : compare(plan.live.ruleset, plan.staged.ruleset);
@@ -238,14 +232,12 @@ bool rules_unmoved(Ruleset live, Ruleset now) {
 Result<bool> unmoved(Session& session, const Plan& plan) {
   const Capture& live = plan.live;
   if (!live.generation || session.firewall().legacy_tables()) {
-    auto now = session.capture();
-    if (!now) return std::move(now).error();
-    return rules_unmoved(live.ruleset, now->ruleset) && sets_unmoved(plan, now->ruleset.sets);
+    auto now = TRY(session.capture());
+    return rules_unmoved(live.ruleset, now.ruleset) && sets_unmoved(plan, now.ruleset.sets);
   }
   if (session.firewall().generation() != live.generation) return false;
-  auto sets = session.firewall().sets();
-  if (!sets) return std::move(sets).error();
-  return sets_unmoved(plan, *sets);
+  auto sets = TRY(session.firewall().sets());
+  return sets_unmoved(plan, sets);
 }
 
 // LIVE as HEAD says it, where the generation proves that it is so.
@@ -259,30 +251,27 @@ Result<std::optional<Prepared>> know_live_by_head(Session& session, const Reposi
   if (!sets) return std::move(sets).error();
   if (head->hash != seen->head || canonical_text(*sets) != head->files["ipset"])
     return std::optional<Prepared>{};
-  auto snapshot = repository.snapshot(head->hash);
-  if (!snapshot) return std::move(snapshot).error();
+  auto snapshot = TRY(repository.snapshot(head->hash));
   Capture live{.ruleset = head->ruleset,
                .backends = head->backends,
-               .tools = snapshot->trailers.tools,
+               .tools = snapshot.trailers.tools,
                .generation = seen->generation};
   return std::optional(Prepared{{std::move(live), *std::move(head)}, true});
 }
 
 Result<Prepared> know_live_and_head(Session& session, const Repository& repository) {
-  auto known = know_live_by_head(session, repository);
-  if (!known) return std::move(known).error();
-  if (*known) return **std::move(known);
-  auto read = read_live_and_head(session, repository);
-  if (!read) return std::move(read).error();
-  return Prepared{*std::move(read)};
+  auto known = TRY(know_live_by_head(session, repository));
+  if (known) return *std::move(known);
+  auto read = TRY(read_live_and_head(session, repository));
+  return Prepared{std::move(read)};
 }
 
-Result<Prepared> known_by_partial_read(const Repository& repository, PartialRead excerpt, Generation generation) {
-  auto snapshot = repository.snapshot(excerpt.head.hash);
-  if (!snapshot) return std::move(snapshot).error();
+Result<Prepared> known_by_partial_read(const Repository& repository, PartialRead excerpt,
+                                       Generation generation) {
+  auto snapshot = TRY(repository.snapshot(excerpt.head.hash));
   Capture live{.ruleset = excerpt.from,
                .backends = excerpt.head.backends,
-               .tools = snapshot->trailers.tools,
+               .tools = snapshot.trailers.tools,
                .generation = std::move(generation)};
   Head head{.hash = std::move(excerpt.head.hash),
             .backends = std::move(excerpt.head.backends),
@@ -293,19 +282,16 @@ Result<Prepared> known_by_partial_read(const Repository& repository, PartialRead
 
 // All of the revision, of HEAD and of LIVE, which HEAD is; read anew, with all proof.
 Status take_whole(Session& session, Prepared& prepared, Revision& revision) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto files = (*repository)->files(prepared.head.hash);
-  if (!files) return std::move(files).error();
-  prepared.head.files = *std::move(files);
+  auto repository = TRY(session.repository());
+  auto files = TRY(repository->files(prepared.head.hash));
+  prepared.head.files = std::move(files);
   auto head = ruleset_of(prepared.head.files, "HEAD:", prepared.head.backends);
   if (!head) return unreadable_snapshot(prepared.head.hash, head.error());
   prepared.head.ruleset = *std::move(head);
   prepared.live.ruleset = prepared.head.ruleset;
   prepared.whole.reset();
-  auto wanted = read_revision(session, revision.hash);
-  if (!wanted) return std::move(wanted).error();
-  revision.ruleset = std::move(wanted->ruleset);
+  auto wanted = TRY(read_revision(session, revision.hash));
+  revision.ruleset = std::move(wanted.ruleset);
   return {};
 }
 
@@ -445,9 +431,8 @@ Result<Recorded> record_result(const Work& work, const After& after, const Recor
   const bool comparable = after.as_staged || work.plan.rest == nullptr;
   if (work.head != nullptr && comparable)
     return record(work.session, work.repository, *work.head, after, options, written);
-  auto head = read_head(work.repository);
-  if (!head) return std::move(head).error();
-  return record(work.session, work.repository, *head, after, options, written);
+  auto head = TRY(read_head(work.repository));
+  return record(work.session, work.repository, head, after, options, written);
 }
 
 Result<Recorded> load_and_record(const Work& work, const RecordOptions& options) {
@@ -456,7 +441,7 @@ Result<Recorded> load_and_record(const Work& work, const RecordOptions& options)
   After after{work.plan.live, !needed && work.plan.rest != nullptr};
   if (needed) {
     work.repository.write_aside();
-    if (auto loaded = load_and_read_back(work, after); !loaded) return std::move(loaded).error();
+    TRY(load_and_read_back(work, after));
   }
   auto recorded = record_result(work, after, options);
   if (recorded || !needed) return recorded;
@@ -477,11 +462,10 @@ Result<Recorded> put_in_force(const Work& work, const JournalEntry& entry) {
   if (!work.changes_live()) return load_and_record(work, entry.record);
   const SignalBlock held;
   const SocketsKept kept;
-  auto journal = Journal::begin(work.repository, entry);
-  if (!journal) return std::move(journal).error();
+  auto journal = TRY(Journal::begin(work.repository, entry));
   auto recorded = load_and_record_or_put_back(work, entry.record);
   // Where nothing could be put back, the next process tries it again.
-  if (recorded || recorded.error().kind != ErrorKind::damaged) journal->clear();
+  if (recorded || recorded.error().kind != ErrorKind::damaged) journal.clear();
   return recorded;
 }
 
@@ -508,16 +492,14 @@ Result<Written> write_ahead(Repository& repository, Prepared& prepared, const Re
     files.erase("expect");
     same_as = prepared.whole->hash;
   } else if (prepared.whole) {
-    auto transition = transition_of(plan);
-    if (!transition) return std::move(transition).error();
-    files = files_of(transition->wanted);
+    auto transition = TRY(transition_of(plan));
+    files = files_of(transition.wanted);
   } else {
     files = files_of(plan.staged.ruleset);
   }
   Written written{.files = std::make_shared<const Files>(std::move(files))};
-  auto tree = repository.prepare(written.files, same_as);
-  if (!tree) return std::move(tree).error();
-  written.tree = *std::move(tree);
+  auto tree = TRY(repository.prepare(written.files, same_as));
+  written.tree = std::move(tree);
   return written;
 }
 
@@ -527,15 +509,13 @@ Result<JournalEntry> keep_what_is(Session& session, Repository& repository, Prep
                                   Restored& restored) {
   std::string before_hash = prepared.head.hash;
   if (!prepared.same && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
-    auto before = record(session, repository, prepared.head, plan.live, {});
-    if (!before) return std::move(before).error();
-    for (const auto& note : before->notes) log_warning("{}", note);
-    if (before->changed) restored.before = *before;
-    before_hash = std::move(before->hash);
+    auto before = TRY(record(session, repository, prepared.head, plan.live, {}));
+    for (const auto& note : before.notes) log_warning("{}", note);
+    if (before.changed) restored.before = before;
+    before_hash = std::move(before.hash);
   }
-  auto written = write_ahead(repository, prepared, revision, plan);
-  if (!written) return std::move(written).error();
-  plan.written = *std::move(written);
+  auto written = TRY(write_ahead(repository, prepared, revision, plan));
+  plan.written = std::move(written);
   if (prepared.same) plan.written.diff = &restored.diff;
   return JournalEntry{.before = std::move(before_hash),
                       .wanted = plan.written.tree,
@@ -549,27 +529,27 @@ Status ask(Session& session, const Revision& revision, const Head& head, const D
            const RestoreOptions& options) {
   if (diff.identical() || options.way_back) return {};
   return run_pre_hooks(session,
-                   {.name = "pre-restore",
-                    .trigger = options.trigger,
-                    .from = head.hash,
-                    .subject = options.message.empty() ? subject(diff) : options.message,
-                    .revision = revision.name,
-                    .restores = revision.hash},
-                   diff);
+                       {.name = "pre-restore",
+                        .trigger = options.trigger,
+                        .from = head.hash,
+                        .subject = options.message.empty() ? subject(diff) : options.message,
+                        .revision = revision.name,
+                        .restores = revision.hash},
+                       diff);
 }
 
 void tell(Session& session, const Revision& revision, const Head& head, const Restored& restored,
           const RestoreOptions& options) {
   if (restored.diff.identical()) return;
   queue_event(session,
-             {.name = "post-restore",
-              .trigger = options.trigger,
-              .from = restored.before ? restored.before->hash : head.hash,
-              .hash = restored.after->hash,
-              .subject = restored.after->subject,
-              .revision = revision.name,
-              .restores = revision.hash},
-             restored.diff);
+              {.name = "post-restore",
+               .trigger = options.trigger,
+               .from = restored.before ? restored.before->hash : head.hash,
+               .hash = restored.after->hash,
+               .subject = restored.after->subject,
+               .revision = revision.name,
+               .restores = revision.hash},
+              restored.diff);
 }
 
 std::string moves(const Ruleset& live, const Ruleset& wanted) {
@@ -588,9 +568,8 @@ class Guarded {
   /// Anew for each plan: what LIVE was before may be another snapshot.
   Status arm_at(const std::string& before, const RestoreOptions& options) {
     drop();
-    auto armed = arm(session_, held_, before, *options.guarded, options.exact);
-    if (!armed) return std::move(armed).error();
-    guard_ = *std::move(armed);
+    auto armed = TRY(arm(session_, held_, before, *options.guarded, options.exact));
+    guard_ = std::move(armed);
     return {};
   }
   std::optional<Guard> keep() { return std::exchange(guard_, std::nullopt); }
@@ -607,25 +586,24 @@ class Guarded {
 
 Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision revision,
                            Prepared prepared, const RestoreOptions& options) {
-  if (auto good = within_backends(session.backend(), revision); !good) return std::move(good).error();
-  if (auto good = check_rules(revision); !good) return std::move(good).error();
+  TRY(within_backends(session.backend(), revision));
+  TRY(check_rules(revision));
   Restored restored{.restored = revision.hash};
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
-    auto said = check_signature(repository, revision.hash);
-    if (!said) return std::move(said).error();
-    notes = *std::move(said);
+    auto said = TRY(check_signature(repository, revision.hash));
+    notes = std::move(said);
   }
   if (options.guarded && !options.dry_run) {
-    if (auto first = refuse_second_guard(session); !first) return std::move(first).error();
+    TRY(refuse_second_guard(session));
   }
   Guarded guarded(session, held);
   for (int attempt = 0; attempt < kPlans; ++attempt) {
     auto plan = make_plan(session, revision, options, prepared);
     if (!plan && prepared.whole) {
       // What these chains lack may be in others; and its words name the lines of all.
-      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
+      TRY(take_whole(session, prepared, revision));
       plan = make_plan(session, revision, options, prepared);
     }
     if (!plan) return std::move(plan).error();
@@ -634,26 +612,23 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     if (options.dry_run) return restored;
-    if (auto allowed = ask(session, revision, prepared.head, restored.diff, options); !allowed)
-      return std::move(allowed).error();
-    auto entry = keep_what_is(session, repository, prepared, revision, *plan, options, restored);
-    if (!entry) return std::move(entry).error();
+    TRY(ask(session, revision, prepared.head, restored.diff, options));
+    auto entry = TRY(keep_what_is(session, repository, prepared, revision, *plan, options, restored));
     if (options.guarded && !restored.diff.identical()) {
-      if (auto armed = guarded.arm_at(entry->before, options); !armed) return std::move(armed).error();
+      TRY(guarded.arm_at(entry.before, options));
     }
-    auto still = unmoved(session, *plan);
-    if (!still) return std::move(still).error();
-    if (*still) {
-      entry->looks_at = session.backend();
-      entry->exact = options.exact;
-      entry->record = {.message = options.message,
-                       .trigger = options.trigger,
-                       .commands = {session.command_line},
-                       .restores = revision.hash,
-                       .actor = options.actor ? *options.actor : current_actor()};
-      const bool newest = entry->before == prepared.head.hash;
-      auto after = put_in_force(
-          {session, repository, *plan, restored.diff, newest ? &prepared.head : nullptr}, *entry);
+    auto still = TRY(unmoved(session, *plan));
+    if (still) {
+      entry.looks_at = session.backend();
+      entry.exact = options.exact;
+      entry.record = {.message = options.message,
+                      .trigger = options.trigger,
+                      .commands = {session.command_line},
+                      .restores = revision.hash,
+                      .actor = options.actor ? *options.actor : current_actor()};
+      const bool newest = entry.before == prepared.head.hash;
+      auto after =
+          put_in_force({session, repository, *plan, restored.diff, newest ? &prepared.head : nullptr}, entry);
       if (after) {
         restored.after = *std::move(after);
         restored.guard = guarded.keep();
@@ -668,11 +643,10 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     }
     if (attempt + 1 == kPlans) break;
     if (prepared.whole) {
-      if (auto whole = take_whole(session, prepared, revision); !whole) return std::move(whole).error();
+      TRY(take_whole(session, prepared, revision));
     }
-    auto again = read_live_and_head(session, repository);
-    if (!again) return std::move(again).error();
-    prepared = {*std::move(again)};
+    auto again = TRY(read_live_and_head(session, repository));
+    prepared = {std::move(again)};
   }
   return Error{.kind = ErrorKind::refused,
                .message = "the firewall kept changing while the restore was planned; LIVE is untouched"}
@@ -685,9 +659,8 @@ bool only_foreign(const Ruleset& from, const Ruleset& to, const std::vector<Owne
 }
 
 Result<Ruleset> ruleset_at(Session& session, const std::string& hash) {
-  auto revision = read_revision(session, hash);
-  if (!revision) return std::move(revision).error();
-  return std::move(revision->ruleset);
+  auto revision = TRY(read_revision(session, hash));
+  return std::move(revision.ruleset);
 }
 
 // The snapshot that an undo takes back: imports did nothing to the firewall, and are stepped over; so are
@@ -701,11 +674,9 @@ Result<Snapshot> newest_change(Session& session, const Repository& repository, c
       continue;
     }
     if (owners.empty()) break;
-    auto from = ruleset_at(session, newest->parent);
-    if (!from) return std::move(from).error();
-    auto to = ruleset_at(session, newest->hash);
-    if (!to) return std::move(to).error();
-    if (compare(*from, *to).equal() || !only_foreign(*from, *to, owners)) break;
+    auto from = TRY(ruleset_at(session, newest->parent));
+    auto to = TRY(ruleset_at(session, newest->hash));
+    if (compare(from, to).equal() || !only_foreign(from, to, owners)) break;
     newest = repository.snapshot(newest->parent);
   }
   return newest;
@@ -719,78 +690,63 @@ struct Target {
 
 Result<Target> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
   if (!is_unrecorded(name) && !options.family && options.table.empty()) {
-    auto excerpt = read_partially(session, name, options.exact);
-    if (!excerpt) return std::move(excerpt).error();
-    if (*excerpt) {
-      Revision revision{.name = name, .hash = (*excerpt)->wanted.hash, .ruleset = std::move((*excerpt)->to)};
-      return Target{std::move(revision), *std::move(excerpt)};
+    auto excerpt = TRY(read_partially(session, name, options.exact));
+    if (excerpt) {
+      Revision revision{.name = name, .hash = excerpt->wanted.hash, .ruleset = std::move(excerpt->to)};
+      return Target{std::move(revision), std::move(excerpt)};
     }
   }
-  auto revision = read_revision(session, name, options.family);
-  if (!revision) return std::move(revision).error();
-  return Target{*std::move(revision)};
+  auto revision = TRY(read_revision(session, name, options.family));
+  return Target{std::move(revision)};
 }
 
 }  // namespace
 
 Result<Restored> restore(Session& session, const std::string& name, const RestoreOptions& options) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
+  auto repository = TRY(session.repository());
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
-  auto target = read_target(session, name, options);
-  if (!target) return std::move(target).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto& [revision, excerpt] = *target;
+  auto target = TRY(read_target(session, name, options));
+  auto held = TRY(lock(session));
+  auto& [revision, excerpt] = target;
   if (excerpt) {
-    if (auto generation = still_live(session, **repository, excerpt->head.hash)) {
-      auto prepared = known_by_partial_read(**repository, *std::move(excerpt), *std::move(generation));
-      if (!prepared) return std::move(prepared).error();
-      return carry_out(session, **repository, *held, std::move(revision), *std::move(prepared), options);
+    if (auto generation = still_live(session, *repository, excerpt->head.hash)) {
+      auto prepared = TRY(known_by_partial_read(*repository, *std::move(excerpt), *std::move(generation)));
+      return carry_out(session, *repository, held, std::move(revision), std::move(prepared), options);
     }
-    auto whole = read_revision(session, revision.hash);
-    if (!whole) return std::move(whole).error();
-    revision.ruleset = std::move(whole->ruleset);
+    auto whole = TRY(read_revision(session, revision.hash));
+    revision.ruleset = std::move(whole.ruleset);
   }
-  return restore(session, *held, revision, options);
+  return restore(session, held, revision, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
                          const RestoreOptions& options) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto prepared = know_live_and_head(session, **repository);
-  if (!prepared) return std::move(prepared).error();
-  return carry_out(session, **repository, held, revision, *std::move(prepared), options);
+  auto repository = TRY(session.repository());
+  auto prepared = TRY(know_live_and_head(session, *repository));
+  return carry_out(session, *repository, held, revision, std::move(prepared), options);
 }
 
 Result<Restored> undo(Session& session, const RestoreOptions& options) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
-  auto held = lock(session);
-  if (!held) return std::move(held).error();
-  auto prepared = know_live_and_head(session, **repository);
-  if (!prepared) return std::move(prepared).error();
-  std::string target = prepared->head.hash;
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(session));
+  auto prepared = TRY(know_live_and_head(session, *repository));
+  std::string target = prepared.head.hash;
   std::vector<Owner> owners;
   if (!options.exact) {
-    auto read = read_owners(**repository);
-    if (!read) return std::move(read).error();
-    owners = *std::move(read);
+    auto read = TRY(read_owners(*repository));
+    owners = std::move(read);
   }
-  if (only_foreign(prepared->head.ruleset, prepared->live.ruleset, owners)) {
-    auto newest = newest_change(session, **repository, target, owners);
-    if (!newest) return std::move(newest).error();
-    if (newest->parent.empty()) {
+  if (only_foreign(prepared.head.ruleset, prepared.live.ruleset, owners)) {
+    auto newest = TRY(newest_change(session, *repository, target, owners));
+    if (newest.parent.empty()) {
       return Error{.kind = ErrorKind::usage,
                    .message = "there is nothing before the first snapshot to go back to"};
     }
-    target = newest->parent;
+    target = newest.parent;
   }
-  auto revision = read_revision(session, target);
-  if (!revision) return std::move(revision).error();
-  return carry_out(session, **repository, *held, *std::move(revision), *std::move(prepared), options);
+  auto revision = TRY(read_revision(session, target));
+  return carry_out(session, *repository, held, std::move(revision), std::move(prepared), options);
 }
 
 }  // namespace rewall

@@ -7,10 +7,10 @@
 
 #include "core/result.h"
 #include "diff/diff.h"
-#include "ops/guard/guard_state.h"
-#include "ops/history/revision.h"
 #include "ops/context/session.h"
+#include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
+#include "ops/history/revision.h"
 
 namespace rewall {
 

@@ -58,7 +58,8 @@ std::optional<bool> is_ours(pid_t process) {
 }
 
 // One that is not there is as the kernel makes it: a policy for each built-in chain and the end.
-Attribution::TableState state_of(const Attribution::Tables& tables, const std::pair<Family, std::string>& table) {
+Attribution::TableState state_of(const Attribution::Tables& tables,
+                                 const std::pair<Family, std::string>& table) {
   const auto found = tables.find(table);
   if (found != tables.end()) return found->second;
   return {.entries = static_cast<unsigned>(built_in_chains(table.second).size()) + 1};
@@ -111,7 +112,7 @@ void Attribution::add(AuditRecord record) {
 }
 
 Attribution::Taken Attribution::take(const std::optional<std::uint32_t>& generation, const Tables& before,
-                         const Tables& after) {
+                                     const Tables& after) {
   Taken taken{.left_out = std::exchange(left_out_, 0)};
   const auto put = [&](AttributedChange deed) {
     if (taken.deeds.empty() || !same_deed(taken.deeds.back(), deed)) taken.deeds.push_back(std::move(deed));

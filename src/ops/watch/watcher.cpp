@@ -20,16 +20,16 @@
 #include "core/time.h"
 #include "kernel/audit.h"
 #include "kernel/events.h"
-#include "ops/context/pid_lock.h"
-#include "ops/watch/attribution.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/context/systemd.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/generation_cache.h"
-#include "ops/context/systemd.h"
-#include "ops/context/settings.h"
-#include "ops/restore/recovery.h"
 #include "ops/history/record.h"
+#include "ops/restore/recovery.h"
+#include "ops/watch/attribution.h"
 #include "rules/print.h"
 #include "rules/splice.h"
 #include "rules/text_delta.h"
@@ -60,16 +60,13 @@ Result<WatchSettings> read_watch_settings(const Repository& repository) {
   for (const auto& [key, into] :
        {std::pair{"watch.settle", &settings.settle}, std::pair{"watch.latest", &settings.latest},
         std::pair{"watch.poll", &settings.poll}, std::pair{"watch.foreign", &settings.foreign}}) {
-    auto value = duration_setting(repository, key);
-    if (!value) return std::move(value).error();
-    *into = *value;
+    auto value = TRY(duration_setting(repository, key));
+    *into = value;
   }
-  auto cpu = setting(repository, "watch.cpu");
-  if (!cpu) return std::move(cpu).error();
-  settings.cpu = parse_percent(*cpu).value();
-  auto metrics = setting(repository, "watch.metrics");
-  if (!metrics) return std::move(metrics).error();
-  settings.metrics = *std::move(metrics);
+  auto cpu = TRY(setting(repository, "watch.cpu"));
+  settings.cpu = parse_percent(cpu).value();
+  auto metrics = TRY(setting(repository, "watch.metrics"));
+  settings.metrics = std::move(metrics);
   return settings;
 }
 
@@ -339,20 +336,17 @@ void Watcher::poll() {
 }
 
 Status Watcher::catch_up() {
-  auto head = repository_.head();
-  if (!head) return std::move(head).error();
-  if (head->empty() || *head == head_) return {};
-  auto snapshot = repository_.snapshot(*head);
-  if (!snapshot) return std::move(snapshot).error();
-  auto files = repository_.files(*head);
-  if (!files) return std::move(files).error();
+  auto head = TRY(repository_.head());
+  if (head.empty() || head == head_) return {};
+  auto snapshot = TRY(repository_.snapshot(head));
+  auto files = TRY(repository_.files(head));
   const auto seen = read_cached_generation(repository_);
-  expect_ = files->contains("expect") ? std::optional(files->at("expect")) : std::nullopt;
-  files->erase("expect");
-  known_ = {.files = std::make_shared<const Files>(*std::move(files)),
-            .backends = snapshot->trailers.backend,
-            .tools = snapshot->trailers.tools};
-  head_ = *std::move(head);
+  expect_ = files.contains("expect") ? std::optional(files.at("expect")) : std::nullopt;
+  files.erase("expect");
+  known_ = {.files = std::make_shared<const Files>(std::move(files)),
+            .backends = snapshot.trailers.backend,
+            .tools = snapshot.trailers.tools};
+  head_ = std::move(head);
   held_.reset();
   if (!seen || seen->head != head_) return {};
   // What LIVE was when somebody else recorded it: their changes have their names there.
@@ -391,13 +385,11 @@ Result<std::optional<State>> Watcher::read_chains(const State& base) {
       return std::optional<State>{};
     // What nobody told of: not of iptables.
     const auto chains = touched_.names();
-    auto sets = session_.firewall().sets();
-    if (!sets) return std::move(sets).error();
+    auto sets = TRY(session_.firewall().sets());
     auto tables = chains.empty() ? std::optional(std::vector<ChainsOfTable>{}) : std::nullopt;
     if (!tables) {
-      auto read = session_.firewall().read_chains(chains);
-      if (!read) return std::move(read).error();
-      tables = *std::move(read);
+      auto read = TRY(session_.firewall().read_chains(chains));
+      tables = std::move(read);
     }
     generation_heard();
     const bool of_one_piece = std::ranges::none_of(chains, [&](const auto& chain) {
@@ -406,7 +398,7 @@ Result<std::optional<State>> Watcher::read_chains(const State& base) {
     if (!of_one_piece || touched_.more) continue;
     if (!tables) return std::optional<State>{};
     auto files = std::make_shared<Files>(*base.files);
-    (*files)["ipset"] = canonical_text(*sets);
+    (*files)["ipset"] = canonical_text(sets);
     for (const auto& table : *tables) {
       auto& text = (*files)[std::string(file_name(table.family))];
       auto spliced = with_chains(text, table.table, table.chains);
@@ -420,16 +412,14 @@ Result<std::optional<State>> Watcher::read_chains(const State& base) {
 }
 
 Result<State> Watcher::read_state(const State& base) {
-  auto read = read_chains(base);
-  if (!read) return std::move(read).error();
-  if (*read) return **std::move(read);
-  auto capture = session_.capture();
-  if (!capture) return std::move(capture).error();
+  auto read = TRY(read_chains(base));
+  if (read) return *std::move(read);
+  auto capture = TRY(session_.capture());
   hear();
-  return State{.files = std::make_shared<const Files>(files_of(capture->ruleset)),
-               .backends = capture->backends,
-               .tools = capture->tools,
-               .generation = capture->generation};
+  return State{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
+               .backends = capture.backends,
+               .tools = capture.tools,
+               .generation = capture.generation};
 }
 
 void Watcher::collect_doers(const State& before, const State& after) {
@@ -457,15 +447,14 @@ Status Watcher::commit(const State& state, const Attribution::Taken& doers, Diff
   if (!doers.deeds.empty()) options.actor = actor_of(doers.deeds.front().who);
   if (doers.left_out > 0) options.notes.push_back(format("and {} more", counted(doers.left_out, "change")));
   const Written written{.files = state.files, .diff = &difference.diff};
-  auto recorded = record(session_, repository_, head, live, options, &written);
-  if (!recorded) return std::move(recorded).error();
-  if (recorded->changed) {
+  auto recorded = TRY(record(session_, repository_, head, live, options, &written));
+  if (recorded.changed) {
     ++metrics_.snapshots;
     metrics_.last_snapshot = now().seconds;
-    each_(*recorded);
-    notify_manager(format("STATUS={} {}\n", recorded->hash.substr(0, 10), escape(recorded->subject)));
+    each_(recorded);
+    notify_manager(format("STATUS={} {}\n", recorded.hash.substr(0, 10), escape(recorded.subject)));
   }
-  head_ = recorded->hash;
+  head_ = recorded.hash;
   known_ = state;
   return {};
 }
@@ -476,21 +465,20 @@ Status Watcher::settle(State state, bool last) {
   if (*state.files == *before.files && state.backends == before.backends) {
     doers_ = {};
     (held_ ? held_->state : known_).generation = state.generation;
-    if (!held_) remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
+    if (!held_)
+      remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
     return {};
   }
-  auto owners = read_owners(repository_);
-  if (!owners) return std::move(owners).error();
+  auto owners = TRY(read_owners(repository_));
   auto difference = difference_of(before, state);
-  if (!last && !foreign_only(difference.diff, difference.from, difference.to, *owners).empty()) {
+  if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
     if (!held_) held_ = Held{.since = touched_.any() ? touched_.first : boot_time()};
     held_->state = std::move(state);
     add(held_->doers, std::exchange(doers_, {}));
     return {};
   }
   if (held_) {
-    if (auto done = commit(held_->state, held_->doers, difference_of(known_, held_->state)); !done)
-      return done;
+    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
     held_.reset();
   }
   auto done = commit(state, doers_, std::move(difference));
@@ -499,16 +487,14 @@ Status Watcher::settle(State state, bool last) {
 }
 
 Status Watcher::record_changes(bool last) {
-  auto held = lock(session_);
-  if (!held) return std::move(held).error();
+  auto held = TRY(lock(session_));
   hear();
-  if (auto done = catch_up(); !done) return done;
+  TRY(catch_up());
   const State base = held_ ? held_->state : known_;
-  auto state = read_state(base);
-  if (!state) return std::move(state).error();
-  const auto generation = state->generation;
-  collect_doers(base, *state);
-  if (auto done = settle(*std::move(state), last); !done) return done;
+  auto state = TRY(read_state(base));
+  const auto generation = state.generation;
+  collect_doers(base, state);
+  TRY(settle(std::move(state), last));
   touched_.drop(generation);
   return {};
 }
@@ -540,11 +526,9 @@ void Watcher::try_to_record() {
 
 void Watcher::commit_held() {
   const auto done = [&]() -> Status {
-    auto locked = lock(session_);
-    if (!locked) return std::move(locked).error();
+    auto locked = TRY(lock(session_));
     if (auto good = catch_up(); !good || !held_) return good;
-    if (auto good = commit(held_->state, held_->doers, difference_of(known_, held_->state)); !good)
-      return good;
+    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
     held_.reset();
     return {};
   }();
@@ -568,7 +552,7 @@ void Watcher::keep_metrics() {
 }
 
 Status Watcher::run() {
-  if (auto opened = open(); !opened) return opened;
+  TRY(open());
   // What happened while nobody watched.
   touched_.whole = true;
   touched_.at(boot_time());
@@ -621,17 +605,15 @@ pid_t watching_process(const std::filesystem::path& state) {
 }
 
 Status watch(Session& session, const std::function<void(const Recorded&)>& each) {
-  auto repository = session.repository();
-  if (!repository) return std::move(repository).error();
+  auto repository = TRY(session.repository());
   auto alone = PidLock::begin(watch_lock(session.state_path()), "watch");
   if (!alone)
     return Error{.kind = ErrorKind::refused,
                  .message = format("another 'rewall watch' is at work here (process {})",
                                    watching_process(session.state_path()))};
-  auto settings = read_watch_settings(**repository);
-  if (!settings) return std::move(settings).error();
+  auto settings = TRY(read_watch_settings(*repository));
   give_back_large_memory();
-  return Watcher(session, **repository, *settings, each).run();
+  return Watcher(session, *repository, settings, each).run();
 }
 
 }  // namespace rewall
