@@ -160,7 +160,9 @@ class Editing {
     return print_restored(context_, options_, std::move(restored));
   }
 
-  static Error refused() { return {.kind = ErrorKind::refused, .message = "not applied; LIVE is untouched"}; }
+  static Error refused() {
+    return {.kind = ErrorKind::refused, .message = "not applied", .live = LiveState::untouched};
+  }
 
   std::string where() const { return format("the text is kept in {}", path_); }
 

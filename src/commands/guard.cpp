@@ -166,7 +166,9 @@ Result<Foreground> program_of(std::vector<std::string> words) {
   const std::string path =
       name.find('/') == std::string::npos ? find_program(name) : std::filesystem::absolute(name).string();
   if (path.empty() || ::access(path.c_str(), X_OK) != 0)
-    return Error{.kind = ErrorKind::usage, .message = format("{}: no such program; LIVE is untouched", name)};
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("{}: no such program", name),
+                 .live = LiveState::untouched};
   words[0] = path;
   Foreground program{.words = std::move(words)};
   for (char** variable = environ; *variable != nullptr; ++variable)

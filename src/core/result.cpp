@@ -24,4 +24,32 @@ int exit_code(ErrorKind kind) {
   return 9;
 }
 
+std::string_view name(LiveState state) {
+  switch (state) {
+    case LiveState::untouched:
+    case LiveState::put_back:
+      return "untouched";
+    case LiveState::changed:
+      return "changed";
+    case LiveState::unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+std::string full_message(const Error& error) {
+  if (!error.live) return error.message;
+  switch (*error.live) {
+    case LiveState::untouched:
+      return error.message + "; LIVE is untouched";
+    case LiveState::put_back:
+      return error.message + "; LIVE is what it was before";
+    case LiveState::changed:
+      return error.message + "; LIVE is neither the old ruleset nor the wanted one";
+    case LiveState::unknown:
+      return error.message + "; the state of LIVE is unknown";
+  }
+  return error.message;
+}
+
 }  // namespace rewall

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -22,12 +23,28 @@ enum class ErrorKind {
 /// The exit status of a kind (the contract's section 3): 2 for usage ... 9 for damaged.
 int exit_code(ErrorKind kind);
 
-/// A failure as a value: the object first, then what is the matter; the hint says what to do next.
+/// What a failed command knows of LIVE, the kernel's ruleset.
+enum class LiveState {
+  untouched,  ///< the command changed nothing
+  put_back,   ///< a change began; LIVE was read afterwards and is as before
+  changed,    ///< LIVE was read and is neither the old ruleset nor the wanted one
+  unknown     ///< a change began, and LIVE cannot be read
+};
+
+/// A failure as a value: the object first, then the matter; the hint says what to do next.
 /// Both are one line, plain, lower case, and may hold bytes from outside: escape them before a terminal.
+/// The messages that users read stand in core/messages.h.
 struct Error {
   ErrorKind kind = ErrorKind::usage;
   std::string message{};
   std::string hint{};
+  /// Absent where the command could not have changed LIVE. Whoever prints the error prints the state, once.
+  std::optional<LiveState> live{};
+
+  Error with_live(LiveState state) && {
+    live = state;
+    return std::move(*this);
+  }
 
   Error hinted(std::string text) && {
     hint = std::move(text);
@@ -39,6 +56,13 @@ struct Error {
     return std::move(*this);
   }
 };
+
+/// "untouched", "changed" or "unknown": the word that --json has for it (rewall(8), EXIT STATUS). A LIVE that
+/// was put back is untouched.
+std::string_view name(LiveState state);
+
+/// The message as people read it: with a word on LIVE where its state is known.
+std::string full_message(const Error& error);
 
 /// A value or an Error; the member names are those of std::expected.
 template <class T>

@@ -4,7 +4,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 #include <sys/socket.h>
 #include <sys/uio.h>
 

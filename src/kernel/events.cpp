@@ -5,7 +5,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 #include <sys/socket.h>
 
 #include <cerrno>

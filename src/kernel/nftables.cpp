@@ -3,7 +3,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 #include <sys/socket.h>
 
 #include <array>

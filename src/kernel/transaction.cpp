@@ -4,7 +4,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>  // before the kernel's headers, which declare the same names
 
 #include <algorithm>
 #include <array>

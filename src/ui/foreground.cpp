@@ -73,7 +73,8 @@ Status run_editor(std::vector<std::string> words, const std::string& path) {
   const int status = wait_for(process);
   if (status == 0) return {};
   return Error{.kind = ErrorKind::refused,
-               .message = format("{}: exit status {}; LIVE is untouched", name, status)};
+               .message = format("{}: exit status {}", name, status),
+               .live = LiveState::untouched};
 }
 
 }  // namespace rewall

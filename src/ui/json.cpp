@@ -43,7 +43,10 @@ Json or_null(const std::string& text) {
 
 Json to_json(const Error& error) {
   return {{"error",
-           {{"code", exit_code(error.kind)}, {"message", error.message}, {"hint", or_null(error.hint)}}}};
+           {{"code", exit_code(error.kind)},
+            {"message", full_message(error)},
+            {"hint", or_null(error.hint)},
+            {"live", error.live ? Json(name(*error.live)) : Json(nullptr)}}}};
 }
 
 Json changes_json(const Diff& diff) {

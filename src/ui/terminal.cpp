@@ -152,7 +152,7 @@ Status Terminal::finish() {
 }
 
 void Terminal::error(const Error& error) {
-  std::string text = format("rewall: error: {}\n", escape(error.message));
+  std::string text = format("rewall: error: {}\n", escape(full_message(error)));
   if (!error.hint.empty()) text += format("hint: {}\n", escape(error.hint));
   write_whole(STDERR_FILENO, text);
 }

@@ -90,7 +90,8 @@ TEST_CASE("a hook before a restore that fails refuses it, and LIVE is left alone
   const auto refused = world.go_back();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == ErrorKind::refused);
-  CHECK(refused.error().message == "pre-restore.d/10-no: exit status 7: not on a friday; LIVE is untouched");
+  CHECK(full_message(refused.error()) ==
+        "pre-restore.d/10-no: exit status 7: not on a friday; LIVE is untouched");
   CHECK(refused.error().hint.find(world.hooks()) != std::string::npos);
   CHECK(world.untouched());
   CHECK(world.firewall->loads == 0);
@@ -170,7 +171,7 @@ TEST_CASE("a hook that takes too long is killed with what it started") {
   world.hook("pre-restore.d/10", "sleep 60 & echo $! >pid; wait");
   const auto refused = world.go_back();
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message == "pre-restore.d/10: gave no answer within 200 ms; LIVE is untouched");
+  CHECK(full_message(refused.error()) == "pre-restore.d/10: gave no answer within 200 ms; LIVE is untouched");
   const pid_t sleeper = std::stoi(read_file(world.folder.path() / "pid").value());
   // Killed; whoever adopted it may not have buried it yet.
   const auto state = read_file("/proc/" + std::to_string(sleeper) + "/stat");
@@ -187,7 +188,7 @@ TEST_CASE("what others can write is not run, and a restore is refused for it") {
     const auto refused = world.go_back();
     REQUIRE_FALSE(refused);
     CHECK(refused.error().kind == ErrorKind::refused);
-    CHECK(refused.error().message == path + ": others than root can write to it; LIVE is untouched");
+    CHECK(full_message(refused.error()) == path + ": others than root can write to it; LIVE is untouched");
     CHECK(refused.error().hint == "chown root " + path + "; chmod go-w " + path);
     CHECK_FALSE(world.ran());
     CHECK(world.untouched());

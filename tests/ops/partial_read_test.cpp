@@ -362,7 +362,7 @@ TEST_CASE("few rules whose load gave no answer are taken back, and all others wi
     world.firewall->lose_load = true;
     const auto restored = world.go_back();
     REQUIRE_FALSE(restored);
-    CHECK(restored.error().message == "no answer; LIVE is what it was before");
+    CHECK(full_message(restored.error()) == "no answer; LIVE is what it was before");
     CHECK(saved("iptables-nft-save") == kOther);
   });
 }

@@ -117,7 +117,7 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
   auto folder = TRY(folder_of(session, event.name));
   auto programs = programs_in(folder.path);
   if (!programs) {
-    programs.error().message += "; LIVE is untouched";
+    programs.error().live = LiveState::untouched;
     return std::move(programs).error();
   }
   if (programs->empty()) return {};
@@ -125,7 +125,7 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
   for (const auto& program : *programs) {
     auto done = run_program(program, queued, folder.deadline);
     if (done) continue;
-    done.error().message += "; LIVE is untouched";
+    done.error().live = LiveState::untouched;
     return std::move(done).error().hinted(
         format("this program in {} may forbid it; without 'x' in its mode it is not run",
                folder.path.parent_path().string()));

@@ -39,7 +39,8 @@ std::string fresh_id() {
 
 Error unsure(Error why) {
   why.kind = ErrorKind::refused;
-  why.message = format("no guard: the way back is not sure: {}; LIVE is untouched", why.message);
+  why.message = format("no guard: the way back is not sure: {}", why.message);
+  why.live = LiveState::untouched;
   return why;
 }
 
@@ -86,7 +87,8 @@ void stop_timer(const Guard& guard) {
 
 Error not_started(const std::string& why) {
   return {.kind = ErrorKind::refused,
-          .message = format("no guard: its process does not start ({}); LIVE is untouched", why)};
+          .message = format("no guard: its process does not start ({})", why),
+          .live = LiveState::untouched};
 }
 
 Status start(Session& session, const Repository& repository, const Guard& guard) {
@@ -199,7 +201,7 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
   guard.deadline = boot_time() + length;
   const auto state = repository.state_path();
   if (auto written = write_guard(state, guard); !written)
-    return std::move(written).error().within("no guard; LIVE is untouched");
+    return std::move(written).error().within("no guard").with_live(LiveState::untouched);
   keep_copy(guard, files);
   if (auto started = start(session, repository, guard); !started) {
     remove_guard(state, guard, Ending::taken_back);

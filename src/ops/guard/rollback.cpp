@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/firewall.h"
 #include "ops/context/event_hooks.h"
@@ -156,12 +157,11 @@ Result<Restored> roll_back(Session& session) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(session));
   auto guard = TRY(read_guard(repository->state_path()));
-  if (!guard)
-    return Error{.kind = ErrorKind::refused, .message = "no guard is armed; LIVE is untouched"}.hinted(
-        "'rewall undo' takes the newest change back");
+  if (!guard) return error_of<messages::no_guard_armed>();
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return Error{.kind = ErrorKind::refused,
-                 .message = name_of(*guard) + " is armed in another network namespace; LIVE is untouched"};
+                 .message = name_of(*guard) + " is armed in another network namespace",
+                 .live = LiveState::untouched};
   auto revision = TRY(read_before(session, *guard));
   RestoreOptions options = options_of(*guard);
   options.actor.reset();

@@ -75,7 +75,7 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
                  .message = format("{}: {}", path.string(), errno_text(error))};
   };
   if (auto written = write_file(path, print_journal(entry), 0600); !written)
-    return std::move(written).error().within("LIVE is untouched");
+    return std::move(written).error().with_live(LiveState::untouched);
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return failed(errno);
   return Journal(path, std::move(fd));

@@ -9,6 +9,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "diff/pairs.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/ruleset_files.h"
@@ -104,7 +105,7 @@ Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revi
     log_warning("{}; the kernel's reading is taken", text);
     return {};
   }
-  return Error{.kind = ErrorKind::kernel, .message = text + "; LIVE is untouched"}.hinted(
+  return Error{.kind = ErrorKind::kernel, .message = text, .live = LiveState::untouched}.hinted(
       "another version of iptables may have recorded it: 'rewall checkout' writes its files");
 }
 
@@ -355,7 +356,7 @@ Error put_back(const Work& work, Error why) {
       continue;
     }
     if (kept) keep(work, *after, "what a restore that failed put back");
-    why.message += "; LIVE is what it was before";
+    why.live = LiveState::put_back;
     return why;
   }
   return not_put_back(why.message, then);
@@ -648,9 +649,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     auto again = TRY(read_live_and_head(session, repository));
     prepared = {std::move(again)};
   }
-  return Error{.kind = ErrorKind::refused,
-               .message = "the firewall kept changing while the restore was planned; LIVE is untouched"}
-      .hinted("find out who changes it ('rewall diff'), then run the command again");
+  return error_of<messages::kept_changing>();
 }
 
 // True when what makes `to` of `from` are foreign parts alone.
