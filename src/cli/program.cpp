@@ -19,8 +19,12 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/event_hooks.h"
+#include "ops/guard/guard_process.h"
 #include "ops/guard/rollback.h"
+#include "ops/history/export.h"
+#include "ops/history/signature.h"
 #include "ops/remote/background.h"
+#include "ops/restore/recovery.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -168,13 +172,43 @@ bool only_looks(const CLI::App& command) {
   return command.get_group() == "look" || std::ranges::find(kLooking, command.get_name()) != kLooking.end();
 }
 
+std::unique_ptr<Session> make_session(const std::filesystem::path& repository, BackendChoice backend) {
+  auto session = std::make_unique<Session>(repository, backend, host_firewall());
+  session->program = own_path();
+  session->signer = sign_commit;
+  session->record_observers = {export_snapshot, push_and_pack, queue_post_snapshot};
+  session->diff_text = [](const Diff& diff) { return render(diff, {}); };
+  return session;
+}
+
+// What an earlier rewall left: a restore that was killed, a guard whose process is gone, pushes that wait.
+// Where that cannot be recovered, a command that looks says so, and one that changes something is refused the
+// repository.
+void take_up_what_was_left(Session& session, bool looks, bool sees_to_guard) {
+  if (!session.repository()) return;  // the command reports it
+  auto recovered = recover_interrupted_restore(session);
+  if (recovered && !sees_to_guard) recovered = fire_overdue_guard(session);
+  start_background_work(session);
+  if (recovered) return;
+  if (looks)
+    log_warning("{}", escape(full_message(recovered.error())));
+  else
+    session.withhold_repository(std::move(recovered).error());
+}
+
+// These fire an overdue guard themselves, or put its old ruleset in force.
+bool sees_to_guard(const CLI::App& command) {
+  const auto* boot = command.get_option_no_throw("--boot");
+  return command.get_name() == "status" || command.get_name() == "rollback" ||
+         (boot != nullptr && boot->count() > 0);
+}
+
 int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& command, const Action& action) {
   start_log(globals.quiet ? -1 : globals.verbosity);
-  Session session(repository_path(globals), backend_choice(globals.backend), host_firewall());
+  const auto made = make_session(repository_path(globals), backend_choice(globals.backend));
+  Session& session = *made;
   session.command_line = command_line(argc, argv);
-  session.diff_text = [](const Diff& diff) { return render(diff, {}); };
-  session.only_looks = only_looks(command);
-  session.program = own_path();
+  take_up_what_was_left(session, only_looks(command), sees_to_guard(command));
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};
@@ -244,7 +278,7 @@ int run_program(int argc, char** argv) {
     // The process of a guard: it sleeps for most of its life, so it starts nothing that it may never need.
     if (argc == 5 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("guard")) {
       start_log(0);
-      return keep_guard(argv[2], argv[4]);
+      return keep_guard(argv[2], argv[4], make_session);
     }
     if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("background")) {
       start_log(0);

@@ -13,7 +13,7 @@ Action define_apply(CLI::App& app) {
   add_part(app, options->restore);
   add_common(app, *options);
   return [path, options](Context& context) -> Result<Answer> {
-    TRY(check_options(*options));
+    TRY(begin_change(context, *options));
     options->restore.trigger = "apply";
     const bool named = *path == "-" || path->starts_with("file:");
     return print_restored(context, *options,

@@ -191,7 +191,7 @@ Action define_edit(CLI::App& app) {
   app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
-    TRY(check_options(*options));
+    TRY(begin_change(context, *options));
     options->restore.trigger = "edit";
     options->restore.family = options->restore.family.value_or(Family::ipv4);
     auto people = options->yes ? std::nullopt : Conversation::open();

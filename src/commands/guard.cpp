@@ -253,7 +253,6 @@ Action define_confirm(CLI::App& app) {
 
 Action define_rollback(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
-    context.session.sees_to_guard = true;
     return print_restored(context, {}, roll_back(context.session));
   };
 }

@@ -4,6 +4,7 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/restore/recovery.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -30,7 +31,7 @@ Action define_import(CLI::App& app) {
       return Error{.kind = ErrorKind::usage, .message = "--git takes one path"}.hinted(
           "a rules file there, or a folder with rules.v4, rules.v6 or ipset");
     }
-    auto all = TRY(import_files(context.session, *options));
+    auto all = TRY(import_files(context.session, *options, [&] { return lock(context.session); }));
     Json json = Json::array();
     for (const auto& recorded : all) {
       json.push_back(answer_json(recorded.hash, recorded.subject, recorded.changed, ""));

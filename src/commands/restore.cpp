@@ -4,7 +4,8 @@
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/guard/rollback.h"
+#include "ops/guard/boot.h"
+#include "ops/restore/undo.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -20,8 +21,7 @@ void add_common(CLI::App& app, ChangeOptions& options) {
   app.add_flag("--yes", options.yes, "Answer every question with yes");
   // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
   app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
-  add_length(app, options.restore.guarded,
-             "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
+  add_length(app, options.guarded, "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
 }
 
 void add_part(CLI::App& app, RestoreOptions& options) {
@@ -29,8 +29,10 @@ void add_part(CLI::App& app, RestoreOptions& options) {
   app.add_option("--table", options.table, "This table alone")->type_name("TABLE");
 }
 
-Status check_options(const ChangeOptions& options) {
-  return check_table(options.restore.table);
+Status begin_change(Context& context, ChangeOptions& options) {
+  TRY(check_table(options.restore.table));
+  options.restore.safeguard = &options.guard.emplace(context.session, options.guarded);
+  return {};
 }
 
 namespace {
@@ -74,16 +76,16 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (!context.json && !restored->diff.equal()) {
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }
-  print_recorded(context, *restored->after, restored->restored, restored->guard);
-  if (restored->guard) return stand_by(context, *restored->guard, !options.yes);
-  if (options.restore.guarded) context.terminal.say("nothing changed: no guard is armed");
+  const auto guard = options.guard ? options.guard->armed() : std::nullopt;
+  print_recorded(context, *restored->after, restored->restored, guard);
+  if (guard) return stand_by(context, *guard, !options.yes);
+  if (options.guarded) context.terminal.say("nothing changed: no guard is armed");
   return Answer::same;
 }
 
 namespace {
 
 Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
-  context.session.sees_to_guard = true;
   auto landed = boot(context.session, options.restore);
   if (!landed) return std::move(landed).error();
   if (!landed->as_wanted)
@@ -106,8 +108,8 @@ Action define_restore(CLI::App& app) {
       "--boot", *at_boot,
       "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
-    TRY(check_options(*options));
     if (*at_boot) return run_boot(context, *options);
+    TRY(begin_change(context, *options));
     options->restore.trigger = "restore";
     return print_restored(context, *options, restore(context.session, *revision, options->restore));
   };
@@ -117,7 +119,7 @@ Action define_undo(CLI::App& app) {
   auto options = std::make_shared<ChangeOptions>();
   add_common(app, *options);
   return [options](Context& context) -> Result<Answer> {
-    TRY(check_options(*options));
+    TRY(begin_change(context, *options));
     options->restore.trigger = "undo";
     return print_restored(context, *options, undo(context.session, options->restore));
   };

@@ -2,6 +2,7 @@
 
 #include "commands/command.h"
 #include "commands/command_output.h"
+#include "ops/guard/guarded_change.h"
 #include "ops/restore/restore.h"
 
 namespace rewall {
@@ -9,6 +10,8 @@ namespace rewall {
 /// What every command that changes LIVE takes (the contract's section 2).
 struct ChangeOptions {
   RestoreOptions restore{};
+  std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits
+  std::optional<GuardedChange> guard{};
   bool yes = false;
   bool force = false;
 };
@@ -18,8 +21,8 @@ void add_common(CLI::App& app, ChangeOptions& options);
 /// `--family` and `--table`.
 void add_part(CLI::App& app, RestoreOptions& options);
 
-/// Refuses what the options cannot have. Kind usage.
-Status check_options(const ChangeOptions& options);
+/// Call it first: refuses what the options cannot have (kind usage), and gives the change its guard.
+Status begin_change(Context& context, ChangeOptions& options);
 
 /// Says what a restore did, or with --dry-run would do: the answer of every command that changes LIVE.
 Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored);

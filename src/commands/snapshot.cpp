@@ -3,6 +3,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/history/record.h"
+#include "ops/restore/recovery.h"
 
 namespace rewall {
 
@@ -22,7 +23,8 @@ Action define_snapshot(CLI::App& app) {
       ->type_name("NAME");
   app.add_flag("--allow-empty", options->allow_empty, "Make a snapshot even when nothing changed");
   return [options](Context& context) -> Result<Answer> {
-    auto recorded = record_live(context.session, *options);
+    const Lock held = TRY(lock(context.session));
+    auto recorded = record_live(context.session, held, *options);
     if (!recorded) return std::move(recorded).error();
     if (!recorded->changed) context.terminal.say("nothing changed since this snapshot");
     print_recorded(context, *recorded);

@@ -107,7 +107,6 @@ std::string to_text(const RepositoryStatus& standing, const Snapshot& head, Pain
 
 Action define_status(CLI::App&) {
   return [](Context& context) -> Result<Answer> {
-    context.session.sees_to_guard = true;
     auto standing = TRY(read_repository_status(context.session));
     if (context.json) {
       context.terminal.out(print(to_json(standing)));

@@ -1,5 +1,6 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "ops/restore/recovery.h"
 #include "ops/watch/watcher.h"
 
 namespace rewall {
@@ -14,7 +15,8 @@ Action define_watch(CLI::App& app) {
       return Answer::same;
     }
     // Who made the change is not known, and it is not whoever runs this.
-    auto recorded = TRY(record_live(context.session, {.trigger = "watch", .actor = nobody()}));
+    const Lock held = TRY(lock(context.session));
+    auto recorded = TRY(record_live(context.session, held, {.trigger = "watch", .actor = nobody()}));
     if (recorded.changed || context.json) print_recorded(context, recorded);
     return Answer::same;
   };

@@ -8,6 +8,7 @@
 #include "fake_firewall.h"
 #include "folder.h"
 #include "ops/history/record.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -47,7 +48,7 @@ struct World {
   }
   std::string record(const Ruleset& now) {
     firewall->change(now);
-    const auto recorded = record_live(*session, {});
+    const auto recorded = record_now(*session, {});
     REQUIRE(recorded);
     return recorded->hash;
   }

@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -34,7 +35,8 @@ struct World {
     REQUIRE(make_repository(*session, ""));
     set("hooks.path", hooks());
     firewall->change(second);
-    REQUIRE(record_live(*session, {}));
+    REQUIRE(record_now(*session, {}));
+    session->record_observers = {queue_post_snapshot};
     session->diff_text = [](const Diff& diff) { return "the diff: " + subject(diff) + "\n"; };
   }
 

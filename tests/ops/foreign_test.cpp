@@ -5,6 +5,8 @@
 #include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
+#include "ops/restore/undo.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -107,9 +109,9 @@ TEST_CASE("a plan that is made again keeps what is foreign then") {
 
 TEST_CASE("undo steps over what is foreign, and with exact over nothing") {
   World world(filter(kYesterday), filter(kYesterday + kPort));
-  REQUIRE(record_live(*world.session, {}));
+  REQUIRE(record_now(*world.session, {}));
   world.firewall->change(filter(kToday + kPort));
-  REQUIRE(record_live(*world.session, {}));
+  REQUIRE(record_now(*world.session, {}));
   SECTION("the newest change of people") {
     REQUIRE(undo(*world.session, {}));
     CHECK(world.live() == canonical_text(filter(kToday).v4));
@@ -122,7 +124,7 @@ TEST_CASE("undo steps over what is foreign, and with exact over nothing") {
 
 TEST_CASE("where all that was recorded since is foreign there is nothing to undo") {
   World world(filter(kYesterday), filter(kToday));
-  REQUIRE(record_live(*world.session, {}));
+  REQUIRE(record_now(*world.session, {}));
   const auto undone = undo(*world.session, {});
   REQUIRE_FALSE(undone);
   CHECK(undone.error().message == "there is nothing before the first snapshot to go back to");

@@ -4,12 +4,15 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
+#include "ops/context/namespace_match.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/fallback.h"
 #include "ops/guard/guard_state.h"
+#include "ops/guard/guarded_change.h"
 #include "ops/guard/lockdown.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -55,7 +58,7 @@ struct World {
     auto* repository = session->repository().value();
     REQUIRE(repository->set_tag("good", repository->head().value()));
     firewall->change(old);
-    REQUIRE(record_live(*session, {}));
+    REQUIRE(record_now(*session, {}));
     firewall->change(broken);
   }
 
@@ -184,7 +187,8 @@ TEST_CASE("how a guard ended is known, on a disk without room too") {
 
 TEST_CASE("without a program to wait no change is guarded, and none is made") {
   World world;
-  const auto restored = restore(*world.session, "good", {.guarded = std::chrono::minutes(1)});
+  GuardedChange guard(*world.session, std::chrono::minutes(1));
+  const auto restored = restore(*world.session, "good", {.safeguard = &guard});
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::refused);
   CHECK(world.live() == text_of(world.broken));

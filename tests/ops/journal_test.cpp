@@ -13,12 +13,20 @@
 #include "ops/host/status.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
 using namespace rewall;
 
 namespace {
+
+// What the program does before a command begins.
+Status begin(Session& session, bool looks = false) {
+  auto recovered = recover_interrupted_restore(session);
+  if (!recovered && !looks) session.withhold_repository(recovered.error());
+  return recovered;
+}
 
 std::string table_text(const std::string& table, const std::string& rule) {
   const bool nat = table == "nat";
@@ -68,7 +76,7 @@ struct World {
     firewall->change(first);
     REQUIRE(make_repository(*session, ""));
     firewall->change(second);
-    REQUIRE(record_live(*session, {}));
+    REQUIRE(record_now(*session, {}));
     session->command_line = "rewall restore HEAD~1";
     firewall->dying = true;
     firewall->left = left;
@@ -188,6 +196,7 @@ TEST_CASE("a restore that is done leaves no journal") {
 
 TEST_CASE("a restore that was killed when LIVE was the new ruleset is recorded as it would have been") {
   World world(rules(kOne, "-j RETURN", kMine));
+  REQUIRE(begin(*world.next));
   const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->clean);
@@ -204,6 +213,7 @@ TEST_CASE("a restore that was killed when LIVE was the new ruleset is recorded a
 
 TEST_CASE("a restore that was killed before it changed anything leaves nothing") {
   World world(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n"));
+  REQUIRE(begin(*world.next));
   const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->clean);
@@ -215,17 +225,18 @@ TEST_CASE("a restore that was killed before it changed anything leaves nothing")
 TEST_CASE("a mix of old and new is undone by whatever command comes next") {
   World world(kMix);
   SECTION("status") {
+    REQUIRE(begin(*world.next));
     const auto standing = read_repository_status(*world.next);
     REQUIRE(standing);
     CHECK(standing->clean);
   }
   SECTION("snapshot") {
-    const auto recorded = record_live(*world.next, {});
+    const auto recorded = record_now(*world.next, {});
     REQUIRE(recorded);
     CHECK_FALSE(recorded->changed);
   }
   SECTION("a look at the history") {
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
   }
   CHECK_FALSE(world.has_journal());
   CHECK(world.live() == text_of(world.second));
@@ -235,7 +246,7 @@ TEST_CASE("a mix of old and new is undone by whatever command comes next") {
 
 TEST_CASE("what stood in the mix and nowhere else is in the history, and so is what followed") {
   World world(rules("-s 192.0.2.66/32 -j DROP", "-j RETURN", kMine));
-  REQUIRE(world.next->repository());
+  REQUIRE(begin(*world.next));
   CHECK(world.live() == text_of(world.second));
   CHECK(world.recorded("HEAD~1", "rules.v4").find("192.0.2.66") != std::string::npos);
   CHECK(world.recorded("HEAD", "rules.v4") == canonical_text(world.second.v4));
@@ -252,19 +263,19 @@ TEST_CASE("what others changed in tables that the restore did not touch stays, w
   };
   SECTION("a mix is undone") {
     World world(with_mangle(kMix));
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK(world.live() == text_of(with_mangle(world.second)));
     CHECK(world.head().hash == world.old_snapshot);
   }
   SECTION("the new one is recorded with it") {
     World world(with_mangle(rules(kOne, "-j RETURN", kMine)));
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK(world.firewall->loads == 0);
     CHECK(world.recorded("HEAD", "rules.v4") == canonical_text(world.firewall->live.v4));
   }
   SECTION("the old one stays with it") {
     World world(with_mangle(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n")));
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK(world.firewall->loads == 0);
     CHECK(world.head().hash == world.old_snapshot);
   }
@@ -284,12 +295,12 @@ TEST_CASE("what another program changed among the rules of the restore meanwhile
   const std::string old_sets = kMine + "add mine 192.0.2.2\n";
   SECTION("a mix is undone around it") {
     World world(with_ban(kOne, "-j ACCEPT", kMine));
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK(world.live() == text_of(with_ban(kTwo, "-j ACCEPT", old_sets)));
   }
   SECTION("the new ruleset is recorded with it") {
     World world(with_ban(kOne, "-j RETURN", kMine));
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK(world.firewall->loads == 0);
     CHECK(world.recorded("HEAD", "rules.v4").find("203.0.113.9") != std::string::npos);
     CHECK(world.head().subject == "back to ssh");
@@ -300,7 +311,7 @@ TEST_CASE("sets that a killed restore filled aside go, sets of people stay") {
   const std::string helpers = "create rewall-1 hash:ip\nadd rewall-1 192.0.2.1\n";
   const std::string others = "create rewall-x hash:ip\n";
   World world(rules(kTwo, "-j ACCEPT", kMine + "add mine 192.0.2.2\n" + helpers + others));
-  REQUIRE(world.next->repository());
+  REQUIRE(begin(*world.next));
   CHECK(canonical_text(world.firewall->live.sets) ==
         canonical_text(parse_sets(kMine + "add mine 192.0.2.2\n" + others, "ipset").value()));
 }
@@ -313,7 +324,7 @@ TEST_CASE(
       FakeFirewall::Fault{.error = {.kind = ErrorKind::kernel, .message = "no room"}};
 
   SECTION("who changes things") {
-    const auto recorded = record_live(*world.next, {});
+    const auto recorded = record_now(*world.next, {});
     REQUIRE_FALSE(recorded);
     CHECK(recorded.error().kind == ErrorKind::damaged);
     CHECK(recorded.error().message.find("no room") != std::string::npos);
@@ -321,7 +332,7 @@ TEST_CASE(
     CHECK_FALSE(restore(*world.next, "HEAD", {}));
   }
   SECTION("who looks") {
-    world.next->only_looks = true;
+    (void)begin(*world.next, true);
     const auto standing = read_repository_status(*world.next);
     REQUIRE(standing);
     CHECK_FALSE(standing->clean);
@@ -331,7 +342,7 @@ TEST_CASE(
   CHECK(world.live() == text_of(kMix));
 
   auto later = world.open(kMix);
-  REQUIRE(later->repository());
+  REQUIRE(begin(*later));
   CHECK(world.live() == text_of(world.second));
   CHECK_FALSE(world.has_journal());
 }
@@ -340,7 +351,7 @@ TEST_CASE("a load that is refused once is tried again") {
   World world(kMix);
   world.firewall->load_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::refused, .message = "changed"}, .at_call = 1};
-  REQUIRE(world.next->repository());
+  REQUIRE(begin(*world.next));
   CHECK(world.live() == text_of(world.second));
 }
 
@@ -349,11 +360,12 @@ TEST_CASE("without the privilege to read LIVE, who looks goes on and who changes
   world.firewall->capture_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::permission, .message = "the firewall: not permitted"}};
   SECTION("looks") {
-    world.next->only_looks = true;
+    (void)begin(*world.next, true);
     CHECK(world.next->repository());
-    CHECK_FALSE(world.next->unfinished().empty());
+    CHECK_FALSE(world.next->interrupted.empty());
   }
   SECTION("changes") {
+    (void)begin(*world.next);
     const auto repository = world.next->repository();
     REQUIRE_FALSE(repository);
     CHECK(repository.error().kind == ErrorKind::permission);
@@ -377,7 +389,7 @@ TEST_CASE("a damaged journal is removed where LIVE is what HEAD says, else it is
     damage(text);
     {
       const auto session = world.open(kMix);
-      const auto recorded = record_live(*session, {});
+      const auto recorded = record_now(*session, {});
       REQUIRE_FALSE(recorded);
       CHECK(recorded.error().kind == ErrorKind::repository);
       CHECK(recorded.error().hint.find("journal") != std::string::npos);
@@ -386,11 +398,12 @@ TEST_CASE("a damaged journal is removed where LIVE is what HEAD says, else it is
     }
     {
       const auto session = world.open(kMix);
-      session->only_looks = true;
+      (void)begin(*session, true);
       CHECK_FALSE(read_repository_status(*session).value().journal.empty());
       CHECK(world.has_journal());
     }
     const auto session = world.open(world.second);
+    REQUIRE(begin(*session));
     CHECK(read_repository_status(*session).value().clean);
     CHECK_FALSE(world.has_journal());
   }
@@ -407,20 +420,20 @@ TEST_CASE("the journal of a machine that was started anew is removed, of another
   };
   SECTION("boot") {
     move_to("place 00000000-0000-0000-0000-000000000002 1");
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
     CHECK_FALSE(world.has_journal());
   }
   SECTION("namespace") {
     move_to("place 00000000-0000-0000-0000-000000000001 2");
     SECTION("who changes things is refused") {
-      const auto recorded = record_live(*world.next, {});
+      const auto recorded = record_now(*world.next, {});
       REQUIRE_FALSE(recorded);
       CHECK(recorded.error().kind == ErrorKind::repository);
       CHECK(recorded.error().message.find("another network namespace") != std::string::npos);
       CHECK(recorded.error().hint.find("rm " + world.journal().string()) != std::string::npos);
     }
     SECTION("who looks is told") {
-      world.next->only_looks = true;
+      (void)begin(*world.next, true);
       const auto standing = read_repository_status(*world.next);
       REQUIRE(standing);
       CHECK(standing->journal.find("another network namespace") != std::string::npos);
@@ -431,7 +444,7 @@ TEST_CASE("the journal of a machine that was started anew is removed, of another
     // Where it belongs it is settled as ever.
     move_to(place);
     const auto there = world.open(kMix);
-    REQUIRE(there->repository());
+    REQUIRE(begin(*there));
     CHECK_FALSE(world.has_journal());
     CHECK(world.live() == text_of(world.second));
     return;
@@ -449,7 +462,7 @@ TEST_CASE("the journal of a restore that is at work is left alone, and who looks
   const auto held = working.lock(std::chrono::milliseconds{0});
   REQUIRE(held);
 
-  world.next->only_looks = true;
+  (void)begin(*world.next, true);
   const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->journal.find("is at work") != std::string::npos);
@@ -463,10 +476,10 @@ TEST_CASE("what a restore that died with the lock left is settled by who waited 
   {
     const auto working = Repository::open(world.path()).value();
     const auto held = working.lock(std::chrono::milliseconds{0});
-    REQUIRE(world.next->repository());
+    REQUIRE(begin(*world.next));
   }
   CHECK(world.has_journal());
-  REQUIRE(record_live(*world.next, {}));
+  REQUIRE(record_now(*world.next, {}));
   CHECK_FALSE(world.has_journal());
   CHECK(world.live() == text_of(world.second));
 }
@@ -497,7 +510,7 @@ TEST_CASE("a journal is not settled before the programs of the dead restore are 
 
 TEST_CASE("a restore whose journal cannot be written changes nothing and leaves nothing behind") {
   World world(kMix);
-  REQUIRE(world.next->repository());
+  REQUIRE(begin(*world.next));
   const int loads = world.firewall->loads;
   const auto state = world.path() / ".git/rewall";
   // A folder in its place: even root cannot rename a file over it.

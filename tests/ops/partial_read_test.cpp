@@ -13,6 +13,7 @@
 #include "folder.h"
 #include "kernel/lab.h"
 #include "ops/restore/restore.h"
+#include "record_now.h"
 
 using namespace rewall;
 
@@ -101,7 +102,7 @@ class World {
     if (std::exchange(empty_, false)) {
       REQUIRE(make_repository(*session, ""));
     } else {
-      REQUIRE(record_live(*session, {}));
+      REQUIRE(record_now(*session, {}));
     }
   }
 

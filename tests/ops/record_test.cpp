@@ -7,6 +7,7 @@
 #include "folder.h"
 #include "ops/history/generation_cache.h"
 #include "ops/host/status.h"
+#include "record_now.h"
 #include "rules/parse.h"
 
 using namespace rewall;
@@ -53,7 +54,7 @@ TEST_CASE("a capture that fails records nothing") {
   REQUIRE(first);
   world.firewall->capture_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "killed"}};
-  REQUIRE_FALSE(record_live(*world.session, {}));
+  REQUIRE_FALSE(record_now(*world.session, {}));
   CHECK(world.session->repository().value()->head().value() == first->hash);
 }
 
@@ -61,7 +62,7 @@ TEST_CASE("a snapshot that loses a whole table is recorded, and says so") {
   World world(kFilter + kNat);
   REQUIRE(make_repository(*world.session, ""));
   world.firewall->change(ruleset(kFilter));
-  const auto recorded = record_live(*world.session, {});
+  const auto recorded = record_now(*world.session, {});
   REQUIRE(recorded);
   CHECK(recorded->changed);
   const std::vector<std::string> notes{"table ip nat is gone: it had rules in the snapshot before"};
@@ -75,7 +76,7 @@ TEST_CASE("the same meaning in other words is kept, for the words are what is re
   auto text = kFilter;
   text.replace(text.find("-i lo"), 5, "-s 0.0.0.0/0 -i lo");
   world.firewall->change(ruleset(text + kNat));
-  const auto recorded = record_live(*world.session, {});
+  const auto recorded = record_now(*world.session, {});
   REQUIRE(recorded);
   CHECK(recorded->changed);
   CHECK(recorded->subject == "respelled: other words, the same meaning");
@@ -85,12 +86,12 @@ TEST_CASE("expectations written by people are recorded with the next snapshot") 
   World world(kFilter);
   REQUIRE(make_repository(*world.session, ""));
   REQUIRE(write_file(world.folder.path() / "repo/expect", "accept -p tcp --dport 22\n", 0600));
-  const auto recorded = record_live(*world.session, {});
+  const auto recorded = record_now(*world.session, {});
   REQUIRE(recorded);
   CHECK(recorded->changed);
   CHECK(world.session->repository().value()->file(recorded->hash, "expect").value() ==
         "accept -p tcp --dport 22\n");
-  const auto again = record_live(*world.session, {});
+  const auto again = record_now(*world.session, {});
   REQUIRE(again);
   CHECK_FALSE(again->changed);
 }
@@ -111,18 +112,18 @@ TEST_CASE("a snapshot says whose parts alone it changed") {
   // The first one says what stood.
   CHECK(foreign(make_repository(*world.session, "")).empty());
   world.firewall->change(ruleset(banned("203.0.113.2/32")));
-  CHECK(foreign(record_live(*world.session, {})) == std::vector<std::string>{"fail2ban"});
-  CHECK(foreign(record_live(*world.session, {.message = "looked", .allow_empty = true})).empty());
+  CHECK(foreign(record_now(*world.session, {})) == std::vector<std::string>{"fail2ban"});
+  CHECK(foreign(record_now(*world.session, {.message = "looked", .allow_empty = true})).empty());
   world.firewall->change(ruleset(banned("203.0.113.3/32", "-A INPUT -p icmp -j ACCEPT\n")));
-  CHECK(foreign(record_live(*world.session, {})).empty());
+  CHECK(foreign(record_now(*world.session, {})).empty());
 
   world.firewall->change(ruleset(banned("203.0.113.4/32", "-A INPUT -p icmp -j ACCEPT\n")));
   REQUIRE(write_file(world.folder.path() / "repo/expect", "accept -p tcp --dport 22\n", 0600));
-  CHECK(foreign(record_live(*world.session, {})).empty());
+  CHECK(foreign(record_now(*world.session, {})).empty());
 
   REQUIRE(Settings::open(*world.session->repository().value()).value().set("owner.fail2ban.chain", ""));
   world.firewall->change(ruleset(banned("203.0.113.5/32", "-A INPUT -p icmp -j ACCEPT\n")));
-  CHECK(foreign(record_live(*world.session, {})).empty());
+  CHECK(foreign(record_now(*world.session, {})).empty());
 }
 
 TEST_CASE("an unmoved generation answers status without a capture, a moved one does not") {

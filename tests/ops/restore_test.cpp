@@ -7,6 +7,7 @@
 #include "fake_firewall.h"
 #include "folder.h"
 #include "kernel/process.h"
+#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -43,7 +44,7 @@ struct World {
     session->command_line = "rewall restore HEAD~1";
     REQUIRE(make_repository(*session, ""));
     firewall->change(second);
-    REQUIRE(record_live(*session, {}));
+    REQUIRE(record_now(*session, {}));
   }
 
   Result<Restored> go_back(const RestoreOptions& options = {}) {
@@ -498,7 +499,7 @@ TEST_CASE("a text that is not the snapshot's own reaches neither LIVE nor the hi
   World world;
   for (const char* rule : {"-j ACCEPT", "-j DROP", "-j LOG"}) {
     world.firewall->change(of_many(rule));
-    REQUIRE(record_live(*world.session, {}));
+    REQUIRE(record_now(*world.session, {}));
   }
   const auto repository = world.folder.path() / "repo";
   const auto object = [&](const std::string& name) {

@@ -139,6 +139,18 @@ void queue_event(Session& session, const Event& event, const Diff& diff) {
   if (!folder->path.empty()) session.queued_events.push_back(as_queued(session, event, diff));
 }
 
+void queue_post_snapshot(Session& session, const RecordEvent& recorded) {
+  if (!recorded.changed) return;
+  queue_event(session,
+              {.name = "post-snapshot",
+               .trigger = recorded.trigger,
+               .from = recorded.from,
+               .hash = recorded.hash,
+               .subject = recorded.subject,
+               .restores = recorded.restores},
+              recorded.diff);
+}
+
 void run_queued_events(Session& session) {
   for (const auto& queued : std::exchange(session.queued_events, {})) {
     auto folder = folder_of(session, queued.event);

@@ -27,6 +27,9 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff);
 /// Keeps an event for run_queued_events(). Cheap where no program waits for it.
 void queue_event(Session& session, const Event& event, const Diff& diff);
 
+/// Queues the event post-snapshot for a snapshot that record() made: an observer of the session.
+void queue_post_snapshot(Session& session, const RecordEvent& recorded);
+
 /// Runs the programs of every event that was told, without the lock: they may run rewall. What fails is a
 /// warning.
 void run_queued_events(Session& session);

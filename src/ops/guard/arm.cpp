@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
+#include "ops/context/namespace_match.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"

@@ -1,27 +1,21 @@
 #include "ops/guard/fallback.h"
 
-#include <chrono>
 #include <exception>
-#include <thread>
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/guard/lockdown.h"
+#include "ops/restore/apply.h"
+#include "ops/restore/recovery.h"
+#include "ops/restore/restore.h"
 #include "rules/foreign.h"
 
 namespace rewall {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// For each of the two ways: somebody who goes on changing the firewall makes each try longer, too.
-constexpr std::chrono::seconds kPatience{2};
-constexpr int kNoes = 3;
-constexpr int kLoads = 5;
-constexpr std::chrono::milliseconds kPause{100};
 
 // What is about to go, where it cannot go into the history.
 void keep_aside(const Ruleset& live) {
@@ -40,14 +34,14 @@ Status load_once(Session& session, const Revision& revision, bool exact, bool la
   if (!kept) keep_aside(live.ruleset);
   kept = true;
   auto staged = TRY(session.firewall().stage(wanted, nullptr, file_names(revision)));
-  // At last whoever is faster is not asked: a transaction that names no generation is taken by all.
-  auto loaded = TRY(session.firewall().load(staged, live.ruleset, last ? std::nullopt : live.generation));
-  auto after = session.capture();
-  if (!after) {
-    otherwise = after.error().message;
+  // The last try gives way to nobody: a transaction that names no generation is always taken.
+  auto applied = apply(session, staged, live, last ? std::nullopt : live.generation);
+  if (!applied && applied.error().live != LiveState::unknown) return std::move(applied).error();
+  if (!applied) {
+    otherwise = applied.error().message;
     return Error{.kind = ErrorKind::refused, .message = otherwise};
   }
-  const Diff left = compare(staged.ruleset, after->ruleset);
+  const Diff left = compare(staged.ruleset, applied->ruleset);
   if (left.equal()) return {};
   otherwise = subject(left);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
@@ -71,17 +65,12 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
   Status done;
   bool kept = false;
   std::string otherwise;
-  const auto end = Clock::now() + kPatience;
-  bool last = false;
-  int noes = 0;
-  for (int attempt = 1; !last; ++attempt) {
-    last = attempt == kLoads || Clock::now() > end;
-    done = load_once(session, revision, exact, last, kept, otherwise);
+  for (Tries tries(kStubbornTries); tries.next();) {
+    done = load_once(session, revision, exact, tries.last(), kept, otherwise);
     if (done) return done;
     const auto kind = done.error().kind;
     if (kind != ErrorKind::refused && kind != ErrorKind::capture && kind != ErrorKind::kernel) return done;
-    if (kind == ErrorKind::kernel && ++noes == kNoes) break;
-    std::this_thread::sleep_for(kPause);
+    if (kind == ErrorKind::kernel && tries.refused_too_often()) break;
   }
   // The kernel also says no to a change of rules that are gone meanwhile.
   if (done.error().kind != ErrorKind::refused) return load_over_all(session, revision, done.error());
@@ -91,18 +80,18 @@ Status load_unrecorded(Session& session, const Revision& revision, bool exact, s
   return {};
 }
 
-Result<Restored> restore_again_and_again(Session& session, const Lock& held, const Revision& revision,
-                                         const RestoreOptions& options) {
-  const auto end = Clock::now() + kPatience;
-  for (int no = 0;;) {
+Result<Restored> restore_patiently(Session& session, const Lock& held, const Revision& revision,
+                                   const RestoreOptions& options) {
+  for (Tries tries(kPatientTries); tries.next();) {
     auto restored = restore(session, held, revision, options);
-    if (restored || Clock::now() > end) return restored;
-    // The kernel says no to what it cannot take, and to what somebody changed before it was read back.
-    const bool again = restored.error().kind == ErrorKind::refused ||
-                       (restored.error().kind == ErrorKind::kernel && ++no < kNoes);
-    if (!again) return restored;
-    std::this_thread::sleep_for(kPause);
+    if (restored || tries.last()) return restored;
+    // The kernel refuses rules that it cannot take, and rules that somebody changed before they were read
+    // back.
+    const auto kind = restored.error().kind;
+    if (kind == ErrorKind::kernel && tries.refused_too_often()) return restored;
+    if (kind != ErrorKind::kernel && kind != ErrorKind::refused) return restored;
   }
+  return error_of<messages::kept_changing>();
 }
 
 // What kept the restore from being recorded may be gone with what it replaced.
@@ -124,7 +113,7 @@ std::optional<Restored> record_landed(Session& session, const Revision& revision
 Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
            FallbackResult& landed) {
   if (held != nullptr) {
-    auto restored = restore_again_and_again(session, *held, revision, options);
+    auto restored = restore_patiently(session, *held, revision, options);
     if (restored) {
       landed.restored = *std::move(restored);
       return {};
@@ -176,6 +165,13 @@ std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const 
       std::move(wanted),
       {.what = "the tag good", .read = [&session] { return read_revision(session, "refs/tags/good"); }},
       {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
+}
+
+std::string to_text(const FallbackResult& landed) {
+  std::string text = landed.what + " is in force";
+  if (!landed.restored) text += format(", but not recorded ({})", landed.why_unrecorded);
+  for (const auto& refused : landed.refused) text += "; it could not be " + refused;
+  return text;
 }
 
 }  // namespace rewall

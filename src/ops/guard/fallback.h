@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "core/result.h"
-#include "ops/restore/restore.h"
+#include "ops/context/session.h"
+#include "ops/history/revision.h"
+#include "ops/restore/restore_options.h"
 
 namespace rewall {
 
@@ -37,5 +39,9 @@ Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
 
 /// What is wanted, then what is left when it cannot be had: the tag good, and the template lockdown.
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login);
+
+/// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and which candidates could not be put in force, and
+/// why.
+std::string to_text(const FallbackResult& landed);
 
 }  // namespace rewall

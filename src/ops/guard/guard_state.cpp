@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/context/namespace_match.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_file.h"
 
@@ -127,13 +128,6 @@ void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
 Ending ending_of(const fs::path& state, const Guard& guard) {
   const auto confirmed = read_at(confirmed_path(state));
   return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
-}
-
-NamespaceMatch match_namespace(const std::optional<Generation>& place,
-                               const std::optional<Generation>& here) {
-  if (!place || !here) return NamespaceMatch::here;
-  if (place->boot != here->boot) return NamespaceMatch::gone;
-  return place->network == here->network ? NamespaceMatch::here : NamespaceMatch::elsewhere;
 }
 
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here) {

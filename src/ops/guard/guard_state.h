@@ -46,13 +46,6 @@ void remove_guard(const std::filesystem::path& state, const Guard& guard, Ending
 /// How a guard ended that is armed no more.
 Ending ending_of(const std::filesystem::path& state, const Guard& guard);
 
-enum class NamespaceMatch {
-  here,
-  gone,      ///< of an earlier boot
-  elsewhere  ///< of another network namespace
-};
-NamespaceMatch match_namespace(const std::optional<Generation>& place, const std::optional<Generation>& here);
-
 /// Until the deadline; nothing is left of one from an earlier boot.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);
 

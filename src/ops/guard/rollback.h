@@ -25,16 +25,4 @@ Status fire_overdue_guard(Session& session);
 /// Takes the guarded change back now. Kind refused: no guard is armed. After an error the guard stays armed.
 Result<Restored> roll_back(Session& session);
 
-/// What a boot puts in force: the old ruleset of a guard that was armed, else HEAD; where that is refused,
-/// the tag good, then the template lockdown.
-Result<FallbackResult> boot(Session& session, RestoreOptions options);
-
-/// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and what could not be, and why.
-std::string to_text(const FallbackResult& landed);
-
-/// The guard's process, from its start to its end: holds its lock, sleeps to the deadline, warns 60 s before,
-/// and fires. SIGUSR1 makes it look at the guard again; signals that end a session do not end it. The exit
-/// status.
-int keep_guard(const std::filesystem::path& repository, const std::string& id);
-
 }  // namespace rewall

@@ -140,4 +140,8 @@ void export_files(const Repository& repository, const std::string& hash, const F
   }
 }
 
+void export_snapshot(Session&, const RecordEvent& event) {
+  export_files(event.repository, event.hash, event.files);
+}
+
 }  // namespace rewall

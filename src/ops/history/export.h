@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "ops/context/session.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -11,5 +12,8 @@ namespace rewall {
 /// A file there that says something else than what was exported last is kept beside it first. The caller
 /// holds the lock. What fails is a warning.
 void export_files(const Repository& repository, const std::string& hash, const Files& files);
+
+/// The same for the snapshot that record() made or found: an observer of the session.
+void export_snapshot(Session& session, const RecordEvent& event);
 
 }  // namespace rewall

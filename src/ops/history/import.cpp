@@ -12,12 +12,9 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/context/event_hooks.h"
 #include "ops/context/identity.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
-#include "ops/remote/background.h"
-#include "ops/restore/recovery.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "store/foreign_history.h"
@@ -250,14 +247,12 @@ Status add_history(Importer& importer, const ImportOptions& options) {
 
 }  // namespace
 
-Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options) {
+Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options,
+                                           const std::function<Result<Lock>()>& lock) {
   std::vector<Item> items;
-  if (options.git.empty()) {
-    auto read = TRY(read_items(options));
-    items = std::move(read);
-  }
+  if (options.git.empty()) items = TRY(read_items(options));
   auto repository = TRY(session.repository());
-  auto held = TRY(lock(session));
+  const Lock held = TRY(lock());
   auto head = TRY(read_head(*repository));
   auto tip = TRY(repository->snapshot(head.hash));
 
@@ -282,20 +277,18 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   trailers.actor = actor.text();
   trailers.commands = {session.command_line};
   trailers.restores = head.hash;
-  auto hash = TRY(
-      (repository)
-          ->commit(parent, head.files, {.subject = back.subject, .trailers = trailers}, actor.person, now()));
-  back.hash = std::move(hash);
+  back.hash = TRY(repository->commit(parent, head.files, {.subject = back.subject, .trailers = trailers},
+                                     actor.person, now()));
   all.push_back(back);
-  start_background_work(session, *repository);
-  queue_event(session,
-              {.name = "post-snapshot",
-               .trigger = trailers.trigger,
-               .from = parent,
-               .hash = back.hash,
-               .subject = back.subject,
-               .restores = trailers.restores},
-              Diff{});
+  session.notify({.repository = *repository,
+                  .files = head.files,
+                  .diff = Diff{},
+                  .from = parent,
+                  .hash = back.hash,
+                  .subject = back.subject,
+                  .trigger = trailers.trigger,
+                  .restores = trailers.restores,
+                  .changed = true});
   // HEAD is what it was, whatever came of the rest.
   if (!added) return std::move(added).error();
   return all;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +28,10 @@ struct ImportOptions {
 /// made of a rules file, or of a folder laid out like section 4, with its date, author and message. There,
 /// what is no rules file is left out, with a warning, and so is what changes nothing.
 ///
-/// At the end what HEAD said before is recorded again, so that HEAD is never an old backup.
-Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options);
+/// At the end the files of the old HEAD are recorded again, so that HEAD is never an old backup.
+///
+/// `lock` takes the repository's lock; it is called once all files are read, as that may be slow.
+Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options,
+                                           const std::function<Result<Lock>()>& lock);
 
 }  // namespace rewall

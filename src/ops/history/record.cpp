@@ -8,14 +8,10 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "ops/context/event_hooks.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
-#include "ops/history/export.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/revision.h"
-#include "ops/remote/background.h"
-#include "ops/restore/recovery.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -107,9 +103,9 @@ Result<Head> read_head(const Repository& repository) {
 }
 
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options, const Written* written) {
-  const Files made = written == nullptr ? files_of(capture.ruleset) : Files{};
-  const Files& files = written == nullptr ? made : *written->files;
+                        const RecordOptions& options, const PreparedFiles* prepared) {
+  const Files made = prepared == nullptr ? files_of(capture.ruleset) : Files{};
+  const Files& files = prepared == nullptr ? made : *prepared->files;
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
@@ -118,13 +114,19 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   if (same && same_expect && !options.allow_empty) {
     auto snapshot = TRY(repository.snapshot(head.hash));
     remember_generation(repository, capture, head.hash);
-    export_files(repository, head.hash, files);
+    session.notify({.repository = repository,
+                    .files = files,
+                    .diff = Diff{},
+                    .from = head.hash,
+                    .hash = head.hash,
+                    .subject = snapshot.subject,
+                    .trigger = options.trigger});
     return Recorded{.hash = head.hash, .subject = snapshot.subject};
   }
 
-  const bool compared = written != nullptr && written->diff != nullptr;
+  const bool compared = prepared != nullptr && prepared->diff != nullptr;
   const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
-  const Diff& diff = compared ? *written->diff : found;
+  const Diff& diff = compared ? *prepared->diff : found;
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
@@ -150,19 +152,18 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .foreign = std::move(foreign),
                                                  .restores = options.restores}};
   auto hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
-                                    written == nullptr ? "" : written->tree));
+                                    prepared == nullptr ? "" : prepared->tree));
   recorded.hash = std::move(hash);
   remember_generation(repository, capture, recorded.hash);
-  export_files(repository, recorded.hash, files);
-  start_background_work(session, repository);
-  queue_event(session,
-              {.name = "post-snapshot",
-               .trigger = options.trigger,
-               .from = head.hash,
-               .hash = recorded.hash,
-               .subject = recorded.subject,
-               .restores = options.restores},
-              diff);
+  session.notify({.repository = repository,
+                  .files = files,
+                  .diff = diff,
+                  .from = head.hash,
+                  .hash = recorded.hash,
+                  .subject = recorded.subject,
+                  .trigger = options.trigger,
+                  .restores = options.restores,
+                  .changed = true});
   return recorded;
 }
 
@@ -175,9 +176,8 @@ Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repos
   return LiveAndHead{*std::move(live), std::move(head)};
 }
 
-Result<Recorded> record_live(Session& session, const RecordOptions& options) {
+Result<Recorded> record_live(Session& session, const Lock&, const RecordOptions& options) {
   auto repository = TRY(session.repository());
-  auto held = TRY(lock(session));
   auto read = TRY(read_live_and_head(session, *repository));
   return record(session, *repository, read.head, read.live, options);
 }

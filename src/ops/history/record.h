@@ -48,19 +48,19 @@ struct Recorded {
 };
 
 /// What is known of a capture already.
-struct Written {
+struct PreparedFiles {
   std::shared_ptr<const Files> files{};  ///< that Repository::prepare() wrote
   std::string tree{};                    ///< that it says
   const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
 };
 
-/// Commits `capture` on top of `head` when it differs, remembers its generation, exports the
-/// files (export.h), and tells post-snapshot.d. The caller holds the lock. `written`: of the capture.
+/// Commits `capture` on top of `head` when it differs, remembers its generation, and notifies the session's
+/// observers. The caller holds the lock. `prepared`: of the capture.
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
-                        const RecordOptions& options, const Written* written = nullptr);
+                        const RecordOptions& options, const PreparedFiles* prepared = nullptr);
 
 /// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.
-Result<Recorded> record_live(Session& session, const RecordOptions& options);
+Result<Recorded> record_live(Session& session, const Lock& held, const RecordOptions& options);
 
 /// `rewall init`: captures first, so that a host that cannot be read gets no repository.
 Result<Recorded> make_repository(Session& session, const std::string& remote_url);

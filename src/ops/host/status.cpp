@@ -20,7 +20,7 @@ namespace {
 // none.
 Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head,
                               std::future<Result<Sets>> sets) {
-  if (!session.unfinished().empty()) return false;
+  if (!session.interrupted.empty()) return false;
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen || seen->head != head) return false;
   auto live = TRY(sets.get());
@@ -75,7 +75,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
   RepositoryStatus standing{.host = repository.host(),
-                            .journal = session.unfinished(),
+                            .journal = session.interrupted,
                             .watch = watching_process(session.state_path()) != 0};
   auto head = TRY(repository.head());
   standing.head = std::move(head);

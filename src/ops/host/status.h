@@ -27,7 +27,7 @@ struct RepositoryStatus {
     std::optional<PushQueue> queue{};  ///< what waits to be pushed
   };
   std::optional<RemoteStatus> remote{};
-  std::string journal{};  ///< Session::unfinished()
+  std::string journal{};  ///< Session::interrupted
   bool watch = false;     ///< `rewall watch` is at work
 
   struct GuardStatus {

@@ -90,9 +90,10 @@ void start_background_work(const Session& session, bool time_for_gc) {
     log_warning("nothing is pushed or packed now: {}", started.error().message);
 }
 
-void start_background_work(const Session& session, const Repository& recorded) {
-  queue_push(recorded);
-  start_background_work(session, gc_is_due(recorded));
+void push_and_pack(Session& session, const RecordEvent& event) {
+  if (!event.changed) return;
+  queue_push(event.repository);
+  start_background_work(session, gc_is_due(event.repository));
 }
 
 int work_in_background(const fs::path& repository) {

@@ -11,8 +11,8 @@ namespace rewall {
 /// where there is something to do and none is at work. A failure is only said: the next rewall does it.
 void start_background_work(const Session& session, bool time_for_gc = false);
 
-/// The same after something was recorded: that waits to be pushed now.
-void start_background_work(const Session& session, const Repository& recorded);
+/// The same for a snapshot that record() made, which waits to be pushed now: an observer of the session.
+void push_and_pack(Session& session, const RecordEvent& event);
 
 /// That process, `rewall -C DIR background`: ends when nothing waits any more. The exit status.
 int work_in_background(const std::filesystem::path& repository);

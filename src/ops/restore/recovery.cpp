@@ -11,21 +11,19 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "diff/diff.h"
+#include "ops/context/namespace_match.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/signal_block.h"
-#include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
+#include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
-#include "ops/restore/load.h"
 #include "ops/restore/transition.h"
 #include "rules/foreign.h"
 
 namespace rewall {
 namespace {
-
-constexpr int kAttempts = 3;
 
 /// A restore that did not end.
 struct InterruptedRestore {
@@ -120,8 +118,9 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
   std::string why = "it reads back otherwise";
   bool loaded = false;
   bool kept = false;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    auto live = session.firewall().capture(recorded.entry.looks_at);
+  const BackendScope scope(session, recorded.entry.looks_at);
+  auto live = session.capture();
+  for (Tries tries(kFewTries); tries.next();) {
     if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
     const InterruptedRestore unended =
@@ -135,9 +134,10 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
       TRY(keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"}));
       kept = true;
     }
-    auto done = put_in_force_again(session, target, *live);
-    if (!done) why = done.error().message;
-    loaded = loaded || (done && side == Side::mix);
+    auto applied = apply_again(session, target, *live);
+    if (!applied) why = applied.error().message;
+    loaded = loaded || (applied && side == Side::mix);
+    live = applied ? Result<Capture>(*std::move(applied)) : session.capture();
   }
   return not_undone(recorded, why);
 }
@@ -190,11 +190,6 @@ Status settle_locked(Session& session, Repository& repository) {
   return settle_left(session, repository, *journal);
 }
 
-Result<std::string> settle_and_say_nothing(Session& session, Repository& repository) {
-  TRY(settle_locked(session, repository));
-  return std::string{};
-}
-
 /// Of the restore that holds the lock, while its process lives.
 std::optional<std::string> at_work(const Repository& repository) {
   const auto text = read_file(repository.state_path() / "journal");
@@ -205,17 +200,23 @@ std::optional<std::string> at_work(const Repository& repository) {
 
 }  // namespace
 
-Result<std::string> recover_interrupted_restore(Session& session, Repository& repository) {
+Status recover_interrupted_restore(Session& session) {
+  auto repository = TRY(session.repository());
   std::error_code failed;
-  if (!std::filesystem::exists(repository.state_path() / "journal", failed) && !failed) return std::string{};
-  auto held = repository.lock(std::chrono::milliseconds{0});
-  if (!held) {
+  if (!std::filesystem::exists(repository->state_path() / "journal", failed) && !failed) return {};
+  const auto recovered = [&]() -> Status {
+    auto held = repository->lock(std::chrono::milliseconds{0});
+    if (held) return settle_locked(session, *repository);
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
-    if (auto working = at_work(repository)) return *std::move(working);
-    auto waited = TRY(lock(repository));
-    return settle_and_say_nothing(session, repository);
-  }
-  return settle_and_say_nothing(session, repository);
+    if (auto working = at_work(*repository)) {
+      session.interrupted = *std::move(working);
+      return {};
+    }
+    const Lock waited = TRY(lock(*repository));
+    return settle_locked(session, *repository);
+  }();
+  if (!recovered) session.interrupted = recovered.error().message;
+  return recovered;
 }
 
 Result<Lock> lock(Session& session) {

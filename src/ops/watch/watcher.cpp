@@ -446,7 +446,7 @@ Status Watcher::commit(const State& state, const Attribution::Taken& doers, Diff
   }
   if (!doers.deeds.empty()) options.actor = actor_of(doers.deeds.front().who);
   if (doers.left_out > 0) options.notes.push_back(format("and {} more", counted(doers.left_out, "change")));
-  const Written written{.files = state.files, .diff = &difference.diff};
+  const PreparedFiles written{.files = state.files, .diff = &difference.diff};
   auto recorded = TRY(record(session_, repository_, head, live, options, &written));
   if (recorded.changed) {
     ++metrics_.snapshots;

@@ -1,0 +1,107 @@
+#include "ops/guard/guard_process.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/memory.h"
+#include "ops/context/event_hooks.h"
+#include "ops/context/pid_lock.h"
+#include "ops/guard/rollback.h"
+#include "ops/guard/wall.h"
+#include "ops/guard/way_back.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::chrono::milliseconds kWarning = std::chrono::seconds{60};
+constexpr std::chrono::milliseconds kBeginPoll{10};
+constexpr int kBegins = 300;
+constexpr std::chrono::milliseconds kAgain = std::chrono::seconds{5};
+
+class Sleep {
+ public:
+  Sleep() : timer_(::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC)) {
+    sigset_t look;
+    ::sigemptyset(&look);
+    ::sigaddset(&look, SIGUSR1);
+    ::sigprocmask(SIG_BLOCK, &look, nullptr);
+    signals_.reset(::signalfd(-1, &look, SFD_CLOEXEC | SFD_NONBLOCK));
+    for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGPIPE, SIGTTOU})
+      ::signal(number, SIG_IGN);
+  }
+
+  /// Until boot_time() is `end`, or somebody says that there is something new.
+  void until(std::chrono::milliseconds end) {
+    itimerspec when{};
+    when.it_value.tv_sec = static_cast<time_t>(end.count() / 1000);
+    when.it_value.tv_nsec = static_cast<long>(end.count() % 1000) * 1000000;
+    ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
+    pollfd waits[] = {{.fd = timer_.get(), .events = POLLIN, .revents = 0},
+                      {.fd = signals_.get(), .events = POLLIN, .revents = 0}};
+    ::poll(waits, 2, -1);
+    signalfd_siginfo told{};
+    while (::read(signals_.get(), &told, sizeof told) > 0) {
+    }
+  }
+
+ private:
+  Fd timer_;
+  Fd signals_{};
+};
+
+std::optional<PidLock> begin_watching(const std::filesystem::path& state, const std::string& id) {
+  for (int i = 0; i < kBegins; ++i) {
+    if (auto watching = PidLock::begin(guard_lock(state), id)) return watching;
+    std::this_thread::sleep_for(kBeginPoll);
+  }
+  return std::nullopt;
+}
+
+std::string warning(const Guard& guard) {
+  return format(
+      "in {} the firewall goes back to what it was before '{}' ({}). To keep the change: rewall confirm",
+      time_text(guard.deadline - boot_time()), guard.command, guard.actor.text());
+}
+
+}  // namespace
+
+int keep_guard(const std::filesystem::path& repository, const std::string& id,
+               const SessionFactory& make_session) {
+  Sleep sleep;
+  const auto state = repository / ".git/rewall";
+  auto first = read_guard(state);
+  if (!first) return exit_code(first.error().kind);
+  if (!*first || (*first)->id != id) return 0;
+  const auto watching = begin_watching(state, id);
+  if (!watching) return 0;  // another process of this guard
+  Guard known = **std::move(first);
+  bool warned = known.length <= kWarning;
+  while (const auto guard = still_armed(repository, known)) {
+    if (guard->deadline > known.deadline) warned = false;
+    known = *guard;
+    const auto left = known.deadline - boot_time();
+    if (!warned && left <= kWarning && left.count() > 0) {
+      notify_terminals(warning(known), known.actor);
+      warned = true;
+    } else if (left.count() > 0) {
+      forget_code();
+      sleep.until(warned ? known.deadline : known.deadline - kWarning);
+    } else {
+      const auto session = make_session(repository, known.looks_at);
+      auto fired = fire(*session, known);
+      run_queued_events(*session);
+      if (fired && *fired) return (*fired)->as_wanted ? 0 : exit_code(ErrorKind::damaged);
+      if (!fired) sleep.until(boot_time() + kAgain);
+    }
+  }
+  return 0;
+}
+
+}  // namespace rewall

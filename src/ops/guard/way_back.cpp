@@ -1,0 +1,42 @@
+#include "ops/guard/way_back.h"
+
+#include "core/format.h"
+#include "ops/context/ruleset_files.h"
+
+namespace rewall {
+namespace {
+
+bool repository_is_there(const std::filesystem::path& path) {
+  std::error_code failed;
+  return std::filesystem::exists(path / ".git/rewall", failed);
+}
+
+}  // namespace
+
+Result<Revision> read_before(Session& session, const Guard& guard) {
+  auto revision = read_revision(session, guard.before);
+  if (revision) return revision;
+  auto copy = read_copy(guard);
+  if (!copy) return revision;
+  auto ruleset = TRY(ruleset_of(*std::move(copy), "copy of the old ruleset: ", guard.backends));
+  return Revision{.name = guard.before, .hash = guard.before, .ruleset = std::move(ruleset)};
+}
+
+Candidate old_ruleset(Session& session, const Guard& guard) {
+  return {.what = format("the old ruleset (snapshot {})", guard.before.substr(0, 10)),
+          .read = [&session, guard] { return read_before(session, guard); },
+          .exact = guard.exact};
+}
+
+RestoreOptions options_of(const Guard& guard) {
+  return {.trigger = "rollback", .exact = guard.exact, .actor = guard.actor, .way_back = true};
+}
+
+std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known) {
+  auto guard = read_guard(path / ".git/rewall");
+  if (!guard || (!*guard && !repository_is_there(path))) return known;
+  if (!*guard || (*guard)->id != known.id) return std::nullopt;
+  return **std::move(guard);
+}
+
+}  // namespace rewall

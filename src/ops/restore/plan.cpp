@@ -1,0 +1,255 @@
+#include "ops/restore/plan.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "diff/pairs.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/settings.h"
+#include "ops/history/generation_cache.h"
+#include "rules/foreign.h"
+#include "rules/print.h"
+#include "rules/sets.h"
+#include "rules/text_delta.h"
+
+namespace rewall {
+namespace {
+
+void take_tables(Tables& base, const Tables& wanted, const std::string& table) {
+  if (table.empty()) {
+    base = wanted;
+    return;
+  }
+  std::erase_if(base.tables, [&](const Table& t) { return t.name == table; });
+  if (const Table* found = wanted.find(table)) {
+    base.tables.push_back(*found);
+    base.texts.insert(base.texts.end(), wanted.texts.begin(), wanted.texts.end());
+  }
+}
+
+// A part of a revision leaves the sets that LIVE has, and brings those that it lacks: the rules may name
+// them.
+Sets with_missing_sets(Sets live, const Sets& wanted) {
+  for (const auto& set : wanted.sets) {
+    if (live.find(set.name) == nullptr) live.sets.push_back(set);
+  }
+  live.texts.insert(live.texts.end(), wanted.texts.begin(), wanted.texts.end());
+  return live;
+}
+
+Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
+  Ruleset whole = overlay(live, revision);
+  if (!options.family && options.table.empty()) return whole;
+  Ruleset wanted = live;
+  if (live.backend != whole.backend) wanted.backend = whole.backend;
+  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy}) {
+    if (options.family && (live.*slot).family != *options.family) continue;
+    take_tables(wanted.*slot, whole.*slot, options.table);
+  }
+  wanted.sets = with_missing_sets(live.sets, whole.sets);
+  return wanted;
+}
+
+// A part goes where the rest is: rules of one revision do not end up in two kernels.
+Status part_within_backend(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
+  const bool part = options.family || !options.table.empty();
+  if (!part || revision.by_hand || revision.ruleset.backend == live.backend || !holds(live, live.backend))
+    return {};
+  return Error{.kind = ErrorKind::usage,
+               .message = format("'{}' was recorded from the {} backend, and LIVE's rules are in the {} one",
+                                 revision.name, name(revision.ruleset.backend), name(live.backend))}
+      .hinted("restore it whole, or give its rules with 'rewall apply'");
+}
+
+// What a snapshot holds was once printed by iptables-save, so staging must give it back; a file written by
+// hand may be respelled by the kernel, and what reads back in the scratch namespace is what LIVE will be held
+// against.
+Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revision& revision) {
+  const Diff diff = compare(wanted, staged);
+  if (diff.equal()) return {};
+  const auto text =
+      format("'{}' does not read back from the kernel as it is written ({})", revision.name, subject(diff));
+  if (revision.by_hand) {
+    log_warning("{}; the kernel's reading is taken", text);
+    return {};
+  }
+  return Error{.kind = ErrorKind::kernel, .message = text, .live = LiveState::untouched}.hinted(
+      "another version of iptables may have recorded it: 'rewall checkout' writes its files");
+}
+// What is foreign stays as it is in LIVE.
+Status keep_foreign_parts(Session& session, Ruleset& wanted, RestorePlan& plan) {
+  auto repository = TRY(session.repository());
+  auto owners = TRY(read_owners(*repository));
+  auto kept = keep_foreign(wanted, plan.live.ruleset, owners);
+  wanted = std::move(kept.ruleset);
+  plan.notes = std::move(kept.notes);
+  if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
+  if (!kept.left_out.empty()) {
+    plan.notes.push_back("left out, as they are not there now: " + to_text(kept.left_out));
+  }
+  return {};
+}
+
+bool same_words(const Tables& a, const Tables& b) {
+  const auto same_chain = [](const Chain& one, const Chain& two) { return same_text(ChainPair{&one, &two}); };
+  return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& two) {
+    return one.name == two.name && std::ranges::equal(one.chains, two.chains, same_chain);
+  });
+}
+
+bool same_words(const Ruleset& a, const Ruleset& b) {
+  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() && same_words(a.v4, b.v4) &&
+         same_words(a.v6, b.v6) && same_words(a.v4_legacy, b.v4_legacy) &&
+         same_words(a.v6_legacy, b.v6_legacy);
+}
+
+// Of what was read with less proof than a restore needs.
+Status prove(const Session& session, const KnownState& known) {
+  auto repository = TRY(open_again(session));
+  if (can_be_relied_on(repository, known.head.hash, known.head.files) &&
+      can_be_relied_on(repository, known.whole->hash, known.whole->files))
+    return {};
+  return Error{.kind = ErrorKind::repository, .message = "a snapshot is not as it was recorded"};
+}
+
+// What is in a set that the plan leaves as it is may come and go at any time.
+bool sets_unmoved(const RestorePlan& plan, const Sets& now) {
+  const Sets& live = plan.live.ruleset.sets;
+  const Sets& wanted = plan.staged.ruleset.sets;
+  return live.sets.size() == now.sets.size() && std::ranges::all_of(live.sets, [&](const Set& before) {
+           const Set* after = now.find(before.name);
+           if (after == nullptr) return false;
+           const Set* stays = wanted.find(before.name);
+           return same_text(before, *after) || (stays != nullptr && same_text(*stays, before));
+         });
+}
+
+bool rules_unmoved(Ruleset live, Ruleset now) {
+  live.sets = {};
+  now.sets = {};
+  return files_of(live) == files_of(now);
+}
+
+// LIVE as HEAD says it, where the generation proves that it is so.
+Result<std::optional<KnownState>> know_live_by_head(Session& session, const Repository& repository) {
+  const auto seen = unchanged_since_cached(session, repository);
+  if (!seen) return std::optional<KnownState>{};
+  auto reading = std::async(std::launch::async, [&] { return session.firewall().sets(); });
+  auto head = read_head(repository);
+  auto sets = reading.get();
+  if (!head) return std::move(head).error();
+  if (!sets) return std::move(sets).error();
+  if (head->hash != seen->head || canonical_text(*sets) != head->files["ipset"])
+    return std::optional<KnownState>{};
+  auto snapshot = TRY(repository.snapshot(head->hash));
+  Capture live{.ruleset = head->ruleset,
+               .backends = head->backends,
+               .tools = snapshot.trailers.tools,
+               .generation = seen->generation};
+  return std::optional(KnownState{{std::move(live), *std::move(head)}, true});
+}
+
+}  // namespace
+
+Status check_backend(BackendChoice choice, const Revision& revision) {
+  if (choice == BackendChoice::automatic || revision.by_hand) return {};
+  const Ruleset& ruleset = revision.ruleset;
+  const Backend chosen = choice == BackendChoice::nft ? Backend::nft : Backend::legacy;
+  if (ruleset.backend == chosen && !ruleset.both_backends()) return {};
+  return Error{
+      .kind = ErrorKind::usage,
+      .message = format("'{}' was recorded from the {} backend, and --backend {} works on that alone",
+                        revision.name, backends_of(ruleset), name(chosen))}
+      .hinted("run it without --backend");
+}
+
+Result<KnownState> know_live_and_head(Session& session, const Repository& repository) {
+  auto known = TRY(know_live_by_head(session, repository));
+  if (known) return *std::move(known);
+  auto read = TRY(read_live_and_head(session, repository));
+  return KnownState{std::move(read)};
+}
+
+Result<KnownState> known_by_partial_read(const Repository& repository, PartialRead partial,
+                                         Generation generation) {
+  auto snapshot = TRY(repository.snapshot(partial.head.hash));
+  Capture live{.ruleset = partial.from,
+               .backends = partial.head.backends,
+               .tools = snapshot.trailers.tools,
+               .generation = std::move(generation)};
+  Head head{.hash = std::move(partial.head.hash),
+            .backends = std::move(partial.head.backends),
+            .files = std::move(partial.head.files),
+            .ruleset = std::move(partial.from)};
+  return KnownState{{std::move(live), std::move(head)}, true, std::move(partial.wanted)};
+}
+
+Status read_whole(Session& session, KnownState& known, Revision& revision) {
+  auto repository = TRY(session.repository());
+  auto files = TRY(repository->files(known.head.hash));
+  known.head.files = std::move(files);
+  auto head = ruleset_of(known.head.files, "HEAD:", known.head.backends);
+  if (!head) return unreadable_snapshot(known.head.hash, head.error());
+  known.head.ruleset = *std::move(head);
+  known.live.ruleset = known.head.ruleset;
+  known.whole.reset();
+  auto wanted = TRY(read_revision(session, revision.hash));
+  revision.ruleset = std::move(wanted.ruleset);
+  return {};
+}
+
+Result<RestorePlan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
+                              KnownState& known) {
+  RestorePlan plan{.live = known.whole ? known.live : std::move(known.live),
+                   .rest = known.whole ? &known.head : nullptr};
+  TRY(part_within_backend(plan.live.ruleset, revision, options));
+  Ruleset wanted = choose(plan.live.ruleset, revision, options);
+  if (!options.exact) {
+    TRY(keep_foreign_parts(session, wanted, plan));
+  }
+  // What the kernel once printed and holds already need not be tried again.
+  const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
+  // Beside the programs: the kernel mostly says a snapshot's rules as they were recorded.
+  auto comparing = std::async(std::launch::async, [&]() -> std::optional<Diff> {
+    if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
+    return compare(plan.live.ruleset, wanted);
+  });
+  auto proving =
+      std::async(std::launch::async, [&] { return known.whole ? prove(session, known) : Status{}; });
+  auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
+  auto diff = comparing.get();
+  TRY(proving.get());
+  if (!staged) return std::move(staged).error();
+  const bool as_wanted = same_words(wanted, staged->ruleset);
+  if (!as_wanted) {
+    TRY(staged_as_wanted(wanted, staged->ruleset, revision));
+  }
+  plan.staged = *std::move(staged);
+  plan.diff = as_wanted && diff ? *std::move(diff) : compare(plan.live.ruleset, plan.staged.ruleset);
+  return plan;
+}
+
+Result<Transition> transition_of(const RestorePlan& plan) {
+  const Ruleset& live = plan.live.ruleset;
+  const Ruleset& wanted = plan.staged.ruleset;
+  if (plan.rest == nullptr) return Transition(live, wanted);
+  auto whole = TRY(ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends));
+  Ruleset all = with_unlike(whole, live, wanted);
+  return Transition(std::move(whole), std::move(all));
+}
+
+Result<bool> still_as_planned(Session& session, const RestorePlan& plan) {
+  const Capture& live = plan.live;
+  if (!live.generation || session.firewall().legacy_tables()) {
+    auto now = TRY(session.capture());
+    return rules_unmoved(live.ruleset, now.ruleset) && sets_unmoved(plan, now.ruleset.sets);
+  }
+  if (session.firewall().generation() != live.generation) return false;
+  auto sets = TRY(session.firewall().sets());
+  return sets_unmoved(plan, sets);
+}
+
+}  // namespace rewall

@@ -1,0 +1,154 @@
+#include "ops/restore/put_in_force.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "ops/context/signal_block.h"
+#include "ops/restore/apply.h"
+#include "ops/restore/record_result.h"
+
+namespace rewall {
+namespace {
+
+Error not_put_back(const std::string& why, const std::string& then) {
+  return Error{.kind = ErrorKind::damaged,
+               .message = format("{}; and what was there could not be put back: {}", why, then)}
+      .hinted(
+          "the firewall holds a mix of old and new rules now: look at 'rewall diff', then 'rewall restore "
+          "HEAD'");
+}
+
+// Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
+// replaces it.
+void keep(const PlannedChange& change, const Capture& capture, const std::string& why) {
+  auto head = read_head(change.repository);
+  if (!head) return;
+  auto kept = record(change.session, change.repository, *head, capture, {.message = why});
+  if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
+}
+
+// What is not as before in the places of the change; members come and go with the traffic.
+std::string left_behind(const Transition& transition, const Ruleset& live) {
+  if (transition.before.backend != transition.wanted.backend && live.backend != transition.before.backend)
+    return format("the {} backend", name(live.backend));
+  Diff left = compare(transition.before, live);
+  std::erase_if(left.changes, [&](const Change& change) {
+    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
+  });
+  return left.equal() ? "" : subject(left);
+}
+
+// Puts the old tables and sets back after a load that went wrong, and says what is in force. What others
+// changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
+Error put_back(const PlannedChange& change, Error why) {
+  const auto planned = transition_of(change.plan);
+  if (!planned) return not_put_back(why.message, planned.error().message);
+  const Transition& transition = *planned;
+  // That kind is for what never touched LIVE, and is planned again.
+  if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
+  std::string then;
+  bool kept = false;
+  for (Tries tries(kFewTries); tries.next();) {
+    auto now = change.session.capture();
+    if (!now) return not_put_back(why.message, now.error().message);
+    if (!kept && holds_more(transition, now->ruleset)) {
+      keep(change, *now, "what a restore that failed left");
+      kept = true;
+    }
+    auto after = apply_again(change.session, undone(transition, now->ruleset), *now);
+    if (!after) {
+      then = after.error().message;
+      if (after.error().live == LiveState::unknown) return not_put_back(why.message, then);
+      if (after.error().kind == ErrorKind::refused) continue;
+      break;
+    }
+    if (const auto left = left_behind(transition, after->ruleset); !left.empty()) {
+      then = left + " is left";
+      continue;
+    }
+    if (kept) keep(change, *after, "what a restore that failed put back");
+    why.live = LiveState::put_back;
+    return why;
+  }
+  return not_put_back(why.message, then);
+}
+
+// True when all that reads back otherwise than expected is in tables and sets that this restore did not
+// touch, or members, which packets may add and time takes away.
+bool is_of_others(const Diff& unexpected, const Transition& transition) {
+  return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
+    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
+  });
+}
+
+// A load that had begun leaves the sets that it fills aside.
+bool had_begun(const PlannedChange& change) {
+  const auto sets = change.session.firewall().sets();
+  if (!sets) return false;
+  const Transition transition(change.plan.live.ruleset, change.plan.staged.ruleset);
+  return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
+}
+
+// Kind refused: somebody was faster, and LIVE is untouched.
+Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
+  auto applied = apply(change.session, change.plan.staged, change.plan.live, change.plan.live.generation);
+  if (!applied && applied.error().live == LiveState::unknown)
+    return put_back(
+        change, Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + applied.error().message});
+  if (!applied && applied.error().kind == ErrorKind::refused && !had_begun(change))
+    return std::move(applied).error();
+  if (!applied) return put_back(change, std::move(applied).error());
+  after = *std::move(applied);
+  if (after.as_staged) return {};
+  const auto transition = transition_of(change.plan);
+  if (!transition) return put_back(change, transition.error());
+  const Diff unexpected = compare(transition->wanted, after.ruleset);
+  if (unexpected.equal()) return {};
+  if (is_of_others(unexpected, *transition)) {
+    log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
+    return {};
+  }
+  return put_back(
+      change, Error{.kind = ErrorKind::kernel,
+                    .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
+}
+
+Result<Recorded> load_and_record(const PlannedChange& change, const RecordOptions& options) {
+  const bool needed = change.changes_live();
+  // Where nothing changes they say the same; of some chains alone only what is written says all.
+  ReadBack after{change.plan.live, !needed && change.plan.rest != nullptr};
+  if (needed) {
+    change.repository.write_aside();
+    TRY(load_and_read_back(change, after));
+  }
+  auto recorded = record_result(change, after, options);
+  if (recorded || !needed) return recorded;
+  return put_back(change, std::move(recorded).error().within("the result could not be recorded"));
+}
+
+Result<Recorded> load_and_record_or_put_back(const PlannedChange& change, const RecordOptions& options) {
+  try {
+    return load_and_record(change, options);
+  } catch (const std::exception& error) {
+    return put_back(change,
+                    Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});
+  }
+}
+
+}  // namespace
+
+Result<Recorded> put_in_force(const PlannedChange& change, const JournalEntry& entry) {
+  if (!change.changes_live()) return load_and_record(change, entry.record);
+  const SignalBlock held;
+  const SocketsKept kept;
+  auto journal = TRY(Journal::begin(change.repository, entry));
+  auto recorded = load_and_record_or_put_back(change, entry.record);
+  // Where nothing could be put back, the next process tries it again.
+  if (recorded || recorded.error().kind != ErrorKind::damaged) journal.clear();
+  return recorded;
+}
+
+}  // namespace rewall
