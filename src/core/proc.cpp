@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <csignal>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -66,6 +68,12 @@ std::optional<Process> look_at_process(pid_t process) {
                  .user = facts.st_uid,
                  .tty = tty_of(number(stat[5])),
                  .words = command_words(proc_file(process, "cmdline"))};
+}
+
+bool lives(pid_t process) {
+  if (::kill(process, 0) != 0 && errno == ESRCH) return false;
+  const auto stat = stat_words(process);
+  return stat.size() < 2 || (stat[1] != "Z" && stat[1] != "X");
 }
 
 std::vector<std::string> command_words(std::string_view line) {

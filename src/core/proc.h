@@ -22,6 +22,10 @@ struct Process {
 /// Absent when there is none of that number, or none any more.
 std::optional<Process> look_at_process(pid_t process);
 
+/// False when no process has that number, or one that has ended and that its parent has not waited for yet (a
+/// zombie). A process that took the number of another lives too.
+bool lives(pid_t process);
+
 /// The words of a command line as the kernel has it, NUL behind each.
 std::vector<std::string> command_words(std::string_view line);
 

@@ -65,6 +65,7 @@ SocketsKept::SocketsKept() {
 SocketsKept::~SocketsKept() {
   const std::scoped_lock lock(keeping);
   const auto sockets = std::exchange(kept, nullptr);
+  if (sockets->empty()) return;
   std::vector<int> descriptors;
   for (const mnl_socket* socket : *sockets) descriptors.push_back(mnl_socket_get_fd(socket));
   std::ranges::sort(descriptors);

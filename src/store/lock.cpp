@@ -99,7 +99,15 @@ void remove_asides(const fs::path& folder, bool (*aside)(const std::string&) = i
 }  // namespace
 
 Lock::~Lock() {
-  if (fd_ && !to_mend_) write_holder(fd_.get(), kFree);
+  if (!fd_ || to_mend_) return;
+  write_holder(fd_.get(), kFree);
+  // A process that was forked meanwhile has the descriptor too: to close this one alone gives nothing back.
+  ::flock(fd_.get(), LOCK_UN);
+}
+
+std::string Repository::lock_holder() const {
+  const Fd fd(::open((state_path() / "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return fd ? read_holder(fd.get()) : std::string{};
 }
 
 Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {

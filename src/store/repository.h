@@ -128,6 +128,9 @@ class Repository {
   /// Waits for the lock that serialises writers, at most `wait`. When its last holder died with it, what that
   /// one left half done is mended first: git's own lock files are removed, work tree and index follow HEAD.
   Result<Lock> lock(std::chrono::milliseconds wait) const;
+  /// The number of the process that took the lock last, or "free" where that process gave the lock back;
+  /// empty where nobody took it yet or the file cannot be read.
+  std::string lock_holder() const;
 
   /// The hash of HEAD; empty before the first snapshot.
   Result<std::string> head() const;

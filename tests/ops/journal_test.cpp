@@ -1,5 +1,6 @@
 #include "ops/restore/journal.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "core/file.h"
 #include "fake_firewall.h"
 #include "folder.h"
+#include "forked_process.h"
 #include "ops/host/status.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
@@ -61,7 +63,13 @@ struct Dying : FakeFirewall {
     change(left);
     throw Killed();
   }
+  // Under the repository's lock; the journal is not begun yet.
+  Result<Staged> stage(const Ruleset& wanted, const Ruleset* in_force, const FileNames& names) override {
+    if (dying && forks != nullptr) *forks = std::make_unique<ForkedProcess>();
+    return FakeFirewall::stage(wanted, in_force, names);
+  }
   bool dying = false;
+  std::unique_ptr<ForkedProcess>* forks = nullptr;  ///< gets a process that is forked before this one dies
   Ruleset left{};
 };
 
@@ -71,7 +79,7 @@ const std::string kMine = "create mine hash:ip\nadd mine 192.0.2.1\n";
 
 /// A history of `first` and `second`, which was LIVE when a restore of `first` was killed.
 struct World {
-  explicit World(const Ruleset& left) {
+  explicit World(const Ruleset& left, bool forks = false) {
     auto session = open(second);
     firewall->change(first);
     REQUIRE(make_repository(*session, ""));
@@ -80,6 +88,7 @@ struct World {
     session->command_line = "rewall restore HEAD~1";
     firewall->dying = true;
     firewall->left = left;
+    if (forks) firewall->forks = &forked;
     CHECK_THROWS_AS(restore(*session, "HEAD~1", {.message = "back to ssh"}), Killed);
     old_snapshot = session->repository().value()->head().value();
     REQUIRE(has_journal());
@@ -112,6 +121,7 @@ struct World {
   TemporaryFolder folder{};
   Dying* firewall = nullptr;
   std::string old_snapshot{};
+  std::unique_ptr<ForkedProcess> forked{};
   std::unique_ptr<Session> next{};
 };
 
@@ -469,6 +479,30 @@ TEST_CASE("the journal of a restore that is at work is left alone, and who looks
   CHECK(world.firewall->loads == 0);
   CHECK(world.has_journal());
   CHECK(world.live() == text_of(kMix));
+}
+
+TEST_CASE("what a killed restore left is settled, though a process that it forked lives on") {
+  World world(kMix, true);
+  REQUIRE(world.next->repository());
+  CHECK_FALSE(world.has_journal());
+  CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE("the restore that left a journal is not at work while another process holds the lock") {
+  World world(kMix);
+  const auto working = Repository::open(world.path()).value();
+  REQUIRE(Settings::open(working)->set("lock.wait", "0s"));
+  const auto held = working.lock(std::chrono::milliseconds{0});
+  REQUIRE(held);
+  // The lock names init. The process that the journal names is that of this test, which lives.
+  const Fd named(::open((working.state_path() / "lock").c_str(), O_WRONLY | O_CLOEXEC));
+  REQUIRE(::pwrite(named.get(), "1              \n", 16, 0) == 16);
+
+  world.next->only_looks = true;
+  const auto standing = read_repository_status(*world.next);
+  REQUIRE(standing);
+  CHECK(standing->journal.find("another rewall is working (process 1)") != std::string::npos);
+  CHECK(world.has_journal());
 }
 
 TEST_CASE("what a restore that died with the lock left is settled by who waited for it") {

@@ -2,6 +2,9 @@
 
 #include <grp.h>
 
+#include <optional>
+
+#include "forked_process.h"
 #include "store/support.h"
 
 namespace rewall::test {
@@ -257,6 +260,39 @@ TEST_CASE("the lock is one process's at a time and says whose") {
     CHECK_FALSE(busy.hint.empty());
   }
   must(repository.lock(std::chrono::milliseconds(0)));
+}
+
+TEST_CASE("a lock that is given back is free, though a process that was forked meanwhile lives") {
+  const TemporaryFolder folder;
+  const auto repository = must(Repository::init(folder.path() / "r", "web1"));
+  std::optional<Lock> held = must(repository.lock(std::chrono::milliseconds(0)));
+  const ForkedProcess forked;
+  held.reset();
+  must(repository.lock(std::chrono::milliseconds(0)));
+}
+
+TEST_CASE("a lock that is left to mend is free when the programs under it are gone") {
+  const TemporaryFolder folder;
+  const auto repository = must(Repository::init(folder.path() / "r", "web1"));
+  std::optional<Lock> held = must(repository.lock(std::chrono::milliseconds(0)));
+  held->leave_to_mend();
+  {
+    const ForkedProcess program;
+    held.reset();
+    must_fail(repository.lock(std::chrono::milliseconds(0)));
+  }
+  must(repository.lock(std::chrono::milliseconds(0)));
+}
+
+TEST_CASE("the lock names the process that holds it, and nobody when it is given back") {
+  const TemporaryFolder folder;
+  const auto repository = must(Repository::init(folder.path() / "r", "web1"));
+  CHECK(repository.lock_holder().empty());
+  {
+    const auto held = must(repository.lock(std::chrono::milliseconds(0)));
+    CHECK(repository.lock_holder() == std::to_string(::getpid()));
+  }
+  CHECK(repository.lock_holder() == "free");
 }
 
 TEST_CASE("whoever waits for the lock gets it when it is free") {

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kLockPoll{20};
+constexpr std::chrono::seconds kLook{10};  // a look takes microseconds, unless its process has to wait
 
 /// What stands in the lock: the process and the id of its work.
 struct Said {
@@ -38,14 +39,27 @@ Said read_said(const Fd& fd) {
   return {std::string(process), std::string(trim(said.substr(process.size())))};
 }
 
+/// True when those that have the lock share it: they only look who is at work (PidLock::process).
+bool only_looked_at(const Fd& fd) {
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) != 0) return false;
+  ::flock(fd.get(), LOCK_UN);
+  return true;
+}
+
 }  // namespace
+
+PidLock::~PidLock() {
+  // A process that was forked meanwhile has the descriptor too: to close this one alone gives nothing back.
+  if (fd_) ::flock(fd_.get(), LOCK_UN);
+}
 
 std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& id,
                                       std::chrono::milliseconds wait) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   const auto deadline = std::chrono::steady_clock::now() + wait;
   while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    if (std::chrono::steady_clock::now() >= (only_looked_at(fd) ? deadline + kLook : deadline))
+      return std::nullopt;
     std::this_thread::sleep_for(kLockPoll);
   }
   if (!fd) return std::nullopt;

@@ -14,6 +14,10 @@ namespace rewall {
 /// Held by a process for as long as it does its work: a lock (flock(2)) on a file that names it.
 class PidLock {
  public:
+  PidLock(PidLock&&) noexcept = default;
+  PidLock& operator=(PidLock&&) = delete;
+  ~PidLock();
+
   /// Absent while another process has it, and goes on to have it for `wait`.
   static std::optional<PidLock> begin(const std::filesystem::path& path, const std::string& id,
                                       std::chrono::milliseconds wait = {});

@@ -1,12 +1,10 @@
 #include "ops/remote/gc.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -16,6 +14,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/proc.h"
 #include "core/text.h"
 #include "ops/context/git_command.h"
 #include "ops/context/pid_lock.h"
@@ -121,7 +120,7 @@ bool is_of_dead_repack(std::string_view name) {
   name.remove_prefix(kStart.size());
   const auto end = name.find("-pack");
   return end != std::string_view::npos && read_number(name.substr(0, end), process) && process > 0 &&
-         ::kill(process, 0) != 0 && errno == ESRCH;
+         !lives(process);
 }
 
 bool is_older(const fs::path& file, std::chrono::seconds age) {

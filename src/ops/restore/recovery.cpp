@@ -1,14 +1,13 @@
 #include "ops/restore/recovery.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <exception>
 #include <optional>
 #include <utility>
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/proc.h"
 #include "core/text.h"
 #include "diff/diff.h"
 #include "ops/context/namespace_match.h"
@@ -190,11 +189,14 @@ Status settle_locked(Session& session, Repository& repository) {
   return settle_left(session, repository, *journal);
 }
 
-/// Of the restore that holds the lock, while its process lives.
+/// Names the restore that holds the lock, while its process lives. Absent where another process holds the
+/// lock: one that is about to settle the journal, or one that the dead restore forked.
 std::optional<std::string> at_work(const Repository& repository) {
   const auto text = read_file(repository.state_path() / "journal");
   const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
-  if (!entry || (::kill(entry->process, 0) != 0 && errno == ESRCH)) return std::nullopt;
+  if (!entry || !lives(entry->process)) return std::nullopt;
+  const auto holder = repository.lock_holder();
+  if (!holder.empty() && holder != format("{}", entry->process)) return std::nullopt;
   return format("{} is at work (process {})", name_of(*entry), entry->process);
 }
 
