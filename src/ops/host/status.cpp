@@ -48,7 +48,7 @@ Status add_remote_standing(const Repository& repository, RepositoryStatus& stand
   // `push.remote` names none of several: the first will do to say so.
   const Remote& remote = chosen ? *chosen : known.front();
   auto behind = TRY(repository.behind(remote.name));
-  auto longest = TRY(duration_setting(repository, "push.stale"));
+  auto longest = TRY(read_setting(repository, settings::push_stale));
   standing.remote = {.remote = remote,
                      .behind = behind,
                      .stale = behind.age(now()) > longest,

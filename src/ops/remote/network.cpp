@@ -12,6 +12,7 @@
 #include "core/time.h"
 #include "kernel/connect.h"
 #include "ops/context/settings.h"
+#include "ops/context/state_paths.h"
 #include "ops/remote/remote_address.h"
 
 namespace rewall {
@@ -191,7 +192,8 @@ void remove_stale_locks(const fs::path& git) {
 }  // namespace
 
 Result<Remote> find_remote(const Repository& repository, const std::string& name) {
-  auto wanted = TRY(name.empty() ? setting(repository, "push.remote") : Result<std::string>(name));
+  auto wanted =
+      TRY(name.empty() ? read_setting(repository, settings::push_remote) : Result<std::string>(name));
   auto known = TRY(repository.remotes());
   if (known.empty())
     return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
@@ -209,8 +211,8 @@ Error unreachable(const Remote& remote, const Outcome& outcome) {
 }
 
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {
-  auto connect = TRY(duration_setting(repository, "network.connect"));
-  auto whole = TRY(duration_setting(repository, "network.timeout"));
+  auto connect = TRY(read_setting(repository, settings::network_connect));
+  auto whole = TRY(read_setting(repository, settings::network_timeout));
   const auto longest = std::min(whole, work.deadline);
   const auto end = std::chrono::steady_clock::now() + longest;
   auto ssh = TRY(ssh_command(repository, connect));
@@ -232,8 +234,8 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
 // One at a time. What a git that was killed left locked would stop all that come after it: a lock on a
 // branch is held for milliseconds.
 Result<PidLock> begin_network(const Repository& repository) {
-  auto wait = TRY(duration_setting(repository, "lock.wait"));
-  auto network = PidLock::begin(repository.state_path() / "network", "network", wait);
+  auto wait = TRY(read_setting(repository, settings::lock_wait));
+  auto network = PidLock::begin(StatePaths(repository).network_lock(), "network", wait);
   if (!network)
     return Error{.kind = ErrorKind::repository,
                  .message = "another rewall is at the network for this repository"}

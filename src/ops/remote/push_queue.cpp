@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 #include "ops/remote/share.h"
 
 namespace rewall {
@@ -22,7 +23,7 @@ constexpr std::chrono::seconds kShortest{30};
 constexpr std::chrono::seconds kLongestPause{std::chrono::hours{1}};
 
 fs::path queue_file(const fs::path& state) {
-  return state / "push";
+  return StatePaths(state).push_queue();
 }
 
 Status write_queue(const fs::path& state, const PushQueue& queue) {
@@ -35,8 +36,8 @@ Status write_queue(const fs::path& state, const PushQueue& queue) {
 }
 
 bool pushes_itself(const Repository& repository) {
-  const auto set = setting(repository, "push.auto");
-  return set && *set == "true" && find_remote(repository);
+  const auto set = read_setting(repository, settings::push_auto);
+  return set && *set && find_remote(repository);
 }
 
 Status begin_queue(const Repository& repository, std::int64_t next) {
