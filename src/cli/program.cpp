@@ -208,7 +208,9 @@ int run_parsed(int argc, char** argv, const Globals& globals, const CLI::App& co
   const auto made = make_session(repository_path(globals), backend_choice(globals.backend));
   Session& session = *made;
   session.command_line = command_line(argc, argv);
-  take_up_what_was_left(session, only_looks(command), sees_to_guard(command));
+  // doctor reports what was left.
+  if (command.get_name() != "doctor")
+    take_up_what_was_left(session, only_looks(command), sees_to_guard(command));
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});
   Context context{session, terminal, globals.json};

@@ -48,7 +48,7 @@ Result<Checkout> read(Context& context, const CheckoutOptions& options) {
 
 // Of the family that is printed, by what its rules mean.
 Result<std::string> meaning_of(const Checkout& checkout, Family family) {
-  const std::string name(file_name(family));
+  const std::string name(file_name({family}));
   const auto file = checkout.files.find(name);
   auto tables = TRY(parse_tables(file == checkout.files.end() ? "" : file->second, family, name));
   return meaning_text(tables);
@@ -94,7 +94,7 @@ Action define_checkout(CLI::App& app) {
     auto& files = checkout.files;
     if (options->folder.empty()) {
       const Family family = options->family.value_or(checkout.family);
-      const std::string name(file_name(family));
+      const std::string name(file_name({family}));
       if (options->meaning) {
         auto text = TRY(meaning_of(checkout, family));
         files[name] = std::move(text);

@@ -53,8 +53,8 @@ using Edges = std::set<Edge>;
 // Writes the commands that make one table of `from` that of `to`, word for word.
 class TableScript {
  public:
-  TableScript(const SlotPair& slot, std::string program, const TablePair& pair, Lines& out)
-      : slot_(slot), pair_(pair), out_(out), prefix_(std::move(program)) {
+  TableScript(const BackendPair& tables, std::string program, const TablePair& pair, Lines& out)
+      : tables_(tables), pair_(pair), out_(out), prefix_(std::move(program)) {
     if (pair.name != "filter") prefix_ += " -t " + shell_quote(pair.name);
   }
 
@@ -150,7 +150,7 @@ class TableScript {
   Edges edges_of(const ChainPair& pair, const std::vector<std::string>& rules) const {
     Edges out;
     for (const auto& words : rules) {
-      const auto target = target_of(words, slot_.family);
+      const auto target = target_of(words, tables_.family);
       if (!target.empty()) out.emplace(pair.name(), target);
     }
     return out;
@@ -189,7 +189,7 @@ class TableScript {
   void remove_jumps(const ChainPair& pair, const Edges& staying) {
     auto& rules = old_rules(pair);
     for (auto i = rules.size(); i-- > 0;) {
-      const Edge edge{pair.name(), target_of(rules[i], slot_.family)};
+      const Edge edge{pair.name(), target_of(rules[i], tables_.family)};
       if (!is_chain(edge.second) || staying.contains(edge)) continue;
       say(format("-D {} {}", shell_quote(pair.name()), i + 1));
       rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(i));
@@ -211,7 +211,7 @@ class TableScript {
     }
   }
 
-  const SlotPair& slot_;
+  const BackendPair& tables_;
   const TablePair& pair_;
   Lines& out_;
   std::string prefix_;
@@ -220,9 +220,10 @@ class TableScript {
 
 // "iptables" is what people type where only nft comes into question; legacy is never what it stands for by
 // itself.
-std::string program_of(const SlotPair& slot, bool one_backend) {
-  const std::string program = slot.family == Family::ipv6 ? "ip6tables" : "iptables";
-  return one_backend && slot.backend == Backend::nft ? program : format("{}-{}", program, name(slot.backend));
+std::string program_of(const BackendPair& tables, bool one_backend) {
+  const std::string program = tables.family == Family::ipv6 ? "ip6tables" : "iptables";
+  return one_backend && tables.backend == Backend::nft ? program
+                                                       : format("{}-{}", program, name(tables.backend));
 }
 
 bool on_one_backend(const Ruleset& from, const Ruleset& to) {
@@ -230,14 +231,15 @@ bool on_one_backend(const Ruleset& from, const Ruleset& to) {
 }
 
 void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
-  auto slots = pair_slots(from, to);
+  auto backends = pair_backends(from, to);
   // What is only emptied comes last: a host that goes over to the other backend is never without rules.
   // Not the one of std::ranges: clang 14 cannot read it.
-  std::stable_partition(slots.begin(), slots.end(),
-                        [&](const SlotPair& slot) { return holds(to, slot.backend); });
-  for (const auto& slot : slots) {
-    const auto program = program_of(slot, on_one_backend(from, to));
-    for (const auto& table : pair_tables(*slot.from, *slot.to)) TableScript(slot, program, table, out).run();
+  std::stable_partition(backends.begin(), backends.end(),
+                        [&](const BackendPair& tables) { return holds(to, tables.backend); });
+  for (const auto& tables : backends) {
+    const auto program = program_of(tables, on_one_backend(from, to));
+    for (const auto& table : pair_tables(*tables.from, *tables.to))
+      TableScript(tables, program, table, out).run();
   }
 }
 
@@ -255,7 +257,7 @@ void remove_rules_naming(const Names& sets, Tables& tables) {
 
 Ruleset without_rules_naming(const Names& sets, const Ruleset& ruleset) {
   Ruleset out = ruleset;
-  for (auto* tables : {&out.v4, &out.v6, &out.v4_legacy, &out.v6_legacy}) remove_rules_naming(sets, *tables);
+  for (const Slot slot : Ruleset::slots()) remove_rules_naming(sets, out[slot]);
   return out;
 }
 

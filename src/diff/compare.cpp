@@ -41,16 +41,16 @@ void sort_chains(std::vector<const ChainPair*>& chains, std::string_view table) 
   });
 }
 
-void compare_slot(const SlotPair& slot, Diff& out) {
-  for (const auto& table : pair_tables(*slot.from, *slot.to)) {
+void compare_backend(const BackendPair& tables, Diff& out) {
+  for (const auto& table : pair_tables(*tables.from, *tables.to)) {
     std::vector<const ChainPair*> differing;
     for (const auto& pair : table.chains) {
       if (!same_text(pair)) differing.push_back(&pair);
     }
     sort_chains(differing, table.name);
     Change place;
-    place.family = slot.family;
-    place.backend = slot.backend;
+    place.family = tables.family;
+    place.backend = tables.backend;
     place.table = table.name;
     for (const auto* pair : differing) compare_chain(*pair, place, table.renames, out);
   }
@@ -68,7 +68,7 @@ std::string_view name(ChangeKind kind) {
 Diff compare(const Ruleset& from, const Ruleset& to) {
   Diff out;
   out.respelled = from.backend != to.backend && (holds(from, from.backend) || holds(to, to.backend));
-  for (const auto& slot : pair_slots_by_meaning(from, to)) compare_slot(slot, out);
+  for (const auto& tables : pair_backends_by_meaning(from, to)) compare_backend(tables, out);
   compare_sets(from.sets, to.sets, out);
   return out;
 }

@@ -13,7 +13,7 @@ namespace {
 class Owning {
  public:
   Owning(const Ruleset& from, const Ruleset& to, std::span<const Owner> owners)
-      : rulesets_{&from, &to}, slots_(pair_slots(from, to)), ownership_(owners, rulesets_) {}
+      : rulesets_{&from, &to}, backends_(pair_backends(from, to)), ownership_(owners, rulesets_) {}
 
   // Null: a person's.
   const Owner* of(const Change& change) const {
@@ -62,11 +62,11 @@ class Owning {
 
   // Where a person's rules kept their order among themselves, it is the others that moved.
   const Owner* of_passed(const Change& change) const {
-    const auto slot = std::ranges::find_if(slots_, [&](const SlotPair& pair) {
+    const auto tables = std::ranges::find_if(backends_, [&](const BackendPair& pair) {
       return pair.family == change.family && pair.backend == change.backend;
     });
-    const Chain* from = slot == slots_.end() ? nullptr : find(*slot->from, change);
-    const Chain* to = slot == slots_.end() ? nullptr : find(*slot->to, change);
+    const Chain* from = tables == backends_.end() ? nullptr : find(*tables->from, change);
+    const Chain* to = tables == backends_.end() ? nullptr : find(*tables->to, change);
     if (from == nullptr || to == nullptr) return nullptr;
     auto [was, is] = std::ranges::mismatch(from->rules, to->rules, {}, &Rule::words, &Rule::words);
     const Owner* passed = nullptr;
@@ -94,7 +94,7 @@ class Owning {
   }
 
   std::array<const Ruleset*, 2> rulesets_;
-  Slots slots_;
+  BackendPairs backends_;
   Ownership ownership_;
 };
 

@@ -90,30 +90,23 @@ class ChainPairing {
   std::size_t next_ = 0;
 };
 
-const Tables& tables_of(const Ruleset& ruleset, Family family, Backend backend) {
-  const bool four = family == Family::ipv4;
-  if (ruleset.backend == backend) return four ? ruleset.v4 : ruleset.v6;
-  if (backend == Backend::legacy) return four ? ruleset.v4_legacy : ruleset.v6_legacy;
-  return four ? kNoTables4 : kNoTables6;
-}
-
-bool went_over(const Ruleset& from, const Ruleset& to) {
+bool changed_backend(const Ruleset& from, const Ruleset& to) {
   return from.backend != to.backend && holds(from, from.backend) && !holds(from, to.backend) &&
          holds(to, to.backend) && !holds(to, from.backend);
 }
 
 }  // namespace
 
-Slots pair_slots(const Ruleset& from, const Ruleset& to) {
-  const auto slot = [&](Family family, Backend backend) {
-    return SlotPair{family, backend, &tables_of(from, family, backend), &tables_of(to, family, backend)};
+BackendPairs pair_backends(const Ruleset& from, const Ruleset& to) {
+  const auto pair = [&](Family family, Backend backend) {
+    return BackendPair{family, backend, &from.tables(family, backend), &to.tables(family, backend)};
   };
-  return {slot(Family::ipv4, Backend::nft), slot(Family::ipv6, Backend::nft),
-          slot(Family::ipv4, Backend::legacy), slot(Family::ipv6, Backend::legacy)};
+  return {pair(Family::ipv4, Backend::nft), pair(Family::ipv6, Backend::nft),
+          pair(Family::ipv4, Backend::legacy), pair(Family::ipv6, Backend::legacy)};
 }
 
-Slots pair_slots_by_meaning(const Ruleset& from, const Ruleset& to) {
-  if (!went_over(from, to)) return pair_slots(from, to);
+BackendPairs pair_backends_by_meaning(const Ruleset& from, const Ruleset& to) {
+  if (!changed_backend(from, to)) return pair_backends(from, to);
   return {{{Family::ipv4, to.backend, &from.v4, &to.v4},
            {Family::ipv6, to.backend, &from.v6, &to.v6},
            {Family::ipv4, from.backend, &kNoTables4, &kNoTables4},
@@ -122,7 +115,7 @@ Slots pair_slots_by_meaning(const Ruleset& from, const Ruleset& to) {
 
 bool holds(const Ruleset& ruleset, Backend backend) {
   return std::ranges::any_of(std::array{Family::ipv4, Family::ipv6}, [&](Family family) {
-    return !std::ranges::all_of(tables_of(ruleset, family, backend).tables, is_empty);
+    return !std::ranges::all_of(ruleset.tables(family, backend).tables, is_empty);
   });
 }
 

@@ -10,23 +10,24 @@
 
 namespace rewall {
 
-/// One of the four places where a host holds tables: a family on a backend. Never null.
-struct SlotPair {
+/// The tables of a family on a backend, on both sides; no pointer is null.
+struct BackendPair {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
   const Tables* from = nullptr;
   const Tables* to = nullptr;
 };
-using Slots = std::array<SlotPair, 4>;
+using BackendPairs = std::array<BackendPair, 4>;
 
-/// nft's v4 and v6, legacy's v4 and v6, each with what that backend holds on the other side.
-Slots pair_slots(const Ruleset& from, const Ruleset& to);
+/// Pairs the tables of nft (v4, v6) and of legacy (v4, v6) with those of the same backend on the other side.
+BackendPairs pair_backends(const Ruleset& from, const Ruleset& to);
 
-/// The same; but where a host went over from one backend to the other, its old rules with its new ones, as a
-/// rule's meaning does not name its backend.
-Slots pair_slots_by_meaning(const Ruleset& from, const Ruleset& to);
+/// The same, but where a host changed its backend, its old tables are paired with its new ones: the meaning
+/// of a rule does not name a backend.
+BackendPairs pair_backends_by_meaning(const Ruleset& from, const Ruleset& to);
 
-/// True when any of its tables holds a rule, a chain or a policy that the kernel does not make by itself.
+/// True when a table of that backend holds a rule, a chain or a policy that the kernel does not make by
+/// itself.
 bool holds(const Ruleset& ruleset, Backend backend);
 
 /// A chain on both sides; null on the side that has none, never both. Names differ when it was renamed.

@@ -37,13 +37,15 @@ struct Capture {
   std::vector<std::string> notes{};  ///< worth saying: nft tables that are not captured, no ipset program
 };
 
-/// What the parts of a ruleset are called where the kernel refuses one: the files that they were read from.
+/// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.
 struct FileNames {
-  std::string v4{"rules.v4"};
-  std::string v6{"rules.v6"};
-  std::string v4_legacy{"rules.v4.legacy"};
-  std::string v6_legacy{"rules.v6.legacy"};
+  std::map<Slot, std::string> tables{};  ///< of the slots whose file is not file_name(slot)
   std::string sets{"ipset"};
+
+  std::string of(Slot slot) const {
+    const auto found = tables.find(slot);
+    return found != tables.end() ? found->second : std::string(file_name(slot));
+  }
 };
 
 /// Chains of one table on the nft backend, as they are now.

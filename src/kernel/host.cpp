@@ -166,11 +166,10 @@ class HostFirewall : public Firewall {
       ruleset.backend = nft ? Backend::nft : legacy ? Backend::legacy : programs_.default_backend();
     capture.backends = nft && legacy ? "nft+legacy" : name(ruleset.backend);
     ruleset.sets = std::move(reading.sets);
-    ruleset.v4 = std::move(reading.tables(ruleset.backend, Family::ipv4));
-    ruleset.v6 = std::move(reading.tables(ruleset.backend, Family::ipv6));
-    if (nft && legacy) {
-      ruleset.v4_legacy = unless_empty(std::move(reading.legacy_v4));
-      ruleset.v6_legacy = unless_empty(std::move(reading.legacy_v6));
+    for (const Slot slot : Ruleset::slots()) {
+      if (slot.beside && !(nft && legacy)) continue;
+      Tables& tables = reading.tables(ruleset.backend_of(slot), slot.family);
+      ruleset[slot] = slot.beside ? unless_empty(std::move(tables)) : std::move(tables);
     }
   }
 

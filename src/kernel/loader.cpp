@@ -10,44 +10,42 @@
 
 namespace rewall {
 
-std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names) {
-  std::vector<Slot> slots;
-  const auto add = [&](Backend backend, const Tables& tables, const std::string& file) {
-    slots.push_back({.backend = backend, .family = tables.family, .tables = &tables, .file = file});
-  };
-  add(ruleset.backend, ruleset.v4, names.v4);
-  add(ruleset.backend, ruleset.v6, names.v6);
-  if (ruleset.both_backends()) {
-    add(Backend::legacy, ruleset.v4_legacy, names.v4_legacy);
-    add(Backend::legacy, ruleset.v6_legacy, names.v6_legacy);
+std::vector<BackendTables> tables_by_backend(const Ruleset& ruleset, const FileNames& names) {
+  std::vector<BackendTables> all;
+  for (const Slot slot : Ruleset::slots()) {
+    if (!ruleset.uses(slot)) continue;
+    all.push_back({.backend = ruleset.backend_of(slot),
+                   .family = slot.family,
+                   .tables = &ruleset[slot],
+                   .file = names.of(slot)});
   }
-  return slots;
+  return all;
 }
 
 namespace {
 
-/// Slots for both families of both backends: what is not wanted becomes empty.
-std::vector<Slot> all_slots_of(const Ruleset& wanted) {
+/// Both families of both backends: tables that are not wanted become empty.
+std::vector<BackendTables> tables_of_all_backends(const Ruleset& wanted) {
   static const Ruleset kNothing;
-  auto slots = slots_of(wanted);
+  auto all = tables_by_backend(wanted);
   for (const Backend backend : kBackends) {
-    if (std::ranges::find(slots, backend, &Slot::backend) != slots.end()) continue;
-    for (Slot slot : slots_of(kNothing)) {
-      slot.backend = backend;
-      slots.push_back(std::move(slot));
+    if (std::ranges::find(all, backend, &BackendTables::backend) != all.end()) continue;
+    for (BackendTables none : tables_by_backend(kNothing)) {
+      none.backend = backend;
+      all.push_back(std::move(none));
     }
   }
-  return slots;
+  return all;
 }
 
 /// Where there is no scratch namespace: table by table, both backends.
 Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& live) {
   SetLoader sets(programs, live.sets, wanted.sets);
-  TableLoader tables(programs, slots_of(live));
-  const auto slots = all_slots_of(wanted);
+  TableLoader tables(programs, tables_by_backend(live));
+  const auto all = tables_of_all_backends(wanted);
   TRY(sets.fill(sets.aliases()));
   TRY(sets.swap());
-  if (auto done = tables.bring(slots, sets.aliases()); !done) {
+  if (auto done = tables.bring(all, sets.aliases()); !done) {
     // Rules that name a set keep it from going.
     if (tables.whole()) sets.undo();
     return done;
@@ -56,16 +54,15 @@ Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& 
   if (sets.aliases().empty()) return {};
   TRY(sets.fill({}));
   TRY(sets.swap());
-  TRY(tables.bring(slots, {}));
+  TRY(tables.bring(all, {}));
   return sets.drop_aliases();
 }
 
 Ruleset legacy_part(const Ruleset& ruleset) {
   Ruleset part;
   part.backend = Backend::legacy;
-  const bool beside = ruleset.backend == Backend::nft;
-  part.v4 = beside ? ruleset.v4_legacy : ruleset.v4;
-  part.v6 = beside ? ruleset.v6_legacy : ruleset.v6;
+  part.v4 = ruleset.tables(Family::ipv4, Backend::legacy);
+  part.v6 = ruleset.tables(Family::ipv6, Backend::legacy);
   return part;
 }
 
@@ -85,11 +82,11 @@ class Load {
         sets_(programs, live.sets, staged.ruleset.sets),
         live_legacy_(legacy_part(live)),
         wanted_legacy_(legacy_part(staged.ruleset)),
-        tables_(programs, slots_of(live_legacy_)) {}
+        tables_(programs, tables_by_backend(live_legacy_)) {}
 
   Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
     using Part = TableLoader::Part;
-    const auto legacy = slots_of(wanted_legacy_);
+    const auto legacy = tables_by_backend(wanted_legacy_);
     Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases(), before_);
     auto done = sets_.fill(sets_.aliases());
     if (done) done = transaction.prepare(generation ? generation->number : 0);
@@ -122,7 +119,7 @@ class Load {
     return error;
   }
 
-  Status finish(const std::vector<Slot>& legacy) {
+  Status finish(const std::vector<BackendTables>& legacy) {
     TRY(tables_.bring(legacy, sets_.aliases(), TableLoader::Part::after));
     TRY(sets_.drop_old());
     return sets_.aliases().empty() ? Status{} : name_sets();
@@ -136,7 +133,7 @@ class Load {
     const auto generation = read_generation();
     Transaction transaction(staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
     TRY(transaction.prepare(generation ? generation->number : 0));
-    TRY(tables_.bring(slots_of(wanted_legacy_), {}));
+    TRY(tables_.bring(tables_by_backend(wanted_legacy_), {}));
     if (!transaction.empty()) {
       TRY(transaction.send());
     }
@@ -169,8 +166,8 @@ Status load_anew(Programs& programs, const Staged& staged) {
   auto reading = TRY(read_once(programs, {.nft = false, .legacy = true}));
   Ruleset live;
   live.sets = std::move(reading.sets);
-  live.v4_legacy = std::move(reading.legacy_v4);
-  live.v6_legacy = std::move(reading.legacy_v6);
+  for (const Slot slot : Ruleset::slots())
+    if (slot.beside) live[slot] = std::move(reading.tables(Backend::legacy, slot.family));
   auto loaded = TRY(Load(programs, staged, live, Before::unknown).carry_out(std::nullopt));
   return {};
 }

@@ -13,7 +13,7 @@
 namespace rewall {
 
 /// Both families of the ruleset's backend, then those of legacy where it holds rules beside nft's.
-std::vector<Slot> slots_of(const Ruleset& ruleset, const FileNames& names = {});
+std::vector<BackendTables> tables_by_backend(const Ruleset& ruleset, const FileNames& names = {});
 
 /// Firewall::load, for the namespace of the calling thread.
 Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,

@@ -27,9 +27,9 @@ namespace {
 
 using Positions = std::vector<std::uint32_t>;
 
-/// A slot's tables as they go into the scratch namespace: all of them, or what live lacks.
+/// Tables as they go into the scratch namespace: all of them, or what live lacks.
 struct Part {
-  const Slot& slot;
+  const BackendTables& of;
   Tables tables{};
   bool whole = true;
 };
@@ -71,13 +71,17 @@ std::string text_without_policies(const Tables& part) {
 class Staging {
  public:
   Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names)
-      : programs_(programs), wanted_(wanted), live_(live), names_(names), slots_(slots_of(wanted, names)) {}
+      : programs_(programs),
+        wanted_(wanted),
+        live_(live),
+        names_(names),
+        wanted_tables_(tables_by_backend(wanted, names)) {}
 
   /// On a thread inside. Nothing when the kernel spelled the rules of a part in another number of rules: all
   /// of them have to be seen then.
   Result<std::optional<Ruleset>> run(Scratch& scratch) {
     TRY(make_sets());
-    for (const Slot& slot : slots_) parts_.push_back(part_of(slot, scratch));
+    for (const BackendTables& tables : wanted_tables_) parts_.push_back(part_of(tables, scratch));
     TRY(load());
     auto reading = read_once(programs_,
                              {.nft = wanted_.backend == Backend::nft,
@@ -104,13 +108,12 @@ class Staging {
     return SetLoader(programs_, none, sets, names_.sets).fill({});
   }
 
-  Part part_of(const Slot& slot, Scratch& scratch) {
-    if (live_ == nullptr || slot.backend != Backend::nft) return {slot, *slot.tables};
-    const Tables& live = slot.tables->family == Family::ipv4 ? live_->v4 : live_->v6;
-    Part part{slot, {.family = slot.family, .texts = slot.tables->texts}, false};
-    for (const Table& table : slot.tables->tables) {
-      const Table* old = live_->backend == Backend::nft ? live.find(table.name) : nullptr;
-      auto some = part_of(table, old, slot.family, scratch);
+  Part part_of(const BackendTables& of, Scratch& scratch) {
+    if (live_ == nullptr || of.backend != Backend::nft) return {of, *of.tables};
+    const Tables& live = live_->tables(of.family, Backend::nft);
+    Part part{of, {.family = of.family, .texts = of.tables->texts}, false};
+    for (const Table& table : of.tables->tables) {
+      auto some = part_of(table, live.find(table.name), of.family, scratch);
       if (some) part.tables.tables.push_back(*std::move(some));
     }
     return part;
@@ -155,7 +158,7 @@ class Staging {
     for (const Part& part : parts_) {
       std::string text = part.whole ? canonical_text(part.tables) : text_without_policies(part.tables);
       if (text.empty()) continue;
-      auto command = TRY(restore_command(programs_, part.slot, text));
+      auto command = TRY(restore_command(programs_, part.of, text));
       commands.push_back(std::move(command));
       used.push_back(&part);
       texts.push_back(std::move(text));
@@ -163,14 +166,14 @@ class Staging {
     const auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::kernel));
     for (std::size_t i = 0; i < used.size(); ++i) {
       if (outcomes[i].ok()) continue;
-      const Slot& slot = used[i]->slot;
+      const BackendTables& of = used[i]->of;
       const auto accepts = [&](const std::string& text) {
-        auto command = restore_command(programs_, slot, text);
+        auto command = restore_command(programs_, of, text);
         if (!command) return false;
         const auto tried = rewall::run(*std::move(command), ErrorKind::kernel);
         return tried && tried->ok();
       };
-      return refusal({.tables = *slot.tables, .file = slot.file, .text = std::move(texts[i])}, outcomes[i],
+      return refusal({.tables = *of.tables, .file = of.file, .text = std::move(texts[i])}, outcomes[i],
                      accepts);
     }
     return {};
@@ -178,12 +181,9 @@ class Staging {
 
   Ruleset whole(Reading reading, Scratch& scratch) const {
     Ruleset ruleset{.backend = wanted_.backend};
-    ruleset.v4 = std::move(reading.tables(wanted_.backend, Family::ipv4));
-    ruleset.v6 = std::move(reading.tables(wanted_.backend, Family::ipv6));
-    if (wanted_.both_backends()) {
-      ruleset.v4_legacy = std::move(reading.legacy_v4);
-      ruleset.v6_legacy = std::move(reading.legacy_v6);
-    }
+    for (const Slot slot : Ruleset::slots())
+      if (wanted_.uses(slot))
+        ruleset[slot] = std::move(reading.tables(wanted_.backend_of(slot), slot.family));
     ruleset.sets = std::move(reading.sets);
     if (ruleset.backend != Backend::nft) return ruleset;
     for (const Tables* tables : {&ruleset.v4, &ruleset.v6})
@@ -196,13 +196,9 @@ class Staging {
   /// `wanted` in the kernel's words.
   std::optional<Ruleset> respelled(Reading reading, const Scratch& scratch) const {
     Ruleset ruleset = wanted_;
-    if (wanted_.backend == Backend::legacy) {
-      ruleset.v4 = std::move(reading.legacy_v4);
-      ruleset.v6 = std::move(reading.legacy_v6);
-    } else if (wanted_.both_backends()) {
-      ruleset.v4_legacy = std::move(reading.legacy_v4);
-      ruleset.v6_legacy = std::move(reading.legacy_v6);
-    }
+    for (const Slot slot : Ruleset::slots())
+      if (wanted_.uses(slot) && wanted_.backend_of(slot) == Backend::legacy)
+        ruleset[slot] = std::move(reading.tables(Backend::legacy, slot.family));
     if (wanted_.backend == Backend::nft) {
       for (Tables* tables : {&ruleset.v4, &ruleset.v6}) {
         const Tables& read = reading.tables(Backend::nft, tables->family);
@@ -231,7 +227,7 @@ class Staging {
   const Ruleset& wanted_;
   const Ruleset* live_;
   const FileNames& names_;
-  std::vector<Slot> slots_;
+  std::vector<BackendTables> wanted_tables_;
   Names aliases_{};
   std::vector<Part> parts_{};
 };
@@ -248,13 +244,13 @@ Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNa
       "no privilege for a scratch network namespace: each table was tested only, no set was, and the tables "
       "are "
       "loaded one after the other");
-  for (const Slot& slot : slots_of(wanted, names)) {
-    const std::string text = canonical_text(*slot.tables);
+  for (const BackendTables& of : tables_by_backend(wanted, names)) {
+    const std::string text = canonical_text(*of.tables);
     if (text.empty()) continue;
-    auto command = TRY(restore_command(programs, slot, testable(text), {"--test"}));
+    auto command = TRY(restore_command(programs, of, testable(text), {"--test"}));
     const auto outcome = run(std::move(command), ErrorKind::kernel);
     if (!outcome) return outcome.error();
-    if (!outcome->ok()) return refusal({.tables = *slot.tables, .file = slot.file, .text = text}, *outcome);
+    if (!outcome->ok()) return refusal({.tables = *of.tables, .file = of.file, .text = text}, *outcome);
   }
   return Staged{.ruleset = wanted};
 }

@@ -68,9 +68,9 @@ Table with_counters(Table wanted, const Table& live) {
 
 }  // namespace
 
-Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
+Result<Command> restore_command(Programs& programs, const BackendTables& of, std::string text,
                                 const std::vector<std::string>& options) {
-  auto program = TRY(programs.iptables(slot.backend, slot.family, "restore", ErrorKind::kernel));
+  auto program = TRY(programs.iptables(of.backend, of.family, "restore", ErrorKind::kernel));
   std::vector<std::string> words{program};
   // Legacy gives up at once when another program holds the xtables lock; programs without variants know no
   // -w.
@@ -79,14 +79,14 @@ Result<Command> restore_command(Programs& programs, const Slot& slot, std::strin
   return programs.command(std::move(words), std::move(text));
 }
 
-TableLoader::TableLoader(Programs& programs, const std::vector<Slot>& live) : programs_(programs) {
-  for (const Slot& slot : live)
-    for (const Table& table : slot.tables->tables)
-      in_force_[{slot.backend, slot.family, table.name}] = {.table = &table, .text = canonical_text(table)};
+TableLoader::TableLoader(Programs& programs, const std::vector<BackendTables>& live) : programs_(programs) {
+  for (const BackendTables& of : live)
+    for (const Table& table : of.tables->tables)
+      in_force_[{of.backend, of.family, table.name}] = {.table = &table, .text = canonical_text(table)};
 }
 
 std::string TableLoader::Step::title() const {
-  return format("table {} {}", short_name(slot.family), name);
+  return format("table {} {}", short_name(of.family), name);
 }
 
 TableLoader::InForce TableLoader::in_force(const Place& place) const {
@@ -95,17 +95,17 @@ TableLoader::InForce TableLoader::in_force(const Place& place) const {
   return {.text = text_of(nullptr, std::get<std::string>(place))};
 }
 
-std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted, const Names& names,
+std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables>& wanted, const Names& names,
                                                  Part part) const {
   std::vector<Step> steps;
-  for (const Slot& slot : wanted) {
+  for (const BackendTables& of : wanted) {
     std::vector<Step> ours;
-    for (const Table& table : slot.tables->tables)
-      ours.push_back({.slot = slot, .name = table.name, .wanted = {.table = &table, .ours = true}});
+    for (const Table& table : of.tables->tables)
+      ours.push_back({.of = of, .name = table.name, .wanted = {.table = &table, .ours = true}});
     for (const auto& [place, table] : in_force_) {
       const auto& [backend, family, name] = place;
-      if (backend == slot.backend && family == slot.family && slot.tables->find(name) == nullptr)
-        ours.push_back({.slot = slot, .name = name});
+      if (backend == of.backend && family == of.family && of.tables->find(name) == nullptr)
+        ours.push_back({.of = of, .name = name});
     }
     std::ranges::stable_sort(ours, {}, [](const Step& step) { return table_rank(step.name); });
     for (Step& step : ours) {
@@ -118,8 +118,8 @@ std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted
     }
   }
   for (Step& step : steps) {
-    const Family family = step.slot.family;
-    const auto same_family = [](const Step& other) { return other.slot.family; };
+    const Family family = step.of.family;
+    const auto same_family = [](const Step& other) { return other.of.family; };
     if (part == Part::all && std::ranges::count(steps, family, same_family) == 1) continue;
     if (part != Part::all && step.wanted.table == nullptr) {
       step.turn = kLooser;
@@ -137,20 +137,20 @@ std::vector<TableLoader::Step> TableLoader::plan(const std::vector<Slot>& wanted
 }
 
 std::optional<Tables> TableLoader::read_counters(Step& step) {
-  const Slot& slot = step.slot;
+  const BackendTables& of = step.of;
   step.back = text_of(nullptr, step.name);
-  if (!is_there(slot.backend, slot.family, step.name)) return std::nullopt;
+  if (!is_there(of.backend, of.family, step.name)) return std::nullopt;
   if (step.before.text) step.back = *step.before.text;
   const auto lost = [&](const std::string& why) {
     log_warning("{}: its counters start from 0: {}", step.title(), why);
     return std::nullopt;
   };
-  const auto program = programs_.iptables(slot.backend, slot.family, "save", ErrorKind::kernel);
+  const auto program = programs_.iptables(of.backend, of.family, "save", ErrorKind::kernel);
   if (!program) return lost(program.error().message);
   auto outcome = run(programs_.command({*program, "-c", "-t", step.name}), ErrorKind::kernel);
   if (!outcome) return lost(outcome.error().message);
   if (!outcome->ok()) return lost(outcome->text());
-  auto tables = parse_tables(with_names(outcome->out, unaliased_), slot.family, base_name(*program));
+  auto tables = parse_tables(with_names(outcome->out, unaliased_), of.family, base_name(*program));
   if (!tables) return lost(tables.error().message);
   if (tables->find(step.name) == nullptr) return lost(base_name(*program) + " left it out");
   step.back = std::move(outcome->out);
@@ -168,13 +168,13 @@ Status TableLoader::load(Step step, const Names& names) {
     const Table& wanted = step.wanted.table != nullptr ? *step.wanted.table : empty;
     text = with_names(counted_text(with_counters(wanted, now)), names);
   }
-  auto command = TRY(restore_command(programs_, step.slot, std::move(text), {"-c"}));
+  auto command = TRY(restore_command(programs_, step.of, std::move(text), {"-c"}));
   const auto outcome = run(std::move(command), ErrorKind::kernel);
   if (!outcome) return outcome.error();
   Status done;
   // The text without counters has the same lines.
   if (!outcome->ok())
-    done = refusal({.tables = *step.slot.tables, .file = step.slot.file, .text = *step.wanted.text}, *outcome)
+    done = refusal({.tables = *step.of.tables, .file = step.of.file, .text = *step.wanted.text}, *outcome)
                .within(step.title());
   // One that was killed may have done its work.
   if (outcome->ok() || outcome->timed_out || outcome->signal != 0) {
@@ -189,7 +189,7 @@ void TableLoader::put_back(Error& why) {
     Step step = std::move(loaded_.back());
     loaded_.pop_back();
     std::string words;
-    if (auto command = restore_command(programs_, step.slot, std::move(step.back), {"-c"}); !command) {
+    if (auto command = restore_command(programs_, step.of, std::move(step.back), {"-c"}); !command) {
       words = command.error().message;
     } else if (const auto outcome = run(*std::move(command), ErrorKind::kernel); !outcome) {
       words = outcome.error().message;
@@ -207,7 +207,7 @@ void TableLoader::put_back(Error& why) {
   }
 }
 
-Status TableLoader::bring(const std::vector<Slot>& wanted, const Names& names, Part part) {
+Status TableLoader::bring(const std::vector<BackendTables>& wanted, const Names& names, Part part) {
   for (const auto& [name, alias] : names) unaliased_.emplace(alias, name);
   loaded_.clear();
   for (Step& step : plan(wanted, names, part)) {

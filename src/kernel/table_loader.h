@@ -13,34 +13,34 @@
 
 namespace rewall {
 
-/// One of a ruleset's four places for tables, by the backend that they belong to.
-struct Slot {
+/// The tables of one slot of a ruleset, with the backend that they belong to.
+struct BackendTables {
   Backend backend = Backend::nft;
   Family family = Family::ipv4;
   const Tables* tables = nullptr;
-  std::string file{};  ///< what it is called: "rules.v4", "rules.v6.legacy"
+  std::string file{};  ///< the file that errors name: "rules.v4", "rules.v6.legacy"
 };
 
-/// `iptables-restore` of the slot's backend and family, with `text` on its standard input. Kind kernel when
+/// `iptables-restore` of the backend and family of `of`, with `text` on its standard input. Kind kernel when
 /// it is not installed.
-Result<Command> restore_command(Programs& programs, const Slot& slot, std::string text,
+Result<Command> restore_command(Programs& programs, const BackendTables& of, std::string text,
                                 const std::vector<std::string>& options = {});
 
 /// Brings the tables of the namespace from what they are to what they should be, one by one with
 /// iptables-restore: the kernel's unit where there is no transaction.
 class TableLoader {
  public:
-  /// `live` is what is there now. The tables of all slots, these and later ones, must outlive the loader.
-  TableLoader(Programs& programs, const std::vector<Slot>& live);
+  /// `live`: the tables that are in force now. These and all later tables must outlive the loader.
+  TableLoader(Programs& programs, const std::vector<BackendTables>& live);
 
-  /// Makes the tables of each slot's backend and family those of the slot; one that it lacks becomes empty.
-  /// Sets in rules are called by `names`. What does not differ is not touched.
+  /// Makes the tables of each backend and family those of `wanted`; a table that `wanted` lacks becomes
+  /// empty. Sets in rules are called by `names`. What does not differ is not touched.
   ///
   /// Counters: a rule that stays (kept.h) keeps its own, as iptables-save -c tells them right before, and so
   /// does a chain. What the kernel counts between the two programs is lost.
   ///
   /// Order: tables that only become stricter (stricter.h), then those that change both ways or do more than
-  /// accept and drop, then those that only become looser; within these in the order of the slots and of the
+  /// accept and drop, then those that only become looser; within these in the order of `wanted` and of the
   /// kernel's tables. So with one table at most in the middle, no packet is ever accepted that the old and
   /// the new state both drop: before its turn all drop at least what the old state drops, afterwards what the
   /// new one does. With more of them there may be no such order.
@@ -50,7 +50,7 @@ class TableLoader {
   ///
   /// `part`: beside a transaction of other tables, those that become looser or empty wait until it is done.
   enum class Part { all, first, after };
-  Status bring(const std::vector<Slot>& wanted, const Names& names, Part part = Part::all);
+  Status bring(const std::vector<BackendTables>& wanted, const Names& names, Part part = Part::all);
 
   /// Puts back what the newest bring() loaded, last first, with its counters. What could not be is named in
   /// `why`, which is then of kind kernel.
@@ -71,7 +71,7 @@ class TableLoader {
 
   /// A table on its way.
   struct Step {
-    Slot slot{};
+    BackendTables of{};
     std::string name{};
     InForce wanted{.ours = true};
     bool other_sets = false;  ///< rules call sets by their aliases
@@ -79,11 +79,11 @@ class TableLoader {
     InForce before{};
     std::string back{};  ///< what puts it back
 
-    Place place() const { return {slot.backend, slot.family, name}; }
+    Place place() const { return {of.backend, of.family, name}; }
     std::string title() const;
   };
 
-  std::vector<Step> plan(const std::vector<Slot>& wanted, const Names& names, Part part) const;
+  std::vector<Step> plan(const std::vector<BackendTables>& wanted, const Names& names, Part part) const;
   InForce in_force(const Place& place) const;
   Status load(Step step, const Names& names);
   std::optional<Tables> read_counters(Step& step);

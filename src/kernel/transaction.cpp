@@ -65,12 +65,6 @@ constexpr std::array kBaseChains{
     BaseChain{"security", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 50},
 };
 
-const Tables& nft_tables(const Ruleset& ruleset, Family family) {
-  static const Tables kNone{};
-  if (ruleset.backend != Backend::nft) return kNone;
-  return family == Family::ipv4 ? ruleset.v4 : ruleset.v6;
-}
-
 std::uint64_t handle_of(const nlattr* attribute) {
   return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
 }
@@ -204,8 +198,8 @@ class Transaction::Work {
         if (table.iptables_family()) drop(table);
     }
     for (const Family family : kFamilies) {
-      const Tables& wanted = nft_tables(wanted_, family);
-      const Tables& live = nft_tables(live_, family);
+      const Tables& wanted = wanted_.tables(family, Backend::nft);
+      const Tables& live = live_.tables(family, Backend::nft);
       for (const Table& table : wanted.tables) TRY(change(family, table, live.find(table.name)));
       for (const Table& table : live.tables)
         if (wanted.find(table.name) == nullptr) empty_out(family, table);

@@ -102,30 +102,16 @@ class Merge {
   }
 
  private:
-  const Tables& slot(const Ruleset& ruleset, Backend backend, Family family) const {
-    static const Tables kNone4{.family = Family::ipv4};
-    static const Tables kNone6{.family = Family::ipv6};
-    const bool v4 = family == Family::ipv4;
-    if (ruleset.backend == backend) return v4 ? ruleset.v4 : ruleset.v6;
-    if (backend == Backend::legacy) return v4 ? ruleset.v4_legacy : ruleset.v6_legacy;
-    return v4 ? kNone4 : kNone6;
-  }
-
   void merge_slots(Ruleset& out) {
-    const auto merged = [this](Backend backend, Family family) {
-      return merge_tables(slot(wanted_, backend, family), slot(live_, backend, family));
+    const auto merged = [this](Family family, Backend backend) {
+      return merge_tables(wanted_.tables(family, backend), live_.tables(family, backend));
     };
-    Tables v4 = merged(Backend::nft, Family::ipv4);
-    Tables v6 = merged(Backend::nft, Family::ipv6);
-    Tables legacy4 = merged(Backend::legacy, Family::ipv4);
-    Tables legacy6 = merged(Backend::legacy, Family::ipv6);
-    const bool nft = wanted_.backend == Backend::nft || !v4.tables.empty() || !v6.tables.empty();
+    out.v4 = merged(Family::ipv4, Backend::nft);
+    out.v6 = merged(Family::ipv6, Backend::nft);
+    const bool nft = wanted_.backend == Backend::nft || !out.v4.tables.empty() || !out.v6.tables.empty();
     out.backend = nft ? Backend::nft : Backend::legacy;
-    (nft ? out.v4_legacy : out.v4) = std::move(legacy4);
-    (nft ? out.v6_legacy : out.v6) = std::move(legacy6);
-    if (!nft) return;
-    out.v4 = std::move(v4);
-    out.v6 = std::move(v6);
+    for (const Family family : {Family::ipv4, Family::ipv6})
+      out[{.family = family, .beside = nft}] = merged(family, Backend::legacy);
   }
 
   Tables merge_tables(const Tables& wanted, const Tables& live) {
@@ -297,8 +283,8 @@ class Merge {
       if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignParts::sets);
       take_live_set(set, sets);
     }
-    for (const auto* tables : {&out.v4, &out.v6, &out.v4_legacy, &out.v6_legacy}) {
-      for (const auto& table : tables->tables) {
+    for (const Slot slot : Ruleset::slots()) {
+      for (const auto& table : out[slot].tables) {
         for (const auto& chain : table.chains) {
           for (const auto& rule : chain.rules) bring_needed_sets(rule.words, sets);
         }
@@ -399,13 +385,12 @@ OwnParts::OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpression
     : ruleset(std::move(whole)), has_beside_(ruleset.backend == Backend::nft && ruleset.both_backends()) {
   const std::array<const Ruleset*, 1> rulesets{&ruleset};
   const Ownership ownership(owners, rulesets, expressions);
-  for (auto* tables : {&ruleset.v4, &ruleset.v6}) strip(*tables, false, ownership);
-  for (auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy}) strip(*tables, true, ownership);
+  for (const Slot slot : Ruleset::slots()) strip(slot, ownership);
   std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });
 }
 
-void OwnParts::strip(Tables& tables, bool beside, const Ownership& ownership) {
-  for (auto& table : tables.tables) {
+void OwnParts::strip(Slot slot, const Ownership& ownership) {
+  for (auto& table : ruleset[slot].tables) {
     std::erase_if(table.chains, [&](const Chain& chain) {
       return !chain.built_in() && ownership.of_chain(chain.name) != nullptr;
     });
@@ -419,7 +404,7 @@ void OwnParts::strip(Tables& tables, bool beside, const Ownership& ownership) {
       }
       if (own.size() == chain.rules.size()) continue;
       chain.rules = std::move(own);
-      positions_[{tables.family, beside, table.name, chain.name}] = std::move(positions);
+      positions_[{slot, table.name, chain.name}] = std::move(positions);
     }
     std::erase_if(table.chains, [&](const Chain& chain) {
       return !chain.built_in() && chain.rules.empty() && ownership.of_shared(chain.name) != nullptr;
@@ -429,8 +414,8 @@ void OwnParts::strip(Tables& tables, bool beside, const Ownership& ownership) {
 
 std::uint32_t OwnParts::position(Family family, Backend backend, std::string_view table,
                                  std::string_view chain, std::uint32_t position) const {
-  const bool beside = backend == Backend::legacy && has_beside_;
-  const auto found = positions_.find({family, beside, std::string(table), std::string(chain)});
+  const Slot slot{family, backend == Backend::legacy && has_beside_};
+  const auto found = positions_.find({slot, std::string(table), std::string(chain)});
   return found == positions_.end() ? position : found->second.at(position - 1);
 }
 

@@ -67,10 +67,9 @@ class OwnParts {
                          std::uint32_t position) const;
 
  private:
-  /// Family, whether it is the backend beside, table, chain.
-  using Place = std::tuple<Family, bool, std::string, std::string>;
+  using Place = std::tuple<Slot, std::string, std::string>;  ///< of a chain: slot, table, chain
 
-  void strip(Tables& tables, bool beside, const Ownership& ownership);
+  void strip(Slot slot, const Ownership& ownership);
 
   bool has_beside_ = false;
   std::map<Place, std::vector<std::uint32_t>> positions_{};  ///< of chains that lost rules

@@ -447,14 +447,15 @@ std::string meaning_text(const Tables& tables) {
 
 void write_meaning(const Ruleset& ruleset, const RuleMeaning& of_rule,
                    const std::function<void(std::string_view)>& write) {
-  const auto in_use = [](const Tables& v4, const Tables& v6) {
-    return !std::ranges::all_of(v4.tables, is_empty) || !std::ranges::all_of(v6.tables, is_empty);
+  const auto in_use = [&](bool beside) {
+    return std::ranges::any_of(Ruleset::slots(), [&](Slot slot) {
+      return slot.beside == beside && !std::ranges::all_of(ruleset[slot].tables, is_empty);
+    });
   };
-  // Beside nothing it is the one in use, as it is where it stands alone.
-  const bool both = in_use(ruleset.v4, ruleset.v6) && in_use(ruleset.v4_legacy, ruleset.v6_legacy);
-  for (const auto* tables : {&ruleset.v4, &ruleset.v6}) write_tables(*tables, "", of_rule, write);
-  for (const auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy})
-    write_tables(*tables, both ? "legacy" : "", of_rule, write);
+  // Legacy tables beside empty ones count as those in use, as legacy tables alone do.
+  const bool both = in_use(false) && in_use(true);
+  for (const Slot slot : Ruleset::slots())
+    write_tables(ruleset[slot], slot.beside && both ? "legacy" : "", of_rule, write);
   std::deque<std::string> kept;
   for (const auto* set : by_name(ruleset.sets.sets)) {
     auto members = set->members;

@@ -156,8 +156,8 @@ std::vector<std::string> chains_of(std::string_view rule) {
 }
 
 bool any_rule(const Ruleset& ruleset, const std::function<bool(const std::string&)>& is) {
-  for (const auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
-    for (const auto& table : tables->tables) {
+  for (const Slot slot : Ruleset::slots()) {
+    for (const auto& table : ruleset[slot].tables) {
       for (const auto& chain : table.chains) {
         for (const auto& rule : chain.rules) {
           if (is(line_of(chain.name, rule.words))) return true;
@@ -236,9 +236,7 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
     };
     if (owner.rule.find(kPlace) != std::string::npos) {
       for (const auto* ruleset : rulesets) {
-        for (const auto* tables : {&ruleset->v4, &ruleset->v6, &ruleset->v4_legacy, &ruleset->v6_legacy}) {
-          look(*tables);
-        }
+        for (const Slot slot : Ruleset::slots()) look((*ruleset)[slot]);
       }
     }
     auto compiled = expressions.find(with_place(owner.rule, as_expression(interfaces)));

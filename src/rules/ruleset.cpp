@@ -25,6 +25,29 @@ std::string_view name(Backend backend) {
   return backend == Backend::nft ? "nft" : "legacy";
 }
 
+std::string_view file_name(Slot slot) {
+  if (slot.beside) return slot.family == Family::ipv4 ? "rules.v4.legacy" : "rules.v6.legacy";
+  return slot.family == Family::ipv4 ? "rules.v4" : "rules.v6";
+}
+
+Tables& Ruleset::operator[](Slot slot) {
+  if (slot.beside) return slot.family == Family::ipv4 ? v4_legacy : v6_legacy;
+  return slot.family == Family::ipv4 ? v4 : v6;
+}
+
+const Tables& Ruleset::operator[](Slot slot) const {
+  if (slot.beside) return slot.family == Family::ipv4 ? v4_legacy : v6_legacy;
+  return slot.family == Family::ipv4 ? v4 : v6;
+}
+
+const Tables& Ruleset::tables(Family family, Backend of) const {
+  static const Tables kNone4{.family = Family::ipv4};
+  static const Tables kNone6{.family = Family::ipv6};
+  if (of == backend) return (*this)[{family, false}];
+  if (of == Backend::legacy) return (*this)[{family, true}];
+  return family == Family::ipv4 ? kNone4 : kNone6;
+}
+
 const Chain* Table::find(std::string_view chain) const {
   return find_named(chains, chain);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -86,10 +87,26 @@ struct Sets {
   const Set* find(std::string_view set) const;
 };
 
-/// What iptables-save, ip6tables-save and ipset save say at one instant.
+/// Names one of the four places of a ruleset that hold tables. The same slot of two rulesets holds the same
+/// family, but not always the same backend: a host may have changed its backend between them.
+struct Slot {
+  Family family = Family::ipv4;
+  bool beside = false;  ///< the tables that the legacy backend has beside those of nft
+  auto operator<=>(const Slot&) const = default;
+};
+
+/// The file of a repository that holds the tables of a slot: "rules.v4", "rules.v6.legacy"
+/// (rewall-repository(5)).
+std::string_view file_name(Slot slot);
+
+/// What iptables-save, ip6tables-save and ipset save print at one instant.
 ///
-/// `v4` and `v6` are those of the backend in use; `v4_legacy` and `v6_legacy` hold rules only where the
-/// legacy backend has some beside nft's.
+/// `v4` and `v6` are the tables of the backend in use; `v4_legacy` and `v6_legacy` hold tables only where
+/// the legacy backend has some beside nft's. Code that treats all tables alike walks slots().
+///
+/// Native nft tables, once a ruleset holds them, are no `Tables` and no slot: they are a member of their own
+/// behind `sets`, with a file of their own. The code to teach about them is the code that handles `sets`
+/// behind a walk over slots().
 struct Ruleset {
   Tables v4{.family = Family::ipv4};
   Tables v6{.family = Family::ipv6};
@@ -98,7 +115,20 @@ struct Ruleset {
   Sets sets{};
   Backend backend = Backend::nft;  ///< of v4 and v6
 
+  /// All slots, in the order of their declaration.
+  static constexpr std::array<Slot, 4> slots() {
+    return {Slot{Family::ipv4, false}, Slot{Family::ipv6, false}, Slot{Family::ipv4, true},
+            Slot{Family::ipv6, true}};
+  }
+  Tables& operator[](Slot slot);
+  const Tables& operator[](Slot slot) const;
+  Backend backend_of(Slot slot) const { return slot.beside ? Backend::legacy : backend; }
+  /// The tables of a family on a backend; no tables where that backend is not a part of the ruleset.
+  const Tables& tables(Family family, Backend of) const;
+
   bool both_backends() const { return !v4_legacy.tables.empty() || !v6_legacy.tables.empty(); }
+  /// False for the slots beside nft's where the legacy backend has no tables there.
+  bool uses(Slot slot) const { return !slot.beside || both_backends(); }
 };
 
 }  // namespace rewall

@@ -302,8 +302,7 @@ bool is_canonical(std::string_view text) {
 }
 
 Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to) {
-  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy})
-    replace_tables(whole.*slot, from.*slot, to.*slot);
+  for (const Slot slot : Ruleset::slots()) replace_tables(whole[slot], from[slot], to[slot]);
   whole.sets = to.sets;
   whole.backend = to.backend;
   return whole;

@@ -178,8 +178,7 @@ Status add_variable(Variables& variables, std::string_view word) {
 Ruleset with_variables(Ruleset ruleset, const Variables& variables) {
   if (variables.values.empty()) return ruleset;
   const Writer writer(variables);
-  for (auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy})
-    replace_in(*tables, writer);
+  for (const Slot slot : Ruleset::slots()) replace_in(ruleset[slot], writer);
   replace_in(ruleset.sets, writer);
   return ruleset;
 }

@@ -116,7 +116,9 @@ TEST_CASE("the file of a refusal is that of its family and backend") {
 }
 
 TEST_CASE("a refusal calls the files what the caller calls them") {
-  const FileNames names{.v4 = "/tmp/ms", .v6_legacy = "old:rules.v6.legacy", .sets = "/tmp/sets"};
+  const FileNames names{
+      .tables = {{{Family::ipv4, false}, "/tmp/ms"}, {{Family::ipv6, true}, "old:rules.v6.legacy"}},
+      .sets = "/tmp/sets"};
   in_lab([&] {
     Ruleset wanted{.v4 = tables_of("*filter\n-A INPUT --bad\nCOMMIT\n")};
     CHECK(stage_error(wanted, names).message.starts_with("/tmp/ms:2: table filter: "));

@@ -12,37 +12,24 @@
 
 namespace rewall {
 
-std::string_view file_name(Family family, bool beside) {
-  if (beside) return family == Family::ipv4 ? "rules.v4.legacy" : "rules.v6.legacy";
-  return family == Family::ipv4 ? "rules.v4" : "rules.v6";
-}
-
 Files files_of(const Ruleset& ruleset) {
   Files files;
-  for (const auto* tables : {&ruleset.v4, &ruleset.v6}) {
-    files.emplace(file_name(tables->family), canonical_text(*tables));
+  for (const Slot slot : Ruleset::slots()) {
+    auto text = canonical_text(ruleset[slot]);
+    if (!slot.beside || !text.empty()) files.emplace(file_name(slot), std::move(text));
   }
   files.emplace("ipset", canonical_text(ruleset.sets));
-  for (const auto* tables : {&ruleset.v4_legacy, &ruleset.v6_legacy}) {
-    if (auto text = canonical_text(*tables); !text.empty()) {
-      files.emplace(file_name(tables->family, true), std::move(text));
-    }
-  }
   return files;
 }
 
 Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends) {
   Ruleset ruleset;
   if (backends == "legacy") ruleset.backend = Backend::legacy;
-  struct Slot {
-    Tables* tables;
-    bool beside;
-  };
-  for (const auto& [tables, beside] : {Slot{&ruleset.v4, false}, Slot{&ruleset.v6, false},
-                                       Slot{&ruleset.v4_legacy, true}, Slot{&ruleset.v6_legacy, true}}) {
-    const auto file = files.find(std::string(file_name(tables->family, beside)));
+  for (const Slot slot : Ruleset::slots()) {
+    const auto file = files.find(std::string(file_name(slot)));
     if (file == files.end()) continue;
-    *tables = TRY(parse_tables(std::move(file->second), tables->family, format("{}{}", name, file->first)));
+    ruleset[slot] =
+        TRY(parse_tables(std::move(file->second), slot.family, format("{}{}", name, file->first)));
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
     ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));

@@ -25,7 +25,4 @@ std::string backends_of(const Ruleset& ruleset);
 /// repository cannot hold. False where it could not be made, or not be filled.
 bool keep_in_run(const std::string& folder, const Files& files);
 
-/// Which file of section 4 holds a family's rules.
-std::string_view file_name(Family family, bool beside = false);
-
 }  // namespace rewall

@@ -36,8 +36,8 @@ Status take_line(std::string_view line, const Lines& lines,
 }
 
 void keep_chain(Ruleset& ruleset, const std::string& name) {
-  for (auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
-    for (auto& table : tables->tables)
+  for (const Slot slot : Ruleset::slots()) {
+    for (auto& table : ruleset[slot].tables)
       std::erase_if(table.chains, [&](const Chain& chain) { return chain.name != name; });
   }
   ruleset.sets = {};
@@ -110,8 +110,8 @@ const Variables* FleetReader::variables_of(const HostBranch& host) const {
 void FleetReader::note_chains(const Ruleset& ruleset) {
   any_read_ = true;
   if (chain_found_) return;
-  for (const auto* tables : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
-    for (const auto& table : tables->tables) {
+  for (const Slot slot : Ruleset::slots()) {
+    for (const auto& table : ruleset[slot].tables) {
       for (const auto& chain : table.chains) {
         chain_found_ = chain_found_ || chain.name == scope_.chain;
         if (chains_.size() < kChainsNamed) chains_.insert(chain.name);

@@ -57,7 +57,7 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
     return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)};
   }
   TRY(check_rules(tables, path));
-  item.files[std::string(file_name(family))] = canonical_text(tables);
+  item.files[std::string(file_name({family}))] = canonical_text(tables);
   return {};
 }
 

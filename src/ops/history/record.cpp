@@ -20,8 +20,8 @@ namespace {
 std::size_t count_rules(const Ruleset& ruleset, std::size_t& tables) {
   std::size_t rules = 0;
   tables = 0;
-  for (const auto* part : {&ruleset.v4, &ruleset.v6, &ruleset.v4_legacy, &ruleset.v6_legacy}) {
-    for (const auto& table : part->tables) {
+  for (const Slot slot : Ruleset::slots()) {
+    for (const auto& table : ruleset[slot].tables) {
       if (is_empty(table)) continue;
       ++tables;
       for (const auto& chain : table.chains) rules += chain.rules.size();

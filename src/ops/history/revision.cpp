@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <tuple>
 #include <utility>
 
@@ -18,10 +17,6 @@
 
 namespace rewall {
 namespace {
-
-// The places where rules stand, for walking two rulesets in step.
-constexpr std::array<Tables Ruleset::*, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy,
-                                                  &Ruleset::v6_legacy};
 
 Result<Revision> from_text(std::string text, const std::string& path, std::optional<Family> asked) {
   Revision revision{.name = path, .has_sets = false, .by_hand = true};
@@ -118,11 +113,11 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
   return from_path(name.substr(5), name, family);
 }
 
-// The file that a family's rules of a revision stand in.
-std::string path_of(const Revision& revision, Family family) {
+// The file that the rules of a slot were read from.
+std::string path_of(const Revision& revision, Slot slot) {
   if (!revision.name.starts_with("file:")) return "standard input";
   const auto path = revision.name.substr(5);
-  return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(family)) : path;
+  return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(slot)) : path;
 }
 
 Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
@@ -131,13 +126,14 @@ Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
   return std::move(good).error().within(format("{}:{}", path, rule.line));
 }
 
+// Where the rule of a change stands. Not for sets.
+Slot slot_of(const Change& change, const Ruleset& ruleset) {
+  return {*change.family, change.backend == Backend::legacy && ruleset.backend == Backend::nft};
+}
+
 const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<std::uint32_t> position) {
   if (!change.family || !position) return nullptr;
-  const bool beside = change.backend == Backend::legacy && ruleset.backend == Backend::nft;
-  const bool v4 = *change.family == Family::ipv4;
-  const Tables& tables =
-      beside ? (v4 ? ruleset.v4_legacy : ruleset.v6_legacy) : (v4 ? ruleset.v4 : ruleset.v6);
-  const Table* table = tables.find(change.table);
+  const Table* table = ruleset[slot_of(change, ruleset)].find(change.table);
   const Chain* chain = table == nullptr ? nullptr : table->find(change.chain);
   return chain != nullptr && *position <= chain->rules.size() ? &chain->rules[*position - 1] : nullptr;
 }
@@ -232,8 +228,8 @@ Status keep_common(Revision& from, Revision& to) {
     if (!revision->has_v6) ruleset.v6 = Tables{.family = Family::ipv6};
     if (!revision->has_sets) ruleset.sets = {};
     if (whole) continue;
-    ruleset.v4_legacy = Tables{.family = Family::ipv4};
-    ruleset.v6_legacy = Tables{.family = Family::ipv6};
+    for (const Slot slot : Ruleset::slots())
+      if (slot.beside) ruleset[slot] = Tables{.family = slot.family};
     // A rules file is of no backend: it is held against the one in use.
     if (revision->by_hand) ruleset.backend = (revision == &from ? to : from).ruleset.backend;
   }
@@ -248,7 +244,7 @@ Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
       if (!revision->by_hand) continue;
       const Rule* rule = rule_at(revision->ruleset, change, position);
       if (rule == nullptr) continue;
-      TRY(check_rule_at(path_of(*revision, *change.family), *rule, *change.family));
+      TRY(check_rule_at(path_of(*revision, slot_of(change, revision->ruleset)), *rule, *change.family));
     }
   }
   return diff;
@@ -256,12 +252,10 @@ Result<Diff> compare_revisions(const Revision& from, const Revision& to) {
 
 FileNames file_names(const Revision& revision) {
   if (!revision.by_hand) return {};
-  FileNames names{.v4 = path_of(revision, Family::ipv4), .v6 = path_of(revision, Family::ipv6)};
-  if (!revision.whole()) return names;
-  const auto folder = std::filesystem::path(revision.name.substr(5));
-  names.v4_legacy = folder / names.v4_legacy;
-  names.v6_legacy = folder / names.v6_legacy;
-  names.sets = folder / names.sets;
+  FileNames names;
+  for (const Slot slot : Ruleset::slots())
+    if (!slot.beside || revision.whole()) names.tables[slot] = path_of(revision, slot);
+  if (revision.whole()) names.sets = std::filesystem::path(revision.name.substr(5)) / names.sets;
   return names;
 }
 
@@ -278,9 +272,8 @@ Status check_rules(const Tables& tables, const std::string& path) {
 
 Status check_rules(const Revision& revision) {
   if (!revision.by_hand) return {};
-  for (const auto slot : kSlots) {
-    const Tables& tables = revision.ruleset.*slot;
-    TRY(check_rules(tables, path_of(revision, tables.family)));
+  for (const Slot slot : Ruleset::slots()) {
+    TRY(check_rules(revision.ruleset[slot], path_of(revision, slot)));
   }
   return {};
 }
@@ -290,8 +283,8 @@ Ruleset overlay(Ruleset base, const Revision& revision) {
   if (revision.has_v6) base.v6 = revision.ruleset.v6;
   if (revision.has_sets) base.sets = revision.ruleset.sets;
   if (revision.whole()) {
-    base.v4_legacy = revision.ruleset.v4_legacy;
-    base.v6_legacy = revision.ruleset.v6_legacy;
+    for (const Slot slot : Ruleset::slots())
+      if (slot.beside) base[slot] = revision.ruleset[slot];
   }
   if (!revision.by_hand) base.backend = revision.ruleset.backend;
   return base;

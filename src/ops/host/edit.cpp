@@ -32,7 +32,7 @@ Result<std::string> write_for_editor(const std::string& text, Family family) {
         .kind = ErrorKind::usage,
         .message = format("{}: cannot write: {}", folder, failed ? failed.message() : errno_text(errno))};
   }
-  std::string path = fs::path(folder) / file_name(family);
+  std::string path = fs::path(folder) / file_name({family});
   if (auto written = write_file(path, text, 0600); !written) {
     remove_from_editor(path);
     return Error{.kind = ErrorKind::usage, .message = std::move(written).error().message};

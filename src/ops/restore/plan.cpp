@@ -45,9 +45,9 @@ Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptio
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
   if (live.backend != whole.backend) wanted.backend = whole.backend;
-  for (const auto slot : {&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy}) {
-    if (options.family && (live.*slot).family != *options.family) continue;
-    take_tables(wanted.*slot, whole.*slot, options.table);
+  for (const Slot slot : Ruleset::slots()) {
+    if (options.family && slot.family != *options.family) continue;
+    take_tables(wanted[slot], whole[slot], options.table);
   }
   wanted.sets = with_missing_sets(live.sets, whole.sets);
   return wanted;
@@ -101,9 +101,8 @@ bool same_words(const Tables& a, const Tables& b) {
 }
 
 bool same_words(const Ruleset& a, const Ruleset& b) {
-  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() && same_words(a.v4, b.v4) &&
-         same_words(a.v6, b.v6) && same_words(a.v4_legacy, b.v4_legacy) &&
-         same_words(a.v6_legacy, b.v6_legacy);
+  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() &&
+         std::ranges::all_of(Ruleset::slots(), [&](Slot slot) { return same_words(a[slot], b[slot]); });
 }
 
 // Of what was read with less proof than a restore needs.

@@ -1,7 +1,6 @@
 #include "ops/restore/transition.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <utility>
 #include <vector>
@@ -11,15 +10,8 @@
 namespace rewall {
 namespace {
 
-using Slot = Tables Ruleset::*;
-constexpr std::array<Slot, 4> kSlots{&Ruleset::v4, &Ruleset::v6, &Ruleset::v4_legacy, &Ruleset::v6_legacy};
-
-bool beside(Slot slot) {
-  return slot == &Ruleset::v4_legacy || slot == &Ruleset::v6_legacy;
-}
-
 Place place_of(const Ruleset& ruleset, Slot slot, const std::string& table) {
-  return {(ruleset.*slot).family, beside(slot) ? Backend::legacy : ruleset.backend, table, ""};
+  return {slot.family, ruleset.backend_of(slot), table, ""};
 }
 
 Place place_of(const Set& set) {
@@ -28,8 +20,8 @@ Place place_of(const Set& set) {
 
 std::map<Place, std::string> texts_of(const Ruleset& ruleset) {
   std::map<Place, std::string> texts;
-  for (const Slot slot : kSlots) {
-    for (const auto& table : (ruleset.*slot).tables) {
+  for (const Slot slot : Ruleset::slots()) {
+    for (const auto& table : ruleset[slot].tables) {
       if (!is_empty(table)) texts.emplace(place_of(ruleset, slot, table.name), canonical_text(table));
     }
   }
@@ -107,13 +99,13 @@ Ruleset undone(const Transition& transition, const Ruleset& live) {
   if (live.backend != before.backend) return before;
   const Places& places = transition.change.words;
   Ruleset target = without_helpers(live, transition);
-  for (const Slot slot : kSlots) {
-    std::erase_if((target.*slot).tables,
+  for (const Slot slot : Ruleset::slots()) {
+    std::erase_if(target[slot].tables,
                   [&](const Table& table) { return places.contains(place_of(target, slot, table.name)); });
-    for (const auto& table : (before.*slot).tables) {
-      if (places.contains(place_of(before, slot, table.name))) (target.*slot).tables.push_back(table);
+    for (const auto& table : before[slot].tables) {
+      if (places.contains(place_of(before, slot, table.name))) target[slot].tables.push_back(table);
     }
-    append((target.*slot).texts, (before.*slot).texts);
+    append(target[slot].texts, before[slot].texts);
   }
   std::erase_if(target.sets.sets, [&](const Set& set) { return places.contains(place_of(set)); });
   for (const auto& set : before.sets.sets) {

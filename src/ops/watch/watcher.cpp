@@ -397,7 +397,7 @@ Result<std::optional<State>> Watcher::read_chains(const State& base) {
     auto files = std::make_shared<Files>(*base.files);
     (*files)["ipset"] = canonical_text(sets);
     for (const auto& table : *tables) {
-      auto& text = (*files)[std::string(file_name(table.family))];
+      auto& text = (*files)[std::string(file_name({table.family}))];
       auto spliced = with_chains(text, table.table, table.chains);
       if (!spliced) return std::optional<State>{};
       text = *std::move(spliced);
