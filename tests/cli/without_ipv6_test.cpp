@@ -39,7 +39,7 @@ TEST_CASE("on a host without IPv6 the firewall is recorded, restored and guarded
   host.ok("iptables-" + backend + " -A INPUT -p tcp --dport 22 -j ACCEPT");
   const auto before = host.ok(rules);
   const std::string program = "rewall --backend " + backend + " ";
-  ok(program + "-q init; " + program + "status; ! test -e repo/rules.v6");
+  ok(program + "-q init; " + program + "status");
   ok("iptables-" + backend + " -F; " + program + "-q restore HEAD; " + program + "status");
   CHECK(host.ok(rules) == before);
   ok(program + "try --yes --for 1s -- iptables-" + backend + " -F");
