@@ -1,11 +1,14 @@
 #include "kernel/batch.h"
 
 #include <libmnl/libmnl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+// After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <array>
 #include <cerrno>

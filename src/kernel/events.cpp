@@ -1,11 +1,14 @@
 #include "kernel/events.h"
 
 #include <libmnl/libmnl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+// After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <sys/socket.h>
 
 #include <cerrno>
 

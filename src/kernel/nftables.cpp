@@ -1,9 +1,12 @@
 #include "kernel/nftables.h"
 
 #include <libmnl/libmnl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+// After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <netinet/in.h>
+
+// After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>

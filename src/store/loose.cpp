@@ -7,6 +7,9 @@
 #include <nettle/sha1.h>
 #include <sys/stat.h>
 #include <zlib.h>
+#if __has_include(<git2/sys/errors.h>)
+#include <git2/sys/errors.h>  // libgit2 1.9 has git_error_set_str here, 1.5 in git2.h
+#endif
 
 #include <algorithm>
 #include <array>

@@ -109,7 +109,8 @@ Status close_to_others(const fs::path& path) {
 }
 
 Status make_repository(const fs::path& path, const std::string& host) {
-  git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
+  git_repository_init_options options{};
+  options.version = GIT_REPOSITORY_INIT_OPTIONS_VERSION;
   options.flags = GIT_REPOSITORY_INIT_NO_REINIT;
   const std::string head = std::string(kHostBranches) + host;
   options.initial_head = head.c_str();
