@@ -2,6 +2,7 @@
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <cstdlib>
 #include <memory>
@@ -38,7 +39,24 @@ class EscapedText : public spdlog::custom_flag_formatter {
   }
 };
 
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warning:
+      break;
+  }
+  return spdlog::level::warn;
+}
+
 }  // namespace
+
+void write_log(LogLevel level, fmt::string_view text, fmt::format_args values) {
+  spdlog::logger& logger = *spdlog::default_logger_raw();
+  if (logger.should_log(spdlog_level(level))) logger.log(spdlog_level(level), fmt::vformat(text, values));
+}
 
 void start_log(int verbosity) {
   auto logger = std::make_shared<spdlog::logger>("rewall", std::make_shared<spdlog::sinks::stderr_sink_st>());

@@ -1,8 +1,6 @@
 #pragma once
 
-#include <spdlog/spdlog.h>
-
-#include <utility>
+#include "core/format.h"
 
 namespace rewall {
 
@@ -10,17 +8,23 @@ namespace rewall {
 /// standard error is the systemd journal (sd-daemon(3), JOURNAL_STREAM). `verbosity`: -1 quiet, 0, 1, 2.
 void start_log(int verbosity);
 
-template <class... Args>
-void log_debug(spdlog::format_string_t<Args...> text, Args&&... args) {
-  spdlog::debug(text, std::forward<Args>(args)...);
+enum class LogLevel { debug, info, warning };
+
+/// Writes a line to the log; formats the line only where `level` is logged. The functions below check the
+/// format.
+void write_log(LogLevel level, fmt::string_view text, fmt::format_args values);
+
+template <class... Values>
+void log_debug(fmt::format_string<Values...> text, Values&&... values) {
+  write_log(LogLevel::debug, text, fmt::make_format_args(values...));
 }
-template <class... Args>
-void log_info(spdlog::format_string_t<Args...> text, Args&&... args) {
-  spdlog::info(text, std::forward<Args>(args)...);
+template <class... Values>
+void log_info(fmt::format_string<Values...> text, Values&&... values) {
+  write_log(LogLevel::info, text, fmt::make_format_args(values...));
 }
-template <class... Args>
-void log_warning(spdlog::format_string_t<Args...> text, Args&&... args) {
-  spdlog::warn(text, std::forward<Args>(args)...);
+template <class... Values>
+void log_warning(fmt::format_string<Values...> text, Values&&... values) {
+  write_log(LogLevel::warning, text, fmt::make_format_args(values...));
 }
 
 }  // namespace rewall
