@@ -3,9 +3,9 @@
 #include <iterator>
 #include <string>
 
-#include "fail2ban.h"
-#include "host.h"
-#include "rules/corpus.h"
+#include "support/corpus.h"
+#include "support/fail2ban.h"
+#include "support/host.h"
 
 using namespace rewall;
 

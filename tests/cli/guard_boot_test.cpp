@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "guarded_host.h"
+#include "support/guarded_host.h"
 
 using namespace rewall;
 using nlohmann::json;

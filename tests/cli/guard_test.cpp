@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "guarded_host.h"
-#include "rules/corpus.h"
+#include "support/corpus.h"
+#include "support/guarded_host.h"
 
 using namespace rewall;
 using nlohmann::json;

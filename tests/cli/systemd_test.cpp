@@ -1,6 +1,6 @@
 // The guard and the boot unit under a real systemd: the service manager of a process namespace of its own,
 // with no units but those of this test.
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

@@ -8,7 +8,7 @@
 #include "kernel_rules.h"
 #include "random_rules.h"
 #include "rules/print.h"
-#include "rulesets.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;

@@ -7,7 +7,7 @@
 #include "random_rules.h"
 #include "rules/meaning.h"
 #include "rules/parse.h"
-#include "rulesets.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;

@@ -1,7 +1,4 @@
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -9,23 +6,15 @@
 
 #include "diff/diff.h"
 #include "kernel/process.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 
 namespace {
 
-class Folder {
+class Folder : TemporaryFolder {
  public:
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "unified-XXXXXX";
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  std::string path(const std::string& name) const { return path_ / name; }
+  std::string path(const std::string& name) const { return TemporaryFolder::path() / name; }
   std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name), std::ios::binary) << text;
     return path(name);
@@ -35,9 +24,6 @@ class Folder {
     out << std::ifstream(path(name), std::ios::binary).rdbuf();
     return out.str();
   }
-
- private:
-  std::filesystem::path path_{};
 };
 
 // What git apply makes of `from` with our patch.

@@ -3,8 +3,8 @@
 #include <iostream>
 
 #include "core/file.h"
-#include "kernel/lab.h"
 #include "rules/parse.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <stdexcept>
 
-#include "kernel/lab.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

@@ -19,10 +19,10 @@
 
 #include "core/file.h"
 #include "core/text.h"
-#include "folder.h"
 #include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "kill/tracer.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -5,12 +5,12 @@
 #include <memory>
 #include <random>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/history/record.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/fake_firewall.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -10,13 +10,13 @@
 
 #include "core/file.h"
 #include "core/proc.h"
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/fake_firewall.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -1,14 +1,14 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/undo.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/fake_firewall.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -2,8 +2,6 @@
 #include <memory>
 
 #include "core/file.h"
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/namespace_match.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/fallback.h"
@@ -12,9 +10,11 @@
 #include "ops/guard/lockdown.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/fake_firewall.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

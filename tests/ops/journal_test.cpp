@@ -9,15 +9,15 @@
 #include <memory>
 
 #include "core/file.h"
-#include "fake_firewall.h"
-#include "folder.h"
-#include "forked_process.h"
 #include "ops/host/status.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/fake_firewall.h"
+#include "support/forked_process.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "core/file.h"
-#include "folder.h"
-#include "kernel/lab.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
+#include "support/kernel_lab.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -3,12 +3,12 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/history/generation_cache.h"
 #include "ops/host/status.h"
-#include "record_now.h"
 #include "rules/parse.h"
+#include "support/fake_firewall.h"
+#include "support/record_now.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -2,9 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 

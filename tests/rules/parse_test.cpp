@@ -4,9 +4,9 @@
 #include <random>
 
 #include "core/text.h"
-#include "corpus.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 

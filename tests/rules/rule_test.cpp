@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "core/log.h"
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {

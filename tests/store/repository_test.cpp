@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "forked_process.h"
-#include "store/support.h"
+#include "support/forked_process.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/text.h"
-#include "folder.h"
 #include "kernel/namespace.h"
 #include "kernel/process.h"
+#include "support/temporary_folder.h"
 
 namespace rewall {
 

@@ -12,6 +12,7 @@
 #include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "rules/print.h"
+#include "support/temporary_folder.h"
 
 namespace rewall {
 
@@ -60,30 +61,24 @@ inline Error capture_error(BackendChoice choice = BackendChoice::automatic) {
 class OnlyPath {
  public:
   OnlyPath() {
-    std::string name = (std::filesystem::temp_directory_path() / "rewall-path-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder_ = name;
     if (const char* path = std::getenv("PATH")) before_ = path;
-    setenv("PATH", name.c_str(), 1);
+    setenv("PATH", folder().c_str(), 1);
   }
   OnlyPath(const OnlyPath&) = delete;
   OnlyPath& operator=(const OnlyPath&) = delete;
-  ~OnlyPath() {
-    setenv("PATH", before_.c_str(), 1);
-    std::filesystem::remove_all(folder_);
-  }
+  ~OnlyPath() { setenv("PATH", before_.c_str(), 1); }
   void link(const std::string& name) { link(name, name); }
   void link(const std::string& name, const std::string& program) {
-    std::filesystem::create_symlink("/usr/sbin/" + program, folder_ / name);
+    std::filesystem::create_symlink("/usr/sbin/" + program, folder() / name);
   }
   void script(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name) << "#!/bin/sh\n" << text << "\n";
-    std::filesystem::permissions(folder_ / name, std::filesystem::perms::owner_all);
+    std::ofstream(folder() / name) << "#!/bin/sh\n" << text << "\n";
+    std::filesystem::permissions(folder() / name, std::filesystem::perms::owner_all);
   }
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:
-  std::filesystem::path folder_{};
+  TemporaryFolder folder_{};
   std::string before_{};
 };
 

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host.h"
-#include "terminal.h"
+#include "support/host.h"
+#include "support/terminal.h"
 
 namespace rewall {
 
