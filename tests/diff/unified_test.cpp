@@ -6,6 +6,7 @@
 
 #include "diff/diff.h"
 #include "kernel/process.h"
+#include "support/skip.h"
 #include "support/temporary_folder.h"
 
 using namespace rewall;
@@ -68,10 +69,7 @@ TEST_CASE("a last line without an end is marked") {
 
 TEST_CASE("git applies the unified text of random texts") {
   const auto git = find_program("git");
-  if (git.empty()) {
-    WARN("skipped: no git program");
-    return;
-  }
+  if (git.empty()) skip("no git program here");
   const Folder folder;
   std::mt19937 random(4);  // NOLINT(cert-msc51-cpp): the same cases every time
   const auto text = [&](bool ended) {

@@ -9,21 +9,16 @@
 
 #include "core/text.h"
 #include "kernel/firewall.h"
-#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "rules/print.h"
+#include "support/scratch_namespace.h"
 #include "support/temporary_folder.h"
 
 namespace rewall {
 
-/// Runs a test in a network namespace of its own; says so and skips where there is none to be had.
+/// Runs a test in a network namespace of its own.
 inline void in_lab(const std::function<void()>& work) {
-  const auto lab = ScratchNamespace::create();
-  if (!lab) {
-    WARN("skipped: " << lab.error().message);
-    return;
-  }
-  lab->run(work);
+  scratch_namespace().run(work);
 }
 
 /// What a shell in this namespace prints; the test fails when it fails.

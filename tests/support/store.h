@@ -15,6 +15,7 @@
 #include "core/file.h"
 #include "core/text.h"
 #include "store/repository.h"
+#include "support/skip.h"
 #include "support/temporary_folder.h"
 
 namespace rewall::test {
