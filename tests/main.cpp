@@ -1,2 +1,7 @@
-#define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
+#define CATCH_CONFIG_RUNNER
+#include "support/skip.h"
+
+int main(int argc, char** argv) {
+  const int status = Catch::Session().run(argc, argv);
+  return status == 0 && rewall::any_skipped() ? rewall::kSkippedStatus : status;
+}

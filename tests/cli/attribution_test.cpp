@@ -9,8 +9,8 @@
 #include <cstring>
 
 #include "kernel/audit.h"
-#include "terminal.h"
-#include "watched_host.h"
+#include "support/terminal.h"
+#include "support/watched_host.h"
 
 using namespace rewall;
 using nlohmann::json;

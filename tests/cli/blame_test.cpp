@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

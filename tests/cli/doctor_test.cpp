@@ -1,7 +1,7 @@
 #include <fstream>
 
-#include "cli/host.h"
 #include "ops/host/doctor_remotes.h"
+#include "support/host.h"
 
 namespace rewall {
 namespace {

@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 
-#include "host.h"
-#include "terminal.h"
+#include "support/host.h"
+#include "support/terminal.h"
 
 using namespace rewall;
 using nlohmann::json;

@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 using nlohmann::json;

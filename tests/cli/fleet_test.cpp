@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/format.h"
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

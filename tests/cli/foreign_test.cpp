@@ -3,9 +3,9 @@
 #include <iterator>
 #include <string>
 
-#include "fail2ban.h"
-#include "host.h"
-#include "rules/corpus.h"
+#include "support/corpus.h"
+#include "support/fail2ban.h"
+#include "support/host.h"
 
 using namespace rewall;
 
@@ -38,7 +38,7 @@ constexpr const char* kDockersLines =
 }  // namespace
 
 TEST_CASE("a revision from before docker leaves docker's chains, jumps and NAT rules as they are") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   const Host host;
   host.ok(kOwn);
   host.ok("rewall init");
@@ -70,7 +70,7 @@ TEST_CASE("a revision from before docker leaves docker's chains, jumps and NAT r
 }
 
 TEST_CASE("an exact restore brings docker's parts back as they were") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   const Host host;
   host.ok(kOwn);
   host.ok(add_docker(folder / "dumps" / kDocker));
@@ -82,7 +82,7 @@ TEST_CASE("an exact restore brings docker's parts back as they were") {
 }
 
 TEST_CASE("docker's rules stay in the legacy backend too") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   const Host host;
   const std::string legacy =
       "iptables() { iptables-legacy \"$@\"; }; iptables-restore() { iptables-legacy-restore "

@@ -2,7 +2,7 @@
 
 #include <fstream>
 
-#include "cli/host.h"
+#include "support/host.h"
 
 namespace rewall {
 namespace {

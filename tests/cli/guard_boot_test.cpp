@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "guarded_host.h"
+#include "support/guarded_host.h"
 
 using namespace rewall;
 using nlohmann::json;
@@ -35,14 +35,13 @@ TEST_CASE("when the guard's process was killed the next rewall finishes the job,
   const GuardedHost host;
   const auto before = host.live();
   const auto overdue = [&] {
-    host.ok("rewall try --for 1s -- ./break");
+    host.ok("rewall try --for 1m -- ./break");
     kill_guard(host);
-    host.until_overdue();
     CHECK(host.live() != before);
     CHECK(host.armed());
   };
   overdue();
-  const auto said = host.sh("rewall -q --json status");
+  const auto said = host.sh(host.later("-q --json status"));
   const auto guard = json::parse(said.out)["guard"];
   CHECK(said.status == 0);  // LIVE was what HEAD says
   CHECK(guard["overdue"] == true);
@@ -61,11 +60,11 @@ TEST_CASE("when the guard's process was killed the next rewall finishes the job,
                                         {"try --for 1m -- true", 0}}) {
     INFO(command);
     overdue();
-    const auto words = host.ends(status, "rewall " + command);
+    const auto words = host.ends(status, host.later(command));
     INFO(words);
     CHECK(host.live() == before);
     if (command.starts_with("try"))
-      host.ok("rewall confirm");
+      host.ok(host.later("confirm"));
     else
       CHECK_FALSE(host.armed());
     if (command == "status") CHECK(has(words, "is overdue, and its process is gone"));

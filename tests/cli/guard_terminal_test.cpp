@@ -1,5 +1,5 @@
 // What people see of a guard on their terminals, and what they can answer; and the packets of lockdown.
-#include "guarded_host.h"
+#include "support/guarded_host.h"
 
 using namespace rewall;
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "guarded_host.h"
-#include "rules/corpus.h"
+#include "support/corpus.h"
+#include "support/guarded_host.h"
 
 using namespace rewall;
 using nlohmann::json;
@@ -160,7 +160,7 @@ TEST_CASE("whatever becomes of rewall while the command that is tried runs, the 
 }
 
 TEST_CASE("whatever a command does, on either backend and to foreign parts, is taken back whole") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   const auto dump = folder / "dumps" / kDocker;
   const GuardedHost host(
       "sed 's/^-A \\(FORWARD\\|PREROUTING\\|OUTPUT\\|POSTROUTING\\) /-I \\1 /' " +

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "core/file.h"
-#include "host.h"
 #include "kernel/firewall.h"
 #include "ops/context/session.h"
 #include "ops/restore/restore.h"
+#include "support/host.h"
 
 using namespace rewall;
 

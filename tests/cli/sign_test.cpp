@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "host.h"
+#include "support/host.h"
 
 namespace rewall {
 namespace {

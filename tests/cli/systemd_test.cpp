@@ -1,6 +1,6 @@
 // The guard and the boot unit under a real systemd: the service manager of a process namespace of its own,
 // with no units but those of this test.
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 
@@ -42,20 +42,18 @@ std::string with_manager(const std::string& script) {
          script + "\nEND\nmanager bash -c 'cd '$PWD'; bash inside'";
 }
 
-/// False, and said, where no systemd can be started: a container that may not mount.
-bool can_start(const Host& host) {
+/// Skips the test case where no systemd can be started: a container that may not mount.
+void needs_systemd(const Host& host) {
   host.ok("install -m 755 /dev/stdin init <<'END'\n" + std::string(kInit) + "END\n");
   const auto tried = host.sh(with_manager("systemctl is-system-running"));
-  if (tried.status == 0) return true;
-  WARN("skipped: no systemd here: " << host.ok("cat init.log"));
-  return false;
+  if (tried.status != 0) skip("no systemd here: " + host.ok("cat init.log"));
 }
 
 }  // namespace
 
 TEST_CASE("under systemd the guard is a service that is started again when it is killed") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   host.load_guide_firewall();
   const auto before = host.rules();
   const auto said = host.ok(with_manager(R"sh(
@@ -79,7 +77,7 @@ echo timers: $timers
 
 TEST_CASE("under systemd confirm ends the guard's units") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   host.ok(with_manager(R"sh(
 rewall -q init
 rewall -q try --for 1h -- iptables -P FORWARD DROP
@@ -93,7 +91,7 @@ exit 1
 
 TEST_CASE("under systemd nobody sees the proxy of the background, and git has it") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   host.ok(
       "mkdir bin; printf '#!/bin/sh\\nprintf \"%%s\\\\n\" \"$@\" >>'$PWD'/words; exec /usr/bin/systemd-run "
       "\"$@\"\\n' "
@@ -124,7 +122,7 @@ ls repo/.git/rewall
 
 TEST_CASE("the boot unit puts HEAD in force, hardened as it is") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   host.load_guide_firewall();
   host.ok(
       "ipset create allowed hash:ip; ipset add allowed 192.0.2.1; ip6tables -P FORWARD DROP; "
@@ -153,7 +151,7 @@ systemctl is-active rewall-restore.service
 
 TEST_CASE("the watching unit records what changes, hardened as it is") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   host.ok(
       "ipset create allowed hash:ip; iptables-nft -A INPUT -m set --match-set allowed src -j ACCEPT; "
       "iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; ip6tables-legacy -A INPUT -s 2001:db8::1 -j DROP; "
@@ -196,7 +194,7 @@ systemctl show -p Result -p NRestarts rewall-watch.service
 
 TEST_CASE("netfilter-persistent.service is not started where the boot unit is enabled") {
   const Host host;
-  if (!can_start(host)) return;
+  needs_systemd(host);
   const auto said = host.ok(with_manager(
       R"sh(
 cp )sh" REWALL_SOURCE_DIR R"sh(/hooks/systemd/rewall-restore.service /etc/systemd/system

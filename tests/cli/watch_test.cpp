@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "fail2ban.h"
-#include "watched_host.h"
+#include "support/fail2ban.h"
+#include "support/watched_host.h"
 
 using namespace rewall;
 using nlohmann::json;

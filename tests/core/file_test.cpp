@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <iterator>
 
-#include "folder.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -8,7 +8,8 @@
 #include "kernel_rules.h"
 #include "random_rules.h"
 #include "rules/print.h"
-#include "rulesets.h"
+#include "support/corpus.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;
@@ -64,9 +65,9 @@ struct Dump {
   Family family = Family::ipv4;
 };
 
-std::vector<Dump> loadable_dumps(const std::string& corpus) {
+std::vector<Dump> loadable_dumps(const std::string& folder) {
   std::vector<Dump> out;
-  const auto manifest = read_file(corpus + "/manifest.tsv");
+  const auto manifest = read_file(folder + "/manifest.tsv");
   REQUIRE(manifest);
   for (const auto line : split_lines(*manifest)) {
     const auto fields = split(line, '\t');
@@ -78,15 +79,14 @@ std::vector<Dump> loadable_dumps(const std::string& corpus) {
 }
 
 // What the kernel says of a dump once it is loaded.
-Tables loaded(const Dump& dump, const std::string& corpus) {
-  const auto kernel = TestKernel::create();
-  REQUIRE(kernel);
-  const auto text = read_file(corpus + "/dumps/" + dump.name);
+Tables loaded(const Dump& dump, const std::string& folder) {
+  const TestKernel kernel;
+  const auto text = read_file(folder + "/dumps/" + dump.name);
   REQUIRE(text);
   const std::string program = dump.family == Family::ipv6 ? "ip6tables" : "iptables";
   INFO(dump.name);
-  REQUIRE(kernel->run({program + "-restore"}, *text).ok());
-  return tables(kernel->save(program + "-save"), dump.family);
+  REQUIRE(kernel.run({program + "-restore"}, *text).ok());
+  return tables(kernel.save(program + "-save"), dump.family);
 }
 
 }  // namespace
@@ -162,24 +162,23 @@ TEST_CASE("a host that goes over to the other backend gets its rules there befor
 }
 
 TEST_CASE("the commands move rules from one backend to the other in the kernel") {
-  const auto kernel = TestKernel::create();
-  if (!kernel) return;
+  const TestKernel kernel;
   const auto rules =
       v4("*filter\n:INPUT DROP [0:0]\n:WEB - [0:0]\n-A INPUT -j WEB\n-A WEB " + kWeb + "\nCOMMIT\n").v4;
   const Ruleset nft{.v4 = rules};
   const Ruleset legacy{.v4 = rules, .backend = Backend::legacy};
   const auto wanted = canonical_text(rules);
-  kernel->shell(commands(Ruleset{}, nft));
-  kernel->shell(commands(nft, legacy));
-  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4) == wanted);
-  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4).empty());
+  kernel.shell(commands(Ruleset{}, nft));
+  kernel.shell(commands(nft, legacy));
+  CHECK(saved(kernel, "iptables-legacy-save", Family::ipv4) == wanted);
+  CHECK(saved(kernel, "iptables-nft-save", Family::ipv4).empty());
   const Ruleset both{.v4 = filter({"-A INPUT " + kSsh}).v4, .v4_legacy = rules};
-  kernel->shell(commands(legacy, both));
-  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4) == wanted);
-  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4) == canonical_text(both.v4));
-  kernel->shell(commands(both, nft));
-  CHECK(saved(*kernel, "iptables-legacy-save", Family::ipv4).empty());
-  CHECK(saved(*kernel, "iptables-nft-save", Family::ipv4) == wanted);
+  kernel.shell(commands(legacy, both));
+  CHECK(saved(kernel, "iptables-legacy-save", Family::ipv4) == wanted);
+  CHECK(saved(kernel, "iptables-nft-save", Family::ipv4) == canonical_text(both.v4));
+  kernel.shell(commands(both, nft));
+  CHECK(saved(kernel, "iptables-legacy-save", Family::ipv4).empty());
+  CHECK(saved(kernel, "iptables-nft-save", Family::ipv4) == wanted);
 }
 
 TEST_CASE("sets are made before the rules that name them and removed after") {
@@ -214,37 +213,31 @@ TEST_CASE("jumps that change direction never close a loop") {
 }
 
 TEST_CASE("the commands turn each random ruleset into the next, word for word, in the kernel") {
-  const auto kernel = TestKernel::create();
-  if (!kernel) return;
+  const TestKernel kernel;
   RandomRules random(5);
   Ruleset live;
   for (int round = 0; round < 60; ++round) {
     const auto wanted = random.next(live);
     const auto lines = commands(live, wanted);
     INFO("round " << round << "\n" << join(lines, "\n"));
-    kernel->shell(lines);
-    check_kernel(*kernel, wanted);
+    kernel.shell(lines);
+    check_kernel(kernel, wanted);
     live = wanted;
   }
 }
 
 TEST_CASE("the commands turn each dump of the corpus into the next, word for word, in the kernel") {
-  const std::string corpus = REWALL_SOURCE_DIR "/../shared/corpus";
-  if (!std::filesystem::exists(corpus)) {
-    WARN("skipped: no corpus at " << corpus);
-    return;
-  }
-  const auto kernel = TestKernel::create();
-  if (!kernel) return;
+  const std::string folder = corpus();
+  const TestKernel kernel;
   Ruleset live;
   int pairs = 0;
-  for (const auto& dump : loadable_dumps(corpus)) {
+  for (const auto& dump : loadable_dumps(folder)) {
     Ruleset wanted = live;
-    (dump.family == Family::ipv6 ? wanted.v6 : wanted.v4) = loaded(dump, corpus);
+    (dump.family == Family::ipv6 ? wanted.v6 : wanted.v4) = loaded(dump, folder);
     INFO(dump.name);
-    kernel->shell(commands(live, wanted));
-    REQUIRE(saved(*kernel, "iptables-save", Family::ipv4) == canonical_text(wanted.v4));
-    REQUIRE(saved(*kernel, "ip6tables-save", Family::ipv6) == canonical_text(wanted.v6));
+    kernel.shell(commands(live, wanted));
+    REQUIRE(saved(kernel, "iptables-save", Family::ipv4) == canonical_text(wanted.v4));
+    REQUIRE(saved(kernel, "ip6tables-save", Family::ipv6) == canonical_text(wanted.v6));
     live = wanted;
     ++pairs;
   }

@@ -1,4 +1,4 @@
-#include "rulesets.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;

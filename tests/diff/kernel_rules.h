@@ -7,23 +7,18 @@
 
 #include "kernel/namespace.h"
 #include "kernel/process.h"
+#include "support/scratch_namespace.h"
+#include "support/skip.h"
 
 namespace rewall::testing {
 
 /// A network namespace of the test's own, and the programs that speak to its kernel.
 class TestKernel {
  public:
-  /// Nothing, with a warning, where a namespace or a program cannot be had.
-  static std::optional<TestKernel> create() {
-    for (const auto* program : {"iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "ipset"}) {
-      if (!find_program(program).empty()) continue;
-      WARN("skipped: no " << program << " program");
-      return std::nullopt;
-    }
-    auto made = ScratchNamespace::create();
-    if (made) return TestKernel(*std::move(made));
-    WARN("skipped: " << made.error().message);
-    return std::nullopt;
+  /// Skips the test case where a program cannot be had.
+  TestKernel() {
+    for (const auto* program : {"iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "ipset"})
+      if (find_program(program).empty()) skip_without_kernel(std::string("no ") + program + " here");
   }
 
   Outcome run(std::vector<std::string> words, std::string input = {}) const {
@@ -53,8 +48,7 @@ class TestKernel {
   }
 
  private:
-  explicit TestKernel(ScratchNamespace made) : namespace_(std::move(made)) {}
-  ScratchNamespace namespace_;
+  ScratchNamespace namespace_ = scratch_namespace();
 };
 
 }  // namespace rewall::testing

@@ -7,7 +7,8 @@
 #include "random_rules.h"
 #include "rules/meaning.h"
 #include "rules/parse.h"
-#include "rulesets.h"
+#include "support/corpus.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;
@@ -164,11 +165,7 @@ TEST_CASE("the same meaning is written of rulesets that differ in nothing but co
 }
 
 TEST_CASE("every dump of the corpus equals itself") {
-  const std::filesystem::path dumps = REWALL_SOURCE_DIR "/../shared/corpus/dumps";
-  if (!std::filesystem::exists(dumps)) {
-    WARN("skipped: no corpus at " << dumps);
-    return;
-  }
+  const auto dumps = corpus() / "dumps";
   int compared = 0;
   for (const auto& entry : std::filesystem::directory_iterator(dumps)) {
     const auto text = read_file(entry.path());

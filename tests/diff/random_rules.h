@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "rulesets.h"
+#include "support/rulesets.h"
 
 namespace rewall::testing {
 

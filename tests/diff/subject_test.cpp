@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "diff/diff.h"
-#include "rulesets.h"
+#include "support/rulesets.h"
 
 using namespace rewall;
 using namespace rewall::testing;

@@ -1,7 +1,4 @@
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -9,23 +6,16 @@
 
 #include "diff/diff.h"
 #include "kernel/process.h"
+#include "support/skip.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 
 namespace {
 
-class Folder {
+class Folder : TemporaryFolder {
  public:
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "unified-XXXXXX";
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  std::string path(const std::string& name) const { return path_ / name; }
+  std::string path(const std::string& name) const { return TemporaryFolder::path() / name; }
   std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name), std::ios::binary) << text;
     return path(name);
@@ -35,9 +25,6 @@ class Folder {
     out << std::ifstream(path(name), std::ios::binary).rdbuf();
     return out.str();
   }
-
- private:
-  std::filesystem::path path_{};
 };
 
 // What git apply makes of `from` with our patch.
@@ -82,10 +69,7 @@ TEST_CASE("a last line without an end is marked") {
 
 TEST_CASE("git applies the unified text of random texts") {
   const auto git = find_program("git");
-  if (git.empty()) {
-    WARN("skipped: no git program");
-    return;
-  }
+  if (git.empty()) skip("no git program here");
   const Folder folder;
   std::mt19937 random(4);  // NOLINT(cert-msc51-cpp): the same cases every time
   const auto text = [&](bool ended) {

@@ -1,4 +1,4 @@
-#include "cli/host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

@@ -1,8 +1,9 @@
 // What `rewall hooks install` makes other programs do, with those programs.
 #include <filesystem>
 
-#include "cli/fail2ban.h"
-#include "cli/host.h"
+#include "support/fail2ban.h"
+#include "support/host.h"
+#include "support/unpacked.h"
 
 using namespace rewall;
 
@@ -25,15 +26,11 @@ std::string snapshots(const Host& host) {
 class NetfilterPersistent {
  public:
   explicit NetfilterPersistent(const Host& host) : host_(host) {
-    const auto unpacked = std::filesystem::path(REWALL_PROGRAM).parent_path() / "netfilter-persistent";
-    const bool here = std::filesystem::exists(unpacked / "usr/sbin/netfilter-persistent");
-    const std::string root = here ? unpacked.string() : "";
-    if (!here && host.sh("command -v netfilter-persistent").status != 0)
-      FAIL("no netfilter-persistent in " << unpacked << " nor on this system: './dev test' unpacks it");
+    const auto root = unpacked("netfilter-persistent", "usr/sbin/netfilter-persistent");
     host.ok(
         "rewall hooks install netfilter-persistent --root $PWD; mkdir etc/iptables; cp " +
-        shell_quote(root + "/usr/sbin/netfilter-persistent") + " program; cp " + shell_quote(root) +
-        "/usr/share/netfilter-persistent/plugins.d/[124]* usr/share/netfilter-persistent/plugins.d; sed -i "
+        shell_quote(root + "usr/sbin/netfilter-persistent") + " program; cp " + shell_quote(root) +
+        "usr/share/netfilter-persistent/plugins.d/[124]* usr/share/netfilter-persistent/plugins.d; sed -i "
         "\"s,/etc/iptables,$PWD&,g; s,/usr/share/netfilter-persistent,$PWD&,g; s,/etc/systemd,$PWD&,g; "
         "s,/etc/default,$PWD&,g\" program usr/share/netfilter-persistent/plugins.d/*");
   }
@@ -170,10 +167,7 @@ TEST_CASE("a snapshot for a hook says so") {
 
 TEST_CASE("a real apt-get records before and after it changes packages, and never fails by it") {
   const Host host;
-  if (host.sh("command -v apt-get dpkg-deb").status != 0) {
-    WARN("skipped: no apt here");
-    return;
-  }
+  if (host.sh("command -v apt-get dpkg-deb").status != 0) skip("no apt here");
   // A host of its own for apt and dpkg, and a dpkg that changes the firewall as a package's script may.
   host.ok(R"sh(
 mkdir -p package/DEBIAN root/var/lib/dpkg/updates root/var/lib/dpkg/info state/lists/partial cache/archives/partial

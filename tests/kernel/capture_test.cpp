@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <thread>
 
-#include "kernel/lab.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

@@ -1,16 +1,16 @@
+#include "support/corpus.h"
+
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <iostream>
 
 #include "core/file.h"
-#include "kernel/lab.h"
 #include "rules/parse.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 
 namespace {
-
-const std::filesystem::path kCorpus = REWALL_SOURCE_DIR "/../shared/corpus";
 
 struct Dump {
   std::string file{};
@@ -20,14 +20,14 @@ struct Dump {
 
 /// The dumps that a real iptables-restore took (manifest.tsv: file, ..., family, rules, test_status,
 /// load_status).
-std::vector<Dump> loadable_dumps() {
+std::vector<Dump> loadable_dumps(const std::filesystem::path& folder) {
   std::vector<Dump> dumps;
-  const auto manifest = read_file(kCorpus / "manifest.tsv");
-  if (!manifest) return dumps;
+  const auto manifest = read_file(folder / "manifest.tsv");
+  REQUIRE(manifest);
   for (const auto line : split_lines(*manifest)) {
     const auto fields = split(line, '\t');
     if (fields.size() < 9 || fields[8] != "0") continue;
-    auto text = read_file(kCorpus / "dumps" / fields[0]);
+    auto text = read_file(folder / "dumps" / fields[0]);
     REQUIRE(text);
     dumps.push_back({.file = std::string(fields[0]),
                      .family = fields[5] == "6" ? Family::ipv6 : Family::ipv4,
@@ -60,15 +60,8 @@ std::optional<Ruleset> first_capture(const Dump& dump, Backend backend) {
 
 TEST_CASE("every dump that loads is staged, loaded and read back byte for byte") {
   const Backend backend = GENERATE(Backend::nft, Backend::legacy);
-  const auto dumps = loadable_dumps();
-  if (dumps.empty()) {
-    WARN("skipped: " << kCorpus.string() << " is not there");
-    return;
-  }
-  if (!ScratchNamespace::create()) {
-    WARN("skipped: no network namespaces here");
-    return;
-  }
+  const auto folder = corpus();
+  const auto dumps = loadable_dumps(folder);
   std::size_t rules = 0;
   std::vector<std::string> refused;
   for (const Dump& dump : dumps) {
@@ -101,11 +94,8 @@ TEST_CASE("every dump that loads is staged, loaded and read back byte for byte")
 }
 
 TEST_CASE("every rule of the corpus that loads is captured as the programs print it, and restored") {
-  const auto table = read_file(kCorpus / "rules.tsv");
-  if (!table) {
-    WARN("skipped: " << kCorpus.string() << " is not there");
-    return;
-  }
+  const auto table = read_file(corpus() / "rules.tsv");
+  REQUIRE(table);
   const Family family = GENERATE(Family::ipv4, Family::ipv6);
   const Backend backend = GENERATE(Backend::nft, Backend::legacy);
   Ruleset ruleset;

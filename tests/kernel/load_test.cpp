@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "kernel/lab.h"
 #include "rules/parse.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <stdexcept>
 
-#include "kernel/lab.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 
@@ -21,15 +21,11 @@ ino_t this_namespace() {
 }  // namespace
 
 TEST_CASE("work and the programs that it starts are inside, and the caller stays outside") {
-  const auto scratch = ScratchNamespace::create();
-  if (!scratch) {
-    WARN("skipped: " << scratch.error().message);
-    return;
-  }
+  const auto scratch = scratch_namespace();
   const ino_t outside = this_namespace();
   ino_t inside = 0;
   std::string program;
-  scratch->run([&] {
+  scratch.run([&] {
     inside = this_namespace();
     program = shell("stat -L -c %i /proc/self/ns/net");
   });
@@ -39,20 +35,12 @@ TEST_CASE("work and the programs that it starts are inside, and the caller stays
 }
 
 TEST_CASE("a namespace keeps its rules between two runs") {
-  const auto scratch = ScratchNamespace::create();
-  if (!scratch) {
-    WARN("skipped: " << scratch.error().message);
-    return;
-  }
-  scratch->run([] { shell("iptables-nft -A INPUT -j ACCEPT"); });
-  scratch->run([] { CHECK(shell("iptables-nft -S INPUT") == "-P INPUT ACCEPT\n-A INPUT -j ACCEPT\n"); });
+  const auto scratch = scratch_namespace();
+  scratch.run([] { shell("iptables-nft -A INPUT -j ACCEPT"); });
+  scratch.run([] { CHECK(shell("iptables-nft -S INPUT") == "-P INPUT ACCEPT\n-A INPUT -j ACCEPT\n"); });
 }
 
 TEST_CASE("what the work throws arrives at the caller") {
-  const auto scratch = ScratchNamespace::create();
-  if (!scratch) {
-    WARN("skipped: " << scratch.error().message);
-    return;
-  }
-  CHECK_THROWS_AS(scratch->run([] { throw std::runtime_error("broken"); }), std::runtime_error);
+  const auto scratch = scratch_namespace();
+  CHECK_THROWS_AS(scratch.run([] { throw std::runtime_error("broken"); }), std::runtime_error);
 }

@@ -11,7 +11,7 @@
 
 #include "core/file.h"
 #include "core/proc.h"
-#include "kernel/lab.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

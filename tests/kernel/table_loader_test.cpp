@@ -2,9 +2,9 @@
 
 #include <chrono>
 
-#include "kernel/lab.h"
 #include "kernel/nftables.h"
 #include "rules/parse.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

@@ -7,8 +7,8 @@
 #include <iterator>
 
 #include "core/file.h"
-#include "kernel/lab.h"
 #include "rules/parse.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 

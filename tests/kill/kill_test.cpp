@@ -19,10 +19,10 @@
 
 #include "core/file.h"
 #include "core/text.h"
-#include "folder.h"
-#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "kill/tracer.h"
+#include "support/scratch_namespace.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 
@@ -67,8 +67,7 @@ std::string dump(const std::string& name) {
 /// Works in a network namespace of its own with one backend's programs.
 class Field {
  public:
-  explicit Field(std::string backend)
-      : backend_(std::move(backend)), namespace_(ScratchNamespace::create().value()) {}
+  explicit Field(std::string backend) : backend_(std::move(backend)), namespace_(scratch_namespace()) {}
 
   void run_inside(const std::function<void()>& work) const { namespace_.run(work); }
 

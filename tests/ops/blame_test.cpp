@@ -5,12 +5,10 @@
 #include <memory>
 #include <random>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/history/record.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
@@ -39,19 +37,8 @@ Ruleset ruleset(const Words& words, Family family = Family::ipv4) {
   return out;
 }
 
-struct World {
-  World() {
-    auto owned = std::make_unique<FakeFirewall>();
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-    REQUIRE(make_repository(*session, ""));
-  }
-  std::string record(const Ruleset& now) {
-    firewall->change(now);
-    const auto recorded = record_now(*session, {});
-    REQUIRE(recorded);
-    return recorded->hash;
-  }
+struct World : TestSession<> {
+  World() { make(); }
   /// The hash that brought each rule of INPUT in filter, in order.
   std::vector<std::string> input(const std::string& revision = "HEAD") {
     const auto rules = blame(*session, revision, {.table = "filter", .chain = "INPUT"});
@@ -60,10 +47,6 @@ struct World {
     for (const auto& rule : *rules) out.push_back(rule.from ? rule.from->hash : "");
     return out;
   }
-
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
 };
 
 Words in_input(const std::vector<std::string>& rules) {

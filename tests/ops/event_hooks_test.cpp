@@ -10,34 +10,23 @@
 
 #include "core/file.h"
 #include "core/proc.h"
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
 namespace {
 
-Ruleset with_rule(const std::string& rule) {
-  const auto text = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT " +
-                    rule + "\nCOMMIT\n";
-  return {.v4 = parse_tables(text, Family::ipv4, "v4").value()};
-}
-
 /// Two snapshots, the second LIVE, and a folder of hooks. What they write goes to `out`.
-struct World {
+struct World : TestSession<> {
   World() {
-    auto owned = std::make_unique<FakeFirewall>(first);
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-    REQUIRE(make_repository(*session, ""));
+    firewall->change(first);
+    make();
     set("hooks.path", hooks());
-    firewall->change(second);
-    REQUIRE(record_now(*session, {}));
+    record(second);
     session->record_observers = {queue_post_snapshot};
     session->diff_text = [](const Diff& diff) { return "the diff: " + subject(diff) + "\n"; };
   }
@@ -45,11 +34,8 @@ struct World {
   std::string hooks() const { return folder.path() / "etc"; }
   std::string out() const { return read_file(folder.path() / "out").value(); }
   bool ran() const { return std::filesystem::exists(folder.path() / "out"); }
-  bool untouched() const { return canonical_text(firewall->live.v4) == canonical_text(second.v4); }
+  bool untouched() const { return live() == text_of(second); }
 
-  void set(const char* key, const std::string& value) {
-    REQUIRE(Settings::open(*session->repository().value())->set(key, value));
-  }
   void hook(const std::string& name, const std::string& script, mode_t mode = 0755) const {
     const std::filesystem::path path = std::filesystem::path(hooks()) / name;
     std::filesystem::create_directories(path.parent_path());
@@ -61,13 +47,9 @@ struct World {
     run_queued_events(*session);
     return restored;
   }
-  std::string head() { return session->repository().value()->head().value(); }
 
   Ruleset first = with_rule("-p tcp --dport 22 -j ACCEPT");
   Ruleset second = with_rule("-p tcp --dport 80 -j ACCEPT");
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
 };
 
 }  // namespace
@@ -90,7 +72,7 @@ TEST_CASE("a hook before a restore that fails refuses it, and LIVE is left alone
   world.hook("pre-restore.d/10-no", "echo; echo 'not on a friday' >&2; exit 7");
   world.hook("pre-restore.d/20-after", "echo ran >out");
   world.hook("post-restore.d/10", "echo ran >out");
-  const auto head = world.head();
+  const auto head = world.head().hash;
   const auto refused = world.go_back();
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == ErrorKind::refused);
@@ -99,7 +81,7 @@ TEST_CASE("a hook before a restore that fails refuses it, and LIVE is left alone
   CHECK(refused.error().hint.find(world.hooks()) != std::string::npos);
   CHECK(world.untouched());
   CHECK(world.firewall->loads == 0);
-  CHECK(world.head() == head);
+  CHECK(world.head().hash == head);
   CHECK_FALSE(world.ran());
 }
 
@@ -118,8 +100,8 @@ TEST_CASE("a hook gets the diff on standard input, and the facts in a clean envi
   ::setenv("SECRET", "of the caller", 1);
   const std::string script =
       "{ echo \"$# $SECRET\"; env | grep ^REWALL_ | grep -v ACTOR | sort; cat; } >>out";
-  const auto second = world.head();
-  const auto first = world.session->repository().value()->resolve("HEAD~1").value();
+  const auto second = world.head().hash;
+  const auto first = world.repository().resolve("HEAD~1").value();
   const auto facts = [&](const char* event, const char* trigger, const std::string& from,
                          const std::string& hash, const std::string& subject, const char* revision,
                          const std::string& restores) {

@@ -1,14 +1,12 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/undo.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
@@ -21,24 +19,11 @@ Ruleset filter(const std::string& lines) {
 }
 
 /// A session whose history has `first`, and whose firewall has `live`.
-struct World {
-  World(const Ruleset& first, const Ruleset& live) {
-    auto owned = std::make_unique<FakeFirewall>(first);
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-    REQUIRE(make_repository(*session, ""));
+struct World : TestSession<> {
+  World(const Ruleset& first, const Ruleset& live) : TestSession(first) {
+    make();
     firewall->change(live);
   }
-
-  Repository& repository() { return *session->repository().value(); }
-  void set(const std::string& key, const std::string& value) {
-    REQUIRE(Settings::open(repository()).value().set(key, value));
-  }
-  std::string live() const { return canonical_text(firewall->live.v4); }
-
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
 };
 
 const std::string kYesterday = ":f2b-a -\n-A INPUT -j f2b-a\n-A f2b-a -s 203.0.113.1/32 -j DROP\n";
@@ -98,13 +83,10 @@ TEST_CASE("a plan that is made again keeps what is foreign then") {
       return staged;
     }
   };
-  auto moving = std::make_unique<Moving>(filter(kToday + kPort));
-  auto* firewall = moving.get();
-  Session session(world.folder.path() / "repo", BackendChoice::automatic, std::move(moving));
-  REQUIRE(restore(session, "HEAD", {}));
-  CHECK(firewall->stages == 2);
-  CHECK(canonical_text(firewall->live.v4) ==
-        canonical_text(filter(kToday + "-A f2b-a -s 203.0.113.3/32 -j DROP\n").v4));
+  const auto& firewall = world.open<Moving>(filter(kToday + kPort));
+  REQUIRE(restore(*world.session, "HEAD", {}));
+  CHECK(firewall.stages == 2);
+  CHECK(world.live() == text_of(filter(kToday + "-A f2b-a -s 203.0.113.3/32 -j DROP\n")));
 }
 
 TEST_CASE("undo steps over what is foreign, and with exact over nothing") {

@@ -2,8 +2,6 @@
 #include <memory>
 
 #include "core/file.h"
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/context/namespace_match.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/fallback.h"
@@ -12,25 +10,13 @@
 #include "ops/guard/lockdown.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
 namespace {
-
-Ruleset with_rule(const std::string& rule) {
-  return {.v4 = parse_tables(
-                    "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT " +
-                        rule + "\nCOMMIT\n",
-                    Family::ipv4, "v4")
-                    .value()};
-}
-
-std::string text_of(const Ruleset& ruleset) {
-  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6) + canonical_text(ruleset.sets);
-}
 
 Guard a_guard() {
   return {.id = "0123456789abcdef",
@@ -48,17 +34,13 @@ Guard a_guard() {
 }
 
 /// A history of `first` (the tag good) and `old`; LIVE is `broken`, which is not recorded.
-struct World {
+struct World : TestSession<> {
   World() {
-    auto owned = std::make_unique<FakeFirewall>(first);
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
     session->command_line = "rewall try";
-    REQUIRE(make_repository(*session, ""));
-    auto* repository = session->repository().value();
-    REQUIRE(repository->set_tag("good", repository->head().value()));
-    firewall->change(old);
-    REQUIRE(record_now(*session, {}));
+    firewall->change(first);
+    make();
+    REQUIRE(repository().set_tag("good", repository().head().value()));
+    record(old);
     firewall->change(broken);
   }
 
@@ -71,18 +53,11 @@ struct World {
     return restore_or_fall_back(*session, &*held, candidates,
                                 {.trigger = "rollback", .exact = true, .way_back = true});
   }
-  std::string live() const { return text_of(firewall->live); }
-  std::string trigger() {
-    auto* repository = session->repository().value();
-    return repository->snapshot(repository->head().value()).value().trailers.trigger;
-  }
+  std::string trigger() { return head().trailers.trigger; }
 
   Ruleset first = with_rule("-p tcp --dport 22 -j ACCEPT");
   Ruleset old = with_rule("-p tcp --dport 80 -j ACCEPT");
   Ruleset broken = with_rule("-j DROP");
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
 };
 
 /// Stages nothing that has one of these words in it.
@@ -98,13 +73,7 @@ struct Choosy : FakeFirewall {
 };
 
 struct ChoosyWorld : World {
-  ChoosyWorld() {
-    auto owned = std::make_unique<Choosy>(broken);
-    choosy = owned.get();
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  }
-  Choosy* choosy = nullptr;
+  Choosy* choosy = &open<Choosy>(broken);
 };
 
 }  // namespace

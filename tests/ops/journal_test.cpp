@@ -9,15 +9,13 @@
 #include <memory>
 
 #include "core/file.h"
-#include "fake_firewall.h"
-#include "folder.h"
-#include "forked_process.h"
 #include "ops/host/status.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/forked_process.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
@@ -43,10 +41,6 @@ Ruleset rules(const std::string& filter, const std::string& nat, const std::stri
   return {
       .v4 = parse_tables(table_text("nat", nat) + table_text("filter", filter), Family::ipv4, "v4").value(),
       .sets = parse_sets(std::string(sets), "ipset").value()};
-}
-
-std::string text_of(const Ruleset& ruleset) {
-  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6) + canonical_text(ruleset.sets);
 }
 
 /// What SIGKILL is to a restore: everything ends, nothing is tidied up. No std::exception, so that nobody

@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "core/file.h"
-#include "folder.h"
-#include "kernel/lab.h"
 #include "ops/restore/restore.h"
-#include "record_now.h"
+#include "support/kernel_lab.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
@@ -87,12 +86,9 @@ class Watched : public Firewall {
 };
 
 /// The history has what was loaded, LIVE is the newest of it.
-class World {
+class World : public TestSession<Watched> {
  public:
   explicit World(const std::vector<std::string>& scripts) {
-    auto owned = std::make_unique<Watched>();
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
     session->command_line = "rewall restore HEAD~1";
     for (const auto& script : scripts) load(script);
   }
@@ -100,7 +96,7 @@ class World {
   void load(const std::string& script) {
     somebody(script);
     if (std::exchange(empty_, false)) {
-      REQUIRE(make_repository(*session, ""));
+      make();
     } else {
       REQUIRE(record_now(*session, {}));
     }
@@ -109,21 +105,12 @@ class World {
   Result<Restored> go_back(const RestoreOptions& options = {}) {
     auto restored = restore(*session, "HEAD~1", options);
     INFO((restored ? "" : restored.error().message));
-    if (restored) CHECK(recorded("HEAD", "rules.v4") == canonical_text(captured().ruleset.v4));
+    if (restored) CHECK(file("HEAD", "rules.v4") == canonical_text(captured().ruleset.v4));
     return restored;
-  }
-
-  std::string recorded(const std::string& name, const std::string& file) {
-    const auto* repository = session->repository().value();
-    return repository->file(repository->resolve(name).value(), file).value();
   }
 
   /// The newest plan was made of few chains, or of all.
   bool narrow() const { return !firewall->staged.empty() && firewall->staged.back() < kChains; }
-
-  TemporaryFolder folder{};
-  Watched* firewall = nullptr;
-  std::unique_ptr<Session> session{};
 
  private:
   bool empty_ = true;
@@ -169,7 +156,7 @@ TEST_CASE("where somebody changed LIVE it is read, recorded and restored whole")
     REQUIRE(world.go_back());
     CHECK_FALSE(world.narrow());
     CHECK(saved("iptables-nft-save") == kOne);
-    CHECK(world.recorded("HEAD~1", "rules.v4") == with_somebody(kOther));
+    CHECK(world.file("HEAD~1", "rules.v4") == with_somebody(kOther));
   });
 }
 
@@ -184,7 +171,7 @@ TEST_CASE("where somebody filled a set all is restored whole, and that is in the
       somebody("ipset add s 192.0.2.9");
       REQUIRE(world.go_back());
       CHECK_FALSE(world.narrow());
-      CHECK(world.recorded("HEAD~1", "ipset").find("192.0.2.9") != std::string::npos);
+      CHECK(world.file("HEAD~1", "ipset").find("192.0.2.9") != std::string::npos);
     }
     CHECK(saved("iptables-nft-save") == kOne);
     CHECK(shell("ipset save s | grep ^add") == "add s 192.0.2.1\n");
@@ -310,7 +297,7 @@ TEST_CASE("what somebody changes before the lock is taken is seen, and all is re
     REQUIRE(world.go_back());
     CHECK_FALSE(world.narrow());
     CHECK(saved("iptables-nft-save") == kOne);
-    CHECK(world.recorded("HEAD~1", "rules.v4") == with_somebody(kOther));
+    CHECK(world.file("HEAD~1", "rules.v4") == with_somebody(kOther));
   });
 }
 
@@ -332,7 +319,7 @@ TEST_CASE("who is faster than a transaction of few rules is in the history, and 
     REQUIRE(world.go_back());
     CHECK_FALSE(world.narrow());
     CHECK(saved("iptables-nft-save") == kOne);
-    CHECK(world.recorded("HEAD~1", "rules.v4") == with_somebody(kOther));
+    CHECK(world.file("HEAD~1", "rules.v4") == with_somebody(kOther));
   });
 }
 
@@ -352,7 +339,7 @@ TEST_CASE("what somebody changes right after few rules were loaded is held again
       REQUIRE_FALSE(restored);
       CHECK(restored.error().kind == ErrorKind::kernel);
       CHECK(saved("iptables-nft-save") == kOther);
-      CHECK(world.recorded("HEAD~1", "rules.v4") == with_somebody(kOne));
+      CHECK(world.file("HEAD~1", "rules.v4") == with_somebody(kOne));
     }
   });
 }

@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 #include <future>
 
-#include "folder.h"
-#include "forked_process.h"
+#include "support/forked_process.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -3,19 +3,17 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-#include "fake_firewall.h"
-#include "folder.h"
 #include "ops/history/generation_cache.h"
 #include "ops/host/status.h"
-#include "record_now.h"
 #include "rules/parse.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
 namespace {
 
 Ruleset ruleset(const std::string& text) {
-  return {.v4 = parse_tables(text, Family::ipv4, "v4").value()};
+  return testing::v4(text);
 }
 
 const std::string kFilter =
@@ -25,15 +23,8 @@ const std::string kNat =
     "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
     "-A POSTROUTING -j MASQUERADE\nCOMMIT\n";
 
-struct World {
-  explicit World(const std::string& text) {
-    auto owned = std::make_unique<FakeFirewall>(ruleset(text));
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  }
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
+struct World : TestSession<> {
+  explicit World(const std::string& text) : TestSession(ruleset(text)) {}
 };
 
 }  // namespace
@@ -55,24 +46,24 @@ TEST_CASE("a capture that fails records nothing") {
   world.firewall->capture_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "killed"}};
   REQUIRE_FALSE(record_now(*world.session, {}));
-  CHECK(world.session->repository().value()->head().value() == first->hash);
+  CHECK(world.repository().head().value() == first->hash);
 }
 
 TEST_CASE("a snapshot that loses a whole table is recorded, and says so") {
   World world(kFilter + kNat);
-  REQUIRE(make_repository(*world.session, ""));
+  world.make();
   world.firewall->change(ruleset(kFilter));
   const auto recorded = record_now(*world.session, {});
   REQUIRE(recorded);
   CHECK(recorded->changed);
   const std::vector<std::string> notes{"table ip nat is gone: it had rules in the snapshot before"};
   CHECK(recorded->notes == notes);
-  CHECK(world.session->repository().value()->snapshot(recorded->hash).value().body == notes[0]);
+  CHECK(world.repository().snapshot(recorded->hash).value().body == notes[0]);
 }
 
 TEST_CASE("the same meaning in other words is kept, for the words are what is restored") {
   World world(kFilter + kNat);
-  REQUIRE(make_repository(*world.session, ""));
+  world.make();
   auto text = kFilter;
   text.replace(text.find("-i lo"), 5, "-s 0.0.0.0/0 -i lo");
   world.firewall->change(ruleset(text + kNat));
@@ -84,13 +75,12 @@ TEST_CASE("the same meaning in other words is kept, for the words are what is re
 
 TEST_CASE("expectations written by people are recorded with the next snapshot") {
   World world(kFilter);
-  REQUIRE(make_repository(*world.session, ""));
+  world.make();
   REQUIRE(write_file(world.folder.path() / "repo/expect", "accept -p tcp --dport 22\n", 0600));
   const auto recorded = record_now(*world.session, {});
   REQUIRE(recorded);
   CHECK(recorded->changed);
-  CHECK(world.session->repository().value()->file(recorded->hash, "expect").value() ==
-        "accept -p tcp --dport 22\n");
+  CHECK(world.repository().file(recorded->hash, "expect").value() == "accept -p tcp --dport 22\n");
   const auto again = record_now(*world.session, {});
   REQUIRE(again);
   CHECK_FALSE(again->changed);
@@ -107,7 +97,7 @@ TEST_CASE("a snapshot says whose parts alone it changed") {
   World world(banned("203.0.113.1/32"));
   const auto foreign = [&world](const Result<Recorded>& recorded) {
     REQUIRE(recorded);
-    return world.session->repository().value()->snapshot(recorded->hash).value().trailers.foreign;
+    return world.repository().snapshot(recorded->hash).value().trailers.foreign;
   };
   // The first one says what stood.
   CHECK(foreign(make_repository(*world.session, "")).empty());
@@ -128,7 +118,7 @@ TEST_CASE("a snapshot says whose parts alone it changed") {
 
 TEST_CASE("an unmoved generation answers status without a capture, a moved one does not") {
   World world(kFilter);
-  REQUIRE(make_repository(*world.session, ""));
+  world.make();
   const int captures = world.firewall->captures;
   REQUIRE(read_repository_status(*world.session).value().clean);
   CHECK(world.firewall->captures == captures);

@@ -4,24 +4,17 @@
 #include <memory>
 
 #include "core/text.h"
-#include "fake_firewall.h"
-#include "folder.h"
 #include "kernel/process.h"
-#include "record_now.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
 namespace {
 
-Ruleset with_rule(const std::string& rule, const std::string& v6 = "") {
-  const auto text = [](const std::string& line) {
-    return "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" +
-           (line.empty() ? "" : "-A INPUT " + line + "\n") + "COMMIT\n";
-  };
-  return {.v4 = parse_tables(text(rule), Family::ipv4, "v4").value(),
-          .v6 = parse_tables(text(v6), Family::ipv6, "v6").value()};
+Ruleset with_rules(const std::string& rule, const std::string& v6) {
+  return {.v4 = testing::tables(filter_with(rule)), .v6 = testing::tables(filter_with(v6), Family::ipv6)};
 }
 
 Ruleset with_nat(Ruleset ruleset) {
@@ -36,39 +29,27 @@ Ruleset with_nat(Ruleset ruleset) {
 }
 
 /// A session whose firewall is in memory and whose history has `first`, then `second`, which is LIVE.
-struct World {
+struct World : TestSession<> {
   World() {
-    auto owned = std::make_unique<FakeFirewall>(first);
-    firewall = owned.get();
-    session = std::make_unique<Session>(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
     session->command_line = "rewall restore HEAD~1";
-    REQUIRE(make_repository(*session, ""));
-    firewall->change(second);
-    REQUIRE(record_now(*session, {}));
+    firewall->change(first);
+    make();
+    record(second);
   }
 
   Result<Restored> go_back(const RestoreOptions& options = {}) {
     return restore(*session, "HEAD~1", options);
   }
-  std::string live() const { return canonical_text(firewall->live.v4) + canonical_text(firewall->live.v6); }
   std::size_t snapshots() {
     std::size_t n = 0;
-    auto* repository = session->repository().value();
-    REQUIRE(repository->walk(repository->head().value(),
-                             [&](const Snapshot&) -> Result<bool> { return ++n > 0; }));
+    REQUIRE(repository().walk(repository().head().value(),
+                              [&](const Snapshot&) -> Result<bool> { return ++n > 0; }));
     return n;
   }
 
-  Ruleset first = with_rule("-p tcp --dport 22 -j ACCEPT");
-  Ruleset second = with_rule("-p tcp --dport 80 -j ACCEPT", "-j DROP");
-  TemporaryFolder folder{};
-  FakeFirewall* firewall = nullptr;
-  std::unique_ptr<Session> session{};
+  Ruleset first = with_rules("-p tcp --dport 22 -j ACCEPT", "");
+  Ruleset second = with_rules("-p tcp --dport 80 -j ACCEPT", "-j DROP");
 };
-
-std::string text_of(const Ruleset& ruleset) {
-  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6);
-}
 
 Error refusal(const char* message) {
   return {.kind = ErrorKind::kernel, .message = message};
@@ -130,7 +111,7 @@ TEST_CASE("what others changed elsewhere stays when a load is put back") {
     CHECK(world.snapshots() == 2);
   }
   SECTION("a half was loaded, and somebody changed that too: it is in the history") {
-    auto half = with_nat(with_rule("-s 192.0.2.5/32 -j ACCEPT", "-j DROP"));
+    auto half = with_nat(with_rules("-s 192.0.2.5/32 -j ACCEPT", "-j DROP"));
     world.firewall->load_leaves = half;
     REQUIRE_FALSE(world.go_back());
     const auto recorded = repository->file(repository->resolve("HEAD~1").value(), "rules.v4").value();
@@ -149,16 +130,14 @@ TEST_CASE("what the firewall refuses to take back because it moved is tried agai
       return FakeFirewall::load(staged, now, at);
     }
   };
-  auto owned = std::make_unique<Busy>(world.second);
-  Busy* firewall = owned.get();
-  firewall->number = 99;
-  firewall->load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
-  firewall->load_leaves = with_rule("-j ACCEPT");
-  Session session(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  const auto restored = restore(session, "HEAD~1", {});
+  Busy& firewall = world.open<Busy>(world.second);
+  firewall.number = 99;
+  firewall.load_fault = FakeFirewall::Fault{.error = refusal("no"), .at_call = 1};
+  firewall.load_leaves = with_rule("-j ACCEPT");
+  const auto restored = world.go_back();
   REQUIRE_FALSE(restored);
   CHECK(full_message(restored.error()) == "no; LIVE is what it was before");
-  CHECK(text_of(firewall->live) == text_of(with_nat(world.second)));
+  CHECK(world.live() == text_of(with_nat(world.second)));
 }
 
 TEST_CASE("what reads back as something else is taken back") {
@@ -193,11 +172,10 @@ TEST_CASE("a firewall that changes between planning and loading is planned again
     }
     int restless = 0;
   };
-  TemporaryFolder folder;
-  auto owned = std::make_unique<Restless>(with_rule("-j LOG"));
-  Restless* firewall = owned.get();
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  TestSession<Restless> world(with_rule("-j LOG"));
+  auto* firewall = world.firewall;
+  auto& session = *world.session;
+  world.make();
 
   SECTION("once: the change is recorded, then the revision restored") {
     firewall->restless = 1;
@@ -232,12 +210,10 @@ TEST_CASE("members that come after a load are recorded, other differences of a s
     ruleset.sets = parse_sets(std::string(set), "ipset").value();
     return ruleset;
   };
-  TemporaryFolder folder;
-  auto owned =
-      std::make_unique<FakeFirewall>(with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.1\n"));
-  FakeFirewall* firewall = owned.get();
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  TestSession<FakeFirewall> world(with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.1\n"));
+  auto* firewall = world.firewall;
+  auto& session = *world.session;
+  world.make();
   const auto second = with_set("-j LOG", "create mine hash:ip\nadd mine 192.0.2.2\n");
   firewall->change(second);
   const auto sets = [&] { return canonical_text(firewall->live.sets); };
@@ -283,11 +259,10 @@ TEST_CASE("an exception while loading is put back like any failure") {
     }
     int calls = 0;
   };
-  TemporaryFolder folder;
-  auto owned = std::make_unique<Throwing>(with_rule("-j LOG"));
-  Throwing* firewall = owned.get();
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  TestSession<Throwing> world(with_rule("-j LOG"));
+  auto* firewall = world.firewall;
+  auto& session = *world.session;
+  world.make();
   const auto second = with_rule("-j DROP");
   firewall->change(second);
   const auto restored = restore(session, "HEAD", {});
@@ -304,11 +279,10 @@ TEST_CASE("a set that somebody filled while the restore was planned is not lost"
       return FakeFirewall::stage(wanted, live_now, names);
     }
   };
-  TemporaryFolder folder;
-  auto owned = std::make_unique<Filling>(with_rule("-j LOG"));
-  Filling* firewall = owned.get();
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  TestSession<Filling> world(with_rule("-j LOG"));
+  auto* firewall = world.firewall;
+  auto& session = *world.session;
+  world.make();
   firewall->change(with_rule("-j DROP"));
   const auto restored = restore(session, "HEAD", {});
   REQUIRE(restored);
@@ -410,14 +384,12 @@ TEST_CASE("a load that the kernel refuses because somebody was faster is planned
 }
 
 TEST_CASE("a revision of a backend that this run does not look at is refused") {
-  TemporaryFolder folder;
-  auto owned = std::make_unique<FakeFirewall>(with_rule("-j LOG"));
-  FakeFirewall* firewall = owned.get();
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  TestSession<FakeFirewall> world(with_rule("-j LOG"));
+  auto* firewall = world.firewall;
+  world.make();
   auto again = std::make_unique<FakeFirewall>(Ruleset{.backend = Backend::legacy});
   FakeFirewall* legacy = again.get();
-  Session other(folder.path() / "repo", BackendChoice::legacy, std::move(again));
+  Session other(world.path(), BackendChoice::legacy, std::move(again));
   const auto restored = restore(other, "HEAD", {});
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::usage);
@@ -471,12 +443,11 @@ TEST_CASE("what somebody changes right after the load is not taken for what the 
     }
     std::uint32_t proven = 0;
   };
-  TemporaryFolder folder;
-  auto owned = std::make_unique<Sly>(with_rule("-j LOG"));
-  Sly* firewall = owned.get();
+  TestSession<Sly> world(with_rule("-j LOG"));
+  auto* firewall = world.firewall;
+  auto& session = *world.session;
   firewall->reads_back = true;
-  Session session(folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  REQUIRE(make_repository(session, ""));
+  world.make();
   firewall->change(with_rule("-j DROP"));
   const auto restored = restore(session, "HEAD", {});
   // In the chain that was restored: it cannot be told from a load that went wrong, and is kept in the
@@ -501,7 +472,7 @@ TEST_CASE("a text that is not the snapshot's own reaches neither LIVE nor the hi
     world.firewall->change(of_many(rule));
     REQUIRE(record_now(*world.session, {}));
   }
-  const auto repository = world.folder.path() / "repo";
+  const auto repository = world.path();
   const auto object = [&](const std::string& name) {
     const auto said = run({.words = {"/usr/bin/git", "-C", repository, "rev-parse", name}}, ErrorKind::usage);
     REQUIRE(said);

@@ -2,9 +2,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 
@@ -284,7 +284,7 @@ TEST_CASE("without owners the wanted ruleset is the result") {
 TEST_CASE(
     "real docker rules stay byte for byte over a ruleset from before docker, and are left out without "
     "docker") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   for (const auto& row : rows(folder / "manifest.tsv")) {
     if (!row.at("file").starts_with("moby__")) continue;
     INFO(row.at("file"));

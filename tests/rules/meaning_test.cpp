@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 
@@ -27,7 +27,7 @@ std::string without_chain(const Row& row) {
 }  // namespace
 
 TEST_CASE("a rule means the same before and after the kernel had it, for every row of the corpus") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int pairs = 0;
   for (const auto& row : rows(folder / "rules.tsv")) {
     if (row.at("status") != "0") continue;
@@ -42,7 +42,7 @@ TEST_CASE("a rule means the same before and after the kernel had it, for every r
 }
 
 TEST_CASE("rules that the kernel keeps apart are apart, save where the contract says they are the same") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   // A comment is no part of the meaning, wherever it stands.
   const std::pair<std::string, std::string> equal_by_contract = {
       "-p tcp -m tcp --dport 22 -m comment --comment foo",

@@ -3,8 +3,8 @@
 #include <array>
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 
@@ -166,7 +166,7 @@ TEST_CASE("rules of programs that mark them by comment are theirs") {
 }
 
 TEST_CASE("every rule that docker's own tests expect outside its chains is docker's") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int dumps = 0;
   for (const auto& row : rows(folder / "manifest.tsv")) {
     if (!row.at("file").starts_with("moby__")) continue;
@@ -180,7 +180,7 @@ TEST_CASE("every rule that docker's own tests expect outside its chains is docke
 }
 
 TEST_CASE("libvirt's rules of a host without its chains are known, and the host's own are not") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   const auto path =
       folder / "dumps" / "aosp-mirror__iptables__tests__shell__testcases__ipt-save__dumps__fedora27-iptables";
   auto counts = owners_in(path, Family::ipv4);
@@ -188,7 +188,7 @@ TEST_CASE("libvirt's rules of a host without its chains are known, and the host'
 }
 
 TEST_CASE("in dumps of hosts without such programs nothing is foreign") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int dumps = 0;
   for (const auto& row : rows(folder / "manifest.tsv")) {
     const auto& file = row.at("file");

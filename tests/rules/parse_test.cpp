@@ -4,9 +4,9 @@
 #include <random>
 
 #include "core/text.h"
-#include "corpus.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 
@@ -221,7 +221,7 @@ TEST_CASE("a text that names no address, protocol, extension or program of one f
 }
 
 TEST_CASE("every dump of the corpus is read, or refused with its line") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int read = 0;
   int refused = 0;
   for (const auto& row : rows(folder / "manifest.tsv")) {
@@ -249,7 +249,7 @@ TEST_CASE("every dump of the corpus is read, or refused with its line") {
 }
 
 TEST_CASE("a text that comes in pieces reads as it does whole") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   std::mt19937 random(7);
   for (const auto& row : rows(folder / "manifest.tsv")) {
     const auto& file = row.at("file");
@@ -276,7 +276,7 @@ TEST_CASE("a text that comes in pieces reads as it does whole") {
 }
 
 TEST_CASE("what iptables-save printed comes back byte for byte") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int saved = 0;
   for (const auto& row : rows(folder / "manifest.tsv")) {
     const auto text = contents(folder / "dumps" / row.at("file"));
@@ -293,7 +293,7 @@ TEST_CASE("what iptables-save printed comes back byte for byte") {
 }
 
 TEST_CASE("canonical text goes round once more and stays the same") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   for (const auto& row : rows(folder / "manifest.tsv")) {
     const auto tables =
         parse_tables(contents(folder / "dumps" / row.at("file")), family_of(row), row.at("file"));
@@ -308,7 +308,7 @@ TEST_CASE("canonical text goes round once more and stays the same") {
 }
 
 TEST_CASE("no bytes whatsoever make the readers fail other than by an error") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   std::mt19937 random(20260101);
   const auto below = [&random](std::size_t limit) {
     return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random);

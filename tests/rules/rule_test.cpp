@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "corpus.h"
 #include "rules/parse.h"
+#include "support/corpus.h"
 
 using namespace rewall;
 
@@ -145,7 +145,7 @@ TEST_CASE("a rule that no iptables takes is refused with the word and the neares
 }
 
 TEST_CASE("every rule of the corpus that loads is accepted") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   for (const auto& row : rows(folder / "rules.tsv")) {
     if (row.at("status") != "0") continue;
     INFO(row.at("rule"));
@@ -155,7 +155,7 @@ TEST_CASE("every rule of the corpus that loads is accepted") {
 }
 
 TEST_CASE("every rule of the dumps that load is accepted, and rewall knows its matches") {
-  REWALL_CORPUS_OR_SKIP(folder);
+  const auto folder = corpus();
   int rules = 0;
   int known = 0;
   for (const auto& row : rows(folder / "manifest.tsv")) {

@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall {
 namespace {

@@ -5,21 +5,13 @@
 #include <fstream>
 #include <string>
 
-#include "cli/host.h"
+#include "support/host.h"
+#include "support/unpacked.h"
 
 namespace rewall {
 
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path) << text;
-}
-
-/// Where a Debian package was unpacked beside the tests (installed, it would start a service), else /.
-inline std::string unpacked(const std::string& name, const std::string& program) {
-  const auto folder = std::filesystem::path(REWALL_PROGRAM).parent_path() / name;
-  if (std::filesystem::exists(folder / program)) return folder.string() + "/";
-  if (!std::filesystem::exists("/" + program))
-    FAIL("no " << program << " in " << folder << " nor on this system: './dev test' unpacks it");
-  return "/";
 }
 
 /// A real sshd in the host's network namespace, with keys, configuration and users of its own, and a bare

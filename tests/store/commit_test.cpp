@@ -1,4 +1,4 @@
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {

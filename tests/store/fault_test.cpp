@@ -6,7 +6,7 @@
 #include <random>
 
 #include "core/log.h"
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {
@@ -52,10 +52,7 @@ Result<std::string> record_noise(Repository& repository, unsigned seed) {
 }
 
 TEST_CASE("a full disk at any step leaves what was recorded as it was") {
-  if (!SmallDisk::possible()) {
-    WARN("needs root and a mount namespace");
-    return;
-  }
+  if (!SmallDisk::possible()) skip_without_kernel("it needs root and a mount namespace");
   const TemporaryFolder folder;
   int refused = 0;
   int recorded = 0;
@@ -92,10 +89,7 @@ TEST_CASE("a full disk at any step leaves what was recorded as it was") {
 }
 
 TEST_CASE("an init on a full disk leaves nothing behind") {
-  if (!SmallDisk::possible()) {
-    WARN("needs root and a mount namespace");
-    return;
-  }
+  if (!SmallDisk::possible()) skip_without_kernel("it needs root and a mount namespace");
   const TemporaryFolder folder;
   for (std::uintmax_t pages = 0; pages < 4; ++pages) {
     SmallDisk disk(folder.path());

@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "forked_process.h"
-#include "store/support.h"
+#include "support/forked_process.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {
@@ -128,10 +128,7 @@ bool nobody_can_write(const fs::path& path) {
 }
 
 TEST_CASE("a repository that others can walk into is refused when they can write to anything there") {
-  if (::geteuid() != 0) {
-    WARN("needs root to become nobody");
-    return;
-  }
+  if (::geteuid() != 0) skip_without_kernel("it needs root to become nobody");
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "r";
   {
@@ -193,10 +190,7 @@ TEST_CASE("a link among the refs of a repository that others can walk into is re
 }
 
 TEST_CASE("open refuses what belongs to somebody else") {
-  if (::geteuid() != 0) {
-    WARN("needs root to give a folder away");
-    return;
-  }
+  if (::geteuid() != 0) skip_without_kernel("it needs root to give a folder away");
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "r";
   must(Repository::init(path, "web1"));

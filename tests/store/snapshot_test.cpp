@@ -1,6 +1,6 @@
 #include <ctime>
 
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {

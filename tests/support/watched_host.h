@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host.h"
+#include "support/host.h"
 
 namespace rewall {
 

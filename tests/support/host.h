@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/text.h"
-#include "folder.h"
-#include "kernel/namespace.h"
 #include "kernel/process.h"
+#include "support/scratch_namespace.h"
+#include "support/temporary_folder.h"
 
 namespace rewall {
 
@@ -17,8 +17,6 @@ namespace rewall {
 /// inside.
 class Host {
  public:
-  Host() : namespace_(make()) {}
-
   std::string repository() const { return folder_.path() / "repo"; }
   const std::filesystem::path& folder() const { return folder_.path(); }
 
@@ -72,14 +70,8 @@ class Host {
   }
 
  private:
-  static ScratchNamespace make() {
-    auto made = ScratchNamespace::create();
-    if (!made) throw std::runtime_error(made.error().message);
-    return *std::move(made);
-  }
-
   TemporaryFolder folder_{};
-  ScratchNamespace namespace_;
+  ScratchNamespace namespace_ = scratch_namespace();
 };
 
 inline bool has(std::string_view text, std::string_view part) {

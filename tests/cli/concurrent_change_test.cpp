@@ -1,6 +1,6 @@
 // Somebody else changes the firewall in the middle of a restore: what they did is in LIVE or in the history,
 // never lost.
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

@@ -9,20 +9,16 @@
 
 #include "core/text.h"
 #include "kernel/firewall.h"
-#include "kernel/namespace.h"
 #include "kernel/process.h"
 #include "rules/print.h"
+#include "support/scratch_namespace.h"
+#include "support/temporary_folder.h"
 
 namespace rewall {
 
-/// Runs a test in a network namespace of its own; says so and skips where there is none to be had.
+/// Runs a test in a network namespace of its own.
 inline void in_lab(const std::function<void()>& work) {
-  const auto lab = ScratchNamespace::create();
-  if (!lab) {
-    WARN("skipped: " << lab.error().message);
-    return;
-  }
-  lab->run(work);
+  scratch_namespace().run(work);
 }
 
 /// What a shell in this namespace prints; the test fails when it fails.
@@ -60,30 +56,24 @@ inline Error capture_error(BackendChoice choice = BackendChoice::automatic) {
 class OnlyPath {
  public:
   OnlyPath() {
-    std::string name = (std::filesystem::temp_directory_path() / "rewall-path-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    folder_ = name;
     if (const char* path = std::getenv("PATH")) before_ = path;
-    setenv("PATH", name.c_str(), 1);
+    setenv("PATH", folder().c_str(), 1);
   }
   OnlyPath(const OnlyPath&) = delete;
   OnlyPath& operator=(const OnlyPath&) = delete;
-  ~OnlyPath() {
-    setenv("PATH", before_.c_str(), 1);
-    std::filesystem::remove_all(folder_);
-  }
+  ~OnlyPath() { setenv("PATH", before_.c_str(), 1); }
   void link(const std::string& name) { link(name, name); }
   void link(const std::string& name, const std::string& program) {
-    std::filesystem::create_symlink("/usr/sbin/" + program, folder_ / name);
+    std::filesystem::create_symlink("/usr/sbin/" + program, folder() / name);
   }
   void script(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name) << "#!/bin/sh\n" << text << "\n";
-    std::filesystem::permissions(folder_ / name, std::filesystem::perms::owner_all);
+    std::ofstream(folder() / name) << "#!/bin/sh\n" << text << "\n";
+    std::filesystem::permissions(folder() / name, std::filesystem::perms::owner_all);
   }
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:
-  std::filesystem::path folder_{};
+  TemporaryFolder folder_{};
   std::string before_{};
 };
 

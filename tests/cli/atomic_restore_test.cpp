@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "core/file.h"
-#include "host.h"
 #include "kernel/channel.h"
 #include "kernel/firewall.h"
 #include "kernel/netlink.h"
 #include "kernel/nftables.h"
 #include "rules/parse.h"
+#include "support/host.h"
 
 using namespace rewall;
 

@@ -6,9 +6,18 @@
 
 #include "diff/diff.h"
 #include "rules/parse.h"
+#include "rules/print.h"
 #include "rules/ruleset.h"
 
-namespace rewall::testing {
+namespace rewall {
+
+/// What a ruleset says, for comparison.
+inline std::string text_of(const Ruleset& ruleset) {
+  return canonical_text(ruleset.v4) + canonical_text(ruleset.v6) + canonical_text(ruleset.v4_legacy) +
+         canonical_text(ruleset.v6_legacy) + canonical_text(ruleset.sets);
+}
+
+namespace testing {
 
 inline Tables tables(const std::string& text, Family family = Family::ipv4) {
   auto parsed = parse_tables(text, family, "test");
@@ -71,4 +80,15 @@ inline Lines lines(const Diff& diff) {
   return out;
 }
 
-}  // namespace rewall::testing
+}  // namespace testing
+
+/// A filter table that accepts nothing but by this rule of INPUT.
+inline std::string filter_with(const std::string& rule) {
+  return "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" +
+         (rule.empty() ? "" : "-A INPUT " + rule + "\n") + "COMMIT\n";
+}
+inline Ruleset with_rule(const std::string& rule) {
+  return testing::v4(filter_with(rule));
+}
+
+}  // namespace rewall

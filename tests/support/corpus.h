@@ -4,18 +4,18 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "rules/ruleset.h"
+#include "support/skip.h"
 
 namespace rewall {
 
-/// The folder of real rules beside the project; none where it is absent.
-inline std::optional<std::filesystem::path> corpus() {
-  const std::filesystem::path folder = REWALL_SOURCE_DIR "/../shared/corpus";
-  if (!std::filesystem::exists(folder / "manifest.tsv")) return std::nullopt;
+/// The folder of real rules beside the project. The test case is skipped where there is none.
+inline std::filesystem::path corpus() {
+  std::filesystem::path folder = REWALL_SOURCE_DIR "/../shared/corpus";
+  if (!std::filesystem::exists(folder / "manifest.tsv")) skip(folder.string() + " is not here");
   return folder;
 }
 
@@ -66,11 +66,3 @@ inline Family family_of(const Row& row) {
 }
 
 }  // namespace rewall
-
-#define REWALL_CORPUS_OR_SKIP(folder)              \
-  const auto found_corpus = rewall::corpus();      \
-  if (!found_corpus) {                             \
-    WARN("skipped: ../shared/corpus is not here"); \
-    return;                                        \
-  }                                                \
-  const std::filesystem::path& folder = *found_corpus

@@ -4,7 +4,8 @@
 #include <fstream>
 #include <string>
 
-#include "host.h"
+#include "support/host.h"
+#include "support/unpacked.h"
 
 namespace rewall {
 
@@ -14,18 +15,14 @@ class Fail2ban {
  public:
   /// `action`: beside the one that bans, as a line of jail.local; rewall's own is installed then.
   explicit Fail2ban(const Host& host, const std::string& action = "") : host_(host) {
-    const auto unpacked = std::filesystem::path(REWALL_PROGRAM).parent_path() / "fail2ban";
-    const bool here = std::filesystem::exists(unpacked / "usr/bin/fail2ban-client");
-    const auto root = here ? unpacked.string() : std::string();
-    if (!here && host.sh("command -v fail2ban-client").status != 0) {
-      FAIL("no fail2ban in " << unpacked << " nor on this system: './dev test' unpacks it");
-    }
-    setup_ = here ? "export PYTHONPATH=" + shell_quote(root + "/usr/lib/python3/dist-packages") + "; " : "";
+    const auto root = unpacked("fail2ban", "usr/bin/fail2ban-client");
+    setup_ =
+        root != "/" ? "export PYTHONPATH=" + shell_quote(root + "usr/lib/python3/dist-packages") + "; " : "";
     // The server goes to the root folder: its paths are whole.
     const auto path = [&host](const char* name) { return shell_quote((host.folder() / name).string()); };
-    client_ = shell_quote(root + "/usr/bin/fail2ban-client") + " -c " + path("conf") + " -s " +
+    client_ = shell_quote(root + "usr/bin/fail2ban-client") + " -c " + path("conf") + " -s " +
               path("f2b.sock") + " -p " + path("f2b.pid") + " ";
-    host.ok("cp -r " + shell_quote(root + "/etc/fail2ban") +
+    host.ok("cp -r " + shell_quote(root + "etc/fail2ban") +
             " conf; rm -f conf/jail.d/* conf/jail.local; touch log");
     std::ofstream(host.folder() / "conf/jail.local")
         << "[DEFAULT]\nbackend = polling\nusedns = no\nbantime = 1d\nbanaction = iptables-multiport\n"

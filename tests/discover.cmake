@@ -1,0 +1,49 @@
+# Writes OUTPUT, which tells ctest of each test case of PROGRAM: those of FILES, which are in FOLDER. LIST are the words
+# that make the program name its test cases.
+#
+# A test has for labels its folder, and those folders of src/ops that it is a test of. `ctest -L '^guard$'` runs what a
+# change of src/ops/guard has to pass first.
+
+set(of_context ops/event_hooks ops/settings ops/state_file ops/trust ops/identity cli/hooks cli/settings cli/fault)
+set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/everyday hooks/export)
+set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection
+               cli/concurrent_change cli/atomic_restore kill/kill)
+set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd)
+set(of_remote share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
+set(of_watch cli/watch cli/attribution cli/systemd)
+set(of_fleet cli/fleet)
+set(of_host cli/doctor cli/edit hooks/integrations)
+# Those that take longest begin first.
+set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands)
+
+set(script "")
+foreach(file ${FILES})
+  string(REGEX REPLACE "\\.cpp$" "" tag ${file})
+  string(REGEX REPLACE "_test$" "" name ${FOLDER}/${tag})
+  set(labels ${FOLDER})
+  foreach(part context history restore guard remote watch fleet host)
+    if(name IN_LIST of_${part})
+      list(APPEND labels ${part})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES labels)
+  set(cost 0)
+  if(name IN_LIST long)
+    set(cost 100)
+  endif()
+  execute_process(COMMAND ${PROGRAM} --filenames-as-tags "[#${tag}]" ${LIST} OUTPUT_VARIABLE output ERROR_VARIABLE errors)
+  string(REPLACE ";" "\\;" output "${output}")
+  string(REPLACE "\n" ";" output "${output}")
+  foreach(test IN LISTS output)
+    if(test STREQUAL "")
+      continue()
+    endif()
+    string(REGEX REPLACE "([][\\,\"])" "\\\\\\1" spec "${test}")
+    string(APPEND script "add_test([==[${name}: ${test}]==] [==[${PROGRAM}]==] [==[${spec}]==])\n"
+           "set_tests_properties([==[${name}: ${test}]==] PROPERTIES LABELS \"${labels}\" SKIP_RETURN_CODE 77 COST ${cost})\n")
+  endforeach()
+endforeach()
+if(script STREQUAL "")
+  message(FATAL_ERROR "${PROGRAM} names no test case: ${errors}")
+endif()
+file(WRITE ${OUTPUT} "${script}")
