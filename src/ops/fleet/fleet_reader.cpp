@@ -45,10 +45,6 @@ void keep_chain(Ruleset& ruleset, const std::string& name) {
 
 }  // namespace
 
-Error unreadable_host(const std::string& host, const std::string& why) {
-  return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why)};
-}
-
 FleetReader::FleetReader(FleetScope scope, std::vector<Owner> owners, VariablesByHost variables)
     : scope_(std::move(scope)), owners_(std::move(owners)), variables_(std::move(variables)) {
   // The built-in ones are there without being written.

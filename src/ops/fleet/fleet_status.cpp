@@ -1,3 +1,5 @@
+#include "ops/fleet/fleet_status.h"
+
 #include <algorithm>
 #include <atomic>
 #include <future>
@@ -8,7 +10,6 @@
 
 #include "core/log.h"
 #include "ops/context/settings.h"
-#include "ops/fleet/fleet_reader.h"
 #include "ops/fleet/hosts.h"
 #include "ops/remote/fetch_status.h"
 #include "rules/meaning.h"
@@ -218,15 +219,15 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   TRY(survey.run(reader));
   TRY(reader.check_chain());
   make_groups(status, survey.meanings());
-  if (!status.groups.empty()) status.wanted = 1;
+  if (!status.groups.empty()) status.baseline = 1;
   for (const auto& host : status.hosts) {
     if (host.branch.host != against) continue;
     if (!host.unreadable.empty()) return unreadable_host(against, host.unreadable);
-    status.wanted = host.group;
+    status.baseline = host.group;
   }
   for (auto& host : status.hosts) {
     host.stale = host.time && host.time->seconds < oldest;
-    host.differs = host.group != 0 && host.group != status.wanted;
+    host.differs = host.group != 0 && host.group != status.baseline;
   }
   return status;
 }

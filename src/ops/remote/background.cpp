@@ -17,6 +17,7 @@
 #include "ops/context/systemd.h"
 #include "ops/remote/gc.h"
 #include "ops/remote/push_queue.h"
+#include "ops/remote/push_worker.h"
 
 namespace rewall {
 namespace {
@@ -46,9 +47,9 @@ void pack_if_due(const fs::path& path) {
 }
 
 // Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
-class SystemClock : public QueueClock {
+class SystemPushClock : public PushClock {
  public:
-  SystemClock(fs::path repository, const fs::path& state)
+  SystemPushClock(fs::path repository, const fs::path& state)
       : repository_(std::move(repository)), changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
     if (changes_)
       ::inotify_add_watch(changes_.get(), state.c_str(),
@@ -98,7 +99,7 @@ void push_and_pack(Session& session, const RecordEvent& event) {
 
 int work_in_background(const fs::path& repository) {
   const auto state = repository / ".git/rewall";
-  SystemClock clock(repository, state);
+  SystemPushClock clock(repository, state);
   std::error_code ignored;
   fs::remove(environment_path(state), ignored);  // it is read
   // Again: what was queued while this one was about to end found it at work.
@@ -106,7 +107,7 @@ int work_in_background(const fs::path& repository) {
     const auto working = PidLock::begin(lock_file(state), std::string(kId));
     if (!working) return 0;
     pack_if_due(repository);
-    if (auto done = work_off_pushes(repository, clock); !done) {
+    if (auto done = work_off_push_queue(repository, clock); !done) {
       log_warning("{}", escape(done.error().message));
       return exit_code(done.error().kind);
     }

@@ -30,16 +30,19 @@
 #include "ops/history/record.h"
 #include "ops/restore/recovery.h"
 #include "ops/watch/attribution.h"
+#include "ops/watch/cpu_budget.h"
+#include "ops/watch/metrics.h"
+#include "ops/watch/pending_changes.h"
+#include "ops/watch/ruleset_state.h"
 #include "rules/print.h"
 #include "rules/splice.h"
-#include "rules/text_delta.h"
 
 namespace rewall {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kNever = milliseconds::max();
+constexpr milliseconds kNever = PendingChanges::kNever;
 constexpr milliseconds kFirstRetry{1000};
 constexpr milliseconds kLastRetry{30000};
 // More are read faster with all the others.
@@ -70,91 +73,14 @@ Result<WatchSettings> read_watch_settings(const Repository& repository) {
   return settings;
 }
 
-/// What LIVE was at a generation, as the texts of a snapshot.
-struct State {
-  std::shared_ptr<const Files> files = std::make_shared<const Files>();
-  std::string backends{};
-  std::string tools{};
-  std::optional<Generation> generation{};
-};
-
-/// What is known to have changed since, and by which generation.
-struct Touched {
-  struct Last {
-    bool there = true;
-    std::uint32_t generation = 0;
-  };
-  std::map<ChainName, Last> chains{};
-  std::optional<std::uint32_t> more{};  ///< what chains do not tell
-  bool whole = false;                   ///< nobody knows what
-  milliseconds first = kNever;
-  milliseconds last{};
-
-  bool any() const { return first != kNever; }
-  void at(milliseconds time) {
-    first = std::min(first, time);
-    last = time;
-  }
-  void add(const Committed& transaction) {
-    for (const auto& [name, there] : transaction.chains)
-      chains[name] = {.there = there, .generation = transaction.generation};
-    if (transaction.more) more = transaction.generation;
-  }
-  std::map<ChainName, bool> names() const {
-    std::map<ChainName, bool> all;
-    for (const auto& [name, change] : chains) all.emplace(name, change.there);
-    return all;
-  }
-  /// All that is not later than `generation` is known now.
-  void drop(const std::optional<Generation>& generation) {
-    const auto known = [&](std::uint32_t other) {
-      return !generation || !is_after(other, generation->number);
-    };
-    std::erase_if(chains, [&](const auto& entry) { return known(entry.second.generation); });
-    if (more && known(*more)) more.reset();
-    whole = false;
-    first = kNever;
-    if (!chains.empty() || more) at(boot_time());
-  }
-};
-
 /// A change of foreign parts alone, which waits for more of the kind.
 struct Held {
-  State state{};
+  RulesetState state{};
   Attribution::Taken doers{};
   milliseconds since{};
 };
 
-/// Two states by what they do not share, and what turns the one into the other.
-struct Difference {
-  Ruleset from{};
-  Ruleset to{};
-  Diff diff{};
-};
-
-Difference difference_of(const State& from, const State& to) {
-  Files one;
-  Files two;
-  for (const auto& [name, text] : *from.files) {
-    const auto other = to.files->find(name);
-    if (other == to.files->end())
-      one[name] = text;
-    else if (name.starts_with("rules.") && is_canonical(text) && from.backends == to.backends)
-      std::tie(one[name], two[name]) = unlike_chains(text, other->second);
-    else if (text != other->second)
-      std::tie(one[name], two[name]) = std::pair{text, other->second};
-  }
-  for (const auto& [name, text] : *to.files)
-    if (!from.files->contains(name)) two[name] = text;
-  auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
-  auto second = ruleset_of(std::move(two), "LIVE:", to.backends);
-  Difference difference{.from = first ? *std::move(first) : Ruleset{},
-                        .to = second ? *std::move(second) : Ruleset{}};
-  difference.diff = compare(difference.from, difference.to);
-  return difference;
-}
-
-Attribution::Tables legacy_tables(const State& state) {
+Attribution::Tables legacy_tables(const RulesetState& state) {
   Attribution::Tables tables;
   for (const auto& [name, text] : *state.files)
     if (name.ends_with(".legacy") || (state.backends == "legacy" && name.starts_with("rules.")))
@@ -188,13 +114,13 @@ class Watcher {
   void try_to_record();
   Status record_changes(bool last);
   Status catch_up();
-  Result<State> read_state(const State& base);
-  Result<std::optional<State>> read_chains(const State& base);
+  Result<RulesetState> read_state(const RulesetState& base);
+  Result<std::optional<RulesetState>> read_chains(const RulesetState& base);
   std::optional<Generation> generation_heard();
-  void collect_doers(const State& before, const State& after);
-  Status settle(State state, bool last);
+  void collect_doers(const RulesetState& before, const RulesetState& after);
+  Status settle(RulesetState state, bool last);
   /// `difference`: from what HEAD says.
-  Status commit(const State& state, const Attribution::Taken& doers, Difference difference);
+  Status commit(const RulesetState& state, const Attribution::Taken& doers, StateDifference difference);
   void commit_held();
   void wait_to_retry(ErrorKind why);
   void keep_metrics();
@@ -213,10 +139,10 @@ class Watcher {
   Attribution::Taken doers_{};  ///< of what is not in the history yet, nor held
 
   std::string head_{};  ///< the snapshot that `known_` is
-  State known_{};
+  RulesetState known_{};
   std::optional<std::string> expect_{};  ///< its expectations, which are no part of LIVE
   std::optional<Held> held_{};
-  Touched touched_{};
+  PendingChanges pending_{};
   milliseconds next_poll_{};
   milliseconds retry_at_{};
   milliseconds retry_pause_ = kFirstRetry;
@@ -258,9 +184,9 @@ void Watcher::listen(int fd) {
 }
 
 milliseconds Watcher::due() {
-  if (!touched_.any()) return kNever;
-  const auto latest = touched_.first + settings_.latest;
-  auto at = std::min(touched_.last + settings_.settle, latest);
+  if (!pending_.any()) return kNever;
+  const auto latest = pending_.latest_due(settings_.latest);
+  auto at = pending_.due(settings_.settle, settings_.latest);
   if (const auto pause = budget_.wait(); pause.count() > 0)
     at = std::min(std::max(at, boot_time() + pause), latest);
   return std::max(at, retry_at_);
@@ -281,21 +207,21 @@ void Watcher::hear() {
     auto news = events_->read();
     if (news.lost) {
       ++metrics_.lost;
-      touched_.whole = true;
-      touched_.at(boot_time());
+      pending_.add_everything();
+      pending_.note(boot_time());
     }
     for (const auto& transaction : news.transactions) {
       if (!transaction.touches()) continue;
       deeds_.add(transaction);
-      touched_.add(transaction);
-      touched_.at(boot_time());
+      pending_.add(transaction);
+      pending_.note(boot_time());
     }
   }
   if (!audit_) return;
   for (auto& record : audit_->read()) deeds_.add(std::move(record));
   if (session_.backend() != BackendChoice::nft && deeds_.legacy_news()) {
-    touched_.whole = true;
-    touched_.at(boot_time());
+    pending_.add_everything();
+    pending_.note(boot_time());
   }
 }
 
@@ -330,8 +256,8 @@ void Watcher::poll() {
   const auto recorded = state.files->find("ipset");
   if (legacy || !events_ || !sets ||
       canonical_text(*sets) != (recorded == state.files->end() ? "" : recorded->second)) {
-    touched_.whole = touched_.whole || legacy || !events_;
-    touched_.at(boot_time() - settings_.settle);
+    if (legacy || !events_) pending_.add_everything();
+    pending_.note(boot_time() - settings_.settle);
   }
 }
 
@@ -354,9 +280,9 @@ Status Watcher::catch_up() {
   deeds_.take(seen->generation.number, {}, {});
   const bool is_all =
       session_.firewall().generation() == seen->generation && !session_.firewall().legacy_tables();
-  const bool whole = touched_.whole && !is_all;
-  touched_.drop(seen->generation);
-  touched_.whole = whole;
+  const bool everything = pending_.everything() && !is_all;
+  pending_.drop(seen->generation.number, boot_time());
+  if (everything) pending_.add_everything();
   return {};
 }
 
@@ -371,20 +297,20 @@ std::optional<Generation> Watcher::generation_heard() {
 
 // The base with the chains that changed since: as they were at one generation, if none of them changed while
 // they were read.
-Result<std::optional<State>> Watcher::read_chains(const State& base) {
+Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& base) {
   const auto place_of = [](const Generation& generation) {
     return std::pair{generation.boot, generation.network};
   };
   if (!base.generation || base.backends != name(Backend::nft) || session_.firewall().legacy_tables() ||
       base.files->contains("rules.v4.legacy") || base.files->contains("rules.v6.legacy"))
-    return std::optional<State>{};
+    return std::optional<RulesetState>{};
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto now = generation_heard();
-    if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || touched_.whole ||
-        touched_.more || touched_.chains.size() > kMostChains)
-      return std::optional<State>{};
-    // What nobody told of: not of iptables.
-    const auto chains = touched_.names();
+    const auto chains = pending_.chains();
+    if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || pending_.everything() ||
+        pending_.more_than_chains() || chains.size() > kMostChains)
+      return std::optional<RulesetState>{};
+    // Sets are not of iptables: nobody notifies of their changes.
     auto sets = TRY(session_.firewall().sets());
     auto tables = chains.empty() ? std::optional(std::vector<ChainsOfTable>{}) : std::nullopt;
     if (!tables) {
@@ -392,43 +318,43 @@ Result<std::optional<State>> Watcher::read_chains(const State& base) {
       tables = std::move(read);
     }
     generation_heard();
-    const bool of_one_piece = std::ranges::none_of(chains, [&](const auto& chain) {
-      return is_after(touched_.chains[chain.first].generation, now->number);
-    });
-    if (!of_one_piece || touched_.more) continue;
-    if (!tables) return std::optional<State>{};
+    const bool of_one_piece = std::ranges::none_of(
+        chains, [&](const auto& chain) { return pending_.changed_after(chain.first, now->number); });
+    if (!of_one_piece || pending_.more_than_chains()) continue;
+    if (!tables) return std::optional<RulesetState>{};
     auto files = std::make_shared<Files>(*base.files);
     (*files)["ipset"] = canonical_text(sets);
     for (const auto& table : *tables) {
       auto& text = (*files)[std::string(file_name(table.family))];
       auto spliced = with_chains(text, table.table, table.chains);
-      if (!spliced) return std::optional<State>{};
+      if (!spliced) return std::optional<RulesetState>{};
       text = *std::move(spliced);
     }
-    return std::optional(
-        State{.files = std::move(files), .backends = base.backends, .tools = base.tools, .generation = now});
+    return std::optional(RulesetState{
+        .files = std::move(files), .backends = base.backends, .tools = base.tools, .generation = now});
   }
-  return std::optional<State>{};
+  return std::optional<RulesetState>{};
 }
 
-Result<State> Watcher::read_state(const State& base) {
+Result<RulesetState> Watcher::read_state(const RulesetState& base) {
   auto read = TRY(read_chains(base));
   if (read) return *std::move(read);
   auto capture = TRY(session_.capture());
   hear();
-  return State{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
-               .backends = capture.backends,
-               .tools = capture.tools,
-               .generation = capture.generation};
+  return RulesetState{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
+                      .backends = capture.backends,
+                      .tools = capture.tools,
+                      .generation = capture.generation};
 }
 
-void Watcher::collect_doers(const State& before, const State& after) {
+void Watcher::collect_doers(const RulesetState& before, const RulesetState& after) {
   const auto generation =
       after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
   add(doers_, deeds_.take(generation, legacy_tables(before), legacy_tables(after)));
 }
 
-Status Watcher::commit(const State& state, const Attribution::Taken& doers, Difference difference) {
+Status Watcher::commit(const RulesetState& state, const Attribution::Taken& doers,
+                       StateDifference difference) {
   Head head{.hash = head_,
             .backends = known_.backends,
             .files = *known_.files,
@@ -460,7 +386,7 @@ Status Watcher::commit(const State& state, const Attribution::Taken& doers, Diff
 }
 
 // Holds what is foreign alone; what is not goes into the history, behind what was held.
-Status Watcher::settle(State state, bool last) {
+Status Watcher::settle(RulesetState state, bool last) {
   const auto& before = held_ ? held_->state : known_;
   if (*state.files == *before.files && state.backends == before.backends) {
     doers_ = {};
@@ -470,15 +396,15 @@ Status Watcher::settle(State state, bool last) {
     return {};
   }
   auto owners = TRY(read_owners(repository_));
-  auto difference = difference_of(before, state);
+  auto difference = compare_states(before, state);
   if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
-    if (!held_) held_ = Held{.since = touched_.any() ? touched_.first : boot_time()};
+    if (!held_) held_ = Held{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
     add(held_->doers, std::exchange(doers_, {}));
     return {};
   }
   if (held_) {
-    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
+    TRY(commit(held_->state, held_->doers, compare_states(known_, held_->state)));
     held_.reset();
   }
   auto done = commit(state, doers_, std::move(difference));
@@ -490,12 +416,12 @@ Status Watcher::record_changes(bool last) {
   auto held = TRY(lock(session_));
   hear();
   TRY(catch_up());
-  const State base = held_ ? held_->state : known_;
+  const RulesetState base = held_ ? held_->state : known_;
   auto state = TRY(read_state(base));
   const auto generation = state.generation;
   collect_doers(base, state);
   TRY(settle(std::move(state), last));
-  touched_.drop(generation);
+  pending_.drop(generation ? std::optional(generation->number) : std::nullopt, boot_time());
   return {};
 }
 
@@ -513,8 +439,8 @@ void Watcher::try_to_record() {
   ++metrics_.failures;
   if (metrics_.unrecorded_since == 0) metrics_.unrecorded_since = now().seconds;
   // All is read again: nothing is lost that is still in the kernel.
-  touched_.whole = true;
-  if (!touched_.any()) touched_.at(boot_time());
+  pending_.add_everything();
+  if (!pending_.any()) pending_.note(boot_time());
   wait_to_retry(done.error().kind);
   if (done.error().message != failure_) {
     failure_ = done.error().message;
@@ -528,7 +454,7 @@ void Watcher::commit_held() {
   const auto done = [&]() -> Status {
     auto locked = TRY(lock(session_));
     if (auto good = catch_up(); !good || !held_) return good;
-    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
+    TRY(commit(held_->state, held_->doers, compare_states(known_, held_->state)));
     held_.reset();
     return {};
   }();
@@ -554,8 +480,8 @@ void Watcher::keep_metrics() {
 Status Watcher::run() {
   TRY(open());
   // What happened while nobody watched.
-  touched_.whole = true;
-  touched_.at(boot_time());
+  pending_.add_everything();
+  pending_.note(boot_time());
   try_to_record();
   budget_ = CpuBudget(settings_.cpu);
   next_poll_ = boot_time() + settings_.poll;
@@ -578,14 +504,14 @@ Status Watcher::run() {
           boot_time() + std::max(settings_.poll, std::chrono::ceil<milliseconds>(cost * 2 / settings_.cpu));
     }
     if (polls || records) keep_metrics();
-    if (held_ && !touched_.any() && held_->since + settings_.foreign <= boot_time() &&
+    if (held_ && !pending_.any() && held_->since + settings_.foreign <= boot_time() &&
         retry_at_ <= boot_time())
       commit_held();
   }
   notify_manager("STOPPING=1\n");
   hear();
-  if (touched_.any() || held_) {
-    touched_.at(boot_time());
+  if (pending_.any() || held_) {
+    pending_.note(boot_time());
     if (auto done = record_changes(true); !done)
       log_warning("a change could not be recorded: {}", escape(done.error().message));
     run_queued_events(session_);

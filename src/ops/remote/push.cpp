@@ -1,0 +1,101 @@
+#include "ops/remote/push.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/format.h"
+#include "core/text.h"
+#include "ops/remote/fetch.h"
+#include "ops/remote/push_queue.h"
+#include "ops/remote/remote_address.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::chrono::hours kLongestTransfer{24};  // what the settings say is less
+
+// ' ' sent, '*' new, '=' there already, '!' refused; then "from:to", then what happened (git-push(1)).
+struct PushLine {
+  char flag = ' ';
+  std::string_view to{};
+  std::string_view summary{};
+};
+std::vector<PushLine> push_lines(std::string_view out) {
+  std::vector<PushLine> lines;
+  for (const auto line : split_lines(out)) {
+    const auto parts = split(line, '\t');
+    if (parts.size() != 3 || parts[0].size() != 1) continue;
+    lines.push_back({parts[0][0], parts[1].substr(parts[1].find(':') + 1), parts[2]});
+  }
+  return lines;
+}
+
+bool is_diverged(std::string_view summary) {
+  return summary.find("non-fast-forward") != std::string_view::npos ||
+         summary.find("fetch first") != std::string_view::npos;
+}
+
+// What the server, or a hook of it, said.
+std::string words_of_server(std::string_view said) {
+  constexpr std::string_view kServer = "remote: ";
+  for (const auto line : split_lines(said)) {
+    if (line.starts_with(kServer)) return std::string(trim(line.substr(kServer.size())));
+  }
+  return {};
+}
+
+Error not_taken(const Repository& repository, const Remote& remote, const PushLine& line,
+                const Outcome& outcome) {
+  const auto host = std::string(line.to.substr(std::min(line.to.size(), kHostBranches.size())));
+  if (is_diverged(line.summary)) {
+    return Error{
+        .kind = ErrorKind::remote,
+        .message = format("{}: hosts/{} has snapshots there that are not in the history here: another "
+                          "host has this name, or this one was built anew; nothing was sent",
+                          remote.name, host)}
+        .hinted(
+            format("look: rewall fetch {0} && rewall log {0}/hosts/{1}; then clone it and go on from there, "
+                   "or take another name: git -C {2} branch -m hosts/NAME",
+                   remote.name, host, shell_quote(repository.path().string())));
+  }
+  const auto said = words_of_server(outcome.err);
+  return Error{.kind = ErrorKind::remote,
+               .message = format("{} ({}): hosts/{} was not taken: {}", remote.name,
+                                 shown_address(remote.url), host, line.summary)}
+      .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
+}
+
+}  // namespace
+
+Result<PushResult> push(const Repository& repository, const std::string& remote, bool all,
+                        Progress progress) {
+  auto to = TRY(find_remote(repository, remote));
+  auto head = TRY(repository.head());
+  if (head.empty() && !all)
+    return Error{.kind = ErrorKind::usage, .message = "there is no snapshot to push"}.hinted(
+        "rewall snapshot");
+  auto network = TRY(begin_network(repository));
+  auto behind = TRY(repository.behind(to.name));
+  const auto host = repository.host();
+  const auto branch = format("{}{}", kHostBranches, all ? "*" : host);
+  auto outcome =
+      run_on_network(repository, to,
+                     {.words = {"push", "--porcelain", "--no-signed", "--recurse-submodules=no",
+                                "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to.name,
+                                format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host)},
+                      .progress = std::move(progress),
+                      .deadline = kLongestTransfer});
+  if (!outcome) return std::move(outcome).error();
+  // A server that refuses in part says so line by line.
+  PushResult pushed{.remote = to, .snapshots = behind.snapshots};
+  for (const auto& line : push_lines(outcome->out)) {
+    if (line.flag != '!') continue;
+    if (line.to.starts_with(kHostBranches)) return not_taken(repository, to, line, *outcome);
+    pushed.notes.push_back(format("{}: {} was not taken: {}", to.name, line.to, line.summary));
+  }
+  if (!outcome->ok() && pushed.notes.empty()) return unreachable(to, *outcome);
+  leave_queue(repository, to.name);
+  return pushed;
+}
+
+}  // namespace rewall

@@ -1,0 +1,33 @@
+#include "ops/watch/ruleset_state.h"
+
+#include <tuple>
+#include <utility>
+
+#include "ops/context/ruleset_files.h"
+#include "rules/text_delta.h"
+
+namespace rewall {
+
+StateDifference compare_states(const RulesetState& from, const RulesetState& to) {
+  Files one;
+  Files two;
+  for (const auto& [name, text] : *from.files) {
+    const auto other = to.files->find(name);
+    if (other == to.files->end())
+      one[name] = text;
+    else if (name.starts_with("rules.") && is_canonical(text) && from.backends == to.backends)
+      std::tie(one[name], two[name]) = unlike_chains(text, other->second);
+    else if (text != other->second)
+      std::tie(one[name], two[name]) = std::pair{text, other->second};
+  }
+  for (const auto& [name, text] : *to.files)
+    if (!from.files->contains(name)) two[name] = text;
+  auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
+  auto second = ruleset_of(std::move(two), "LIVE:", to.backends);
+  StateDifference difference{.from = first ? *std::move(first) : Ruleset{},
+                             .to = second ? *std::move(second) : Ruleset{}};
+  difference.diff = compare(difference.from, difference.to);
+  return difference;
+}
+
+}  // namespace rewall
