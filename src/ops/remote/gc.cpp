@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWork = "gc";
 constexpr std::chrono::hours kLongestGc{6};
-constexpr std::chrono::hours kPause{1};
+constexpr std::chrono::hours kBetweenRuns{1};
 constexpr std::chrono::minutes kSurelyLeft{10};
 constexpr const char* kExpire = "--expire=2.weeks.ago";  // git's own gc.pruneExpire
 // Snapshots of one size are neighbours for git whatever their age, and those that differ least are far apart:
@@ -215,7 +215,7 @@ bool gc_is_due(const Repository& repository) {
   const auto value = setting(repository, "gc.auto");
   if (!value || !read_number(std::string_view(*value), most) || most == 0) return false;
   const auto last = gc_lock(repository);
-  if (fs::exists(last) && !is_older(last, kPause)) return false;
+  if (fs::exists(last) && !is_older(last, kBetweenRuns)) return false;
   // Hashes spread evenly over 256 folders: git estimates by the same one.
   std::uint64_t found = 0;
   std::error_code none;

@@ -81,23 +81,24 @@ std::string hint_for(std::string_view said) {
   return "nothing is lost here: run it again later, with -vv to see more";
 }
 
-std::string variable(const char* name) {
+std::string environment_variable(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
 }
 
 // The user's own ssh, asked for no prompts and for an end.
 Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
-  std::string command = variable("GIT_SSH_COMMAND");
+  std::string command = environment_variable("GIT_SSH_COMMAND");
   if (command.empty()) {
     auto set = TRY(run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}}));
     command = trim(set.out);
   }
-  if (command.empty() && !variable("GIT_SSH").empty()) command = shell_quote(variable("GIT_SSH"));
+  if (command.empty() && !environment_variable("GIT_SSH").empty())
+    command = shell_quote(environment_variable("GIT_SSH"));
   if (command.empty()) command = "ssh";
   // plink and the like have other options (git-config(1), ssh.variant).
   const auto program = fs::path(command.substr(0, command.find(' '))).filename().string();
-  if (!program.starts_with("ssh") || !variable("GIT_SSH_VARIANT").empty()) return command;
+  if (!program.starts_with("ssh") || !environment_variable("GIT_SSH_VARIANT").empty()) return command;
   return format("{} -o BatchMode=yes -o ConnectTimeout={} -o ServerAliveInterval={} -o ServerAliveCountMax=3",
                 command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
 }
@@ -131,7 +132,7 @@ Result<bool> is_proxied(const Repository& repository, const std::string& remote,
     auto set = TRY(run_git(repository.path(), {.words = words}));
     if (set.ok()) return !trim(set.out).empty();
   }
-  return std::ranges::any_of(variables, [](const char* name) { return !variable(name).empty(); });
+  return std::ranges::any_of(variables, [](const char* name) { return !environment_variable(name).empty(); });
 }
 
 // curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy

@@ -47,7 +47,7 @@ constexpr milliseconds kFirstRetry{1000};
 constexpr milliseconds kLastRetry{30000};
 // More are read faster with all the others.
 constexpr std::size_t kMostChains = 256;
-constexpr int kAttempts = 5;
+constexpr int kReadAttempts = 5;
 
 struct WatchSettings {
   milliseconds settle{};
@@ -304,7 +304,7 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
   if (!base.generation || base.backends != name(Backend::nft) || session_.firewall().legacy_tables() ||
       base.files->contains("rules.v4.legacy") || base.files->contains("rules.v6.legacy"))
     return std::optional<RulesetState>{};
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const auto now = generation_heard();
     const auto chains = pending_.chains();
     if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || pending_.everything() ||
