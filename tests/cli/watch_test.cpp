@@ -218,6 +218,23 @@ TEST_CASE("a program that is gone, a full disk and a locked repository are waite
   host.is_recorded();
 }
 
+TEST_CASE("a HEAD that is no ruleset is not taken for an empty one: changes wait until it is mended") {
+  const WatchedHost host;
+  host.ok(
+      "cd repo; printf '*filter\nnonsense\n' >rules.v4; git -c user.name=x -c user.email=x@example.org "
+      "commit "
+      "-qam hand");
+  host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
+  host.until("grep -q 'could not be recorded, and is tried again: HEAD:rules.v4:2:' watch.err");
+  CHECK(has(host.ok("cat watch.err"), "was not made by rewall"));
+  CHECK(host.snapshots() == 2);
+  host.ok("git -C repo reset -q --hard HEAD~1");
+  host.until("rewall -q status");
+  CHECK(host.snapshots() == 2);
+  CHECK(host.newest()["subject"] == "filter/INPUT: +1 tcp dport 443 ACCEPT");
+  CHECK(has(host.ok("cat watch.err"), "changes can be recorded again"));
+}
+
 TEST_CASE("a disk that is full is waited for") {
   const Host host;
   // The mount lives in a mount namespace of its own and goes with it.

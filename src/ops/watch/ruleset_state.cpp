@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
 
-StateDifference compare_states(const RulesetState& from, const RulesetState& to) {
+Result<StateDifference> compare_states(const RulesetState& from, const RulesetState& to,
+                                       const std::string& head) {
   Files one;
   Files two;
   for (const auto& [name, text] : *from.files) {
@@ -23,9 +25,9 @@ StateDifference compare_states(const RulesetState& from, const RulesetState& to)
   for (const auto& [name, text] : *to.files)
     if (!from.files->contains(name)) two[name] = text;
   auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
-  auto second = ruleset_of(std::move(two), "LIVE:", to.backends);
-  StateDifference difference{.from = first ? *std::move(first) : Ruleset{},
-                             .to = second ? *std::move(second) : Ruleset{}};
+  if (!first) return unreadable_snapshot(head, first.error());
+  auto second = TRY(ruleset_of(std::move(two), "LIVE:", to.backends));
+  StateDifference difference{.from = *std::move(first), .to = std::move(second)};
   difference.diff = compare(difference.from, difference.to);
   return difference;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "core/result.h"
 #include "diff/diff.h"
 #include "kernel/firewall.h"
 #include "store/repository.h"
@@ -25,6 +26,9 @@ struct StateDifference {
   Diff diff{};
 };
 
-StateDifference compare_states(const RulesetState& from, const RulesetState& to);
+/// `head`: the hash of the snapshot that `from` is, or that it follows. Kind repository: the files of that
+/// snapshot are no rules, as somebody made it by hand.
+Result<StateDifference> compare_states(const RulesetState& from, const RulesetState& to,
+                                       const std::string& head);
 
 }  // namespace rewall

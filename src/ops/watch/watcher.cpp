@@ -121,7 +121,8 @@ class Watcher {
   Status settle(RulesetState state, bool last);
   /// `difference`: from what HEAD says.
   Status commit(const RulesetState& state, const Attribution::Taken& doers, StateDifference difference);
-  void commit_held();
+  Status commit_held();
+  void try_to_commit_held();
   void wait_to_retry(ErrorKind why);
   void keep_metrics();
 
@@ -396,7 +397,7 @@ Status Watcher::settle(RulesetState state, bool last) {
     return {};
   }
   auto owners = TRY(read_owners(repository_));
-  auto difference = compare_states(before, state);
+  auto difference = TRY(compare_states(before, state, head_));
   if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
     if (!held_) held_ = Held{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
@@ -404,8 +405,7 @@ Status Watcher::settle(RulesetState state, bool last) {
     return {};
   }
   if (held_) {
-    TRY(commit(held_->state, held_->doers, compare_states(known_, held_->state)));
-    held_.reset();
+    TRY(commit_held());
   }
   auto done = commit(state, doers_, std::move(difference));
   if (done) doers_ = {};
@@ -450,13 +450,18 @@ void Watcher::try_to_record() {
   }
 }
 
-void Watcher::commit_held() {
+Status Watcher::commit_held() {
+  auto difference = TRY(compare_states(known_, held_->state, head_));
+  TRY(commit(held_->state, held_->doers, std::move(difference)));
+  held_.reset();
+  return {};
+}
+
+void Watcher::try_to_commit_held() {
   const auto done = [&]() -> Status {
     auto locked = TRY(lock(session_));
-    if (auto good = catch_up(); !good || !held_) return good;
-    TRY(commit(held_->state, held_->doers, compare_states(known_, held_->state)));
-    held_.reset();
-    return {};
+    TRY(catch_up());
+    return held_ ? commit_held() : Status{};
   }();
   if (done) return run_queued_events(session_);
   log_warning("a foreign change could not be recorded, and is tried again: {}", escape(done.error().message));
@@ -506,7 +511,7 @@ Status Watcher::run() {
     if (polls || records) keep_metrics();
     if (held_ && !pending_.any() && held_->since + settings_.foreign <= boot_time() &&
         retry_at_ <= boot_time())
-      commit_held();
+      try_to_commit_held();
   }
   notify_manager("STOPPING=1\n");
   hear();
@@ -515,7 +520,7 @@ Status Watcher::run() {
     if (auto done = record_changes(true); !done)
       log_warning("a change could not be recorded: {}", escape(done.error().message));
     run_queued_events(session_);
-    if (held_) commit_held();
+    if (held_) try_to_commit_held();
   }
   return {};
 }
