@@ -45,7 +45,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kNever = PendingChanges::kNever;
 constexpr milliseconds kFirstRetry{1000};
 constexpr milliseconds kLastRetry{30000};
-// More are read faster with all the others.
+// With more changed chains it is faster to read LIVE whole.
 constexpr std::size_t kMostChains = 256;
 constexpr int kReadAttempts = 5;
 
@@ -73,24 +73,19 @@ Result<WatchSettings> read_watch_settings(const Repository& repository) {
   return settings;
 }
 
-/// A change of foreign parts alone, which waits for more of the kind.
-struct Held {
+/// Changes of foreign rules alone, which wait to be recorded together with more of them.
+struct HeldChanges {
   RulesetState state{};
-  Attribution::Taken doers{};
+  AttributedChanges changes{};
   milliseconds since{};
 };
 
-Attribution::Tables legacy_tables(const RulesetState& state) {
-  Attribution::Tables tables;
+LegacyTables legacy_tables(const RulesetState& state) {
+  LegacyTables tables;
   for (const auto& [name, text] : *state.files)
     if (name.ends_with(".legacy") || (state.backends == "legacy" && name.starts_with("rules.")))
       add_tables(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, tables);
   return tables;
-}
-
-void add(Attribution::Taken& doers, Attribution::Taken more) {
-  std::ranges::move(more.deeds, std::back_inserter(doers.deeds));
-  doers.left_out += more.left_out;
 }
 
 class Watcher {
@@ -106,21 +101,21 @@ class Watcher {
   void listen(int fd);
   milliseconds due();
   void wait();
-  void hear();
-  void heed_signals();
+  void read_events();
+  void handle_signals();
   void reload();
   void poll();
 
   void try_to_record();
   Status record_changes(bool last);
-  Status catch_up();
+  Status follow_head();
   Result<RulesetState> read_state(const RulesetState& base);
   Result<std::optional<RulesetState>> read_chains(const RulesetState& base);
-  std::optional<Generation> generation_heard();
-  void collect_doers(const RulesetState& before, const RulesetState& after);
-  Status settle(RulesetState state, bool last);
-  /// `difference`: from what HEAD says.
-  Status commit(const RulesetState& state, const Attribution::Taken& doers, StateDifference difference);
+  std::optional<Generation> generation_after_events();
+  void attribute_changes(const RulesetState& before, const RulesetState& after);
+  Status hold_or_commit(RulesetState state, bool last);
+  /// `difference`: from HEAD to the state.
+  Status commit(const RulesetState& state, const AttributedChanges& changes, StateDifference difference);
   Status commit_held();
   void try_to_commit_held();
   void wait_to_retry(ErrorKind why);
@@ -136,13 +131,13 @@ class Watcher {
   Fd signals_{};
   std::optional<FirewallEvents> events_{};
   std::optional<AuditTrail> audit_{};
-  Attribution deeds_{};
-  Attribution::Taken doers_{};  ///< of what is not in the history yet, nor held
+  Attribution attribution_{};
+  AttributedChanges changes_{};  ///< those that are neither recorded nor held
 
-  std::string head_{};  ///< the snapshot that `known_` is
-  RulesetState known_{};
+  std::string head_{};  ///< the snapshot that `recorded_` is
+  RulesetState recorded_{};
   std::optional<std::string> expect_{};  ///< its expectations, which are no part of LIVE
-  std::optional<Held> held_{};
+  std::optional<HeldChanges> held_{};
   PendingChanges pending_{};
   milliseconds next_poll_{};
   milliseconds retry_at_{};
@@ -152,12 +147,12 @@ class Watcher {
 };
 
 Status Watcher::open() {
-  sigset_t heard;
-  ::sigemptyset(&heard);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&heard, number);
-  ::sigprocmask(SIG_BLOCK, &heard, nullptr);
+  sigset_t taken;
+  ::sigemptyset(&taken);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&taken, number);
+  ::sigprocmask(SIG_BLOCK, &taken, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  signals_.reset(::signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK));
+  signals_.reset(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!signals_ || !epoll_)
     return Error{.kind = ErrorKind::usage, .message = format("watch: {}", errno_text(errno))};
@@ -166,14 +161,16 @@ Status Watcher::open() {
   if (events_)
     listen(events_->fd());
   else if (session_.backend() != BackendChoice::legacy)
-    log_warning("nf_tables tells nothing here: the firewall is read every {}", time_text(settings_.poll));
+    log_warning("the kernel sends no notifications of nf_tables here: the firewall is read every {}",
+                time_text(settings_.poll));
   audit_ = AuditTrail::open();
   if (audit_) listen(audit_->fd());
   if (!audit_ || audit_enabled() == false)
     log_info(
-        "auditing is {}: snapshots will say less of who made a change ('auditctl -e 1' of the package "
+        "auditing is {}: snapshots will show less of who made a change (to turn it on: 'auditctl -e 1', "
+        "package "
         "auditd)",
-        audit_ ? "off" : "not to be heard");
+        audit_ ? "off" : "not available");
   return {};
 }
 
@@ -203,7 +200,7 @@ void Watcher::wait() {
   ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), timeout);
 }
 
-void Watcher::hear() {
+void Watcher::read_events() {
   if (events_) {
     auto news = events_->read();
     if (news.lost) {
@@ -213,23 +210,23 @@ void Watcher::hear() {
     }
     for (const auto& transaction : news.transactions) {
       if (!transaction.touches()) continue;
-      deeds_.add(transaction);
+      attribution_.add(transaction);
       pending_.add(transaction);
       pending_.note(boot_time());
     }
   }
   if (!audit_) return;
-  for (auto& record : audit_->read()) deeds_.add(std::move(record));
-  if (session_.backend() != BackendChoice::nft && deeds_.legacy_news()) {
+  for (auto& record : audit_->read()) attribution_.add(std::move(record));
+  if (session_.backend() != BackendChoice::nft && attribution_.legacy_changed()) {
     pending_.add_everything();
     pending_.note(boot_time());
   }
 }
 
-void Watcher::heed_signals() {
-  signalfd_siginfo told{};
-  while (::read(signals_.get(), &told, sizeof told) > 0) {
-    if (told.ssi_signo == SIGHUP)
+void Watcher::handle_signals() {
+  signalfd_siginfo signal{};
+  while (::read(signals_.get(), &signal, sizeof signal) > 0) {
+    if (signal.ssi_signo == SIGHUP)
       reload();
     else
       stop_ = true;
@@ -239,7 +236,7 @@ void Watcher::heed_signals() {
 void Watcher::reload() {
   auto settings = read_watch_settings(repository_);
   if (!settings) {
-    log_warning("the settings cannot be read, and stay: {}", escape(settings.error().message));
+    log_warning("the settings cannot be read and stay as they are: {}", escape(settings.error().message));
     return;
   }
   settings_ = *std::move(settings);
@@ -248,12 +245,12 @@ void Watcher::reload() {
   log_info("the settings were read again");
 }
 
-// What nobody tells of: sets; the legacy backend, as audit may be off, or lose records when there are many;
-// all where there is no nf_tables.
+// Looks for changes without notifications: of sets; of the legacy backend, as auditing may be off or lose
+// records when there are many; of everything where there is no nf_tables.
 void Watcher::poll() {
   const bool legacy = session_.backend() != BackendChoice::nft && session_.firewall().legacy_tables();
   auto sets = session_.firewall().sets();
-  const auto& state = held_ ? held_->state : known_;
+  const auto& state = held_ ? held_->state : recorded_;
   const auto recorded = state.files->find("ipset");
   if (legacy || !events_ || !sets ||
       canonical_text(*sets) != (recorded == state.files->end() ? "" : recorded->second)) {
@@ -262,7 +259,7 @@ void Watcher::poll() {
   }
 }
 
-Status Watcher::catch_up() {
+Status Watcher::follow_head() {
   auto head = TRY(repository_.head());
   if (head.empty() || head == head_) return {};
   auto snapshot = TRY(repository_.snapshot(head));
@@ -270,15 +267,15 @@ Status Watcher::catch_up() {
   const auto seen = read_cached_generation(repository_);
   expect_ = files.contains("expect") ? std::optional(files.at("expect")) : std::nullopt;
   files.erase("expect");
-  known_ = {.files = std::make_shared<const Files>(std::move(files)),
-            .backends = snapshot.trailers.backend,
-            .tools = snapshot.trailers.tools};
+  recorded_ = {.files = std::make_shared<const Files>(std::move(files)),
+               .backends = snapshot.trailers.backend,
+               .tools = snapshot.trailers.tools};
   head_ = std::move(head);
   held_.reset();
   if (!seen || seen->head != head_) return {};
-  // What LIVE was when somebody else recorded it: their changes have their names there.
-  known_.generation = seen->generation;
-  deeds_.take(seen->generation.number, {}, {});
+  // Another process recorded LIVE at this generation: the snapshot has the authors of the changes up to it.
+  recorded_.generation = seen->generation;
+  attribution_.take(seen->generation.number, {}, {});
   const bool is_all =
       session_.firewall().generation() == seen->generation && !session_.firewall().legacy_tables();
   const bool everything = pending_.everything() && !is_all;
@@ -287,17 +284,17 @@ Status Watcher::catch_up() {
   return {};
 }
 
-/// The generation now; every transaction up to it has been heard.
-std::optional<Generation> Watcher::generation_heard() {
-  // A transaction is told of before the next one, or the question for the generation, may begin
-  // (nf_tables_commit in net/netfilter/nf_tables_api.c).
+/// The generation of LIVE; the events of all transactions up to it are read.
+std::optional<Generation> Watcher::generation_after_events() {
+  // The kernel notifies of a transaction before the next transaction, or a request for the generation, can
+  // begin (nf_tables_commit in net/netfilter/nf_tables_api.c).
   auto generation = session_.firewall().generation();
-  hear();
+  read_events();
   return generation;
 }
 
-// The base with the chains that changed since: as they were at one generation, if none of them changed while
-// they were read.
+// The base, with the chains that changed since as they are at one generation: none of them may change while
+// they are read. Absent where LIVE has to be read whole.
 Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& base) {
   const auto place_of = [](const Generation& generation) {
     return std::pair{generation.boot, generation.network};
@@ -306,7 +303,7 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
       base.files->contains("rules.v4.legacy") || base.files->contains("rules.v6.legacy"))
     return std::optional<RulesetState>{};
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    const auto now = generation_heard();
+    const auto now = generation_after_events();
     const auto chains = pending_.chains();
     if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || pending_.everything() ||
         pending_.more_than_chains() || chains.size() > kMostChains)
@@ -318,7 +315,7 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
       auto read = TRY(session_.firewall().read_chains(chains));
       tables = std::move(read);
     }
-    generation_heard();
+    generation_after_events();
     const bool of_one_piece = std::ranges::none_of(
         chains, [&](const auto& chain) { return pending_.changed_after(chain.first, now->number); });
     if (!of_one_piece || pending_.more_than_chains()) continue;
@@ -341,24 +338,24 @@ Result<RulesetState> Watcher::read_state(const RulesetState& base) {
   auto read = TRY(read_chains(base));
   if (read) return *std::move(read);
   auto capture = TRY(session_.capture());
-  hear();
+  read_events();
   return RulesetState{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
                       .backends = capture.backends,
                       .tools = capture.tools,
                       .generation = capture.generation};
 }
 
-void Watcher::collect_doers(const RulesetState& before, const RulesetState& after) {
+void Watcher::attribute_changes(const RulesetState& before, const RulesetState& after) {
   const auto generation =
       after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
-  add(doers_, deeds_.take(generation, legacy_tables(before), legacy_tables(after)));
+  changes_.append(attribution_.take(generation, legacy_tables(before), legacy_tables(after)));
 }
 
-Status Watcher::commit(const RulesetState& state, const Attribution::Taken& doers,
+Status Watcher::commit(const RulesetState& state, const AttributedChanges& changes,
                        StateDifference difference) {
   Head head{.hash = head_,
-            .backends = known_.backends,
-            .files = *known_.files,
+            .backends = recorded_.backends,
+            .files = *recorded_.files,
             .ruleset = std::move(difference.from)};
   if (expect_) head.files.emplace("expect", *expect_);
   const Capture live{.ruleset = std::move(difference.to),
@@ -366,13 +363,14 @@ Status Watcher::commit(const RulesetState& state, const Attribution::Taken& doer
                      .tools = state.tools,
                      .generation = state.generation};
   RecordOptions options{.trigger = "watch", .actor = nobody()};
-  for (const auto& deed : doers.deeds) {
-    if (options.commands.empty() || options.commands.back() != command_of(deed))
-      options.commands.push_back(command_of(deed));
-    options.notes.push_back(text_of(deed));
+  for (const auto& change : changes.changes) {
+    if (options.commands.empty() || options.commands.back() != command_of(change))
+      options.commands.push_back(command_of(change));
+    options.notes.push_back(text_of(change));
   }
-  if (!doers.deeds.empty()) options.actor = actor_of(doers.deeds.front().who);
-  if (doers.left_out > 0) options.notes.push_back(format("and {} more", counted(doers.left_out, "change")));
+  if (!changes.changes.empty()) options.actor = actor_of(changes.changes.front().who);
+  if (changes.left_out > 0)
+    options.notes.push_back(format("and {} more", counted(changes.left_out, "change")));
   const PreparedFiles written{.files = state.files, .diff = &difference.diff};
   auto recorded = TRY(record(session_, repository_, head, live, options, &written));
   if (recorded.changed) {
@@ -382,16 +380,16 @@ Status Watcher::commit(const RulesetState& state, const Attribution::Taken& doer
     notify_manager(format("STATUS={} {}\n", recorded.hash.substr(0, 10), escape(recorded.subject)));
   }
   head_ = recorded.hash;
-  known_ = state;
+  recorded_ = state;
   return {};
 }
 
-// Holds what is foreign alone; what is not goes into the history, behind what was held.
-Status Watcher::settle(RulesetState state, bool last) {
-  const auto& before = held_ ? held_->state : known_;
+// Holds a change of foreign rules alone. Commits any other change, after the held ones.
+Status Watcher::hold_or_commit(RulesetState state, bool last) {
+  const auto& before = held_ ? held_->state : recorded_;
   if (*state.files == *before.files && state.backends == before.backends) {
-    doers_ = {};
-    (held_ ? held_->state : known_).generation = state.generation;
+    changes_ = {};
+    (held_ ? held_->state : recorded_).generation = state.generation;
     if (!held_)
       remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
     return {};
@@ -399,28 +397,28 @@ Status Watcher::settle(RulesetState state, bool last) {
   auto owners = TRY(read_owners(repository_));
   auto difference = TRY(compare_states(before, state, head_));
   if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
-    if (!held_) held_ = Held{.since = pending_.any() ? pending_.first() : boot_time()};
+    if (!held_) held_ = HeldChanges{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
-    add(held_->doers, std::exchange(doers_, {}));
+    held_->changes.append(std::exchange(changes_, {}));
     return {};
   }
   if (held_) {
     TRY(commit_held());
   }
-  auto done = commit(state, doers_, std::move(difference));
-  if (done) doers_ = {};
+  auto done = commit(state, changes_, std::move(difference));
+  if (done) changes_ = {};
   return done;
 }
 
 Status Watcher::record_changes(bool last) {
   auto held = TRY(lock(session_));
-  hear();
-  TRY(catch_up());
-  const RulesetState base = held_ ? held_->state : known_;
+  read_events();
+  TRY(follow_head());
+  const RulesetState base = held_ ? held_->state : recorded_;
   auto state = TRY(read_state(base));
   const auto generation = state.generation;
-  collect_doers(base, state);
-  TRY(settle(std::move(state), last));
+  attribute_changes(base, state);
+  TRY(hold_or_commit(std::move(state), last));
   pending_.drop(generation ? std::optional(generation->number) : std::nullopt, boot_time());
   return {};
 }
@@ -438,21 +436,21 @@ void Watcher::try_to_record() {
   }
   ++metrics_.failures;
   if (metrics_.unrecorded_since == 0) metrics_.unrecorded_since = now().seconds;
-  // All is read again: nothing is lost that is still in the kernel.
+  // LIVE is read whole again, so that no change is lost which is still in the kernel.
   pending_.add_everything();
   if (!pending_.any()) pending_.note(boot_time());
   wait_to_retry(done.error().kind);
   if (done.error().message != failure_) {
     failure_ = done.error().message;
-    log_warning("a change could not be recorded, and is tried again: {}", escape(failure_));
+    log_warning("cannot record a change, trying again: {}", escape(failure_));
     if (!done.error().hint.empty()) log_warning("{}", escape(done.error().hint));
     notify_manager(format("STATUS=cannot record: {}\n", escape(failure_)));
   }
 }
 
 Status Watcher::commit_held() {
-  auto difference = TRY(compare_states(known_, held_->state, head_));
-  TRY(commit(held_->state, held_->doers, std::move(difference)));
+  auto difference = TRY(compare_states(recorded_, held_->state, head_));
+  TRY(commit(held_->state, held_->changes, std::move(difference)));
   held_.reset();
   return {};
 }
@@ -460,18 +458,18 @@ Status Watcher::commit_held() {
 void Watcher::try_to_commit_held() {
   const auto done = [&]() -> Status {
     auto locked = TRY(lock(session_));
-    TRY(catch_up());
+    TRY(follow_head());
     return held_ ? commit_held() : Status{};
   }();
   if (done) return run_queued_events(session_);
-  log_warning("a foreign change could not be recorded, and is tried again: {}", escape(done.error().message));
+  log_warning("cannot record a foreign change, trying again: {}", escape(done.error().message));
   ++metrics_.failures;
   wait_to_retry(done.error().kind);
 }
 
 void Watcher::wait_to_retry(ErrorKind why) {
   retry_at_ = boot_time() + std::max(retry_pause_, budget_.wait());
-  // A firewall that did not rest long enough to be read may rest any moment.
+  // A firewall that changed too often to be read may be stable at any moment.
   const auto longest = why == ErrorKind::capture ? std::max(settings_.latest, kFirstRetry) : kLastRetry;
   retry_pause_ = std::min(2 * retry_pause_, longest);
 }
@@ -484,7 +482,7 @@ void Watcher::keep_metrics() {
 
 Status Watcher::run() {
   TRY(open());
-  // What happened while nobody watched.
+  // Changes from before the watch began.
   pending_.add_everything();
   pending_.note(boot_time());
   try_to_record();
@@ -495,15 +493,15 @@ Status Watcher::run() {
   while (!stop_) {
     wait();
     notify_manager("WATCHDOG=1\n");
-    heed_signals();
-    hear();
+    handle_signals();
+    read_events();
     const auto begun = processor_time();
     const bool polls = boot_time() >= next_poll_;
     if (polls) poll();
     const bool records = due() <= boot_time();
     if (records) try_to_record();
     if (polls) {
-      // What takes long to look at is looked at less often: in half of the budget.
+      // A poll that takes long comes less often: polls may use half of the budget.
       const auto cost = std::chrono::duration<double, std::milli>(processor_time() - begun);
       next_poll_ =
           boot_time() + std::max(settings_.poll, std::chrono::ceil<milliseconds>(cost * 2 / settings_.cpu));
@@ -514,11 +512,11 @@ Status Watcher::run() {
       try_to_commit_held();
   }
   notify_manager("STOPPING=1\n");
-  hear();
+  read_events();
   if (pending_.any() || held_) {
     pending_.note(boot_time());
     if (auto done = record_changes(true); !done)
-      log_warning("a change could not be recorded: {}", escape(done.error().message));
+      log_warning("cannot record a change: {}", escape(done.error().message));
     run_queued_events(session_);
     if (held_) try_to_commit_held();
   }
