@@ -171,7 +171,7 @@ TEST_CASE("what happened while nobody watched is recorded when it begins") {
 TEST_CASE("a second watch is refused, and one for cron records once") {
   const WatchedHost host;
   const auto said = host.ends(3, "rewall watch");
-  CHECK(has(said, "another 'rewall watch' is at work here (process " + host.process() + ")"));
+  CHECK(has(said, "another 'rewall watch' is running (process " + host.process() + ")"));
   host.stop("INT");
   CHECK(host.ok("rewall watch --once").empty());
   host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -35,14 +36,12 @@ Result<HostBranch> find_host(std::span<const HostBranch> hosts, const std::strin
   std::vector<std::string> names;
   for (const auto& host : hosts) names.push_back(host.host);
   const auto near = nearest(name, names);
-  return Error{.kind = ErrorKind::usage,
-               .message = format("host '{}': no branch of it here", name),
-               .hint = near.empty() ? "'rewall fleet list' shows the hosts, 'rewall fetch' brings new ones"
-                                    : format("did you mean '{}'?", near)};
+  auto error = error_of<messages::no_such_host>(name);
+  return near.empty() ? error : std::move(error).hinted(format("did you mean '{}'?", near));
 }
 
 Error unreadable_host(const std::string& host, const std::string& why) {
-  return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why)};
+  return error_of<messages::host_unreadable>(host, why);
 }
 
 }  // namespace rewall

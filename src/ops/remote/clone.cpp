@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/identity.h"
 #include "ops/remote/clone_folder.h"
@@ -32,9 +33,7 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
                       std::move(progress)));
   for (const auto& [name, why] : fetched.refused) {
     if (name == "hosts/" + host || (name == kRestOfRemote && must_be_there))
-      return Error{.kind = ErrorKind::remote,
-                   .message = format("{}: {} is refused: {}", shown_address(url), name, why)}
-          .hinted("damaged or dangerous objects are there: see 'git fsck' there");
+      return error_of<messages::remote_part_refused>(shown_address(url), name, why);
   }
   CloneResult cloned{.host = host, .refused = std::move(fetched.refused)};
   for (const auto& branch : fetched.branches) cloned.hosts.push_back(branch.host);
@@ -42,11 +41,10 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
   if (found == fetched.branches.end()) {
     if (!must_be_there) return cloned;
     const auto near = nearest(host, cloned.hosts);
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("{}: it has no host '{}'", shown_address(url), host)}
+    return error_of<messages::remote_has_no_host>(shown_address(url), host)
         .hinted(!near.empty()          ? format("did you mean '{}'?", near)
-                : cloned.hosts.empty() ? "it has none at all: is it the right address?"
-                                       : format("it has {}", some_of(cloned.hosts)));
+                : cloned.hosts.empty() ? "it has no hosts at all: is the address right?"
+                                       : format("its hosts: {}", some_of(cloned.hosts)));
   }
   TRY(repository.begin_at(found->hash));
   cloned.hash = found->hash;
@@ -57,10 +55,10 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
 
 Result<CloneResult> clone(const fs::path& path, const std::string& url, const std::string& host,
                           Progress progress) {
-  auto staging = TRY(CloneFolder::begin(path));
-  auto repository = TRY(Repository::init(staging.path(), host.empty() ? host_name() : host));
+  auto folder = TRY(CloneFolder::begin(path));
+  auto repository = TRY(Repository::init(folder.path(), host.empty() ? host_name() : host));
   auto cloned = TRY(clone_into(repository, url, !host.empty(), std::move(progress)));
-  TRY(staging.take_place());
+  TRY(folder.take_place());
   return cloned;
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/remote/fetch.h"
 #include "ops/remote/push_queue.h"
@@ -12,7 +13,8 @@
 namespace rewall {
 namespace {
 
-constexpr std::chrono::hours kLongestTransfer{24};  // what the settings say is less
+// network.timeout is shorter.
+constexpr std::chrono::hours kLongestTransfer{24};
 
 // ' ' sent, '*' new, '=' there already, '!' refused; then "from:to", then what happened (git-push(1)).
 struct PushLine {
@@ -35,8 +37,8 @@ bool is_diverged(std::string_view summary) {
          summary.find("fetch first") != std::string_view::npos;
 }
 
-// What the server, or a hook of it, said.
-std::string words_of_server(std::string_view said) {
+// The first line that the server, or a hook of the server, printed.
+std::string server_message(std::string_view said) {
   constexpr std::string_view kServer = "remote: ";
   for (const auto line : split_lines(said)) {
     if (line.starts_with(kServer)) return std::string(trim(line.substr(kServer.size())));
@@ -44,24 +46,14 @@ std::string words_of_server(std::string_view said) {
   return {};
 }
 
-Error not_taken(const Repository& repository, const Remote& remote, const PushLine& line,
-                const Outcome& outcome) {
+Error rejected(const Repository& repository, const Remote& remote, const PushLine& line,
+               const Outcome& outcome) {
   const auto host = std::string(line.to.substr(std::min(line.to.size(), kHostBranches.size())));
   if (is_diverged(line.summary)) {
-    return Error{
-        .kind = ErrorKind::remote,
-        .message = format("{}: hosts/{} has snapshots there that are not in the history here: another "
-                          "host has this name, or this one was built anew; nothing was sent",
-                          remote.name, host)}
-        .hinted(
-            format("look: rewall fetch {0} && rewall log {0}/hosts/{1}; then clone it and go on from there, "
-                   "or take another name: git -C {2} branch -m hosts/NAME",
-                   remote.name, host, shell_quote(repository.path().string())));
+    return error_of<messages::branch_diverged>(remote.name, host, shell_quote(repository.path().string()));
   }
-  const auto said = words_of_server(outcome.err);
-  return Error{.kind = ErrorKind::remote,
-               .message = format("{} ({}): hosts/{} was not taken: {}", remote.name,
-                                 shown_address(remote.url), host, line.summary)}
+  const auto said = server_message(outcome.err);
+  return error_of<messages::branch_rejected>(remote.name, shown_address(remote.url), host, line.summary)
       .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
 }
 
@@ -71,9 +63,7 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
                         Progress progress) {
   auto to = TRY(find_remote(repository, remote));
   auto head = TRY(repository.head());
-  if (head.empty() && !all)
-    return Error{.kind = ErrorKind::usage, .message = "there is no snapshot to push"}.hinted(
-        "rewall snapshot");
+  if (head.empty() && !all) return error_of<messages::nothing_to_push>();
   auto network = TRY(begin_network(repository));
   auto behind = TRY(repository.behind(to.name));
   const auto host = repository.host();
@@ -90,8 +80,8 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
   PushResult pushed{.remote = to, .snapshots = behind.snapshots};
   for (const auto& line : push_lines(outcome->out)) {
     if (line.flag != '!') continue;
-    if (line.to.starts_with(kHostBranches)) return not_taken(repository, to, line, *outcome);
-    pushed.notes.push_back(format("{}: {} was not taken: {}", to.name, line.to, line.summary));
+    if (line.to.starts_with(kHostBranches)) return rejected(repository, to, line, *outcome);
+    pushed.notes.push_back(format("{}: {} was rejected: {}", to.name, line.to, line.summary));
   }
   if (!outcome->ok() && pushed.notes.empty()) return unreachable(to, *outcome);
   leave_queue(repository, to.name);

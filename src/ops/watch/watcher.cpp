@@ -16,6 +16,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/audit.h"
@@ -536,10 +537,7 @@ pid_t watching_process(const std::filesystem::path& state) {
 Status watch(Session& session, const std::function<void(const Recorded&)>& each) {
   auto repository = TRY(session.repository());
   auto alone = PidLock::begin(watch_lock(session.state_path()), "watch");
-  if (!alone)
-    return Error{.kind = ErrorKind::refused,
-                 .message = format("another 'rewall watch' is at work here (process {})",
-                                   watching_process(session.state_path()))};
+  if (!alone) return error_of<messages::watch_running>(watching_process(session.state_path()));
   auto settings = TRY(read_watch_settings(*repository));
   give_back_large_memory();
   return Watcher(session, *repository, settings, each).run();
