@@ -39,21 +39,6 @@ const std::vector<std::string>& ops_folders() {
   return all;
 }
 
-/// Files of ops that include a later folder still.
-const std::map<std::string, Names>& ops_exceptions() {
-  static const std::map<std::string, Names> all{
-      {"ops/context/session.cpp",
-       {"ops/guard/rollback.h", "ops/history/signature.h", "ops/remote/background.h",
-        "ops/restore/recovery.h"}},
-      {"ops/history/import.cpp", {"ops/remote/background.h", "ops/restore/recovery.h"}},
-      {"ops/history/record.cpp", {"ops/remote/background.h", "ops/restore/recovery.h"}},
-      {"ops/restore/recovery.cpp", {"ops/guard/guard_state.h"}},
-      {"ops/restore/restore.cpp", {"ops/guard/arm.h"}},
-      {"ops/restore/restore.h", {"ops/guard/guard_state.h"}},
-  };
-  return all;
-}
-
 /// Headers of other projects, by how their names begin, and the layers or files that may include them.
 const std::map<std::string, Names>& borders() {
   static const std::map<std::string, Names> all{
@@ -102,8 +87,6 @@ std::string breach_in_ops(const std::string& file, const std::string& name) {
   const std::string target = ops_folder_of(name);
   if (!target.empty() && place(target) == end) return file + ": no such folder of ops (" + name + ")";
   if (target.empty() || place(target) <= place(folder)) return {};
-  const auto exceptions = ops_exceptions().find(file);
-  if (exceptions != ops_exceptions().end() && exceptions->second.contains(name)) return {};
   return file + ": " + folder + " must not reach for " + target + " (" + name + ")";
 }
 

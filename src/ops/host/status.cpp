@@ -1,9 +1,8 @@
 #include "ops/host/status.h"
 
 #include <algorithm>
-#include <future>
 
-#include "core/log.h"
+#include "core/parallel.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -19,7 +18,7 @@ namespace {
 // True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
 // there are none.
 Result<bool> is_surely_unchanged(Session& session, const Repository& repository, const std::string& head,
-                                 std::future<Result<Sets>> sets) {
+                                 Task<Sets> sets) {
   if (!session.interrupted.empty()) return false;
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen || seen->head != head) return false;
@@ -71,7 +70,7 @@ Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& 
 
 Result<RepositoryStatus> read_repository_status(Session& session) {
   // ipset runs while the repository is opened: both take about the same time.
-  auto sets = std::async(std::launch::async, [&session] { return session.firewall().sets(); });
+  auto sets = beside("sets", ErrorKind::capture, [&session] { return session.firewall().sets(); });
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
   RepositoryStatus status{.host = repository.host(),

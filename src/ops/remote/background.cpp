@@ -30,7 +30,7 @@ fs::path lock_file(const fs::path& state) {
   return state / "background";
 }
 
-// Proxies may have passwords.
+// The environment for the process, in a file: a proxy may have a password.
 fs::path environment_path(const fs::path& state) {
   return state / "environment";
 }
@@ -46,7 +46,7 @@ void pack_if_due(const fs::path& path) {
   if (auto packed = gc(*repository); !packed) log_warning("{}", escape(packed.error().message));
 }
 
-// Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
+// Wakes up when the folder of the queue changes: somebody pushed by hand, or removed the repository.
 class SystemPushClock : public PushClock {
  public:
   SystemPushClock(fs::path repository, const fs::path& state)
@@ -102,7 +102,7 @@ int work_in_background(const fs::path& repository) {
   SystemPushClock clock(repository, state);
   std::error_code ignored;
   fs::remove(environment_path(state), ignored);  // it is read
-  // Again: what was queued while this one was about to end found it at work.
+  // Once more, as a command may have queued a push while this process was about to end.
   do {
     const auto working = PidLock::begin(lock_file(state), std::string(kId));
     if (!working) return 0;

@@ -27,7 +27,7 @@ Result<std::map<std::string, std::string>> branches_of(const Repository& reposit
   return heads;
 }
 
-// From where a branch was to where it is.
+// How a fetch moved a branch, from one snapshot to another.
 FetchedBranch movement(const Repository& repository, const std::string& host, const std::string& from,
                        const std::string& to) {
   FetchedBranch branch{.host = host, .hash = to, .rewritten = !from.empty()};
@@ -63,7 +63,7 @@ std::string bad_object(const Outcome& outcome) {
   return outcome.text();
 }
 
-/// Brings parts of a remote, all within `network.timeout`.
+/// One fetch, which may take several runs of git, all within `network.timeout`.
 class Fetching {
  public:
   static Result<Fetching> begin(const Repository& repository, const Remote& remote, Progress progress) {
@@ -72,7 +72,7 @@ class Fetching {
     return Fetching(repository, remote, std::move(progress), parse_size(limit).value(), longest);
   }
 
-  /// The branches of all hosts, and `more`.
+  /// Fetches the branches of all hosts, and `more`.
   Status take_all(std::vector<RemotePart> more) {
     auto parts = more;
     parts.push_back(branch_part(remote_, "*"));
@@ -107,7 +107,7 @@ class Fetching {
         longest_(longest),
         end_(Clock::now() + longest) {}
 
-  // Until those that are refused are alone.
+  // Fetches halves, and halves of a half that is refused, until each refused part is alone.
   Status take_by_halves(std::span<const RemotePart> parts) {
     if (parts.empty()) return {};
     auto outcome = TRY(fetch(parts));

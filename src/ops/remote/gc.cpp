@@ -86,9 +86,9 @@ Result<std::string> run_locked(Lock& held, const Repository& repository, std::ve
   return out;
 }
 
-Result<Stored> count(const PidLock& alone, const Repository& repository) {
+Result<ObjectCount> count(const PidLock& alone, const Repository& repository) {
   auto said = TRY(run_beside(alone, repository, {"count-objects", "-v"}));
-  Stored stored;
+  ObjectCount stored;
   std::uint64_t loose_size = 0;
   std::uint64_t packs_size = 0;
   const StateKeys keys{{"count", number_key(stored.loose)},
@@ -179,7 +179,7 @@ Status pack_refs(const Repository& repository) {
   return packed ? Status{} : Status(std::move(packed).error());
 }
 
-Result<Collected> collect(const PidLock& alone, const Repository& repository) {
+Result<GcResult> collect(const PidLock& alone, const Repository& repository) {
   remove_left_files(repository, kSurelyLeft);
   auto before = TRY(count(alone, repository));
   // -A: objects that nothing names become loose again, and keep their age.
@@ -188,16 +188,16 @@ Result<Collected> collect(const PidLock& alone, const Repository& repository) {
   TRY(pack_refs(repository));
   TRY(prune(alone, repository));
   auto after = TRY(count(alone, repository));
-  return Collected{before, after};
+  return GcResult{before, after};
 }
 
 }  // namespace
 
-Result<std::optional<Collected>> gc(const Repository& repository) {
+Result<std::optional<GcResult>> gc(const Repository& repository) {
   const auto path = gc_lock(repository);
   const auto alone = PidLock::begin(path, kWork);
   if (!alone) {
-    if (PidLock::process(path, kWork) != 0) return std::optional<Collected>{};
+    if (PidLock::process(path, kWork) != 0) return std::optional<GcResult>{};
     return error_of<messages::gc_lock_unwritable>(path.string());
   }
   auto collected = TRY(collect(*alone, repository));

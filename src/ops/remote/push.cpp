@@ -16,7 +16,8 @@ namespace {
 // network.timeout is shorter.
 constexpr std::chrono::hours kLongestTransfer{24};
 
-// ' ' sent, '*' new, '=' there already, '!' refused; then "from:to", then what happened (git-push(1)).
+// A line of `git push --porcelain` (git-push(1), OUTPUT): ' ' sent, '*' new, '=' unchanged or '!' rejected;
+// then "from:to"; then a summary.
 struct PushLine {
   char flag = ' ';
   std::string_view to{};
@@ -76,7 +77,7 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
                       .progress = std::move(progress),
                       .deadline = kLongestTransfer});
   if (!outcome) return std::move(outcome).error();
-  // A server that refuses in part says so line by line.
+  // A server that rejects some of the refs reports each in a line.
   PushResult pushed{.remote = to, .snapshots = behind.snapshots};
   for (const auto& line : push_lines(outcome->out)) {
     if (line.flag != '!') continue;

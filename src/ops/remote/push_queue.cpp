@@ -15,8 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kQueueVersion = "push 1";
-constexpr std::chrono::seconds kFirst{1};    // a burst of snapshots makes one push
-constexpr std::chrono::seconds kBetween{5};  // and so does what follows
+constexpr std::chrono::seconds kFirst{1};    // so that a burst of snapshots makes one push
+constexpr std::chrono::seconds kBetween{5};  // the same for snapshots during a push
 constexpr std::chrono::seconds kShortest{30};
 
 fs::path queue_file(const fs::path& state) {
@@ -63,14 +63,14 @@ bool pushes_automatically(const Repository& repository) {
 void queue_push(const Repository& repository) {
   if (read_push_queue(repository.state_path()) || !pushes_automatically(repository)) return;
   if (auto queued = begin_queue(repository, now().seconds + kFirst.count()); !queued)
-    log_warning("the snapshot is not queued for a push: {}", queued.error().message);
+    log_warning("cannot queue the snapshot for a push: {}", queued.error().message);
 }
 
 void leave_queue(const Repository& repository, const std::string& remote) {
   const auto queued_for = find_remote(repository);
   if (!read_push_queue(repository.state_path()) || !queued_for || queued_for->name != remote) return;
   remove_push_queue(repository.state_path());
-  // What was recorded meanwhile waits for the next one: a snapshot is first there, then queued.
+  // A snapshot that was recorded during the push waits for the next one: it is recorded before it is queued.
   const auto behind = repository.behind(remote);
   if (!behind || behind->snapshots == 0) return;
   if (auto queued = begin_queue(repository, now().seconds + kBetween.count()); !queued)
