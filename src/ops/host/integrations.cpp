@@ -28,7 +28,7 @@ consteval std::string_view text_of(std::string_view file) {
 
 struct Source {
   std::string_view integration{};
-  std::string_view path{};  ///< below the root, or from `.git/` on below the repository
+  std::string_view path{};  ///< below the root; below the repository where it begins with `.git/`
   std::string_view text{};
   mode_t mode = 0644;
 };
