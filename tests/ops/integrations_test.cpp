@@ -31,7 +31,7 @@ struct World {
     if (!fs::exists(root)) return found;
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
       struct stat facts {};
-      if (entry.is_regular_file() && ::stat(entry.path().c_str(), &facts) == 0)
+      if (!entry.is_symlink() && entry.is_regular_file() && ::stat(entry.path().c_str(), &facts) == 0)
         found[fs::relative(entry.path(), root).string()] = facts.st_mode & 07777U;
     }
     return found;

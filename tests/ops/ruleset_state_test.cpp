@@ -35,10 +35,10 @@ TEST_CASE("a file that only one state has is a change") {
 }
 
 TEST_CASE("a HEAD that is no ruleset is an error that names the line, never an empty ruleset") {
-  const auto difference = compare_states(state({{"rules.v4", "*filter\nnonsense\nCOMMIT\n"}}),
+  const auto difference = compare_states(state({{"rules.v4", kHead + "nonsense\n"}}),
                                          state({{"rules.v4", kLive}}), "0123456789abcdef");
   REQUIRE_FALSE(difference);
   CHECK(difference.error().kind == ErrorKind::repository);
-  CHECK(difference.error().message.starts_with("HEAD:rules.v4:2: "));
+  CHECK(difference.error().message.starts_with("HEAD:rules.v4:7: "));
   CHECK(difference.error().hint.find("0123456789") != std::string::npos);
 }

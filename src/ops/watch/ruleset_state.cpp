@@ -25,7 +25,11 @@ Result<StateDifference> compare_states(const RulesetState& from, const RulesetSt
   for (const auto& [name, text] : *to.files)
     if (!from.files->contains(name)) two[name] = text;
   auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
-  if (!first) return unreadable_snapshot(head, first.error());
+  if (!first) {
+    // The error of the whole file has the number of the line there.
+    const auto whole = ruleset_of(*from.files, "HEAD:", from.backends);
+    return unreadable_snapshot(head, whole ? first.error() : whole.error());
+  }
   auto second = TRY(ruleset_of(std::move(two), "LIVE:", to.backends));
   StateDifference difference{.from = *std::move(first), .to = std::move(second)};
   difference.diff = compare(difference.from, difference.to);
