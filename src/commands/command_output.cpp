@@ -109,7 +109,7 @@ void page(Context& context) {
   if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
     words = variable;
   } else if (auto repository = context.session.repository()) {
-    if (auto value = setting(**repository, "ui.pager")) words = *value;
+    if (auto value = read_setting(**repository, settings::ui_pager)) words = *value;
   }
   if (const auto pager = program_words(words); !pager.empty()) context.terminal.page(pager);
 }

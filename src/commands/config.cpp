@@ -18,7 +18,7 @@ Result<Answer> list(Context& context, const Repository& repository) {
   auto keys = TRY(known_keys(repository));
   Json json = Json::array();
   for (const auto& key : keys) {
-    auto value = TRY(setting(repository, key.name));
+    auto value = TRY(setting_text(repository, key));
     json.push_back({{"key", key.name}, {"value", value}, {"default", key.standard}, {"what", key.what}});
     if (!context.json) {
       context.terminal.out(format("{:<24} {}\n", format("{}={}", key.name, escape(value)),
@@ -50,7 +50,7 @@ Action define_config(CLI::App& app) {
     if (options->list || !options->key) return list(context, *repository);
     auto key = TRY(find_key(*options->key));
     if (options->value) return set(context, *repository, key, *options->value);
-    auto value = TRY(setting(*repository, key.name));
+    auto value = TRY(setting_text(*repository, key));
     context.terminal.out(context.json ? print({{"key", key.name}, {"value", value}}) : escape(value) + "\n");
     return Answer::same;
   };

@@ -483,7 +483,7 @@ TEST_CASE("the journal of a restore that is at work is left alone, and who looks
 
 TEST_CASE("what a killed restore left is settled, though a process that it forked lives on") {
   World world(kMix, true);
-  REQUIRE(world.next->repository());
+  REQUIRE(begin(*world.next));
   CHECK_FALSE(world.has_journal());
   CHECK(world.live() == text_of(world.second));
 }
@@ -498,7 +498,7 @@ TEST_CASE("the restore that left a journal is not at work while another process 
   const Fd named(::open((working.state_path() / "lock").c_str(), O_WRONLY | O_CLOEXEC));
   REQUIRE(::pwrite(named.get(), "1              \n", 16, 0) == 16);
 
-  world.next->only_looks = true;
+  (void)begin(*world.next, true);
   const auto standing = read_repository_status(*world.next);
   REQUIRE(standing);
   CHECK(standing->journal.find("another rewall is working (process 1)") != std::string::npos);

@@ -35,11 +35,11 @@ struct Folder {
 
 Result<Folder> folder_of(Session& session, const std::string& event) {
   auto repository = TRY(session.repository());
-  auto path = TRY(setting(*repository, "hooks.path"));
+  auto path = TRY(read_setting(*repository, settings::hooks_path));
   Folder folder{.path = path.empty() ? fs::path() : fs::path(path) / (event + ".d")};
   struct stat facts {};
   if (path.empty() || (::stat(folder.path.c_str(), &facts) != 0 && errno == ENOENT)) return Folder{};
-  auto deadline = TRY(duration_setting(*repository, "hooks.deadline"));
+  auto deadline = TRY(read_setting(*repository, settings::hooks_deadline));
   folder.deadline = deadline;
   return folder;
 }

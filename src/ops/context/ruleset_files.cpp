@@ -42,12 +42,10 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
                                        Slot{&ruleset.v4_legacy, true}, Slot{&ruleset.v6_legacy, true}}) {
     const auto file = files.find(std::string(file_name(tables->family, beside)));
     if (file == files.end()) continue;
-    auto read = TRY(parse_tables(std::move(file->second), tables->family, format("{}{}", name, file->first)));
-    *tables = std::move(read);
+    *tables = TRY(parse_tables(std::move(file->second), tables->family, format("{}{}", name, file->first)));
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
-    auto read = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
-    ruleset.sets = std::move(read);
+    ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
   }
   return ruleset;
 }

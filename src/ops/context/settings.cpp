@@ -14,41 +14,36 @@
 namespace rewall {
 namespace {
 
-const std::vector<Key>& plain_keys() {
-  static const std::vector<Key> keys{
-      {"export.path", "", "folder whose rules.v4, rules.v6 and ipsets say what HEAD says; empty for none"},
-      {"fetch.limit", "2G", "how big a pack may be that a fetch brings"},
-      {"fleet.stale", "30d", "how old the newest snapshot of a host may be for fleet status"},
-      {"fleet.vars", "",
-       "file with the hosts' own addresses, for fleet status and fleet diff; empty for none"},
-      {"gc.auto", "1000", "how many loose objects make it time to pack them; 0: never"},
-      {"guard.tagGood", "false", "whether confirm names what it keeps good"},
-      {"hooks.deadline", "30s", "how long a program in a hooks folder may take"},
-      {"hooks.path", "/etc/rewall", "where pre-restore.d and its like are; empty for none"},
-      {"lock.wait", "30s", "how long to wait for another rewall that is working"},
-      {"network.connect", "15s", "how long to wait for a server that does not answer"},
-      {"network.timeout", "10m", "how long a push or a fetch may take in all"},
-      {"push.auto", "false", "whether each snapshot is pushed, in the background"},
-      {"push.remote", "origin", "the remote that is meant where none is named"},
-      {"push.stale", "24h", "how old a snapshot may be that is not pushed, before status ends with 1"},
-      {"sign.allowed", "", "absolute path of git's allowed-signers file; empty for what git's settings say"},
-      {"sign.key", "", "signs every snapshot: a key as git's user.signingKey has it; empty for none"},
-      {"sign.require", "false", "whether restore refuses what nobody allowed has signed"},
-      {"ui.pager", "less", "the pager's words; empty for none"},
-      {"watch.cpu", "5%", "how much of one core watch may take over a minute"},
-      {"watch.foreign", "1h", "how long changes of foreign parts alone are collected"},
-      {"watch.latest", "5s", "how long watch leaves a change unrecorded at most"},
-      {"watch.metrics", "", "a file for node_exporter's textfile collector; empty for none"},
-      {"watch.poll", "10s", "how often watch looks at what nobody tells of, sets above all"},
-      {"watch.settle", "500ms", "how long nothing must change before watch makes a snapshot"},
-  };
-  return keys;
+struct PlainKey {
+  Key key{};
+  Status (*check)(std::string_view text) = nullptr;
+};
+
+template <const auto& setting>
+PlainKey plain_key() {
+  return {.key = {.name = std::string(setting.name),
+                  .standard = std::string(setting.standard),
+                  .what = std::string(setting.what)},
+          .check = [](std::string_view text) -> Status {
+            auto parsed = setting.parse(text);
+            if (!parsed) return std::move(parsed).error();
+            return {};
+          }};
 }
 
-bool is_duration(std::string_view key) {
-  return key == "fleet.stale" || key == "lock.wait" || key == "hooks.deadline" || key == "push.stale" ||
-         key.starts_with("network.") ||
-         (key.starts_with("watch.") && key != "watch.cpu" && key != "watch.metrics");
+template <const auto&... all>
+std::vector<PlainKey> make_plain_keys() {
+  return {plain_key<all>()...};
+}
+
+const std::vector<PlainKey>& plain_keys() {
+  using namespace settings;
+  static const auto keys =
+      make_plain_keys<export_path, fetch_limit, fleet_stale, fleet_vars, gc_auto, guard_tag_good,
+                      hooks_deadline, hooks_path, lock_wait, network_connect, network_timeout, push_auto,
+                      push_remote, push_stale, sign_allowed, sign_key, sign_require, ui_pager, watch_cpu,
+                      watch_foreign, watch_latest, watch_metrics, watch_poll, watch_settle>();
+  return keys;
 }
 
 // `owner.NAME.PART`, taken apart.
@@ -72,6 +67,15 @@ std::vector<Key> keys_of(const Owner& owner) {
   return {{start + ".chain", join(owner.chains, " "), "globs of its chains"},
           {start + ".rule", owner.rule, "regular expression of its rules in chains of others"},
           {start + ".set", join(owner.sets, " "), "globs of its sets"}};
+}
+
+std::vector<Key> all_keys(const std::vector<Owner>& owners) {
+  std::vector<Key> keys;
+  for (const auto& plain : plain_keys()) keys.push_back(plain.key);
+  for (const auto& owner : owners) {
+    for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 std::vector<std::string> words_of(const std::string& value) {
@@ -111,25 +115,17 @@ Result<std::vector<Owner>> named_owners(const Settings& settings) {
 Result<std::vector<Key>> known_keys(const Repository& repository) {
   auto settings = TRY(Settings::open(repository));
   auto owners = TRY(named_owners(settings));
-  std::vector<Key> keys = plain_keys();
-  for (const auto& owner : owners) {
-    for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
-  }
-  return keys;
+  return all_keys(owners);
 }
 
 Result<Key> find_key(const std::string& name) {
-  std::vector<Key> keys = plain_keys();
   auto owners = default_owners();
   const auto asked = owner_key(name);
   if (asked && std::ranges::find(owners, asked->owner, &Owner::name) == owners.end()) {
     owners.push_back(Owner{.name = asked->owner});
   }
-  for (const auto& owner : owners) {
-    for (auto& key : keys_of(owner)) keys.push_back(std::move(key));
-  }
   std::vector<std::string> names;
-  for (const auto& key : keys) {
+  for (const auto& key : all_keys(owners)) {
     if (key.name == name) return key;
     names.push_back(key.name);
   }
@@ -141,31 +137,9 @@ Result<Key> find_key(const std::string& name) {
 }
 
 Status check_value(const Key& key, const std::string& value) {
-  const bool is_switch = key.name == "guard.tagGood" || key.name == "push.auto" || key.name == "sign.require";
-  if (is_switch && value != "true" && value != "false") {
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("{}: '{}' is not true or false", key.name, value)};
-  }
-  std::uint64_t count = 0;
-  if (key.name == "gc.auto" && !read_number(std::string_view(value), count)) {
-    return Error{.kind = ErrorKind::usage, .message = format("gc.auto: '{}' is no number", value)};
-  }
-  const bool is_path = key.name == "export.path" || key.name == "fleet.vars" || key.name == "hooks.path" ||
-                       key.name == "sign.allowed";
-  if (is_path && !value.empty() && !value.starts_with('/')) {
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("{}: '{}' is no absolute path", key.name, value)};
-  }
-  if (key.name == "watch.metrics" && !value.empty() && !value.starts_with('/')) {
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("watch.metrics: '{}' is no absolute path", value)};
-  }
-  if (key.name == "fetch.limit") {
-    if (auto size = parse_size(value); !size) return std::move(size).error().within(key.name);
-  } else if (key.name == "watch.cpu") {
-    if (auto share = parse_percent(value); !share) return std::move(share).error().within(key.name);
-  } else if (is_duration(key.name)) {
-    if (auto time = parse_duration(value); !time) return std::move(time).error().within(key.name);
+  for (const auto& plain : plain_keys()) {
+    if (plain.key.name != key.name) continue;
+    if (auto good = plain.check(value); !good) return std::move(good).error().within(key.name);
   }
   const auto owner = owner_key(key.name);
   if (owner && owner->part == "rule") {
@@ -197,17 +171,69 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   return number << shift;
 }
 
-Result<std::string> setting(const Repository& repository, std::string_view name) {
-  auto key = TRY(find_key(std::string(name)));
+Result<std::uint64_t> parse_count(std::string_view text) {
+  std::uint64_t count = 0;
+  if (read_number(text, count)) return count;
+  return Error{.kind = ErrorKind::usage, .message = format("'{}' is no number", text)};
+}
+
+Result<bool> parse_switch(std::string_view text) {
+  if (text == "true" || text == "false") return text == "true";
+  return Error{.kind = ErrorKind::usage, .message = format("'{}' is not true or false", text)};
+}
+
+Result<std::string> parse_path(std::string_view text) {
+  if (text.empty() || text.starts_with('/')) return std::string(text);
+  return Error{.kind = ErrorKind::usage, .message = format("'{}' is no absolute path", text)};
+}
+
+Result<std::string> parse_text(std::string_view text) {
+  return std::string(text);
+}
+
+Result<std::string> setting_text(const Repository& repository, const Key& key) {
   auto settings = TRY(Settings::open(repository));
   auto value = what_is_set(settings, key);
   if (!value) return std::move(value).error();
   return *value ? **value : key.standard;
 }
 
-Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view key) {
-  auto value = TRY(setting(repository, key));
-  return parse_duration(value);
+namespace {
+
+template <class T>
+Result<T> read_typed(const Repository& repository, const Setting<T>& setting) {
+  auto settings = TRY(Settings::open(repository));
+  const auto text = TRY(settings.get(std::string(setting.name)));
+  if (text) {
+    if (auto value = setting.parse(*text); value)
+      return value;
+    else
+      log_warning("{}: {}; {} is taken", setting.name, value.error().message, setting.standard);
+  }
+  return setting.parse(setting.standard);
+}
+
+}  // namespace
+
+Result<double> read_setting(const Repository& repository, const Setting<double>& setting) {
+  return read_typed(repository, setting);
+}
+
+Result<bool> read_setting(const Repository& repository, const Setting<bool>& setting) {
+  return read_typed(repository, setting);
+}
+
+Result<std::uint64_t> read_setting(const Repository& repository, const Setting<std::uint64_t>& setting) {
+  return read_typed(repository, setting);
+}
+
+Result<std::string> read_setting(const Repository& repository, const Setting<std::string>& setting) {
+  return read_typed(repository, setting);
+}
+
+Result<std::chrono::milliseconds> read_setting(const Repository& repository,
+                                               const Setting<std::chrono::milliseconds>& setting) {
+  return read_typed(repository, setting);
 }
 
 Result<std::vector<Owner>> read_owners(const Repository& repository) {
@@ -235,8 +261,7 @@ std::vector<Owner> owners_of(Session& session) {
 }
 
 Result<Lock> lock(const Repository& repository) {
-  auto wait = TRY(duration_setting(repository, "lock.wait"));
-  return repository.lock(wait);
+  return repository.lock(TRY(read_setting(repository, settings::lock_wait)));
 }
 
 }  // namespace rewall

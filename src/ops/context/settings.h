@@ -2,56 +2,138 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/result.h"
+#include "core/time.h"
 #include "ops/context/session.h"
 #include "rules/owners.h"
 #include "store/repository.h"
 
+/// The keys of `rewall config`: their names, default values and types, and how a command reads them.
 namespace rewall {
 
-/// A documented key of `rewall config`.
+/// "5%", "5", "0.5%": the share, from above 0 to 1. Kind usage.
+Result<double> parse_percent(std::string_view text);
+/// "2G", "500M", "64k" (of 1024), or bytes; more than 0. Kind usage.
+Result<std::uint64_t> parse_size(std::string_view text);
+/// A whole number. Kind usage.
+Result<std::uint64_t> parse_count(std::string_view text);
+/// "true" or "false". Kind usage.
+Result<bool> parse_switch(std::string_view text);
+/// An absolute path, or nothing. Kind usage.
+Result<std::string> parse_path(std::string_view text);
+/// Any text.
+Result<std::string> parse_text(std::string_view text);
+
+/// A documented key whose value is a T.
+template <class T>
+struct Setting {
+  std::string_view name{};
+  std::string_view standard{};  ///< the value where none is set
+  std::string_view what{};      ///< for `rewall config --list`
+  Result<T> (*parse)(std::string_view text) = nullptr;
+};
+
+namespace settings {
+
+inline constexpr Setting<std::string> export_path{
+    "export.path", "", "folder whose rules.v4, rules.v6 and ipsets follow HEAD; empty for none", parse_path};
+inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "largest pack that a fetch accepts",
+                                                    parse_size};
+inline constexpr Setting<std::chrono::milliseconds> fleet_stale{
+    "fleet.stale", "30d", "age of the newest snapshot of a host at which fleet status reports the host",
+    parse_duration};
+inline constexpr Setting<std::string> fleet_vars{
+    "fleet.vars", "", "file with the hosts' own addresses, for fleet status and fleet diff; empty for none",
+    parse_path};
+inline constexpr Setting<std::uint64_t> gc_auto{
+    "gc.auto", "1000", "number of loose objects at which the repository is compacted; 0: never", parse_count};
+inline constexpr Setting<bool> guard_tag_good{
+    "guard.tagGood", "false", "whether confirm gives the tag good to the snapshot that it keeps",
+    parse_switch};
+inline constexpr Setting<std::chrono::milliseconds> hooks_deadline{
+    "hooks.deadline", "30s", "longest run of a program in a hooks folder", parse_duration};
+inline constexpr Setting<std::string> hooks_path{
+    "hooks.path", "/etc/rewall",
+    "folder of pre-restore.d, post-restore.d and post-snapshot.d; empty for none", parse_path};
+inline constexpr Setting<std::chrono::milliseconds> lock_wait{
+    "lock.wait", "30s", "longest wait for another rewall that is working", parse_duration};
+inline constexpr Setting<std::chrono::milliseconds> network_connect{"network.connect", "15s",
+                                                                    "connection timeout", parse_duration};
+inline constexpr Setting<std::chrono::milliseconds> network_timeout{"network.timeout", "10m",
+                                                                    "longest push or fetch", parse_duration};
+inline constexpr Setting<bool> push_auto{"push.auto", "false",
+                                         "whether each snapshot is pushed, in the background", parse_switch};
+inline constexpr Setting<std::string> push_remote{"push.remote", "origin", "default remote", parse_text};
+inline constexpr Setting<std::chrono::milliseconds> push_stale{
+    "push.stale", "24h", "age of a snapshot that is not pushed at which status ends with 1", parse_duration};
+inline constexpr Setting<std::string> sign_allowed{
+    "sign.allowed", "", "absolute path of git's allowed-signers file; empty for the one of git's settings",
+    parse_path};
+inline constexpr Setting<std::string> sign_key{
+    "sign.key", "", "key that signs every snapshot, as git's user.signingKey has it; empty for none",
+    parse_text};
+inline constexpr Setting<bool> sign_require{
+    "sign.require", "false", "whether restore refuses snapshots without an allowed signature", parse_switch};
+inline constexpr Setting<std::string> ui_pager{"ui.pager", "less",
+                                               "command line of the pager; empty for none", parse_text};
+inline constexpr Setting<double> watch_cpu{
+    "watch.cpu", "5%", "share of one core that watch may use over a minute", parse_percent};
+inline constexpr Setting<std::chrono::milliseconds> watch_foreign{
+    "watch.foreign", "1h", "how long changes of foreign parts alone are collected", parse_duration};
+inline constexpr Setting<std::chrono::milliseconds> watch_latest{
+    "watch.latest", "5s", "longest time that watch leaves a change unrecorded", parse_duration};
+inline constexpr Setting<std::string> watch_metrics{
+    "watch.metrics", "", "file for node_exporter's textfile collector; empty for none", parse_path};
+inline constexpr Setting<std::chrono::milliseconds> watch_poll{
+    "watch.poll", "10s", "poll interval for changes without notifications (mainly sets)", parse_duration};
+inline constexpr Setting<std::chrono::milliseconds> watch_settle{
+    "watch.settle", "500ms", "quiet time before watch makes a snapshot", parse_duration};
+
+}  // namespace settings
+
+/// The value of the repository's settings, else the default value; also, with a warning, where the key is set
+/// to a value that it cannot have.
+Result<double> read_setting(const Repository& repository, const Setting<double>& setting);
+Result<bool> read_setting(const Repository& repository, const Setting<bool>& setting);
+Result<std::uint64_t> read_setting(const Repository& repository, const Setting<std::uint64_t>& setting);
+Result<std::string> read_setting(const Repository& repository, const Setting<std::string>& setting);
+Result<std::chrono::milliseconds> read_setting(const Repository& repository,
+                                               const Setting<std::chrono::milliseconds>& setting);
+
+/// A key as `rewall config` shows it.
 struct Key {
   std::string name{};
   std::string standard{};  ///< the value where none is set
   std::string what{};
 };
 
-/// Those that are always there, then `owner.NAME.chain`, `.rule` and `.set` of the owners by default and of
-/// those that the repository's settings name.
+/// The documented keys, then `owner.NAME.chain`, `.rule` and `.set` of the default owners and of the owners
+/// that the repository's settings name.
 Result<std::vector<Key>> known_keys(const Repository& repository);
 
 /// The documented key of that name, also of an owner that is not known yet; else kind usage, with the nearest
-/// as hint.
+/// name as hint.
 Result<Key> find_key(const std::string& name);
 
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
-/// "5%", "5", "0.5%": the share, from above 0 to 1. Kind usage.
-Result<double> parse_percent(std::string_view text);
+/// The value of a key, else its default value, as text.
+Result<std::string> setting_text(const Repository& repository, const Key& key);
 
-/// "2G", "500M", "64k" (of 1024), or bytes; more than 0. Kind usage.
-Result<std::uint64_t> parse_size(std::string_view text);
-
-/// What is set, else the key's standard value; that too, with a warning, where what is set is none it can
-/// have.
-Result<std::string> setting(const Repository& repository, std::string_view key);
-
-/// The same of a key whose value is a length of time.
-Result<std::chrono::milliseconds> duration_setting(const Repository& repository, std::string_view key);
-
-/// The owners by default, with what the settings say of them and of others. A value takes the place of the
-/// default one, so an empty one knows nothing.
+/// The default owners, with the repository's settings, which may name others. A value replaces the default
+/// one, so an empty value matches nothing.
 Result<std::vector<Owner>> read_owners(const Repository& repository);
 
-/// The same; the owners by default where the settings cannot be read.
+/// The same; the default owners where the settings cannot be read.
 std::vector<Owner> owners_of(Session& session);
 
-/// `lock.wait`, then the lock.
+/// Waits `lock.wait`, then takes the lock of the repository.
 Result<Lock> lock(const Repository& repository);
 
 }  // namespace rewall

@@ -63,7 +63,7 @@ Result<FleetReader> FleetReader::make(Session& session, const FleetScope& scope)
 
 Result<FleetReader::VariablesByHost> FleetReader::read_variables(const Repository& repository) {
   VariablesByHost hosts;
-  auto path = TRY(setting(repository, "fleet.vars"));
+  auto path = TRY(read_setting(repository, settings::fleet_vars));
   if (path.empty()) return hosts;
   auto text = read_file(path);
   if (!text) return std::move(text).error().within("fleet.vars");

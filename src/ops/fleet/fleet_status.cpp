@@ -188,8 +188,8 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   if (!against.empty()) {
     TRY(find_host(*branches, against));
   }
-  auto limit =
-      TRY(stale ? Result<std::chrono::milliseconds>(*stale) : duration_setting(repository, "fleet.stale"));
+  auto limit = TRY(stale ? Result<std::chrono::milliseconds>(*stale)
+                         : read_setting(repository, settings::fleet_stale));
   const auto oldest = now().seconds - std::chrono::duration_cast<std::chrono::seconds>(limit).count();
 
   FleetStatus status{.unreachable = unreachable_remotes(session.state_path())};

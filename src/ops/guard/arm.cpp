@@ -157,8 +157,8 @@ Result<Recorded> record_confirmed(Session& session, Repository& repository, cons
   auto read = TRY(read_live_and_head(session, repository));
   auto recorded = TRY(record(session, repository, read.head, read.live,
                              {.message = message, .trigger = "try", .commands = {session.command_line}}));
-  auto tags = TRY(setting(repository, "guard.tagGood"));
-  if (tags != "true") return recorded;
+  const bool tags = TRY(read_setting(repository, settings::guard_tag_good));
+  if (!tags) return recorded;
   TRY(repository.set_tag("good", recorded.hash));
   return recorded;
 }

@@ -15,6 +15,7 @@
 #include "ops/context/namespace_match.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -26,11 +27,11 @@ constexpr std::string_view kAllParts = "all";
 constexpr std::string_view kWhole = "whole";  // the last file of a copy
 
 fs::path guard_path(const fs::path& state) {
-  return state / "guard";
+  return StatePaths(state).guard();
 }
 
 fs::path confirmed_path(const fs::path& state) {
-  return state / "guard.confirmed";
+  return StatePaths(state).guard_ending();
 }
 
 fs::path copy_path(const Guard& guard) {
@@ -136,7 +137,7 @@ std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Gene
 }
 
 fs::path guard_lock(const fs::path& state) {
-  return state / "guard.lock";
+  return StatePaths(state).guard_lock();
 }
 
 void keep_copy(const Guard& guard, const Files& files) {

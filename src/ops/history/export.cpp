@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
+#include "ops/context/state_paths.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 
@@ -78,7 +79,7 @@ Result<fs::path> keep_beside(const fs::path& path) {
 }
 
 std::string last_export(const Repository& repository) {
-  const auto text = read_file(repository.state_path() / "exported");
+  const auto text = read_file(StatePaths(repository).exported());
   return text ? std::string(trim(*text)) : "";
 }
 
@@ -123,7 +124,7 @@ Status export_to(const fs::path& folder, const Repository& repository, const std
   if (files.contains("rules.v4.legacy") || files.contains("rules.v6.legacy"))
     log_warning("export.path: the rules of the legacy backend beside those of nft are left out");
   if (last_export(repository) == hash) return {};
-  return write_file(repository.state_path() / "exported", hash + "\n", 0600, Sync::no);
+  return write_file(StatePaths(repository).exported(), hash + "\n", 0600, Sync::no);
 }
 
 }  // namespace
@@ -131,7 +132,7 @@ Status export_to(const fs::path& folder, const Repository& repository, const std
 void export_files(const Repository& repository, const std::string& hash, const Files& files) {
   // The ruleset is recorded, perhaps in the middle of a restore: nothing here may stop that.
   try {
-    const auto folder = setting(repository, "export.path");
+    const auto folder = read_setting(repository, settings::export_path);
     if (folder && folder->empty()) return;
     const auto done = folder ? export_to(*folder, repository, hash, files) : Status(folder.error());
     if (!done) log_warning("{}", escape(done.error().message));

@@ -5,10 +5,11 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 std::optional<CachedGeneration> read_cached_generation(const Repository& repository) {
-  const auto text = read_file(repository.state_path() / "seen");
+  const auto text = read_file(StatePaths(repository).generation());
   if (!text) return std::nullopt;
   const auto words = split(trim(*text), ' ');
   CachedGeneration seen;
@@ -22,7 +23,7 @@ std::optional<CachedGeneration> read_cached_generation(const Repository& reposit
 }
 
 Status write_cached_generation(const Repository& repository, const CachedGeneration& seen) {
-  return write_file(repository.state_path() / "seen",
+  return write_file(StatePaths(repository).generation(),
                     format("{} {} {} {}\n", seen.generation.boot, seen.generation.network,
                            seen.generation.number, seen.head),
                     0600, Sync::no);

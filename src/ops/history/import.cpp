@@ -204,15 +204,14 @@ class Importer {
     message.erase(0, std::min(message.find('\n'), message.size()));
     if (recorded.subject.empty())
       recorded.subject = diff.equal() ? format("import {}", escape(item.from)) : subject(diff);
-    auto hash = TRY(repository_.commit(parent, files,
-                                       {.subject = recorded.subject,
-                                        .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
-                                        .trailers = {.trigger = "import",
-                                                     .backend = backends_,
-                                                     .actor = actor_.text(),
-                                                     .commands = {session_.command_line}}},
-                                       item.author ? *item.author : actor_.person, item.time));
-    recorded.hash = std::move(hash);
+    recorded.hash = TRY(repository_.commit(parent, files,
+                                           {.subject = recorded.subject,
+                                            .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
+                                            .trailers = {.trigger = "import",
+                                                         .backend = backends_,
+                                                         .actor = actor_.text(),
+                                                         .commands = {session_.command_line}}},
+                                           item.author ? *item.author : actor_.person, item.time));
     return recorded;
   }
 

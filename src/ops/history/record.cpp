@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <future>
 #include <set>
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -93,8 +93,7 @@ Result<Head> read_head(const Repository& repository) {
   Head head{.hash = std::move(hash)};
   if (head.hash.empty()) return head;
   auto snapshot = TRY(repository.snapshot(head.hash));
-  auto files = TRY(repository.files(head.hash));
-  head.files = std::move(files);
+  head.files = TRY(repository.files(head.hash));
   head.backends = snapshot.trailers.backend;
   auto ruleset = ruleset_of(head.files, "HEAD:", snapshot.trailers.backend);
   if (!ruleset) return unreadable_snapshot(head.hash, ruleset.error());
@@ -151,9 +150,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .commands = options.commands,
                                                  .foreign = std::move(foreign),
                                                  .restores = options.restores}};
-  auto hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
-                                    prepared == nullptr ? "" : prepared->tree));
-  recorded.hash = std::move(hash);
+  recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
+                                        prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);
   session.notify({.repository = repository,
                   .files = files,
@@ -168,7 +166,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
 }
 
 Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
-  auto reading = std::async(std::launch::async, [&] { return read_head(repository); });
+  auto reading = beside("read HEAD", ErrorKind::repository, [&] { return read_head(repository); });
   auto live = session.capture();
   auto head = TRY(reading.get());
   if (!live) return std::move(live).error();

@@ -3,12 +3,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <future>
 #include <tuple>
 #include <utility>
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -55,8 +55,7 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
                     .has_v6 = files.contains("rules.v6"),
                     .has_sets = files.contains("ipset"),
                     .by_hand = true};
-  auto ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", ""));
-  revision.ruleset = std::move(ruleset);
+  revision.ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", ""));
   return revision;
 }
 
@@ -173,7 +172,7 @@ namespace {
 
 Result<std::pair<Revision, Revision>> read_recordings(Session& session, const std::string& from,
                                                       const std::string& to, Extent extent) {
-  auto other = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
+  auto other = beside("read revision", ErrorKind::repository, [&]() -> Result<SnapshotFiles> {
     auto repository = TRY(open_again(session));
     return read_snapshot_files(repository, to, Proof::checksum);
   });
@@ -195,13 +194,6 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   return std::pair{std::move(first), std::move(second)};
 }
 
-bool is_unfinished(const Session& session) {
-  const auto state = session.state_path();
-  std::error_code failed;
-  return std::filesystem::exists(state / "journal", failed) ||
-         std::filesystem::exists(state / "guard", failed);
-}
-
 }  // namespace
 
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
@@ -213,9 +205,7 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
     return read_recordings(session, from, to, extent);
   }
-  // Whatever is left to be finished there changes LIVE: that comes first.
-  if (is_unfinished(session)) (void)session.repository();
-  auto other = std::async(std::launch::async, [&session, &to]() -> Result<Revision> {
+  auto other = beside("read revision", ErrorKind::repository, [&session, &to]() -> Result<Revision> {
     if (is_unrecorded(to)) return read_unrecorded(session, to, {});
     auto repository = TRY(open_again(session));
     return from_repository(repository, to, Proof::checksum);

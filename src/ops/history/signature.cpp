@@ -6,13 +6,12 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
-#include <future>
 #include <iterator>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/git_command.h"
 #include "ops/context/settings.h"
@@ -85,7 +84,7 @@ std::string reason(const Outcome& outcome) {
 }  // namespace
 
 Result<std::string> sign_commit(const Repository& repository, const std::string& content) {
-  auto key = setting(repository, "sign.key");
+  auto key = read_setting(repository, settings::sign_key);
   if (!key || key->empty()) return key;
   const auto within = [&](Error error) { return std::move(error).within(format("sign.key {}", *key)); };
   auto outcome = run_git(repository.path(), work_for(content, *key));
@@ -98,7 +97,7 @@ namespace {
 
 // Of ssh, who is allowed stands in a file: that of sign.allowed, else of git's own settings, else none is.
 Result<std::string> allowed_file(const Repository& repository) {
-  auto file = setting(repository, "sign.allowed");
+  auto file = read_setting(repository, settings::sign_allowed);
   if (!file) return file;
   if (file->empty()) {
     auto outcome =
@@ -217,27 +216,21 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes) {
   auto allowed = TRY(allowed_file(repository));
   std::vector<Signature> all;
-  const std::size_t lanes = std::max(1U, std::thread::hardware_concurrency());
-  while (!hashes.empty()) {
-    std::vector<std::future<Result<std::vector<Signature>>>> parts;
-    for (std::size_t lane = 0; lane < lanes && !hashes.empty(); ++lane) {
-      const auto part = hashes.first(std::min(kAtOnce, (hashes.size() + lanes - lane - 1) / (lanes - lane)));
-      hashes = hashes.subspan(part.size());
-      parts.push_back(std::async(std::launch::async, [&repository, &allowed, part] {
-        return read_part(repository, allowed, part);
-      }));
-    }
-    for (auto& part : parts) {
-      auto read = TRY(part.get());
-      std::ranges::move(read, std::back_inserter(all));
-    }
-  }
+  // At least a part for each lane, none larger than git gets on one command line.
+  const auto lanes = lanes_for(hashes.size());
+  const auto size = std::min(kAtOnce, (hashes.size() + lanes - 1) / lanes);
+  std::vector<std::vector<Signature>> parts(hashes.empty() ? 0 : (hashes.size() + size - 1) / size);
+  TRY(for_each_item("signatures", ErrorKind::repository, parts.size(), [&](std::size_t i) -> Status {
+    const auto rest = hashes.subspan(i * size);
+    parts[i] = TRY(read_part(repository, allowed, rest.first(std::min(size, rest.size()))));
+    return {};
+  }));
+  for (auto& part : parts) std::ranges::move(part, std::back_inserter(all));
   return all;
 }
 
 Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash) {
-  auto required = TRY(setting(repository, "sign.require"));
-  const bool must = required == "true";
+  const bool must = TRY(read_setting(repository, settings::sign_require));
   const auto own = repository.in_history(hash);
   if (own && *own && !must) return std::vector<std::string>{};
   const auto what = format("snapshot {}", hash.substr(0, 10));

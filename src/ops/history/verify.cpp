@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <future>
 #include <map>
 #include <set>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -168,23 +166,13 @@ void check_piece(const Repository& repository, Piece& piece) {
   if (!read) piece.matter = read.error().message;
 }
 
-// On as many threads as there are processors, each with a repository of its own.
+// On all processors, each lane with a repository of its own.
 Status check_pieces(const std::filesystem::path& path, std::vector<Piece>& pieces) {
-  std::atomic<std::size_t> next = 0;
-  std::vector<std::future<Status>> lanes;
-  for (unsigned i = 0; i < std::max(1U, std::thread::hardware_concurrency()); ++i) {
-    lanes.push_back(std::async(std::launch::async, [&]() -> Status {
-      auto repository = TRY(Repository::open(path));
-      for (std::size_t at = next++; at < pieces.size(); at = next++) check_piece(repository, pieces[at]);
-      return {};
-    }));
-  }
-  Status all;
-  for (auto& lane : lanes) {
-    auto done = lane.get();
-    if (!done && all) all = std::move(done);
-  }
-  return all;
+  return share_out("verify", ErrorKind::repository, pieces.size(), [&](Items& items, std::size_t) -> Status {
+    const auto repository = TRY(Repository::open(path));
+    while (const auto at = items.next()) check_piece(repository, pieces[*at]);
+    return {};
+  });
 }
 
 std::string name_of(const std::string& hash) {
@@ -247,7 +235,7 @@ void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
 }
 
 Status add_signatures(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
-  auto required = TRY(setting(repository, "sign.require"));
+  auto required = TRY(read_setting(repository, settings::sign_require));
   std::vector<std::string> hashes;
   for (const auto& checked : walk.checked()) {
     if (checked.lost.empty()) hashes.push_back(checked.hash);
@@ -259,8 +247,7 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
   }
   std::map<std::string, std::size_t> counts;
   for (const auto& signature : *signatures) {
-    const bool fails =
-        signature.trust == Trust::bad || (required == "true" && signature.trust != Trust::allowed);
+    const bool fails = signature.trust == Trust::bad || (required && signature.trust != Trust::allowed);
     if (fails) {
       add_failures(findings, "signatures", signature.hash, {to_text(signature)},
                    signature.trust == Trust::bad ? "somebody changed it after it was signed"
@@ -291,8 +278,7 @@ Result<Range> read_range(const Repository& repository, const std::string& text) 
         "a range is REV, or A..B");
   Range range;
   const auto resolve = [&](std::string_view name, std::string& hash) -> Status {
-    auto found = TRY(repository.resolve(name.empty() ? "HEAD" : std::string(name)));
-    hash = std::move(found);
+    hash = TRY(repository.resolve(name.empty() ? "HEAD" : std::string(name)));
     return {};
   };
   const std::string_view all = text;

@@ -48,7 +48,7 @@ Finding examine_backlog(const Repository& repository, const Remote& remote) {
   check.message = format("{} lacks {}", remote.name, counted(behind->snapshots, "snapshot"));
   if (!behind->since) return check;
   check.message += format(", the oldest taken {}", ago(*behind->since, now()));
-  const auto longest = duration_setting(repository, "push.stale");
+  const auto longest = read_setting(repository, settings::push_stale);
   if (!longest) return {"backlog", false, longest.error().message, longest.error().hint};
   check.ok = behind->age(now()) <= *longest;
   if (!check.ok) check.hint = format("rewall push {}", shell_quote(remote.name));

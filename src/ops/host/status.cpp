@@ -47,7 +47,7 @@ Status add_remote_status(const Repository& repository, RepositoryStatus& status)
   // Where `push.remote` names none of several remotes, the status shows the first.
   const Remote& remote = chosen ? *chosen : known.front();
   auto behind = TRY(repository.behind(remote.name));
-  auto longest = TRY(duration_setting(repository, "push.stale"));
+  auto longest = TRY(read_setting(repository, settings::push_stale));
   status.remote = {.remote = remote,
                    .behind = behind,
                    .stale = behind.age(now()) > longest,

@@ -14,6 +14,7 @@
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
 #include "ops/context/pid_lock.h"
+#include "ops/context/state_paths.h"
 #include "ops/context/systemd.h"
 #include "ops/remote/gc.h"
 #include "ops/remote/push_queue.h"
@@ -27,17 +28,17 @@ namespace fs = std::filesystem;
 constexpr std::string_view kId = "background";
 
 fs::path lock_file(const fs::path& state) {
-  return state / "background";
+  return StatePaths(state).background_lock();
 }
 
 // The environment for the process, in a file: a proxy may have a password.
 fs::path environment_path(const fs::path& state) {
-  return state / "environment";
+  return StatePaths(state).background_environment();
 }
 
 bool has_pushes(const fs::path& state) {
   std::error_code failed;
-  return fs::exists(state / "push", failed);
+  return fs::exists(StatePaths(state).push_queue(), failed);
 }
 
 void pack_if_due(const fs::path& path) {

@@ -67,9 +67,9 @@ std::string bad_object(const Outcome& outcome) {
 class Fetching {
  public:
   static Result<Fetching> begin(const Repository& repository, const Remote& remote, Progress progress) {
-    auto limit = TRY(setting(repository, "fetch.limit"));
-    auto longest = TRY(duration_setting(repository, "network.timeout"));
-    return Fetching(repository, remote, std::move(progress), parse_size(limit).value(), longest);
+    auto limit = TRY(read_setting(repository, settings::fetch_limit));
+    auto longest = TRY(read_setting(repository, settings::network_timeout));
+    return Fetching(repository, remote, std::move(progress), limit, longest);
   }
 
   /// Fetches the branches of all hosts, and `more`.

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path status_file(const fs::path& state) {
-  return state / "fetched";
+  return StatePaths(state).fetch_status();
 }
 
 /// Takes the first word off `line`, and the blank after it.

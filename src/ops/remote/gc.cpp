@@ -21,6 +21,7 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/generation_cache.h"
 #include "ops/restore/journal.h"
@@ -43,7 +44,7 @@ constexpr const char* kDepth = "--depth=50";
 constexpr const char* kMemory = "--window-memory=64m";
 
 fs::path gc_lock(const Repository& repository) {
-  return repository.state_path() / "gc";
+  return StatePaths(repository).gc_lock();
 }
 
 bool is_full(std::string_view words) {
@@ -210,9 +211,8 @@ void remove_refused_packs(const Repository& repository) {
 }
 
 bool gc_is_due(const Repository& repository) {
-  std::uint64_t most = 0;
-  const auto value = setting(repository, "gc.auto");
-  if (!value || !read_number(std::string_view(*value), most) || most == 0) return false;
+  const auto most = read_setting(repository, settings::gc_auto);
+  if (!most || *most == 0) return false;
   const auto last = gc_lock(repository);
   if (fs::exists(last) && !is_older(last, kBetweenRuns)) return false;
   // Hashes spread evenly over 256 folders: git estimates by the same folder.
@@ -220,7 +220,7 @@ bool gc_is_due(const Repository& repository) {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/17", none))
     found += entry.path().filename().native().size() == 38 ? 1 : 0;
-  return found * 256 >= most;
+  return found * 256 >= *most;
 }
 
 }  // namespace rewall

@@ -13,6 +13,7 @@
 #include "core/time.h"
 #include "kernel/connect.h"
 #include "ops/context/settings.h"
+#include "ops/context/state_paths.h"
 #include "ops/remote/remote_address.h"
 
 namespace rewall {
@@ -197,7 +198,8 @@ void remove_stale_locks(const fs::path& git) {
 }  // namespace
 
 Result<Remote> find_remote(const Repository& repository, const std::string& name) {
-  auto wanted = TRY(name.empty() ? setting(repository, "push.remote") : Result<std::string>(name));
+  auto wanted =
+      TRY(name.empty() ? read_setting(repository, settings::push_remote) : Result<std::string>(name));
   auto known = TRY(repository.remotes());
   if (known.empty()) return error_of<messages::no_remote>(wanted);
   return known.size() == 1 && name.empty() ? known.front() : repository.remote(wanted);
@@ -212,8 +214,8 @@ Error unreachable(const Remote& remote, const Outcome& outcome) {
 }
 
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {
-  auto connect = TRY(duration_setting(repository, "network.connect"));
-  auto whole = TRY(duration_setting(repository, "network.timeout"));
+  auto connect = TRY(read_setting(repository, settings::network_connect));
+  auto whole = TRY(read_setting(repository, settings::network_timeout));
   const auto longest = std::min(whole, work.deadline);
   const auto end = std::chrono::steady_clock::now() + longest;
   auto ssh = TRY(ssh_command(repository, connect));
@@ -235,8 +237,8 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
 // One process at a time. A lock file that a killed git left would stop every later git: a running git holds
 // its lock on a branch for milliseconds.
 Result<PidLock> begin_network(const Repository& repository) {
-  auto wait = TRY(duration_setting(repository, "lock.wait"));
-  auto network = PidLock::begin(repository.state_path() / "network", "network", wait);
+  auto wait = TRY(read_setting(repository, settings::lock_wait));
+  auto network = PidLock::begin(StatePaths(repository).network_lock(), "network", wait);
   if (!network) return error_of<messages::network_busy>();
   remove_stale_locks(repository.path() / ".git");
   return *std::move(network);

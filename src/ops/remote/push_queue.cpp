@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 #include "ops/remote/network.h"
 
 namespace rewall {
@@ -20,7 +21,7 @@ constexpr std::chrono::seconds kBetween{5};  // the same for snapshots during a 
 constexpr std::chrono::seconds kShortest{30};
 
 fs::path queue_file(const fs::path& state) {
-  return state / "push";
+  return StatePaths(state).push_queue();
 }
 
 Status begin_queue(const Repository& repository, std::int64_t next) {
@@ -56,8 +57,8 @@ void remove_push_queue(const fs::path& state) {
 }
 
 bool pushes_automatically(const Repository& repository) {
-  const auto set = setting(repository, "push.auto");
-  return set && *set == "true" && find_remote(repository);
+  const auto set = read_setting(repository, settings::push_auto);
+  return set && *set && find_remote(repository);
 }
 
 void queue_push(const Repository& repository) {

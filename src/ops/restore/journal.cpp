@@ -11,6 +11,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -68,7 +69,7 @@ Journal::Journal(std::filesystem::path path, Fd fd)
     : path_(std::move(path)), fd_(std::move(fd)), handed_on_(std::make_unique<HandedOn>(fd_.get())) {}
 
 Result<Journal> Journal::begin(const Repository& repository, const JournalEntry& entry) {
-  const auto path = repository.state_path() / "journal";
+  const auto path = StatePaths(repository).journal();
   const auto failed = [&](int error) {
     ::unlink(path.c_str());
     return Error{.kind = ErrorKind::repository,
@@ -82,7 +83,7 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
 }
 
 Result<std::optional<Journal>> Journal::left(const Repository& repository, std::chrono::milliseconds wait) {
-  const auto path = repository.state_path() / "journal";
+  const auto path = StatePaths(repository).journal();
   const auto failed = [&](int error) {
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", path.string(), errno_text(error))};
@@ -104,7 +105,7 @@ Result<std::optional<Journal>> Journal::left(const Repository& repository, std::
 }
 
 Result<std::optional<JournalEntry>> Journal::peek(const Repository& repository) {
-  const auto path = repository.state_path() / "journal";
+  const auto path = StatePaths(repository).journal();
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::optional<JournalEntry>{};
   if (!fd)

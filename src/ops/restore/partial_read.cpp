@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <future>
 #include <tuple>
 #include <utility>
 
+#include "core/parallel.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/generation_cache.h"
@@ -57,8 +57,8 @@ Result<std::optional<PartialRead>> read_partially(Session& session, const std::s
   const auto live = unchanged_since_cached(session, *repository);
   if (!live) return std::optional<PartialRead>{};
   session.firewall().expect_stage();
-  auto asking = std::async(std::launch::async, [&] { return session.firewall().sets(); });
-  auto reading = std::async(std::launch::async, [&]() -> Result<SnapshotFiles> {
+  auto asking = beside("ipset save", ErrorKind::capture, [&] { return session.firewall().sets(); });
+  auto reading = beside("read HEAD", ErrorKind::repository, [&]() -> Result<SnapshotFiles> {
     auto again = TRY(open_again(session));
     return read_snapshot_files(again, live->head, Proof::checksum);
   });

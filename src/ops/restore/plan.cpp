@@ -1,11 +1,11 @@
 #include "ops/restore/plan.h"
 
 #include <algorithm>
-#include <future>
 #include <utility>
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/parallel.h"
 #include "diff/pairs.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -137,7 +137,7 @@ bool rules_unmoved(Ruleset live, Ruleset now) {
 Result<std::optional<KnownState>> know_live_by_head(Session& session, const Repository& repository) {
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen) return std::optional<KnownState>{};
-  auto reading = std::async(std::launch::async, [&] { return session.firewall().sets(); });
+  auto reading = beside("ipset save", ErrorKind::capture, [&] { return session.firewall().sets(); });
   auto head = read_head(repository);
   auto sets = reading.get();
   if (!head) return std::move(head).error();
@@ -189,8 +189,7 @@ Result<KnownState> known_by_partial_read(const Repository& repository, PartialRe
 
 Status read_whole(Session& session, KnownState& known, Revision& revision) {
   auto repository = TRY(session.repository());
-  auto files = TRY(repository->files(known.head.hash));
-  known.head.files = std::move(files);
+  known.head.files = TRY(repository->files(known.head.hash));
   auto head = ruleset_of(known.head.files, "HEAD:", known.head.backends);
   if (!head) return unreadable_snapshot(known.head.hash, head.error());
   known.head.ruleset = *std::move(head);
@@ -213,14 +212,14 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
   // Beside the programs: the kernel mostly says a snapshot's rules as they were recorded.
-  auto comparing = std::async(std::launch::async, [&]() -> std::optional<Diff> {
+  auto comparing = beside("compare", ErrorKind::kernel, [&]() -> std::optional<Diff> {
     if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
     return compare(plan.live.ruleset, wanted);
   });
   auto proving =
-      std::async(std::launch::async, [&] { return known.whole ? prove(session, known) : Status{}; });
+      beside("prove", ErrorKind::repository, [&] { return known.whole ? prove(session, known) : Status{}; });
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
-  auto diff = comparing.get();
+  auto diff = TRY(comparing.get());
   TRY(proving.get());
   if (!staged) return std::move(staged).error();
   const bool as_wanted = same_words(wanted, staged->ruleset);

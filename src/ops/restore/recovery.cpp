@@ -14,6 +14,7 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/signal_block.h"
+#include "ops/context/state_paths.h"
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
 #include "ops/restore/apply.h"
@@ -73,7 +74,7 @@ Error not_here(const Repository& repository, const JournalEntry& entry) {
       .message = format("{} was interrupted in another network namespace, and its journal belongs there",
                         name_of(entry))}
       .hinted(format("run 'rewall status' in that namespace; when it is gone: rm {}",
-                     shell_quote((repository.state_path() / "journal").string())));
+                     shell_quote((StatePaths(repository).journal()).string())));
 }
 
 Status keep_live(Session& session, Repository& repository, const Capture& live,
@@ -183,7 +184,7 @@ Status settle_left(Session& session, Repository& repository, Journal& journal) {
 
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
 Status settle_locked(Session& session, Repository& repository) {
-  auto wait = TRY(duration_setting(repository, "lock.wait"));
+  auto wait = TRY(read_setting(repository, settings::lock_wait));
   auto journal = TRY(Journal::left(repository, wait));
   if (!journal) return {};
   return settle_left(session, repository, *journal);
@@ -192,7 +193,7 @@ Status settle_locked(Session& session, Repository& repository) {
 /// Names the restore that holds the lock, while its process lives. Absent where another process holds the
 /// lock: one that is about to settle the journal, or one that the dead restore forked.
 std::optional<std::string> at_work(const Repository& repository) {
-  const auto text = read_file(repository.state_path() / "journal");
+  const auto text = read_file(StatePaths(repository).journal());
   const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
   if (!entry || !lives(entry->process)) return std::nullopt;
   const auto holder = repository.lock_holder();
@@ -205,7 +206,7 @@ std::optional<std::string> at_work(const Repository& repository) {
 Status recover_interrupted_restore(Session& session) {
   auto repository = TRY(session.repository());
   std::error_code failed;
-  if (!std::filesystem::exists(repository->state_path() / "journal", failed) && !failed) return {};
+  if (!std::filesystem::exists(StatePaths(*repository).journal(), failed) && !failed) return {};
   const auto recovered = [&]() -> Status {
     auto held = repository->lock(std::chrono::milliseconds{0});
     if (held) return settle_locked(session, *repository);

@@ -25,6 +25,7 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/context/state_paths.h"
 #include "ops/context/systemd.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/generation_cache.h"
@@ -60,18 +61,14 @@ struct WatchSettings {
 };
 
 Result<WatchSettings> read_watch_settings(const Repository& repository) {
-  WatchSettings settings;
-  for (const auto& [key, into] :
-       {std::pair{"watch.settle", &settings.settle}, std::pair{"watch.latest", &settings.latest},
-        std::pair{"watch.poll", &settings.poll}, std::pair{"watch.foreign", &settings.foreign}}) {
-    auto value = TRY(duration_setting(repository, key));
-    *into = value;
-  }
-  auto cpu = TRY(setting(repository, "watch.cpu"));
-  settings.cpu = parse_percent(cpu).value();
-  auto metrics = TRY(setting(repository, "watch.metrics"));
-  settings.metrics = std::move(metrics);
-  return settings;
+  WatchSettings read;
+  read.settle = TRY(read_setting(repository, settings::watch_settle));
+  read.latest = TRY(read_setting(repository, settings::watch_latest));
+  read.poll = TRY(read_setting(repository, settings::watch_poll));
+  read.foreign = TRY(read_setting(repository, settings::watch_foreign));
+  read.cpu = TRY(read_setting(repository, settings::watch_cpu));
+  read.metrics = TRY(read_setting(repository, settings::watch_metrics));
+  return read;
 }
 
 /// Changes of foreign rules alone, which wait to be recorded together with more of them.
@@ -525,7 +522,7 @@ Status Watcher::run() {
 }
 
 std::filesystem::path watch_lock(const std::filesystem::path& state) {
-  return state / "watch.lock";
+  return StatePaths(state).watch_lock();
 }
 
 }  // namespace

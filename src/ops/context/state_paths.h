@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <utility>
+
+#include "store/repository.h"
+
+namespace rewall {
+
+/// The files of `.git/rewall/` that ops writes (rewall-repository(5)); the store writes `config` and `lock`
+/// there.
+class StatePaths {
+ public:
+  /// `state` is the folder `.git/rewall`.
+  explicit StatePaths(std::filesystem::path state) : state_(std::move(state)) {}
+  explicit StatePaths(const Repository& repository) : StatePaths(repository.state_path()) {}
+
+  std::filesystem::path journal() const { return state_ / "journal"; }  ///< ops/restore/journal.h
+  std::filesystem::path guard() const { return state_ / "guard"; }      ///< ops/guard/guard_state.h
+  std::filesystem::path guard_ending() const { return state_ / "guard.confirmed"; }
+  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
+  std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
+  std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
+  std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
+  std::filesystem::path fetch_status() const { return state_ / "fetched"; }  ///< ops/remote/fetch_status.h
+  std::filesystem::path network_lock() const { return state_ / "network"; }  ///< one push or fetch at a time
+  std::filesystem::path background_lock() const {
+    return state_ / "background";
+  }  ///< ops/remote/background.h
+  std::filesystem::path background_environment() const { return state_ / "environment"; }
+  std::filesystem::path gc_lock() const { return state_ / "gc"; }             ///< ops/remote/gc.h
+  std::filesystem::path watch_lock() const { return state_ / "watch.lock"; }  ///< ops/watch/watcher.h
+
+ private:
+  std::filesystem::path state_;
+};
+
+}  // namespace rewall
