@@ -1,14 +1,15 @@
+#include "ops/remote/clone.h"
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {
 namespace {
 
-void say_next(Context& context, const Cloned& cloned) {
+void say_next(Context& context, const CloneResult& cloned) {
   context.terminal.say(format("made the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
   if (cloned.hash.empty())

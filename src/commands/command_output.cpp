@@ -75,7 +75,7 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
-Json say_refused(const std::string& remote, std::span<const Refused> refused) {
+Json say_refused(const std::string& remote, std::span<const RefusedPart> refused) {
   Json json = Json::array();
   for (const auto& [name, why] : refused) {
     json.push_back({{"name", name}, {"why", why}});

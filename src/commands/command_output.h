@@ -10,7 +10,7 @@
 #include "ops/context/finding.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
-#include "ops/remote/share.h"
+#include "ops/remote/fetch.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -37,7 +37,7 @@ Json findings_json(std::span<const Finding> findings);
 Answer answer_of(std::span<const Finding> findings);
 
 /// Says what of a remote was not taken, as errors; the JSON of it.
-Json say_refused(const std::string& remote, std::span<const Refused> refused);
+Json say_refused(const std::string& remote, std::span<const RefusedPart> refused);
 
 /// A text to be printed exactly, line by line escaped where it goes to a terminal.
 std::string exact_text(const Context& context, const std::string& text);

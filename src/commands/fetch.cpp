@@ -1,8 +1,9 @@
+#include "ops/remote/fetch.h"
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {

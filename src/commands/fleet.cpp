@@ -6,6 +6,9 @@
 #include "commands/history.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/fleet/fleet_diff.h"
+#include "ops/fleet/fleet_log.h"
+#include "ops/fleet/fleet_status.h"
 #include "ops/fleet/hosts.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -158,7 +161,7 @@ void print_status_json(Terminal& terminal, const FleetStatus& status, const std:
 std::string group_line(const FleetStatus& status, std::size_t number, const std::string& against) {
   const auto& group = status.groups[number - 1];
   std::string role;
-  if (number == status.wanted)
+  if (number == status.baseline)
     role = against.empty() ? ": the majority" : format(": as {}, the baseline", escape(against));
   return format("group {}: {}, like {}{}\n", number, counted(group.hosts, "host"), escape(group.example),
                 role);
@@ -168,7 +171,7 @@ std::string groups_text(const FleetStatus& status, const std::string& against) {
   std::string text;
   std::size_t alone = 0;
   for (std::size_t number = 1; number <= status.groups.size(); ++number) {
-    if (number == status.wanted || status.groups[number - 1].hosts > 1) {
+    if (number == status.baseline || status.groups[number - 1].hosts > 1) {
       text += group_line(status, number, against);
     } else {
       ++alone;

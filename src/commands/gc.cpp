@@ -8,7 +8,7 @@
 namespace rewall {
 namespace {
 
-Json to_json(const Collected& collected) {
+Json to_json(const GcResult& collected) {
   const auto& [before, after] = collected;
   return {{"objects_before", before.loose + before.packed},
           {"objects_after", after.loose + after.packed},

@@ -17,7 +17,7 @@ struct HooksOptions {
   std::string root = "/";
 };
 
-Json hook_json(const Hook& hook) {
+Json hook_json(const Integration& hook) {
   Json files = Json::array();
   for (const auto& file : hook.files) files.push_back({{"path", file.path}, {"state", name(file.state)}});
   return {{"name", hook.name}, {"what", hook.what}, {"state", name(hook.state)}, {"files", files}};
@@ -25,7 +25,7 @@ Json hook_json(const Hook& hook) {
 
 Answer list(Context& context, const std::string& root) {
   Json json = Json::array();
-  for (const auto& hook : list_hooks(context.session, root)) {
+  for (const auto& hook : list_integrations(context.session, root)) {
     json.push_back(hook_json(hook));
     if (!context.json)
       context.terminal.out(format("{:<20}  {:<9}  {}\n", hook.name, name(hook.state), hook.what));
@@ -44,10 +44,10 @@ bool is_found(const std::string& program) {
 
 Result<Answer> change(Context& context, const HooksOptions& options) {
   const bool install = options.action == "install";
-  auto hook = install ? install_hook(context.session, options.name, options.root)
-                      : remove_hook(context.session, options.name, options.root);
+  auto hook = install ? install_integration(context.session, options.name, options.root)
+                      : remove_integration(context.session, options.name, options.root);
   if (!hook) return std::move(hook).error();
-  const auto wanted = install ? Hook::State::installed : Hook::State::absent;
+  const auto wanted = install ? Integration::State::installed : Integration::State::absent;
   bool changed = false;
   for (auto& file : hook->files) {
     const bool done = file.state != wanted;

@@ -1,8 +1,9 @@
+#include "ops/remote/push.h"
+
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/remote/remote_address.h"
-#include "ops/remote/share.h"
 #include "ui/json.h"
 
 namespace rewall {

@@ -100,7 +100,7 @@ TEST_CASE("doctor sees modes and owners that let others in") {
   host.ok("chmod 700 repo/.git; chown 12345 repo/rules.v4");
   CHECK(is_bad(host, "modes", "repo/rules.v4: belongs to user 12345", "chown -R 0: "));
   host.ok("chown 0 repo/rules.v4; chmod 755 repo");
-  CHECK(is_bad(host, "modes", "others can look into it (mode 0755)", "chmod 700 "));
+  CHECK(is_bad(host, "modes", "others can read it (mode 0755)", "chmod 700 "));
   host.ok("chmod 700 repo");
   CHECK(is_well(host, "modes"));
   const auto said = host.sh("chmod 711 .; setpriv --reuid 65534 --clear-groups " REWALL_PROGRAM " doctor");
@@ -112,10 +112,10 @@ TEST_CASE("doctor sees modes and owners that let others in") {
 TEST_CASE("doctor sees a history that cannot be read, a work tree that is not it, and no tag") {
   const Host host;
   host.ok("iptables -A INPUT -j LOG; rewall init -q");
-  CHECK(is_bad(host, "good", "no snapshot has the tag", "rewall tag good"));
+  CHECK(is_bad(host, "good", "no 'good' tag yet", "rewall tag good"));
   host.ok("echo '# mine' >>repo/rules.v4; rm repo/ipset");
   const auto said = check(host, "work tree");
-  CHECK(has(said, "bad is not what HEAD says: ipset, rules.v4"));
+  CHECK(has(said, "bad differs from HEAD: ipset, rules.v4"));
   host.ok(said.substr(said.find("git -C")));
   CHECK(is_well(host, "work tree"));
   host.ok(
@@ -138,7 +138,7 @@ TEST_CASE("doctor sees what a killed restore and a dead guard left, and leaves i
   const auto before = state(host);
   CHECK(is_bad(host, "journal", "a restore was interrupted", "rewall status"));
   CHECK(is_bad(host, "guard", "overdue", "rewall rollback"));
-  CHECK(has(check(host, "journal", "exec 9<repo/.git/rewall/journal; flock 9"), "ok a restore is at work"));
+  CHECK(has(check(host, "journal", "exec 9<repo/.git/rewall/journal; flock 9"), "ok a restore is running"));
   CHECK(state(host) == before);
 }
 

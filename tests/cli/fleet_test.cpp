@@ -107,7 +107,7 @@ TEST_CASE("fleet list has one line a host, of the branch that counts") {
         "web1  2 hours ago     alice         origin    of origin\n");
   CHECK(fleet.host.ok("rewall fleet | cut -d' ' -f1") == "base\nweb1\nweb2\nweb3\n");
   CHECK(has(fleet.host.ends(2, "rewall fleet list wob1"),
-            "host 'wob1': no branch of it here\nhint: did you mean 'web1'?"));
+            "host 'wob1': no branch in this repository\nhint: did you mean 'web1'?"));
   CHECK(has(fleet.host.ends(2, "rewall fleet list --stale 1d"), "fleet list: it takes no --stale"));
 
   // What others write reaches no terminal as a command.
@@ -151,7 +151,7 @@ TEST_CASE("fleet status puts hosts together whose rules mean the same") {
   CHECK(fleet.groups(1, "--chain OUTPUT") == "web0=2d web1=1 web2=1 web3=1 web4=1 web5=1\n");
   CHECK(fleet.groups(1, "--chain ours") == "web0=2d web1=1 web2=1 web3=1 web4=1 web5=1\n");
   CHECK(has(fleet.host.ends(2, "rewall fleet status --chain our"),
-            "chain 'our': no host has it\nhint: did you mean 'ours'?"));
+            "chain 'our': not found on any host\nhint: did you mean 'ours'?"));
 }
 
 TEST_CASE("fleet status compares sets, and leaves out what other programs own") {
@@ -331,7 +331,7 @@ TEST_CASE("fleet log is one line of time") {
         "b HASH 10 hours ago alice manual b2\na HASH 20 hours ago bob manual a3\n"
         "a HASH 1 day ago alice manual a2\nb HASH 1 day ago alice manual b1\n"
         "a HASH 2 days ago alice manual a1\n");
-  CHECK(has(fleet.host.ends(2, "rewall fleet log c"), "host 'c': no branch of it here"));
+  CHECK(has(fleet.host.ends(2, "rewall fleet log c"), "host 'c': no branch in this repository"));
   CHECK(has(fleet.host.ends(2, "rewall fleet log --since sometime"), "sometime"));
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("every change of both families and the sets is recorded once") {
   // The work tree and the generation are kept: an unchanged firewall is known without reading it.
   CHECK(host.ok("git -C repo status --porcelain").empty());
   CHECK(host.ok("PATH=/nowhere:/usr/bin; rewall -q status >/dev/null; echo $?") == "0\n");
-  CHECK_FALSE(has(host.ok("cat watch.err"), "could not be recorded"));
+  CHECK_FALSE(has(host.ok("cat watch.err"), "cannot record"));
 }
 
 TEST_CASE("each of many changes is a state in the history, none is missed, none invented") {
@@ -171,7 +171,7 @@ TEST_CASE("what happened while nobody watched is recorded when it begins") {
 TEST_CASE("a second watch is refused, and one for cron records once") {
   const WatchedHost host;
   const auto said = host.ends(3, "rewall watch");
-  CHECK(has(said, "another 'rewall watch' is at work here (process " + host.process() + ")"));
+  CHECK(has(said, "another 'rewall watch' is running (process " + host.process() + ")"));
   host.stop("INT");
   CHECK(host.ok("rewall watch --once").empty());
   host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
@@ -201,7 +201,7 @@ TEST_CASE("a program that is gone, a full disk and a locked repository are waite
   const int before = host.snapshots();
   SECTION("a program that is gone") {
     host.ok("mv bin aside; iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
-    host.until("grep -q 'could not be recorded, and is tried again' watch.err");
+    host.until("grep -q 'cannot record a change, trying again' watch.err");
     CHECK(host.snapshots() == before);
     host.ok("mv aside bin");
   }
@@ -209,13 +209,30 @@ TEST_CASE("a program that is gone, a full disk and a locked repository are waite
     host.ok(
         "rewall config lock.wait 100ms; flock repo/.git/rewall/lock sleep 2 >/dev/null 2>&1 </dev/null & "
         "sleep 0.3; iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
-    host.until("grep -q 'could not be recorded, and is tried again' watch.err");
+    host.until("grep -q 'cannot record a change, trying again' watch.err");
     CHECK(host.snapshots() == before);
   }
   host.until("rewall -q status");
   CHECK(host.snapshots() == before + 1);
   CHECK(host.newest()["subject"] == "filter/INPUT: +1 tcp dport 443 ACCEPT");
   host.is_recorded();
+}
+
+TEST_CASE("a HEAD that is no ruleset is not taken for an empty one: changes wait until it is mended") {
+  const WatchedHost host;
+  host.ok(
+      "cd repo; printf '*filter\nnonsense\n' >rules.v4; git -c user.name=x -c user.email=x@example.org "
+      "commit "
+      "-qam hand");
+  host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
+  host.until("grep -q 'cannot record a change, trying again: HEAD:rules.v4:2:' watch.err");
+  CHECK(has(host.ok("cat watch.err"), "was not made by rewall"));
+  CHECK(host.snapshots() == 2);
+  host.ok("git -C repo reset -q --hard HEAD~1");
+  host.until("rewall -q status");
+  CHECK(host.snapshots() == 2);
+  CHECK(host.newest()["subject"] == "filter/INPUT: +1 tcp dport 443 ACCEPT");
+  CHECK(has(host.ok("cat watch.err"), "changes can be recorded again"));
 }
 
 TEST_CASE("a disk that is full is waited for") {
@@ -229,7 +246,7 @@ TEST_CASE("a disk that is full is waited for") {
       "\"watch\\\":true\"; do "
       "sleep 0.05; done; sleep 0.5; dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; "
       "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; "
-      "for i in $(seq 400); do grep -q \"tried again\" err && break; sleep 0.05; done; "
+      "for i in $(seq 400); do grep -q \"trying again\" err && break; sleep 0.05; done; "
       "test $(git -C small/repo rev-list --count HEAD) = 1 || exit 11; rm small/fill; "
       "for i in $(seq 400); do test $(git -C small/repo rev-list --count HEAD) = 2 && break; sleep 0.05; "
       "done; "

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
+#include "ops/remote/push_worker.h"
 #include "support/store.h"
 
 namespace rewall {
@@ -16,7 +17,7 @@ using test::must;
 namespace fs = std::filesystem;
 
 // Time passes when somebody waits for it; something may happen then.
-class TestClock : public QueueClock {
+class TestClock : public PushClock {
  public:
   std::int64_t now() override { return now_; }
   void wait_until(std::int64_t time) override {
@@ -87,7 +88,7 @@ TEST_CASE("the server is away for an hour and back: everything arrives, in order
       host.bring_server();
     }
   };
-  must(work_off_pushes(host.folder.path() / "repo", clock));
+  must(work_off_push_queue(host.folder.path() / "repo", clock));
   REQUIRE(port >= 6);
   CHECK(git(host.remote, {"rev-parse", "hosts/web1"}) == must(host.repository.head()));
   CHECK(git(host.remote, {"log", "--format=%s", "--reverse", "hosts/web1"}) ==
@@ -107,14 +108,14 @@ TEST_CASE("a queue outlives the process that worked it off, and one that is dama
   clock.meanwhile = [&](std::int64_t) {
     if (clock.waits.size() == 3) throw Gone{};
   };
-  CHECK_THROWS_AS(work_off_pushes(host.folder.path() / "repo", clock), Gone);
+  CHECK_THROWS_AS(work_off_push_queue(host.folder.path() / "repo", clock), Gone);
   const auto left = read_push_queue(host.repository.state_path());
   REQUIRE(left);
   CHECK(left->tries == 3);
   host.bring_server();
   test::put(host.queue, "nothing that it could be");
   TestClock later;
-  must(work_off_pushes(host.folder.path() / "repo", later));
+  must(work_off_push_queue(host.folder.path() / "repo", later));
   CHECK(host.arrived().size() == 1);
   CHECK_FALSE(fs::exists(host.queue));
 }
@@ -125,7 +126,7 @@ TEST_CASE("what was queued while the clock was ahead does not wait for that time
   const auto ahead = std::to_string(now().seconds + 400'000'000);
   test::put(host.queue, "push 1\nsince " + ahead + " 0\ntries 0\nnext " + ahead + "\nend\n");
   TestClock clock;
-  must(work_off_pushes(host.folder.path() / "repo", clock));
+  must(work_off_push_queue(host.folder.path() / "repo", clock));
   CHECK(clock.waits.empty());
   CHECK(host.arrived().size() == 1);
 }
@@ -135,7 +136,7 @@ TEST_CASE("without push.auto nothing is queued, and what was is forgotten", "[qu
   must(must(Settings::open(host.repository)).set("push.auto", "false"));
   host.bring_server();
   TestClock clock;
-  must(work_off_pushes(host.folder.path() / "repo", clock));
+  must(work_off_push_queue(host.folder.path() / "repo", clock));
   CHECK(git(host.remote, {"for-each-ref"}).empty());
   test::record(host.repository, "2");
   queue_push(host.repository);

@@ -155,7 +155,7 @@ TEST_CASE("two hosts of one name: the second is refused, told why, and nothing i
   server.make_repository();
   const auto there = host.ok("git -C remote.git for-each-ref");
   const auto said = host.ends(7, "rewall push");
-  CHECK(has(said, "another host has this name, or this one was built anew; nothing was sent"));
+  CHECK(has(said, "another host has this name, or this host was installed again; nothing was sent"));
   CHECK(has(said, "rewall fetch origin && rewall log origin/hosts/"));
   CHECK(host.ok("git -C remote.git for-each-ref") == there);
   // As the hint says.

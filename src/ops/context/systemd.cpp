@@ -1,6 +1,5 @@
 #include "ops/context/systemd.h"
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
-#include "core/time.h"
 
 namespace rewall {
 namespace {
@@ -23,13 +21,6 @@ namespace {
 std::string_view environment_value(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view{} : value;
-}
-
-std::chrono::microseconds time_of(int who) {
-  rusage usage{};
-  ::getrusage(who, &usage);
-  return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 }  // namespace
@@ -92,44 +83,6 @@ std::string environment_file(const std::vector<std::string>& variables) {
     text += "\"\n";
   }
   return text;
-}
-
-std::chrono::microseconds processor_time() {
-  return time_of(RUSAGE_SELF) + time_of(RUSAGE_CHILDREN);
-}
-
-CpuBudget::CpuBudget(double share)
-    : share_(share), last_(boot_time()), spent_(processor_time()), left_(share * 60e6) {}
-
-std::chrono::milliseconds CpuBudget::wait() {
-  const auto time = boot_time();
-  const auto spent = processor_time();
-  left_ += share_ * 1e3 * static_cast<double>((time - last_).count());
-  left_ = std::min(left_, share_ * 60e6) - static_cast<double>((spent - spent_).count());
-  last_ = time;
-  spent_ = spent;
-  if (left_ >= 0) return {};
-  return std::chrono::milliseconds(static_cast<std::int64_t>(-left_ / share_ / 1e3) + 1);
-}
-
-Status write_metrics(const std::string& path, const Metrics& metrics) {
-  std::string text;
-  const auto add = [&](std::string_view name, std::string_view type, std::string_view help, auto value) {
-    text += format("# HELP {} {}\n# TYPE {} {}\n{} {}\n", name, help, name, type, name, value);
-  };
-  add("rewall_watch_snapshots_total", "counter", "Snapshots that watch made since it began.",
-      metrics.snapshots);
-  add("rewall_watch_last_snapshot_timestamp_seconds", "gauge", "When it made the newest; 0: none yet.",
-      metrics.last_snapshot);
-  add("rewall_watch_failures_total", "counter", "Tries to record a change that failed.", metrics.failures);
-  add("rewall_watch_unrecorded_since_timestamp_seconds", "gauge",
-      "Since when a change waits that could not be recorded; 0: none does.", metrics.unrecorded_since);
-  add("rewall_watch_lost_notifications_total", "counter",
-      "How often the kernel had more to tell than there was room for.", metrics.lost);
-  add("rewall_watch_cpu_seconds_total", "counter", "Processor time of watch and the programs that it ran.",
-      static_cast<double>(processor_time().count()) / 1e6);
-  // Whoever collects it is not root.
-  return write_file(path, text, 0644, Sync::no);
 }
 
 }  // namespace rewall

@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -17,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kChainsNamed = 10'000;  // more names than these make no better hint
+constexpr std::size_t kChainsNamed = 10'000;  // more names make no better hint
 
 Status take_line(std::string_view line, const Lines& lines,
                  std::map<std::string, Variables, std::less<>>& hosts) {
@@ -45,13 +46,9 @@ void keep_chain(Ruleset& ruleset, const std::string& name) {
 
 }  // namespace
 
-Error unreadable_host(const std::string& host, const std::string& why) {
-  return Error{.kind = ErrorKind::repository, .message = format("host '{}': {}", host, why)};
-}
-
 FleetReader::FleetReader(FleetScope scope, std::vector<Owner> owners, VariablesByHost variables)
     : scope_(std::move(scope)), owners_(std::move(owners)), variables_(std::move(variables)) {
-  // The built-in ones are there without being written.
+  // Built-in chains exist without being in a file.
   for (const char* table : {"raw", "mangle", "nat", "filter", "security"}) {
     for (auto& chain : built_in_chains(table)) chains_.insert(std::move(chain));
   }
@@ -130,9 +127,8 @@ Status FleetReader::check_chain() const {
   if (scope_.chain.empty() || chain_found_ || !any_read_) return {};
   const std::vector<std::string> names(chains_.begin(), chains_.end());
   const auto near = nearest(scope_.chain, names);
-  return Error{.kind = ErrorKind::usage,
-               .message = format("chain '{}': no host has it", scope_.chain),
-               .hint = near.empty() ? "" : format("did you mean '{}'?", near)};
+  return error_of<messages::no_host_has_chain>(scope_.chain)
+      .hinted(near.empty() ? "" : format("did you mean '{}'?", near));
 }
 
 }  // namespace rewall

@@ -8,37 +8,41 @@
 #include <vector>
 
 #include "core/result.h"
-#include "ops/fleet/hosts.h"
+#include "ops/context/session.h"
 #include "rules/foreign.h"
 #include "rules/owners.h"
 #include "rules/ruleset.h"
 #include "rules/variables.h"
+#include "store/repository.h"
 
 namespace rewall {
+
+/// Which rules of hosts are compared. The values of `fleet.vars` are always replaced by their names.
+struct FleetScope {
+  std::string chain{};   ///< this chain alone, without sets; empty: everything
+  bool foreign = false;  ///< with the rules that other programs own
+};
 
 /// A host's rules as they are compared.
 struct FleetSide {
   Ruleset ruleset{};
-  std::optional<OwnParts> own{};  ///< where they stood; absent where foreign parts count
+  std::optional<OwnParts> own{};  ///< where the rules stood in the snapshot; absent where foreign rules count
 };
 
-/// Kind repository: what of the host cannot be read.
-Error unreadable_host(const std::string& host, const std::string& why);
-
-/// Reads rules of hosts, as they are compared with those of others. Not for two threads at once; a copy each.
+/// Reads the rules of hosts as they are compared. One thread uses one reader: other threads get a copy.
 class FleetReader {
  public:
-  /// Kind usage: a bad line in the file of `fleet.vars`, or one that others may write.
+  /// Kind usage: the file of `fleet.vars` has a bad line, or other users may write it.
   static Result<FleetReader> make(Session& session, const FleetScope& scope);
 
-  /// Kind repository: its files are missing, damaged or no rules.
+  /// Kind repository: the snapshot's files are missing, damaged or no rules.
   Result<FleetSide> read(const Repository& repository, const HostBranch& host, const Snapshot& snapshot);
 
-  /// What `fleet.vars` says of a host; null: nothing.
+  /// The variables of a host in the file of `fleet.vars`; null where the file has none of it.
   const Variables* variables_of(const HostBranch& host) const;
   std::span<const Owner> owners() const { return owners_; }
 
-  /// Takes over which chains a copy has met.
+  /// Adds the names of the chains that a copy has read, for check_chain().
   void learn_from(const FleetReader& other);
   /// Kind usage: none of the hosts that were read has the chain.
   Status check_chain() const;

@@ -1,14 +1,11 @@
+#include "ops/fleet/fleet_status.h"
+
 #include <algorithm>
-#include <atomic>
-#include <future>
-#include <system_error>
-#include <thread>
 #include <tuple>
 #include <utility>
 
-#include "core/log.h"
+#include "core/parallel.h"
 #include "ops/context/settings.h"
-#include "ops/fleet/fleet_reader.h"
 #include "ops/fleet/hosts.h"
 #include "ops/remote/fetch_status.h"
 #include "rules/meaning.h"
@@ -21,24 +18,23 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMeaningsKept = 4096;
 constexpr std::size_t kContentsKept = 256;
-constexpr std::size_t kMostLanes = 8;
 
 std::map<std::string, std::string> unreachable_remotes(const fs::path& state) {
   std::map<std::string, std::string> remotes;
-  for (auto& [name, reached] : read_fetch_status(state)) {
-    if (reached.lost()) remotes[name] = reached.why.empty() ? "it could not be reached" : reached.why;
+  for (auto& [name, status] : read_fetch_status(state)) {
+    if (status.is_unreachable()) remotes[name] = status.why.empty() ? "could not be reached" : status.why;
   }
   return remotes;
 }
 
-// By a repository of its own: one keeps all names that it has read.
+// Opens a repository of its own, as a repository keeps all names that it has read.
 Result<std::vector<HostBranch>> listed_hosts(const fs::path& path) {
   const auto repository = TRY(Repository::open(path));
   return fleet_hosts(repository);
 }
 
-// What rules mean, for the next that has them: hosts of one fleet share most of their rules. Where they do
-// not, to look takes longer than it saves.
+// Keeps the meanings of rules, as hosts of one fleet share most of their rules. Where they do not, it stops
+// keeping them, because a lookup takes longer than it saves.
 class RuleMeanings {
  public:
   std::string_view operator()(std::string_view rule, Family family) {
@@ -57,7 +53,7 @@ class RuleMeanings {
   }
 
  private:
-  // No hash of theirs: rules that collide could be made.
+  // Not a hash table: somebody could make rules that collide.
   using Known = std::map<std::string, std::string, std::less<>>;
   Known v4_{};
   Known v6_{};
@@ -66,7 +62,7 @@ class RuleMeanings {
   std::string alone_{};
 };
 
-// Reads hosts, one after the other, for the numbers of what their rules mean.
+// Reads hosts, one after the other, and makes a digest of the meaning of each host's rules.
 class Lane {
  public:
   explicit Lane(FleetReader reader) : reader_(std::move(reader)) {}
@@ -84,7 +80,7 @@ class Lane {
   const FleetReader& reader() const { return reader_; }
 
  private:
-  // What tells without reading the files that two hosts mean the same.
+  // A digest of the hashes of a host's files: hosts with the same digest have the same meaning.
   Result<Digest::Value> content_of(const Repository& repository, const HostBranch& host,
                                    const Snapshot& snapshot) {
     auto hashes = TRY(repository.file_hashes(host.hash));
@@ -108,7 +104,7 @@ class Lane {
   std::map<Digest::Value, Digest::Value> by_content_{};
 };
 
-// Reads all hosts, with a lane for each processor.
+// Reads all hosts, on all processors.
 class Survey {
  public:
   Survey(fs::path repository, std::vector<FleetStatus::Host>& hosts)
@@ -116,40 +112,27 @@ class Survey {
 
   Status run(FleetReader& reader) {
     std::vector<Lane> lanes;
-    const auto most = std::min<std::size_t>(hosts_.size(), kMostLanes);
-    for (auto i = std::min<std::size_t>(std::thread::hardware_concurrency(), most); i > 1; --i)
-      lanes.emplace_back(reader);
-    lanes.emplace_back(reader);
-    std::vector<std::future<Status>> working;
-    try {
-      for (std::size_t i = 1; i < lanes.size(); ++i)
-        working.push_back(std::async(std::launch::async, [this, &lane = lanes[i]] { return work(lane); }));
-    } catch (const std::system_error& error) {
-      log_info("no more threads: {}", error.what());  // those that are there do it
-    }
-    Status worked = work(lanes.front());
-    for (auto& work : working) {
-      if (auto ended = work.get(); !ended) worked = std::move(ended);
-    }
-    if (!worked) return worked;
+    while (lanes.size() < lanes_for(hosts_.size())) lanes.emplace_back(reader);
+    TRY(share_out("fleet", ErrorKind::repository, hosts_.size(),
+                  [&](Items& items, std::size_t lane) { return read_hosts(items, lanes[lane]); }));
     for (const auto& lane : lanes) reader.learn_from(lane.reader());
     return {};
   }
 
-  /// By the hosts' places; of one that is unreadable it is nothing.
+  /// In the order of the hosts; without a value for a host that is unreadable.
   const std::vector<Digest::Value>& meanings() const { return meanings_; }
 
  private:
-  Status work(Lane& lane) {
+  Status read_hosts(Items& items, Lane& lane) {
     const auto repository = TRY(Repository::open(repository_));
-    for (auto i = next_++; i < hosts_.size(); i = next_++) {
-      auto& host = hosts_[i];
+    while (const auto i = items.next()) {
+      auto& host = hosts_[*i];
       const auto snapshot = repository.snapshot(host.branch.hash);
       if (snapshot) host.time = snapshot->time;
       const auto meaning = snapshot ? lane.meaning_of(repository, host.branch, *snapshot)
                                     : Result<Digest::Value>(snapshot.error());
       if (meaning) {
-        meanings_[i] = *meaning;
+        meanings_[*i] = *meaning;
       } else {
         host.unreadable = meaning.error().message;
       }
@@ -160,10 +143,9 @@ class Survey {
   fs::path repository_;
   std::vector<FleetStatus::Host>& hosts_;
   std::vector<Digest::Value> meanings_;
-  std::atomic<std::size_t> next_ = 0;
 };
 
-// Hosts of one meaning are one group.
+// Makes one group of all hosts with the same meaning.
 void make_groups(FleetStatus& status, const std::vector<Digest::Value>& meanings) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < status.hosts.size(); ++i) {
@@ -218,15 +200,15 @@ Result<FleetStatus> fleet_status(Session& session, const FleetScope& scope, cons
   TRY(survey.run(reader));
   TRY(reader.check_chain());
   make_groups(status, survey.meanings());
-  if (!status.groups.empty()) status.wanted = 1;
+  if (!status.groups.empty()) status.baseline = 1;
   for (const auto& host : status.hosts) {
     if (host.branch.host != against) continue;
     if (!host.unreadable.empty()) return unreadable_host(against, host.unreadable);
-    status.wanted = host.group;
+    status.baseline = host.group;
   }
   for (auto& host : status.hosts) {
     host.stale = host.time && host.time->seconds < oldest;
-    host.differs = host.group != 0 && host.group != status.wanted;
+    host.differs = host.group != 0 && host.group != status.baseline;
   }
   return status;
 }

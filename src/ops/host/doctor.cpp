@@ -64,7 +64,7 @@ Finding examine_programs(Session& session, const Result<Capture>& live) {
   }
   if (programs.ipset().empty()) miss("ipset", "ipset");
   if (find_program("git").empty()) miss("git", "git");
-  if (missing.empty()) return {.check = "programs", .message = "iptables, ipset and git are there"};
+  if (missing.empty()) return {.check = "programs", .message = "iptables, ipset and git are installed"};
   return {.check = "programs",
           .ok = false,
           .message = format("not installed: {}", join(missing, ", ")),
@@ -76,9 +76,9 @@ Finding examine_privilege() {
   if (!may_administer()) return failed(kName, not_permitted("the firewall"));
   auto scratch = ScratchNamespace::create();
   if (!scratch)
-    return failed(kName, std::move(scratch).error().within(
-                             "the firewall may be changed, but nothing can be tried beforehand"));
-  return {.check = kName, .message = "the firewall may be changed, and tried in a namespace of its own"};
+    return failed(kName,
+                  std::move(scratch).error().within("can change the firewall, but cannot test rules first"));
+  return {.check = kName, .message = "can change the firewall and test rules in a scratch namespace"};
 }
 
 void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
@@ -86,38 +86,38 @@ void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
     checks.push_back(failed("capture", live.error()));
     return;
   }
-  checks.push_back({.check = "capture", .message = "the firewall can be read"});
+  checks.push_back({.check = "capture", .message = "can read the firewall"});
   if (live->ruleset.both_backends())
     checks.push_back(
         {.check = "backends",
          .ok = false,
-         .message = "rules stand in nft and in legacy: a restore is not one step, and both see each packet",
-         .hint = "move those of one: iptables-legacy-save | iptables-nft-restore --noflush; then "
+         .message = "nft and legacy both have rules: a restore takes two steps, and both filter each packet",
+         .hint = "move the rules to one backend: iptables-legacy-save | iptables-nft-restore --noflush; then "
                  "iptables-legacy -F (ip6tables likewise)"});
   else
-    checks.push_back({.check = "backends", .message = format("{} alone is in use", live->backends)});
+    checks.push_back({.check = "backends", .message = format("only {} is in use", live->backends)});
   for (const auto& note : live->notes)
     checks.push_back({.check = "unrecorded",
                       .ok = false,
                       .message = note,
-                      .hint = "'nft list ruleset', 'iptables-legacy -S' and 'ipset list' show what there is; "
-                              "keep it elsewhere, or write it with the iptables in use"});
+                      .hint =
+                          "'nft list ruleset', 'iptables-legacy -S' and 'ipset list' show these rules; keep "
+                          "them elsewhere, or add them with the iptables in use"});
 }
 
 Finding examine_clock(const std::optional<Time>& newest) {
-  Finding check{.check = "clock", .message = "is kept in time"};
+  Finding check{.check = "clock", .message = "is synchronized"};
   timex state{};
   const bool known = ::adjtimex(&state) >= 0;
-  const char* keep_time = "apt install systemd-timesyncd; timedatectl set-ntp true";
+  const char* synchronize = "apt install systemd-timesyncd; timedatectl set-ntp true";
   if (newest && *newest > now()) {
     check.ok = false;
-    check.message =
-        format("{} is before the time of the newest snapshot, {}", rfc3339(now()), rfc3339(*newest));
-    check.hint = keep_time;
+    check.message = format("{} is before the newest snapshot, {}", rfc3339(now()), rfc3339(*newest));
+    check.hint = synchronize;
   } else if (known && (state.status & STA_UNSYNC) != 0) {
     check.ok = false;
-    check.message = "nobody keeps it in time: snapshots get wrong dates";
-    check.hint = keep_time;
+    check.message = "system clock is not synchronized; snapshot dates may be wrong";
+    check.hint = synchronize;
   }
   return check;
 }
@@ -143,10 +143,10 @@ Finding examine_watch(const Session& session) {
   if (const pid_t process = watching_process(session.state_path()); process != 0)
     return {.check = "watch", .message = format("records every change (process {})", process)};
   if (fs::exists("/etc/cron.d/rewall"))
-    return {.check = "watch", .message = "is not running, but cron records changes every minute"};
+    return {.check = "watch", .message = "not running, but cron records changes every minute"};
   return {.check = "watch",
           .ok = false,
-          .message = "is not running: changes are recorded when somebody asks for it",
+          .message = "not running: changes are only recorded when you run 'rewall snapshot'",
           .hint = has_systemd() ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
                                 : "rewall hooks install cron, or run 'rewall watch' as a service"};
 }
@@ -154,12 +154,12 @@ Finding examine_watch(const Session& session) {
 void examine_boot(std::vector<Finding>& checks) {
   if (!has_systemd()) return;
   if (is_enabled("rewall-restore.service")) {
-    checks.push_back({.check = "boot", .message = "rewall-restore.service puts HEAD in force"});
+    checks.push_back({.check = "boot", .message = "rewall-restore.service loads HEAD"});
     return;
   }
   checks.push_back({.check = "boot",
                     .ok = false,
-                    .message = "rewall-restore.service is not enabled: a restart brings no rules of HEAD",
+                    .message = "rewall-restore.service is not enabled: a boot does not load HEAD",
                     .hint = "rewall hooks install systemd; systemctl enable rewall-restore.service"});
 }
 
@@ -176,27 +176,27 @@ std::optional<Fault> fault_of(const fs::path& path, const struct stat& facts, co
                  format("chown -R {}: {}", ::geteuid(), top)};
   if (!S_ISLNK(facts.st_mode) && (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return Fault{format("{}: others can write to it (mode {:04o})", path.string(), facts.st_mode & 07777U),
-                 format("look at what they wrote, then: chmod -R go-w {}", top)};
+                 format("check what they wrote, then: chmod -R go-w {}", top)};
   return std::nullopt;
 }
 
-/// An object has to match its hash; there may be very many.
+/// Objects are not checked here: there may be very many, and each has to match its hash.
 bool holds_objects(const fs::path& folder) {
   return folder.parent_path().filename() == "objects" && folder.filename().native().size() == 2;
 }
 
 Finding examine_modes(const fs::path& path) {
-  Finding check{.check = "modes", .message = "the repository is its owner's alone"};
+  Finding check{.check = "modes", .message = "only its owner can read and write the repository"};
   const auto top = shell_quote(path.string());
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
     return {"modes", false, format("{}: {}", path.string(), errno_text(errno)), format("ls -ld {}", top)};
   }
   if (::access(path.c_str(), R_OK | X_OK) != 0)
-    return failed("modes", not_permitted(path.string(), "it belongs to somebody else"));
+    return failed("modes", not_permitted(path.string(), "another user owns it"));
   auto fault = fault_of(path, facts, top);
   if (!fault && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    fault = Fault{format("{}: others can look into it (mode {:04o})", path.string(), facts.st_mode & 07777U),
+    fault = Fault{format("{}: others can read it (mode {:04o})", path.string(), facts.st_mode & 07777U),
                   format("chmod 700 {}", top)};
   std::error_code ended;
   auto entry = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, ended);
@@ -218,8 +218,8 @@ Finding examine_space(const fs::path& path) {
   const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;
   Finding check{.check = "space",
                 .ok = left >= kLittleSpace && !few_files,
-                .message = few_files ? format("room for {} more files", facts.f_favail)
-                                     : format("{} MB are free", left >> 20U)};
+                .message = few_files ? format("room for only {} more files", facts.f_favail)
+                                     : format("{} MB free", left >> 20U)};
   if (!check.ok)
     check.hint = format("rewall gc; then free some space: df -h {0}; df -i {0}", shell_quote(path.string()));
   return check;
@@ -232,10 +232,10 @@ Finding examine_work_tree(const Repository& repository, const Head& head) {
     const auto found = read_file(repository.path() / name);
     if (!found || *found != content) differing.push_back(name);
   }
-  if (differing.empty()) return {.check = "work tree", .message = "holds the files of HEAD"};
+  if (differing.empty()) return {.check = "work tree", .message = "matches HEAD"};
   return {.check = "work tree",
           .ok = false,
-          .message = format("is not what HEAD says: {}", join(differing, ", ")),
+          .message = format("differs from HEAD: {}", join(differing, ", ")),
           .hint = format("git -C {} checkout HEAD -- {}", shell_quote(repository.path().string()),
                          join(differing, " "))};
 }
@@ -247,12 +247,11 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
     return;
   }
   const bool there = std::ranges::find(*tags, "good", &Tag::name) != tags->end();
-  checks.push_back({.check = "good",
-                    .ok = there,
-                    .message = there ? "the tag is there"
-                                     : "no snapshot has the tag: nothing to fall back to at boot, or when a "
-                                       "restore is refused",
-                    .hint = there ? "" : "rewall tag good"});
+  checks.push_back(
+      {.check = "good",
+       .ok = there,
+       .message = there ? "the tag exists" : "no 'good' tag yet: boot has no known-good fallback",
+       .hint = there ? "" : "rewall tag good"});
 }
 
 Finding examine_journal(const Repository& repository) {
@@ -260,26 +259,26 @@ Finding examine_journal(const Repository& repository) {
   if (!entry) return failed("journal", entry.error());
   if (!*entry) return {.check = "journal", .message = "no restore was interrupted"};
   const auto left = Journal::left(repository, {});
-  if (!left) return {.check = "journal", .message = "a restore is at work"};
+  if (!left) return {.check = "journal", .message = "a restore is running"};
   return {.check = "journal",
           .ok = false,
           .message = format("a restore was interrupted ({})", rfc3339((*entry)->began)),
-          .hint = "rewall status: it finishes or undoes it, or says why not"};
+          .hint = "'rewall status' completes or reverts it, or shows why it cannot"};
 }
 
 Finding examine_guard(Session& session) {
-  const auto guard = read_guard_standing(session);
+  const auto guard = read_guard_status(session);
   if (!guard) return failed("guard", guard.error());
-  if (!*guard) return {.check = "guard", .message = "none is armed"};
+  if (!*guard) return {.check = "guard", .message = "no guard is armed"};
   if (!(*guard)->overdue)
     return {.check = "guard", .message = format("{} is armed", name_of((*guard)->guard))};
   return {.check = "guard",
           .ok = false,
           .message = format("{} is overdue, and its process is gone", name_of((*guard)->guard)),
-          .hint = "rewall rollback, or rewall confirm"};
+          .hint = "revert the change: rewall rollback; or keep it: rewall confirm"};
 }
 
-/// The time of the newest snapshot.
+/// Checks HEAD. Returns the time of the newest snapshot; absent where it cannot be read.
 std::optional<Time> examine_history(const Repository& repository, std::vector<Finding>& checks) {
   const auto head = read_head(repository);
   if (!head) {
@@ -287,10 +286,10 @@ std::optional<Time> examine_history(const Repository& repository, std::vector<Fi
     return std::nullopt;
   }
   if (head->hash.empty()) {
-    checks.push_back({"history", false, "nothing is recorded yet", "rewall snapshot"});
+    checks.push_back({"history", false, "no snapshot yet", "rewall snapshot"});
     return std::nullopt;
   }
-  checks.push_back({.check = "history", .message = "HEAD can be read"});
+  checks.push_back({.check = "history", .message = "can read HEAD"});
   checks.push_back(examine_work_tree(repository, *head));
   const auto newest = repository.snapshot(head->hash);
   return newest ? std::optional(newest->time) : std::nullopt;
@@ -302,7 +301,7 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
     checks.push_back(failed("repository", repository.error()));
     return std::nullopt;
   }
-  checks.push_back({.check = "repository", .message = format("{} can be opened", session.path().string())});
+  checks.push_back({.check = "repository", .message = format("can open {}", session.path().string())});
   const auto newest = examine_history(*repository, checks);
   examine_good(*repository, checks);
   checks.push_back(examine_journal(*repository));
@@ -318,7 +317,7 @@ std::vector<Finding> examine(Session& session) {
   const auto live = session.capture();
   checks.push_back(examine_programs(session, live));
   checks.push_back(examine_privilege());
-  // Without the privilege it is known why it failed.
+  // Without the privilege the check before has said why the capture failed.
   if (live || live.error().kind != ErrorKind::permission) examine_live(live, checks);
   if (fs::exists(session.path())) {
     checks.push_back(examine_modes(session.path()));

@@ -7,9 +7,9 @@
 
 namespace rewall {
 
-/// `rewall doctor`: looks at the host, the repository and its remotes, and changes nothing, not even what a
-/// killed restore left. Works without a repository and without privilege, which it says then. Each program
-/// that it runs has a deadline.
+/// `rewall doctor`: checks the host, the repository and its remotes. It changes nothing; it does not even
+/// recover from a restore that was killed. Without a repository or without privilege the findings say so.
+/// Each program that it runs has a deadline.
 std::vector<Finding> examine(Session& session);
 
 }  // namespace rewall

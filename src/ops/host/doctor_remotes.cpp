@@ -23,7 +23,7 @@ Finding examine_answer(const Repository& repository, const Remote& remote, const
   if (address.way == RemoteAddress::Way::ssh && find_program("ssh").empty()) {
     return {.check = "remote",
             .ok = false,
-            .message = format("{} is reached by ssh, which is not installed", remote.name),
+            .message = format("{} needs ssh, which is not installed", remote.name),
             .hint = "apt install openssh-client"};
   }
   auto asked =
@@ -32,9 +32,9 @@ Finding examine_answer(const Repository& repository, const Remote& remote, const
   if (asked && !asked->ok()) asked = unreachable(remote, *asked);
   if (!asked) {
     Error& error = asked.error();
-    // network.timeout is not what it ran into.
+    // The deadline was that of this check, not network.timeout.
     if (error.message.find("gave no answer") != std::string::npos)
-      error.hint = format("'rewall fetch {}' waits longer for it", shell_quote(remote.name));
+      error.hint = format("'rewall fetch {}' waits longer", shell_quote(remote.name));
     return {"remote", false, error.message, error.hint};
   }
   return {.check = "remote", .message = format("{} answers", remote.name)};
@@ -56,19 +56,20 @@ Finding examine_backlog(const Repository& repository, const Remote& remote) {
 }
 
 Finding examine_privacy(const Remote& remote, const RemoteAddress& address) {
-  Finding check{.check = "privacy", .message = format("nothing against the address of {}", remote.name)};
+  Finding check{.check = "privacy", .message = format("the address of {} is safe to use", remote.name)};
   const auto set_url = format("rewall remote set-url {} ADDRESS", shell_quote(remote.name));
   if (address.has_password) {
     check.ok = false;
-    check.message = format("the address of {} has a password in it", remote.name);
-    check.hint = format("{}, without it; git's credential.helper keeps passwords", set_url);
+    check.message = format("the address of {} contains a password", remote.name);
+    check.hint = format("{}, without the password; git's credential.helper keeps passwords", set_url);
   } else if (address.way == RemoteAddress::Way::plain) {
     check.ok = false;
     check.message =
-        format("whoever is on the way to {} ({}) can read and forge the history", remote.name, address.host);
+        format("the connection to {} ({}) is not encrypted: others can read and forge the history",
+               remote.name, address.host);
     check.hint = format("{}, with ssh:// or https://", set_url);
   } else if (is_public_forge(address.host)) {
-    check.message = format("{} is at {}: rules tell which ports are open, to whom, and who changes them",
+    check.message = format("{} is at {}: rules show which ports are open, to whom, and who changes them",
                            remote.name, address.host);
     check.hint = "make sure that the repository there is private";
   }
@@ -88,7 +89,7 @@ std::vector<Finding> examine_remotes(const Repository& repository) {
   if (!remotes) return {{"remote", false, remotes.error().message, remotes.error().hint}};
   if (remotes->empty())
     return {{.check = "remote",
-             .message = "there is none: the history dies with this host",
+             .message = "no remote: the history exists only on this host",
              .hint = "rewall remote add origin ADDRESS"}};
   std::vector<Finding> checks;
   for (const auto& remote : *remotes) {

@@ -9,10 +9,10 @@
 
 namespace rewall {
 
-/// Where anybody may make a repository that everybody can read.
+/// True for a public forge: anybody can make a repository there that everybody can read.
 bool is_public_forge(std::string_view host);
 
-/// Each remote: whether it answers, what it lacks, and who can read along.
+/// For each remote: whether it answers, how many snapshots it lacks, and who else can read them.
 std::vector<Finding> examine_remotes(const Repository& repository);
 
 }  // namespace rewall

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "core/file.h"
-#include "core/format.h"
+#include "core/messages.h"
 #include "ops/context/ruleset_files.h"
 #include "rules/print.h"
 
@@ -28,9 +28,7 @@ Result<std::string> write_for_editor(const std::string& text, Family family) {
   std::error_code failed;
   std::string folder = fs::temp_directory_path(failed) / "rewall-edit-XXXXXX";
   if (failed || ::mkdtemp(folder.data()) == nullptr) {
-    return Error{
-        .kind = ErrorKind::usage,
-        .message = format("{}: cannot write: {}", folder, failed ? failed.message() : errno_text(errno))};
+    return error_of<messages::cannot_write>(folder, failed ? failed.message() : errno_text(errno));
   }
   std::string path = fs::path(folder) / file_name({family});
   if (auto written = write_file(path, text, 0600); !written) {

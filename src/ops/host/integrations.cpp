@@ -10,6 +10,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "hook_texts.h"
 
@@ -17,7 +18,7 @@ namespace rewall {
 namespace {
 
 namespace fs = std::filesystem;
-using State = Hook::State;
+using State = Integration::State;
 
 consteval std::string_view text_of(std::string_view file) {
   const auto* const found = std::ranges::find(kHookTexts, file, [](const auto& pair) { return pair.first; });
@@ -26,8 +27,8 @@ consteval std::string_view text_of(std::string_view file) {
 }
 
 struct Source {
-  std::string_view hook{};
-  std::string_view path{};  ///< below the root, or from `.git/` on below the repository
+  std::string_view integration{};
+  std::string_view path{};  ///< below the root; below the repository where it begins with `.git/`
   std::string_view text{};
   mode_t mode = 0644;
 };
@@ -45,46 +46,47 @@ constexpr std::array<Source, 8> kSources{{
     {"git-diff", ".git/info/attributes", text_of("git-diff/attributes"), 0600},
 }};
 
-constexpr std::array<Hook, 6> kHooks{{
+constexpr std::array<Integration, 6> kIntegrations{{
     {.name = "systemd",
      .what = "services: rewall-watch records every change, rewall-restore loads HEAD at boot",
      .next = "systemctl daemon-reload; systemctl enable --now rewall-watch.service; "
              "systemctl enable rewall-restore.service"},
     {.name = "netfilter-persistent",
-     .what = "its save makes a snapshot, and one program alone loads at boot",
+     .what = "'netfilter-persistent save' takes a snapshot; avoids loading rules twice at boot",
      .next = "systemctl daemon-reload"},
     {.name = "fail2ban",
-     .what = "an action: a snapshot when a jail has made its chains",
+     .what = "an action that takes a snapshot when a jail has added its chains",
      .next = "name the action 'rewall' in jail.local as /etc/fail2ban/action.d/rewall.conf shows; "
              "fail2ban-client "
              "reload"},
-    {.name = "apt", .what = "a snapshot before and after packages change"},
-    {.name = "cron", .what = "records changes every minute, where rewall-watch cannot run"},
+    {.name = "apt", .what = "takes a snapshot before and after packages change"},
+    {.name = "cron", .what = "records changes every minute where rewall-watch cannot run"},
     {.name = "git-diff",
-     .what = "git diff in the repository shows rules by what they mean",
+     .what = "'git diff' in the repository compares rules by their meaning",
      .in_repository = true},
 }};
 
 constexpr const char* kGitKey = "diff.rewall.textconv";
 
-// FNV-1a, which tells a change from none; nobody is kept from forging it.
+// FNV-1a: it shows a change, and does not protect from a forger.
 std::string checksum(std::string_view text) {
   std::uint64_t sum = 14695981039346656037U;
   for (const char c : text) sum = (sum ^ static_cast<unsigned char>(c)) * 1099511628211U;
   return format("{:016x}", sum);
 }
 
-std::string signed_text(std::string_view hook, std::string_view text) {
-  return format("{}# rewall hooks install {}: {}\n", text, hook, checksum(text));
+std::string signed_text(std::string_view integration, std::string_view text) {
+  return format("{}# rewall hooks install {}: {}\n", text, integration, checksum(text));
 }
 
 State state_of(const std::string& found, const Source& source) {
-  if (found == signed_text(source.hook, source.text)) return State::installed;
+  if (found == signed_text(source.integration, source.text)) return State::installed;
   if (found == source.text) return State::other;  // copied by hand
   const auto end = found.size() < 2 ? std::string::npos : found.rfind('\n', found.size() - 2);
   if (end == std::string::npos) return State::changed;
-  return found == signed_text(source.hook, std::string_view(found).substr(0, end + 1)) ? State::other
-                                                                                       : State::changed;
+  return found == signed_text(source.integration, std::string_view(found).substr(0, end + 1))
+             ? State::other
+             : State::changed;
 }
 
 State state_of(const fs::path& path, const Source& source) {
@@ -100,7 +102,7 @@ Result<fs::path> path_of(Session& session, const Source& source, const fs::path&
   return repository->path() / source.path;
 }
 
-// git gives the file as one word. Where rewall is no help, git shows the text as it is.
+// git runs the command with the file's name. Where rewall fails, git shows the text as it is.
 constexpr std::string_view kTextconvStart = "f() { ";
 constexpr std::string_view kTextconvEnd = R"( checkout --meaning "file:$1" 2>/dev/null || cat "$1"; }; f)";
 
@@ -123,102 +125,98 @@ Status set_key(Session& session, const std::optional<std::string>& value) {
   return value ? settings.set(kGitKey, *value) : settings.unset(kGitKey);
 }
 
-State state_of_all(const std::vector<Hook::File>& files) {
+State state_of_all(const std::vector<Integration::File>& files) {
   const auto any = [&](State state) {
-    return std::ranges::find(files, state, &Hook::File::state) != files.end();
+    return std::ranges::find(files, state, &Integration::File::state) != files.end();
   };
   if (any(State::changed)) return State::changed;
   if (any(State::absent)) return any(State::installed) || any(State::other) ? State::partly : State::absent;
   return any(State::other) ? State::other : State::installed;
 }
 
-std::vector<const Source*> sources_of(const Hook& hook) {
+std::vector<const Source*> sources_of(const Integration& integration) {
   std::vector<const Source*> sources;
   for (const auto& source : kSources) {
-    if (source.hook == hook.name) sources.push_back(&source);
+    if (source.integration == integration.name) sources.push_back(&source);
   }
   return sources;
 }
 
-// The key of git, where there is one, stands behind the files.
-Result<Hook> look(Session& session, Hook hook, const fs::path& root) {
-  for (const auto* source : sources_of(hook)) {
+// The states of the files, in the order of kSources, then the state of the key of git.
+Result<Integration> with_states(Session& session, Integration integration, const fs::path& root) {
+  for (const auto* source : sources_of(integration)) {
     auto path = TRY(path_of(session, *source, root));
-    hook.files.push_back({path.string(), state_of(path, *source)});
+    integration.files.push_back({path.string(), state_of(path, *source)});
   }
-  if (hook.in_repository) {
+  if (integration.in_repository) {
     auto state = TRY(state_of_key(session));
-    hook.files.push_back({kGitKey, state});
+    integration.files.push_back({kGitKey, state});
   }
-  hook.state = state_of_all(hook.files);
-  return hook;
+  integration.state = state_of_all(integration.files);
+  return integration;
 }
 
-Result<Hook> find_hook(const std::string& name) {
+Result<Integration> find_integration(const std::string& name) {
   std::vector<std::string> names;
-  for (const auto& hook : kHooks) {
-    if (hook.name == name) return hook;
-    names.emplace_back(hook.name);
+  for (const auto& integration : kIntegrations) {
+    if (integration.name == name) return integration;
+    names.emplace_back(integration.name);
   }
   const auto near = nearest(name, names);
-  return Error{.kind = ErrorKind::usage,
-               .message = format("unknown integration '{}'", escape(name)),
-               .hint = near.empty() ? "they are " + join(names, ", ") : format("did you mean '{}'?", near)};
+  return error_of<messages::unknown_integration>(escape(name))
+      .hinted(near.empty() ? "the integrations are " + join(names, ", ")
+                           : format("did you mean '{}'?", near));
 }
 
-Result<Hook> look_for_change(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = TRY(find_hook(name));
-  auto found = TRY(look(session, std::move(hook), root));
+Result<Integration> find_unchanged(Session& session, const std::string& name, const fs::path& root) {
+  auto integration = TRY(find_integration(name));
+  auto found = TRY(with_states(session, std::move(integration), root));
   for (const auto& file : found.files) {
     if (file.state != State::changed) continue;
-    return Error{.kind = ErrorKind::refused,
-                 .message = format("{}: somebody changed it, or it was never rewall's", escape(file.path))}
-        .hinted("nothing was done: look at it, and take it away by hand if it is not needed");
+    return error_of<messages::integration_changed>(escape(file.path));
   }
   return found;
 }
 
-Error cannot(std::string message) {
+Error write_error(std::string message) {
   if (::geteuid() == 0) return {.kind = ErrorKind::usage, .message = std::move(message)};
-  return {.kind = ErrorKind::permission, .message = std::move(message), .hint = "run it as root"};
+  return {.kind = ErrorKind::permission, .message = std::move(message), .hint = "run this command as root"};
 }
 
-Status write(Session& session, const Hook& hook, const fs::path& root) {
+Status write_files(Session& session, const Integration& integration, const fs::path& root) {
   std::size_t n = 0;
-  for (const auto* source : sources_of(hook)) {
-    const auto& file = hook.files[n++];
+  for (const auto* source : sources_of(integration)) {
+    const auto& file = integration.files[n++];
     if (file.state == State::installed) continue;
     auto path = TRY(path_of(session, *source, root));
     std::error_code failed;
     fs::create_directories(path.parent_path(), failed);
-    if (failed) return cannot(format("{}: {}", path.parent_path().string(), failed.message()));
-    auto written = write_file(path, signed_text(source->hook, source->text), source->mode);
-    if (!written) return cannot(std::move(written).error().message);
+    if (failed) return write_error(format("{}: {}", path.parent_path().string(), failed.message()));
+    auto written = write_file(path, signed_text(source->integration, source->text), source->mode);
+    if (!written) return write_error(std::move(written).error().message);
   }
-  if (n < hook.files.size() && hook.files[n].state != State::installed)
+  if (n < integration.files.size() && integration.files[n].state != State::installed)
     return set_key(session, textconv(session));
   return {};
 }
 
-// An enabled unit without its file would be a failure at every boot.
-Status check_not_enabled(const Hook& hook) {
-  for (const auto& file : hook.files) {
+// An enabled unit without its file would fail at every boot.
+Status check_not_enabled(const Integration& integration) {
+  for (const auto& file : integration.files) {
     const fs::path path = file.path;
     if (path.extension() != ".service" || file.state == State::absent) continue;
     std::error_code failed;
     for (const auto& entry : fs::directory_iterator(path.parent_path(), failed)) {
       if (entry.path().extension() != ".wants") continue;
       if (!fs::is_symlink(entry.path() / path.filename(), failed)) continue;
-      return Error{.kind = ErrorKind::refused,
-                   .message = format("{}: it is enabled", path.filename().string())}
-          .hinted(format("systemctl disable --now {}", path.filename().string()));
+      return error_of<messages::unit_enabled>(path.filename().string());
     }
   }
   return {};
 }
 
-Status take_away(Session& session, const Hook& hook) {
-  for (const auto& file : hook.files) {
+Status remove_files(Session& session, const Integration& integration) {
+  for (const auto& file : integration.files) {
     if (file.state == State::absent) continue;
     if (file.path == kGitKey) {
       TRY(set_key(session, std::nullopt));
@@ -226,14 +224,14 @@ Status take_away(Session& session, const Hook& hook) {
     }
     std::error_code failed;
     fs::remove(file.path, failed);
-    if (failed) return cannot(format("{}: {}", file.path, failed.message()));
+    if (failed) return write_error(format("{}: {}", file.path, failed.message()));
   }
   return {};
 }
 
 }  // namespace
 
-std::string_view name(Hook::State state) {
+std::string_view name(Integration::State state) {
   switch (state) {
     case State::absent:
       return "absent";
@@ -249,26 +247,26 @@ std::string_view name(Hook::State state) {
   return "";
 }
 
-std::vector<Hook> list_hooks(Session& session, const fs::path& root) {
-  std::vector<Hook> hooks;
-  for (const auto& hook : kHooks) {
-    auto found = look(session, hook, root);
-    hooks.push_back(found ? *std::move(found) : hook);
+std::vector<Integration> list_integrations(Session& session, const fs::path& root) {
+  std::vector<Integration> integrations;
+  for (const auto& integration : kIntegrations) {
+    auto found = with_states(session, integration, root);
+    integrations.push_back(found ? *std::move(found) : integration);
   }
-  return hooks;
+  return integrations;
 }
 
-Result<Hook> install_hook(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = TRY(look_for_change(session, name, root));
-  TRY(write(session, hook, root));
-  return hook;
+Result<Integration> install_integration(Session& session, const std::string& name, const fs::path& root) {
+  auto integration = TRY(find_unchanged(session, name, root));
+  TRY(write_files(session, integration, root));
+  return integration;
 }
 
-Result<Hook> remove_hook(Session& session, const std::string& name, const fs::path& root) {
-  auto hook = TRY(look_for_change(session, name, root));
-  TRY(check_not_enabled(hook));
-  TRY(take_away(session, hook));
-  return hook;
+Result<Integration> remove_integration(Session& session, const std::string& name, const fs::path& root) {
+  auto integration = TRY(find_unchanged(session, name, root));
+  TRY(check_not_enabled(integration));
+  TRY(remove_files(session, integration));
+  return integration;
 }
 
 }  // namespace rewall

@@ -10,17 +10,18 @@
 
 namespace rewall {
 
-/// What makes other programs work with rewall: files in their folders, which are those of hooks/NAME.
+/// An integration makes another program work with rewall: files in that program's folders, with the texts of
+/// hooks/NAME, which are part of the program.
 ///
-/// Each is written with a last line that holds its checksum, so that what somebody changed is known from what
-/// this version or another one wrote.
-struct Hook {
+/// Each file is written with a last line that holds its checksum. So a file that somebody changed is told
+/// from one that this version, or another version of rewall, wrote.
+struct Integration {
   enum class State {
     absent,
     installed,
-    other,    ///< as another version of rewall would write it
-    partly,   ///< some files are there
-    changed,  ///< somebody changed it, or it was never rewall's
+    other,    ///< as another version of rewall wrote it
+    partly,   ///< some of the files exist
+    changed,  ///< somebody changed it, or rewall never wrote it
   };
   struct File {
     std::string path{};  ///< or a key of the repository's .git/config
@@ -28,24 +29,27 @@ struct Hook {
   };
 
   std::string_view name{};
-  std::string_view what{};
-  std::string_view next{};     ///< what is left to do after it was installed; empty for nothing
-  bool in_repository = false;  ///< it is there that it is written
+  std::string_view what{};     ///< a line for people
+  std::string_view next{};     ///< the commands to run after the installation; empty for none
+  bool in_repository = false;  ///< its files are in the repository, not below the root
   std::vector<File> files{};
-  State state = State::absent;  ///< of them all
+  State state = State::absent;  ///< of all files together
 };
 
-std::string_view name(Hook::State state);
+std::string_view name(Integration::State state);
 
-/// All of them. `root` is the folder that stands for `/`; what belongs into the repository goes there.
-std::vector<Hook> list_hooks(Session& session, const std::filesystem::path& root);
+/// All integrations. `root` is the folder that stands for `/`; files of the repository go there.
+std::vector<Integration> list_integrations(Session& session, const std::filesystem::path& root);
 
-/// Writes what is not there, and what another version wrote; the states it gives are those from before. Kind
-/// usage: no such name, or no way to write; kind permission: for who is not root. Kind refused, and nothing
-/// is done: somebody changed a file.
-Result<Hook> install_hook(Session& session, const std::string& name, const std::filesystem::path& root);
+/// Writes the files that are absent or that another version wrote. Returns the states from before. Kind
+/// usage: there is no such integration, or a file cannot be written; kind permission where that is for lack
+/// of root. Kind refused, and no file is written: somebody changed one of them.
+Result<Integration> install_integration(Session& session, const std::string& name,
+                                        const std::filesystem::path& root);
 
-/// The same the other way. Kind refused also while a unit is enabled.
-Result<Hook> remove_hook(Session& session, const std::string& name, const std::filesystem::path& root);
+/// Removes the files. Returns the states from before. The errors are those of install_integration(); kind
+/// refused also while a unit is enabled.
+Result<Integration> remove_integration(Session& session, const std::string& name,
+                                       const std::filesystem::path& root);
 
 }  // namespace rewall

@@ -1,9 +1,8 @@
 #include "ops/host/status.h"
 
 #include <algorithm>
-#include <future>
 
-#include "core/log.h"
+#include "core/parallel.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -16,10 +15,10 @@
 namespace rewall {
 namespace {
 
-// Sets have no generation and the legacy backend has none: they are looked at, which is cheap where there are
-// none.
-Result<bool> surely_unchanged(Session& session, const Repository& repository, const std::string& head,
-                              std::future<Result<Sets>> sets) {
+// True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
+// there are none.
+Result<bool> is_surely_unchanged(Session& session, const Repository& repository, const std::string& head,
+                                 Task<Sets> sets) {
   if (!session.interrupted.empty()) return false;
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen || seen->head != head) return false;
@@ -28,37 +27,37 @@ Result<bool> surely_unchanged(Session& session, const Repository& repository, co
   return canonical_text(live) == recorded;
 }
 
-Status compare_whole(Session& session, const Repository& repository, RepositoryStatus& standing) {
+Status compare_whole(Session& session, const Repository& repository, RepositoryStatus& status) {
   auto read = TRY(read_live_and_head(session, repository));
   const auto& [live, head] = read;
-  standing.backend = live.backends;
+  status.backend = live.backends;
   const Diff diff = compare(head.ruleset, live.ruleset);
-  standing.clean = diff.equal();
-  standing.changes = diff.changes.size();
-  standing.summary = diff.equal() ? "" : subject(diff);
-  // Of the same words only: a restore takes HEAD's for LIVE's then.
+  status.clean = diff.equal();
+  status.changes = diff.changes.size();
+  status.summary = diff.equal() ? "" : subject(diff);
+  // Only where the words are the same too: a restore then takes the rules of HEAD for those of LIVE.
   if (diff.identical()) remember_generation(repository, live, head.hash);
   return {};
 }
 
-Status add_remote_standing(const Repository& repository, RepositoryStatus& standing) {
+Status add_remote_status(const Repository& repository, RepositoryStatus& status) {
   auto known = TRY(repository.remotes());
   if (known.empty()) return {};
   auto chosen = find_remote(repository);
-  // `push.remote` names none of several: the first will do to say so.
+  // Where `push.remote` names none of several remotes, the status shows the first.
   const Remote& remote = chosen ? *chosen : known.front();
   auto behind = TRY(repository.behind(remote.name));
   auto longest = TRY(read_setting(repository, settings::push_stale));
-  standing.remote = {.remote = remote,
-                     .behind = behind,
-                     .stale = behind.age(now()) > longest,
-                     .queue = read_push_queue(repository.state_path())};
+  status.remote = {.remote = remote,
+                   .behind = behind,
+                   .stale = behind.age(now()) > longest,
+                   .queue = read_push_queue(repository.state_path())};
   return {};
 }
 
 }  // namespace
 
-Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_standing(Session& session) {
+Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& session) {
   auto guard = TRY(read_guard(session.state_path()));
   if (!guard) return std::optional<RepositoryStatus::GuardStatus>{};
   const auto here = session.firewall().generation();
@@ -70,27 +69,27 @@ Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_standing(Session
 }
 
 Result<RepositoryStatus> read_repository_status(Session& session) {
-  // While the repository is opened: a program takes as long.
-  auto sets = std::async(std::launch::async, [&session] { return session.firewall().sets(); });
+  // ipset runs while the repository is opened: both take about the same time.
+  auto sets = beside("sets", ErrorKind::capture, [&session] { return session.firewall().sets(); });
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
-  RepositoryStatus standing{.host = repository.host(),
-                            .journal = session.interrupted,
-                            .watch = watching_process(session.state_path()) != 0};
+  RepositoryStatus status{.host = repository.host(),
+                          .journal = session.interrupted,
+                          .watch = watching_process(session.state_path()) != 0};
   auto head = TRY(repository.head());
-  standing.head = std::move(head);
-  auto unchanged = TRY(surely_unchanged(session, repository, standing.head, std::move(sets)));
+  status.head = std::move(head);
+  auto unchanged = TRY(is_surely_unchanged(session, repository, status.head, std::move(sets)));
   if (unchanged) {
-    auto snapshot = TRY(repository.snapshot(standing.head));
-    standing.clean = true;
-    standing.backend = snapshot.trailers.backend;
-  } else if (auto compared = compare_whole(session, repository, standing); !compared) {
+    auto snapshot = TRY(repository.snapshot(status.head));
+    status.clean = true;
+    status.backend = snapshot.trailers.backend;
+  } else if (auto compared = compare_whole(session, repository, status); !compared) {
     return std::move(compared).error();
   }
-  TRY(add_remote_standing(repository, standing));
-  auto guard = TRY(read_guard_standing(session));
-  standing.guard = std::move(guard);
-  return standing;
+  TRY(add_remote_status(repository, status));
+  auto guard = TRY(read_guard_status(session));
+  status.guard = std::move(guard);
+  return status;
 }
 
 }  // namespace rewall

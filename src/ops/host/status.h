@@ -11,37 +11,37 @@
 
 namespace rewall {
 
-/// Is LIVE what HEAD says, and how far behind is the remote.
+/// Whether LIVE matches HEAD, and how many snapshots the remote lacks.
 struct RepositoryStatus {
   bool clean = false;
   std::string head{};
   std::string host{};
   std::string backend{};
-  std::size_t changes = 0;  ///< by meaning; 0 with `clean` false is impossible
-  std::string summary{};    ///< of the changes, in the words of a commit's subject
+  std::size_t changes = 0;  ///< of LIVE against HEAD, by meaning; above 0 where LIVE does not match
+  std::string summary{};    ///< of the changes, as the subject of a commit
 
   struct RemoteStatus {
     Remote remote{};
     Repository::Behind behind{};
-    bool stale = false;                ///< it lacks something for longer than `push.stale`
-    std::optional<PushQueue> queue{};  ///< what waits to be pushed
+    bool stale = false;                ///< the remote lacks a snapshot for longer than `push.stale`
+    std::optional<PushQueue> queue{};  ///< absent where no snapshot waits to be pushed
   };
   std::optional<RemoteStatus> remote{};
   std::string journal{};  ///< Session::interrupted
-  bool watch = false;     ///< `rewall watch` is at work
+  bool watch = false;     ///< `rewall watch` is running
 
   struct GuardStatus {
     Guard guard{};
     std::chrono::milliseconds left{};
-    bool overdue = false;  ///< its time is up, and its process is not at work
+    bool overdue = false;  ///< the deadline is over, and the guard's process is gone
   };
   std::optional<GuardStatus> guard{};
 };
 
-/// Absent where none is armed. Opens no repository.
-Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_standing(Session& session);
+/// Absent where no guard is armed. Does not open the repository.
+Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& session);
 
-/// When nothing touched nf_tables since the last snapshot, the generation answers and nothing is dumped.
+/// Where the generation of nf_tables is that of the last snapshot, LIVE is not read, but for its sets.
 Result<RepositoryStatus> read_repository_status(Session& session);
 
 }  // namespace rewall

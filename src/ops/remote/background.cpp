@@ -18,6 +18,7 @@
 #include "ops/context/systemd.h"
 #include "ops/remote/gc.h"
 #include "ops/remote/push_queue.h"
+#include "ops/remote/push_worker.h"
 
 namespace rewall {
 namespace {
@@ -30,7 +31,7 @@ fs::path lock_file(const fs::path& state) {
   return StatePaths(state).background_lock();
 }
 
-// Proxies may have passwords.
+// The environment for the process, in a file: a proxy may have a password.
 fs::path environment_path(const fs::path& state) {
   return StatePaths(state).background_environment();
 }
@@ -46,10 +47,10 @@ void pack_if_due(const fs::path& path) {
   if (auto packed = gc(*repository); !packed) log_warning("{}", escape(packed.error().message));
 }
 
-// Wakes up when the queue's folder changes: somebody pushed by hand, or the repository is gone.
-class SystemClock : public QueueClock {
+// Wakes up when the folder of the queue changes: somebody pushed by hand, or removed the repository.
+class SystemPushClock : public PushClock {
  public:
-  SystemClock(fs::path repository, const fs::path& state)
+  SystemPushClock(fs::path repository, const fs::path& state)
       : repository_(std::move(repository)), changes_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
     if (changes_)
       ::inotify_add_watch(changes_.get(), state.c_str(),
@@ -99,15 +100,15 @@ void push_and_pack(Session& session, const RecordEvent& event) {
 
 int work_in_background(const fs::path& repository) {
   const auto state = repository / ".git/rewall";
-  SystemClock clock(repository, state);
+  SystemPushClock clock(repository, state);
   std::error_code ignored;
   fs::remove(environment_path(state), ignored);  // it is read
-  // Again: what was queued while this one was about to end found it at work.
+  // Once more, as a command may have queued a push while this process was about to end.
   do {
     const auto working = PidLock::begin(lock_file(state), std::string(kId));
     if (!working) return 0;
     pack_if_due(repository);
-    if (auto done = work_off_pushes(repository, clock); !done) {
+    if (auto done = work_off_push_queue(repository, clock); !done) {
       log_warning("{}", escape(done.error().message));
       return exit_code(done.error().kind);
     }

@@ -6,15 +6,16 @@
 
 namespace rewall {
 
-/// What no command waits for: snapshots are pushed (push_queue.h), and where it is `time_for_gc`, the
-/// repository is packed (gc.h). Starts a process of its own for it, under systemd as a transient service,
-/// where there is something to do and none is at work. A failure is only said: the next rewall does it.
+/// Starts a process that does what no command waits for: it pushes queued snapshots (push_queue.h) and, with
+/// `time_for_gc`, packs the repository (gc.h). Under systemd the process is a transient service. Starts none
+/// where there is nothing to do or one is running. A failure is logged: the next command starts the process.
 void start_background_work(const Session& session, bool time_for_gc = false);
 
-/// The same for a snapshot that record() made, which waits to be pushed now: an observer of the session.
+/// An observer of the session (RecordEvent): queues the new snapshot for a push and starts the process.
 void push_and_pack(Session& session, const RecordEvent& event);
 
-/// That process, `rewall -C DIR background`: ends when nothing waits any more. The exit status.
+/// The main function of that process, `rewall -C DIR background`. It ends when the queue of pushes is empty,
+/// and returns the exit status.
 int work_in_background(const std::filesystem::path& repository);
 
 }  // namespace rewall

@@ -11,6 +11,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -28,7 +29,7 @@ fs::path whole_path(const fs::path& path) {
   return whole.has_filename() ? whole : whole.parent_path();
 }
 
-std::string beginning(const fs::path& place) {
+std::string name_prefix(const fs::path& place) {
   return format(".{}.clone-", place.filename().string());
 }
 
@@ -38,7 +39,7 @@ Fd locked(const fs::path& folder) {
   return fd;
 }
 
-// Made by this user alone, and a repository of rewall.
+// A repository of rewall that this user alone can read.
 bool is_ours(const fs::path& folder) {
   struct stat facts {};
   std::error_code failed;
@@ -46,13 +47,13 @@ bool is_ours(const fs::path& folder) {
          (facts.st_mode & 077) == 0 && fs::is_directory(folder / ".git/rewall", failed);
 }
 
-void remove_left(const fs::path& place) {
+void remove_left_folders(const fs::path& place) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(place.parent_path(), failed)) {
-    if (!entry.path().filename().string().starts_with(beginning(place)) || !is_ours(entry.path())) continue;
+    if (!entry.path().filename().string().starts_with(name_prefix(place)) || !is_ours(entry.path())) continue;
     const auto lock = locked(entry.path());
     if (!lock) continue;
-    log_info("{}: left by a clone that was killed, removed", entry.path().string());
+    log_info("{}: removed, a killed clone left it", entry.path().string());
     fs::remove_all(entry.path(), failed);
   }
 }
@@ -60,26 +61,24 @@ void remove_left(const fs::path& place) {
 }  // namespace
 
 Result<CloneFolder> CloneFolder::begin(const fs::path& place) {
-  CloneFolder staging(whole_path(place));
+  CloneFolder folder(whole_path(place));
   TRY(Repository::check_place(place));
   std::error_code failed;
-  if (fs::exists(staging.place_, failed)) {
-    staging.path_ = staging.place_;
+  if (fs::exists(folder.place_, failed)) {
+    folder.path_ = folder.place_;
   } else {
-    const auto parent = staging.place_.parent_path();
+    const auto parent = folder.place_.parent_path();
     fs::create_directories(parent, failed);
     if (failed) return failed_at(parent, failed.value());
-    remove_left(staging.place_);
-    auto path = (parent / (beginning(staging.place_) + "XXXXXX")).string();
+    remove_left_folders(folder.place_);
+    auto path = (parent / (name_prefix(folder.place_) + "XXXXXX")).string();
     if (::mkdtemp(path.data()) == nullptr) return failed_at(path, errno);
-    staging.path_ = path;
+    folder.path_ = path;
   }
-  staging.lock_ = locked(staging.path_);
-  if (staging.lock_) return staging;
-  if (errno != EWOULDBLOCK) return failed_at(staging.path_, errno);
-  return Error{.kind = ErrorKind::repository,
-               .message = format("{}: another rewall is cloning it", staging.place_.string())}
-      .hinted("wait until it is done");
+  folder.lock_ = locked(folder.path_);
+  if (folder.lock_) return folder;
+  if (errno != EWOULDBLOCK) return failed_at(folder.path_, errno);
+  return error_of<messages::clone_running>(folder.place_.string());
 }
 
 CloneFolder::~CloneFolder() {

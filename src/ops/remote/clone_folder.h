@@ -7,20 +7,20 @@
 
 namespace rewall {
 
-/// Where a repository is made that comes from elsewhere: a folder beside its place, `.NAME.clone-XXXXXX`,
-/// which takes that place when it is whole. What others left there when they were killed is removed first. A
-/// place that is there already, empty, is filled itself: it may be a mount point, or somebody's current
-/// folder.
+/// The folder that a clone fills: a new one beside the wanted path, `.NAME.clone-XXXXXX`, which is renamed to
+/// that path when the clone is complete. A folder of a clone that was killed is removed first. Where the path
+/// is an empty folder, the clone fills that folder: it may be a mount point, or somebody's current folder.
 class CloneFolder {
  public:
-  /// The errors of Repository::check_place(); kind repository or permission: nothing can be made there.
+  /// The errors of Repository::check_place(). Kind repository or permission: the folder cannot be made. Kind
+  /// repository: another process is cloning to this path.
   static Result<CloneFolder> begin(const std::filesystem::path& place);
   CloneFolder(CloneFolder&& other) noexcept = default;
   CloneFolder& operator=(CloneFolder&&) = delete;
-  ~CloneFolder();  ///< removes what was made, where it did not take its place
+  ~CloneFolder();  ///< removes the folder, or its `.git`, unless take_place() was called
 
   const std::filesystem::path& path() const { return path_; }
-  /// Kind repository: something else has come there.
+  /// Renames the folder to the wanted path. Kind repository: somebody else made a file or folder there.
   Status take_place();
 
  private:
@@ -28,7 +28,7 @@ class CloneFolder {
 
   std::filesystem::path place_;
   std::filesystem::path path_{};
-  Fd lock_{};  ///< while there is something to remove
+  Fd lock_{};  ///< held until take_place()
 };
 
 }  // namespace rewall

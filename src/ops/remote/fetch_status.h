@@ -9,22 +9,23 @@
 
 namespace rewall {
 
-/// When a remote was last reached by a fetch, and when not, in seconds since 1970; 0: never.
+/// The times of the last fetch from a remote that went well and of the last one that failed, in seconds since
+/// 1970; 0: never.
 struct FetchStatus {
   std::int64_t success = 0;
   std::int64_t failure = 0;
-  std::string why{};  ///< it was not, escaped
+  std::string why{};  ///< why the last fetch failed, escaped; empty where it went well
 
-  bool lost() const { return failure > success; }
+  bool is_unreachable() const { return failure > success; }
 };
 
-/// Of each remote by name, as `.git/rewall/fetched` keeps it. None where that cannot be read.
+/// The status of each remote by name, from `.git/rewall/fetched`. Empty where the file cannot be read.
 std::map<std::string, FetchStatus> read_fetch_status(const std::filesystem::path& state);
 
-/// What is known of it is no more: it is gone, or has another address.
+/// Removes the status of a remote that was removed or got another address.
 Status forget_fetch_status(const std::filesystem::path& state, const std::string& remote);
 
-/// Notes how a fetch of it went: `why` is empty when it was reached.
+/// Writes that a fetch from a remote ended just now; `why` is empty where it went well.
 Status note_fetch_status(const std::filesystem::path& state, const std::string& remote,
                          const std::string& why);
 

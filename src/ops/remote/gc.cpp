@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/proc.h"
 #include "core/text.h"
 #include "ops/context/git_command.h"
@@ -32,7 +33,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWork = "gc";
 constexpr std::chrono::hours kLongestGc{6};
-constexpr std::chrono::hours kPause{1};
+constexpr std::chrono::hours kBetweenRuns{1};
 constexpr std::chrono::minutes kSurelyLeft{10};
 constexpr const char* kExpire = "--expire=2.weeks.ago";  // git's own gc.pruneExpire
 // Snapshots of one size are neighbours for git whatever their age, and those that differ least are far apart:
@@ -52,17 +53,16 @@ bool is_full(std::string_view words) {
          words.find("Out of diskspace") != std::string_view::npos;
 }
 
-Error of_git(const Repository& repository, const std::string& work, const Outcome& outcome) {
-  Error error{.kind = ErrorKind::repository,
-              .message = format("git {}: {}; nothing is lost", work, outcome.text())};
+Error gc_error(const Repository& repository, const std::string& work, const Outcome& outcome) {
   const auto path = shell_quote(repository.path().string());
-  error.hint = is_full(outcome.err)
-                   ? format("free some space at {} and run the command again", path)
-                   : format("'git -C {} fsck' tells what is damaged; else run the command again", path);
-  return error;
+  return error_of<messages::gc_failed>(work, outcome.text())
+      .hinted(is_full(outcome.err)
+                  ? format("free some space at {} and run the command again", path)
+                  : format("'git -C {} fsck' shows what is damaged; else run the command again", path));
 }
 
-/// git's standard output. While it works `held` is its lock too: it goes on when this process is killed.
+/// Runs git and returns its standard output. git holds the lock `held` too: it goes on when this process is
+/// killed.
 Result<std::string> run_under(int held, const Repository& repository, std::vector<std::string> words,
                               bool gives_way) {
   const std::string work = words.front();
@@ -70,7 +70,7 @@ Result<std::string> run_under(int held, const Repository& repository, std::vecto
   auto outcome =
       run_git(repository.path(), {.words = std::move(words), .gives_way = gives_way, .deadline = kLongestGc});
   if (!outcome) return std::move(outcome).error();
-  if (!outcome->ok()) return of_git(repository, work, *outcome);
+  if (!outcome->ok()) return gc_error(repository, work, *outcome);
   return std::move(outcome->out);
 }
 
@@ -79,17 +79,17 @@ Result<std::string> run_beside(const PidLock& alone, const Repository& repositor
   return run_under(alone.descriptor(), repository, std::move(words), true);
 }
 
-/// The same under the repository's lock, for which others may wait. What a git that was killed left of its
-/// own locks is mended by the next holder.
+/// The same under the repository's lock, for which others may wait. When git is killed, the next holder of
+/// the lock removes the lock files of git.
 Result<std::string> run_locked(Lock& held, const Repository& repository, std::vector<std::string> words) {
   auto out = run_under(held.descriptor(), repository, std::move(words), false);
   if (!out) held.leave_to_mend();
   return out;
 }
 
-Result<Stored> count(const PidLock& alone, const Repository& repository) {
+Result<ObjectCount> count(const PidLock& alone, const Repository& repository) {
   auto said = TRY(run_beside(alone, repository, {"count-objects", "-v"}));
-  Stored stored;
+  ObjectCount stored;
   std::uint64_t loose_size = 0;
   std::uint64_t packs_size = 0;
   const StateKeys keys{{"count", number_key(stored.loose)},
@@ -106,14 +106,14 @@ Result<Stored> count(const PidLock& alone, const Repository& repository) {
   return stored;
 }
 
-/// No process has it open: else there is no lease to be had (F_SETLEASE, fcntl(2)). False where it cannot be
-/// known.
-bool is_nobodys(const fs::path& file) {
+/// True when no process has the file open: only then the kernel grants a lease (F_SETLEASE, fcntl(2)). False
+/// where it cannot be known.
+bool is_closed(const fs::path& file) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   return fd && ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
 }
 
-/// The process that "repack" names in its files: ".tmp-PID-pack-HASH.pack".
+/// True for a file of "repack" (".tmp-PID-pack-HASH.pack") whose process has ended.
 bool is_of_dead_repack(std::string_view name) {
   constexpr std::string_view kStart = ".tmp-";
   pid_t process = 0;
@@ -129,23 +129,23 @@ bool is_older(const fs::path& file, std::chrono::seconds age) {
   return ::lstat(file.c_str(), &facts) == 0 && now().seconds - facts.st_mtim.tv_sec > age.count();
 }
 
-/// The files of gits that were killed while they wrote a pack: `git prune` leaves some for two weeks and
-/// others forever, and each is as big as the history.
+/// Removes the files of gits that were killed while they wrote a pack: `git prune` keeps some for two weeks
+/// and others forever, and each is as big as the history.
 void remove_left_files(const Repository& repository, std::chrono::seconds age) {
   std::vector<fs::path> left;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/pack", failed)) {
     const auto name = entry.path().filename().string();
     const bool of_index_pack =
-        name.starts_with("tmp_") && is_older(entry.path(), age) && is_nobodys(entry.path());
+        name.starts_with("tmp_") && is_older(entry.path(), age) && is_closed(entry.path());
     if (of_index_pack || is_of_dead_repack(name)) left.push_back(entry.path());
   }
   for (const auto& file : left) {
-    if (fs::remove(file, failed)) log_info("{}: left by a git that was killed, removed", file.string());
+    if (fs::remove(file, failed)) log_info("{}: removed, a killed git left it", file.string());
   }
 }
 
-/// What the files of `.git/rewall/` name: the prepared tree of a restore has no ref.
+/// The objects that the files of `.git/rewall/` name: no ref names the prepared tree of a restore.
 Result<std::vector<std::string>> still_named(const Repository& repository) {
   std::vector<std::string> named;
   auto journal = TRY(Journal::peek(repository));
@@ -157,15 +157,15 @@ Result<std::vector<std::string>> still_named(const Repository& repository) {
   return named;
 }
 
-/// Most of the time there is nothing to remove, which needs no lock to be known. Under it nobody writes an
-/// object that a ref or the journal does not name yet.
+/// Asks without the lock first: most of the time there is nothing to remove. Under the lock no process writes
+/// an object that neither a ref nor the journal names yet.
 Status prune(const PidLock& alone, const Repository& repository) {
   auto removable = TRY(run_beside(alone, repository, {"prune", "-n", kExpire}));
   if (removable.empty()) return {};
   auto held = TRY(lock(repository));
   auto named = still_named(repository);
   if (!named) {
-    log_warning("nothing is removed: {}", escape(named.error().message));
+    log_warning("no object is removed: {}", escape(named.error().message));
     return {};
   }
   std::vector<std::string> words{"prune", kExpire, "--"};
@@ -180,7 +180,7 @@ Status pack_refs(const Repository& repository) {
   return packed ? Status{} : Status(std::move(packed).error());
 }
 
-Result<Collected> collect(const PidLock& alone, const Repository& repository) {
+Result<GcResult> collect(const PidLock& alone, const Repository& repository) {
   remove_left_files(repository, kSurelyLeft);
   auto before = TRY(count(alone, repository));
   // -A: objects that nothing names become loose again, and keep their age.
@@ -189,18 +189,17 @@ Result<Collected> collect(const PidLock& alone, const Repository& repository) {
   TRY(pack_refs(repository));
   TRY(prune(alone, repository));
   auto after = TRY(count(alone, repository));
-  return Collected{before, after};
+  return GcResult{before, after};
 }
 
 }  // namespace
 
-Result<std::optional<Collected>> gc(const Repository& repository) {
+Result<std::optional<GcResult>> gc(const Repository& repository) {
   const auto path = gc_lock(repository);
   const auto alone = PidLock::begin(path, kWork);
   if (!alone) {
-    if (PidLock::process(path, kWork) != 0) return std::optional<Collected>{};
-    return Error{.kind = ErrorKind::repository, .message = format("{}: cannot be written", path.string())}
-        .hinted("free some space there and run the command again");
+    if (PidLock::process(path, kWork) != 0) return std::optional<GcResult>{};
+    return error_of<messages::gc_lock_unwritable>(path.string());
   }
   auto collected = TRY(collect(*alone, repository));
   return std::optional(collected);
@@ -215,8 +214,8 @@ bool gc_is_due(const Repository& repository) {
   const auto most = read_setting(repository, settings::gc_auto);
   if (!most || *most == 0) return false;
   const auto last = gc_lock(repository);
-  if (fs::exists(last) && !is_older(last, kPause)) return false;
-  // Hashes spread evenly over 256 folders: git estimates by the same one.
+  if (fs::exists(last) && !is_older(last, kBetweenRuns)) return false;
+  // Hashes spread evenly over 256 folders: git estimates by the same folder.
   std::uint64_t found = 0;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/17", none))

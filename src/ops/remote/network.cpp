@@ -8,6 +8,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/connect.h"
@@ -24,34 +25,37 @@ constexpr std::chrono::seconds kStale{10};
 constexpr std::chrono::milliseconds kActivityPoll{50};
 constexpr int kKeepAlive = 15;  // seconds; three without an answer end the connection
 
-// What git, ssh and curl say, and what to do then.
+// Messages of git, ssh and curl, and what to do about them.
 struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
 constexpr std::array<Trouble, 17> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
-     "ask its administrator whether the key was changed, else somebody is in between; then: ssh-keygen -R "
-     "HOST"},
+     "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
+     "ssh-keygen -R HOST"},
     {"Host key verification failed",
-     "compare the server's key with its administrator's, and take it into known_hosts: run 'ssh HOST' once"},
-    {"Permission denied", "the server knows no key of this user: 'ssh -v HOST' shows which ones are tried"},
-    {"Could not resolve", "look at the address: rewall remote"},
-    {"Connection refused", "is the server up? it is tried again by push.auto"},
-    {"Connection timed out", "is the server up, and does this firewall let you reach it? rewall diff"},
-    {"Connection closed", "the server ended it: its log says why"},
+     "unknown host key: verify it, then run 'ssh HOST' once to add it to known_hosts"},
+    {"Permission denied", "the server accepts no key of this user: 'ssh -v HOST' shows which keys are tried"},
+    {"Could not resolve", "check the address: rewall remote"},
+    {"Connection refused", "is the server up? with push.auto rewall tries again by itself"},
+    {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
+    {"Connection closed", "the server closed the connection: see the server's log"},
     {"server certificate verification failed",
-     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
     {"SSL certificate problem",
-     "name the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
-    {"could not read Username", "it wants a password: see gitcredentials(7), credential.helper"},
-    {"could not read Password", "it wants a password: see gitcredentials(7), credential.helper"},
-    {"Authentication failed", "the password is not the right one: see gitcredentials(7), credential.helper"},
-    {"returned error: 403", "this user may not do that there: ask the server's administrator"},
-    {"returned error: 404", "there is no repository at this address: rewall remote"},
-    {"does not appear to be a git repository", "make one there: git init --bare; or look at 'rewall remote'"},
-    {"not found", "there is no repository at this address: rewall remote"},
-    {"fsck error", "the remote holds damaged or dangerous objects: nothing of them was taken"},
+     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+    {"could not read Username",
+     "the server asks for a password; set up a credential helper (gitcredentials(7))"},
+    {"could not read Password",
+     "the server asks for a password; set up a credential helper (gitcredentials(7))"},
+    {"Authentication failed", "wrong password: correct it in the credential helper (gitcredentials(7))"},
+    {"returned error: 403", "the server does not allow this to you: ask its administrator"},
+    {"returned error: 404", "no repository at this address; check it: rewall remote"},
+    {"does not appear to be a git repository",
+     "create it on the server: git init --bare PATH; or correct the address: rewall remote"},
+    {"not found", "no repository at this address; check it: rewall remote"},
+    {"fsck error", "the remote has damaged or dangerous objects; none of them was fetched"},
 }};
 
 bool is_noise(std::string_view line) {
@@ -59,7 +63,7 @@ bool is_noise(std::string_view line) {
          line.starts_with("and the repository exists") || line.starts_with("Warning: Permanently added");
 }
 
-// The line that says most: git's own last words are "Could not read from remote repository".
+// The line that names the cause: the last line is often only "Could not read from remote repository".
 std::string reason_in(std::string_view said) {
   std::string first;
   std::string last;
@@ -79,26 +83,27 @@ std::string hint_for(std::string_view said) {
   for (const auto& trouble : kTroubles) {
     if (said.find(trouble.words) != std::string_view::npos) return std::string(trouble.hint);
   }
-  return "nothing is lost here: run it again later, with -vv to see more";
+  return "your history is safe; try again later (-vv shows details)";
 }
 
-std::string variable(const char* name) {
+std::string environment_variable(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
 }
 
-// The user's own ssh, asked for no prompts and for an end.
+// The user's own ssh, with options against prompts and endless waiting.
 Result<std::string> ssh_command(const Repository& repository, std::chrono::milliseconds connect) {
-  std::string command = variable("GIT_SSH_COMMAND");
+  std::string command = environment_variable("GIT_SSH_COMMAND");
   if (command.empty()) {
     auto set = TRY(run_git(repository.path(), {.words = {"config", "--get", "core.sshCommand"}}));
     command = trim(set.out);
   }
-  if (command.empty() && !variable("GIT_SSH").empty()) command = shell_quote(variable("GIT_SSH"));
+  if (command.empty() && !environment_variable("GIT_SSH").empty())
+    command = shell_quote(environment_variable("GIT_SSH"));
   if (command.empty()) command = "ssh";
   // plink and the like have other options (git-config(1), ssh.variant).
   const auto program = fs::path(command.substr(0, command.find(' '))).filename().string();
-  if (!program.starts_with("ssh") || !variable("GIT_SSH_VARIANT").empty()) return command;
+  if (!program.starts_with("ssh") || !environment_variable("GIT_SSH_VARIANT").empty()) return command;
   return format("{} -o BatchMode=yes -o ConnectTimeout={} -o ServerAliveInterval={} -o ServerAliveCountMax=3",
                 command, std::max<std::int64_t>(1, connect.count() / 1000), kKeepAlive);
 }
@@ -112,8 +117,9 @@ Result<std::string> address_for(const Repository& repository, const Remote& remo
   return asked.ok() ? asked.out.substr(0, asked.out.find('\n')) : remote.url;
 }
 
-// Whether a proxy may take the connection: one that is configured for any address counts, as to ask git which
-// one is for this address would show the secret in it to all; the environment counts only without.
+// Whether a proxy may take the connection. A proxy that is configured for any address counts: asking git for
+// the proxy of this address would show its password to everybody. The environment counts where none is
+// configured.
 Result<bool> is_proxied(const Repository& repository, const std::string& remote, const std::string& url) {
   const auto scheme = parse_remote_address(url).scheme;
   std::vector<std::vector<std::string>> settings{{"--get", format("remote.{}.proxy", remote)},
@@ -132,11 +138,11 @@ Result<bool> is_proxied(const Repository& repository, const std::string& remote,
     auto set = TRY(run_git(repository.path(), {.words = words}));
     if (set.ok()) return !trim(set.out).empty();
   }
-  return std::ranges::any_of(variables, [](const char* name) { return !variable(name).empty(); });
+  return std::ranges::any_of(variables, [](const char* name) { return !environment_variable(name).empty(); });
 }
 
-// curl waits minutes for a server that takes no connection, and git cannot tell it otherwise. Behind a proxy
-// there is nothing to try.
+// curl waits minutes for a server that accepts no connection, and git has no option against that. Behind a
+// proxy there is no server to try.
 Status try_server(const Repository& repository, const Remote& remote, const std::string& url,
                   std::chrono::milliseconds connect) {
   const auto server = parse_remote_address(url);
@@ -144,7 +150,7 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
                     : server.scheme == "https" ? "443"
                     : server.scheme == "git"   ? "9418"
                                                : "";
-  // With a zone an address is not what getaddrinfo(3) takes.
+  // getaddrinfo(3) does not take an address with a zone.
   if (*port == '\0' || server.host.find('%') != std::string::npos) return {};
   auto proxied = TRY(is_proxied(repository, remote.name, url));
   if (proxied) return {};
@@ -155,7 +161,7 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
   return unreachable(remote, {.status = 128, .err = tried.error().message});
 }
 
-// Line by line: a secret may come in two pieces.
+// Works line by line: a secret may come in two pieces.
 Progress without_secrets_of(const std::string& url, Progress progress) {
   if (!progress) return {};
   return [url, progress = std::move(progress), rest = std::string()](std::string_view piece) mutable {
@@ -181,7 +187,7 @@ void remove_stale_locks(const fs::path& git) {
       const auto age = fs::file_time_type::clock::now() - written;
       if (age >= kStale || age < age.zero()) {  // the clock was set back
         fs::remove(lock, failed);
-        log_info("{}: left by a git that was killed, removed", lock.string());
+        log_info("{}: removed, a killed git left it", lock.string());
         break;
       }
       std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kStale - age, kActivityPoll));
@@ -195,18 +201,15 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
   auto wanted =
       TRY(name.empty() ? read_setting(repository, settings::push_remote) : Result<std::string>(name));
   auto known = TRY(repository.remotes());
-  if (known.empty())
-    return Error{.kind = ErrorKind::usage, .message = "there is no remote"}.hinted(
-        format("name one: rewall remote add {} URL", wanted));
+  if (known.empty()) return error_of<messages::no_remote>(wanted);
   return known.size() == 1 && name.empty() ? known.front() : repository.remote(wanted);
 }
 
 Error unreachable(const Remote& remote, const Outcome& outcome) {
   const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
-  return Error{.kind = ErrorKind::remote,
-               .message = format("{} ({}): {}", remote.name, shown_address(remote.url),
-                                 why.empty() ? outcome.text() : why)}
-      .hinted(outcome.timed_out ? "give it longer: rewall config network.timeout 30m"
+  return error_of<messages::remote_failed>(remote.name, shown_address(remote.url),
+                                           why.empty() ? outcome.text() : why)
+      .hinted(outcome.timed_out ? "allow more time: rewall config network.timeout 30m"
                                 : hint_for(outcome.err));
 }
 
@@ -231,15 +234,12 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
   return outcome;
 }
 
-// One at a time. What a git that was killed left locked would stop all that come after it: a lock on a
-// branch is held for milliseconds.
+// One process at a time. A lock file that a killed git left would stop every later git: a running git holds
+// its lock on a branch for milliseconds.
 Result<PidLock> begin_network(const Repository& repository) {
   auto wait = TRY(read_setting(repository, settings::lock_wait));
   auto network = PidLock::begin(StatePaths(repository).network_lock(), "network", wait);
-  if (!network)
-    return Error{.kind = ErrorKind::repository,
-                 .message = "another rewall is at the network for this repository"}
-        .hinted("wait until it is done, or give it longer: rewall config lock.wait 10m");
+  if (!network) return error_of<messages::network_busy>();
   remove_stale_locks(repository.path() / ".git");
   return *std::move(network);
 }

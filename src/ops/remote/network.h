@@ -11,23 +11,25 @@
 
 namespace rewall {
 
-/// Gets what git says of its progress, as it comes: lines that end in \r or \n. Without one it says none.
+/// Called with the progress that git reports: lines that end in \r or \n. Without such a function git reports
+/// none.
 using Progress = std::function<void(std::string_view)>;
 
-/// The remote of that name; of no name: `push.remote`, or the only one there is. Kind usage: there is none.
+/// The remote of that name; without a name the only remote, else the one of `push.remote`. Kind usage: there
+/// is no such remote.
 Result<Remote> find_remote(const Repository& repository, const std::string& name = {});
 
-/// The turn of one process at the network for a repository: waited for as long as `lock.wait` says, then kind
-/// repository. What a git that was killed left locked there is removed.
+/// Takes the lock of the one process that may use the network for a repository, and removes lock files that a
+/// killed git left there. Kind repository: another process held the lock for longer than `lock.wait`.
 Result<PidLock> begin_network(const Repository& repository);
 
-/// Runs git on the network, for `remote`: ssh in BatchMode; a connection that does not come or says nothing
-/// is given up after `network.connect`, all of it after `network.timeout`, or `deadline` where that is less.
-/// Kind remote: nobody takes the connection. How git ended is for the caller; its standard error has no
-/// secret of an address in it.
+/// Runs git on the network, for `remote`, with ssh in BatchMode. A connection that does not come up or
+/// carries no data ends after `network.connect`; git ends after `network.timeout`, or after the deadline of
+/// `work` where that is shorter. Kind remote: no server accepts the connection. The caller looks at how git
+/// ended. Secrets of addresses are removed from git's standard error.
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work);
 
-/// Kind remote: why such a git failed, in a line for people, and what to do next.
+/// Kind remote: why git failed on the network, in one line for people, and what to do next.
 Error unreachable(const Remote& remote, const Outcome& outcome);
 
 }  // namespace rewall

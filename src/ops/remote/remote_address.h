@@ -5,22 +5,22 @@
 
 namespace rewall {
 
-/// What the address of a remote says (git-fetch(1), "GIT URLS").
+/// The parts of the address of a remote (git-fetch(1), "GIT URLS").
 struct RemoteAddress {
-  enum class Way { folder, ssh, https, plain };  ///< plain: everybody on the way reads along
+  enum class Way { folder, ssh, https, plain };  ///< plain: without encryption
   Way way = Way::folder;
   std::string scheme{};       ///< "https"; empty for `host:path` and a folder
   std::string host{};         ///< in small letters; an IPv6 address in brackets
-  std::string port{};         ///< where one is given
-  bool has_password = false;  ///< or a token in the place of a user
+  std::string port{};         ///< empty where the address has none
+  bool has_password = false;  ///< or a token instead of a user
 };
 RemoteAddress parse_remote_address(std::string_view url);
 
-/// An address as it may be printed: `user:***@`, and `***@` where no ssh wants the user, who may be a token.
+/// The address without secrets, for printing: `user:***@`; without ssh `***@`, as the user may be a token.
 std::string shown_address(const std::string& url);
 
-/// A text that may repeat the address, or parts of it as git and curl spell them: without what is not shown
-/// of it, nor of any other address.
+/// Removes the secrets of an address from a text of git or curl, however they spell them, and the secrets of
+/// every other address in the text.
 std::string without_secrets(std::string text, const std::string& url);
 
 }  // namespace rewall

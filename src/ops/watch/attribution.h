@@ -2,12 +2,12 @@
 
 #include <sys/types.h>
 
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,63 +18,74 @@
 
 namespace rewall {
 
-/// Somebody's change of the firewall: as much as is known of it.
+/// A change of the firewall, and as much as is known of the process that made it.
 struct AttributedChange {
   pid_t process = 0;
   Process who{};
-  bool words_are_cut = false;
+  bool words_are_cut = false;  ///< the command line is longer than the audit trail records
 };
 
 /// The command line as people would type it, else the program's name.
-std::string command_of(const AttributedChange& deed);
+std::string command_of(const AttributedChange& change);
 /// "iptables, pid 4711, by alice, pts/0, 192.0.2.7".
-std::string text_of(const AttributedChange& deed);
+std::string text_of(const AttributedChange& change);
 
-/// Collects who did what, from nf_tables' notifications and from the audit trail, which has more words and
-/// covers all network namespaces.
+/// Who made the changes of one snapshot.
+///
+/// An author for each part of the snapshot (a chain, a set) belongs here, as a map from the part to its place
+/// in `changes`: the transactions that Attribution gets name the chains that they changed
+/// (Committed::chains), and watcher.cpp writes the trailers of a snapshot from this struct alone.
+struct AttributedChanges {
+  std::vector<AttributedChange> changes{};  ///< in the order in which they were made
+  std::size_t left_out = 0;                 ///< how many more there were than a message can have
+
+  void append(AttributedChanges later);
+};
+
+/// The tables of the legacy backend, by family and name.
+struct LegacyTable {
+  unsigned entries = 0;  ///< as the kernel counts them
+  std::size_t hash = 0;  ///< of the table's text
+};
+using LegacyTables = std::map<std::pair<Family, std::string>, LegacyTable>;
+
+/// Adds the tables of a text in iptables-save format. The kernel counts as entries a policy for each built-in
+/// chain, two for each other chain, the rules, and one at the end (ip_tables.h).
+void add_tables(std::string_view text, Family family, LegacyTables& tables);
+
+/// Finds out who made changes, from nf_tables' notifications and from the audit trail, which has longer
+/// command lines and covers all network namespaces.
 class Attribution {
  public:
   void add(const Committed& transaction);
   void add(AuditRecord record);
 
-  /// True when the audit trail told of a change of the legacy backend that may be of this network namespace,
-  /// since it was asked last.
-  bool legacy_news() { return std::exchange(legacy_news_, false); }
+  /// True where the audit trail had a change of the legacy backend, perhaps one of this network namespace,
+  /// since the last call.
+  bool legacy_changed() { return std::exchange(legacy_changed_, false); }
 
-  /// The tables of the legacy backend that are there.
-  struct TableState {
-    unsigned entries = 0;   ///< as the kernel counts them
-    std::size_t words = 0;  ///< a hash of its text
-  };
-  using Tables = std::map<std::pair<Family, std::string>, TableState>;
-  struct Taken {
-    std::vector<AttributedChange> deeds{};
-    std::size_t left_out = 0;  ///< there were more than anybody would read
-  };
-  /// All of nf_tables up to this generation (none given: all), and all of the legacy backend, in order. There
-  /// the tables before and after tell the changes of other namespaces where nothing else does.
-  Taken take(const std::optional<std::uint32_t>& generation, const Tables& before, const Tables& after);
+  /// Takes out all changes of nf_tables up to a generation (absent: all), and all changes of the legacy
+  /// backend. A legacy change whose network namespace is not known counts where the tables before and after
+  /// show it.
+  AttributedChanges take(const std::optional<std::uint32_t>& generation, const LegacyTables& before,
+                         const LegacyTables& after);
 
  private:
-  struct Told {
+  struct Notified {
     std::uint32_t generation = 0;
-    AttributedChange deed{};
+    AttributedChange change{};
   };
-  /// What tells that a change is of this namespace: its process, or where that is gone, its parent.
+  /// What shows that a change is of this network namespace: its process, or where that is gone, its parent.
   enum class Evidence { none, parent, process };
-  struct Legacy {
+  struct LegacyChange {
     AuditRecord record{};
     Evidence evidence = Evidence::none;
   };
-  std::vector<Told> told_{};
+  std::vector<Notified> notified_{};
   std::map<std::pair<std::uint32_t, pid_t>, Process> audited_{};  ///< of nf_tables, by generation and process
-  std::vector<Legacy> legacy_{};
-  bool legacy_news_ = false;
+  std::vector<LegacyChange> legacy_{};
+  bool legacy_changed_ = false;
   std::size_t left_out_ = 0;
 };
-
-/// Adds the tables of a text in iptables-save format. What the kernel counts as entries: a policy for each
-/// built-in chain, two for each other one, and the rules; one at the end (ip_tables.h).
-void add_tables(std::string_view text, Family family, Attribution::Tables& tables);
 
 }  // namespace rewall

@@ -16,6 +16,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/audit.h"
@@ -31,21 +32,24 @@
 #include "ops/history/record.h"
 #include "ops/restore/recovery.h"
 #include "ops/watch/attribution.h"
+#include "ops/watch/cpu_budget.h"
+#include "ops/watch/metrics.h"
+#include "ops/watch/pending_changes.h"
+#include "ops/watch/ruleset_state.h"
 #include "rules/print.h"
 #include "rules/splice.h"
-#include "rules/text_delta.h"
 
 namespace rewall {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kNever = milliseconds::max();
+constexpr milliseconds kNever = PendingChanges::kNever;
 constexpr milliseconds kFirstRetry{1000};
 constexpr milliseconds kLastRetry{30000};
-// More are read faster with all the others.
+// With more changed chains it is faster to read LIVE whole.
 constexpr std::size_t kMostChains = 256;
-constexpr int kAttempts = 5;
+constexpr int kReadAttempts = 5;
 
 struct WatchSettings {
   milliseconds settle{};
@@ -67,101 +71,19 @@ Result<WatchSettings> read_watch_settings(const Repository& repository) {
   return read;
 }
 
-/// What LIVE was at a generation, as the texts of a snapshot.
-struct State {
-  std::shared_ptr<const Files> files = std::make_shared<const Files>();
-  std::string backends{};
-  std::string tools{};
-  std::optional<Generation> generation{};
-};
-
-/// What is known to have changed since, and by which generation.
-struct Touched {
-  struct Last {
-    bool there = true;
-    std::uint32_t generation = 0;
-  };
-  std::map<ChainName, Last> chains{};
-  std::optional<std::uint32_t> more{};  ///< what chains do not tell
-  bool whole = false;                   ///< nobody knows what
-  milliseconds first = kNever;
-  milliseconds last{};
-
-  bool any() const { return first != kNever; }
-  void at(milliseconds time) {
-    first = std::min(first, time);
-    last = time;
-  }
-  void add(const Committed& transaction) {
-    for (const auto& [name, there] : transaction.chains)
-      chains[name] = {.there = there, .generation = transaction.generation};
-    if (transaction.more) more = transaction.generation;
-  }
-  std::map<ChainName, bool> names() const {
-    std::map<ChainName, bool> all;
-    for (const auto& [name, change] : chains) all.emplace(name, change.there);
-    return all;
-  }
-  /// All that is not later than `generation` is known now.
-  void drop(const std::optional<Generation>& generation) {
-    const auto known = [&](std::uint32_t other) {
-      return !generation || !is_after(other, generation->number);
-    };
-    std::erase_if(chains, [&](const auto& entry) { return known(entry.second.generation); });
-    if (more && known(*more)) more.reset();
-    whole = false;
-    first = kNever;
-    if (!chains.empty() || more) at(boot_time());
-  }
-};
-
-/// A change of foreign parts alone, which waits for more of the kind.
-struct Held {
-  State state{};
-  Attribution::Taken doers{};
+/// Changes of foreign rules alone, which wait to be recorded together with more of them.
+struct HeldChanges {
+  RulesetState state{};
+  AttributedChanges changes{};
   milliseconds since{};
 };
 
-/// Two states by what they do not share, and what turns the one into the other.
-struct Difference {
-  Ruleset from{};
-  Ruleset to{};
-  Diff diff{};
-};
-
-Difference difference_of(const State& from, const State& to) {
-  Files one;
-  Files two;
-  for (const auto& [name, text] : *from.files) {
-    const auto other = to.files->find(name);
-    if (other == to.files->end())
-      one[name] = text;
-    else if (name.starts_with("rules.") && is_canonical(text) && from.backends == to.backends)
-      std::tie(one[name], two[name]) = unlike_chains(text, other->second);
-    else if (text != other->second)
-      std::tie(one[name], two[name]) = std::pair{text, other->second};
-  }
-  for (const auto& [name, text] : *to.files)
-    if (!from.files->contains(name)) two[name] = text;
-  auto first = ruleset_of(std::move(one), "HEAD:", from.backends);
-  auto second = ruleset_of(std::move(two), "LIVE:", to.backends);
-  Difference difference{.from = first ? *std::move(first) : Ruleset{},
-                        .to = second ? *std::move(second) : Ruleset{}};
-  difference.diff = compare(difference.from, difference.to);
-  return difference;
-}
-
-Attribution::Tables legacy_tables(const State& state) {
-  Attribution::Tables tables;
+LegacyTables legacy_tables(const RulesetState& state) {
+  LegacyTables tables;
   for (const auto& [name, text] : *state.files)
     if (name.ends_with(".legacy") || (state.backends == "legacy" && name.starts_with("rules.")))
       add_tables(text, name.starts_with("rules.v4") ? Family::ipv4 : Family::ipv6, tables);
   return tables;
-}
-
-void add(Attribution::Taken& doers, Attribution::Taken more) {
-  std::ranges::move(more.deeds, std::back_inserter(doers.deeds));
-  doers.left_out += more.left_out;
 }
 
 class Watcher {
@@ -177,22 +99,23 @@ class Watcher {
   void listen(int fd);
   milliseconds due();
   void wait();
-  void hear();
-  void heed_signals();
+  void read_events();
+  void handle_signals();
   void reload();
   void poll();
 
   void try_to_record();
   Status record_changes(bool last);
-  Status catch_up();
-  Result<State> read_state(const State& base);
-  Result<std::optional<State>> read_chains(const State& base);
-  std::optional<Generation> generation_heard();
-  void collect_doers(const State& before, const State& after);
-  Status settle(State state, bool last);
-  /// `difference`: from what HEAD says.
-  Status commit(const State& state, const Attribution::Taken& doers, Difference difference);
-  void commit_held();
+  Status follow_head();
+  Result<RulesetState> read_state(const RulesetState& base);
+  Result<std::optional<RulesetState>> read_chains(const RulesetState& base);
+  std::optional<Generation> generation_after_events();
+  void attribute_changes(const RulesetState& before, const RulesetState& after);
+  Status hold_or_commit(RulesetState state, bool last);
+  /// `difference`: from HEAD to the state.
+  Status commit(const RulesetState& state, const AttributedChanges& changes, StateDifference difference);
+  Status commit_held();
+  void try_to_commit_held();
   void wait_to_retry(ErrorKind why);
   void keep_metrics();
 
@@ -206,14 +129,14 @@ class Watcher {
   Fd signals_{};
   std::optional<FirewallEvents> events_{};
   std::optional<AuditTrail> audit_{};
-  Attribution deeds_{};
-  Attribution::Taken doers_{};  ///< of what is not in the history yet, nor held
+  Attribution attribution_{};
+  AttributedChanges changes_{};  ///< those that are neither recorded nor held
 
-  std::string head_{};  ///< the snapshot that `known_` is
-  State known_{};
+  std::string head_{};  ///< the snapshot that `recorded_` is
+  RulesetState recorded_{};
   std::optional<std::string> expect_{};  ///< its expectations, which are no part of LIVE
-  std::optional<Held> held_{};
-  Touched touched_{};
+  std::optional<HeldChanges> held_{};
+  PendingChanges pending_{};
   milliseconds next_poll_{};
   milliseconds retry_at_{};
   milliseconds retry_pause_ = kFirstRetry;
@@ -222,12 +145,12 @@ class Watcher {
 };
 
 Status Watcher::open() {
-  sigset_t heard;
-  ::sigemptyset(&heard);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&heard, number);
-  ::sigprocmask(SIG_BLOCK, &heard, nullptr);
+  sigset_t taken;
+  ::sigemptyset(&taken);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&taken, number);
+  ::sigprocmask(SIG_BLOCK, &taken, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  signals_.reset(::signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK));
+  signals_.reset(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   if (!signals_ || !epoll_)
     return Error{.kind = ErrorKind::usage, .message = format("watch: {}", errno_text(errno))};
@@ -236,14 +159,16 @@ Status Watcher::open() {
   if (events_)
     listen(events_->fd());
   else if (session_.backend() != BackendChoice::legacy)
-    log_warning("nf_tables tells nothing here: the firewall is read every {}", time_text(settings_.poll));
+    log_warning("the kernel sends no notifications of nf_tables here: the firewall is read every {}",
+                time_text(settings_.poll));
   audit_ = AuditTrail::open();
   if (audit_) listen(audit_->fd());
   if (!audit_ || audit_enabled() == false)
     log_info(
-        "auditing is {}: snapshots will say less of who made a change ('auditctl -e 1' of the package "
+        "auditing is {}: snapshots will show less of who made a change (to turn it on: 'auditctl -e 1', "
+        "package "
         "auditd)",
-        audit_ ? "off" : "not to be heard");
+        audit_ ? "off" : "not available");
   return {};
 }
 
@@ -255,9 +180,9 @@ void Watcher::listen(int fd) {
 }
 
 milliseconds Watcher::due() {
-  if (!touched_.any()) return kNever;
-  const auto latest = touched_.first + settings_.latest;
-  auto at = std::min(touched_.last + settings_.settle, latest);
+  if (!pending_.any()) return kNever;
+  const auto latest = pending_.latest_due(settings_.latest);
+  auto at = pending_.due(settings_.settle, settings_.latest);
   if (const auto pause = budget_.wait(); pause.count() > 0)
     at = std::min(std::max(at, boot_time() + pause), latest);
   return std::max(at, retry_at_);
@@ -273,33 +198,33 @@ void Watcher::wait() {
   ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), timeout);
 }
 
-void Watcher::hear() {
+void Watcher::read_events() {
   if (events_) {
     auto news = events_->read();
     if (news.lost) {
       ++metrics_.lost;
-      touched_.whole = true;
-      touched_.at(boot_time());
+      pending_.add_everything();
+      pending_.note(boot_time());
     }
     for (const auto& transaction : news.transactions) {
       if (!transaction.touches()) continue;
-      deeds_.add(transaction);
-      touched_.add(transaction);
-      touched_.at(boot_time());
+      attribution_.add(transaction);
+      pending_.add(transaction);
+      pending_.note(boot_time());
     }
   }
   if (!audit_) return;
-  for (auto& record : audit_->read()) deeds_.add(std::move(record));
-  if (session_.backend() != BackendChoice::nft && deeds_.legacy_news()) {
-    touched_.whole = true;
-    touched_.at(boot_time());
+  for (auto& record : audit_->read()) attribution_.add(std::move(record));
+  if (session_.backend() != BackendChoice::nft && attribution_.legacy_changed()) {
+    pending_.add_everything();
+    pending_.note(boot_time());
   }
 }
 
-void Watcher::heed_signals() {
-  signalfd_siginfo told{};
-  while (::read(signals_.get(), &told, sizeof told) > 0) {
-    if (told.ssi_signo == SIGHUP)
+void Watcher::handle_signals() {
+  signalfd_siginfo signal{};
+  while (::read(signals_.get(), &signal, sizeof signal) > 0) {
+    if (signal.ssi_signo == SIGHUP)
       reload();
     else
       stop_ = true;
@@ -309,7 +234,7 @@ void Watcher::heed_signals() {
 void Watcher::reload() {
   auto settings = read_watch_settings(repository_);
   if (!settings) {
-    log_warning("the settings cannot be read, and stay: {}", escape(settings.error().message));
+    log_warning("the settings cannot be read and stay as they are: {}", escape(settings.error().message));
     return;
   }
   settings_ = *std::move(settings);
@@ -318,21 +243,21 @@ void Watcher::reload() {
   log_info("the settings were read again");
 }
 
-// What nobody tells of: sets; the legacy backend, as audit may be off, or lose records when there are many;
-// all where there is no nf_tables.
+// Looks for changes without notifications: of sets; of the legacy backend, as auditing may be off or lose
+// records when there are many; of everything where there is no nf_tables.
 void Watcher::poll() {
   const bool legacy = session_.backend() != BackendChoice::nft && session_.firewall().legacy_tables();
   auto sets = session_.firewall().sets();
-  const auto& state = held_ ? held_->state : known_;
+  const auto& state = held_ ? held_->state : recorded_;
   const auto recorded = state.files->find("ipset");
   if (legacy || !events_ || !sets ||
       canonical_text(*sets) != (recorded == state.files->end() ? "" : recorded->second)) {
-    touched_.whole = touched_.whole || legacy || !events_;
-    touched_.at(boot_time() - settings_.settle);
+    if (legacy || !events_) pending_.add_everything();
+    pending_.note(boot_time() - settings_.settle);
   }
 }
 
-Status Watcher::catch_up() {
+Status Watcher::follow_head() {
   auto head = TRY(repository_.head());
   if (head.empty() || head == head_) return {};
   auto snapshot = TRY(repository_.snapshot(head));
@@ -340,95 +265,95 @@ Status Watcher::catch_up() {
   const auto seen = read_cached_generation(repository_);
   expect_ = files.contains("expect") ? std::optional(files.at("expect")) : std::nullopt;
   files.erase("expect");
-  known_ = {.files = std::make_shared<const Files>(std::move(files)),
-            .backends = snapshot.trailers.backend,
-            .tools = snapshot.trailers.tools};
+  recorded_ = {.files = std::make_shared<const Files>(std::move(files)),
+               .backends = snapshot.trailers.backend,
+               .tools = snapshot.trailers.tools};
   head_ = std::move(head);
   held_.reset();
   if (!seen || seen->head != head_) return {};
-  // What LIVE was when somebody else recorded it: their changes have their names there.
-  known_.generation = seen->generation;
-  deeds_.take(seen->generation.number, {}, {});
+  // Another process recorded LIVE at this generation: the snapshot has the authors of the changes up to it.
+  recorded_.generation = seen->generation;
+  attribution_.take(seen->generation.number, {}, {});
   const bool is_all =
       session_.firewall().generation() == seen->generation && !session_.firewall().legacy_tables();
-  const bool whole = touched_.whole && !is_all;
-  touched_.drop(seen->generation);
-  touched_.whole = whole;
+  const bool everything = pending_.everything() && !is_all;
+  pending_.drop(seen->generation.number, boot_time());
+  if (everything) pending_.add_everything();
   return {};
 }
 
-/// The generation now; every transaction up to it has been heard.
-std::optional<Generation> Watcher::generation_heard() {
-  // A transaction is told of before the next one, or the question for the generation, may begin
-  // (nf_tables_commit in net/netfilter/nf_tables_api.c).
+/// The generation of LIVE; the events of all transactions up to it are read.
+std::optional<Generation> Watcher::generation_after_events() {
+  // The kernel notifies of a transaction before the next transaction, or a request for the generation, can
+  // begin (nf_tables_commit in net/netfilter/nf_tables_api.c).
   auto generation = session_.firewall().generation();
-  hear();
+  read_events();
   return generation;
 }
 
-// The base with the chains that changed since: as they were at one generation, if none of them changed while
-// they were read.
-Result<std::optional<State>> Watcher::read_chains(const State& base) {
+// The base, with the chains that changed since as they are at one generation: none of them may change while
+// they are read. Absent where LIVE has to be read whole.
+Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& base) {
   const auto place_of = [](const Generation& generation) {
     return std::pair{generation.boot, generation.network};
   };
   if (!base.generation || base.backends != name(Backend::nft) || session_.firewall().legacy_tables() ||
       base.files->contains("rules.v4.legacy") || base.files->contains("rules.v6.legacy"))
-    return std::optional<State>{};
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto now = generation_heard();
-    if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || touched_.whole ||
-        touched_.more || touched_.chains.size() > kMostChains)
-      return std::optional<State>{};
-    // What nobody told of: not of iptables.
-    const auto chains = touched_.names();
+    return std::optional<RulesetState>{};
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    const auto now = generation_after_events();
+    const auto chains = pending_.chains();
+    if (!now || now->network == 0 || place_of(*now) != place_of(*base.generation) || pending_.everything() ||
+        pending_.more_than_chains() || chains.size() > kMostChains)
+      return std::optional<RulesetState>{};
+    // Sets are not of iptables: nobody notifies of their changes.
     auto sets = TRY(session_.firewall().sets());
     auto tables = chains.empty() ? std::optional(std::vector<ChainsOfTable>{}) : std::nullopt;
     if (!tables) {
       auto read = TRY(session_.firewall().read_chains(chains));
       tables = std::move(read);
     }
-    generation_heard();
-    const bool of_one_piece = std::ranges::none_of(chains, [&](const auto& chain) {
-      return is_after(touched_.chains[chain.first].generation, now->number);
-    });
-    if (!of_one_piece || touched_.more) continue;
-    if (!tables) return std::optional<State>{};
+    generation_after_events();
+    const bool of_one_piece = std::ranges::none_of(
+        chains, [&](const auto& chain) { return pending_.changed_after(chain.first, now->number); });
+    if (!of_one_piece || pending_.more_than_chains()) continue;
+    if (!tables) return std::optional<RulesetState>{};
     auto files = std::make_shared<Files>(*base.files);
     (*files)["ipset"] = canonical_text(sets);
     for (const auto& table : *tables) {
       auto& text = (*files)[std::string(file_name({table.family}))];
       auto spliced = with_chains(text, table.table, table.chains);
-      if (!spliced) return std::optional<State>{};
+      if (!spliced) return std::optional<RulesetState>{};
       text = *std::move(spliced);
     }
-    return std::optional(
-        State{.files = std::move(files), .backends = base.backends, .tools = base.tools, .generation = now});
+    return std::optional(RulesetState{
+        .files = std::move(files), .backends = base.backends, .tools = base.tools, .generation = now});
   }
-  return std::optional<State>{};
+  return std::optional<RulesetState>{};
 }
 
-Result<State> Watcher::read_state(const State& base) {
+Result<RulesetState> Watcher::read_state(const RulesetState& base) {
   auto read = TRY(read_chains(base));
   if (read) return *std::move(read);
   auto capture = TRY(session_.capture());
-  hear();
-  return State{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
-               .backends = capture.backends,
-               .tools = capture.tools,
-               .generation = capture.generation};
+  read_events();
+  return RulesetState{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
+                      .backends = capture.backends,
+                      .tools = capture.tools,
+                      .generation = capture.generation};
 }
 
-void Watcher::collect_doers(const State& before, const State& after) {
+void Watcher::attribute_changes(const RulesetState& before, const RulesetState& after) {
   const auto generation =
       after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
-  add(doers_, deeds_.take(generation, legacy_tables(before), legacy_tables(after)));
+  changes_.append(attribution_.take(generation, legacy_tables(before), legacy_tables(after)));
 }
 
-Status Watcher::commit(const State& state, const Attribution::Taken& doers, Difference difference) {
+Status Watcher::commit(const RulesetState& state, const AttributedChanges& changes,
+                       StateDifference difference) {
   Head head{.hash = head_,
-            .backends = known_.backends,
-            .files = *known_.files,
+            .backends = recorded_.backends,
+            .files = *recorded_.files,
             .ruleset = std::move(difference.from)};
   if (expect_) head.files.emplace("expect", *expect_);
   const Capture live{.ruleset = std::move(difference.to),
@@ -436,13 +361,14 @@ Status Watcher::commit(const State& state, const Attribution::Taken& doers, Diff
                      .tools = state.tools,
                      .generation = state.generation};
   RecordOptions options{.trigger = "watch", .actor = nobody()};
-  for (const auto& deed : doers.deeds) {
-    if (options.commands.empty() || options.commands.back() != command_of(deed))
-      options.commands.push_back(command_of(deed));
-    options.notes.push_back(text_of(deed));
+  for (const auto& change : changes.changes) {
+    if (options.commands.empty() || options.commands.back() != command_of(change))
+      options.commands.push_back(command_of(change));
+    options.notes.push_back(text_of(change));
   }
-  if (!doers.deeds.empty()) options.actor = actor_of(doers.deeds.front().who);
-  if (doers.left_out > 0) options.notes.push_back(format("and {} more", counted(doers.left_out, "change")));
+  if (!changes.changes.empty()) options.actor = actor_of(changes.changes.front().who);
+  if (changes.left_out > 0)
+    options.notes.push_back(format("and {} more", counted(changes.left_out, "change")));
   const PreparedFiles written{.files = state.files, .diff = &difference.diff};
   auto recorded = TRY(record(session_, repository_, head, live, options, &written));
   if (recorded.changed) {
@@ -452,47 +378,46 @@ Status Watcher::commit(const State& state, const Attribution::Taken& doers, Diff
     notify_manager(format("STATUS={} {}\n", recorded.hash.substr(0, 10), escape(recorded.subject)));
   }
   head_ = recorded.hash;
-  known_ = state;
+  recorded_ = state;
   return {};
 }
 
-// Holds what is foreign alone; what is not goes into the history, behind what was held.
-Status Watcher::settle(State state, bool last) {
-  const auto& before = held_ ? held_->state : known_;
+// Holds a change of foreign rules alone. Commits any other change, after the held ones.
+Status Watcher::hold_or_commit(RulesetState state, bool last) {
+  const auto& before = held_ ? held_->state : recorded_;
   if (*state.files == *before.files && state.backends == before.backends) {
-    doers_ = {};
-    (held_ ? held_->state : known_).generation = state.generation;
+    changes_ = {};
+    (held_ ? held_->state : recorded_).generation = state.generation;
     if (!held_)
       remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
     return {};
   }
   auto owners = TRY(read_owners(repository_));
-  auto difference = difference_of(before, state);
+  auto difference = TRY(compare_states(before, state, head_));
   if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
-    if (!held_) held_ = Held{.since = touched_.any() ? touched_.first : boot_time()};
+    if (!held_) held_ = HeldChanges{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
-    add(held_->doers, std::exchange(doers_, {}));
+    held_->changes.append(std::exchange(changes_, {}));
     return {};
   }
   if (held_) {
-    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
-    held_.reset();
+    TRY(commit_held());
   }
-  auto done = commit(state, doers_, std::move(difference));
-  if (done) doers_ = {};
+  auto done = commit(state, changes_, std::move(difference));
+  if (done) changes_ = {};
   return done;
 }
 
 Status Watcher::record_changes(bool last) {
   auto held = TRY(lock(session_));
-  hear();
-  TRY(catch_up());
-  const State base = held_ ? held_->state : known_;
+  read_events();
+  TRY(follow_head());
+  const RulesetState base = held_ ? held_->state : recorded_;
   auto state = TRY(read_state(base));
   const auto generation = state.generation;
-  collect_doers(base, state);
-  TRY(settle(std::move(state), last));
-  touched_.drop(generation);
+  attribute_changes(base, state);
+  TRY(hold_or_commit(std::move(state), last));
+  pending_.drop(generation ? std::optional(generation->number) : std::nullopt, boot_time());
   return {};
 }
 
@@ -509,35 +434,40 @@ void Watcher::try_to_record() {
   }
   ++metrics_.failures;
   if (metrics_.unrecorded_since == 0) metrics_.unrecorded_since = now().seconds;
-  // All is read again: nothing is lost that is still in the kernel.
-  touched_.whole = true;
-  if (!touched_.any()) touched_.at(boot_time());
+  // LIVE is read whole again, so that no change is lost which is still in the kernel.
+  pending_.add_everything();
+  if (!pending_.any()) pending_.note(boot_time());
   wait_to_retry(done.error().kind);
   if (done.error().message != failure_) {
     failure_ = done.error().message;
-    log_warning("a change could not be recorded, and is tried again: {}", escape(failure_));
+    log_warning("cannot record a change, trying again: {}", escape(failure_));
     if (!done.error().hint.empty()) log_warning("{}", escape(done.error().hint));
     notify_manager(format("STATUS=cannot record: {}\n", escape(failure_)));
   }
 }
 
-void Watcher::commit_held() {
+Status Watcher::commit_held() {
+  auto difference = TRY(compare_states(recorded_, held_->state, head_));
+  TRY(commit(held_->state, held_->changes, std::move(difference)));
+  held_.reset();
+  return {};
+}
+
+void Watcher::try_to_commit_held() {
   const auto done = [&]() -> Status {
     auto locked = TRY(lock(session_));
-    if (auto good = catch_up(); !good || !held_) return good;
-    TRY(commit(held_->state, held_->doers, difference_of(known_, held_->state)));
-    held_.reset();
-    return {};
+    TRY(follow_head());
+    return held_ ? commit_held() : Status{};
   }();
   if (done) return run_queued_events(session_);
-  log_warning("a foreign change could not be recorded, and is tried again: {}", escape(done.error().message));
+  log_warning("cannot record a foreign change, trying again: {}", escape(done.error().message));
   ++metrics_.failures;
   wait_to_retry(done.error().kind);
 }
 
 void Watcher::wait_to_retry(ErrorKind why) {
   retry_at_ = boot_time() + std::max(retry_pause_, budget_.wait());
-  // A firewall that did not rest long enough to be read may rest any moment.
+  // A firewall that changed too often to be read may be stable at any moment.
   const auto longest = why == ErrorKind::capture ? std::max(settings_.latest, kFirstRetry) : kLastRetry;
   retry_pause_ = std::min(2 * retry_pause_, longest);
 }
@@ -550,9 +480,9 @@ void Watcher::keep_metrics() {
 
 Status Watcher::run() {
   TRY(open());
-  // What happened while nobody watched.
-  touched_.whole = true;
-  touched_.at(boot_time());
+  // Changes from before the watch began.
+  pending_.add_everything();
+  pending_.note(boot_time());
   try_to_record();
   budget_ = CpuBudget(settings_.cpu);
   next_poll_ = boot_time() + settings_.poll;
@@ -561,32 +491,32 @@ Status Watcher::run() {
   while (!stop_) {
     wait();
     notify_manager("WATCHDOG=1\n");
-    heed_signals();
-    hear();
+    handle_signals();
+    read_events();
     const auto begun = processor_time();
     const bool polls = boot_time() >= next_poll_;
     if (polls) poll();
     const bool records = due() <= boot_time();
     if (records) try_to_record();
     if (polls) {
-      // What takes long to look at is looked at less often: in half of the budget.
+      // A poll that takes long comes less often: polls may use half of the budget.
       const auto cost = std::chrono::duration<double, std::milli>(processor_time() - begun);
       next_poll_ =
           boot_time() + std::max(settings_.poll, std::chrono::ceil<milliseconds>(cost * 2 / settings_.cpu));
     }
     if (polls || records) keep_metrics();
-    if (held_ && !touched_.any() && held_->since + settings_.foreign <= boot_time() &&
+    if (held_ && !pending_.any() && held_->since + settings_.foreign <= boot_time() &&
         retry_at_ <= boot_time())
-      commit_held();
+      try_to_commit_held();
   }
   notify_manager("STOPPING=1\n");
-  hear();
-  if (touched_.any() || held_) {
-    touched_.at(boot_time());
+  read_events();
+  if (pending_.any() || held_) {
+    pending_.note(boot_time());
     if (auto done = record_changes(true); !done)
-      log_warning("a change could not be recorded: {}", escape(done.error().message));
+      log_warning("cannot record a change: {}", escape(done.error().message));
     run_queued_events(session_);
-    if (held_) commit_held();
+    if (held_) try_to_commit_held();
   }
   return {};
 }
@@ -604,10 +534,7 @@ pid_t watching_process(const std::filesystem::path& state) {
 Status watch(Session& session, const std::function<void(const Recorded&)>& each) {
   auto repository = TRY(session.repository());
   auto alone = PidLock::begin(watch_lock(session.state_path()), "watch");
-  if (!alone)
-    return Error{.kind = ErrorKind::refused,
-                 .message = format("another 'rewall watch' is at work here (process {})",
-                                   watching_process(session.state_path()))};
+  if (!alone) return error_of<messages::watch_running>(watching_process(session.state_path()));
   auto settings = TRY(read_watch_settings(*repository));
   give_back_large_memory();
   return Watcher(session, *repository, settings, each).run();

@@ -1,0 +1,65 @@
+#include "ops/remote/clone.h"
+
+#include <algorithm>
+
+#include "core/format.h"
+#include "core/messages.h"
+#include "core/text.h"
+#include "ops/context/identity.h"
+#include "ops/remote/clone_folder.h"
+#include "ops/remote/fetch.h"
+#include "ops/remote/remote_address.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "web1, web2, web3 and 47 more".
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kSome = 8;
+  const std::vector<std::string> first(
+      names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kSome)));
+  return join(first, ", ") + (names.size() > kSome ? format(" and {} more", names.size() - kSome) : "");
+}
+
+Result<CloneResult> clone_into(Repository& repository, const std::string& url, bool must_be_there,
+                               Progress progress) {
+  const Remote remote{.name = "origin", .url = url};
+  TRY(repository.add_remote(remote.name, remote.url));
+  const auto host = repository.host();
+  auto fetched =
+      TRY(fetch_parts(repository, remote, {{"tags/" + host, format("+refs/tags/{}/*:refs/tags/*", host)}},
+                      std::move(progress)));
+  for (const auto& [name, why] : fetched.refused) {
+    if (name == "hosts/" + host || (name == kRestOfRemote && must_be_there))
+      return error_of<messages::remote_part_refused>(shown_address(url), name, why);
+  }
+  CloneResult cloned{.host = host, .refused = std::move(fetched.refused)};
+  for (const auto& branch : fetched.branches) cloned.hosts.push_back(branch.host);
+  const auto found = std::ranges::find(fetched.branches, host, &FetchedBranch::host);
+  if (found == fetched.branches.end()) {
+    if (!must_be_there) return cloned;
+    const auto near = nearest(host, cloned.hosts);
+    return error_of<messages::remote_has_no_host>(shown_address(url), host)
+        .hinted(!near.empty()          ? format("did you mean '{}'?", near)
+                : cloned.hosts.empty() ? "it has no hosts at all: is the address right?"
+                                       : format("its hosts: {}", some_of(cloned.hosts)));
+  }
+  TRY(repository.begin_at(found->hash));
+  cloned.hash = found->hash;
+  return cloned;
+}
+
+}  // namespace
+
+Result<CloneResult> clone(const fs::path& path, const std::string& url, const std::string& host,
+                          Progress progress) {
+  auto folder = TRY(CloneFolder::begin(path));
+  auto repository = TRY(Repository::init(folder.path(), host.empty() ? host_name() : host));
+  auto cloned = TRY(clone_into(repository, url, !host.empty(), std::move(progress)));
+  TRY(folder.take_place());
+  return cloned;
+}
+
+}  // namespace rewall

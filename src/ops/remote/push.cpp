@@ -1,0 +1,92 @@
+#include "ops/remote/push.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/format.h"
+#include "core/messages.h"
+#include "core/text.h"
+#include "ops/remote/fetch.h"
+#include "ops/remote/push_queue.h"
+#include "ops/remote/remote_address.h"
+
+namespace rewall {
+namespace {
+
+// network.timeout is shorter.
+constexpr std::chrono::hours kLongestTransfer{24};
+
+// A line of `git push --porcelain` (git-push(1), OUTPUT): ' ' sent, '*' new, '=' unchanged or '!' rejected;
+// then "from:to"; then a summary.
+struct PushLine {
+  char flag = ' ';
+  std::string_view to{};
+  std::string_view summary{};
+};
+std::vector<PushLine> push_lines(std::string_view out) {
+  std::vector<PushLine> lines;
+  for (const auto line : split_lines(out)) {
+    const auto parts = split(line, '\t');
+    if (parts.size() != 3 || parts[0].size() != 1) continue;
+    lines.push_back({parts[0][0], parts[1].substr(parts[1].find(':') + 1), parts[2]});
+  }
+  return lines;
+}
+
+bool is_diverged(std::string_view summary) {
+  return summary.find("non-fast-forward") != std::string_view::npos ||
+         summary.find("fetch first") != std::string_view::npos;
+}
+
+// The first line that the server, or a hook of the server, printed.
+std::string server_message(std::string_view said) {
+  constexpr std::string_view kServer = "remote: ";
+  for (const auto line : split_lines(said)) {
+    if (line.starts_with(kServer)) return std::string(trim(line.substr(kServer.size())));
+  }
+  return {};
+}
+
+Error rejected(const Repository& repository, const Remote& remote, const PushLine& line,
+               const Outcome& outcome) {
+  const auto host = std::string(line.to.substr(std::min(line.to.size(), kHostBranches.size())));
+  if (is_diverged(line.summary)) {
+    return error_of<messages::branch_diverged>(remote.name, host, shell_quote(repository.path().string()));
+  }
+  const auto said = server_message(outcome.err);
+  return error_of<messages::branch_rejected>(remote.name, shown_address(remote.url), host, line.summary)
+      .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
+}
+
+}  // namespace
+
+Result<PushResult> push(const Repository& repository, const std::string& remote, bool all,
+                        Progress progress) {
+  auto to = TRY(find_remote(repository, remote));
+  auto head = TRY(repository.head());
+  if (head.empty() && !all) return error_of<messages::nothing_to_push>();
+  auto network = TRY(begin_network(repository));
+  auto behind = TRY(repository.behind(to.name));
+  const auto host = repository.host();
+  const auto branch = format("{}{}", kHostBranches, all ? "*" : host);
+  auto outcome =
+      run_on_network(repository, to,
+                     {.words = {"push", "--porcelain", "--no-signed", "--recurse-submodules=no",
+                                "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to.name,
+                                format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host)},
+                      .progress = std::move(progress),
+                      .deadline = kLongestTransfer});
+  if (!outcome) return std::move(outcome).error();
+  // A server that rejects some of the refs reports each in a line.
+  PushResult pushed{.remote = to, .snapshots = behind.snapshots};
+  for (const auto& line : push_lines(outcome->out)) {
+    if (line.flag != '!') continue;
+    if (line.to.starts_with(kHostBranches)) return rejected(repository, to, line, *outcome);
+    pushed.notes.push_back(format("{}: {} was rejected: {}", to.name, line.to, line.summary));
+  }
+  if (!outcome->ok() && pushed.notes.empty()) return unreachable(to, *outcome);
+  leave_queue(repository, to.name);
+  return pushed;
+}
+
+}  // namespace rewall
