@@ -53,12 +53,12 @@ std::string line(const BlamedRule& rule, Paint paint) {
 
 }  // namespace
 
-Action define_blame(CLI::App& app) {
+Action define_blame(Syntax& syntax) {
   auto options = std::make_shared<BlameOptions>();
-  app.add_option("REV", options->revision, "Whose rules (HEAD)")->type_name("");
-  app.add_option("--table", options->filter.table, "Rules of this table")->type_name("TABLE");
-  app.add_option("--chain", options->filter.chain, "Rules of this chain")->type_name("CHAIN");
-  add_family(app, options->filter.family, "Rules of this family");
+  syntax.positional("REV", &options->revision, "Whose rules (HEAD)");
+  syntax.option("--table", "TABLE", &options->filter.table, "Rules of this table");
+  syntax.option("--chain", "CHAIN", &options->filter.chain, "Rules of this chain");
+  add_family(syntax, options->filter.family, "Rules of this family");
   return [options](Context& context) -> Result<Answer> {
     TRY(check_table(options->filter.table));
     auto rules = TRY(blame(context.session, options->revision, options->filter));

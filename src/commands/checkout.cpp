@@ -79,16 +79,14 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
 
 }  // namespace
 
-Action define_checkout(CLI::App& app) {
+Action define_checkout(Syntax& syntax) {
   auto options = std::make_shared<CheckoutOptions>();
-  app.add_option("REV", options->revision, "The revision")->type_name("")->required();
-  auto* output =
-      app.add_option("-o,--output", options->folder, "Write all its files to DIR; others' rules there go")
-          ->type_name("DIR");
-  app.add_flag("--meaning", options->meaning,
-               "Print each rule in the one spelling that all of its spellings share")
-      ->excludes(output);
-  add_family(app, options->family, "Print rules.v6 rather than rules.v4, or the other way");
+  syntax.positional("REV", &options->revision, "The revision").required = true;
+  syntax.option("-o,--output", "DIR", &options->folder, "Write all its files to DIR; others' rules there go");
+  auto& meaning = syntax.flag("--meaning", options->meaning,
+                              "Print each rule in the one spelling that all of its spellings share");
+  meaning.excludes = {"--output"};
+  add_family(syntax, options->family, "Print rules.v6 rather than rules.v4, or the other way");
   return [options](Context& context) -> Result<Answer> {
     auto checkout = TRY(read(context, *options));
     auto& files = checkout.files;

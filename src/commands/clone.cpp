@@ -23,12 +23,12 @@ void say_next(Context& context, const Cloned& cloned) {
 
 }  // namespace
 
-Action define_clone(CLI::App& app) {
+Action define_clone(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
   auto host = std::make_shared<std::string>();
-  app.add_option("URL", *url, "Where the history was pushed to")->type_name("")->required();
-  app.add_option("--host", *host, "Which host this is to be (the name of this machine, where it is there)")
-      ->type_name("NAME");
+  syntax.positional("URL", url.get(), "Where the history was pushed to").required = true;
+  syntax.option("--host", "NAME", host.get(),
+                "Which host this is to be (the name of this machine, where it is there)");
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "commands/syntax.h"
 #include "core/result.h"
 #include "ops/context/session.h"
 #include "ui/terminal.h"
@@ -26,14 +24,23 @@ enum class Answer { same = 0, different = 1, partly = 7 };
 
 using Action = std::function<Result<Answer>(Context&)>;
 
+/// What a command may change. A restore that was interrupted and cannot be recovered stops all commands but
+/// those that look.
+enum class Effect {
+  looks,    ///< neither LIVE nor the history
+  records,  ///< the history
+  changes   ///< LIVE too
+};
+
 /// A row of the table that help, completion and the parser are made of.
 struct CommandEntry {
   std::string_view name;
   std::string_view alias;
   std::string_view group;
+  Effect effect;
   std::string_view summary;
   std::string_view examples;  ///< one a line, for --help
-  Action (*define)(CLI::App& app);
+  Action (*define)(Syntax& syntax);
 };
 
 std::span<const CommandEntry> command_table();

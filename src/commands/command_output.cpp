@@ -23,20 +23,20 @@ std::string fitted(const std::string& text, std::size_t width) {
   return format("{:<{}}", text.substr(0, end) + "…", width);
 }
 
-void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what) {
-  app.add_option_function<std::string>(
-         "--family",
-         [&family](const std::string& word) {
-           if (word == "ipv4" || word == "ip" || word == "4") {
-             family = Family::ipv4;
-           } else if (word == "ipv6" || word == "ip6" || word == "6") {
-             family = Family::ipv6;
-           } else {
-             throw CLI::ValidationError("--family", format("'{}' is not ipv4 or ipv6", escape(word)));
-           }
-         },
-         what)
-      ->type_name("FAMILY");
+void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what) {
+  syntax.option(
+      "--family", "FAMILY",
+      [&family](const std::string& word) -> Status {
+        if (word == "ipv4" || word == "ip" || word == "4") {
+          family = Family::ipv4;
+        } else if (word == "ipv6" || word == "ip6" || word == "6") {
+          family = Family::ipv6;
+        } else {
+          return Error{.message = format("'{}' is not ipv4 or ipv6", escape(word))};
+        }
+        return {};
+      },
+      what);
 }
 
 Status check_table(const std::string& table) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <CLI/App.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,7 +21,7 @@ std::string short_hash(const std::string& hash);
 std::string fitted(const std::string& text, std::size_t width);
 
 /// `--family ipv4|ipv6` (also ip, ip6, 4, 6).
-void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what);
+void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what);
 
 /// Kind usage for a table that no kernel has, the nearest that one has as hint; no name at all is good.
 Status check_table(const std::string& table);

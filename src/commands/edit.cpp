@@ -185,11 +185,11 @@ class Editing {
 
 }  // namespace
 
-Action define_edit(CLI::App& app) {
+Action define_edit(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
-  add_family(app, options->restore.family, "Of the rules to edit: ipv4 (the default) or ipv6");
-  app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
-  add_common(app, *options);
+  add_family(syntax, options->restore.family, "Of the rules to edit: ipv4 (the default) or ipv6");
+  syntax.option("--table", "TABLE", &options->restore.table, "This table alone");
+  add_common(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "edit";

@@ -7,9 +7,9 @@
 
 namespace rewall {
 
-Action define_fetch(CLI::App& app) {
+Action define_fetch(Syntax& syntax) {
   auto remote = std::make_shared<std::string>();
-  app.add_option("REMOTE", *remote, "Where from (the setting push.remote)")->type_name("");
+  syntax.positional("REMOTE", remote.get(), "Where from (the setting push.remote)");
   return [remote](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto fetched = TRY(fetch(*repository, *remote, context.terminal.progress()));

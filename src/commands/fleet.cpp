@@ -329,55 +329,53 @@ Result<Answer> log(Context& context, FleetOptions& options) {
 
 // Which actions an option is for.
 struct Meant {
-  const CLI::Option* option = nullptr;
+  const Argument& option;
   std::vector<std::string_view> actions{};
 };
 
 Status check_meant(const std::vector<Meant>& all, const std::string& action) {
   for (const auto& [option, actions] : all) {
-    if (option->count() == 0 || std::ranges::find(actions, action) != actions.end()) continue;
+    if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
     std::vector<std::string> names(actions.begin(), actions.end());
-    return usage(format("fleet {}: it takes no {}", action, option->get_name()),
+    return usage(format("fleet {}: it takes no {}", action, option.name()),
                  format("that is for fleet {}", join(names, ", ")));
   }
   return {};
 }
 
-std::vector<Meant> add_options(CLI::App& app, FleetOptions& options) {
-  add_history(app, options.history);
-  app.get_option("--chain")->description("That chain alone; log: snapshots that changed it");
-  std::vector<Meant> meant{{app.get_option("--chain"), {"status", "diff", "log"}}};
+std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
+  add_history(syntax, options.history);
+  auto& chain = *syntax.find("--chain");
+  chain.help = "That chain alone; log: snapshots that changed it";
+  std::vector<Meant> meant{{chain, {"status", "diff", "log"}}};
   for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
-    meant.push_back({app.get_option(name), {"log"}});
-  meant.push_back({app.add_option("--against", options.against, "The host that others are held against")
-                       ->type_name("HOST"),
-                   {"status", "diff"}});
-  meant.push_back({app.add_option_function<std::string>(
-                          "--stale",
-                          [&options](const std::string& word) {
-                            auto time = parse_duration(word);
-                            if (!time) throw CLI::ValidationError("--stale", time.error().message);
-                            options.stale = *time;
-                          },
-                          "How old a newest snapshot may be (fleet.stale)")
-                       ->type_name("TIME"),
-                   {"status"}});
-  meant.push_back({app.add_flag("--foreign", options.foreign, "Compare what other programs own, too"),
-                   {"status", "diff"}});
+    meant.push_back({*syntax.find(name), {"log"}});
+  const auto& against =
+      syntax.option("--against", "HOST", &options.against, "The host that others are held against");
+  meant.push_back({against, {"status", "diff"}});
+  const auto& stale = syntax.option(
+      "--stale", "TIME",
+      [&options](const std::string& word) -> Status {
+        options.stale = TRY(parse_duration(word));
+        return {};
+      },
+      "How old a newest snapshot may be (fleet.stale)");
+  meant.push_back({stale, {"status"}});
+  const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare what other programs own, too");
+  meant.push_back({foreign, {"status", "diff"}});
   return meant;
 }
 
 }  // namespace
 
-Action define_fleet(CLI::App& app) {
+Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  app.add_option("ACTION", options->action, "list, which it is without one, status, diff or log")
-      ->type_name("")
-      ->check(CLI::IsMember({"list", "status", "diff", "log"}));
-  app.add_option("HOST", options->hosts,
-                 "list, log: these alone; diff: from and to, or what is held against one")
-      ->type_name("");
-  auto meant = add_options(app, *options);
+  auto& action =
+      syntax.positional("ACTION", &options->action, "list, which it is without one, status, diff or log");
+  action.words = {"list", "status", "diff", "log"};
+  syntax.positional("HOST", &options->hosts,
+                    "list, log: these alone; diff: from and to, or what is held against one");
+  auto meant = add_options(syntax, *options);
   return [options, meant](Context& context) -> Result<Answer> {
     TRY(check_meant(meant, options->action));
     if (options->action == "status") return status(context, *options);

@@ -25,7 +25,7 @@ std::string size_text(std::uint64_t bytes) {
 
 }  // namespace
 
-Action define_gc(CLI::App&) {
+Action define_gc(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto collected = TRY(gc(*repository));

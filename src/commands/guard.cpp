@@ -121,17 +121,16 @@ Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue
           {"command", guard.command},      {"restores", guard.before}, {"overdue", overdue}};
 }
 
-void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
-  app.add_option_function<std::string>(
-         "--for",
-         [&length](const std::string& word) {
-           auto time = parse_duration(word);
-           if (!time) throw CLI::ValidationError("--for", time.error().message);
-           if (time->count() == 0) throw CLI::ValidationError("--for", "no time at all is no guard");
-           length = *time;
-         },
-         what)
-      ->type_name("TIME");
+void add_length(Syntax& syntax, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
+  syntax.option(
+      "--for", "TIME",
+      [&length](const std::string& word) -> Status {
+        const auto time = TRY(parse_duration(word));
+        if (time.count() == 0) return Error{.message = "no time at all is no guard"};
+        length = time;
+        return {};
+      },
+      what);
 }
 
 Result<Answer> stand_by(Context& context, const Guard& guard, bool may_ask) {
@@ -211,34 +210,31 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
 
 }  // namespace
 
-Action define_try(CLI::App& app) {
+Action define_try(Syntax& syntax) {
   auto options = std::make_shared<TryOptions>();
-  add_length(app, options->length, "How long the guard waits for 'rewall confirm' (10m)");
-  app.add_option("-m,--message", options->message, "The subject of the snapshot that records the result")
-      ->type_name("MSG");
-  app.add_flag("--yes", options->yes, "Do not count down on the terminal");
-  app.add_option("COMMAND", options->words,
-                 "A program that changes the firewall, with its words; without one, only the guard is armed")
-      ->type_name("");
+  add_length(syntax, options->length, "How long the guard waits for 'rewall confirm' (10m)");
+  syntax.option("-m,--message", "MSG", &options->message,
+                "The subject of the snapshot that records the result");
+  syntax.flag("--yes", options->yes, "Do not count down on the terminal");
+  syntax.positional(
+      "COMMAND", &options->words,
+      "A program that changes the firewall, with its words; without one, only the guard is armed");
   return [options](Context& context) { return run_try(context, *options); };
 }
 
-Action define_confirm(CLI::App& app) {
+Action define_confirm(Syntax& syntax) {
   auto options = std::make_shared<ConfirmOptions>();
-  app.add_option_function<std::string>(
-         "--extend",
-         [options](const std::string& word) {
-           auto time = parse_duration(word);
-           if (!time) throw CLI::ValidationError("--extend", time.error().message);
-           options->extend = *time;
-         },
-         "Keep nothing yet, and wait so much longer")
-      ->type_name("TIME");
-  app.add_flag("--new-session", options->from_new_session,
-               "Refuse the login that armed the guard: a new one proves that new connections work");
-  app.add_option("-m,--message", options->message,
-                 "The subject of the snapshot, where LIVE is not recorded yet")
-      ->type_name("MSG");
+  syntax.option(
+      "--extend", "TIME",
+      [options](const std::string& word) -> Status {
+        options->extend = TRY(parse_duration(word));
+        return {};
+      },
+      "Keep nothing yet, and wait so much longer");
+  syntax.flag("--new-session", options->from_new_session,
+              "Refuse the login that armed the guard: a new one proves that new connections work");
+  syntax.option("-m,--message", "MSG", &options->message,
+                "The subject of the snapshot, where LIVE is not recorded yet");
   return [options](Context& context) -> Result<Answer> {
     auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
@@ -251,7 +247,7 @@ Action define_confirm(CLI::App& app) {
   };
 }
 
-Action define_rollback(CLI::App&) {
+Action define_rollback(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     return print_restored(context, {}, roll_back(context.session));
   };

@@ -10,7 +10,7 @@ namespace rewall {
 Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue);
 
 /// `--for TIME`.
-void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what);
+void add_length(Syntax& syntax, std::optional<std::chrono::milliseconds>& length, const std::string& what);
 
 /// Says that the guard is armed; on a terminal that people sit at counts down, until it is confirmed or
 /// fires, or they leave it to itself. Kind refused: the change was taken back.

@@ -10,26 +10,29 @@
 namespace rewall {
 namespace {
 
-std::size_t number_of_snapshots(const std::string& word) {
+Result<std::size_t> number_of_snapshots(const std::string& word) {
   std::size_t number = 0;
   const char* end = word.data() + word.size();
   const auto [stop, failed] = std::from_chars(word.data(), end, number);
   if (failed == std::errc{} && stop == end) return number;
-  throw CLI::ValidationError("--max-count", format("'{}' is not a number of snapshots", word));
+  return Error{.message = format("'{}' is not a number of snapshots", word)};
 }
 
 }  // namespace
 
-void add_history(CLI::App& app, HistoryOptions& options) {
-  app.add_option_function<std::string>(
-         "-n,--max-count", [&options](const std::string& word) { options.limit = number_of_snapshots(word); },
-         "At most N snapshots")
-      ->type_name("N");
-  app.add_option("--since", options.since, "Not older than: '2 hours ago', 2026-11-22")->type_name("TIME");
-  app.add_option("--until", options.until, "Not newer than")->type_name("TIME");
-  app.add_option("--chain", options.filter.chain, "Snapshots that changed this chain")->type_name("CHAIN");
-  app.add_option("--grep", options.filter.grep, "Subject, text or command matches")->type_name("RE");
-  app.add_option("--author", options.filter.author, "Author or actor matches")->type_name("RE");
+void add_history(Syntax& syntax, HistoryOptions& options) {
+  syntax.option(
+      "-n,--max-count", "N",
+      [&options](const std::string& word) -> Status {
+        options.limit = TRY(number_of_snapshots(word));
+        return {};
+      },
+      "At most N snapshots");
+  syntax.option("--since", "TIME", &options.since, "Not older than: '2 hours ago', 2026-11-22");
+  syntax.option("--until", "TIME", &options.until, "Not newer than");
+  syntax.option("--chain", "CHAIN", &options.filter.chain, "Snapshots that changed this chain");
+  syntax.option("--grep", "RE", &options.filter.grep, "Subject, text or command matches");
+  syntax.option("--author", "RE", &options.filter.author, "Author or actor matches");
 }
 
 Status read_times(HistoryOptions& options) {

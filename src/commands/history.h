@@ -18,7 +18,7 @@ struct HistoryOptions {
 };
 
 /// `-n`, `--since`, `--until`, `--chain`, `--grep`, `--author`.
-void add_history(CLI::App& app, HistoryOptions& options);
+void add_history(Syntax& syntax, HistoryOptions& options);
 
 /// Reads the times. Kind usage: one that is none.
 Status read_times(HistoryOptions& options);

@@ -68,13 +68,13 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
 
 }  // namespace
 
-Action define_hooks(CLI::App& app) {
+Action define_hooks(Syntax& syntax) {
   auto options = std::make_shared<HooksOptions>();
-  app.add_option("ACTION", options->action, "list, which it is without one, install or remove")
-      ->type_name("")
-      ->check(CLI::IsMember({"list", "install", "remove"}));
-  app.add_option("NAME", options->name, "Of the list")->type_name("");
-  app.add_option("--root", options->root, "The folder that stands for /, as for a package")->type_name("DIR");
+  auto& action =
+      syntax.positional("ACTION", &options->action, "list, which it is without one, install or remove");
+  action.words = {"list", "install", "remove"};
+  syntax.positional("NAME", &options->name, "Of the list");
+  syntax.option("--root", "DIR", &options->root, "The folder that stands for /, as for a package");
   return [options](Context& context) -> Result<Answer> {
     const bool lists = options->action == "list";
     if (lists == options->name.empty())

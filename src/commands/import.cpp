@@ -9,19 +9,18 @@
 
 namespace rewall {
 
-Action define_import(CLI::App& app) {
+Action define_import(Syntax& syntax) {
   auto options = std::make_shared<ImportOptions>();
   auto date = std::make_shared<std::string>();
-  app.add_option("FILE", options->paths,
-                 "iptables-save, ip6tables-save or ipset save text, oldest first; or folders of such files")
-      ->type_name("")
-      ->required();
-  app.add_option("--git", options->git,
-                 "A git repository: FILE is a path there, of which every commit counts")
-      ->type_name("DIR");
-  app.add_option("--date", *date, "When they were current, instead of what they or their names say")
-      ->type_name("TIME");
-  add_family(app, options->family, "Of all the files; else by what each says");
+  auto& files = syntax.positional(
+      "FILE", &options->paths,
+      "iptables-save, ip6tables-save or ipset save text, oldest first; or folders of such files");
+  files.required = true;
+  syntax.option("--git", "DIR", &options->git,
+                "A git repository: FILE is a path there, of which every commit counts");
+  syntax.option("--date", "TIME", date.get(),
+                "When they were current, instead of what they or their names say");
+  add_family(syntax, options->family, "Of all the files; else by what each says");
   return [options, date](Context& context) -> Result<Answer> {
     if (!date->empty()) {
       auto time = TRY(parse_time(*date, now()));

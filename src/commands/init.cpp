@@ -4,10 +4,9 @@
 
 namespace rewall {
 
-Action define_init(CLI::App& app) {
+Action define_init(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
-  app.add_option("--remote", *url, "Where backups will be pushed: kept as the remote 'origin'")
-      ->type_name("URL");
+  syntax.option("--remote", "URL", url.get(), "Where backups will be pushed: kept as the remote 'origin'");
   return [url](Context& context) -> Result<Answer> {
     auto recorded = TRY(make_repository(context.session, *url));
     context.terminal.say(format("made the repository {}", context.session.path().string()));

@@ -91,15 +91,14 @@ Status finish(LogOptions& options) {
 
 }  // namespace
 
-Action define_log(CLI::App& app) {
+Action define_log(Syntax& syntax) {
   auto options = std::make_shared<LogOptions>();
-  app.add_option("REV", options->revision, "Where to begin (HEAD, which LIVE means here too)")->type_name("");
-  add_history(app, options->history);
-  app.add_option("--table", options->history.filter.table, "Snapshots that changed this table")
-      ->type_name("TABLE");
-  app.add_flag("--oneline", options->oneline, "Hash and subject only");
-  app.add_flag("--all", options->all,
-               "Unfold snapshots that changed what other programs own, and nothing else");
+  syntax.positional("REV", &options->revision, "Where to begin (HEAD, which LIVE means here too)");
+  add_history(syntax, options->history);
+  syntax.option("--table", "TABLE", &options->history.filter.table, "Snapshots that changed this table");
+  syntax.flag("--oneline", options->oneline, "Hash and subject only");
+  syntax.flag("--all", options->all,
+              "Unfold snapshots that changed what other programs own, and nothing else");
   return [options](Context& context) -> Result<Answer> {
     TRY(finish(*options));
     page(context);

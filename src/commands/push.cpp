@@ -7,11 +7,11 @@
 
 namespace rewall {
 
-Action define_push(CLI::App& app) {
+Action define_push(Syntax& syntax) {
   auto remote = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  app.add_option("REMOTE", *remote, "Where to (the setting push.remote)")->type_name("");
-  app.add_flag("--all", *all, "The branches of all hosts that begin here, not of this one alone");
+  syntax.positional("REMOTE", remote.get(), "Where to (the setting push.remote)");
+  syntax.flag("--all", *all, "The branches of all hosts that begin here, not of this one alone");
   return [remote, all](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto pushed = TRY(push(*repository, *remote, *all, context.terminal.progress()));

@@ -15,7 +15,7 @@ struct RemoteOptions {
   std::string url{};
 };
 
-Result<Answer> list(Context& context, const Repository& repository) {
+Result<Answer> list_remotes(Context& context, const Repository& repository) {
   auto remotes = TRY(repository.remotes());
   Json json = Json::array();
   for (const auto& remote : remotes) {
@@ -46,21 +46,20 @@ Status change(Repository& repository, const RemoteOptions& options) {
 
 }  // namespace
 
-Action define_remote(CLI::App& app) {
+Action define_remote(Syntax& syntax) {
   auto options = std::make_shared<RemoteOptions>();
-  app.add_option("ACTION", options->action, "add, set-url or remove; without one the remotes are listed")
-      ->type_name("")
-      ->check(CLI::IsMember({"add", "set-url", "remove"}));
-  app.add_option("NAME", options->name, "Of the remote; origin is the one that is meant where none is named")
-      ->type_name("");
-  app.add_option("URL", options->url, "What git takes: ssh://, https://, host:path, or a folder")
-      ->type_name("");
+  auto& action = syntax.positional("ACTION", &options->action,
+                                   "add, set-url or remove; without one the remotes are listed");
+  action.words = {"add", "set-url", "remove"};
+  syntax.positional("NAME", &options->name,
+                    "Of the remote; origin is the one that is meant where none is named");
+  syntax.positional("URL", &options->url, "What git takes: ssh://, https://, host:path, or a folder");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    if (options->action.empty()) return list(context, *repository);
+    if (options->action.empty()) return list_remotes(context, *repository);
     auto held = TRY(lock(context.session));
     TRY(change(*repository, *options));
-    return context.json ? list(context, *repository) : Answer::same;
+    return context.json ? list_remotes(context, *repository) : Answer::same;
   };
 }
 

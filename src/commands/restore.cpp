@@ -11,22 +11,22 @@
 
 namespace rewall {
 
-void add_common(CLI::App& app, ChangeOptions& options) {
-  app.add_flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
-  app.add_flag("--exact", options.restore.exact,
-               "Restore the parts of other programs too, like docker's, instead of keeping them");
-  app.add_option("-m,--message", options.restore.message,
-                 "The subject of the snapshot that records the result")
-      ->type_name("MSG");
-  app.add_flag("--yes", options.yes, "Answer every question with yes");
+void add_common(Syntax& syntax, ChangeOptions& options) {
+  syntax.flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
+  syntax.flag("--exact", options.restore.exact,
+              "Restore the parts of other programs too, like docker's, instead of keeping them");
+  syntax.option("-m,--message", "MSG", &options.restore.message,
+                "The subject of the snapshot that records the result");
+  syntax.flag("--yes", options.yes, "Answer every question with yes");
   // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
-  app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
-  add_length(app, options.guarded, "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
+  syntax.flag("--force", options.force, "Pass the lockout check (there is none yet)");
+  add_length(syntax, options.guarded,
+             "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
 }
 
-void add_part(CLI::App& app, RestoreOptions& options) {
-  add_family(app, options.family, "This family alone: ipv4 or ipv6");
-  app.add_option("--table", options.table, "This table alone")->type_name("TABLE");
+void add_part(Syntax& syntax, RestoreOptions& options) {
+  add_family(syntax, options.family, "This family alone: ipv4 or ipv6");
+  syntax.option("--table", "TABLE", &options.table, "This table alone");
 }
 
 Status begin_change(Context& context, ChangeOptions& options) {
@@ -97,14 +97,14 @@ Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
 
 }  // namespace
 
-Action define_restore(CLI::App& app) {
+Action define_restore(Syntax& syntax) {
   auto revision = std::make_shared<std::string>("HEAD");
   auto options = std::make_shared<ChangeOptions>();
-  app.add_option("REV", *revision, "The revision (HEAD)")->type_name("");
+  syntax.positional("REV", revision.get(), "The revision (HEAD)");
   auto at_boot = std::make_shared<bool>(false);
-  add_part(app, options->restore);
-  add_common(app, *options);
-  app.add_flag(
+  add_part(syntax, options->restore);
+  add_common(syntax, *options);
+  syntax.flag(
       "--boot", *at_boot,
       "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
@@ -115,9 +115,9 @@ Action define_restore(CLI::App& app) {
   };
 }
 
-Action define_undo(CLI::App& app) {
+Action define_undo(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
-  add_common(app, *options);
+  add_common(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "undo";

@@ -16,10 +16,10 @@ struct ChangeOptions {
   bool force = false;
 };
 
-void add_common(CLI::App& app, ChangeOptions& options);
+void add_common(Syntax& syntax, ChangeOptions& options);
 
 /// `--family` and `--table`.
-void add_part(CLI::App& app, RestoreOptions& options);
+void add_part(Syntax& syntax, RestoreOptions& options);
 
 /// Call it first: refuses what the options cannot have (kind usage), and gives the change its guard.
 Status begin_change(Context& context, ChangeOptions& options);

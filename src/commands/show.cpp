@@ -67,11 +67,11 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
 
 }  // namespace
 
-Action define_show(CLI::App& app) {
+Action define_show(Syntax& syntax) {
   auto name = std::make_shared<std::string>("HEAD");
   auto foreign = std::make_shared<bool>(false);
-  app.add_option("REV", *name, "What to show (HEAD)")->type_name("");
-  app.add_flag("--foreign", *foreign, "Unfold what other programs own");
+  syntax.positional("REV", name.get(), "What to show (HEAD)");
+  syntax.flag("--foreign", *foreign, "Unfold what other programs own");
   return [name, foreign](Context& context) -> Result<Answer> {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);

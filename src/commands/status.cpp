@@ -105,7 +105,7 @@ std::string to_text(const RepositoryStatus& standing, const Snapshot& head, Pain
 
 }  // namespace
 
-Action define_status(CLI::App&) {
+Action define_status(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     auto standing = TRY(read_repository_status(context.session));
     if (context.json) {

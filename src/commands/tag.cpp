@@ -51,14 +51,13 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
 
 }  // namespace
 
-Action define_tag(CLI::App& app) {
+Action define_tag(Syntax& syntax) {
   auto options = std::make_shared<TagOptions>();
-  auto* name =
-      app.add_option("NAME", options->name, "The name; without it the tags are listed")->type_name("");
-  app.add_option("REV", options->revision, "What it names (HEAD)")->type_name("");
-  app.add_option("-d,--delete", options->removed, "Forget this name; the snapshot stays")
-      ->type_name("NAME")
-      ->excludes(name);
+  syntax.positional("NAME", &options->name, "The name; without it the tags are listed");
+  syntax.positional("REV", &options->revision, "What it names (HEAD)");
+  auto& removed =
+      syntax.option("-d,--delete", "NAME", &options->removed, "Forget this name; the snapshot stays");
+  removed.excludes = {"NAME"};
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     if (!options->name && !options->removed) return list_tags(context, *repository);

@@ -18,9 +18,9 @@ std::string to_text(const Finding& finding, Paint paint) {
 
 }  // namespace
 
-Action define_verify(CLI::App& app) {
+Action define_verify(Syntax& syntax) {
   auto range = std::make_shared<std::string>();
-  app.add_option("RANGE", *range, "A..B, or REV for all that led there (HEAD)")->type_name("");
+  syntax.positional("RANGE", range.get(), "A..B, or REV for all that led there (HEAD)");
   return [range](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto findings = TRY(verify(*repository, *range));

@@ -5,9 +5,9 @@
 
 namespace rewall {
 
-Action define_watch(CLI::App& app) {
+Action define_watch(Syntax& syntax) {
   auto once = std::make_shared<bool>(false);
-  app.add_flag("--once", *once, "Record what changed since the last snapshot, and end");
+  syntax.flag("--once", *once, "Record what changed since the last snapshot, and end");
   return [once](Context& context) -> Result<Answer> {
     if (!*once) {
       const auto each = [&](const Recorded& recorded) { print_recorded(context, recorded); };
