@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -96,15 +97,15 @@ std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
 
 void add_globals(Syntax& syntax, Globals& globals) {
   syntax.option("-C,--repo", "DIR", &globals.repository,
-                "The repository (else $REWALL_REPO, else /var/lib/rewall)");
-  syntax.option("--backend", "auto|nft|legacy", &globals.backend, "Which iptables").words = {"auto", "nft",
-                                                                                             "legacy"};
+                "The repository (default: $REWALL_REPO, else /var/lib/rewall)");
+  syntax.option("--backend", "auto|nft|legacy", &globals.backend, "Which iptables to use").words = {
+      "auto", "nft", "legacy"};
   syntax.option("--color", "auto|always|never", &globals.colour, "When to use colours").words = {
       "auto", "always", "never"};
   syntax.flag("--no-pager", globals.no_pager, "Never start a pager");
-  syntax.flag("-q,--quiet", globals.quiet, "Say nothing about the work");
-  syntax.flag("-v,--verbose", globals.verbosity, "Say more; twice: the programs that run");
-  syntax.flag("--json", globals.json, "Facts as JSON");
+  syntax.flag("-q,--quiet", globals.quiet, "Print results and errors only");
+  syntax.flag("-v,--verbose", globals.verbosity, "Print more; twice: also the programs that are run");
+  syntax.flag("--json", globals.json, "Print results as JSON");
 }
 
 template <class... Functions>
@@ -175,20 +176,19 @@ std::vector<std::string> option_names(const CLI::App& app) {
 
 Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
   if (command == nullptr && !word.starts_with('-')) {
+    auto error = error_of<messages::unknown_command>(word);
     const auto near = nearest(word, command_names());
-    return {.kind = ErrorKind::usage,
-            .message = format("unknown command '{}'", word),
-            .hint = near.empty() ? "'rewall --help' lists the commands"
-                                 : format("did you mean 'rewall {}'?", near)};
+    if (!near.empty()) error.hint = format("did you mean 'rewall {}'?", near);
+    return error;
   }
   auto names = option_names(app);
   if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  const auto of = command == nullptr ? "" : command->get_name() + " ";
+  auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of)
+                                     : error_of<messages::unexpected_argument>(word, of);
   const auto near = nearest(word.substr(0, word.find('=')), names);
-  const auto help =
-      command == nullptr ? "'rewall --help'" : format("'rewall {} --help'", command->get_name());
-  return {.kind = ErrorKind::usage,
-          .message = format("{} '{}'", word.starts_with('-') ? "unknown option" : "one word too many:", word),
-          .hint = near.empty() ? format("{} lists what there is", help) : format("did you mean '{}'?", near)};
+  if (!near.empty()) error.hint = format("did you mean '{}'?", near);
+  return error;
 }
 
 Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
@@ -196,16 +196,14 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
   auto extras = app.remaining(true);
   if (!extras.empty()) return unknown_word(app, command, extras.front());
-  const auto name = command == nullptr ? "" : command->get_name() + " ";
-  return {.kind = ErrorKind::usage,
-          .message = error.what(),
-          .hint = format("'rewall {}--help' shows how it is used", name)};
+  return error_of<messages::wrong_usage>(std::string(error.what()),
+                                         command == nullptr ? "" : command->get_name() + " ");
 }
 
 std::string footer(std::string_view examples) {
   std::string text = "Examples:\n";
   for (const auto line : split_lines(examples)) text += format("  {}\n", line);
-  return text + "\nThe options of 'rewall --help' (-C, --json, ...) can stand here too.";
+  return text + "\nGlobal options (-C, --json, ...; see 'rewall --help') work here too.";
 }
 
 /// A row of the table of commands as the parser has it.
@@ -245,7 +243,7 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(0, 1);
   app.fallthrough();
-  app.footer("'rewall COMMAND --help' shows a command's options and examples;\nrewall(8) tells the rest.");
+  app.footer("'rewall COMMAND --help' shows a command's options and examples;\nsee rewall(8) for details.");
   auto commands = add_commands(app);
   try {
     app.parse(argc, argv);
@@ -259,9 +257,7 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   const auto chosen = app.get_subcommands();
   const auto command = std::ranges::find_if(
       commands, [&](const Defined& defined) { return !chosen.empty() && defined.app == chosen.front(); });
-  if (command == commands.end())
-    return Error{
-        .kind = ErrorKind::usage, .message = "no command", .hint = "'rewall --help' lists the commands"};
+  if (command == commands.end()) return error_of<messages::no_command>();
   note_given(command->syntax, command->options);
   return std::variant<Chosen, HelpText>(Chosen{.command = command->entry,
                                                .globals = std::move(globals),

@@ -6,8 +6,8 @@ namespace rewall {
 Action define_apply(Syntax& syntax) {
   auto path = std::make_shared<std::string>();
   auto options = std::make_shared<ChangeOptions>();
-  auto& file = syntax.positional(
-      "FILE", path.get(), "A rules file, a folder with the files of a repository, or - for standard input");
+  auto& file = syntax.positional("FILE", path.get(),
+                                 "A rules file, a folder with a repository's files, or - for standard input");
   file.required = true;
   add_part(syntax, options->restore);
   add_common(syntax, *options);

@@ -81,12 +81,12 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
 
 Action define_checkout(Syntax& syntax) {
   auto options = std::make_shared<CheckoutOptions>();
-  syntax.positional("REV", &options->revision, "The revision").required = true;
-  syntax.option("-o,--output", "DIR", &options->folder, "Write all its files to DIR; others' rules there go");
-  auto& meaning = syntax.flag("--meaning", options->meaning,
-                              "Print each rule in the one spelling that all of its spellings share");
+  syntax.positional("REV", &options->revision, "The revision to print or write").required = true;
+  syntax.option("-o,--output", "DIR", &options->folder,
+                "Write all files to DIR, deleting rules files there that REV lacks");
+  auto& meaning = syntax.flag("--meaning", options->meaning, "Print equal rules in one normal spelling");
   meaning.excludes = {"--output"};
-  add_family(syntax, options->family, "Print rules.v6 rather than rules.v4, or the other way");
+  add_family(syntax, options->family, "Which family to print: ipv4 (default) or ipv6");
   return [options](Context& context) -> Result<Answer> {
     auto checkout = TRY(read(context, *options));
     auto& files = checkout.files;

@@ -9,16 +9,15 @@ namespace rewall {
 namespace {
 
 void say_next(Context& context, const Cloned& cloned) {
-  context.terminal.say(format("made the repository {} with {}", context.session.path().string(),
+  context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
   if (cloned.hash.empty())
-    context.terminal.say(
-        format("none of them is {}: 'rewall snapshot' begins its history, 'rewall fleet list' "
-               "shows the others",
-               cloned.host));
+    context.terminal.say(format(
+        "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
+        cloned.host));
   else
     context.terminal.say(
-        "next: 'rewall restore --dry-run HEAD' shows what it would change, 'rewall restore HEAD' does it");
+        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it");
 }
 
 }  // namespace
@@ -26,13 +25,13 @@ void say_next(Context& context, const Cloned& cloned) {
 Action define_clone(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
   auto host = std::make_shared<std::string>();
-  syntax.positional("URL", url.get(), "Where the history was pushed to").required = true;
+  syntax.positional("URL", url.get(), "The address of the remote").required = true;
   syntax.option("--host", "NAME", host.get(),
-                "Which host this is to be (the name of this machine, where it is there)");
+                "The host to rebuild (default: this machine's name, if the remote has it)");
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
-    const Json refused = say_refused("origin", cloned->refused);
+    const Json refused = print_refused("origin", cloned->refused);
     if (context.json)
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},

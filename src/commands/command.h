@@ -12,15 +12,20 @@
 
 namespace rewall {
 
-/// What a command works with. Everything it uses is here, so that a test can hand it other things.
+/// What a command works with: all of it is passed in, so that a test can pass other things.
 struct Context {
   Session& session;
   Terminal& terminal;
   bool json = false;
 };
 
-/// How a command that did its work ended: the exit status. `partly`: what of a remote was refused was said.
-enum class Answer { same = 0, different = 1, partly = 7 };
+/// The exit status of a command that did its work.
+enum class Answer {
+  same = 0,
+  different = 1,
+  reverted = 3,  ///< a guarded change, as the person at the terminal asked
+  partly = 7     ///< a remote's branches were fetched, but for those that were refused
+};
 
 using Action = std::function<Result<Answer>(Context&)>;
 
@@ -32,7 +37,7 @@ enum class Effect {
   changes   ///< LIVE too
 };
 
-/// A row of the table that help, completion and the parser are made of.
+/// A row of the table of commands. Help and the parser are made from it.
 struct CommandEntry {
   std::string_view name;
   std::string_view alias;

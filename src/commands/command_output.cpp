@@ -4,6 +4,7 @@
 
 #include "commands/guard.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/settings.h"
@@ -32,7 +33,7 @@ void add_family(Syntax& syntax, std::optional<Family>& family, const std::string
         } else if (word == "ipv6" || word == "ip6" || word == "6") {
           family = Family::ipv6;
         } else {
-          return Error{.message = format("'{}' is not ipv4 or ipv6", escape(word))};
+          return error_of<messages::unknown_family>(escape(word));
         }
         return {};
       },
@@ -42,11 +43,10 @@ void add_family(Syntax& syntax, std::optional<Family>& family, const std::string
 Status check_table(const std::string& table) {
   if (table.empty() || !built_in_chains(table).empty()) return {};
   static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
-  const auto near = nearest(table, kTables);
-  return Error{
-      .kind = ErrorKind::usage,
-      .message = format("unknown table '{}'", table),
-      .hint = near.empty() ? "the tables are " + join(kTables, ", ") : format("did you mean '{}'?", near)};
+  auto error = error_of<messages::unknown_table>(table, join(kTables, ", "));
+  if (const auto near = nearest(table, kTables); !near.empty())
+    error.hint = format("did you mean '{}'?", near);
+  return error;
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
@@ -75,13 +75,11 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
-Json say_refused(const std::string& remote, std::span<const Refused> refused) {
+Json print_refused(const std::string& remote, std::span<const Refused> refused) {
   Json json = Json::array();
   for (const auto& [name, why] : refused) {
     json.push_back({{"name", name}, {"why", why}});
-    Terminal::error({.kind = ErrorKind::remote,
-                     .message = format("{}/{} was not taken: {}", remote, name, why),
-                     .hint = "'git fsck' there tells of damaged objects; run it again for what is left"});
+    Terminal::error(error_of<messages::branch_refused>(remote, name, why));
   }
   return json;
 }

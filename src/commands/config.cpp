@@ -42,9 +42,9 @@ Result<Answer> set(Context& context, const Repository& repository, const Key& ke
 
 Action define_config(Syntax& syntax) {
   auto options = std::make_shared<ConfigOptions>();
-  syntax.positional("KEY", &options->key, "The key, like lock.wait");
+  syntax.positional("KEY", &options->key, "The setting, like lock.wait");
   syntax.positional("VALUE", &options->value, "Its new value");
-  syntax.flag("--list", options->list, "All keys with their values");
+  syntax.flag("--list", options->list, "List all settings with their values");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     if (options->list || !options->key) return list_settings(context, *repository);

@@ -4,7 +4,8 @@
 
 namespace rewall {
 
-// One a subcommand, in the file of its name: its options, and what it does with them.
+// One function for each command, in the file of its name: adds the options of the command to `syntax`, and
+// returns the action that the command runs.
 Action define_init(Syntax& syntax);
 Action define_snapshot(Syntax& syntax);
 Action define_status(Syntax& syntax);

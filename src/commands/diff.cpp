@@ -50,15 +50,16 @@ std::string answer(const DiffOptions& options, const Revision& from, const Revis
 Action define_diff(Syntax& syntax) {
   auto options = std::make_shared<DiffOptions>();
   auto& revisions =
-      syntax.positional("REV", &options->revisions, "From and to; none: HEAD and LIVE; one: it and LIVE");
+      syntax.positional("REV", &options->revisions,
+                        "Two revisions to compare (default: HEAD with LIVE; with one: REV with LIVE)");
   revisions.most = 2;
-  syntax.flag("--stat", options->stat, "Counts for each chain only");
-  auto& text = syntax.flag("--text", options->text, "The rules files as unified text");
+  syntax.flag("--stat", options->stat, "Show only the number of changes in each chain");
+  auto& text = syntax.flag("--text", options->text, "Print a unified diff of the rules files");
   text.excludes = {"--stat"};
   auto& commands = syntax.flag("--commands", options->commands,
-                               "The iptables commands that turn the first into the second");
+                               "Print the iptables commands that turn the first into the second");
   commands.excludes = {"--stat", "--text"};
-  syntax.flag("--foreign", options->foreign, "Unfold what other programs own");
+  syntax.flag("--foreign", options->foreign, "Show changes to other programs' rules too");
   return [options](Context& context) -> Result<Answer> {
     const auto& names = options->revisions;
     const bool whole = options->text || options->commands;

@@ -5,6 +5,7 @@
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/fleet/hosts.h"
 #include "ui/diff_view.h"
@@ -26,8 +27,8 @@ struct FleetOptions {
   FleetScope scope() const { return {.chain = history.filter.chain, .foreign = foreign}; }
 };
 
-// An array that is printed element by element, as it may be long. Nothing is printed before the first: an
-// error may stand there instead.
+// Prints an array element by element, as it may be long. Prints nothing before the first element, because an
+// error may come instead.
 class JsonArray {
  public:
   explicit JsonArray(Terminal& terminal) : terminal_(terminal) {}
@@ -71,7 +72,7 @@ Result<std::vector<HostBranch>> all_hosts(Context& context) {
   return fleet_hosts(*repository);
 }
 
-// Those that are named, all where none is.
+// The named hosts, or all of them where none is named.
 Result<std::vector<HostBranch>> named_hosts(Context& context, const std::vector<std::string>& names) {
   auto all = all_hosts(context);
   if (!all || names.empty()) return all;
@@ -155,13 +156,28 @@ void print_status_json(Terminal& terminal, const FleetStatus& status, const std:
   terminal.out(",\"baseline\":" + JsonArray::one_line(or_null(against)) + "}\n");
 }
 
+// "web1, web2, web3", no more than a line holds.
+std::string names_of(const FleetStatus& status, std::size_t group) {
+  constexpr std::size_t kShown = 5;
+  std::vector<std::string> names;
+  for (const auto& host : status.hosts) {
+    if (host.group != group) continue;
+    if (names.size() == kShown) {
+      names.emplace_back("...");
+      break;
+    }
+    names.push_back(escape(host.branch.host));
+  }
+  return join(names, ", ");
+}
+
 std::string group_line(const FleetStatus& status, std::size_t number, const std::string& against) {
-  const auto& group = status.groups[number - 1];
+  const auto hosts = status.groups[number - 1].hosts;
   std::string role;
   if (number == status.wanted)
-    role = against.empty() ? ": the majority" : format(": as {}, the baseline", escape(against));
-  return format("group {}: {}, like {}{}\n", number, counted(group.hosts, "host"), escape(group.example),
-                role);
+    role = against.empty() ? ", the majority" : format(", the baseline {}", escape(against));
+  return format("group {}{}: {} ({})\n", number, role, counted(hosts, hosts == 1 ? "host" : "identical host"),
+                names_of(status, number));
 }
 
 std::string groups_text(const FleetStatus& status, const std::string& against) {
@@ -174,7 +190,8 @@ std::string groups_text(const FleetStatus& status, const std::string& against) {
       ++alone;
     }
   }
-  return alone == 0 ? text : text + format("{} like no other\n", counted(alone, "host"));
+  if (alone == 0) return text;
+  return text + format("{} no other host\n", alone == 1 ? "1 host equals" : format("{} hosts equal", alone));
 }
 
 std::string host_words(const FleetStatus& status, const FleetStatus::Host& host, Paint paint) {
@@ -209,11 +226,11 @@ void print_status(Context& context, const FleetStatus& status, const std::string
                         host_words(status, host, terminal.paint())));
   }
   for (const auto& [remote, why] : status.unreachable)
-    terminal.out(format("remote {}: not reached at the last fetch: {}\n", escape(remote), escape(why)));
+    terminal.out(format("remote {}: unreachable at the last fetch: {}\n", escape(remote), escape(why)));
 }
 
 Result<Answer> status(Context& context, const FleetOptions& options) {
-  if (!options.hosts.empty()) return usage("fleet status: it takes no host", "it is about all of them");
+  if (!options.hosts.empty()) return error_of<messages::fleet_status_takes_no_host>();
   auto found = TRY(fleet_status(context.session, options.scope(), options.against, options.stale));
   if (context.json) {
     print_status_json(context.terminal, found, options.against);
@@ -227,7 +244,7 @@ Result<Answer> status(Context& context, const FleetOptions& options) {
 
 // --- diff
 
-// Asked for, foreign parts are shown as others are.
+// Foreign changes, where they are asked for, are shown like all others.
 std::string diff_text(Diff diff, Paint paint) {
   for (auto& change : diff.changes) change.foreign.clear();
   return render(diff, paint);
@@ -281,8 +298,7 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
 
 Result<Answer> diff(Context& context, const FleetOptions& options) {
   const bool two = options.against.empty();
-  if (two && options.hosts.size() != 2)
-    return usage("fleet diff: it takes two hosts", "or --against HOST, for all others");
+  if (two && options.hosts.size() != 2) return error_of<messages::fleet_diff_needs_two_hosts>();
   auto hosts = TRY(named_hosts(context, options.hosts));
   if (two) return diff_two(context, options, hosts[0], hosts[1]);
   auto all = TRY(all_hosts(context));
@@ -337,8 +353,8 @@ Status check_meant(const std::vector<Meant>& all, const std::string& action) {
   for (const auto& [option, actions] : all) {
     if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
     std::vector<std::string> names(actions.begin(), actions.end());
-    return usage(format("fleet {}: it takes no {}", action, option.name()),
-                 format("that is for fleet {}", join(names, ", ")));
+    return usage(format("fleet {} takes no {}", action, option.name()),
+                 format("{} is for fleet {}", option.name(), join(names, ", ")));
   }
   return {};
 }
@@ -346,12 +362,12 @@ Status check_meant(const std::vector<Meant>& all, const std::string& action) {
 std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
   add_history(syntax, options.history);
   auto& chain = *syntax.find("--chain");
-  chain.help = "That chain alone; log: snapshots that changed it";
+  chain.help = "Only this chain; log: snapshots that changed it";
   std::vector<Meant> meant{{chain, {"status", "diff", "log"}}};
   for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
     meant.push_back({*syntax.find(name), {"log"}});
   const auto& against =
-      syntax.option("--against", "HOST", &options.against, "The host that others are held against");
+      syntax.option("--against", "HOST", &options.against, "Compare the other hosts with this one");
   meant.push_back({against, {"status", "diff"}});
   const auto& stale = syntax.option(
       "--stale", "TIME",
@@ -359,9 +375,9 @@ std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
         options.stale = TRY(parse_duration(word));
         return {};
       },
-      "How old a newest snapshot may be (fleet.stale)");
+      "Report hosts whose newest snapshot is older than this (default: fleet.stale)");
   meant.push_back({stale, {"status"}});
-  const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare what other programs own, too");
+  const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
   meant.push_back({foreign, {"status", "diff"}});
   return meant;
 }
@@ -370,11 +386,10 @@ std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
 
 Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  auto& action =
-      syntax.positional("ACTION", &options->action, "list, which it is without one, status, diff or log");
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff or log");
   action.words = {"list", "status", "diff", "log"};
   syntax.positional("HOST", &options->hosts,
-                    "list, log: these alone; diff: from and to, or what is held against one");
+                    "list, log: only these hosts; diff: the two hosts, or those to compare with --against");
   auto meant = add_options(syntax, *options);
   return [options, meant](Context& context) -> Result<Answer> {
     TRY(check_meant(meant, options->action));

@@ -5,6 +5,7 @@
 
 #include "commands/command_output.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -15,7 +16,7 @@ Result<std::size_t> number_of_snapshots(const std::string& word) {
   const char* end = word.data() + word.size();
   const auto [stop, failed] = std::from_chars(word.data(), end, number);
   if (failed == std::errc{} && stop == end) return number;
-  return Error{.message = format("'{}' is not a number of snapshots", word)};
+  return error_of<messages::bad_number>(word);
 }
 
 }  // namespace
@@ -27,12 +28,15 @@ void add_history(Syntax& syntax, HistoryOptions& options) {
         options.limit = TRY(number_of_snapshots(word));
         return {};
       },
-      "At most N snapshots");
-  syntax.option("--since", "TIME", &options.since, "Not older than: '2 hours ago', 2026-11-22");
-  syntax.option("--until", "TIME", &options.until, "Not newer than");
-  syntax.option("--chain", "CHAIN", &options.filter.chain, "Snapshots that changed this chain");
-  syntax.option("--grep", "RE", &options.filter.grep, "Subject, text or command matches");
-  syntax.option("--author", "RE", &options.filter.author, "Author or actor matches");
+      "Show at most N snapshots");
+  syntax.option("--since", "TIME", &options.since,
+                "Show only snapshots since TIME: '2 hours ago', 2026-11-22");
+  syntax.option("--until", "TIME", &options.until, "Show only snapshots until TIME");
+  syntax.option("--chain", "CHAIN", &options.filter.chain, "Show only snapshots that changed this chain");
+  syntax.option("--grep", "RE", &options.filter.grep,
+                "Show only snapshots whose subject, body or command matches RE");
+  syntax.option("--author", "RE", &options.filter.author,
+                "Show only snapshots whose author or actor matches RE");
 }
 
 Status read_times(HistoryOptions& options) {

@@ -6,10 +6,11 @@ namespace rewall {
 
 Action define_init(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
-  syntax.option("--remote", "URL", url.get(), "Where backups will be pushed: kept as the remote 'origin'");
+  syntax.option("--remote", "URL", url.get(),
+                "Add URL as the remote 'origin'; 'rewall push' sends the history");
   return [url](Context& context) -> Result<Answer> {
     auto recorded = TRY(make_repository(context.session, *url));
-    context.terminal.say(format("made the repository {}", context.session.path().string()));
+    context.terminal.say(format("created the repository {}", context.session.path().string()));
     print_recorded(context, recorded);
     return Answer::same;
   };

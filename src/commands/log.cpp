@@ -7,6 +7,7 @@
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/history/revision.h"
 #include "ui/diff_view.h"
@@ -27,7 +28,7 @@ std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
   return format("{} {}\n", paint.changed(short_hash(snapshot.hash)), escape(snapshot.subject));
 }
 
-// Snapshots, one after the other, that changed foreign parts alone.
+// Consecutive snapshots that changed foreign rules only.
 struct Run {
   std::size_t number = 0;
   Snapshot newest{};
@@ -44,13 +45,13 @@ struct Run {
 std::string line(const Run& run, bool oneline, Paint paint) {
   if (run.number == 1) return line(run.newest, oneline, paint);
   const std::vector<std::string> owners(run.owners.begin(), run.owners.end());
-  const auto text = format("{} snapshots back to {}: {} alone", run.number, ago(run.oldest, now()),
-                           escape(join(owners, ", ")));
+  const auto text = format("{} snapshots by {} only (oldest {})", run.number, escape(join(owners, ", ")),
+                           ago(run.oldest, now()));
   if (oneline) return paint.quiet(text) + "\n";
   return paint.quiet(format("{:<10}  {:<14}  {}", "", ago(run.newest.time, now()), text)) + "\n";
 }
 
-// What is printed of the snapshots, as they come.
+// Prints the snapshots as they are read: consecutive foreign ones in one line.
 class Listing {
  public:
   Listing(Terminal& terminal, const LogOptions& options) : terminal_(terminal), options_(options) {}
@@ -83,8 +84,7 @@ Status finish(LogOptions& options) {
   TRY(read_times(options.history));
   if (options.revision == "LIVE") options.revision = "HEAD";
   if (is_unrecorded(options.revision)) {
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
-        "log takes a snapshot: HEAD~2, a tag, a hash");
+    return error_of<messages::no_history>(options.revision);
   }
   return {};
 }
@@ -93,12 +93,12 @@ Status finish(LogOptions& options) {
 
 Action define_log(Syntax& syntax) {
   auto options = std::make_shared<LogOptions>();
-  syntax.positional("REV", &options->revision, "Where to begin (HEAD, which LIVE means here too)");
+  syntax.positional("REV", &options->revision, "Start at this revision (default HEAD; LIVE means HEAD here)");
   add_history(syntax, options->history);
-  syntax.option("--table", "TABLE", &options->history.filter.table, "Snapshots that changed this table");
-  syntax.flag("--oneline", options->oneline, "Hash and subject only");
-  syntax.flag("--all", options->all,
-              "Unfold snapshots that changed what other programs own, and nothing else");
+  syntax.option("--table", "TABLE", &options->history.filter.table,
+                "Show only snapshots that changed this table");
+  syntax.flag("--oneline", options->oneline, "Show only hash and subject");
+  syntax.flag("--all", options->all, "Also list snapshots that changed only other programs' rules");
   return [options](Context& context) -> Result<Answer> {
     TRY(finish(*options));
     page(context);

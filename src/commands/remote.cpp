@@ -1,5 +1,6 @@
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/remote/fetch_status.h"
 #include "ops/remote/remote_address.h"
@@ -28,11 +29,8 @@ Result<Answer> list_remotes(Context& context, const Repository& repository) {
 }
 
 Error wrong_words(const RemoteOptions& options) {
-  const bool removes = options.action == "remove";
-  return Error{.kind = ErrorKind::usage,
-               .message = format("remote {}: it takes {}", options.action, removes ? "NAME" : "NAME and URL")}
-      .hinted(format("rewall remote {} origin{}", options.action,
-                     removes ? "" : " ssh://git@backup.example.org/firewalls.git"));
+  if (options.action == "remove") return error_of<messages::remote_remove_arguments>();
+  return error_of<messages::remote_address_arguments>(options.action);
 }
 
 Status change(Repository& repository, const RemoteOptions& options) {
@@ -48,12 +46,11 @@ Status change(Repository& repository, const RemoteOptions& options) {
 
 Action define_remote(Syntax& syntax) {
   auto options = std::make_shared<RemoteOptions>();
-  auto& action = syntax.positional("ACTION", &options->action,
-                                   "add, set-url or remove; without one the remotes are listed");
+  auto& action =
+      syntax.positional("ACTION", &options->action, "add, set-url or remove; without it, list the remotes");
   action.words = {"add", "set-url", "remove"};
-  syntax.positional("NAME", &options->name,
-                    "Of the remote; origin is the one that is meant where none is named");
-  syntax.positional("URL", &options->url, "What git takes: ssh://, https://, host:path, or a folder");
+  syntax.positional("NAME", &options->name, "Name of the remote, usually origin");
+  syntax.positional("URL", &options->url, "Its address: ssh://, https://, host:path, or a folder");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     if (options->action.empty()) return list_remotes(context, *repository);

@@ -59,7 +59,7 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
   auto diff = TRY(compare_revisions(before, revision));
   mark_foreign(diff, before.ruleset, revision.ruleset, owners);
   const auto heading = name == "LIVE"
-                           ? format("LIVE{}\n", diff.equal() ? " is what HEAD says" : " against HEAD")
+                           ? format("LIVE{}\n", diff.equal() ? " matches HEAD" : " compared with HEAD")
                            : escape(name) + "\n";
   print_shown(context, name, heading, Snapshot{}, diff);
   return Answer::same;
@@ -70,8 +70,8 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
 Action define_show(Syntax& syntax) {
   auto name = std::make_shared<std::string>("HEAD");
   auto foreign = std::make_shared<bool>(false);
-  syntax.positional("REV", name.get(), "What to show (HEAD)");
-  syntax.flag("--foreign", *foreign, "Unfold what other programs own");
+  syntax.positional("REV", name.get(), "The revision to show (default HEAD)");
+  syntax.flag("--foreign", *foreign, "Show changes to other programs' rules too");
   return [name, foreign](Context& context) -> Result<Answer> {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);

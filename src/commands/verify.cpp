@@ -20,7 +20,7 @@ std::string to_text(const Finding& finding, Paint paint) {
 
 Action define_verify(Syntax& syntax) {
   auto range = std::make_shared<std::string>();
-  syntax.positional("RANGE", range.get(), "A..B, or REV for all that led there (HEAD)");
+  syntax.positional("RANGE", range.get(), "A..B, or REV and all its ancestors (default HEAD)");
   return [range](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto findings = TRY(verify(*repository, *range));

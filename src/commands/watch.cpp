@@ -7,7 +7,7 @@ namespace rewall {
 
 Action define_watch(Syntax& syntax) {
   auto once = std::make_shared<bool>(false);
-  syntax.flag("--once", *once, "Record what changed since the last snapshot, and end");
+  syntax.flag("--once", *once, "Record what changed since the last snapshot, then exit");
   return [once](Context& context) -> Result<Answer> {
     if (!*once) {
       const auto each = [&](const Recorded& recorded) { print_recorded(context, recorded); };
