@@ -41,7 +41,7 @@ std::string row(const std::string& name, const std::string& description) {
                 wrapped(description));
 }
 
-// "REV" as often as it may stand; "FILE...".
+// "REV" as often as it may be given; "FILE...".
 std::vector<std::string> usage_words(const CLI::Option& positional) {
   const auto name = positional.get_name(true);
   const int most = positional.get_expected_max();
@@ -89,7 +89,7 @@ std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
 
 std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
   if (option->get_type_size() == 0) return {};
-  // What checks the value stands behind a colon.
+  // CLI11 appends a colon and the name of the check.
   const auto type = option->get_type_name();
   const auto value = type.substr(0, type.find(':'));
   return value.empty() ? "" : " " + value;
@@ -142,7 +142,7 @@ CLI::Option* add_argument(CLI::App& app, Argument& argument) {
   return option;
 }
 
-// In the order of the arguments.
+// Returns the options in the order of the arguments.
 std::vector<CLI::Option*> add_syntax(CLI::App& app, Syntax& syntax) {
   std::vector<CLI::Option*> options;
   for (auto& argument : syntax.arguments()) options.push_back(add_argument(app, argument));
@@ -206,7 +206,7 @@ std::string footer(std::string_view examples) {
   return text + "\nGlobal options (-C, --json, ...; see 'rewall --help') work here too.";
 }
 
-/// A row of the table of commands as the parser has it.
+/// A row of the table of commands, as the parser knows it.
 struct Defined {
   const CommandEntry* entry = nullptr;
   CLI::App* app = nullptr;

@@ -44,7 +44,7 @@ Colour colour_choice(const std::string& word) {
   return word == "never" ? Colour::never : Colour::automatic;
 }
 
-// For what is no command's answer: the status, else that of the failure to write.
+// Prints help or an error as JSON, and returns `status`, or the exit status of a failure to write.
 int print_plainly(std::string_view text, int status) {
   Terminal terminal({.colour = Colour::never, .pager = false});
   terminal.out(text);
@@ -69,11 +69,11 @@ std::string command_line(int argc, char** argv) {
 std::string own_path() {
   std::error_code failed;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
-  // One that was replaced by an update goes on under this name.
+  // After an update the old program file is gone; this name still leads to it.
   return failed || !std::filesystem::exists(path) ? "/proc/self/exe" : path.string();
 }
 
-/// What runs, for the message about an exception.
+/// The command that runs, for the message about an exception.
 struct Running {
   std::unique_ptr<Session> session{};
   Effect effect = Effect::looks;
@@ -132,8 +132,8 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   return static_cast<int>(*answer);
 }
 
-// Not even an error that nobody foresaw may be taken for wrong usage, which changes nothing. A restore has a
-// journal for as long as LIVE may be neither the old ruleset nor the new one.
+// An exception must not look like wrong usage, which changes nothing. While LIVE may be neither the old
+// ruleset nor the new one, there is the journal of a restore.
 Error unexpected(std::string message, const Running& running) {
   Error error{.kind = ErrorKind::repository, .message = std::move(message)};
   if (running.effect != Effect::changes) return error;
@@ -164,7 +164,7 @@ int run_program(int argc, char** argv) {
       std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
   Running running;
   try {
-    // The process of a guard: it sleeps for most of its life, so it starts nothing that it may never need.
+    // The process of a guard sleeps most of the time, so it loads nothing that it may never need.
     if (argc == 5 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("guard")) {
       start_log(0);
       return keep_guard(argv[2], argv[4], make_session);

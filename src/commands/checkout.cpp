@@ -26,7 +26,7 @@ struct Checkout {
   Family family = Family::ipv4;  ///< whose rules are printed
 };
 
-// What has no snapshot's files gets the canonical ones, of what it speaks of.
+// The canonical files of a revision that is not a snapshot: only those of the families and sets that it has.
 Result<Checkout> written_out(const Revision& revision) {
   TRY(check_rules(revision));
   Checkout checkout{.files = files_of(revision.ruleset),
@@ -46,7 +46,7 @@ Result<Checkout> read(Context& context, const CheckoutOptions& options) {
   return Checkout{.files = std::move(files)};
 }
 
-// Of the family that is printed, by what its rules mean.
+// The rules of one family in their normal spelling.
 Result<std::string> meaning_of(const Checkout& checkout, Family family) {
   const std::string name(file_name(family));
   const auto file = checkout.files.find(name);
@@ -58,7 +58,7 @@ Error cannot_write(std::string message) {
   return {.kind = ErrorKind::usage, .message = std::move(message)};
 }
 
-// The folder then holds this revision's rules and no other's.
+// Writes the files, and deletes rules files in the folder that the revision lacks.
 Status write_files(const std::filesystem::path& folder, const Files& files) {
   std::error_code failed;
   const bool made = std::filesystem::create_directories(folder, failed);

@@ -30,8 +30,8 @@ Result<std::vector<std::string>> editor_words() {
   return error_of<messages::no_editor>();
 }
 
-/// The conversation: the text goes to the editor, is tried and shown, people
-/// are asked, and the text may go to the editor again.
+/// One run of `rewall edit`: opens the editor, tries the text, shows the difference and asks; the answer may
+/// lead back to the editor.
 class Editing {
  public:
   Editing(Context& context, const ChangeOptions& options, std::optional<Conversation> people,
@@ -63,7 +63,7 @@ class Editing {
     return {};
   }
 
-  // False when the text is what it was.
+  // False when the text was not changed.
   Result<bool> edit() {
     auto done = run_editor(editor_, path_);
     auto text = TRY(read_file(path_));
@@ -91,7 +91,7 @@ class Editing {
     return restore(context_.session, "file:" + path_, options);
   }
 
-  // Tries the text and asks, as often as LIVE changes before the answer.
+  // Tries the text and asks; does both again if LIVE changes before the answer.
   Ending look() {
     for (;;) {
       auto live = live_text();

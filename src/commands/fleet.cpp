@@ -156,7 +156,7 @@ void print_status_json(Terminal& terminal, const FleetStatus& status, const std:
   terminal.out(",\"baseline\":" + JsonArray::one_line(or_null(against)) + "}\n");
 }
 
-// "web1, web2, web3", no more than a line holds.
+// The names of the hosts of a group, as many as fit into a line: "web1, web2, web3".
 std::string names_of(const FleetStatus& status, std::size_t group) {
   constexpr std::size_t kShown = 5;
   std::vector<std::string> names;
@@ -343,7 +343,7 @@ Result<Answer> log(Context& context, FleetOptions& options) {
 
 // --- the command
 
-// Which actions an option is for.
+// An option, and the actions that take it.
 struct Meant {
   const Argument& option;
   std::vector<std::string_view> actions{};

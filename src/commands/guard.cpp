@@ -99,7 +99,7 @@ class Countdown {
   }
 
  public:
-  /// Ctrl-C: this process is to end as one does that is interrupted.
+  /// True after Ctrl-C: the process then ends by the signal SIGINT.
   bool left() const { return left_; }
 
  private:

@@ -35,7 +35,7 @@ Answer list(Context& context, const std::string& root) {
   return Answer::same;
 }
 
-// cron, systemd and the like look nowhere else.
+// cron, systemd and other callers search only these folders.
 bool is_found(const std::string& program) {
   static constexpr std::array<std::string_view, 4> kFolders{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                                             "/usr/bin"};

@@ -64,7 +64,7 @@ class Listing {
     return end_run() && print(line(snapshot, options_.oneline, terminal_.paint()));
   }
 
-  // False: nobody wants more.
+  // False when no more lines are wanted.
   bool end_run() {
     const Run run = std::exchange(run_, {});
     return run.number == 0 || print(line(run, options_.oneline, terminal_.paint()));

@@ -21,8 +21,7 @@ void add_common(Syntax& syntax, ChangeOptions& options) {
   syntax.flag("--yes", options.yes, "Answer yes to every question");
   // Accepted so that scripts that use it work now and later.
   syntax.flag("--force", options.force, "Skip the lockout check (not implemented yet)");
-  add_length(syntax, options.guarded,
-             "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
+  add_length(syntax, options.guarded, "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
 }
 
 void add_part(Syntax& syntax, RestoreOptions& options) {

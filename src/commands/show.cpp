@@ -46,7 +46,7 @@ void print_shown(Context& context, const std::string& name, const std::string& h
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
 }
 
-// LIVE stands against HEAD; rules from outside the history have nothing before them.
+// LIVE is compared with HEAD, other revisions outside the history with an empty ruleset.
 Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners) {
   auto revision = TRY(read_revision(context.session, name));
   TRY(check_rules(revision));

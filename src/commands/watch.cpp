@@ -14,8 +14,8 @@ Action define_watch(Syntax& syntax) {
       TRY(watch(context.session, each));
       return Answer::same;
     }
-    // Who made the change is not known, and it is not whoever runs this.
     const Lock held = TRY(lock(context.session));
+    // Nobody knows who made the change; it was not the user who runs this command.
     auto recorded = TRY(record_live(context.session, held, {.trigger = "watch", .actor = nobody()}));
     if (recorded.changed || context.json) print_recorded(context, recorded);
     return Answer::same;
