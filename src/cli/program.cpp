@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/state_paths.h"
 #include "ops/guard/guard_process.h"
 #include "ops/guard/rollback.h"
 #include "ops/history/export.h"
@@ -138,7 +139,8 @@ Error unexpected(std::string message, const Running& running) {
   Error error{.kind = ErrorKind::repository, .message = std::move(message)};
   if (running.effect != Effect::changes) return error;
   std::error_code failed;
-  if (running.session && std::filesystem::exists(running.session->state_path() / "journal", failed)) {
+  if (running.session &&
+      std::filesystem::exists(StatePaths(running.session->state_path()).journal(), failed)) {
     error.kind = ErrorKind::damaged;
     error.live = LiveState::unknown;
     error.hint = "'rewall status' finishes or reverts the restore that was interrupted";
