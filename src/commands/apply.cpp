@@ -9,8 +9,8 @@ Action define_apply(Syntax& syntax) {
   auto& file = syntax.positional("FILE", path.get(),
                                  "A rules file, a folder with a repository's files, or - for standard input");
   file.required = true;
-  add_part(syntax, options->restore);
-  add_common(syntax, *options);
+  add_family_and_table(syntax, options->restore);
+  add_change_options(syntax, *options);
   return [path, options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "apply";

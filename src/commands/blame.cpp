@@ -68,7 +68,7 @@ Action define_blame(Syntax& syntax) {
       context.terminal.out(print(json));
       return Answer::same;
     }
-    page(context);
+    start_pager(context);
     const Paint paint = context.terminal.paint();
     std::string text;
     std::string place;

@@ -101,7 +101,7 @@ std::vector<std::string> program_words(const std::string& text) {
   return words;
 }
 
-void page(Context& context) {
+void start_pager(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;
   std::string words = "less";
   if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {

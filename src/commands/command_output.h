@@ -50,6 +50,6 @@ std::string exact_text(const Context& context, const std::string& text);
 std::vector<std::string> program_words(const std::string& text);
 
 /// Sends the output from here on through the pager, on a terminal.
-void page(Context& context);
+void start_pager(Context& context);
 
 }  // namespace rewall

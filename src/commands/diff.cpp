@@ -74,7 +74,7 @@ Action define_diff(Syntax& syntax) {
     if (context.json) {
       context.terminal.out(print(to_json(diff, from.name, to.name)));
     } else if (auto words = answer(*options, from, to, diff, context.terminal.paint()); !words.empty()) {
-      if (!options->commands) page(context);
+      if (!options->commands) start_pager(context);
       context.terminal.out(options->commands ? exact_text(context, words) : words);
     }
     return diff.equal() ? Answer::same : Answer::different;

@@ -185,7 +185,7 @@ Action define_edit(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
   add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
   syntax.option("--table", "TABLE", &options->restore.table, "Edit only this table");
-  add_common(syntax, *options);
+  add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "edit";

@@ -120,7 +120,7 @@ Result<Answer> list(Context& context, const FleetOptions& options) {
     end(context, array);
     return Answer::same;
   }
-  page(context);
+  start_pager(context);
   const auto width = width_of(hosts);
   each([&](const auto& host, const auto& newest) {
     return context.terminal.out(list_line(host, newest, width, context.terminal.paint()));
@@ -216,7 +216,7 @@ std::size_t width_of(const FleetStatus& status) {
 }
 
 void print_status(Context& context, const FleetStatus& status, const std::string& against) {
-  page(context);
+  start_pager(context);
   Terminal& terminal = context.terminal;
   terminal.out(groups_text(status, against));
   const auto width = width_of(status);
@@ -260,7 +260,7 @@ Result<Answer> diff_two(Context& context, const FleetOptions& options, const Hos
   if (context.json) {
     context.terminal.out(print(to_json(*diff, from.host, to.host)));
   } else if (!diff->equal()) {
-    page(context);
+    start_pager(context);
     context.terminal.out(diff_text(*diff, context.terminal.paint()));
   }
   return diff->equal() ? Answer::same : Answer::different;
@@ -277,7 +277,7 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
                             std::span<const HostBranch> others) {
   Answer answer = Answer::same;
   JsonArray array(context.terminal);
-  page(context);
+  start_pager(context);
   const Paint paint = context.terminal.paint();
   const auto show = [&](const HostBranch& to, const Result<Diff>& diff) {
     if (diff && diff->equal()) return;
@@ -312,7 +312,7 @@ Result<Answer> diff(Context& context, const FleetOptions& options) {
 Result<Answer> log(Context& context, FleetOptions& options) {
   TRY(read_times(options.history));
   auto hosts = TRY(named_hosts(context, options.hosts));
-  page(context);
+  start_pager(context);
   JsonArray array(context.terminal);
   const auto width = width_of(hosts);
   const Paint paint = context.terminal.paint();
@@ -344,12 +344,12 @@ Result<Answer> log(Context& context, FleetOptions& options) {
 // --- the command
 
 // An option, and the actions that take it.
-struct Meant {
+struct OptionForActions {
   const Argument& option;
   std::vector<std::string_view> actions{};
 };
 
-Status check_meant(const std::vector<Meant>& all, const std::string& action) {
+Status check_action(const std::vector<OptionForActions>& all, const std::string& action) {
   for (const auto& [option, actions] : all) {
     if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
     std::vector<std::string> names(actions.begin(), actions.end());
@@ -359,16 +359,16 @@ Status check_meant(const std::vector<Meant>& all, const std::string& action) {
   return {};
 }
 
-std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
-  add_history(syntax, options.history);
+std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
+  add_history_options(syntax, options.history);
   auto& chain = *syntax.find("--chain");
   chain.help = "Only this chain; log: snapshots that changed it";
-  std::vector<Meant> meant{{chain, {"status", "diff", "log"}}};
+  std::vector<OptionForActions> allowed{{chain, {"status", "diff", "log"}}};
   for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
-    meant.push_back({*syntax.find(name), {"log"}});
+    allowed.push_back({*syntax.find(name), {"log"}});
   const auto& against =
       syntax.option("--against", "HOST", &options.against, "Compare the other hosts with this one");
-  meant.push_back({against, {"status", "diff"}});
+  allowed.push_back({against, {"status", "diff"}});
   const auto& stale = syntax.option(
       "--stale", "TIME",
       [&options](const std::string& word) -> Status {
@@ -376,10 +376,10 @@ std::vector<Meant> add_options(Syntax& syntax, FleetOptions& options) {
         return {};
       },
       "Report hosts whose newest snapshot is older than this (default: fleet.stale)");
-  meant.push_back({stale, {"status"}});
+  allowed.push_back({stale, {"status"}});
   const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
-  meant.push_back({foreign, {"status", "diff"}});
-  return meant;
+  allowed.push_back({foreign, {"status", "diff"}});
+  return allowed;
 }
 
 }  // namespace
@@ -390,9 +390,9 @@ Action define_fleet(Syntax& syntax) {
   action.words = {"list", "status", "diff", "log"};
   syntax.positional("HOST", &options->hosts,
                     "list, log: only these hosts; diff: the two hosts, or those to compare with --against");
-  auto meant = add_options(syntax, *options);
-  return [options, meant](Context& context) -> Result<Answer> {
-    TRY(check_meant(meant, options->action));
+  auto allowed = add_fleet_options(syntax, *options);
+  return [options, allowed](Context& context) -> Result<Answer> {
+    TRY(check_action(allowed, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);

@@ -121,7 +121,8 @@ Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue
           {"command", guard.command},      {"restores", guard.before}, {"overdue", overdue}};
 }
 
-void add_length(Syntax& syntax, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
+void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
+                    const std::string& what) {
   syntax.option(
       "--for", "TIME",
       [&length](const std::string& word) -> Status {
@@ -209,7 +210,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
 
 Action define_try(Syntax& syntax) {
   auto options = std::make_shared<TryOptions>();
-  add_length(syntax, options->length, "Revert after TIME unless 'rewall confirm' is run (default 10m)");
+  add_guard_time(syntax, options->length, "Revert after TIME unless 'rewall confirm' is run (default 10m)");
   syntax.option("-m,--message", "MSG", &options->message, "Subject of the snapshot that records the result");
   syntax.flag("--yes", options->yes, "Do not count down on the terminal");
   syntax.positional("COMMAND", &options->words,

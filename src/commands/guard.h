@@ -10,7 +10,8 @@ namespace rewall {
 Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue);
 
 /// Adds `--for TIME`.
-void add_length(Syntax& syntax, std::optional<std::chrono::milliseconds>& length, const std::string& what);
+void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
+                    const std::string& what);
 
 /// Prints that the guard is armed. With `may_ask` and on a terminal it counts down until somebody confirms or
 /// reverts the change, the guard fires, or the person at the terminal quits; the guard stays armed then.

@@ -21,7 +21,7 @@ Result<std::size_t> number_of_snapshots(const std::string& word) {
 
 }  // namespace
 
-void add_history(Syntax& syntax, HistoryOptions& options) {
+void add_history_options(Syntax& syntax, HistoryOptions& options) {
   syntax.option(
       "-n,--max-count", "N",
       [&options](const std::string& word) -> Status {

@@ -19,7 +19,7 @@ struct HistoryOptions {
 };
 
 /// Adds `-n`, `--since`, `--until`, `--chain`, `--grep`, `--author`.
-void add_history(Syntax& syntax, HistoryOptions& options);
+void add_history_options(Syntax& syntax, HistoryOptions& options);
 
 /// Parses the times into the filter. Kind usage: a time cannot be parsed.
 Status read_times(HistoryOptions& options);

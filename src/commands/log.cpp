@@ -94,14 +94,14 @@ Status finish(LogOptions& options) {
 Action define_log(Syntax& syntax) {
   auto options = std::make_shared<LogOptions>();
   syntax.positional("REV", &options->revision, "Start at this revision (default HEAD; LIVE means HEAD here)");
-  add_history(syntax, options->history);
+  add_history_options(syntax, options->history);
   syntax.option("--table", "TABLE", &options->history.filter.table,
                 "Show only snapshots that changed this table");
   syntax.flag("--oneline", options->oneline, "Show only hash and subject");
   syntax.flag("--all", options->all, "Also list snapshots that changed only other programs' rules");
   return [options](Context& context) -> Result<Answer> {
     TRY(finish(*options));
-    page(context);
+    start_pager(context);
     Json entries = Json::array();
     Listing listing(context.terminal, *options);
     Status walked;

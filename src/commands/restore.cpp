@@ -12,7 +12,7 @@
 
 namespace rewall {
 
-void add_common(Syntax& syntax, ChangeOptions& options) {
+void add_change_options(Syntax& syntax, ChangeOptions& options) {
   syntax.flag("--dry-run", options.restore.dry_run, "Show what would change; change nothing");
   syntax.flag("--exact", options.restore.exact,
               "Restore other programs' rules too (docker, ...) instead of keeping them");
@@ -21,10 +21,10 @@ void add_common(Syntax& syntax, ChangeOptions& options) {
   syntax.flag("--yes", options.yes, "Answer yes to every question");
   // Accepted so that scripts that use it work now and later.
   syntax.flag("--force", options.force, "Skip the lockout check (not implemented yet)");
-  add_length(syntax, options.guarded, "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
+  add_guard_time(syntax, options.guarded, "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
 }
 
-void add_part(Syntax& syntax, RestoreOptions& options) {
+void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
   add_family(syntax, options.family, "Only this family: ipv4 or ipv6");
   syntax.option("--table", "TABLE", &options.table, "Only this table");
 }
@@ -105,8 +105,8 @@ Action define_restore(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
   syntax.positional("REV", revision.get(), "The revision (default HEAD)");
   auto at_boot = std::make_shared<bool>(false);
-  add_part(syntax, options->restore);
-  add_common(syntax, *options);
+  add_family_and_table(syntax, options->restore);
+  add_change_options(syntax, *options);
   syntax.flag("--boot", *at_boot,
               "Load what should be active at boot: a pending guard's old rules, else HEAD, else the tag "
               "'good', else lockdown");
@@ -120,7 +120,7 @@ Action define_restore(Syntax& syntax) {
 
 Action define_undo(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
-  add_common(syntax, *options);
+  add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "undo";

@@ -17,10 +17,10 @@ struct ChangeOptions {
 };
 
 /// Adds the options of ChangeOptions, but for --family and --table.
-void add_common(Syntax& syntax, ChangeOptions& options);
+void add_change_options(Syntax& syntax, ChangeOptions& options);
 
 /// Adds `--family` and `--table`.
-void add_part(Syntax& syntax, RestoreOptions& options);
+void add_family_and_table(Syntax& syntax, RestoreOptions& options);
 
 /// Checks the options and prepares the guard of the change. Call it first. Kind usage: a table that does not
 /// exist.

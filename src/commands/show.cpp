@@ -41,7 +41,7 @@ void print_shown(Context& context, const std::string& name, const std::string& h
     context.terminal.out(print(json));
     return;
   }
-  page(context);
+  start_pager(context);
   const auto text = render(diff, context.terminal.paint());
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
 }

@@ -24,7 +24,7 @@ Action define_verify(Syntax& syntax) {
   return [range](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto findings = TRY(verify(*repository, *range));
-    if (!context.json) page(context);
+    if (!context.json) start_pager(context);
     if (context.json) context.terminal.out(print(findings_json(findings)));
     for (const auto& finding : findings) {
       if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));
