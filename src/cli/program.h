@@ -2,8 +2,8 @@
 
 namespace rewall {
 
-/// The whole program: reads the command line, runs one command, prints what went wrong. The exit status of
-/// section 3.
+/// The whole program: reads the command line, runs one command, and prints its error. Returns the exit status
+/// (rewall(8), EXIT STATUS).
 int run_program(int argc, char** argv);
 
 }  // namespace rewall

@@ -3,15 +3,14 @@
 
 namespace rewall {
 
-Action define_apply(CLI::App& app) {
+Action define_apply(Syntax& syntax) {
   auto path = std::make_shared<std::string>();
   auto options = std::make_shared<ChangeOptions>();
-  app.add_option("FILE", *path,
-                 "A rules file, a folder with the files of a repository, or - for standard input")
-      ->type_name("")
-      ->required();
-  add_part(app, options->restore);
-  add_common(app, *options);
+  auto& file = syntax.positional("FILE", path.get(),
+                                 "A rules file, a folder with a repository's files, or - for standard input");
+  file.required = true;
+  add_family_and_table(syntax, options->restore);
+  add_change_options(syntax, *options);
   return [path, options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "apply";

@@ -53,12 +53,12 @@ std::string line(const BlamedRule& rule, Paint paint) {
 
 }  // namespace
 
-Action define_blame(CLI::App& app) {
+Action define_blame(Syntax& syntax) {
   auto options = std::make_shared<BlameOptions>();
-  app.add_option("REV", options->revision, "Whose rules (HEAD)")->type_name("");
-  app.add_option("--table", options->filter.table, "Rules of this table")->type_name("TABLE");
-  app.add_option("--chain", options->filter.chain, "Rules of this chain")->type_name("CHAIN");
-  add_family(app, options->filter.family, "Rules of this family");
+  syntax.positional("REV", &options->revision, "The revision to annotate (default HEAD)");
+  syntax.option("--table", "TABLE", &options->filter.table, "Show only rules of this table");
+  syntax.option("--chain", "CHAIN", &options->filter.chain, "Show only rules of this chain");
+  add_family(syntax, options->filter.family, "Show only rules of this family: ipv4 or ipv6");
   return [options](Context& context) -> Result<Answer> {
     TRY(check_table(options->filter.table));
     auto rules = TRY(blame(context.session, options->revision, options->filter));
@@ -68,7 +68,7 @@ Action define_blame(CLI::App& app) {
       context.terminal.out(print(json));
       return Answer::same;
     }
-    page(context);
+    start_pager(context);
     const Paint paint = context.terminal.paint();
     std::string text;
     std::string place;

@@ -26,7 +26,7 @@ struct Checkout {
   Family family = Family::ipv4;  ///< whose rules are printed
 };
 
-// What has no snapshot's files gets the canonical ones, of what it speaks of.
+// The canonical files of a revision that is not a snapshot: only those of the families and sets that it has.
 Result<Checkout> written_out(const Revision& revision) {
   TRY(check_rules(revision));
   Checkout checkout{.files = files_of(revision.ruleset),
@@ -46,7 +46,7 @@ Result<Checkout> read(Context& context, const CheckoutOptions& options) {
   return Checkout{.files = std::move(files)};
 }
 
-// Of the family that is printed, by what its rules mean.
+// The rules of one family in their normal spelling.
 Result<std::string> meaning_of(const Checkout& checkout, Family family) {
   const std::string name(file_name({family}));
   const auto file = checkout.files.find(name);
@@ -58,7 +58,7 @@ Error cannot_write(std::string message) {
   return {.kind = ErrorKind::usage, .message = std::move(message)};
 }
 
-// The folder then holds this revision's rules and no other's.
+// Writes the files, and deletes rules files in the folder that the revision lacks.
 Status write_files(const std::filesystem::path& folder, const Files& files) {
   std::error_code failed;
   const bool made = std::filesystem::create_directories(folder, failed);
@@ -79,16 +79,14 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
 
 }  // namespace
 
-Action define_checkout(CLI::App& app) {
+Action define_checkout(Syntax& syntax) {
   auto options = std::make_shared<CheckoutOptions>();
-  app.add_option("REV", options->revision, "The revision")->type_name("")->required();
-  auto* output =
-      app.add_option("-o,--output", options->folder, "Write all its files to DIR; others' rules there go")
-          ->type_name("DIR");
-  app.add_flag("--meaning", options->meaning,
-               "Print each rule in the one spelling that all of its spellings share")
-      ->excludes(output);
-  add_family(app, options->family, "Print rules.v6 rather than rules.v4, or the other way");
+  syntax.positional("REV", &options->revision, "The revision to print or write").required = true;
+  syntax.option("-o,--output", "DIR", &options->folder,
+                "Write all files to DIR, deleting rules files there that REV lacks");
+  auto& meaning = syntax.flag("--meaning", options->meaning, "Print equal rules in one normal spelling");
+  meaning.excludes = {"--output"};
+  add_family(syntax, options->family, "Which family to print: ipv4 (default) or ipv6");
   return [options](Context& context) -> Result<Answer> {
     auto checkout = TRY(read(context, *options));
     auto& files = checkout.files;

@@ -10,30 +10,29 @@ namespace rewall {
 namespace {
 
 void say_next(Context& context, const CloneResult& cloned) {
-  context.terminal.say(format("made the repository {} with {}", context.session.path().string(),
+  context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
   if (cloned.hash.empty())
-    context.terminal.say(
-        format("none of them is {}: 'rewall snapshot' begins its history, 'rewall fleet list' "
-               "shows the others",
-               cloned.host));
+    context.terminal.say(format(
+        "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
+        cloned.host));
   else
     context.terminal.say(
-        "next: 'rewall restore --dry-run HEAD' shows what it would change, 'rewall restore HEAD' does it");
+        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it");
 }
 
 }  // namespace
 
-Action define_clone(CLI::App& app) {
+Action define_clone(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
   auto host = std::make_shared<std::string>();
-  app.add_option("URL", *url, "Where the history was pushed to")->type_name("")->required();
-  app.add_option("--host", *host, "Which host this is to be (the name of this machine, where it is there)")
-      ->type_name("NAME");
+  syntax.positional("URL", url.get(), "The address of the remote").required = true;
+  syntax.option("--host", "NAME", host.get(),
+                "The host to rebuild (default: this machine's name, if the remote has it)");
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
-    const Json refused = say_refused("origin", cloned->refused);
+    const Json refused = print_refused("origin", cloned->refused);
     if (context.json)
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},

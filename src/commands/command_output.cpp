@@ -4,6 +4,7 @@
 
 #include "commands/guard.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/settings.h"
@@ -23,30 +24,29 @@ std::string fitted(const std::string& text, std::size_t width) {
   return format("{:<{}}", text.substr(0, end) + "…", width);
 }
 
-void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what) {
-  app.add_option_function<std::string>(
-         "--family",
-         [&family](const std::string& word) {
-           if (word == "ipv4" || word == "ip" || word == "4") {
-             family = Family::ipv4;
-           } else if (word == "ipv6" || word == "ip6" || word == "6") {
-             family = Family::ipv6;
-           } else {
-             throw CLI::ValidationError("--family", format("'{}' is not ipv4 or ipv6", escape(word)));
-           }
-         },
-         what)
-      ->type_name("FAMILY");
+void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what) {
+  syntax.option(
+      "--family", "FAMILY",
+      [&family](const std::string& word) -> Status {
+        if (word == "ipv4" || word == "ip" || word == "4") {
+          family = Family::ipv4;
+        } else if (word == "ipv6" || word == "ip6" || word == "6") {
+          family = Family::ipv6;
+        } else {
+          return error_of<messages::unknown_family>(escape(word));
+        }
+        return {};
+      },
+      what);
 }
 
 Status check_table(const std::string& table) {
   if (table.empty() || !built_in_chains(table).empty()) return {};
   static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
-  const auto near = nearest(table, kTables);
-  return Error{
-      .kind = ErrorKind::usage,
-      .message = format("unknown table '{}'", table),
-      .hint = near.empty() ? "the tables are " + join(kTables, ", ") : format("did you mean '{}'?", near)};
+  auto error = error_of<messages::unknown_table>(table, join(kTables, ", "));
+  if (const auto near = nearest(table, kTables); !near.empty())
+    error.hint = format("did you mean '{}'?", near);
+  return error;
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
@@ -75,13 +75,11 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
-Json say_refused(const std::string& remote, std::span<const RefusedPart> refused) {
+Json print_refused(const std::string& remote, std::span<const RefusedPart> refused) {
   Json json = Json::array();
   for (const auto& [name, why] : refused) {
     json.push_back({{"name", name}, {"why", why}});
-    Terminal::error({.kind = ErrorKind::remote,
-                     .message = format("{}/{} was not taken: {}", remote, name, why),
-                     .hint = "'git fsck' there tells of damaged objects; run it again for what is left"});
+    Terminal::error(error_of<messages::branch_refused>(remote, name, why));
   }
   return json;
 }
@@ -103,7 +101,7 @@ std::vector<std::string> program_words(const std::string& text) {
   return words;
 }
 
-void page(Context& context) {
+void start_pager(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;
   std::string words = "less";
   if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {

@@ -1,6 +1,8 @@
 #pragma once
 
-#include <CLI/App.hpp>
+// What several commands share: how they print hashes, snapshots, findings and refused branches, and the
+// options that they have in common.
+
 #include <optional>
 #include <span>
 #include <string>
@@ -15,38 +17,39 @@
 
 namespace rewall {
 
-/// "1a2b3c4d5e", as it is printed.
+/// The first ten digits of a hash: "1a2b3c4d5e".
 std::string short_hash(const std::string& hash);
 
-/// A text in a column of `width` characters: filled with blanks, or cut.
+/// The text in a column of `width` characters: padded with blanks, or cut between characters with "…" at its end.
 std::string fitted(const std::string& text, std::size_t width);
 
-/// `--family ipv4|ipv6` (also ip, ip6, 4, 6).
-void add_family(CLI::App& app, std::optional<Family>& family, const std::string& what);
+/// Adds `--family ipv4|ipv6` (also ip, ip6, 4, 6).
+void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what);
 
-/// Kind usage for a table that no kernel has, the nearest that one has as hint; no name at all is good.
+/// Checks the name of a table; the empty name is fine. Kind usage: no kernel has such a table; the hint names
+/// the nearest one.
 Status check_table(const std::string& table);
 
-/// Prints `SHORTHASH SUBJECT`, or the JSON of section 10, and says the notes.
+/// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot`.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
                     const std::optional<Guard>& guard = {});
 
-/// The JSON of section 10 for `verify` and `doctor`.
+/// The JSON of `verify` and `doctor`.
 Json findings_json(std::span<const Finding> findings);
-/// The exit status of what was found: different where one is not well.
+/// `different` where a check failed, else `same`.
 Answer answer_of(std::span<const Finding> findings);
 
-/// Says what of a remote was not taken, as errors; the JSON of it.
-Json say_refused(const std::string& remote, std::span<const RefusedPart> refused);
+/// Prints an error for each branch of a remote that was refused, and returns them as JSON.
+Json print_refused(const std::string& remote, std::span<const RefusedPart> refused);
 
-/// A text to be printed exactly, line by line escaped where it goes to a terminal.
+/// The text as a file or a pipe gets it; for a terminal, every line escaped.
 std::string exact_text(const Context& context, const std::string& text);
 
-/// A program's words as people set them, "emacs -nw": parted at blanks, no shell, the first found in PATH.
-/// Empty when there is none.
+/// Splits a program and its arguments, such as "emacs -nw", at blanks, without a shell, and finds the program
+/// in PATH. Empty where it is not found.
 std::vector<std::string> program_words(const std::string& text);
 
-/// Turns the pager on for a long answer.
-void page(Context& context);
+/// Sends the output from here on through the pager, on a terminal.
+void start_pager(Context& context);
 
 }  // namespace rewall

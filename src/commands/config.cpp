@@ -14,7 +14,7 @@ struct ConfigOptions {
   bool list = false;
 };
 
-Result<Answer> list(Context& context, const Repository& repository) {
+Result<Answer> list_settings(Context& context, const Repository& repository) {
   auto keys = TRY(known_keys(repository));
   Json json = Json::array();
   for (const auto& key : keys) {
@@ -40,14 +40,14 @@ Result<Answer> set(Context& context, const Repository& repository, const Key& ke
 
 }  // namespace
 
-Action define_config(CLI::App& app) {
+Action define_config(Syntax& syntax) {
   auto options = std::make_shared<ConfigOptions>();
-  app.add_option("KEY", options->key, "The key, like lock.wait")->type_name("");
-  app.add_option("VALUE", options->value, "Its new value")->type_name("");
-  app.add_flag("--list", options->list, "All keys with their values");
+  syntax.positional("KEY", &options->key, "The setting, like lock.wait");
+  syntax.positional("VALUE", &options->value, "Its new value");
+  syntax.flag("--list", options->list, "List all settings with their values");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    if (options->list || !options->key) return list(context, *repository);
+    if (options->list || !options->key) return list_settings(context, *repository);
     auto key = TRY(find_key(*options->key));
     if (options->value) return set(context, *repository, key, *options->value);
     auto value = TRY(setting_text(*repository, key));

@@ -4,34 +4,35 @@
 
 namespace rewall {
 
-// One a subcommand, in the file of its name: its options, and what it does with them.
-Action define_init(CLI::App& app);
-Action define_snapshot(CLI::App& app);
-Action define_status(CLI::App& app);
-Action define_watch(CLI::App& app);
-Action define_import(CLI::App& app);
-Action define_verify(CLI::App& app);
-Action define_gc(CLI::App& app);
-Action define_doctor(CLI::App& app);
-Action define_log(CLI::App& app);
-Action define_show(CLI::App& app);
-Action define_diff(CLI::App& app);
-Action define_blame(CLI::App& app);
-Action define_checkout(CLI::App& app);
-Action define_restore(CLI::App& app);
-Action define_undo(CLI::App& app);
-Action define_apply(CLI::App& app);
-Action define_edit(CLI::App& app);
-Action define_try(CLI::App& app);
-Action define_confirm(CLI::App& app);
-Action define_rollback(CLI::App& app);
-Action define_tag(CLI::App& app);
-Action define_remote(CLI::App& app);
-Action define_push(CLI::App& app);
-Action define_fetch(CLI::App& app);
-Action define_clone(CLI::App& app);
-Action define_fleet(CLI::App& app);
-Action define_hooks(CLI::App& app);
-Action define_config(CLI::App& app);
+// One function for each command, in the file of its name: adds the options of the command to `syntax`, and
+// returns the action that the command runs.
+Action define_init(Syntax& syntax);
+Action define_snapshot(Syntax& syntax);
+Action define_status(Syntax& syntax);
+Action define_watch(Syntax& syntax);
+Action define_import(Syntax& syntax);
+Action define_verify(Syntax& syntax);
+Action define_gc(Syntax& syntax);
+Action define_doctor(Syntax& syntax);
+Action define_log(Syntax& syntax);
+Action define_show(Syntax& syntax);
+Action define_diff(Syntax& syntax);
+Action define_blame(Syntax& syntax);
+Action define_checkout(Syntax& syntax);
+Action define_restore(Syntax& syntax);
+Action define_undo(Syntax& syntax);
+Action define_apply(Syntax& syntax);
+Action define_edit(Syntax& syntax);
+Action define_try(Syntax& syntax);
+Action define_confirm(Syntax& syntax);
+Action define_rollback(Syntax& syntax);
+Action define_tag(Syntax& syntax);
+Action define_remote(Syntax& syntax);
+Action define_push(Syntax& syntax);
+Action define_fetch(Syntax& syntax);
+Action define_clone(Syntax& syntax);
+Action define_fleet(Syntax& syntax);
+Action define_hooks(Syntax& syntax);
+Action define_config(Syntax& syntax);
 
 }  // namespace rewall

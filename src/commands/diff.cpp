@@ -47,17 +47,19 @@ std::string answer(const DiffOptions& options, const Revision& from, const Revis
 
 }  // namespace
 
-Action define_diff(CLI::App& app) {
+Action define_diff(Syntax& syntax) {
   auto options = std::make_shared<DiffOptions>();
-  app.add_option("REV", options->revisions, "From and to; none: HEAD and LIVE; one: it and LIVE")
-      ->type_name("")
-      ->expected(0, 2);
-  auto* stat = app.add_flag("--stat", options->stat, "Counts for each chain only");
-  auto* text = app.add_flag("--text", options->text, "The rules files as unified text")->excludes(stat);
-  app.add_flag("--commands", options->commands, "The iptables commands that turn the first into the second")
-      ->excludes(stat)
-      ->excludes(text);
-  app.add_flag("--foreign", options->foreign, "Unfold what other programs own");
+  auto& revisions =
+      syntax.positional("REV", &options->revisions,
+                        "Two revisions to compare (default: HEAD with LIVE; with one: REV with LIVE)");
+  revisions.most = 2;
+  syntax.flag("--stat", options->stat, "Show only the number of changes in each chain");
+  auto& text = syntax.flag("--text", options->text, "Print a unified diff of the rules files");
+  text.excludes = {"--stat"};
+  auto& commands = syntax.flag("--commands", options->commands,
+                               "Print the iptables commands that turn the first into the second");
+  commands.excludes = {"--stat", "--text"};
+  syntax.flag("--foreign", options->foreign, "Show changes to other programs' rules too");
   return [options](Context& context) -> Result<Answer> {
     const auto& names = options->revisions;
     const bool whole = options->text || options->commands;
@@ -72,7 +74,7 @@ Action define_diff(CLI::App& app) {
     if (context.json) {
       context.terminal.out(print(to_json(diff, from.name, to.name)));
     } else if (auto words = answer(*options, from, to, diff, context.terminal.paint()); !words.empty()) {
-      if (!options->commands) page(context);
+      if (!options->commands) start_pager(context);
       context.terminal.out(options->commands ? exact_text(context, words) : words);
     }
     return diff.equal() ? Answer::same : Answer::different;

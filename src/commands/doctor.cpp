@@ -21,7 +21,7 @@ std::string to_text(const std::vector<Finding>& findings, Paint paint) {
 
 }  // namespace
 
-Action define_doctor(CLI::App&) {
+Action define_doctor(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     const auto findings = examine(context.session);
     context.terminal.out(context.json ? print(findings_json(findings))

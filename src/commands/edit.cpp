@@ -7,6 +7,7 @@
 #include "commands/restore.h"
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ui/ask.h"
 #include "ui/diff_view.h"
@@ -21,19 +22,16 @@ Result<std::vector<std::string>> editor_words() {
     const char* value = std::getenv(name);
     if (value == nullptr || trim(value).empty()) continue;
     if (auto words = program_words(value); !words.empty()) return words;
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("${}: '{}': no such program in PATH", name, value)}
-        .hinted("a program's path from / on will do, and folders that others can write are passed over");
+    return error_of<messages::editor_not_found>(name, value);
   }
   for (const char* name : {"sensible-editor", "vi"}) {
     if (auto words = program_words(name); !words.empty()) return words;
   }
-  return Error{.kind = ErrorKind::usage, .message = "no editor: neither sensible-editor nor vi is in PATH"}
-      .hinted("name one: EDITOR=nano rewall edit");
+  return error_of<messages::no_editor>();
 }
 
-/// The conversation: the text goes to the editor, is tried, shown and asked about, and perhaps to the editor
-/// again.
+/// One run of `rewall edit`: opens the editor, tries the text, shows the difference and asks; the answer may
+/// lead back to the editor.
 class Editing {
  public:
   Editing(Context& context, const ChangeOptions& options, std::optional<Conversation> people,
@@ -65,7 +63,7 @@ class Editing {
     return {};
   }
 
-  // False when the text is what it was.
+  // False when the text was not changed.
   Result<bool> edit() {
     auto done = run_editor(editor_, path_);
     auto text = TRY(read_file(path_));
@@ -93,7 +91,7 @@ class Editing {
     return restore(context_.session, "file:" + path_, options);
   }
 
-  // Tries the text and asks, as often as LIVE changes before the answer.
+  // Tries the text and asks; does both again if LIVE changes before the answer.
   Ending look() {
     for (;;) {
       auto live = live_text();
@@ -107,9 +105,8 @@ class Editing {
       }
       if (*live != seen_) {
         context_.terminal.say(
-            "LIVE was changed while you edited: this is the difference from what it is now, and to apply it "
-            "takes "
-            "that change back");
+            "the live rules changed while you were editing: the difference is from the new ones, and "
+            "applying your text reverts that change");
         seen_ = *std::move(live);
       }
       if (!people_) return apply();
@@ -128,7 +125,7 @@ class Editing {
     if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
     Terminal::error(error);
     switch (people_->ask(
-        "What now? (e)dit again, (x) leave without a change, (k)eep the text in a file and leave: ", "exk",
+        "What now? (e)dit again, e(x)it without a change, (k)eep the text in a file and exit: ", "exk",
         'k')) {
       case 'e':
         return {};
@@ -143,7 +140,8 @@ class Editing {
   void show(const Restored& tried) {
     for (const auto& note : tried.notes) context_.terminal.say(note);
     const Diff& diff = tried.diff;
-    people_->show(diff.equal() ? "other words, the same meaning\n" : render(diff, context_.terminal.paint()));
+    people_->show(diff.equal() ? "only the spelling differs, not the meaning\n"
+                               : render(diff, context_.terminal.paint()));
   }
 
   Result<Answer> dry_run(Result<Restored> tried) {
@@ -156,20 +154,18 @@ class Editing {
     auto restored = restore_text(false);
     if (!restored) return kept(std::move(restored).error());
     remove_from_editor(path_);
-    if (people_) restored->notes.clear();  // they were told before the question
+    if (people_) restored->notes.clear();  // they were shown before the question
     return print_restored(context_, options_, std::move(restored));
   }
 
-  static Error refused() {
-    return {.kind = ErrorKind::refused, .message = "not applied", .live = LiveState::untouched};
-  }
+  static Error refused() { return error_of<messages::not_applied>(); }
 
-  std::string where() const { return format("the text is kept in {}", path_); }
+  std::string where() const { return format("your text is saved in {}", path_); }
 
   Error kept(Error error) const {
     error.message += "; " + where();
     const auto& table = options_.restore.table;
-    error.hint += format("{}'rewall apply {}{}' takes it from there", error.hint.empty() ? "" : "; ",
+    error.hint += format("{}to try it again: rewall apply {}{}", error.hint.empty() ? "" : "; ",
                          table.empty() ? "" : format("--table {} ", table), shell_quote(path_));
     return error;
   }
@@ -185,19 +181,18 @@ class Editing {
 
 }  // namespace
 
-Action define_edit(CLI::App& app) {
+Action define_edit(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
-  add_family(app, options->restore.family, "Of the rules to edit: ipv4 (the default) or ipv6");
-  app.add_option("--table", options->restore.table, "This table alone")->type_name("TABLE");
-  add_common(app, *options);
+  add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
+  syntax.option("--table", "TABLE", &options->restore.table, "Edit only this table");
+  add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "edit";
     options->restore.family = options->restore.family.value_or(Family::ipv4);
     auto people = options->yes ? std::nullopt : Conversation::open();
     if (!people && !options->yes && !options->restore.dry_run) {
-      return Error{.kind = ErrorKind::usage, .message = "edit: there is no terminal to ask on"}.hinted(
-          "'rewall apply FILE' takes rules from a file, and --yes is an answer given before");
+      return error_of<messages::edit_needs_terminal>();
     }
     auto editor = TRY(editor_words());
     return Editing(context, *options, std::move(people), std::move(editor)).run();

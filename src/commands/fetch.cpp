@@ -8,9 +8,9 @@
 
 namespace rewall {
 
-Action define_fetch(CLI::App& app) {
+Action define_fetch(Syntax& syntax) {
   auto remote = std::make_shared<std::string>();
-  app.add_option("REMOTE", *remote, "Where from (the setting push.remote)")->type_name("");
+  syntax.positional("REMOTE", remote.get(), "The remote (default: push.remote, or the only one)");
   return [remote](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto fetched = TRY(fetch(*repository, *remote, context.terminal.progress()));
@@ -23,18 +23,18 @@ Action define_fetch(CLI::App& app) {
       if (!branch.trouble.empty())
         context.terminal.say(format("{}/hosts/{}: {}", fetched.remote.name, branch.host, branch.trouble));
       if (branch.rewritten)
-        context.terminal.say(
-            format("{}/hosts/{}: its history was rewritten there; what was here before: {}/hosts/{}@{{1}}",
-                   fetched.remote.name, branch.host, fetched.remote.name, branch.host));
+        context.terminal.say(format(
+            "{}/hosts/{}: the history was rewritten on the remote; the previous one is {}/hosts/{}@{{1}}",
+            fetched.remote.name, branch.host, fetched.remote.name, branch.host));
       if (!context.json)
         context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched.remote.name), escape(branch.host),
                                     counted(branch.snapshots, "new snapshot")));
     }
-    const Json refused = say_refused(fetched.remote.name, fetched.refused);
+    const Json refused = print_refused(fetched.remote.name, fetched.refused);
     if (context.json)
       context.terminal.out(
           print({{"remote", fetched.remote.name}, {"branches", branches}, {"refused", refused}}));
-    if (!context.json && fetched.branches.empty()) context.terminal.say("nothing is new");
+    if (!context.json && fetched.branches.empty()) context.terminal.say("no new snapshots");
     return fetched.refused.empty() ? Answer::same : Answer::partly;
   };
 }

@@ -5,6 +5,7 @@
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/fleet/fleet_diff.h"
 #include "ops/fleet/fleet_log.h"
@@ -29,8 +30,8 @@ struct FleetOptions {
   FleetScope scope() const { return {.chain = history.filter.chain, .foreign = foreign}; }
 };
 
-// An array that is printed element by element, as it may be long. Nothing is printed before the first: an
-// error may stand there instead.
+// Prints an array element by element, as it may be long. Prints nothing before the first element, because an
+// error may come instead.
 class JsonArray {
  public:
   explicit JsonArray(Terminal& terminal) : terminal_(terminal) {}
@@ -74,7 +75,7 @@ Result<std::vector<HostBranch>> all_hosts(Context& context) {
   return fleet_hosts(*repository);
 }
 
-// Those that are named, all where none is.
+// The named hosts, or all of them where none is named.
 Result<std::vector<HostBranch>> named_hosts(Context& context, const std::vector<std::string>& names) {
   auto all = all_hosts(context);
   if (!all || names.empty()) return all;
@@ -122,7 +123,7 @@ Result<Answer> list(Context& context, const FleetOptions& options) {
     end(context, array);
     return Answer::same;
   }
-  page(context);
+  start_pager(context);
   const auto width = width_of(hosts);
   each([&](const auto& host, const auto& newest) {
     return context.terminal.out(list_line(host, newest, width, context.terminal.paint()));
@@ -158,13 +159,28 @@ void print_status_json(Terminal& terminal, const FleetStatus& status, const std:
   terminal.out(",\"baseline\":" + JsonArray::one_line(or_null(against)) + "}\n");
 }
 
+// The names of the hosts of a group, as many as fit into a line: "web1, web2, web3".
+std::string names_of(const FleetStatus& status, std::size_t group) {
+  constexpr std::size_t kShown = 5;
+  std::vector<std::string> names;
+  for (const auto& host : status.hosts) {
+    if (host.group != group) continue;
+    if (names.size() == kShown) {
+      names.emplace_back("...");
+      break;
+    }
+    names.push_back(escape(host.branch.host));
+  }
+  return join(names, ", ");
+}
+
 std::string group_line(const FleetStatus& status, std::size_t number, const std::string& against) {
-  const auto& group = status.groups[number - 1];
+  const auto hosts = status.groups[number - 1].hosts;
   std::string role;
   if (number == status.baseline)
-    role = against.empty() ? ": the majority" : format(": as {}, the baseline", escape(against));
-  return format("group {}: {}, like {}{}\n", number, counted(group.hosts, "host"), escape(group.example),
-                role);
+    role = against.empty() ? ", the majority" : format(", the baseline {}", escape(against));
+  return format("group {}{}: {} ({})\n", number, role, counted(hosts, hosts == 1 ? "host" : "identical host"),
+                names_of(status, number));
 }
 
 std::string groups_text(const FleetStatus& status, const std::string& against) {
@@ -177,7 +193,8 @@ std::string groups_text(const FleetStatus& status, const std::string& against) {
       ++alone;
     }
   }
-  return alone == 0 ? text : text + format("{} like no other\n", counted(alone, "host"));
+  if (alone == 0) return text;
+  return text + format("{} no other host\n", alone == 1 ? "1 host equals" : format("{} hosts equal", alone));
 }
 
 std::string host_words(const FleetStatus& status, const FleetStatus::Host& host, Paint paint) {
@@ -202,7 +219,7 @@ std::size_t width_of(const FleetStatus& status) {
 }
 
 void print_status(Context& context, const FleetStatus& status, const std::string& against) {
-  page(context);
+  start_pager(context);
   Terminal& terminal = context.terminal;
   terminal.out(groups_text(status, against));
   const auto width = width_of(status);
@@ -212,11 +229,11 @@ void print_status(Context& context, const FleetStatus& status, const std::string
                         host_words(status, host, terminal.paint())));
   }
   for (const auto& [remote, why] : status.unreachable)
-    terminal.out(format("remote {}: not reached at the last fetch: {}\n", escape(remote), escape(why)));
+    terminal.out(format("remote {}: unreachable at the last fetch: {}\n", escape(remote), escape(why)));
 }
 
 Result<Answer> status(Context& context, const FleetOptions& options) {
-  if (!options.hosts.empty()) return usage("fleet status: it takes no host", "it is about all of them");
+  if (!options.hosts.empty()) return error_of<messages::fleet_status_takes_no_host>();
   auto found = TRY(fleet_status(context.session, options.scope(), options.against, options.stale));
   if (context.json) {
     print_status_json(context.terminal, found, options.against);
@@ -230,7 +247,7 @@ Result<Answer> status(Context& context, const FleetOptions& options) {
 
 // --- diff
 
-// Asked for, foreign parts are shown as others are.
+// Foreign changes, where they are asked for, are shown like all others.
 std::string diff_text(Diff diff, Paint paint) {
   for (auto& change : diff.changes) change.foreign.clear();
   return render(diff, paint);
@@ -246,7 +263,7 @@ Result<Answer> diff_two(Context& context, const FleetOptions& options, const Hos
   if (context.json) {
     context.terminal.out(print(to_json(*diff, from.host, to.host)));
   } else if (!diff->equal()) {
-    page(context);
+    start_pager(context);
     context.terminal.out(diff_text(*diff, context.terminal.paint()));
   }
   return diff->equal() ? Answer::same : Answer::different;
@@ -263,7 +280,7 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
                             std::span<const HostBranch> others) {
   Answer answer = Answer::same;
   JsonArray array(context.terminal);
-  page(context);
+  start_pager(context);
   const Paint paint = context.terminal.paint();
   const auto show = [&](const HostBranch& to, const Result<Diff>& diff) {
     if (diff && diff->equal()) return;
@@ -284,8 +301,7 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
 
 Result<Answer> diff(Context& context, const FleetOptions& options) {
   const bool two = options.against.empty();
-  if (two && options.hosts.size() != 2)
-    return usage("fleet diff: it takes two hosts", "or --against HOST, for all others");
+  if (two && options.hosts.size() != 2) return error_of<messages::fleet_diff_needs_two_hosts>();
   auto hosts = TRY(named_hosts(context, options.hosts));
   if (two) return diff_two(context, options, hosts[0], hosts[1]);
   auto all = TRY(all_hosts(context));
@@ -299,7 +315,7 @@ Result<Answer> diff(Context& context, const FleetOptions& options) {
 Result<Answer> log(Context& context, FleetOptions& options) {
   TRY(read_times(options.history));
   auto hosts = TRY(named_hosts(context, options.hosts));
-  page(context);
+  start_pager(context);
   JsonArray array(context.terminal);
   const auto width = width_of(hosts);
   const Paint paint = context.terminal.paint();
@@ -330,59 +346,56 @@ Result<Answer> log(Context& context, FleetOptions& options) {
 
 // --- the command
 
-// Which actions an option is for.
-struct Meant {
-  const CLI::Option* option = nullptr;
+// An option, and the actions that take it.
+struct OptionForActions {
+  const Argument& option;
   std::vector<std::string_view> actions{};
 };
 
-Status check_meant(const std::vector<Meant>& all, const std::string& action) {
+Status check_action(const std::vector<OptionForActions>& all, const std::string& action) {
   for (const auto& [option, actions] : all) {
-    if (option->count() == 0 || std::ranges::find(actions, action) != actions.end()) continue;
+    if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
     std::vector<std::string> names(actions.begin(), actions.end());
-    return usage(format("fleet {}: it takes no {}", action, option->get_name()),
-                 format("that is for fleet {}", join(names, ", ")));
+    return usage(format("fleet {} takes no {}", action, option.name()),
+                 format("{} is for fleet {}", option.name(), join(names, ", ")));
   }
   return {};
 }
 
-std::vector<Meant> add_options(CLI::App& app, FleetOptions& options) {
-  add_history(app, options.history);
-  app.get_option("--chain")->description("That chain alone; log: snapshots that changed it");
-  std::vector<Meant> meant{{app.get_option("--chain"), {"status", "diff", "log"}}};
+std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
+  add_history_options(syntax, options.history);
+  auto& chain = *syntax.find("--chain");
+  chain.help = "Only this chain; log: snapshots that changed it";
+  std::vector<OptionForActions> allowed{{chain, {"status", "diff", "log"}}};
   for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
-    meant.push_back({app.get_option(name), {"log"}});
-  meant.push_back({app.add_option("--against", options.against, "The host that others are held against")
-                       ->type_name("HOST"),
-                   {"status", "diff"}});
-  meant.push_back({app.add_option_function<std::string>(
-                          "--stale",
-                          [&options](const std::string& word) {
-                            auto time = parse_duration(word);
-                            if (!time) throw CLI::ValidationError("--stale", time.error().message);
-                            options.stale = *time;
-                          },
-                          "How old a newest snapshot may be (fleet.stale)")
-                       ->type_name("TIME"),
-                   {"status"}});
-  meant.push_back({app.add_flag("--foreign", options.foreign, "Compare what other programs own, too"),
-                   {"status", "diff"}});
-  return meant;
+    allowed.push_back({*syntax.find(name), {"log"}});
+  const auto& against =
+      syntax.option("--against", "HOST", &options.against, "Compare the other hosts with this one");
+  allowed.push_back({against, {"status", "diff"}});
+  const auto& stale = syntax.option(
+      "--stale", "TIME",
+      [&options](const std::string& word) -> Status {
+        options.stale = TRY(parse_duration(word));
+        return {};
+      },
+      "Report hosts whose newest snapshot is older than this (default: fleet.stale)");
+  allowed.push_back({stale, {"status"}});
+  const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
+  allowed.push_back({foreign, {"status", "diff"}});
+  return allowed;
 }
 
 }  // namespace
 
-Action define_fleet(CLI::App& app) {
+Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  app.add_option("ACTION", options->action, "list, which it is without one, status, diff or log")
-      ->type_name("")
-      ->check(CLI::IsMember({"list", "status", "diff", "log"}));
-  app.add_option("HOST", options->hosts,
-                 "list, log: these alone; diff: from and to, or what is held against one")
-      ->type_name("");
-  auto meant = add_options(app, *options);
-  return [options, meant](Context& context) -> Result<Answer> {
-    TRY(check_meant(meant, options->action));
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff or log");
+  action.words = {"list", "status", "diff", "log"};
+  syntax.positional("HOST", &options->hosts,
+                    "list, log: only these hosts; diff: the two hosts, or those to compare with --against");
+  auto allowed = add_fleet_options(syntax, *options);
+  return [options, allowed](Context& context) -> Result<Answer> {
+    TRY(check_action(allowed, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);

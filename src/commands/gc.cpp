@@ -25,12 +25,12 @@ std::string size_text(std::uint64_t bytes) {
 
 }  // namespace
 
-Action define_gc(CLI::App&) {
+Action define_gc(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto collected = TRY(gc(*repository));
     if (!collected) {
-      context.terminal.say("another rewall gc is at work: nothing is left to do");
+      context.terminal.say("another 'rewall gc' is running: nothing to do");
       if (context.json) context.terminal.out(print(Json(nullptr)));
       return Answer::same;
     }
@@ -39,9 +39,9 @@ Action define_gc(CLI::App&) {
       return Answer::same;
     }
     const auto& [before, after] = *collected;
-    context.terminal.out(format("{} and {} in {}: {} -> {}\n", counted(after.packed, "object"),
-                                counted(after.loose, "loose one"), counted(after.packs, "pack"),
-                                size_text(before.bytes), size_text(after.bytes)));
+    context.terminal.out(format("{} in {}, {} loose: {} -> {}\n", counted(after.packed, "object"),
+                                counted(after.packs, "pack"), after.loose, size_text(before.bytes),
+                                size_text(after.bytes)));
     return Answer::same;
   };
 }

@@ -9,6 +9,7 @@
 #include "commands/define.h"
 #include "commands/restore.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/guard/arm.h"
@@ -28,20 +29,15 @@ std::string clock_of(std::chrono::milliseconds left) {
 
 std::string armed_text(const Guard& guard) {
   const auto left = guard.deadline - boot_time();
-  return format("the guard is armed: in {}, at {}, this is taken back unless somebody runs 'rewall confirm'",
-                time_text(left), clock_of(left));
+  return format("GUARD ARMED: reverts at {} (in {}) unless you run 'rewall confirm'", clock_of(left),
+                time_text(left));
 }
 
-Error taken_back(const std::string& why) {
-  return Error{.kind = ErrorKind::refused, .message = why + ": the change was taken back"}.hinted(
-      "'rewall log' shows what was tried, and 'rewall restore' with its hash tries it again");
-}
-
-/// Counts down, and hears what the people at the terminal, or in another session, make of it.
+/// Counts down, and ends when the person at the terminal or in another session decides.
 class Countdown {
  public:
-  Countdown(Context& context, const Guard& guard, Keys keys)
-      : context_(context), guard_(guard), keys_(std::move(keys)) {}
+  Countdown(Context& context, const Guard& guard, std::string tried, Keys keys)
+      : context_(context), guard_(guard), tried_(std::move(tried)), keys_(std::move(keys)) {}
 
   Result<Answer> run() {
     for (;;) {
@@ -50,8 +46,8 @@ class Countdown {
       if (guard) guard_ = **std::move(guard);
       const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
       keys_.show(left.count() == 0
-                     ? "time is up: the change is being taken back"
-                     : format("taken back in {}   c: confirm   r: take it back now   q: leave it armed ",
+                     ? "Time is up: reverting the change"
+                     : format("Reverting in {}.  [c]onfirm  [r]evert now  [q]uit (guard stays armed) ",
                               time_text(left)));
       switch (keys_.next(kTick)) {
         case 'c':
@@ -73,7 +69,7 @@ class Countdown {
   Result<Answer> ended() {
     const bool kept = ending_of(context_.session.state_path(), guard_) == Ending::confirmed;
     keys_.show(kept ? "confirmed: the change is kept\n" : "");
-    if (!kept) return taken_back("nobody confirmed");
+    if (!kept) return error_of<messages::not_confirmed>(short_hash(tried_));
     return Answer::same;
   }
 
@@ -90,7 +86,10 @@ class Countdown {
     auto back = roll_back(context_.session);
     keys_.show("");
     if (!back) return std::move(back).error();
-    return taken_back("as you asked");
+    context_.terminal.say(format(
+        "reverted as requested; the live rules are back to {}. To try again: rewall restore --for 10m {}",
+        short_hash(guard_.before), short_hash(tried_)));
+    return Answer::reverted;
   }
 
   Result<Answer> interrupted() {
@@ -100,12 +99,13 @@ class Countdown {
   }
 
  public:
-  /// Ctrl-C: this process is to end as one does that is interrupted.
+  /// True after Ctrl-C: the process then ends by the signal SIGINT.
   bool left() const { return left_; }
 
  private:
   Context& context_;
   Guard guard_;
+  std::string tried_;
   Keys keys_;
   bool left_ = false;
 };
@@ -121,20 +121,20 @@ Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue
           {"command", guard.command},      {"restores", guard.before}, {"overdue", overdue}};
 }
 
-void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what) {
-  app.add_option_function<std::string>(
-         "--for",
-         [&length](const std::string& word) {
-           auto time = parse_duration(word);
-           if (!time) throw CLI::ValidationError("--for", time.error().message);
-           if (time->count() == 0) throw CLI::ValidationError("--for", "no time at all is no guard");
-           length = *time;
-         },
-         what)
-      ->type_name("TIME");
+void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
+                    const std::string& what) {
+  syntax.option(
+      "--for", "TIME",
+      [&length](const std::string& word) -> Status {
+        const auto time = TRY(parse_duration(word));
+        if (time.count() == 0) return error_of<messages::guard_without_time>();
+        length = time;
+        return {};
+      },
+      what);
 }
 
-Result<Answer> stand_by(Context& context, const Guard& guard, bool may_ask) {
+Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask) {
   const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
   auto keys = people ? Keys::open() : std::nullopt;
   if (!keys) {
@@ -143,7 +143,7 @@ Result<Answer> stand_by(Context& context, const Guard& guard, bool may_ask) {
   }
   bool left = false;
   auto answer = [&] {
-    Countdown countdown(context, guard, *std::move(keys));
+    Countdown countdown(context, guard, tried, *std::move(keys));
     auto ending = countdown.run();
     left = countdown.left();
     return ending;
@@ -165,10 +165,7 @@ Result<Foreground> program_of(std::vector<std::string> words) {
   const std::string& name = words[0];
   const std::string path =
       name.find('/') == std::string::npos ? find_program(name) : std::filesystem::absolute(name).string();
-  if (path.empty() || ::access(path.c_str(), X_OK) != 0)
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("{}: no such program", name),
-                 .live = LiveState::untouched};
+  if (path.empty() || ::access(path.c_str(), X_OK) != 0) return error_of<messages::command_not_found>(name);
   words[0] = path;
   Foreground program{.words = std::move(words)};
   for (char** variable = environ; *variable != nullptr; ++variable)
@@ -176,7 +173,7 @@ Result<Foreground> program_of(std::vector<std::string> words) {
   return program;
 }
 
-/// How the program ended; its own Ctrl-C is not ours.
+/// Runs the command and returns its exit status. Ctrl-C goes to the command alone.
 Result<int> run_tried(Foreground program) {
   const SignalsForChild held;
   auto process = TRY(start(std::move(program)));
@@ -196,49 +193,44 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
       json["guard"] = guard_json(guard, guard.deadline - boot_time(), false);
       context.terminal.out(print(json));
     }
-    return stand_by(context, guard, false);
+    return stand_by(context, guard, guard.before, false);
   }
   auto status = run_tried(*std::move(program));
   auto recorded = TRY(end_try(context.session, guard, options.message));
   print_recorded(context, recorded, "", guard);
   if (!status) return std::move(status).error();
   if (*status != 0)
-    context.terminal.say(format("{}: exit status {}: look at what it did ('rewall diff {}')",
-                                options.words[0], *status, short_hash(guard.before)));
-  auto answer = stand_by(context, guard, !options.yes);
-  return answer && *status != 0 ? Answer::different : std::move(answer);
+    context.terminal.say(format("'{}' failed (exit {}). What it changed: rewall diff {}", options.words[0],
+                                *status, short_hash(guard.before)));
+  auto answer = stand_by(context, guard, recorded.hash, !options.yes);
+  return answer && *answer == Answer::same && *status != 0 ? Answer::different : std::move(answer);
 }
 
 }  // namespace
 
-Action define_try(CLI::App& app) {
+Action define_try(Syntax& syntax) {
   auto options = std::make_shared<TryOptions>();
-  add_length(app, options->length, "How long the guard waits for 'rewall confirm' (10m)");
-  app.add_option("-m,--message", options->message, "The subject of the snapshot that records the result")
-      ->type_name("MSG");
-  app.add_flag("--yes", options->yes, "Do not count down on the terminal");
-  app.add_option("COMMAND", options->words,
-                 "A program that changes the firewall, with its words; without one, only the guard is armed")
-      ->type_name("");
+  add_guard_time(syntax, options->length, "Revert after TIME unless 'rewall confirm' is run (default 10m)");
+  syntax.option("-m,--message", "MSG", &options->message, "Subject of the snapshot that records the result");
+  syntax.flag("--yes", options->yes, "Do not count down on the terminal");
+  syntax.positional("COMMAND", &options->words,
+                    "A command that changes the firewall; without one, only arm the guard");
   return [options](Context& context) { return run_try(context, *options); };
 }
 
-Action define_confirm(CLI::App& app) {
+Action define_confirm(Syntax& syntax) {
   auto options = std::make_shared<ConfirmOptions>();
-  app.add_option_function<std::string>(
-         "--extend",
-         [options](const std::string& word) {
-           auto time = parse_duration(word);
-           if (!time) throw CLI::ValidationError("--extend", time.error().message);
-           options->extend = *time;
-         },
-         "Keep nothing yet, and wait so much longer")
-      ->type_name("TIME");
-  app.add_flag("--new-session", options->from_new_session,
-               "Refuse the login that armed the guard: a new one proves that new connections work");
-  app.add_option("-m,--message", options->message,
-                 "The subject of the snapshot, where LIVE is not recorded yet")
-      ->type_name("MSG");
+  syntax.option(
+      "--extend", "TIME",
+      [options](const std::string& word) -> Status {
+        options->extend = TRY(parse_duration(word));
+        return {};
+      },
+      "Extend the deadline by TIME without confirming");
+  syntax.flag("--new-session", options->from_new_session,
+              "Accept only from another login, which proves new connections work");
+  syntax.option("-m,--message", "MSG", &options->message,
+                "Subject of the snapshot, if the live rules are not recorded yet");
   return [options](Context& context) -> Result<Answer> {
     auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
@@ -251,7 +243,7 @@ Action define_confirm(CLI::App& app) {
   };
 }
 
-Action define_rollback(CLI::App&) {
+Action define_rollback(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     return print_restored(context, {}, roll_back(context.session));
   };

@@ -6,14 +6,16 @@
 
 namespace rewall {
 
-/// The object "guard" of the contract's section 10.
+/// The object "guard" of --json.
 Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue);
 
-/// `--for TIME`.
-void add_length(CLI::App& app, std::optional<std::chrono::milliseconds>& length, const std::string& what);
+/// Adds `--for TIME`.
+void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
+                    const std::string& what);
 
-/// Says that the guard is armed; on a terminal that people sit at counts down, until it is confirmed or
-/// fires, or they leave it to itself. Kind refused: the change was taken back.
-Result<Answer> stand_by(Context& context, const Guard& guard, bool may_ask);
+/// Prints that the guard is armed. With `may_ask` and on a terminal it counts down until somebody confirms or
+/// reverts the change, the guard fires, or the person at the terminal quits; the guard stays armed then.
+/// `tried`: the snapshot of the guarded change, for the hint. Kind refused: the guard reverted the change.
+Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask);
 
 }  // namespace rewall

@@ -5,31 +5,38 @@
 
 #include "commands/command_output.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
 namespace {
 
-std::size_t number_of_snapshots(const std::string& word) {
+Result<std::size_t> number_of_snapshots(const std::string& word) {
   std::size_t number = 0;
   const char* end = word.data() + word.size();
   const auto [stop, failed] = std::from_chars(word.data(), end, number);
   if (failed == std::errc{} && stop == end) return number;
-  throw CLI::ValidationError("--max-count", format("'{}' is not a number of snapshots", word));
+  return error_of<messages::bad_number>(word);
 }
 
 }  // namespace
 
-void add_history(CLI::App& app, HistoryOptions& options) {
-  app.add_option_function<std::string>(
-         "-n,--max-count", [&options](const std::string& word) { options.limit = number_of_snapshots(word); },
-         "At most N snapshots")
-      ->type_name("N");
-  app.add_option("--since", options.since, "Not older than: '2 hours ago', 2026-11-22")->type_name("TIME");
-  app.add_option("--until", options.until, "Not newer than")->type_name("TIME");
-  app.add_option("--chain", options.filter.chain, "Snapshots that changed this chain")->type_name("CHAIN");
-  app.add_option("--grep", options.filter.grep, "Subject, text or command matches")->type_name("RE");
-  app.add_option("--author", options.filter.author, "Author or actor matches")->type_name("RE");
+void add_history_options(Syntax& syntax, HistoryOptions& options) {
+  syntax.option(
+      "-n,--max-count", "N",
+      [&options](const std::string& word) -> Status {
+        options.limit = TRY(number_of_snapshots(word));
+        return {};
+      },
+      "Show at most N snapshots");
+  syntax.option("--since", "TIME", &options.since,
+                "Show only snapshots since TIME: '2 hours ago', 2026-11-22");
+  syntax.option("--until", "TIME", &options.until, "Show only snapshots until TIME");
+  syntax.option("--chain", "CHAIN", &options.filter.chain, "Show only snapshots that changed this chain");
+  syntax.option("--grep", "RE", &options.filter.grep,
+                "Show only snapshots whose subject, body or command matches RE");
+  syntax.option("--author", "RE", &options.filter.author,
+                "Show only snapshots whose author or actor matches RE");
 }
 
 Status read_times(HistoryOptions& options) {

@@ -9,7 +9,8 @@
 
 namespace rewall {
 
-/// What of a history is wanted, as people say it.
+/// The options of `log` and `fleet log` that choose snapshots. `since` and `until` are as the user typed
+/// them, until read_times() has parsed them into the filter.
 struct HistoryOptions {
   LogFilter filter{};
   std::string since{};
@@ -17,13 +18,13 @@ struct HistoryOptions {
   std::optional<std::size_t> limit{};
 };
 
-/// `-n`, `--since`, `--until`, `--chain`, `--grep`, `--author`.
-void add_history(CLI::App& app, HistoryOptions& options);
+/// Adds `-n`, `--since`, `--until`, `--chain`, `--grep`, `--author`.
+void add_history_options(Syntax& syntax, HistoryOptions& options);
 
-/// Reads the times. Kind usage: one that is none.
+/// Parses the times into the filter. Kind usage: a time cannot be parsed.
 Status read_times(HistoryOptions& options);
 
-/// `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped.
+/// One line of a log: `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped.
 std::string snapshot_line(const Snapshot& snapshot, Paint paint);
 
 }  // namespace rewall

@@ -4,6 +4,7 @@
 
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/host/integrations.h"
 #include "ui/json.h"
@@ -34,7 +35,7 @@ Answer list(Context& context, const std::string& root) {
   return Answer::same;
 }
 
-// cron, systemd and the like look nowhere else.
+// cron, systemd and other callers search only these folders.
 bool is_found(const std::string& program) {
   static constexpr std::array<std::string_view, 4> kFolders{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
                                                             "/usr/bin"};
@@ -53,36 +54,33 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
     const bool done = file.state != wanted;
     changed = changed || done;
     file.state = wanted;
-    const auto* word = install ? (done ? "wrote" : "is there:") : (done ? "removed" : "is not there:");
+    const auto* word = install ? (done ? "wrote" : "unchanged:") : (done ? "removed" : "not found:");
     if (!context.json) context.terminal.out(format("{} {}\n", word, escape(file.path)));
   }
   hook->state = wanted;
   if (context.json) context.terminal.out(print(hook_json(*hook)));
   if (install && !hook->in_repository && !is_found(context.session.program))
-    context.terminal.say(
-        format("who calls rewall looks for it in /usr/local/sbin and /usr/sbin: this one is {}",
-               escape(context.session.program)));
+    context.terminal.say(format(
+        "warning: installed scripts run /usr/sbin/rewall or /usr/local/sbin/rewall, but you are running {}",
+        escape(context.session.program)));
   if (install && changed && !hook->next.empty()) context.terminal.say(format("next: {}", hook->next));
   return Answer::same;
 }
 
 }  // namespace
 
-Action define_hooks(CLI::App& app) {
+Action define_hooks(Syntax& syntax) {
   auto options = std::make_shared<HooksOptions>();
-  app.add_option("ACTION", options->action, "list, which it is without one, install or remove")
-      ->type_name("")
-      ->check(CLI::IsMember({"list", "install", "remove"}));
-  app.add_option("NAME", options->name, "Of the list")->type_name("");
-  app.add_option("--root", options->root, "The folder that stands for /, as for a package")->type_name("DIR");
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), install or remove");
+  action.words = {"list", "install", "remove"};
+  syntax.positional("NAME", &options->name, "Name of an integration (see 'rewall hooks list')");
+  syntax.option("--root", "DIR", &options->root, "Use DIR as the root directory (for packaging)");
   return [options](Context& context) -> Result<Answer> {
     const bool lists = options->action == "list";
     if (lists == options->name.empty())
       return lists ? list(context, options->root) : change(context, *options);
-    return Error{
-        .kind = ErrorKind::usage,
-        .message = lists ? "hooks list: it takes no name" : format("hooks {}: no name", options->action)}
-        .hinted("'rewall hooks list' shows them");
+    if (lists) return error_of<messages::hooks_list_takes_no_name>();
+    return error_of<messages::hooks_needs_name>(options->action);
   };
 }
 

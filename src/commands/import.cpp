@@ -3,33 +3,31 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/restore/recovery.h"
 #include "ui/json.h"
 
 namespace rewall {
 
-Action define_import(CLI::App& app) {
+Action define_import(Syntax& syntax) {
   auto options = std::make_shared<ImportOptions>();
   auto date = std::make_shared<std::string>();
-  app.add_option("FILE", options->paths,
-                 "iptables-save, ip6tables-save or ipset save text, oldest first; or folders of such files")
-      ->type_name("")
-      ->required();
-  app.add_option("--git", options->git,
-                 "A git repository: FILE is a path there, of which every commit counts")
-      ->type_name("DIR");
-  app.add_option("--date", *date, "When they were current, instead of what they or their names say")
-      ->type_name("TIME");
-  add_family(app, options->family, "Of all the files; else by what each says");
+  auto& files = syntax.positional(
+      "FILE", &options->paths,
+      "Output of iptables-save, ip6tables-save or ipset save, oldest first; or folders of such files");
+  files.required = true;
+  syntax.option("--git", "DIR", &options->git,
+                "Import every commit that changed FILE in the git repository DIR");
+  syntax.option("--date", "TIME", date.get(), "Date for the snapshots, instead of the file's own date");
+  add_family(syntax, options->family, "Family of all files (default: detected for each file)");
   return [options, date](Context& context) -> Result<Answer> {
     if (!date->empty()) {
       auto time = TRY(parse_time(*date, now()));
       options->date = time;
     }
     if (!options->git.empty() && options->paths.size() != 1) {
-      return Error{.kind = ErrorKind::usage, .message = "--git takes one path"}.hinted(
-          "a rules file there, or a folder with rules.v4, rules.v6 or ipset");
+      return error_of<messages::import_git_takes_one_file>();
     }
     auto all = TRY(import_files(context.session, *options, [&] { return lock(context.session); }));
     Json json = Json::array();

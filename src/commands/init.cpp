@@ -4,13 +4,13 @@
 
 namespace rewall {
 
-Action define_init(CLI::App& app) {
+Action define_init(Syntax& syntax) {
   auto url = std::make_shared<std::string>();
-  app.add_option("--remote", *url, "Where backups will be pushed: kept as the remote 'origin'")
-      ->type_name("URL");
+  syntax.option("--remote", "URL", url.get(),
+                "Add URL as the remote 'origin'; 'rewall push' sends the history");
   return [url](Context& context) -> Result<Answer> {
     auto recorded = TRY(make_repository(context.session, *url));
-    context.terminal.say(format("made the repository {}", context.session.path().string()));
+    context.terminal.say(format("created the repository {}", context.session.path().string()));
     print_recorded(context, recorded);
     return Answer::same;
   };

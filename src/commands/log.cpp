@@ -7,6 +7,7 @@
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/history/revision.h"
 #include "ui/diff_view.h"
@@ -27,7 +28,7 @@ std::string line(const Snapshot& snapshot, bool oneline, Paint paint) {
   return format("{} {}\n", paint.changed(short_hash(snapshot.hash)), escape(snapshot.subject));
 }
 
-// Snapshots, one after the other, that changed foreign parts alone.
+// Consecutive snapshots that changed foreign rules only.
 struct Run {
   std::size_t number = 0;
   Snapshot newest{};
@@ -44,13 +45,13 @@ struct Run {
 std::string line(const Run& run, bool oneline, Paint paint) {
   if (run.number == 1) return line(run.newest, oneline, paint);
   const std::vector<std::string> owners(run.owners.begin(), run.owners.end());
-  const auto text = format("{} snapshots back to {}: {} alone", run.number, ago(run.oldest, now()),
-                           escape(join(owners, ", ")));
+  const auto text = format("{} snapshots by {} only (oldest {})", run.number, escape(join(owners, ", ")),
+                           ago(run.oldest, now()));
   if (oneline) return paint.quiet(text) + "\n";
   return paint.quiet(format("{:<10}  {:<14}  {}", "", ago(run.newest.time, now()), text)) + "\n";
 }
 
-// What is printed of the snapshots, as they come.
+// Prints the snapshots as they are read: consecutive foreign ones in one line.
 class Listing {
  public:
   Listing(Terminal& terminal, const LogOptions& options) : terminal_(terminal), options_(options) {}
@@ -63,7 +64,7 @@ class Listing {
     return end_run() && print(line(snapshot, options_.oneline, terminal_.paint()));
   }
 
-  // False: nobody wants more.
+  // False when no more lines are wanted.
   bool end_run() {
     const Run run = std::exchange(run_, {});
     return run.number == 0 || print(line(run, options_.oneline, terminal_.paint()));
@@ -83,26 +84,24 @@ Status finish(LogOptions& options) {
   TRY(read_times(options.history));
   if (options.revision == "LIVE") options.revision = "HEAD";
   if (is_unrecorded(options.revision)) {
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' has no history", options.revision)}.hinted(
-        "log takes a snapshot: HEAD~2, a tag, a hash");
+    return error_of<messages::no_history>(options.revision);
   }
   return {};
 }
 
 }  // namespace
 
-Action define_log(CLI::App& app) {
+Action define_log(Syntax& syntax) {
   auto options = std::make_shared<LogOptions>();
-  app.add_option("REV", options->revision, "Where to begin (HEAD, which LIVE means here too)")->type_name("");
-  add_history(app, options->history);
-  app.add_option("--table", options->history.filter.table, "Snapshots that changed this table")
-      ->type_name("TABLE");
-  app.add_flag("--oneline", options->oneline, "Hash and subject only");
-  app.add_flag("--all", options->all,
-               "Unfold snapshots that changed what other programs own, and nothing else");
+  syntax.positional("REV", &options->revision, "Start at this revision (default HEAD; LIVE means HEAD here)");
+  add_history_options(syntax, options->history);
+  syntax.option("--table", "TABLE", &options->history.filter.table,
+                "Show only snapshots that changed this table");
+  syntax.flag("--oneline", options->oneline, "Show only hash and subject");
+  syntax.flag("--all", options->all, "Also list snapshots that changed only other programs' rules");
   return [options](Context& context) -> Result<Answer> {
     TRY(finish(*options));
-    page(context);
+    start_pager(context);
     Json entries = Json::array();
     Listing listing(context.terminal, *options);
     Status walked;

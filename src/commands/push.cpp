@@ -8,11 +8,11 @@
 
 namespace rewall {
 
-Action define_push(CLI::App& app) {
+Action define_push(Syntax& syntax) {
   auto remote = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false);
-  app.add_option("REMOTE", *remote, "Where to (the setting push.remote)")->type_name("");
-  app.add_flag("--all", *all, "The branches of all hosts that begin here, not of this one alone");
+  syntax.positional("REMOTE", remote.get(), "The remote (default: push.remote, or the only one)");
+  syntax.flag("--all", *all, "Push the branches of all hosts kept here, not just this host's");
   return [remote, all](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto pushed = TRY(push(*repository, *remote, *all, context.terminal.progress()));
@@ -23,10 +23,10 @@ Action define_push(CLI::App& app) {
                                   {"snapshots", pushed.snapshots},
                                   {"notes", pushed.notes}}));
     } else if (pushed.snapshots == 0) {
-      context.terminal.out(format("{} has everything\n", escape(pushed.remote.name)));
+      context.terminal.out(format("{} is up to date\n", escape(pushed.remote.name)));
     } else {
       context.terminal.out(
-          format("{} got {}\n", escape(pushed.remote.name), counted(pushed.snapshots, "snapshot")));
+          format("pushed {} to {}\n", counted(pushed.snapshots, "snapshot"), escape(pushed.remote.name)));
     }
     return Answer::same;
   };

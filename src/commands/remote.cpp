@@ -1,5 +1,6 @@
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/remote/fetch_status.h"
 #include "ops/remote/remote_address.h"
@@ -15,7 +16,7 @@ struct RemoteOptions {
   std::string url{};
 };
 
-Result<Answer> list(Context& context, const Repository& repository) {
+Result<Answer> list_remotes(Context& context, const Repository& repository) {
   auto remotes = TRY(repository.remotes());
   Json json = Json::array();
   for (const auto& remote : remotes) {
@@ -28,11 +29,8 @@ Result<Answer> list(Context& context, const Repository& repository) {
 }
 
 Error wrong_words(const RemoteOptions& options) {
-  const bool removes = options.action == "remove";
-  return Error{.kind = ErrorKind::usage,
-               .message = format("remote {}: it takes {}", options.action, removes ? "NAME" : "NAME and URL")}
-      .hinted(format("rewall remote {} origin{}", options.action,
-                     removes ? "" : " ssh://git@backup.example.org/firewalls.git"));
+  if (options.action == "remove") return error_of<messages::remote_remove_arguments>();
+  return error_of<messages::remote_address_arguments>(options.action);
 }
 
 Status change(Repository& repository, const RemoteOptions& options) {
@@ -46,21 +44,19 @@ Status change(Repository& repository, const RemoteOptions& options) {
 
 }  // namespace
 
-Action define_remote(CLI::App& app) {
+Action define_remote(Syntax& syntax) {
   auto options = std::make_shared<RemoteOptions>();
-  app.add_option("ACTION", options->action, "add, set-url or remove; without one the remotes are listed")
-      ->type_name("")
-      ->check(CLI::IsMember({"add", "set-url", "remove"}));
-  app.add_option("NAME", options->name, "Of the remote; origin is the one that is meant where none is named")
-      ->type_name("");
-  app.add_option("URL", options->url, "What git takes: ssh://, https://, host:path, or a folder")
-      ->type_name("");
+  auto& action =
+      syntax.positional("ACTION", &options->action, "add, set-url or remove; without it, list the remotes");
+  action.words = {"add", "set-url", "remove"};
+  syntax.positional("NAME", &options->name, "Name of the remote, usually origin");
+  syntax.positional("URL", &options->url, "Its address: ssh://, https://, host:path, or a folder");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    if (options->action.empty()) return list(context, *repository);
+    if (options->action.empty()) return list_remotes(context, *repository);
     auto held = TRY(lock(context.session));
     TRY(change(*repository, *options));
-    return context.json ? list(context, *repository) : Answer::same;
+    return context.json ? list_remotes(context, *repository) : Answer::same;
   };
 }
 

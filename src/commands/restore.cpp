@@ -3,6 +3,7 @@
 #include "commands/define.h"
 #include "commands/guard.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/guard/boot.h"
 #include "ops/restore/undo.h"
@@ -11,22 +12,21 @@
 
 namespace rewall {
 
-void add_common(CLI::App& app, ChangeOptions& options) {
-  app.add_flag("--dry-run", options.restore.dry_run, "Stage it, show what would change, and change nothing");
-  app.add_flag("--exact", options.restore.exact,
-               "Restore the parts of other programs too, like docker's, instead of keeping them");
-  app.add_option("-m,--message", options.restore.message,
-                 "The subject of the snapshot that records the result")
-      ->type_name("MSG");
-  app.add_flag("--yes", options.yes, "Answer every question with yes");
-  // Taken so that what is written today goes on to work: there is no lockout check to pass yet.
-  app.add_flag("--force", options.force, "Pass the lockout check (there is none yet)");
-  add_length(app, options.guarded, "Take it back after TIME, unless 'rewall confirm' is run (90s, 10m, 1h)");
+void add_change_options(Syntax& syntax, ChangeOptions& options) {
+  syntax.flag("--dry-run", options.restore.dry_run, "Show what would change; change nothing");
+  syntax.flag("--exact", options.restore.exact,
+              "Restore other programs' rules too (docker, ...) instead of keeping them");
+  syntax.option("-m,--message", "MSG", &options.restore.message,
+                "Subject of the snapshot that records the result");
+  syntax.flag("--yes", options.yes, "Answer yes to every question");
+  // Accepted so that scripts that use it work now and later.
+  syntax.flag("--force", options.force, "Skip the lockout check (not implemented yet)");
+  add_guard_time(syntax, options.guarded, "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
 }
 
-void add_part(CLI::App& app, RestoreOptions& options) {
-  add_family(app, options.family, "This family alone: ipv4 or ipv6");
-  app.add_option("--table", options.table, "This table alone")->type_name("TABLE");
+void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
+  add_family(syntax, options.family, "Only this family: ipv4 or ipv6");
+  syntax.option("--table", "TABLE", &options.table, "Only this table");
 }
 
 Status begin_change(Context& context, ChangeOptions& options) {
@@ -37,12 +37,17 @@ Status begin_change(Context& context, ChangeOptions& options) {
 
 namespace {
 
-// What no diff by meaning shows.
+// Changes that a diff by meaning does not show.
 void say_unseen(Context& context, const Restored& restored) {
   if (!restored.moves.empty())
-    context.terminal.say(format("all rules go over {}", restored.moves));
+    context.terminal.say(format("all rules move {}", restored.moves));
   else if (restored.diff.equal() && restored.diff.respelled)
-    context.terminal.say("other words, the same meaning");
+    context.terminal.say("only the spelling differs, not the meaning");
+}
+
+std::string nothing_to_do(const Restored& restored) {
+  if (restored.restored.empty()) return "nothing to do: the live rules already match";
+  return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 
 void print_dry_run(Context& context, const Restored& restored) {
@@ -55,7 +60,7 @@ void print_dry_run(Context& context, const Restored& restored) {
   }
   context.terminal.out(render(restored.diff, context.terminal.paint()));
   say_unseen(context, restored);
-  context.terminal.say(restored.diff.identical() ? "LIVE is that already" : "dry run: nothing was changed");
+  context.terminal.say(restored.diff.identical() ? nothing_to_do(restored) : "dry run: nothing was changed");
 }
 
 }  // namespace
@@ -68,18 +73,18 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
     return restored->diff.identical() ? Answer::same : Answer::different;
   }
   if (restored->before) {
-    context.terminal.say(format("recorded LIVE first: {} {}", short_hash(restored->before->hash),
+    context.terminal.say(format("saved the previous live rules as {} {}", short_hash(restored->before->hash),
                                 escape(restored->before->subject)));
   }
   say_unseen(context, *restored);
-  if (restored->diff.identical()) context.terminal.say("LIVE was that already");
+  if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
   if (!context.json && !restored->diff.equal()) {
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
   print_recorded(context, *restored->after, restored->restored, guard);
-  if (guard) return stand_by(context, *guard, !options.yes);
-  if (options.guarded) context.terminal.say("nothing changed: no guard is armed");
+  if (guard) return stand_by(context, *guard, restored->after->hash, !options.yes);
+  if (options.guarded) context.terminal.say("nothing changed, so no guard is armed");
   return Answer::same;
 }
 
@@ -88,25 +93,23 @@ namespace {
 Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
   auto landed = boot(context.session, options.restore);
   if (!landed) return std::move(landed).error();
-  if (!landed->as_wanted)
-    return Error{.kind = ErrorKind::damaged, .message = to_text(*landed)}.hinted(
-        "look at 'rewall log' and 'rewall diff', then 'rewall restore' what should be in force");
+  if (!landed->as_wanted) return error_of<messages::booted_fallback>(to_text(*landed));
   if (landed->restored) return print_restored(context, options, *std::move(landed->restored));
   return Answer::same;
 }
 
 }  // namespace
 
-Action define_restore(CLI::App& app) {
+Action define_restore(Syntax& syntax) {
   auto revision = std::make_shared<std::string>("HEAD");
   auto options = std::make_shared<ChangeOptions>();
-  app.add_option("REV", *revision, "The revision (HEAD)")->type_name("");
+  syntax.positional("REV", revision.get(), "The revision (default HEAD)");
   auto at_boot = std::make_shared<bool>(false);
-  add_part(app, options->restore);
-  add_common(app, *options);
-  app.add_flag(
-      "--boot", *at_boot,
-      "What a boot puts in force: what a guard goes back to, else HEAD, else the tag good, else lockdown");
+  add_family_and_table(syntax, options->restore);
+  add_change_options(syntax, *options);
+  syntax.flag("--boot", *at_boot,
+              "Load what should be active at boot: a pending guard's old rules, else HEAD, else the tag "
+              "'good', else lockdown");
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
     if (*at_boot) return run_boot(context, *options);
     TRY(begin_change(context, *options));
@@ -115,9 +118,9 @@ Action define_restore(CLI::App& app) {
   };
 }
 
-Action define_undo(CLI::App& app) {
+Action define_undo(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
-  add_common(app, *options);
+  add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "undo";

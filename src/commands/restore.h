@@ -7,24 +7,26 @@
 
 namespace rewall {
 
-/// What every command that changes LIVE takes (the contract's section 2).
+/// The options of every command that changes LIVE (rewall(8), Changing).
 struct ChangeOptions {
   RestoreOptions restore{};
-  std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits
+  std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits; absent: no guard
   std::optional<GuardedChange> guard{};
   bool yes = false;
   bool force = false;
 };
 
-void add_common(CLI::App& app, ChangeOptions& options);
+/// Adds the options of ChangeOptions, but for --family and --table.
+void add_change_options(Syntax& syntax, ChangeOptions& options);
 
-/// `--family` and `--table`.
-void add_part(CLI::App& app, RestoreOptions& options);
+/// Adds `--family` and `--table`.
+void add_family_and_table(Syntax& syntax, RestoreOptions& options);
 
-/// Call it first: refuses what the options cannot have (kind usage), and gives the change its guard.
+/// Checks the options and prepares the guard of the change. Call it first. Kind usage: a table that does not
+/// exist.
 Status begin_change(Context& context, ChangeOptions& options);
 
-/// Says what a restore did, or with --dry-run would do: the answer of every command that changes LIVE.
+/// Prints what a restore did, or with --dry-run would do. All commands that change LIVE end with it.
 Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored);
 
 }  // namespace rewall

@@ -41,12 +41,12 @@ void print_shown(Context& context, const std::string& name, const std::string& h
     context.terminal.out(print(json));
     return;
   }
-  page(context);
+  start_pager(context);
   const auto text = render(diff, context.terminal.paint());
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
 }
 
-// LIVE stands against HEAD; rules from outside the history have nothing before them.
+// LIVE is compared with HEAD, other revisions outside the history with an empty ruleset.
 Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners) {
   auto revision = TRY(read_revision(context.session, name));
   TRY(check_rules(revision));
@@ -59,7 +59,7 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
   auto diff = TRY(compare_revisions(before, revision));
   mark_foreign(diff, before.ruleset, revision.ruleset, owners);
   const auto heading = name == "LIVE"
-                           ? format("LIVE{}\n", diff.equal() ? " is what HEAD says" : " against HEAD")
+                           ? format("LIVE{}\n", diff.equal() ? " matches HEAD" : " compared with HEAD")
                            : escape(name) + "\n";
   print_shown(context, name, heading, Snapshot{}, diff);
   return Answer::same;
@@ -67,11 +67,11 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
 
 }  // namespace
 
-Action define_show(CLI::App& app) {
+Action define_show(Syntax& syntax) {
   auto name = std::make_shared<std::string>("HEAD");
   auto foreign = std::make_shared<bool>(false);
-  app.add_option("REV", *name, "What to show (HEAD)")->type_name("");
-  app.add_flag("--foreign", *foreign, "Unfold what other programs own");
+  syntax.positional("REV", name.get(), "The revision to show (default HEAD)");
+  syntax.flag("--foreign", *foreign, "Show changes to other programs' rules too");
   return [name, foreign](Context& context) -> Result<Answer> {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);

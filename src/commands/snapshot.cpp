@@ -1,27 +1,27 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/history/record.h"
 #include "ops/restore/recovery.h"
 
 namespace rewall {
 
-Action define_snapshot(CLI::App& app) {
+Action define_snapshot(Syntax& syntax) {
   auto options = std::make_shared<RecordOptions>();
-  app.add_option("-m,--message", options->message, "The subject, instead of one made from the change")
-      ->type_name("MSG");
-  app.add_option_function<std::string>(
-         "--hook",
-         [options](const std::string& name) {
-           if (name.empty() || escape(name) != name)
-             throw CLI::ValidationError("--hook", format("'{}' is no name", escape(name)));
-           options->hook = name;
-           options->trigger = "hook";
-         },
-         "Another program asks for it: what stands before the subject, 'before apt'")
-      ->type_name("NAME");
-  app.add_flag("--allow-empty", options->allow_empty, "Make a snapshot even when nothing changed");
+  syntax.option("-m,--message", "MSG", &options->message,
+                "Subject of the snapshot (default: made from the changes)");
+  syntax.option(
+      "--hook", "NAME",
+      [options](const std::string& name) -> Status {
+        if (name.empty() || escape(name) != name) return error_of<messages::bad_prefix>(escape(name));
+        options->hook = name;
+        options->trigger = "hook";
+        return {};
+      },
+      "Prefix for the subject when another program runs this, e.g. 'before apt'");
+  syntax.flag("--allow-empty", options->allow_empty, "Take a snapshot even if nothing changed");
   return [options](Context& context) -> Result<Answer> {
     const Lock held = TRY(lock(context.session));
     auto recorded = record_live(context.session, held, *options);

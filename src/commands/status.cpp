@@ -19,10 +19,10 @@ Json queue_json(const PushQueue& queue) {
           {"why", or_null(queue.why)}};
 }
 
-Json to_json(const RepositoryStatus& standing) {
+Json to_json(const RepositoryStatus& status) {
   Json remote = nullptr;
-  if (standing.remote) {
-    const auto& [which, behind, stale, queue] = *standing.remote;
+  if (status.remote) {
+    const auto& [which, behind, stale, queue] = *status.remote;
     const auto time = [](const std::optional<Time>& t) { return t ? Json(rfc3339(*t)) : Json(nullptr); };
     remote = {{"name", which.name},
               {"url", shown_address(which.url)},
@@ -32,95 +32,98 @@ Json to_json(const RepositoryStatus& standing) {
               {"stale", stale},
               {"queued", queue ? queue_json(*queue) : Json(nullptr)}};
   }
-  return {{"clean", standing.clean},
-          {"head", or_null(standing.head)},
-          {"host", standing.host},
-          {"backend", standing.backend},
-          {"changes", standing.changes},
-          {"guard", standing.guard
-                        ? guard_json(standing.guard->guard, standing.guard->left, standing.guard->overdue)
-                        : Json(nullptr)},
-          {"watch", standing.watch},
+  return {{"clean", status.clean},
+          {"head", or_null(status.head)},
+          {"host", status.host},
+          {"backend", status.backend},
+          {"changes", status.changes},
+          {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
+                                 : Json(nullptr)},
+          {"watch", status.watch},
           {"remote", remote},
-          {"journal", or_null(standing.journal)}};
+          {"journal", or_null(status.journal)}};
 }
 
-std::string guard_text(const RepositoryStatus::GuardStatus& standing, Paint paint) {
-  const Guard& guard = standing.guard;
+std::string guard_text(const RepositoryStatus::GuardStatus& status, Paint paint) {
+  const Guard& guard = status.guard;
   std::string text = "guard    ";
-  text += standing.overdue ? paint.removed("is overdue, and its process is gone")
-                           : paint.removed(format("armed, {} left: then LIVE goes back to {}",
-                                                  time_text(standing.left), short_hash(guard.before)));
+  text += status.overdue ? paint.removed("overdue, and its process is gone")
+                         : paint.removed(format("ARMED: reverts to {} in {}", short_hash(guard.before),
+                                                time_text(status.left)));
   text += format("\n         by {}: {}\n", escape(guard.actor.text()), escape(guard.command));
-  return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' takes it back") +
+  if (status.overdue) return text;
+  return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' reverts it") +
          "\n";
 }
 
-std::string remote_text(const RepositoryStatus::RemoteStatus& standing, Paint paint) {
-  const auto& [remote, behind, stale, queue] = standing;
-  std::string lacks = "has everything";
+std::string counted_pushes(std::size_t n) {
+  return n == 1 ? "1 push" : format("{} pushes", n);
+}
+
+std::string remote_text(const RepositoryStatus::RemoteStatus& status, Paint paint) {
+  const auto& [remote, behind, stale, queue] = status;
+  std::string state = format("{} has all snapshots", escape(remote.name));
   if (behind.snapshots > 0) {
-    lacks = format("lacks {}{}", counted(behind.snapshots, "snapshot"),
-                   behind.since ? ", the oldest taken " + ago(*behind.since, now()) : "");
+    state = format("{} not yet pushed to {}{}", counted(behind.snapshots, "snapshot"), escape(remote.name),
+                   behind.since ? format(" (oldest: {})", ago(*behind.since, now())) : "");
   }
-  std::string text = format("remote   {} {}\n", escape(remote.name), stale ? paint.removed(lacks) : lacks);
+  std::string text = format("remote   {}\n", stale ? paint.removed(state) : state);
   if (queue && queue->tries > 0) {
     text += format(
-        "         {} failed, the next is {}: {}\n", counted(static_cast<std::size_t>(queue->tries), "push"),
+        "         {} failed, next try {}: {}\n", counted_pushes(static_cast<std::size_t>(queue->tries)),
         queue->next > now().seconds ? "in " + time_text(std::chrono::seconds(queue->next - now().seconds))
-                                    : "due",
+                                    : "is due",
         escape(queue->why));
   } else if (queue) {
-    text += "         a push is on its way\n";
+    text += "         a push is waiting or running\n";
   } else if (behind.snapshots > 0) {
-    text +=
-        paint.quiet("         'rewall push' sends them; 'rewall config push.auto true' from then on") + "\n";
+    text += paint.quiet("         push them: rewall push; always: rewall config push.auto true") + "\n";
   }
   return text;
 }
 
-std::string to_text(const RepositoryStatus& standing, const Snapshot& head, Paint paint) {
-  std::string text = format("host     {}, backend {}\n", escape(standing.host), escape(standing.backend));
-  text += format("HEAD     {} {}  {}\n", short_hash(standing.head), escape(head.subject),
+std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint paint) {
+  std::string text = format("host     {}, backend {}\n", escape(status.host), escape(status.backend));
+  text += format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head.subject),
                  paint.quiet("(" + ago(head.time, now()) + ")"));
-  if (standing.clean) {
-    text += format("LIVE     {}\n", paint.added("is what HEAD says"));
+  if (status.clean) {
+    text += format("LIVE     {}\n", paint.added("matches HEAD"));
   } else {
     text += format("LIVE     {}: {}\n",
-                   paint.removed(format("differs from HEAD by {}", counted(standing.changes, "change"))),
-                   escape(standing.summary));
+                   paint.removed(format("differs from HEAD by {}", counted(status.changes, "change"))),
+                   escape(status.summary));
     text += paint.quiet(
-                "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' takes "
-                "it back") +
+                "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' "
+                "reverts it") +
             "\n";
   }
-  if (standing.guard) text += guard_text(*standing.guard, paint);
-  if (standing.watch) text += "watch    records every change\n";
-  if (!standing.journal.empty()) text += format("journal  {}\n", paint.removed(escape(standing.journal)));
-  if (standing.remote) {
-    text += remote_text(*standing.remote, paint);
+  if (status.guard) text += guard_text(*status.guard, paint);
+  if (status.watch) text += "watch    running: records every change\n";
+  if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
+  if (status.remote) {
+    text += remote_text(*status.remote, paint);
   }
   return text;
 }
 
 }  // namespace
 
-Action define_status(CLI::App&) {
+Action define_status(Syntax&) {
   return [](Context& context) -> Result<Answer> {
-    auto standing = TRY(read_repository_status(context.session));
+    auto status = TRY(read_repository_status(context.session));
     if (context.json) {
-      context.terminal.out(print(to_json(standing)));
+      context.terminal.out(print(to_json(status)));
     } else {
       auto repository = TRY(context.session.repository());
-      auto head = TRY(repository->snapshot(standing.head));
-      context.terminal.out(to_text(standing, head, context.terminal.paint()));
+      auto head = TRY(repository->snapshot(status.head));
+      context.terminal.out(to_text(status, head, context.terminal.paint()));
     }
-    // Said first, then mended: the next status finds it done.
-    if (standing.guard && standing.guard->overdue) {
+    // Shown first, then fired: the next status shows the result.
+    if (status.guard && status.guard->overdue) {
       TRY(fire_overdue_guard(context.session));
     }
-    const bool stale = standing.remote && standing.remote->stale;
-    return standing.clean && !stale ? Answer::same : Answer::different;
+    const bool stale = status.remote && status.remote->stale;
+    return status.clean && !stale ? Answer::same : Answer::different;
   };
 }
 

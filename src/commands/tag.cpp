@@ -1,6 +1,7 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
 #include "ops/history/revision.h"
@@ -34,8 +35,7 @@ Result<Answer> list_tags(Context& context, const Repository& repository) {
 Result<Answer> set(Context& context, Repository& repository, const std::string& name,
                    const std::string& revision) {
   if (is_unrecorded(revision)) {
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a snapshot", revision)}.hinted(
-        "record it first ('rewall snapshot'), then tag HEAD");
+    return error_of<messages::not_a_snapshot>(revision);
   }
   auto hash = TRY(repository.resolve(revision));
   TRY(repository.set_tag(name, hash));
@@ -51,14 +51,13 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
 
 }  // namespace
 
-Action define_tag(CLI::App& app) {
+Action define_tag(Syntax& syntax) {
   auto options = std::make_shared<TagOptions>();
-  auto* name =
-      app.add_option("NAME", options->name, "The name; without it the tags are listed")->type_name("");
-  app.add_option("REV", options->revision, "What it names (HEAD)")->type_name("");
-  app.add_option("-d,--delete", options->removed, "Forget this name; the snapshot stays")
-      ->type_name("NAME")
-      ->excludes(name);
+  syntax.positional("NAME", &options->name, "The name; without it, list the tags");
+  syntax.positional("REV", &options->revision, "The revision to name (default HEAD)");
+  auto& removed =
+      syntax.option("-d,--delete", "NAME", &options->removed, "Delete this name; the snapshot stays");
+  removed.excludes = {"NAME"};
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     if (!options->name && !options->removed) return list_tags(context, *repository);

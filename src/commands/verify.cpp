@@ -18,13 +18,13 @@ std::string to_text(const Finding& finding, Paint paint) {
 
 }  // namespace
 
-Action define_verify(CLI::App& app) {
+Action define_verify(Syntax& syntax) {
   auto range = std::make_shared<std::string>();
-  app.add_option("RANGE", *range, "A..B, or REV for all that led there (HEAD)")->type_name("");
+  syntax.positional("RANGE", range.get(), "A..B, or REV and all its ancestors (default HEAD)");
   return [range](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto findings = TRY(verify(*repository, *range));
-    if (!context.json) page(context);
+    if (!context.json) start_pager(context);
     if (context.json) context.terminal.out(print(findings_json(findings)));
     for (const auto& finding : findings) {
       if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));

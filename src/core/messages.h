@@ -125,6 +125,68 @@ inline constexpr Message cannot_write{.kind = ErrorKind::usage, .text = "{0}: ca
 
 // --- commands
 
+inline constexpr Message no_command{.text = "no command", .hint = "'rewall --help' lists the commands"};
+inline constexpr Message unknown_command{.text = "unknown command '{}'",
+                                         .hint = "'rewall --help' lists the commands"};
+/// The word, then the command with a blank behind it, or nothing.
+inline constexpr Message unknown_option{.text = "unknown option '{}'",
+                                        .hint = "'rewall {1}--help' lists the options"};
+inline constexpr Message unexpected_argument{.text = "unexpected argument '{}'",
+                                             .hint = "see 'rewall {1}--help'"};
+inline constexpr Message wrong_usage{.text = "{}", .hint = "see 'rewall {1}--help'"};
+inline constexpr Message unknown_family{.text = "'{}' is not ipv4 or ipv6"};
+/// The table, then all tables.
+inline constexpr Message unknown_table{.text = "unknown table '{}'", .hint = "the tables are {1}"};
+inline constexpr Message bad_number{.text = "'{}' is not a number of snapshots"};
+inline constexpr Message bad_prefix{.text = "'{}' is not a name: it is empty or cannot be printed"};
+inline constexpr Message guard_without_time{.text = "the time must be longer than zero"};
+/// The snapshot of the change.
+inline constexpr Message not_confirmed{
+    .kind = ErrorKind::refused,
+    .text = "nobody confirmed the change: it was reverted",
+    .hint = "'rewall status' shows what is in force; to try again: rewall restore --for 10m {}"};
+inline constexpr Message command_not_found{.text = "{}: command not found", .live = LiveState::untouched};
+inline constexpr Message booted_fallback{
+    .kind = ErrorKind::damaged,
+    .text = "{}",
+    .hint = "see 'rewall log' and 'rewall diff', then restore the revision that should be in force"};
+inline constexpr Message editor_not_found{
+    .text = "${}: '{}': not found in PATH",
+    .hint = "give an absolute path; folders in PATH that others can write to are ignored"};
+inline constexpr Message no_editor{.text = "no editor: neither sensible-editor nor vi is in PATH",
+                                   .hint = "name one: EDITOR=nano rewall edit"};
+inline constexpr Message edit_needs_terminal{
+    .text = "edit needs a terminal to ask on",
+    .hint = "'rewall apply FILE' takes the rules from a file; --yes answers every question with yes"};
+inline constexpr Message not_applied{
+    .kind = ErrorKind::refused, .text = "not applied", .live = LiveState::untouched};
+inline constexpr Message no_history{.text = "'{}' has no history",
+                                    .hint = "name a snapshot: HEAD~2, a tag or a hash"};
+inline constexpr Message not_a_snapshot{.text = "'{}' is not a snapshot",
+                                        .hint = "record LIVE ('rewall snapshot'), then tag HEAD"};
+inline constexpr Message import_git_takes_one_file{
+    .text = "--git takes one FILE",
+    .hint = "FILE is a rules file in that repository, or a folder with rules.v4, rules.v6 or ipset"};
+inline constexpr Message hooks_list_takes_no_name{.text = "hooks list takes no name",
+                                                  .hint = "'rewall hooks list' lists all integrations"};
+inline constexpr Message hooks_needs_name{.text = "hooks {} needs a name",
+                                          .hint = "'rewall hooks list' lists the names"};
+inline constexpr Message remote_remove_arguments{.text = "remote remove takes NAME",
+                                                 .hint = "for example: rewall remote remove origin"};
+inline constexpr Message remote_address_arguments{
+    .text = "remote {} takes NAME and URL",
+    .hint = "for example: rewall remote {} origin ssh://git@backup.example.org/firewalls.git"};
+/// The remote, the branch, and why.
+inline constexpr Message branch_refused{
+    .kind = ErrorKind::remote,
+    .text = "{}/{} was refused: {}",
+    .hint = "run 'git fsck' in the remote's repository to find damaged objects"};
+inline constexpr Message fleet_status_takes_no_host{
+    .text = "fleet status takes no hosts",
+    .hint = "it compares all of them; 'rewall fleet diff HOST HOST' compares two"};
+inline constexpr Message fleet_diff_needs_two_hosts{
+    .text = "fleet diff needs two hosts", .hint = "or --against HOST, to compare the others with that host"};
+
 // --- kernel
 
 // --- store

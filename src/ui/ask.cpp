@@ -14,7 +14,7 @@
 namespace rewall {
 namespace {
 
-// A line, as the terminal gives it; nothing at its end and at Ctrl-C.
+// A line from the terminal; empty at the end of input and after Ctrl-C.
 std::string read_line(int terminal, const InterruptHeard& heard) {
   if (heard.wait_for(terminal) == InterruptHeard::Came::interrupt) return "";
   std::array<char, 4096> line;
@@ -40,7 +40,7 @@ void Conversation::show(std::string_view text) {
 }
 
 char Conversation::ask(std::string_view question, std::string_view letters, char otherwise) {
-  // There is something to put away when Ctrl-C is the answer.
+  // Ctrl-C is an answer, so that the caller can remove its files.
   const InterruptHeard heard;
   for (;;) {
     show(question);

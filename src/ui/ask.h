@@ -7,16 +7,16 @@
 
 namespace rewall {
 
-/// A conversation on the controlling terminal (tty(4)), whoever reads standard input and output.
+/// Questions on the controlling terminal (tty(4)), wherever standard input and output lead.
 class Conversation {
  public:
-  /// Absent where there is no terminal.
+  /// Absent where the process has no terminal.
   static std::optional<Conversation> open();
 
   void show(std::string_view text);
 
-  /// Asks until the answer begins with one of `letters`, whatever its case: that letter. `otherwise` for an
-  /// empty line, Ctrl-C and the end of input.
+  /// Asks until the answer begins with one of `letters`, in either case, and returns that letter. Returns
+  /// `otherwise` for an empty line, Ctrl-C and the end of input.
   char ask(std::string_view question, std::string_view letters, char otherwise);
 
  private:

@@ -19,19 +19,18 @@ struct Shown {
   std::string comment{};
 };
 
-// Quoted only where a reader would take it for two words: a shell or iptables-save needs more quotes than
-// eyes do.
+// Quotes a word only if it would look like two words: people need fewer quotes than a shell or iptables-save.
 std::string readable_word(const std::string& word) {
   return word.find_first_of(" \t\"") == std::string::npos && !word.empty() ? word : quote_word(word);
 }
 
-// `-m tcp` alone is no mere spelling: it does not match fragments.
+// `-m tcp` without an option has a meaning of its own: it does not match fragments.
 bool options_follow(const std::vector<std::string>& words, std::size_t at) {
   if (at < words.size() && words[at] == "!") ++at;
   return at < words.size() && words[at].starts_with("--");
 }
 
-// The words that add nothing for a reader go: `-m tcp` after `-p tcp`, and the comment goes behind the rule.
+// Drops words that add nothing for a reader, `-m tcp` after `-p tcp`, and moves the comment behind the rule.
 Shown shown(std::string_view words) {
   auto split = split_words(words);
   if (!split) return {std::string(words), ""};
@@ -62,7 +61,7 @@ std::string with_comment(const Shown& shown) {
   return escape(shown.rule) + (shown.comment.empty() ? "" : "  # " + escape(shown.comment));
 }
 
-// Replaces `from`, standing alone between blanks, by `to`; false when it does not occur.
+// Replaces `from`, between blanks, by `to`; false when `from` does not occur.
 bool replace_words(std::string& text, const std::string& from, const std::string& to) {
   for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + 1)) {
     const auto end = at + from.size();
@@ -117,7 +116,7 @@ std::string comment_change(const Change& change) {
   return format("{}  # {{{} -> {}}}", rule, escape(from), escape(to));
 }
 
-// What stands in a block's heading, empty for a change that has a line of its own.
+// The words for a block's heading; empty for a change that has its own line.
 std::string heading_words(const Change& change, Paint paint) {
   switch (change.kind) {
     case ChangeKind::policy:
@@ -252,7 +251,7 @@ struct Tally {
   }
 };
 
-// The parts of one owner, told in a line.
+// The changes to the parts of one owner, for one line.
 struct Fold {
   std::string owner{};
   Tally tally{};

@@ -7,20 +7,20 @@
 
 namespace rewall {
 
-/// The text of the contract's section 5, one block a chain; what is marked foreign, one line an owner.
-/// Escaped.
+/// A diff as people read it (rewall(8), OUTPUT): a block for each chain and set; changes that are marked
+/// foreign are counted in one line for each owner. Escaped.
 std::string render(const Diff& diff, Paint paint);
 
-/// One line a chain or set, or an owner of foreign ones: ` ip filter INPUT | +1 -1 ~2`, and the sum.
+/// One line for each chain, set or owner of foreign changes, ` ip filter INPUT | +1 -1 ~2`, and the sum.
 std::string render_stat(const Diff& diff, Paint paint);
 
-/// A rule as people read it: without an implied `-m tcp`, the comment behind `  # `. Escaped.
+/// A rule as people read it: without an implied `-m tcp`, and the comment after `  # `. Escaped.
 std::string readable_rule(std::string_view words);
 
-/// A unified diff, coloured. Escaped.
+/// A unified diff in colours. Escaped.
 std::string render_unified(std::string_view text, Paint paint);
 
-/// "+1 -2 ~1", by kind.
+/// The number of changes of each kind: "+1 -2 ~1".
 std::string counts(const Diff& diff);
 
 }  // namespace rewall

@@ -65,7 +65,7 @@ Status run_editor(std::vector<std::string> words, const std::string& path) {
   editor.words.push_back(path);
   for (char** variable = environ; *variable != nullptr; ++variable)
     editor.environment.emplace_back(*variable);
-  // Our own output is for facts: an editor's screen has no place in a file or a pipe.
+  // Standard output may be a file or a pipe for the result: the editor's screen goes to standard error then.
   if (::isatty(STDOUT_FILENO) != 1) editor.output = STDERR_FILENO;
   const std::string name = editor.words[0];
   const SignalsForChild held;

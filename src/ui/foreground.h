@@ -10,8 +10,8 @@
 
 namespace rewall {
 
-/// Ctrl-C and Ctrl-\ are for the program in the foreground, as long as this lives: were this process gone,
-/// two would read the keyboard.
+/// While it lives, this process ignores Ctrl-C and Ctrl-\: they are for the program in the foreground. If
+/// this process ended, the shell and that program would both read the keyboard.
 class SignalsForChild {
  public:
   SignalsForChild();
@@ -24,22 +24,23 @@ class SignalsForChild {
   void (*quit_)(int);
 };
 
-/// A program that people see and type into, with our terminal; what works unseen runs by kernel/process.h.
+/// A program that uses our terminal, such as an editor. Programs that run unseen are started by
+/// kernel/process.h.
 struct Foreground {
   std::vector<std::string> words{};        ///< words[0] is an absolute path
   std::vector<std::string> environment{};  ///< "NAME=value"
-  int input = -1;                          ///< what becomes its standard input and output; -1: ours
+  int input = -1;                          ///< its standard input and output; -1: ours
   int output = -1;
 };
 
-/// The process. Kind usage: it could not be started.
+/// Starts the program and returns its process. Kind usage: the program could not be started.
 Result<pid_t> start(Foreground program);
 
-/// Waits for it: the exit status, 128 + signal when a signal ended it.
+/// Waits for the process and returns its exit status, or 128 + N when signal N ended it.
 int wait_for(pid_t process);
 
-/// Runs an editor on a file, in our own environment, and waits. Kind usage: it could not be started. Kind
-/// refused: it ended with another status than 0.
+/// Runs an editor on a file, in our own environment, and waits. Kind usage: the editor could not be started.
+/// Kind refused: its exit status is not 0.
 Status run_editor(std::vector<std::string> words, const std::string& path);
 
 }  // namespace rewall

@@ -5,8 +5,8 @@
 
 namespace rewall {
 
-/// While it lives Ctrl-C ends a wait, not the program, whenever it comes: one that came before the wait ends
-/// it too (signals are let through by ppoll(2) alone).
+/// While it lives, Ctrl-C ends wait_for() instead of the program. A Ctrl-C before the wait ends the wait too,
+/// because only ppoll(2) lets the signal through.
 class InterruptHeard {
  public:
   InterruptHeard();
@@ -15,7 +15,7 @@ class InterruptHeard {
   ~InterruptHeard();
 
   enum class Came { input, interrupt, nothing };
-  /// What comes first at `fd`; without `wait`, as long as it takes.
+  /// Waits for input at `fd` or for Ctrl-C, at most `wait`, or for ever if it is null.
   Came wait_for(int fd, const std::chrono::milliseconds* wait = nullptr) const;
 
  private:

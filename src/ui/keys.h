@@ -12,23 +12,24 @@
 
 namespace rewall {
 
-/// Single keys from the controlling terminal (tty(4)), unseen, for as long as it lives; and a line there that
-/// is written over. Ctrl-C is a key too (kInterrupt), so that its owner can say something before it goes.
+/// Reads single keys from the controlling terminal (tty(4)), without echo, as long as it lives, and shows one
+/// line that is overwritten. Ctrl-C is a key too (kInterrupt), so that the caller can print something before
+/// the program ends.
 class Keys {
  public:
   static constexpr char kInterrupt = '\x03';
 
-  /// Absent where there is no terminal, or this process is not in its foreground.
+  /// Absent where the process has no terminal or is not in its foreground.
   static std::optional<Keys> open();
   Keys(Keys&& other) = default;
   Keys& operator=(Keys&&) = delete;
   ~Keys();
 
-  /// The next key, in lower case; 0 when none comes for so long; kInterrupt at Ctrl-C, and when the terminal
-  /// is gone.
+  /// The next key, in lower case; 0 when none comes within `wait`; kInterrupt for Ctrl-C, and when the
+  /// terminal is gone.
   char next(std::chrono::milliseconds wait);
 
-  /// Takes the place of the line that was shown last.
+  /// Overwrites the line that was shown last.
   void show(std::string_view line);
 
  private:

@@ -5,7 +5,7 @@
 
 namespace rewall {
 
-/// Colours words for people, or leaves them alone.
+/// Puts text into colours (ECMA-48), or returns it unchanged where `on` is false.
 struct Paint {
   bool on = false;
 

@@ -31,7 +31,7 @@ bool wants_colour(Colour colour) {
   return ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR") && !dumb;
 }
 
-// The errno of what went wrong; 0 when all was written.
+// The errno of the failure; 0 when all was written.
 int write_whole(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = ::write(fd, text.data(), text.size());
@@ -64,7 +64,7 @@ std::vector<std::string> pager_environment() {
   return variables;
 }
 
-// One line on standard error, gone with the object.
+// One line on standard error; the destructor clears the line.
 class ProgressLine {
  public:
   ProgressLine() = default;
@@ -97,7 +97,7 @@ void hold_standard_descriptors() {
 }
 
 Terminal::Terminal(TerminalOptions options) : options_(options), colour_(wants_colour(options.colour)) {
-  // A reader that goes away (`| head`) ends the output, not the work.
+  // A reader that closes the pipe (`| head`) ends the output, not the command.
   ::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -19,15 +19,15 @@ struct TerminalOptions {
   Colour colour =
       Colour::automatic;  ///< automatic: on a terminal, unless NO_COLOR is set (no-color.org) or TERM=dumb
   bool pager = true;      ///< used on a terminal only
-  bool quiet = false;     ///< drops what is no fact
+  bool quiet = false;     ///< print results and errors only
 };
 
-/// Opens what is closed of the descriptors 0, 1 and 2, for nothing but an error (EBADF) at every use: else
-/// the next file that is opened would take the place, and the facts. To be called before anything is opened.
+/// Opens those of the descriptors 0, 1 and 2 that are closed, so that every use fails (EBADF). Otherwise the
+/// next file that is opened would get the number, and the output. Call it before any file is opened.
 void hold_standard_descriptors();
 
-/// Standard output for facts, through a pager on a terminal, and standard error for what is said about the
-/// work. Everything that comes from outside is escaped by whoever makes the text (core escape()).
+/// Prints results on standard output, through a pager on a terminal, and messages on standard error. The
+/// caller escapes text from outside in results (core/text.h, escape()).
 class Terminal {
  public:
   explicit Terminal(TerminalOptions options);
@@ -37,28 +37,29 @@ class Terminal {
 
   Paint paint() const { return {colour_}; }
 
-  /// Facts. False when nobody reads any more, or when they could not be written: finish() tells.
+  /// Prints a part of the result. False when the reader is gone or writing failed; finish() returns the
+  /// error.
   bool out(std::string_view text);
 
-  /// One line about the work, escaped, unless quiet.
+  /// Prints a message, escaped, unless quiet.
   void say(std::string_view text);
 
-  /// Shows how a long work goes on: takes the pieces of a text whose lines end in \r or \n, and keeps the
-  /// newest of them in place on standard error. Empty where that is no terminal, or quiet.
+  /// Shows progress: the function takes pieces of a text whose lines end in \r or \n, and shows the newest
+  /// line in place on standard error. Empty where standard error is not a terminal, and when quiet.
   std::function<void(std::string_view)> progress() const;
 
-  /// Sends the facts from here on through a pager, where one is wanted: its words, the first an absolute
-  /// path. It gets a clean environment, and until it ends Ctrl-C is for it alone.
+  /// Sends results from here on through a pager, if one is wanted. `pager`: the program's absolute path, then
+  /// its arguments. The pager gets a clean environment, and Ctrl-C goes to the pager alone until it ends.
   void page(const std::vector<std::string>& pager);
 
-  /// True when people read the facts, rather than a file or a program.
+  /// True when standard output is a terminal.
   bool on_terminal() const;
 
-  /// Waits for the pager. Kind usage: facts could not be written, on a full disk say; a reader that went away
-  /// is no error.
+  /// Waits for the pager. Kind usage: results could not be written, for example because the disk is full. A
+  /// reader that closed the pipe is not an error.
   Status finish();
 
-  /// `rewall: error: ...` and the hint, on standard error.
+  /// Prints `rewall: error: ...` and the hint on standard error.
   static void error(const Error& error);
 
  private:

@@ -76,7 +76,7 @@ TEST_CASE("the answer no keeps the text, and apply takes it from there") {
        {"$'type:n\\n'", "$'type:\\n'", "$'type:\\004'", "$'type:\\003'", "$'type:what\\nn\\n'"}) {
     INFO(answer);
     const auto shown = host.talk(3, "'Apply? [y/N/e] ' " + std::string(answer));
-    CHECK(has(shown, "rewall: error: not applied; the text is kept in " +
+    CHECK(has(shown, "rewall: error: not applied; your text is saved in " +
                          (host.folder() / "tmp/rewall-edit-").string()));
     CHECK(has(shown, "hint: 'rewall apply " + host.folder().string()));
   }
@@ -97,9 +97,9 @@ TEST_CASE("a text with an error goes back to the editor, is kept, or is left") {
   CHECK(has(host.rules(), "-A INPUT -j LOG"));
   CHECK(host.nothing_left());
 
-  CHECK_FALSE(has(host.talk(3, "'What now? ' $'type:x\\n'"), "is kept"));
+  CHECK_FALSE(has(host.talk(3, "'What now? ' $'type:x\\n'"), "is saved"));
   CHECK(host.nothing_left());
-  CHECK(has(host.talk(3, "'What now? ' $'type:k\\n'"), "the text is kept in "));
+  CHECK(has(host.talk(3, "'What now? ' $'type:k\\n'"), "your text is saved in "));
   CHECK(has(host.ok("cat tmp/*/rules.v4"), "INPTU"));
   CHECK(has(host.rules(), "-A INPUT -j LOG"));
   // What only the kernel refuses is found before LIVE is touched, too.
@@ -121,7 +121,7 @@ TEST_CASE("what others change in LIVE meanwhile is said before anything is appli
   SECTION("while the editor is open") {
     host.editor("iptables -A INPUT -s 192.0.2.9 -j DROP; sed -i 's/dport 22/dport 2222/' \"$1\"");
     const auto shown = host.talk(3, "'Apply? [y/N/e] ' $'type:n\\n'");
-    CHECK(has(shown, "LIVE was changed while you edited"));
+    CHECK(has(shown, "the live rules changed while you were editing"));
     CHECK(has(shown, "- 2     -s 192.0.2.9/32 -j DROP\n"));
     CHECK(has(host.rules(), "192.0.2.9"));
   }
@@ -145,11 +145,11 @@ TEST_CASE("an editor that fails or is not there changes nothing") {
   CHECK(has(host.talk(3, ""), "/ed: exit status 7; LIVE is untouched\n"));
   CHECK(host.nothing_left());
   host.editor("sed -i 's/dport 22/dport 2222/' \"$1\"; kill -9 $$");
-  CHECK(has(host.talk(3, ""), "exit status 137; the text is kept in "));
+  CHECK(has(host.talk(3, ""), "exit status 137; your text is saved in "));
   host.ok("rm -r tmp/*");
   CHECK(has(host.ends(2, "EDITOR=no-such-editor; " + std::string("export EDITOR; setsid -w ") +
                              REWALL_PROGRAM + " edit --yes"),
-            "$EDITOR: 'no-such-editor': no such program in PATH\n"));
+            "$EDITOR: 'no-such-editor': not found in PATH\n"));
   host.ok("printf '\\0' >ed");
   CHECK(has(host.talk(2, ""), "/ed: cannot be started: Exec format error\n"));
   CHECK(host.nothing_left());
@@ -170,11 +170,11 @@ TEST_CASE("the editor's words are not for a shell, VISUAL is first, and Ctrl-C i
 TEST_CASE("without a terminal edit is refused before anything is opened, but for --yes and --dry-run") {
   const Editor host;
   host.editor("touch opened; sed -i 's/dport 22/dport 2222/' \"$1\"");
-  CHECK(has(host.alone(2, "edit"), "there is no terminal to ask on\nhint: 'rewall apply FILE'"));
+  CHECK(has(host.alone(2, "edit"), "edit needs a terminal to ask on\nhint: 'rewall apply FILE'"));
   CHECK(host.ok("ls").find("opened") == std::string::npos);
   const auto tried = host.alone(1, "edit --dry-run");
   CHECK(has(tried, "{22 -> 2222}"));
-  CHECK(has(tried, "the text is kept in "));
+  CHECK(has(tried, "your text is saved in "));
   CHECK(has(host.rules(), "--dport 22 "));
   host.ok("rm -r tmp/*");
   const auto said = json::parse(host.alone(0, "-q --json edit --yes -m 'another port'"));

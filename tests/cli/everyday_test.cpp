@@ -9,7 +9,7 @@ TEST_CASE("an administrator keeps a firewall, sees what changed, and gets back")
   const Host host;
   host.load_guide_firewall();
   CHECK(has(host.ok("rewall init"), "first snapshot: 14 rules in 1 table"));
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
   CHECK(host.ok("rewall diff").empty());
 
   host.ok(
@@ -28,7 +28,7 @@ TEST_CASE("an administrator keeps a firewall, sees what changed, and gets back")
   CHECK(has(host.ends(1, "rewall diff"), "policy DROP -> ACCEPT"));
   host.ok("rewall restore HEAD");
   CHECK(host.rules() == kept);
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
 
   // What was lost was recorded first, and the result after.
   const auto log = json::parse(host.ok("rewall log --json"));
@@ -200,7 +200,7 @@ TEST_CASE("years of backups become history, and HEAD stays what it was") {
       "2.bak");
   CHECK(host.ok("git -C repo log --reverse --format=%as | sed -n 2,3p") == "2021-05-01\n2022-06-02\n");
   CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), ":INPUT DROP"));
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
   host.ok("rewall import --date '2020-01-02' 1.bak");
   CHECK(host.ok("git -C repo log -1 --format=%as HEAD~1") == "2020-01-02\n");
 }
@@ -254,7 +254,7 @@ TEST_CASE("status in JSON has the shape of the contract") {
 TEST_CASE("the generation answers for nft, and sets are looked at") {
   const Host host;
   host.ok("iptables -P INPUT DROP; rewall init");
-  CHECK(has(host.ok("rewall -vv status 2>&1"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall -vv status 2>&1"), "matches HEAD"));
   CHECK_FALSE(has(host.ok("rewall -vv status 2>&1"), "iptables-nft-save"));
   host.ok("ipset create bad hash:ip");
   CHECK(has(host.ends(1, "rewall status"), "differs"));
@@ -280,14 +280,14 @@ TEST_CASE("the same rules in the other backend are no state that LIVE has alread
   CHECK(has(part, "was recorded from the legacy backend"));
   CHECK(has(part, "restore it whole"));
   host.ends(2, "rewall restore HEAD~1 --family ipv4");
-  CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules go over from nft to legacy"));
+  CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules move from nft to legacy"));
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
   const auto said = host.ok("rewall restore HEAD~1 2>&1");
-  CHECK(has(said, "all rules go over from nft to legacy"));
+  CHECK(has(said, "all rules move from nft to legacy"));
   CHECK_FALSE(has(said, "already"));
   CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
   CHECK_FALSE(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
-  CHECK(has(host.ok("rewall restore HEAD 2>&1"), "LIVE was that already"));
+  CHECK(has(host.ok("rewall restore HEAD 2>&1"), "nothing to do: the live rules already match "));
 }
 
 TEST_CASE("rules of both backends are kept apart") {

@@ -108,7 +108,7 @@ TEST_CASE("fleet list has one line a host, of the branch that counts") {
   CHECK(fleet.host.ok("rewall fleet | cut -d' ' -f1") == "base\nweb1\nweb2\nweb3\n");
   CHECK(has(fleet.host.ends(2, "rewall fleet list wob1"),
             "host 'wob1': no branch in this repository\nhint: did you mean 'web1'?"));
-  CHECK(has(fleet.host.ends(2, "rewall fleet list --stale 1d"), "fleet list: it takes no --stale"));
+  CHECK(has(fleet.host.ends(2, "rewall fleet list --stale 1d"), "fleet list takes no --stale"));
 
   // What others write reaches no terminal as a command.
   fleet.add("remotes/origin/hosts/evil", {.subject = "\x1b]0;owned\x07", .author = "\x1b[31mred <r@x>"});
@@ -127,14 +127,16 @@ TEST_CASE("fleet status puts hosts together whose rules mean the same") {
             {.files = {{"rules.v4", filter(kSsh + kWeb) + "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"},
                        {"rules.v6", ""}}});
   CHECK(fleet.groups(0) == "web1=1 web2=1 web3=1\n");
-  CHECK(fleet.host.ok("rewall fleet status") == "group 1: 3 hosts, like web1: the majority\n");
+  CHECK(fleet.host.ok("rewall fleet status") ==
+        "group 1, the majority: 3 identical hosts (web1, web2, web3)\n");
 
   fleet.add_rules("web0", kWeb + kSsh);
   fleet.add_rules("web4", kSsh);
   fleet.add_rules("web5", kSsh);
   CHECK(fleet.groups(1) == "web0=3d web1=1 web2=1 web3=1 web4=2d web5=2d\n");
   CHECK(fleet.host.ends(1, "rewall fleet status") ==
-        "group 1: 3 hosts, like web1: the majority\ngroup 2: 2 hosts, like web4\n1 host like no other\n"
+        "group 1, the majority: 3 identical hosts (web1, web2, web3)\n"
+        "group 2: 2 identical hosts (web4, web5)\n1 host equals no other host\n"
         "web0  differs\nweb4  differs (group 2)\nweb5  differs (group 2)\n");
   CHECK(fleet.json(1, "status", "a['groups'], a['baseline']") ==
         "[{'group': 1, 'hosts': 3, 'example': 'web1'}, {'group': 2, 'hosts': 2, 'example': 'web4'}, "
@@ -142,7 +144,7 @@ TEST_CASE("fleet status puts hosts together whose rules mean the same") {
   CHECK(fleet.groups(1, "--against web5") == "web0=3d web1=1d web2=1d web3=1d web4=2 web5=2\n");
   CHECK(fleet.json(1, "status --against web5", "a['baseline']") == "web5\n");
   CHECK(has(fleet.host.ends(1, "rewall fleet status --against web5"),
-            "group 2: 2 hosts, like web4: as web5, the baseline\n"));
+            "group 2, the baseline web5: 2 identical hosts (web4, web5)\n"));
   CHECK(has(fleet.host.ends(2, "rewall fleet status --against web"), "hint: did you mean 'web"));
 
   // Of a chain alone.
@@ -199,7 +201,7 @@ TEST_CASE(
   add("origin/hosts/old", {.age = 31 * kDay});
   CHECK(fleet.groups(1) == "new=1 old=1s\n");
   CHECK(fleet.host.ends(1, "rewall fleet status") ==
-        "group 1: 2 hosts, like new: the majority\nold  stale (1 month ago)\n");
+        "group 1, the majority: 2 identical hosts (new, old)\nold  stale (1 month ago)\n");
   CHECK(fleet.groups(0, "--stale 40d") == "new=1 old=1\n");
   CHECK(fleet.groups(1, "--stale 28d") == "new=1s old=1s\n");
   fleet.host.ok("rewall config fleet.stale 32d");
@@ -214,8 +216,8 @@ TEST_CASE(
   CHECK(fleet.json(1, "status", "[h['unreachable'] for h in a['hosts']]") ==
         "['ssh: no \\x1b[1mroute', None, None]\n");
   CHECK(fleet.host.ends(1, "rewall fleet status") ==
-        "group 1: 3 hosts, like far: the majority\nfar  unreachable (backup)\n"
-        "remote backup: not reached at the last fetch: ssh: no \\x1b[1mroute\n");
+        "group 1, the majority: 3 identical hosts (far, new, old)\nfar  unreachable (backup)\n"
+        "remote backup: unreachable at the last fetch: ssh: no \\x1b[1mroute\n");
   fleet.write("repo/.git/rewall/fetched", "backup 1700000300 1700000200 was away\nno numbers\n");
   CHECK(fleet.groups(0) == "far=1 new=1 old=1\n");
 
@@ -281,7 +283,7 @@ TEST_CASE("fleet diff shows two hosts as diff shows two revisions") {
         "[['web1', 'web2', {'added': 1, 'changed': 1}], ['web1', 'web4', {'added': 1}]]\n");
   CHECK(fleet.json(0, "diff --against web1 web3", "a") == "[]\n");
 
-  CHECK(has(fleet.host.ends(2, "rewall fleet diff web1"), "fleet diff: it takes two hosts"));
+  CHECK(has(fleet.host.ends(2, "rewall fleet diff web1"), "fleet diff needs two hosts"));
   CHECK(has(fleet.host.ends(2, "rewall fleet diff web1 web22"), "hint: did you mean 'web2'?"));
   CHECK(has(fleet.host.ends(2, "rewall fleet diff --against wib1"), "hint: did you mean 'web1'?"));
   CHECK(fleet.json(2, "diff --against web1 --chain INPUTT", "a['error']['hint']") ==

@@ -207,7 +207,7 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
       "o=$(git -C repo rev-parse old:rules.v4); rm -f repo/.git/objects/${o%${o#??}}/${o#??}; "
       "rm -r /run/rewall/guard-$(sed -n 's/^id //p' repo/.git/rewall/guard)";
   const std::string watched =
-      "python3 terminal.py 'exec " REWALL_PROGRAM " try --for 3s -- ./break' 'taken back in ' ";
+      "python3 terminal.py 'exec " REWALL_PROGRAM " try --for 3s -- ./break' 'Reverting in ' ";
   SECTION("good") {
     host.ok("rewall tag good open");
     const auto shown = host.ends(3, watched + shell_quote("run:" + destroy));
@@ -257,7 +257,7 @@ TEST_CASE("a script that leaves tables which iptables cannot read is taken back"
   const auto said = host.sh("rewall try --for 2s -- ./native");
   INFO(said.out << said.err);
   CHECK(said.status == 8);
-  CHECK(has(said.err, "the guard is armed"));
+  CHECK(has(said.err, "GUARD ARMED"));
   host.until_gone();
   CHECK(host.live() == before);
 }
@@ -309,11 +309,11 @@ TEST_CASE("a command that is not there arms nothing, and one that dies is taken 
   const GuardedHost host;
   const auto before = host.live();
   CHECK(has(host.ends(2, "rewall try --for 1m -- no-such-program"),
-            "no-such-program: no such program; LIVE is untouched"));
+            "no-such-program: command not found; LIVE is untouched"));
   host.ends(2, "rewall try --for 1m -- ./repo/rules.v4");
   CHECK_FALSE(host.armed());
   const auto said = host.ends(1, "rewall try --for 1s -- sh -c './break; kill -9 $$'");
-  CHECK(has(said, "exit status 137: look at what it did"));
+  CHECK(has(said, "failed (exit 137). What it changed: rewall diff "));
   host.until_gone();
   CHECK(host.live() == before);
   // rewall within rewall: the outer guard is for both.

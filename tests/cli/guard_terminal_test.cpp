@@ -10,10 +10,10 @@ TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
     // A shell around it: the terminal is as it was afterwards.
     const auto shown =
         host.ends(status, "python3 terminal.py 'stty -g >modes; " REWALL_PROGRAM
-                          " restore --for 1m open; s=$?; stty -g >after; exit $s' 'taken back in ' " +
+                          " restore --for 1m open; s=$?; stty -g >after; exit $s' 'Reverting in ' " +
                               shell_quote(action));
     host.ok("cmp modes after");
-    CHECK(has(shown, "c: confirm   r: take it back now   q: leave it armed"));
+    CHECK(has(shown, "[c]onfirm  [r]evert now  [q]uit (guard stays armed)"));
     return shown;
   };
   const std::string elsewhere = "run:" REWALL_PROGRAM " -C " + host.repository();
@@ -24,19 +24,19 @@ TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
     CHECK(host.live() != before);
     host.ok("rewall restore old");
   }
-  CHECK(has(talk(3, "type:R"), "as you asked: the change was taken back"));
+  CHECK(has(talk(3, "type:R"), "reverted as requested; the live rules are back to "));
   CHECK(host.live() == before);
-  CHECK(has(talk(3, elsewhere + " rollback"), "nobody confirmed: the change was taken back"));
+  CHECK(has(talk(3, elsewhere + " rollback"), "nobody confirmed the change: it was reverted"));
   CHECK(host.live() == before);
   CHECK_FALSE(host.armed());
-  CHECK(has(talk(0, "type:xq"), "the guard is armed: in "));
+  CHECK(has(talk(0, "type:xq"), "GUARD ARMED: reverts at "));
   CHECK(host.armed());
   CHECK(host.live() != before);
-  CHECK(has(host.ok("rewall rollback 2>&1; rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall rollback 2>&1; rewall status"), "matches HEAD"));
   CHECK(host.live() == before);
   // After an earlier rollback, a change of nothing that is confirmed is no change that was taken back.
   CHECK(has(host.ends(0, GuardedHost::on_terminal("try --for 1m -- true",
-                                                  "'taken back in ' " + shell_quote(elsewhere + " confirm"))),
+                                                  "'Reverting in ' " + shell_quote(elsewhere + " confirm"))),
             "confirmed: the change is kept"));
 }
 

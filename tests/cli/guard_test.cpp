@@ -32,7 +32,7 @@ TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
   CHECK(answer["guard"]["restores"] == old);
   CHECK(answer["guard"]["command"] == "rewall --json restore --for 1s open");
   CHECK(answer["guard"]["overdue"] == false);
-  CHECK(has(said.err, "this is taken back unless somebody runs 'rewall confirm'"));
+  CHECK(has(said.err, "unless you run 'rewall confirm'"));
   host.until_gone();
   CHECK(host.live() == before);
   host.nothing_left_of(guard);
@@ -130,7 +130,7 @@ void die(const std::vector<Death>& deaths, const std::string& command, const std
                                     shell_quote((death.then.empty() ? "exec " : "") +
                                                 std::string(REWALL_PROGRAM " ") + command + death.then) +
                                     " " + shell_quote(words) + " " + shell_quote(death.action) +
-                                    (death.later.empty() ? "" : " 'taken back in ' " + death.later));
+                                    (death.later.empty() ? "" : " 'Reverting in ' " + death.later));
     INFO(shown);
     REQUIRE(host.armed());
     guards.push_back(host.guard());
@@ -148,7 +148,7 @@ void die(const std::vector<Death>& deaths, const std::string& command, const std
 }  // namespace
 
 TEST_CASE("whatever becomes of rewall while it counts down, the old ruleset comes back") {
-  die(kDeaths, "restore --for 6s open", "taken back in ");
+  die(kDeaths, "restore --for 6s open", "Reverting in ");
 }
 
 TEST_CASE("whatever becomes of rewall while the command that is tried runs, the old ruleset comes back") {
@@ -233,9 +233,9 @@ TEST_CASE("every command that changes LIVE can be guarded") {
     CHECK(host.newest()["trigger"] == "rollback");
     host.ok("git -C repo update-ref HEAD old");  // an undo is of the newest snapshot
   }
-  CHECK(has(host.ends(0, "rewall restore --for 1m"), "nothing changed: no guard is armed"));
+  CHECK(has(host.ends(0, "rewall restore --for 1m"), "nothing changed, so no guard is armed"));
   CHECK_FALSE(host.armed());
-  CHECK(has(host.ends(2, "rewall restore --for 0s open"), "no time at all is no guard"));
+  CHECK(has(host.ends(2, "rewall restore --for 0s open"), "the time must be longer than zero"));
   CHECK(has(host.ends(2, "rewall try --for soon"), "--for"));
   CHECK(host.live() == before);
 }

@@ -72,5 +72,5 @@ TEST_CASE("a set that packets fill while a restore of rules is planned keeps wha
   CHECK(has(host.rules(), ":INPUT DROP"));
   CHECK(has(host.ok("ipset save seen"), "add seen 192.0.2.1 timeout "));
   CHECK(has(host.ok("cat repo/ipset"), "add seen 192.0.2.1\n"));
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
 }

@@ -46,7 +46,7 @@ TEST_CASE("a folder of backups becomes history in the order of its dates") {
       "2025-02-03 root dport 40\n2025-02-03 root dport 4\n2025-02-03 root dport 5\n");
   CHECK(has(host.ok("git -C repo log -1 --format=%aI HEAD~6"), "T23:05:00"));
   CHECK(has(host.ok("git -C repo log -1 HEAD~1"), "From old/rules.v4\n"));
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
   CHECK(has(host.ends(2, "mkdir none; rewall import none"), "none: no rules file there"));
 }
 
@@ -85,7 +85,8 @@ TEST_CASE("the history of a git repository arrives with its dates, authors and m
     CHECK(has(first, "From etc iptables/, commit " + host.ok("git -C etc rev-list HEAD | sed -n 7p")));
     CHECK(has(host.ok("git -C repo show HEAD~2:ipset"), "add bad 192.0.2.1"));
     CHECK(host.ends(2, "rewall import --git etc iptables/rules.v4 x") ==
-          "rewall: error: --git takes one path\nhint: a rules file there, or a folder with rules.v4, "
+          "rewall: error: --git takes one FILE\nhint: FILE is a rules file in that repository, or a folder "
+          "with rules.v4, "
           "rules.v6 or "
           "ipset\n");
   }
@@ -101,5 +102,5 @@ TEST_CASE("the history of a git repository arrives with its dates, authors and m
     CHECK(host.ok("git -C repo log --oneline | wc -l") == "1\n");
   }
   CHECK(host.sh("ls ran").status != 0);
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
 }

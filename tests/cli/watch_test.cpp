@@ -142,7 +142,7 @@ TEST_CASE("a real fail2ban bans and unbans what it reads in a log, and its snaps
   CHECK(host.snapshots() >= before + 2);
   // People look at what people did.
   CHECK_FALSE(has(host.ok("rewall log"), "203.0.113.7"));
-  CHECK(has(host.ok("rewall log"), "fail2ban alone"));
+  CHECK(has(host.ok("rewall log"), "fail2ban only"));
   CHECK(has(host.ok("rewall log --all"), "203.0.113.7"));
   host.is_recorded();
 }

@@ -1,4 +1,4 @@
-#include "host.h"
+#include "support/host.h"
 
 using namespace rewall;
 

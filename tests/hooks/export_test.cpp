@@ -37,7 +37,7 @@ TEST_CASE("export.path keeps the files that netfilter-persistent loads as HEAD i
   // No rules are a table without rules: what is loaded replaces what is there.
   host.ok("iptables -F; ip6tables -P FORWARD ACCEPT; rewall snapshot");
   host.ok("iptables -P INPUT DROP; iptables-restore <boot/rules.v4; ip6tables-restore <boot/rules.v6");
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
   host.ok("rewall config export.path ''; iptables -P INPUT DROP; rewall snapshot");
   CHECK_FALSE(has(host.ok("cat boot/rules.v4"), "DROP"));
 }

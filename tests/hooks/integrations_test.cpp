@@ -60,7 +60,7 @@ TEST_CASE("an integration is installed once, and removed once") {
         host.ok("cat " REWALL_SOURCE_DIR "/hooks/systemd/rewall-watch.service"));
   const auto facts = host.ok("stat -c '%a %Y %i' etc/systemd/system/*");
   CHECK(has(facts, "644 "));
-  CHECK(has(host.ok("rewall hooks install systemd --root $PWD"), "is there: " + folder));
+  CHECK(has(host.ok("rewall hooks install systemd --root $PWD"), "unchanged: " + folder));
   CHECK(host.ok("stat -c '%a %Y %i' etc/systemd/system/*") == facts);
   CHECK(has(host.ok("rewall hooks list --root $PWD"), "systemd               installed  services: "));
   CHECK(has(host.ok("rewall hooks --root $PWD"), "cron                  absent "));
@@ -71,13 +71,13 @@ TEST_CASE("an integration is installed once, and removed once") {
   CHECK(
       has(host.ok("rewall --json hooks remove systemd --root $PWD"), R"("state":"absent","files":[{"path")"));
   CHECK(host.ok("find etc -type f").empty());
-  CHECK(has(host.ok("rewall hooks remove systemd --root $PWD"), "is not there: "));
+  CHECK(has(host.ok("rewall hooks remove systemd --root $PWD"), "not found: "));
   CHECK(has(host.ends(6, "chmod 755 .; setpriv --reuid 65534 --clear-groups -- " REWALL_PROGRAM
                          " hooks install apt --root $PWD/nobody"),
             "/nobody/etc/apt/apt.conf.d: Permission denied\nhint: run this command as root"));
   CHECK(has(host.ends(2, "rewall hooks install crno"), "did you mean 'cron'?"));
   CHECK(has(host.ends(2, "rewall hooks install"), "hooks install: no name"));
-  CHECK(has(host.ends(2, "rewall hooks list cron"), "it takes no name"));
+  CHECK(has(host.ends(2, "rewall hooks list cron"), "hooks list takes no name"));
 }
 
 TEST_CASE("what somebody changed is neither overwritten nor removed; what another version wrote is") {
@@ -104,7 +104,7 @@ TEST_CASE("what somebody changed is neither overwritten nor removed; what anothe
     host.ok("rm -f etc/cron.d/rewall; " + std::string(other));
     CHECK(has(host.ok("rewall hooks list --root $PWD"), "cron                  other "));
     CHECK(has(host.ok("rewall hooks install cron --root $PWD"), "wrote "));
-    CHECK(has(host.ok("rewall hooks install cron --root $PWD"), "is there: "));
+    CHECK(has(host.ok("rewall hooks install cron --root $PWD"), "unchanged: "));
   }
 }
 
@@ -245,7 +245,7 @@ TEST_CASE("netfilter-persistent's save makes a snapshot, and iptables-persistent
       "rewall config export.path $PWD/etc/iptables; rewall restore HEAD; iptables -F; ip6tables -P FORWARD "
       "ACCEPT");
   program.run("start");
-  CHECK(has(host.ok("rewall status"), "is what HEAD says"));
+  CHECK(has(host.ok("rewall status"), "matches HEAD"));
 
   host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
   program.run("flush");

@@ -10,8 +10,8 @@
 #include <set>
 
 #include "core/file.h"
-#include "fake_firewall.h"
-#include "folder.h"
+#include "support/fake_firewall.h"
+#include "support/temporary_folder.h"
 
 using namespace rewall;
 

@@ -8,6 +8,7 @@
 
 #include "ops/remote/push_worker.h"
 #include "support/store.h"
+#include "support/temporary_folder.h"
 
 namespace rewall {
 namespace {
@@ -53,7 +54,7 @@ struct Fixture {
     return hashes;
   }
 
-  test::TemporaryFolder folder{};
+  TemporaryFolder folder{};
   fs::path remote = folder.path() / "remote.git";
   Repository repository = must(Repository::init(folder.path() / "repo", "web1"));
   fs::path queue = repository.state_path() / "push";

@@ -99,7 +99,7 @@ TEST_CASE("a name server that says nothing is waited for no longer than a server
 TEST_CASE("status says how far behind the remote is, and ends with 1 when that lasts too long", "[share]") {
   const Host host;
   make_with_remote(host);
-  CHECK(has(host.ok("rewall status"), "origin lacks 1 snapshot"));
+  CHECK(has(host.ok("rewall status"), "1 snapshot not yet pushed to origin"));
   host.ok("rewall push; rewall config push.stale 1s");
   CHECK(has(host.ok("rewall status --json"), "\"stale\":false"));
   host.ok("iptables -A INPUT -p tcp --dport 81 -j ACCEPT; rewall snapshot; sleep 2.1");
@@ -111,8 +111,8 @@ TEST_CASE("status says how far behind the remote is, and ends with 1 when that l
 
   // Another server has nothing, whatever the one before had.
   host.ok("git init -q --bare new.git; rewall remote set-url origin $PWD/new.git");
-  CHECK(has(host.ok("rewall config push.stale 24h; rewall status"), "origin lacks 2 snapshots"));
-  CHECK(has(host.ok("rewall push"), "origin got 2 snapshots"));
+  CHECK(has(host.ok("rewall config push.stale 24h; rewall status"), "2 snapshots not yet pushed to origin"));
+  CHECK(has(host.ok("rewall push"), "pushed 2 snapshots to origin"));
   CHECK(host.ok("git -C new.git log --format=%H hosts/$(hostname)") ==
         host.ok("git -C repo log --format=%H"));
 }
@@ -222,7 +222,7 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
       "hosts/words^{tree}):refs/heads/hosts/$h; done");
   const auto said = host.ends(7, "rewall fetch --json");
   CHECK(has(said, R"({"name":"hosts/dotgit","why":"object )"));
-  CHECK(has(said, "origin/hosts/again was not taken: object "));
+  CHECK(has(said, "origin/hosts/again was refused: object "));
   CHECK(has(said, "hasDotgit"));
   CHECK_FALSE(has(said, "ghost"));
   host.ok("! ls repo/.git/objects/pack/tmp_*");

@@ -17,16 +17,16 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   server.make_repository();
   const auto rules = host.rules();
   host.ok("rewall tag good");
-  CHECK(has(host.ok("rewall push"), "origin got 1 snapshot"));
+  CHECK(has(host.ok("rewall push"), "pushed 1 snapshot to origin"));
   CHECK(remote_has_head(host));
-  CHECK(has(host.ok("rewall push"), "origin has everything"));
+  CHECK(has(host.ok("rewall push"), "origin is up to date"));
   const auto name = std::string(trim(host.ok("git -C repo symbolic-ref --short HEAD | cut -d/ -f2-")));
   CHECK(host.ok("git -C remote.git rev-parse refs/tags/" + name + "/good") ==
         host.ok("git -C repo rev-parse HEAD"));
 
   host.ok("iptables -A INPUT -p tcp --dport 8443 -j ACCEPT; rewall snapshot");
   const auto newest = host.rules();
-  CHECK(has(host.ok("rewall status"), "lacks 1 snapshot"));
+  CHECK(has(host.ok("rewall status"), "1 snapshot not yet pushed to "));
   host.ok("rewall push; rewall status --json | grep -q '\"behind\":0'");
 
   // Gone: the repository, the rules. What clone needs to know of ssh is the user's own configuration.

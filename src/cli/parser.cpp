@@ -1,0 +1,268 @@
+#include "cli/parser.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "core/format.h"
+#include "core/messages.h"
+#include "core/text.h"
+
+namespace rewall {
+namespace {
+
+constexpr std::size_t kColumn = 30;
+constexpr std::size_t kWidth = 80;
+
+std::string wrapped(const std::string& text) {
+  std::string out;
+  std::size_t column = kColumn;
+  for (const auto word : split(text, ' ')) {
+    if (column > kColumn && column + 1 + word.size() > kWidth) {
+      out += "\n" + std::string(kColumn, ' ');
+      column = kColumn;
+    } else if (column > kColumn) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+  }
+  return out;
+}
+
+std::string row(const std::string& name, const std::string& description) {
+  const bool beside = name.size() + 2 < kColumn;
+  return format("  {:<{}}{}{}\n", name, kColumn - 2, beside ? "" : "\n" + std::string(kColumn, ' '),
+                wrapped(description));
+}
+
+// "REV" as often as it may be given; "FILE...".
+std::vector<std::string> usage_words(const CLI::Option& positional) {
+  const auto name = positional.get_name(true);
+  const int most = positional.get_expected_max();
+  if (most >= CLI::detail::expected_max_vector_size) return {name + "..."};
+  return std::vector<std::string>(static_cast<std::size_t>(std::max(most, 1)), name);
+}
+
+/// Help in 80 columns: `Usage: rewall diff [OPTIONS] [REV [REV]]`, and an option with its value alone.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
+  std::string make_usage(const CLI::App* app, std::string name) const override;
+  std::string make_option(const CLI::Option* option, bool positional) const override;
+  std::string make_subcommand(const CLI::App* command) const override;
+  std::string make_option_opts(const CLI::Option* option) const override;
+};
+
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
+  std::string text = Formatter::make_help(app, std::move(name), mode);
+  for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n")) text.erase(at, 1);
+  return text;
+}
+
+std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {
+  std::string text = format("Usage: {} [OPTIONS]", name);
+  std::size_t open = 0;
+  for (const auto* positional : app->get_options([](const CLI::Option* o) { return o->get_positional(); })) {
+    for (const auto& word : usage_words(*positional)) {
+      text += (positional->get_required() ? " " : " [") + word;
+      if (!positional->get_required()) ++open;
+    }
+  }
+  text += std::string(open, ']');
+  const bool has_commands = !app->get_subcommands(std::function<bool(const CLI::App*)>{}).empty();
+  return text + (has_commands ? " COMMAND\n" : "\n");
+}
+
+std::string HelpFormatter::make_option(const CLI::Option* option, bool positional) const {
+  return row(make_option_name(option, positional) + make_option_opts(option), make_option_desc(option));
+}
+
+std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
+  return row(command->get_display_name(true), command->get_description());
+}
+
+std::string HelpFormatter::make_option_opts(const CLI::Option* option) const {
+  if (option->get_type_size() == 0) return {};
+  // CLI11 appends a colon and the name of the check.
+  const auto type = option->get_type_name();
+  const auto value = type.substr(0, type.find(':'));
+  return value.empty() ? "" : " " + value;
+}
+
+void add_globals(Syntax& syntax, Globals& globals) {
+  syntax.option("-C,--repo", "DIR", &globals.repository,
+                "The repository (default: $REWALL_REPO, else /var/lib/rewall)");
+  syntax.option("--backend", "auto|nft|legacy", &globals.backend, "Which iptables to use").words = {
+      "auto", "nft", "legacy"};
+  syntax.option("--color", "auto|always|never", &globals.colour, "When to use colours").words = {
+      "auto", "always", "never"};
+  syntax.flag("--no-pager", globals.no_pager, "Never start a pager");
+  syntax.flag("-q,--quiet", globals.quiet, "Print results and errors only");
+  syntax.flag("-v,--verbose", globals.verbosity, "Print more; twice: also the programs that are run");
+  syntax.flag("--json", globals.json, "Print results as JSON");
+}
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+CLI::Option* add_argument(CLI::App& app, Argument& argument) {
+  const auto add = Overloaded{
+      [&](bool* value) { return app.add_flag(argument.names, *value, argument.help); },
+      [&](int* times) { return app.add_flag(argument.names, *times, argument.help); },
+      [&](const Argument::Reader& read) {
+        return app.add_option_function<std::string>(
+            argument.names,
+            [&argument, &read](const std::string& value) {
+              if (auto taken = read(value); !taken)
+                throw CLI::ValidationError(std::string(argument.name()), taken.error().message);
+            },
+            argument.help);
+      },
+      [&](std::vector<std::string>* values) {
+        auto* option = app.add_option(argument.names, *values, argument.help);
+        if (argument.most != Argument::kMany) option->expected(0, static_cast<int>(argument.most));
+        return option;
+      },
+      [&](auto* value) { return app.add_option(argument.names, *value, argument.help); },
+  };
+  auto* option = std::visit(add, argument.target);
+  if (argument.required) option->required();
+  if (option->get_type_size() != 0) option->type_name(argument.type);
+  if (!argument.words.empty()) option->check(CLI::IsMember(argument.words));
+  return option;
+}
+
+// Returns the options in the order of the arguments.
+std::vector<CLI::Option*> add_syntax(CLI::App& app, Syntax& syntax) {
+  std::vector<CLI::Option*> options;
+  for (auto& argument : syntax.arguments()) options.push_back(add_argument(app, argument));
+  std::size_t at = 0;
+  for (const auto& argument : syntax.arguments()) {
+    for (const auto& other : argument.excludes) options[at]->excludes(app.get_option(other));
+    ++at;
+  }
+  return options;
+}
+
+void note_given(Syntax& syntax, const std::vector<CLI::Option*>& options) {
+  std::size_t at = 0;
+  for (auto& argument : syntax.arguments()) argument.given = options[at++]->count() > 0;
+}
+
+std::vector<std::string> command_names() {
+  std::vector<std::string> names;
+  for (const auto& command : command_table()) names.emplace_back(command.name);
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const auto* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
+  if (command == nullptr && !word.starts_with('-')) {
+    auto error = error_of<messages::unknown_command>(word);
+    const auto near = nearest(word, command_names());
+    if (!near.empty()) error.hint = format("did you mean 'rewall {}'?", near);
+    return error;
+  }
+  auto names = option_names(app);
+  if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  const auto of = command == nullptr ? "" : command->get_name() + " ";
+  auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of)
+                                     : error_of<messages::unexpected_argument>(word, of);
+  const auto near = nearest(word.substr(0, word.find('=')), names);
+  if (!near.empty()) error.hint = format("did you mean '{}'?", near);
+  return error;
+}
+
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
+  auto extras = app.remaining(true);
+  if (!extras.empty()) return unknown_word(app, command, extras.front());
+  return error_of<messages::wrong_usage>(std::string(error.what()),
+                                         command == nullptr ? "" : command->get_name() + " ");
+}
+
+std::string footer(std::string_view examples) {
+  std::string text = "Examples:\n";
+  for (const auto line : split_lines(examples)) text += format("  {}\n", line);
+  return text + "\nGlobal options (-C, --json, ...; see 'rewall --help') work here too.";
+}
+
+/// A row of the table of commands, as the parser knows it.
+struct Defined {
+  const CommandEntry* entry = nullptr;
+  CLI::App* app = nullptr;
+  Syntax syntax{};
+  std::vector<CLI::Option*> options{};
+  Action action{};
+};
+
+// The parser writes into the arguments of a Syntax: a deque does not move them.
+std::deque<Defined> add_commands(CLI::App& app) {
+  std::deque<Defined> commands;
+  for (const auto& entry : command_table()) {
+    auto* command = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
+    if (!entry.alias.empty()) command->alias(std::string(entry.alias));
+    command->group(std::string(entry.group));
+    command->footer(footer(entry.examples));
+    auto& defined = commands.emplace_back(Defined{.entry = &entry, .app = command});
+    defined.action = entry.define(defined.syntax);
+    defined.options = add_syntax(*command, defined.syntax);
+  }
+  return commands;
+}
+
+}  // namespace
+
+Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv) {
+  CLI::App app{"Version control for a Linux firewall: iptables, ip6tables and ipset", "rewall"};
+  app.formatter(std::make_shared<HelpFormatter>());
+  Globals globals;
+  Syntax syntax;
+  add_globals(syntax, globals);
+  add_syntax(app, syntax);
+  app.set_version_flag("--version", "rewall " REWALL_VERSION, "Print the version");
+  app.set_help_flag("-h,--help", "Print this help");
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  app.footer("'rewall COMMAND --help' shows a command's options and examples;\nsee rewall(8) for details.");
+  auto commands = add_commands(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    std::ostringstream text;
+    app.exit(asked, text);
+    return std::variant<Chosen, HelpText>(std::move(text).str());
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  const auto chosen = app.get_subcommands();
+  const auto command = std::ranges::find_if(
+      commands, [&](const Defined& defined) { return !chosen.empty() && defined.app == chosen.front(); });
+  if (command == commands.end()) return error_of<messages::no_command>();
+  note_given(command->syntax, command->options);
+  return std::variant<Chosen, HelpText>(Chosen{.command = command->entry,
+                                               .globals = std::move(globals),
+                                               .syntax = std::move(command->syntax),
+                                               .action = std::move(command->action)});
+}
+
+}  // namespace rewall

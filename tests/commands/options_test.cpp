@@ -1,0 +1,97 @@
+// The options of commands without a parser: what each reads, and what it refuses.
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "commands/command.h"
+#include "commands/command_output.h"
+#include "commands/guard.h"
+#include "commands/history.h"
+#include "commands/syntax.h"
+
+using namespace rewall;
+
+namespace {
+
+Status read(const Syntax& syntax, std::string_view name, const std::string& value) {
+  return std::get<Argument::Reader>(syntax.find(name)->target)(value);
+}
+
+}  // namespace
+
+TEST_CASE("an argument is found by its long name, and a positional one by its only name") {
+  Syntax syntax;
+  std::string message;
+  std::vector<std::string> files;
+  syntax.option("-m,--message", "MSG", &message, "");
+  syntax.positional("FILE", &files, "");
+  REQUIRE(syntax.find("--message") != nullptr);
+  CHECK(syntax.find("--message")->names == "-m,--message");
+  CHECK(syntax.find("-m") == nullptr);
+  REQUIRE(syntax.find("FILE") != nullptr);
+  CHECK(syntax.find("FILE")->most == Argument::kMany);
+}
+
+TEST_CASE("--family takes the names of both families, and no other word") {
+  Syntax syntax;
+  std::optional<Family> family;
+  add_family(syntax, family, "");
+  for (const char* word : {"ipv6", "ip6", "6"}) {
+    family.reset();
+    CHECK(read(syntax, "--family", word));
+    CHECK(family == Family::ipv6);
+  }
+  for (const char* word : {"ipv4", "ip", "4"}) {
+    family.reset();
+    CHECK(read(syntax, "--family", word));
+    CHECK(family == Family::ipv4);
+  }
+  CHECK(read(syntax, "--family", "x\x1b").error().message == "'x\\x1b' is not ipv4 or ipv6");
+  CHECK(family == Family::ipv4);
+}
+
+TEST_CASE("--for takes a time longer than zero") {
+  Syntax syntax;
+  std::optional<std::chrono::milliseconds> time;
+  add_guard_time(syntax, time, "");
+  CHECK(read(syntax, "--for", "0s").error().message == "the time must be longer than zero");
+  CHECK_FALSE(read(syntax, "--for", "soon"));
+  CHECK_FALSE(time);
+  CHECK(read(syntax, "--for", "10m"));
+  CHECK(time == std::chrono::minutes{10});
+}
+
+TEST_CASE("-n takes a number of snapshots") {
+  Syntax syntax;
+  HistoryOptions options;
+  add_history_options(syntax, options);
+  CHECK(read(syntax, "--max-count", "20"));
+  CHECK(options.limit == 20U);
+  for (const char* word : {"", "-1", "2x", "99999999999999999999999"}) {
+    INFO(word);
+    CHECK(read(syntax, "--max-count", word).error().message ==
+          std::string("'") + word + "' is not a number of snapshots");
+  }
+}
+
+TEST_CASE("a table that no kernel has is refused, with the nearest name") {
+  CHECK(check_table(""));
+  CHECK(check_table("mangle"));
+  CHECK(check_table("filtre").error().hint == "did you mean 'filter'?");
+  CHECK(check_table("zzzzzzzz").error().hint == "the tables are raw, mangle, nat, filter, security");
+}
+
+TEST_CASE("the table of commands says which commands change the live rules") {
+  std::set<std::string_view> changing;
+  std::set<std::string_view> names;
+  for (const auto& command : command_table()) {
+    CHECK(names.insert(command.name).second);
+    if (command.effect == Effect::changes) changing.insert(command.name);
+  }
+  CHECK(changing == std::set<std::string_view>{"apply", "edit", "restore", "rollback", "try", "undo"});
+}
+
+TEST_CASE("a text fits its column, and is cut between characters") {
+  CHECK(fitted("ann", 5) == "ann  ");
+  CHECK(fitted("annabel", 5) == "anna…");
+  CHECK(fitted("ab\xc3\xbcrger", 4) == "ab… ");
+}
