@@ -4,6 +4,8 @@
 # A test has for labels its folder, and those folders of src/ops that it is a test of. `ctest -L '^guard$'` runs what a
 # change of src/ops/guard has to pass first.
 
+cmake_minimum_required(VERSION 3.22)
+
 set(of_context ops/event_hooks ops/settings ops/state_file ops/trust ops/identity cli/hooks cli/settings cli/fault)
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection
