@@ -6,15 +6,6 @@
 #include "core/file.h"
 #include "core/format.h"
 
-// Debian's libgit2 reads the system's CA bundle as it starts: 3 ms of every command, for TLS that rewall
-// never speaks through it (network work is done by git). The program's own definition goes before mbedtls's
-// (x509_crt.h), and says that all was well.
-struct mbedtls_x509_crt;
-extern "C" int mbedtls_x509_crt_parse_file(mbedtls_x509_crt* chain, const char* path);
-extern "C" int mbedtls_x509_crt_parse_file(mbedtls_x509_crt* /*chain*/, const char* /*path*/) {
-  return 0;
-}
-
 namespace rewall::git {
 namespace {
 
@@ -22,7 +13,7 @@ class Library {
  public:
   Library() : ready_(git_libgit2_init() > 0) {
     if (!ready_) return;
-    sync_what_is_written(true);
+    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     for (const int level : {GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL,
                             GIT_CONFIG_LEVEL_PROGRAMDATA})
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
@@ -47,10 +38,6 @@ std::string last_reason() {
 }
 
 }  // namespace
-
-void sync_what_is_written(bool sync) {
-  git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, sync ? 1 : 0);
-}
 
 Status start() {
   static const Library library;

@@ -6,12 +6,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "core/file.h"
+#include "core/parallel.h"
 #include "core/result.h"
 #include "core/time.h"
 
@@ -92,9 +93,9 @@ class Lock {
   bool to_mend_ = false;
 };
 
-/// Begins to start libgit2 on a thread of its own: about a millisecond. Whoever
-/// opens a repository meanwhile waits for the rest of it.
-std::jthread start_early();
+/// Starts libgit2 beside the caller, which takes about a millisecond. Repository::open() waits for the rest
+/// of that time, and reports a failure.
+Task<void> start_early();
 
 /// For who reads very many snapshots, each once: of what was read little is kept from here on, and packs are
 /// looked at a piece at a time, in all repositories of this process.
@@ -125,9 +126,11 @@ class Repository {
   std::filesystem::path state_path() const;  ///< .git/rewall
   std::string host() const;                  ///< NAME of the branch hosts/NAME
 
-  /// Waits for the lock that serialises writers, at most `wait`. When its last holder died with it, what that
-  /// one left half done is mended first: git's own lock files are removed, work tree and index follow HEAD.
-  Result<Lock> lock(std::chrono::milliseconds wait) const;
+  /// Takes the lock that serialises writers; waits for it at most `wait`. When the last holder was killed,
+  /// the call first repairs what that process left: it removes git's lock files, half-written objects and
+  /// files of the work tree, and makes work tree and index follow HEAD. It also removes half-written versions
+  /// of `state_files`, the names in .git/rewall of files that are written with the lock held alone.
+  Result<Lock> lock(std::chrono::milliseconds wait, std::span<const std::string_view> state_files = {}) const;
   /// The number of the process that took the lock last, or "free" where that process gave the lock back;
   /// empty where nobody took it yet or the file cannot be read.
   std::string lock_holder() const;
@@ -249,9 +252,9 @@ class Repository {
   Result<Behind> behind(const std::string& remote) const;
 
  private:
-  struct Parts;
-  explicit Repository(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  struct Impl;
+  explicit Repository(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 /// A repository's settings, `.git/rewall/config`, in the format of git-config(1).
@@ -271,10 +274,10 @@ class Settings {
   Status unset(const std::string& key);
 
  private:
-  struct Parts;
-  explicit Settings(std::unique_ptr<Parts> parts);
+  struct Impl;
+  explicit Settings(std::unique_ptr<Impl> impl);
   static Result<Settings> open_file(const Repository& repository, const std::filesystem::path& path);
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace rewall

@@ -2,19 +2,19 @@
 
 #include <array>
 #include <filesystem>
-#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/file.h"
+#include "core/parallel.h"
 #include "store/git.h"
 #include "store/repository.h"
 
 namespace rewall {
 
-struct Repository::Parts {
+struct Repository::Impl {
   std::filesystem::path path{};
   std::string host{};
   git::Repo repo{};
@@ -23,7 +23,7 @@ struct Repository::Parts {
   struct {
     std::string tree{};
     std::shared_ptr<const Files> files{};
-    std::future<Result<std::vector<StagedFile>>> staged{};
+    Task<std::vector<StagedFile>> staged{};
   } ahead{};
 
   std::string branch() const;  ///< refs/heads/hosts/NAME
@@ -51,6 +51,6 @@ Result<git::Tree> find_tree(git_repository* repo, const std::string& hash);
 
 /// Puts the files that the capture makes into the work tree as HEAD has them, and the index with them: what a
 /// process that was killed left undone.
-Status mend_work_tree(const Repository& repository, git_repository* repo);
+Status repair_work_tree(const Repository& repository, git_repository* repo);
 
 }  // namespace rewall
