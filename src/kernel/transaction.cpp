@@ -214,7 +214,8 @@ class Transaction::Work {
     return {};
   }
 
-  bool empty() const { return batch_->empty(); }
+  /// Also where nothing could be prepared.
+  bool empty() const { return !batch_ || batch_->empty(); }
 
   Status send() {
     const auto refusal = batch_->send(socket_);

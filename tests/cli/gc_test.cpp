@@ -126,7 +126,7 @@ TEST_CASE("gc keeps what a log of any ref, the journal, the guard or seen names,
         "iptables -A INPUT -j LOG; echo nonsense >repo/.git/rewall/journal; chmod 600 "
         "repo/.git/rewall/journal");
     age();
-    CHECK(has(host.ends(0, "rewall gc"), "nothing is removed"));
+    CHECK(has(host.ends(0, "rewall gc"), "no object is removed"));
     CHECK(there(lost));
   }
 }
@@ -135,7 +135,7 @@ TEST_CASE("one gc at a time, and a killed one's git is waited for") {
   const Host host;
   make_history(host, 2);
   const auto busy = "exec 9<>repo/.git/rewall/gc; flock -x 9; printf '%-10s %-20s\\n' $$ gc >&9; ";
-  CHECK(has(host.ends(0, std::string(busy) + "rewall gc"), "another rewall gc is at work"));
+  CHECK(has(host.ends(0, std::string(busy) + "rewall gc"), "another 'rewall gc' is running"));
   CHECK(counts(host, "packs") == "0\n");
 
   // Its git is slow, and goes on when it is killed.
@@ -143,7 +143,7 @@ TEST_CASE("one gc at a time, and a killed one's git is waited for") {
       host.ok("strace -f -qq -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=1000000 " REWALL_PROGRAM
               " -q gc & until ls repo/.git/objects/pack/tmp_pack_*; do sleep 0.02; done >/dev/null 2>&1; "
               "kill -9 $(cut -d' ' -f1 repo/.git/rewall/gc); rewall gc 2>&1; wait");
-  CHECK(has(said, "another rewall gc is at work"));
+  CHECK(has(said, "another 'rewall gc' is running"));
   CHECK(counts(host, "packs") == "1\n");
   host.ok("rewall gc");
   check_whole(host);

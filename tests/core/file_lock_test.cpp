@@ -11,7 +11,7 @@
 
 #include "core/file.h"
 #include "core/parallel.h"
-#include "forked_process.h"
+#include "support/forked_process.h"
 
 using namespace rewall;
 

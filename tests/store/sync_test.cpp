@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
-#include "store/support.h"
+#include "support/store.h"
 
 namespace {
 

@@ -61,7 +61,7 @@ class Host {
   }
 
   /// Runs work inside; so do the threads that it starts.
-  void inside(const std::function<void()>& work) const { namespace_.run(work); }
+  void inside(const std::function<void()>& work) const { REQUIRE(namespace_.run(work)); }
 
   void load_guide_firewall() const { ok("sh " REWALL_SOURCE_DIR "/tests/guide-firewall.sh"); }
 
