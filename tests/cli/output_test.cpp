@@ -182,13 +182,21 @@ TEST_CASE("the remote that status speaks of is origin, where there is one") {
   CHECK(has(host.sh("rewall status --json").out, R"("name":"origin")"));
 }
 
-TEST_CASE("the unexpected is not taken for wrong usage") {
+TEST_CASE("where no thread and no process can be had, a command fails and says nothing of a changed LIVE") {
   const Host host;
-  const auto said = host.ends(5,
-                              "export ASAN_OPTIONS=detect_leaks=0; chmod 755 .; setpriv --reuid=4242 "
-                              "--regid=4242 --clear-groups prlimit --nproc=1 " +
-                                  kProgram + " status");
-  CHECK(has(said, "rewall: error: unexpected: "));
+  host.ok("rewall init; iptables -A INPUT -j ACCEPT; chmod 755 .; chown -R 4242:4242 .");
+  const auto before = host.rules();
+  for (const char* command : {"status", "snapshot", "restore --dry-run HEAD", "restore HEAD", "undo"}) {
+    INFO(command);
+    const auto said =
+        host.ends(8,
+                  "export ASAN_OPTIONS=detect_leaks=0; setpriv --reuid=4242 --regid=4242 --clear-groups "
+                  "--inh-caps=+net_admin,+net_raw --ambient-caps=+net_admin,+net_raw prlimit --nproc=1 " +
+                      kProgram + " " + command);
+    CHECK(has(said, "cannot be started: "));
+    CHECK_FALSE(has(said, "LIVE"));
+  }
+  CHECK(host.rules() == before);
 }
 
 TEST_CASE("help is clean and narrow") {
