@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
-#include <memory>
 #include <set>
 
 #include "core/file.h"
-#include "support/fake_firewall.h"
-#include "support/temporary_folder.h"
+#include "support/test_session.h"
 
 using namespace rewall;
 
@@ -21,9 +19,9 @@ namespace fs = std::filesystem;
 using State = Integration::State;
 
 struct World {
-  TemporaryFolder folder{};
-  fs::path root = folder.path() / "root";
-  Session session{folder.path() / "repo", BackendChoice::automatic, std::make_unique<FakeFirewall>()};
+  TestSession<> test{};
+  Session& session = *test.session;
+  fs::path root = test.folder.path() / "root";
 
   /// The files below the root, and their modes.
   std::map<std::string, mode_t> files() const {
@@ -42,13 +40,13 @@ struct World {
   }
 };
 
-std::string text_of(const fs::path& path) {
+std::string content_of(const fs::path& path) {
   return read_file(path).value();
 }
 
 /// A file of the sources.
 std::string hook_file(const std::string& name) {
-  return text_of(fs::path(REWALL_SOURCE_DIR) / "hooks" / name);
+  return content_of(fs::path(REWALL_SOURCE_DIR) / "hooks" / name);
 }
 
 }  // namespace
@@ -90,7 +88,7 @@ TEST_CASE("each integration writes its files below the root, and removes them al
 TEST_CASE("an installed file is that of hooks/, and a last line with a checksum") {
   World world;
   REQUIRE(install_integration(world.session, "cron", world.root));
-  const auto text = text_of(world.root / "etc/cron.d/rewall");
+  const auto text = content_of(world.root / "etc/cron.d/rewall");
   const auto source = hook_file("cron/rewall");
   REQUIRE(text.starts_with(source));
   CHECK(text.substr(source.size()).starts_with("# rewall hooks install cron: "));
@@ -101,7 +99,7 @@ TEST_CASE("a file that somebody changed is neither overwritten nor removed") {
   World world;
   REQUIRE(install_integration(world.session, "apt", world.root));
   const auto path = world.root / "etc/apt/apt.conf.d/80rewall";
-  const auto changed = "// ours\n" + text_of(path);
+  const auto changed = "// ours\n" + content_of(path);
   REQUIRE(write_file(path, changed, 0644));
   CHECK(world.state("apt") == State::changed);
   for (const auto& refused : {install_integration(world.session, "apt", world.root),
@@ -110,7 +108,7 @@ TEST_CASE("a file that somebody changed is neither overwritten nor removed") {
     CHECK(refused.error().kind == ErrorKind::refused);
     CHECK(refused.error().message.starts_with(path.string() + ": "));
   }
-  CHECK(text_of(path) == changed);
+  CHECK(content_of(path) == changed);
 }
 
 TEST_CASE("a file that was copied by hand is replaced, and one in two is installed partly") {
@@ -128,9 +126,9 @@ TEST_CASE("a file that was copied by hand is replaced, and one in two is install
 TEST_CASE("a link is not followed, and counts as changed") {
   World world;
   fs::create_directories(world.root / "etc/cron.d");
-  fs::create_symlink(world.folder.path() / "elsewhere", world.root / "etc/cron.d/rewall");
+  fs::create_symlink(world.test.folder.path() / "elsewhere", world.root / "etc/cron.d/rewall");
   REQUIRE_FALSE(install_integration(world.session, "cron", world.root));
-  CHECK_FALSE(fs::exists(world.folder.path() / "elsewhere"));
+  CHECK_FALSE(fs::exists(world.test.folder.path() / "elsewhere"));
 }
 
 TEST_CASE("a unit that is enabled is not removed") {
@@ -161,7 +159,8 @@ TEST_CASE("the integration of the repository is written there, not below the roo
   world.session.program = "/usr/sbin/rewall";
   REQUIRE(install_integration(world.session, "git-diff", world.root));
   CHECK(world.files().empty());
-  CHECK(text_of(world.session.path() / ".git/info/attributes").starts_with(hook_file("git-diff/attributes")));
+  CHECK(content_of(world.session.path() / ".git/info/attributes")
+            .starts_with(hook_file("git-diff/attributes")));
   CHECK(world.state("git-diff") == State::installed);
   REQUIRE(remove_integration(world.session, "git-diff", world.root));
   CHECK(world.state("git-diff") == State::absent);
