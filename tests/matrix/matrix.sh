@@ -70,11 +70,9 @@ matrix_step() {
   say "dev: $release, $compiler: $((SECONDS - begun)) s"
 }
 
-# What ctest -V has printed of each program: cases that passed, failed and have parts that were skipped.
+# What ctest has printed: tests that passed, failed and were skipped.
 matrix_counts() {
-  awk '/All tests passed \(.* in [0-9]+ test case/ { sub(/.* in /, ""); passed += $1 }
-    /test cases: / { if (match($0, /[0-9]+ passed/)) passed += substr($0, RSTART); if (match($0, /[0-9]+ failed/)) failed += substr($0, RSTART) }
-    /: +skipped: / { skipped++ }
+  awk '/^ *[0-9]+\/[0-9]+ Test +#/ { if (/ Passed /) passed++; else if (/\*Skipped /) skipped++; else failed++ }
     END { printf "%d/%d/%d", passed, failed, skipped }' "$1"
 }
 
@@ -90,16 +88,16 @@ matrix_row() { printf '%-9s %-8s %-8s %-9s %-8s %-8s %-8s %-7s %-7s %-8s %s\n' "
 matrix_try() {
   local release=$1 compiler=$2 what=$3 logs=$root/build-matrix/$1-$2 versions build demo=- tests=- corpus=-
   readarray -t versions < <(matrix_enter "$release" "$compiler" sh -c "$matrix_versions")
-  build=$(matrix_step build ./dev build)
+  build=$(matrix_step build sh -ec './dev build; exec ctest --test-dir build --output-on-failure')
   if [ "$build" = ok ]; then
     demo=$(matrix_step demo ./dev demo)
     corpus=$(matrix_step corpus tests/matrix/corpus.sh build/rewall "tests/matrix/known-failures.$release")
     corpus="$corpus $(sed -n 's/^corpus: \([0-9]*\) .* round, \([0-9]*\) fail.*/\1\/\2/p' "$logs/corpus.log")"
     if [ "$what" = all ]; then
       tests=$(matrix_step tests sh -ec '
-        cmake -S . -B build-test -G Ninja -DCMAKE_BUILD_TYPE=Debug -DREWALL_SANITIZE=OFF -DREWALL_TESTS=ON
+        cmake -S . -B build-test -G Ninja -DCMAKE_BUILD_TYPE=Debug -DREWALL_TESTS=ON -DREWALL_WERROR=ON
         ninja -C build-test
-        exec ctest --test-dir build-test -V -j "$(nproc)"')
+        exec ctest --test-dir build-test --output-on-failure -j "$(nproc)"')
       tests="$tests $(matrix_counts "$logs/tests.log")"
     fi
   fi
