@@ -6,6 +6,7 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/revision.h"
+#include "store/unified.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -20,13 +21,13 @@ struct DiffOptions {
   bool foreign = false;
 };
 
-std::string as_text(const Revision& from, const Revision& to) {
+Result<std::string> as_text(const Revision& from, const Revision& to) {
   Files before = files_of(from.ruleset);
   Files after = files_of(to.ruleset);
   for (const auto& [file, _] : before) after.try_emplace(file);
   std::string text;
   for (const auto& [file, content] : after) {
-    text += unified(before[file], content, "a/" + file, "b/" + file);
+    text += TRY(unified(before[file], content, "a/" + file, "b/" + file));
   }
   return text;
 }
@@ -37,11 +38,11 @@ std::string as_commands(const Revision& from, const Revision& to) {
   return text;
 }
 
-std::string answer(const DiffOptions& options, const Revision& from, const Revision& to, const Diff& diff,
-                   Paint paint) {
+Result<std::string> answer(const DiffOptions& options, const Revision& from, const Revision& to,
+                           const Diff& diff, Paint paint) {
   if (options.commands) return as_commands(from, to);
-  if (options.text) return render_unified(as_text(from, to), paint);
-  if (diff.equal()) return {};
+  if (options.text) return render_unified(TRY(as_text(from, to)), paint);
+  if (diff.equal()) return std::string{};
   return options.stat ? render_stat(diff, paint) : render(diff, paint);
 }
 
@@ -73,7 +74,7 @@ Action define_diff(Syntax& syntax) {
       mark_foreign(diff, from.ruleset, to.ruleset, owners_of(context.session));
     if (context.json) {
       context.terminal.out(print(to_json(diff, from.name, to.name)));
-    } else if (auto words = answer(*options, from, to, diff, context.terminal.paint()); !words.empty()) {
+    } else if (auto words = TRY(answer(*options, from, to, diff, context.terminal.paint())); !words.empty()) {
       if (!options->commands) start_pager(context);
       context.terminal.out(options->commands ? exact_text(context, words) : words);
     }

@@ -89,9 +89,4 @@ std::string subject(const Diff& diff);
 /// The commands that turn `from` into `to`, one a line, quoted for a POSIX shell, in an order that runs.
 std::vector<std::string> commands(const Ruleset& from, const Ruleset& to);
 
-/// Unified text, as `diff -u` prints it, of two texts; empty when they are equal. Names are "a/rules.v4" and
-/// the like.
-std::string unified(std::string_view from, std::string_view to, std::string_view from_name,
-                    std::string_view to_name);
-
 }  // namespace rewall

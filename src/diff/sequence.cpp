@@ -8,10 +8,9 @@ namespace rewall {
 namespace {
 
 using Elements = std::span<const std::uint32_t>;
-using Positions = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
-// dtl starts anew, and counts wrongly, once it has recorded MAX_CORDINATES_SIZE points; a stretch of M
-// against N elements records at most (M + 1) * (N + 1) of them.
+// Once dtl has recorded MAX_CORDINATES_SIZE points it begins a new path and miscounts. A stretch of M against
+// N elements records at most (M + 1) * (N + 1) points.
 constexpr std::size_t kRecordedByDtl = 1'000'000;
 static_assert(kRecordedByDtl < dtl::MAX_CORDINATES_SIZE);
 
@@ -28,14 +27,14 @@ struct Stretch {
             .from_start = from_start + static_cast<std::uint32_t>(from_at),
             .to_start = to_start + static_cast<std::uint32_t>(to_at)};
   }
-  std::pair<std::uint32_t, std::uint32_t> at(std::size_t i, std::size_t j) const {
+  PositionPair at(std::size_t i, std::size_t j) const {
     return {from_start + static_cast<std::uint32_t>(i), to_start + static_cast<std::uint32_t>(j)};
   }
 };
 
-void align(const Stretch& whole, Positions& out);
+void align(const Stretch& whole, PositionPairs& out);
 
-void align_by_dtl(const Stretch& stretch, Positions& out) {
+void align_by_dtl(const Stretch& stretch, PositionPairs& out) {
   const std::vector<std::uint32_t> from(stretch.from.begin(), stretch.from.end());
   const std::vector<std::uint32_t> to(stretch.to.begin(), stretch.to.end());
   dtl::Diff<std::uint32_t> diff(from, to);
@@ -49,14 +48,14 @@ void align_by_dtl(const Stretch& stretch, Positions& out) {
   }
 }
 
-// Positions of the elements that occur once on both sides, in the order of `from`.
-Positions unique_on_both_sides(const Stretch& stretch) {
-  struct CachedGeneration {
+// The positions of the elements that occur once on both sides, in the order of `from`.
+PositionPairs unique_on_both_sides(const Stretch& stretch) {
+  struct Occurrence {
     std::uint32_t from = 0;
     std::uint32_t to = 0;
     std::uint32_t at = 0;
   };
-  std::unordered_map<std::uint32_t, CachedGeneration> seen;
+  std::unordered_map<std::uint32_t, Occurrence> seen;
   seen.reserve(stretch.from.size());
   for (const auto element : stretch.from) ++seen[element].from;
   for (std::uint32_t j = 0; j < stretch.to.size(); ++j) {
@@ -65,7 +64,7 @@ Positions unique_on_both_sides(const Stretch& stretch) {
     ++found->second.to;
     found->second.at = j;
   }
-  Positions out;
+  PositionPairs out;
   for (std::uint32_t i = 0; i < stretch.from.size(); ++i) {
     const auto& element = seen[stretch.from[i]];
     if (element.from == 1 && element.to == 1) out.emplace_back(i, element.at);
@@ -73,29 +72,7 @@ Positions unique_on_both_sides(const Stretch& stretch) {
   return out;
 }
 
-// The longest subsequence whose second positions ascend too (patience sorting).
-Positions longest_ascending(const Positions& pairs) {
-  constexpr auto kNoPile = static_cast<std::size_t>(-1);
-  std::vector<std::size_t> piles;  // index of each pile's top
-  std::vector<std::size_t> before(pairs.size(), kNoPile);
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const auto pile = std::ranges::lower_bound(piles, pairs[i].second, {},
-                                               [&](std::size_t top) { return pairs[top].second; });
-    if (pile != piles.begin()) before[i] = *(pile - 1);
-    if (pile == piles.end()) {
-      piles.push_back(i);
-    } else {
-      *pile = i;
-    }
-  }
-  Positions out;
-  for (std::size_t i = piles.empty() ? kNoPile : piles.back(); i != kNoPile; i = before[i])
-    out.push_back(pairs[i]);
-  std::ranges::reverse(out);
-  return out;
-}
-
-void align_by_anchors(const Stretch& stretch, const Positions& anchors, Positions& out) {
+void align_by_anchors(const Stretch& stretch, const PositionPairs& anchors, PositionPairs& out) {
   std::size_t i = 0;
   std::size_t j = 0;
   for (const auto& [from, to] : anchors) {
@@ -107,21 +84,22 @@ void align_by_anchors(const Stretch& stretch, const Positions& anchors, Position
   align(stretch.part(i, j, stretch.from.size(), stretch.to.size()), out);
 }
 
-void align_middle(const Stretch& stretch, Positions& out) {
+void align_middle(const Stretch& stretch, PositionPairs& out) {
   if (stretch.from.empty() || stretch.to.empty()) return;
   const auto anchors = longest_ascending(unique_on_both_sides(stretch));
   if (!anchors.empty()) return align_by_anchors(stretch, anchors, out);
   if ((stretch.from.size() + 1) * (stretch.to.size() + 1) <= kRecordedByDtl)
     return align_by_dtl(stretch, out);
-  // Nothing but repetitions, and too many of them: halves keep the cost near n log n, and elements are
-  // repeated in both.
+  // All elements repeat, and they are too many for dtl. Halves keep the cost near n log n, and most elements
+  // occur in both halves.
   const auto i = stretch.from.size() / 2;
   const auto j = stretch.to.size() / 2;
   align(stretch.part(0, 0, i, j), out);
   align(stretch.part(i, j, stretch.from.size(), stretch.to.size()), out);
 }
 
-void align(const Stretch& whole, Positions& out) {
+// Pairs the common start and end, then aligns the rest.
+void align(const Stretch& whole, PositionPairs& out) {
   const auto shorter = std::min(whole.from.size(), whole.to.size());
   std::size_t start = 0;
   while (start < shorter && whole.from[start] == whole.to[start]) {
@@ -141,9 +119,8 @@ void align(const Stretch& whole, Positions& out) {
 
 }  // namespace
 
-std::vector<std::pair<std::uint32_t, std::uint32_t>> common_subsequence(std::span<const std::uint32_t> from,
-                                                                        std::span<const std::uint32_t> to) {
-  Positions out;
+PositionPairs common_subsequence(std::span<const std::uint32_t> from, std::span<const std::uint32_t> to) {
+  PositionPairs out;
   align({.from = from, .to = to}, out);
   return out;
 }

@@ -2,17 +2,17 @@
 
 #include <cstdint>
 #include <span>
-#include <utility>
-#include <vector>
+
+#include "rules/ascending.h"
 
 namespace rewall {
 
-/// The positions (from, to) that two sequences of small numbers share, both ascending: a longest common
-/// subsequence where that is affordable, and always one that holds the common start and end.
+/// Aligns two sequences of small numbers: the pairs of positions (from, to) of equal elements, both
+/// ascending. The common start and end are always part of the result; the whole is a longest common
+/// subsequence where that is affordable.
 ///
-/// Elements that occur once on both sides are aligned first (patience: longest increasing subsequence), the
-/// stretches between them by dtl. So a wholly reordered sequence costs n log n, not n².
-std::vector<std::pair<std::uint32_t, std::uint32_t>> common_subsequence(std::span<const std::uint32_t> from,
-                                                                        std::span<const std::uint32_t> to);
+/// Elements that occur once on both sides are the anchors (patience diff); dtl aligns the stretches between
+/// anchors, in which every element repeats. A wholly reordered sequence costs n log n, not n².
+PositionPairs common_subsequence(std::span<const std::uint32_t> from, std::span<const std::uint32_t> to);
 
 }  // namespace rewall

@@ -6,15 +6,12 @@
 #include <utility>
 
 namespace rewall {
-
 namespace {
-
-using Pair = std::pair<std::uint32_t, std::uint32_t>;
 
 constexpr std::uint32_t kNone = UINT32_MAX;
 
-/// Each live rule with the wanted one that answers to it, k-th to k-th; ascending in live.
-std::vector<Pair> answering(std::span<const Rule> live, std::span<const Rule> wanted) {
+/// Pairs the k-th of equal rules in live with the k-th in wanted. Positions in live ascend.
+PositionPairs equal_rules(std::span<const Rule> live, std::span<const Rule> wanted) {
   std::unordered_map<std::string_view, std::uint32_t> first;
   std::vector<std::uint32_t> next(wanted.size(), kNone);
   first.reserve(wanted.size());
@@ -22,7 +19,7 @@ std::vector<Pair> answering(std::span<const Rule> live, std::span<const Rule> wa
     const auto [place, fresh] = first.try_emplace(wanted[i].words, i);
     if (!fresh) next[i] = std::exchange(place->second, i);
   }
-  std::vector<Pair> pairs;
+  PositionPairs pairs;
   for (std::uint32_t i = 0; i < live.size(); ++i) {
     const auto place = first.find(live[i].words);
     if (place == first.end() || place->second == kNone) continue;
@@ -32,37 +29,16 @@ std::vector<Pair> answering(std::span<const Rule> live, std::span<const Rule> wa
   return pairs;
 }
 
-/// The longest part of `pairs` that ascends on the right too.
-std::vector<Pair> ascending(const std::vector<Pair>& pairs) {
-  std::vector<std::uint32_t> ends;  // of the best run of each length: its last pair
-  std::vector<std::uint32_t> before(pairs.size(), kNone);
-  const auto right = [&](std::uint32_t i) { return pairs[i].second; };
-  for (std::uint32_t i = 0; i < pairs.size(); ++i) {
-    const auto end = std::ranges::lower_bound(ends, pairs[i].second, {}, right);
-    if (end != ends.begin()) before[i] = *(end - 1);
-    if (end == ends.end())
-      ends.push_back(i);
-    else
-      *end = i;
-  }
-  std::vector<Pair> run;
-  run.reserve(ends.size());
-  for (std::uint32_t i = ends.empty() ? kNone : ends.back(); i != kNone; i = before[i])
-    run.push_back(pairs[i]);
-  std::ranges::reverse(run);
-  return run;
-}
-
 }  // namespace
 
-std::vector<Pair> stable_rules(std::span<const Rule> live, std::span<const Rule> wanted) {
+PositionPairs stable_rules(std::span<const Rule> live, std::span<const Rule> wanted) {
   const std::size_t shorter = std::min(live.size(), wanted.size());
   std::size_t start = 0;
   while (start < shorter && live[start].words == wanted[start].words) ++start;
   std::size_t end = 0;
   while (end < shorter - start && live[live.size() - 1 - end].words == wanted[wanted.size() - 1 - end].words)
     ++end;
-  std::vector<Pair> all;
+  PositionPairs all;
   all.reserve(shorter);
   const auto add = [&](std::size_t from, std::size_t to) {
     all.emplace_back(static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to));
@@ -71,7 +47,7 @@ std::vector<Pair> stable_rules(std::span<const Rule> live, std::span<const Rule>
   const auto between = [&](std::span<const Rule> rules) {
     return rules.subspan(start, rules.size() - start - end);
   };
-  for (const auto& [from, to] : ascending(answering(between(live), between(wanted))))
+  for (const auto& [from, to] : longest_ascending(equal_rules(between(live), between(wanted))))
     add(from + start, to + start);
   for (std::size_t i = end; i > 0; --i) add(live.size() - i, wanted.size() - i);
   return all;
