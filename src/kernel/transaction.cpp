@@ -214,7 +214,8 @@ class Transaction::Work {
     return {};
   }
 
-  bool empty() const { return batch_->empty(); }
+  /// Also true of a transaction that was not prepared because a set was refused before.
+  bool empty() const { return !batch_ || batch_->empty(); }
 
   Status send() {
     const auto refusal = batch_->send(channel_);
