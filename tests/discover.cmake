@@ -6,24 +6,36 @@
 
 cmake_minimum_required(VERSION 3.22)
 
-set(of_context ops/event_hooks ops/settings ops/state_file ops/trust ops/identity cli/hooks cli/settings cli/fault)
+set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_file ops/trust
+               cli/fault cli/hooks)
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection
                cli/concurrent_change cli/atomic_restore kill/kill)
 set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd)
 set(of_remote share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
-set(of_watch cli/watch cli/attribution cli/systemd)
+set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_state cli/attribution cli/systemd cli/watch)
 set(of_fleet cli/fleet)
-set(of_host cli/doctor cli/edit hooks/integrations)
+set(of_host ops/integrations cli/doctor cli/edit cli/without_ipv6 hooks/integrations)
 # Those that take longest begin first.
 set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands)
+
+set(parts context history restore guard remote watch fleet host)
+
+# A file that is gone, or has another name, is no longer spoken of.
+foreach(name ${long} ${of_context} ${of_history} ${of_restore} ${of_guard} ${of_remote} ${of_watch} ${of_fleet} ${of_host})
+  get_filename_component(folder ${name} DIRECTORY)
+  get_filename_component(file ${name}_test.cpp NAME)
+  if(folder STREQUAL FOLDER AND NOT file IN_LIST FILES)
+    message(FATAL_ERROR "tests/discover.cmake: there is no tests/${name}_test.cpp")
+  endif()
+endforeach()
 
 set(script "")
 foreach(file ${FILES})
   string(REGEX REPLACE "\\.cpp$" "" tag ${file})
   string(REGEX REPLACE "_test$" "" name ${FOLDER}/${tag})
   set(labels ${FOLDER})
-  foreach(part context history restore guard remote watch fleet host)
+  foreach(part ${parts})
     if(name IN_LIST of_${part})
       list(APPEND labels ${part})
     endif()
