@@ -13,10 +13,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/proc.h"
 #include "core/text.h"
 #include "kernel/channel.h"
@@ -106,10 +106,11 @@ Fd open_outside() {
     const Fd place(::open(format("/proc/{}/ns/net", process).c_str(), O_RDONLY | O_CLOEXEC));
     if (!place) continue;
     Fd socket;
-    std::thread([&] {
+    auto inside = start_thread("audit", [&] {
       if (::setns(place.get(), CLONE_NEWNET) == 0)
         socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kAuditBuffer);
-    }).join();
+    });
+    if (inside) inside->join();
     if (socket) return socket;
   }
   return {};

@@ -1,12 +1,10 @@
-#include <exception>
-#include <future>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/chains.h"
 #include "kernel/firewall.h"
@@ -38,16 +36,10 @@ Tables unless_empty(Tables tables) {
   return canonical_text(tables).empty() ? Tables{.family = tables.family} : std::move(tables);
 }
 
-/// What `work` throws, as an error: out of memory, no thread to be had, no namespace to enter.
+/// The border of kernel/: `work` for a method of Firewall. Its exceptions end here, as errors.
 template <class Work>
-auto without_exceptions(ErrorKind kind, const Work& work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return Error{.kind = kind, .message = "the firewall: out of memory"};
-  } catch (const std::exception& thrown) {
-    return Error{.kind = kind, .message = format("the firewall: {}", thrown.what())};
-  }
+auto at_border(ErrorKind kind, Work work) {
+  return without_exceptions("the firewall", kind, std::move(work));
 }
 
 class HostFirewall : public Firewall {
@@ -56,12 +48,12 @@ class HostFirewall : public Firewall {
 
   Result<Capture> capture(BackendChoice choice) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::capture, [&] { return capture_here(choice); });
+    return at_border(ErrorKind::capture, [&] { return capture_here(choice); });
   }
 
   Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
       const std::map<ChainName, bool>& chains) override {
-    return without_exceptions(ErrorKind::capture, [&] { return rewall::read_chains(programs_, chains); });
+    return at_border(ErrorKind::capture, [&] { return rewall::read_chains(programs_, chains); });
   }
 
   std::optional<Generation> generation() override { return read_generation(); }
@@ -71,7 +63,7 @@ class HostFirewall : public Firewall {
   }
 
   Result<Sets> sets() override {
-    return without_exceptions(ErrorKind::capture, [this] {
+    return at_border(ErrorKind::capture, [this] {
       std::string note;
       return read_sets(programs_, note);
     });
@@ -83,7 +75,7 @@ class HostFirewall : public Firewall {
 
   Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel, [&] {
+    return at_border(ErrorKind::kernel, [&] {
       auto ready = scratch_.valid() ? std::move(scratch_) : make_scratch();
       return rewall::stage(programs_, wanted, live, names, std::move(ready));
     });
@@ -92,13 +84,12 @@ class HostFirewall : public Firewall {
   Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
                                          const std::optional<Generation>& generation) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel,
-                              [&] { return rewall::load(programs_, staged, live, generation); });
+    return at_border(ErrorKind::kernel, [&] { return rewall::load(programs_, staged, live, generation); });
   }
 
   Status load_anew(const Staged& staged) override {
     if (!may_administer()) return not_permitted("the firewall");
-    return without_exceptions(ErrorKind::kernel, [&] { return rewall::load_anew(programs_, staged); });
+    return at_border(ErrorKind::kernel, [&] { return rewall::load_anew(programs_, staged); });
   }
 
  private:
@@ -106,9 +97,9 @@ class HostFirewall : public Firewall {
     auto backends = TRY(to_read(choice));
     Capture capture;
     // A program that only says its version takes as long to start as one that reads rules.
-    auto asking = std::async(std::launch::async, [this] { programs_.default_backend(); });
+    auto asking = beside("iptables --version", ErrorKind::capture, [this] { programs_.default_backend(); });
     auto reading = read_of_one_piece(backends, capture.generation);
-    asking.get();
+    TRY(asking.get());
     if (!reading) return std::move(reading).error();
     capture.notes = std::move(reading->notes);
     if (choice == BackendChoice::nft && legacy_tables())
@@ -174,7 +165,7 @@ class HostFirewall : public Firewall {
   }
 
   Programs programs_;
-  std::future<ScratchMade> scratch_{};
+  Task<std::shared_ptr<Scratch>> scratch_{};
 };
 
 }  // namespace

@@ -5,40 +5,59 @@
 
 #include <cerrno>
 #include <exception>
-#include <system_error>
-#include <thread>
 
 #include "core/format.h"
+#include "core/parallel.h"
 
 namespace rewall {
+
+namespace {
+
+Error cannot(std::string_view what, int error) {
+  return Error{.kind = error == EPERM ? ErrorKind::permission : ErrorKind::kernel,
+               .message = format("scratch network namespace: {}{}", what, errno_text(error)),
+               .hint = error == EPERM ? "it needs root with CAP_SYS_ADMIN" : ""};
+}
+
+/// Runs `work` on a thread of its own, because unshare(2) and setns(2) move the calling thread. There is no
+/// other way to do it: on this thread it would move the caller out of its namespace.
+Status run_apart(const std::function<void()>& work) {
+  auto thread = start_thread("scratch", work);
+  if (!thread) return cannot("no thread: ", EAGAIN);
+  thread->join();
+  return {};
+}
+
+}  // namespace
 
 Result<ScratchNamespace> ScratchNamespace::create() {
   Fd fd;
   int error = 0;
-  // unshare() moves the calling thread: one of its own leaves ours where it is.
-  std::thread([&] {
+  TRY(run_apart([&] {
     if (unshare(CLONE_NEWNET) == 0) fd.reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
     if (!fd) error = errno;
-  }).join();
-  if (fd) return ScratchNamespace(std::move(fd));
-  return Error{.kind = error == EPERM ? ErrorKind::permission : ErrorKind::kernel,
-               .message = format("scratch network namespace: {}", errno_text(error)),
-               .hint = error == EPERM ? "it needs root with CAP_SYS_ADMIN" : ""};
+  }));
+  if (!fd) return cannot("", error);
+  return ScratchNamespace(std::move(fd));
 }
 
-void ScratchNamespace::run(const std::function<void()>& work) const {
+Status ScratchNamespace::run(const std::function<void()>& work) const {
   std::exception_ptr thrown;
-  std::thread([&] {
+  int error = 0;
+  TRY(run_apart([&] {
+    // Going on outside would do the work to the host's own firewall.
+    if (setns(fd_.get(), CLONE_NEWNET) != 0) {
+      error = errno;
+      return;
+    }
     try {
-      // Going on without it would do the work to the host's own firewall.
-      if (setns(fd_.get(), CLONE_NEWNET) != 0)
-        throw std::system_error(errno, std::generic_category(), "setns");
       work();
     } catch (...) {
       thrown = std::current_exception();
     }
-  }).join();
+  }));
   if (thrown) std::rethrow_exception(thrown);
+  return error == 0 ? Status{} : Status(cannot("cannot enter it: ", error));
 }
 
 }  // namespace rewall

@@ -7,16 +7,16 @@
 
 namespace rewall {
 
-/// A network namespace of our own, without a name, gone with the object (network_namespaces(7)).
+/// A network namespace without a name, which lives as long as the object (network_namespaces(7)).
 class ScratchNamespace {
  public:
-  /// Kind permission without CAP_SYS_ADMIN.
+  /// Kind permission without CAP_SYS_ADMIN; kind kernel for any other failure.
   static Result<ScratchNamespace> create();
 
-  /// Runs `work` on a thread inside the namespace and waits; programs that it starts are inside too. What
-  /// `work` throws arrives here; std::system_error when the namespace cannot be entered (then `work` is not
-  /// run).
-  void run(const std::function<void()>& work) const;
+  /// Runs `work` on a thread inside the namespace and waits for it. Programs that `work` starts are inside
+  /// too. An exception of `work` reaches the caller. The error is for a namespace that cannot be entered, or
+  /// no thread: `work` has not run then. Kinds as create().
+  Status run(const std::function<void()>& work) const;
 
  private:
   explicit ScratchNamespace(Fd fd) : fd_(std::move(fd)) {}

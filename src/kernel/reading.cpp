@@ -1,12 +1,12 @@
 #include "kernel/reading.h"
 
 #include <algorithm>
-#include <future>
 #include <optional>
 #include <utility>
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/nftables.h"
 #include "kernel/set_numbers.h"
@@ -230,7 +230,7 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
   return believe_sets(std::move(outcome), note);
 }
 
-Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& beside) {
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile) {
   auto listed = TRY(list_nft_tables());
   const std::vector<NftTable> nft_tables = std::move(listed);
 
@@ -248,10 +248,10 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   const bool ask_ipset = !ipset.empty() && !no_sets();
   if (ask_ipset) commands.push_back(programs.command({ipset, "save"}));
 
-  auto checking = std::async(std::launch::async, [&] {
-    if (!beside) return check_native_rules(saves);
-    beside();
-    return Status{};
+  auto checking = beside("nf_tables", ErrorKind::capture, [&]() -> Status {
+    if (!meanwhile) return check_native_rules(saves);
+    meanwhile();
+    return {};
   });
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
   auto native = checking.get();

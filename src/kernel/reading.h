@@ -36,9 +36,9 @@ struct Reading {
 /// exit status of 0 comes with half a table, with "incompatible", and with rules that iptables cannot say.
 /// Errors as Firewall::capture.
 ///
-/// `beside`: work for the time that the programs take, instead of the look for rules that nft made: for a
-/// namespace in which nobody else makes any.
-Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& beside = {});
+/// `meanwhile` runs on another thread beside the programs, instead of the search for rules that nft made: for
+/// a namespace in which nobody else makes any.
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile = {});
 
 /// `ipset save`. Where there are no sets to be had (no program, no module) it is empty and `note` says why.
 Result<Sets> read_sets(Programs& programs, std::string& note);

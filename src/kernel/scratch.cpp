@@ -18,6 +18,15 @@ int list(Channel& channel, const Scratch::Place& place, std::vector<RawRule>& ru
 
 }  // namespace
 
+Result<std::shared_ptr<Scratch>> Scratch::make() {
+  auto scratch = std::make_shared<Scratch>(TRY(ScratchNamespace::create()));
+  TRY(scratch->space.run([&] {
+    scratch->channel = std::make_unique<Channel>();
+    scratch->numbers = std::make_unique<SetNumbers>();
+  }));
+  return scratch;
+}
+
 int Scratch::take_rules(const Place& place, std::vector<RawRule>& rules) const {
   if (auto ahead = listed.extract(place)) {
     rules = std::move(ahead.mapped());

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "core/result.h"
 #include "kernel/channel.h"
 #include "kernel/namespace.h"
 #include "kernel/set_numbers.h"
@@ -21,12 +23,8 @@ struct RawRule {
 
 /// A scratch namespace that took rules of the nft backend, and the ways to read them there.
 struct Scratch {
-  explicit Scratch(ScratchNamespace made) : space(std::move(made)) {
-    space.run([this] {
-      channel = std::make_unique<Channel>();
-      numbers = std::make_unique<SetNumbers>();
-    });
-  }
+  /// Makes the namespace and opens its sockets. Errors as ScratchNamespace.
+  static Result<std::shared_ptr<Scratch>> make();
 
   /// A family's table and chain.
   using Place = std::tuple<Family, std::string, std::string>;
@@ -35,6 +33,8 @@ struct Scratch {
   int take_rules(const Place& place, std::vector<RawRule>& rules) const;
   /// Asks for the rules of all places of `positions`, for take_rules().
   void list_rules();
+
+  explicit Scratch(ScratchNamespace made) : space(std::move(made)) {}
 
   ScratchNamespace space;
   std::unique_ptr<Channel> channel{};

@@ -257,15 +257,12 @@ Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNa
 
 }  // namespace
 
-std::future<ScratchMade> make_scratch() {
-  return std::async(std::launch::async, []() -> ScratchMade {
-    auto space = TRY(ScratchNamespace::create());
-    return std::make_shared<Scratch>(std::move(space));
-  });
+Task<std::shared_ptr<Scratch>> make_scratch() {
+  return beside("scratch network namespace", ErrorKind::kernel, [] { return Scratch::make(); });
 }
 
 Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names,
-                     std::future<ScratchMade> ready) {
+                     Task<std::shared_ptr<Scratch>> ready) {
   auto made = ready.get();
   if (!made) {
     if (made.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
@@ -273,7 +270,7 @@ Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* l
   }
   auto scratch = *std::move(made);
   Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
-  scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); });
+  TRY(scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); }));
   // A rule may need what another one makes that is in force already (RATEEST, say): all of them are tried
   // then.
   const bool partly = live != nullptr;

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <future>
 #include <memory>
 
+#include "core/parallel.h"
 #include "core/result.h"
 #include "kernel/firewall.h"
 #include "kernel/programs.h"
@@ -10,13 +10,12 @@
 
 namespace rewall {
 
-using ScratchMade = Result<std::shared_ptr<Scratch>>;
+/// Scratch::make() on a thread beside the caller.
+Task<std::shared_ptr<Scratch>> make_scratch();
 
-/// Made in a thread of its own. Kind permission without the privilege for a namespace.
-std::future<ScratchMade> make_scratch();
-
-/// Firewall::stage, for the namespace of the calling thread.
+/// Firewall::stage() for the namespace of the calling thread, in the scratch namespace `ready`. Where that is
+/// an error of kind permission, the rules are only tested (iptables-restore --test).
 Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names,
-                     std::future<ScratchMade> ready = make_scratch());
+                     Task<std::shared_ptr<Scratch>> ready = make_scratch());
 
 }  // namespace rewall

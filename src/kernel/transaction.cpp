@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <future>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -22,6 +21,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/batch.h"
 #include "kernel/netlink.h"
@@ -229,9 +229,10 @@ class Transaction::Work {
     if (expected_.size() < kMany || !other) return read_back(channel_, expected_);
     const std::size_t half = expected_.size() / 2;
     const std::span<const Expected> all(expected_);
-    auto rest = std::async(std::launch::async, [&] { return read_back(other, all.subspan(half)); });
+    auto rest = beside("nf_tables", ErrorKind::kernel, [&] { return read_back(other, all.subspan(half)); });
     const bool first = read_back(channel_, all.first(half));
-    return rest.get() && first;
+    const auto second = rest.get();
+    return first && second && *second;
   }
 
  private:

@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <future>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -371,9 +370,10 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   }
   // Beside the objects, which have to be hashed and packed: they are the same 3 MB at 50,000 rules.
   auto ahead = std::exchange(parts_->ahead, {});
-  auto staging = ahead.staged.valid() && ahead.tree == tree_ahead
-                     ? std::move(ahead.staged)
-                     : std::async(std::launch::async, [&] { return stage_files(parts_->path, files); });
+  auto staging =
+      ahead.staged.valid() && ahead.tree == tree_ahead
+          ? std::move(ahead.staged)
+          : beside("work tree", ErrorKind::repository, [&] { return stage_files(parts_->path, files); });
   git::Tree same;
   if (!tree_ahead.empty()) {
     auto found = TRY(find_tree(repo, tree_ahead));
@@ -438,8 +438,8 @@ Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& file
 void Repository::write_aside() {
   auto& ahead = parts_->ahead;
   if (ahead.files == nullptr || ahead.staged.valid()) return;
-  ahead.staged = std::async(
-      std::launch::async,
+  ahead.staged = beside(
+      "work tree", ErrorKind::repository,
       [path = parts_->path, files = std::exchange(ahead.files, {})] { return stage_files(path, *files); });
 }
 

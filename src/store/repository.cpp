@@ -155,9 +155,8 @@ std::string Repository::Parts::branch() const {
   return std::string(kHostBranches) + host;
 }
 
-std::jthread start_early() {
-  // Repository::open says what failed.
-  return std::jthread([] { static_cast<void>(git::start()); });
+Task<void> start_early() {
+  return beside("libgit2", ErrorKind::repository, [] { return git::start(); });
 }
 
 Result<Repository> Repository::init(const fs::path& path, const std::string& host) {

@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "core/file.h"
+#include "core/parallel.h"
 #include "core/result.h"
 #include "core/time.h"
 
@@ -92,9 +92,9 @@ class Lock {
   bool to_mend_ = false;
 };
 
-/// Begins to start libgit2 on a thread of its own: about a millisecond. Whoever
-/// opens a repository meanwhile waits for the rest of it.
-std::jthread start_early();
+/// Starts libgit2 beside the caller, which takes about a millisecond. Repository::open() waits for the rest
+/// of that time, and reports a failure.
+Task<void> start_early();
 
 /// For who reads very many snapshots, each once: of what was read little is kept from here on, and packs are
 /// looked at a piece at a time, in all repositories of this process.

@@ -2,13 +2,13 @@
 
 #include <array>
 #include <filesystem>
-#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/file.h"
+#include "core/parallel.h"
 #include "store/git.h"
 #include "store/repository.h"
 
@@ -23,7 +23,7 @@ struct Repository::Parts {
   struct {
     std::string tree{};
     std::shared_ptr<const Files> files{};
-    std::future<Result<std::vector<StagedFile>>> staged{};
+    Task<std::vector<StagedFile>> staged{};
   } ahead{};
 
   std::string branch() const;  ///< refs/heads/hosts/NAME

@@ -24,11 +24,12 @@ class TestKernel {
   Outcome run(std::vector<std::string> words, std::string input = {}) const {
     words[0] = find_program(words[0]);
     std::optional<Result<Outcome>> outcome;
-    namespace_.run([&] {
+    const auto ran = namespace_.run([&] {
       outcome =
           rewall::run(Command{.words = words, .input = std::move(input), .deadline = std::chrono::minutes{5}},
                       ErrorKind::kernel);
     });
+    if (!ran) FAIL(ran.error().message);
     if (!*outcome) FAIL(outcome->error().message);
     return **outcome;
   }

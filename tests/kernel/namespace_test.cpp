@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <latch>
 #include <stdexcept>
 
+#include "core/parallel.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;
@@ -18,6 +20,24 @@ ino_t this_namespace() {
   return facts.st_ino;
 }
 
+/// While it lives, this process can have no more threads.
+class NoMoreThreads {
+ public:
+  NoMoreThreads() {
+    while (auto thread = start_thread("held", [this] { end_.wait(); })) held_.push_back(*std::move(thread));
+  }
+  NoMoreThreads(const NoMoreThreads&) = delete;
+  NoMoreThreads& operator=(const NoMoreThreads&) = delete;
+  ~NoMoreThreads() {
+    end_.count_down();
+    for (auto& thread : held_) thread.join();
+  }
+
+ private:
+  std::latch end_{1};
+  std::vector<std::thread> held_{};
+};
+
 }  // namespace
 
 TEST_CASE("work and the programs that it starts are inside, and the caller stays outside") {
@@ -25,10 +45,10 @@ TEST_CASE("work and the programs that it starts are inside, and the caller stays
   const ino_t outside = this_namespace();
   ino_t inside = 0;
   std::string program;
-  scratch.run([&] {
+  REQUIRE(scratch.run([&] {
     inside = this_namespace();
     program = shell("stat -L -c %i /proc/self/ns/net");
-  });
+  }));
   CHECK(inside != outside);
   CHECK(program == std::to_string(inside) + "\n");
   CHECK(this_namespace() == outside);
@@ -36,11 +56,41 @@ TEST_CASE("work and the programs that it starts are inside, and the caller stays
 
 TEST_CASE("a namespace keeps its rules between two runs") {
   const auto scratch = scratch_namespace();
-  scratch.run([] { shell("iptables-nft -A INPUT -j ACCEPT"); });
-  scratch.run([] { CHECK(shell("iptables-nft -S INPUT") == "-P INPUT ACCEPT\n-A INPUT -j ACCEPT\n"); });
+  REQUIRE(scratch.run([] { shell("iptables-nft -A INPUT -j ACCEPT"); }));
+  REQUIRE(
+      scratch.run([] { CHECK(shell("iptables-nft -S INPUT") == "-P INPUT ACCEPT\n-A INPUT -j ACCEPT\n"); }));
 }
 
 TEST_CASE("what the work throws arrives at the caller") {
   const auto scratch = scratch_namespace();
-  CHECK_THROWS_AS(scratch.run([] { throw std::runtime_error("broken"); }), std::runtime_error);
+  CHECK_THROWS_AS(static_cast<void>(scratch.run([] { throw std::runtime_error("broken"); })),
+                  std::runtime_error);
+}
+
+TEST_CASE("without another thread no namespace is entered, and the caller is told so") {
+  const auto scratch = scratch_namespace();
+  const NoMoreThreads none;
+  const auto made = ScratchNamespace::create();
+  REQUIRE_FALSE(made);
+  CHECK(made.error().kind == ErrorKind::kernel);
+  CHECK(made.error().message == "scratch network namespace: no thread: Resource temporarily unavailable");
+  bool ran = false;
+  CHECK_FALSE(scratch.run([&] { ran = true; }));
+  CHECK_FALSE(ran);
+}
+
+TEST_CASE("without another thread the firewall is still read, and staging fails as a value") {
+  in_lab([] {
+    shell("iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT");
+    const NoMoreThreads none;
+    const auto firewall = host_firewall();
+    firewall->expect_stage();
+    const auto live = firewall->capture(BackendChoice::automatic);
+    REQUIRE(live);
+    CHECK(print_tables(live->ruleset.v4).find("-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n") !=
+          std::string::npos);
+    const auto staged = firewall->stage(live->ruleset, nullptr);
+    REQUIRE_FALSE(staged);
+    CHECK(staged.error().kind == ErrorKind::kernel);
+  });
 }

@@ -69,7 +69,9 @@ class Field {
  public:
   explicit Field(std::string backend) : backend_(std::move(backend)), namespace_(scratch_namespace()) {}
 
-  void run_inside(const std::function<void()>& work) const { namespace_.run(work); }
+  void run_inside(const std::function<void()>& work) const {
+    if (const auto ran = namespace_.run(work); !ran) FAIL(ran.error().message);
+  }
 
   std::string shell(const std::string& script, int status = 0) const {
     const std::string setup = "set -e; cd " + shell_quote(folder_.path().string()) + "; b=" + backend_ +

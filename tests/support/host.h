@@ -27,12 +27,13 @@ class Host {
                               "; export REWALL_REPO=" + shell_quote(repository()) + "; rewall() { " +
                               shell_quote(REWALL_PROGRAM) + " \"$@\"; }; export TERM=dumb; ";
     Outcome outcome;
-    namespace_.run([&] {
+    const auto ran = namespace_.run([&] {
       auto result = run({.words = {"/bin/bash", "-c", setup + line}, .deadline = std::chrono::seconds(120)},
                         ErrorKind::usage);
       if (!result) FAIL(result.error().message);
       outcome = *std::move(result);
     });
+    if (!ran) FAIL(ran.error().message);
     return outcome;
   }
 
@@ -60,7 +61,9 @@ class Host {
   }
 
   /// Runs work inside; so do the threads that it starts.
-  void inside(const std::function<void()>& work) const { namespace_.run(work); }
+  void inside(const std::function<void()>& work) const {
+    if (const auto ran = namespace_.run(work); !ran) FAIL(ran.error().message);
+  }
 
   void load_guide_firewall() const { ok("sh " REWALL_SOURCE_DIR "/tests/guide-firewall.sh"); }
 

@@ -18,7 +18,7 @@ namespace rewall {
 
 /// Runs a test in a network namespace of its own.
 inline void in_lab(const std::function<void()>& work) {
-  scratch_namespace().run(work);
+  if (const auto ran = scratch_namespace().run(work); !ran) FAIL(ran.error().message);
 }
 
 /// What a shell in this namespace prints; the test fails when it fails.
