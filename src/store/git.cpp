@@ -6,15 +6,6 @@
 #include "core/file.h"
 #include "core/format.h"
 
-// Debian's libgit2 reads the system's CA bundle as it starts: 3 ms of every command, for TLS that rewall
-// never speaks through it (network work is done by git). The program's own definition goes before mbedtls's
-// (x509_crt.h), and says that all was well.
-struct mbedtls_x509_crt;
-extern "C" int mbedtls_x509_crt_parse_file(mbedtls_x509_crt* chain, const char* path);
-extern "C" int mbedtls_x509_crt_parse_file(mbedtls_x509_crt* /*chain*/, const char* /*path*/) {
-  return 0;
-}
-
 namespace rewall::git {
 namespace {
 
