@@ -142,15 +142,6 @@ Status sync_objects(git_repository* repo, const git_oid& commit, const git_tree*
   return sync_path(objects);
 }
 
-/// While it lives libgit2 syncs nothing: the caller does.
-class Unsynced {
- public:
-  Unsynced() { git::sync_what_is_written(false); }
-  Unsynced(const Unsynced&) = delete;
-  Unsynced& operator=(const Unsynced&) = delete;
-  ~Unsynced() { git::sync_what_is_written(true); }
-};
-
 /// Git writes years of four digits and no moments before 1970; fsck calls anything else damage.
 Time writable(Time time) {
   constexpr std::int64_t kLastSecond = 253402300799;  // 9999-12-31T23:59:59Z
@@ -379,7 +370,6 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     auto found = TRY(find_tree(repo, tree_ahead));
     same = std::move(found);
   }
-  std::optional<Unsynced> unsynced(std::in_place);
   auto tree = TRY(make_tree(repo, old_tree.get(), files, expect, same.get()));
 
   const Time when = writable(time);
@@ -394,7 +384,6 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   const auto written = TRY(write_commit(repo, *this, parts_->signer, content.text()));
   const git_oid id = written;
 
-  unsynced.reset();
   auto staged = TRY(staging.get());
   TRY(sync_objects(repo, id, tree.get(), old_tree.get()));
   TRY(check_room(state_path()));

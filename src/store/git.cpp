@@ -13,7 +13,7 @@ class Library {
  public:
   Library() : ready_(git_libgit2_init() > 0) {
     if (!ready_) return;
-    sync_what_is_written(true);
+    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
     for (const int level : {GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL,
                             GIT_CONFIG_LEVEL_PROGRAMDATA})
       git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
@@ -38,10 +38,6 @@ std::string last_reason() {
 }
 
 }  // namespace
-
-void sync_what_is_written(bool sync) {
-  git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, sync ? 1 : 0);
-}
 
 Status start() {
   static const Library library;

@@ -76,12 +76,9 @@ int fill(Owner& owner, Function function, Arguments... arguments) {
   return code;
 }
 
-/// Starts libgit2 once a process: everything it writes is synced, and no configuration but a repository's own
-/// counts.
+/// Starts libgit2, once for the process. References, logs and settings are then synced as libgit2 writes them
+/// (objects are not: see loose.h), and of all configuration only a repository's own counts.
 Status start();
-
-/// Whether libgit2 syncs each file that it writes; it does unless told otherwise.
-void sync_what_is_written(bool sync);
 
 constexpr const char* kFreeSpace = "free some space there and run the command again";
 

@@ -21,6 +21,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/exceptions.h"
 #include "core/file.h"
 #include "core/format.h"
 
@@ -101,14 +102,14 @@ std::optional<LooseObject> unpack(const std::string& packed, LooseObject object,
   return object;
 }
 
-/// What stands before a blob's content.
-std::string blob_header(std::string_view content) {
-  return format("blob {}", content.size()) + '\0';
+/// The bytes before an object's content.
+std::string header_of(git_object_t type, std::string_view content) {
+  return format("{} {}", git_object_type2string(type), content.size()) + '\0';
 }
 
-/// A blob as its file holds it; empty when there is no memory for it.
-std::string pack(std::string_view content) {
-  std::string whole = blob_header(content);
+/// An object as its file holds it; empty when there is no memory for it.
+std::string pack(git_object_t type, std::string_view content) {
+  std::string whole = header_of(type, content);
   whole += content;
   const Compressor compressor(libdeflate_alloc_compressor(kFastestLevel));
   if (!compressor) return {};
@@ -123,8 +124,24 @@ fs::path path_of(const fs::path& objects, const git_oid& id) {
   return objects / hash.substr(0, 2) / hash.substr(2);
 }
 
-/// libgit2's backend for loose objects, behind a reader of ours. The struct is C's: libgit2 frees it through
-/// `free`.
+Status write_loose(const fs::path& objects, const git_oid& id, git_object_t type, std::string_view content) {
+  const fs::path path = path_of(objects, id);
+  const std::string packed = pack(type, content);
+  if (packed.empty())
+    return Error{.kind = ErrorKind::repository, .message = format("object {}: out of memory", hex(id))};
+  std::error_code failed;
+  fs::create_directory(path.parent_path(), failed);
+  // The next lock() removes what a killed process leaves under this name.
+  const fs::path aside = objects / ("tmp_object_" + hex(id));
+  TRY(write_file(aside, packed, kObjectMode, Sync::no));
+  fs::rename(aside, path, failed);
+  if (failed)
+    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), failed.message())};
+  return {};
+}
+
+/// libgit2's backend for loose objects, behind a reader and a writer of ours. The struct is C's: libgit2
+/// frees it through `free`.
 struct Backend : git_odb_backend {
   git_odb_backend* inner = nullptr;
   fs::path objects{};
@@ -134,12 +151,16 @@ Backend& ours(git_odb_backend* backend) {
   return *static_cast<Backend*>(backend);
 }
 
-/// libgit2's code for what read_loose found.
-int take(Result<std::optional<LooseObject>> found, LooseObject& object) {
-  if (!found) {
-    git_error_set_str(GIT_ERROR_ODB, found.error().message.c_str());
-    return GIT_ERROR;
-  }
+int fail(const Error& error) {
+  git_error_set_str(GIT_ERROR_ODB, error.message.c_str());
+  return GIT_ERROR;
+}
+
+/// read_loose(), with libgit2's code for what it found. No exception may cross libgit2, which is C.
+int read(git_odb_backend* backend, const git_oid* id, Extent extent, LooseObject& object) {
+  auto found = without_exceptions("object", ErrorKind::repository,
+                                  [&] { return read_loose(ours(backend).objects, *id, extent); });
+  if (!found) return fail(found.error());
   if (!*found) return GIT_ENOTFOUND;
   object = **std::move(found);
   return GIT_OK;
@@ -148,8 +169,7 @@ int take(Result<std::optional<LooseObject>> found, LooseObject& object) {
 int read_object(void** data, std::size_t* size, git_object_t* type, git_odb_backend* backend,
                 const git_oid* id) {
   LooseObject object;
-  if (const int code = take(read_loose(ours(backend).objects, *id, Extent::whole), object); code != GIT_OK)
-    return code;
+  if (const int code = read(backend, id, Extent::whole, object); code != GIT_OK) return code;
   *data = git_odb_backend_data_alloc(backend, object.size + 1);
   if (*data == nullptr) return GIT_ERROR;
   std::memcpy(*data, object.content.c_str(), object.size + 1);
@@ -167,8 +187,7 @@ int read_prefix(git_oid* id, void** data, std::size_t* size, git_object_t* type,
 
 int read_header(std::size_t* size, git_object_t* type, git_odb_backend* backend, const git_oid* id) {
   LooseObject object;
-  if (const int code = take(read_loose(ours(backend).objects, *id, Extent::header), object); code != GIT_OK)
-    return code;
+  if (const int code = read(backend, id, Extent::header, object); code != GIT_OK) return code;
   *size = object.size;
   *type = object.type;
   return GIT_OK;
@@ -176,8 +195,10 @@ int read_header(std::size_t* size, git_object_t* type, git_odb_backend* backend,
 
 int write_object(git_odb_backend* backend, const git_oid* id, const void* data, std::size_t size,
                  git_object_t type) {
-  git_odb_backend* inner = ours(backend).inner;
-  return inner->write(inner, id, data, size, type);
+  const auto written = without_exceptions("object", ErrorKind::repository, [&] {
+    return write_loose(ours(backend).objects, *id, type, {static_cast<const char*>(data), size});
+  });
+  return written ? GIT_OK : fail(written.error());
 }
 
 int object_exists(git_odb_backend* backend, const git_oid* id) {
@@ -271,7 +292,7 @@ std::optional<std::string> read_unproved(git_repository* repo, const git_oid& id
 git_oid hash_blob(std::string_view content) {
   sha1_ctx state{};
   sha1_init(&state);
-  const std::string header = blob_header(content);
+  const std::string header = header_of(GIT_OBJECT_BLOB, content);
   for (const std::string_view part : {std::string_view(header), content})
     sha1_update(&state, part.size(), reinterpret_cast<const std::uint8_t*>(part.data()));
   git_oid id{};
@@ -282,26 +303,17 @@ git_oid hash_blob(std::string_view content) {
 Result<git_oid> write_blob(git_repository* repo, std::string_view content) {
   git_oid id = hash_blob(content);
   const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
-  const fs::path path = path_of(objects, id);
   const auto there = read_loose(objects, id, Extent::whole);
-  // As git does: what is in use again, `git gc` takes for new.
-  if (there && *there && ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0) return id;
+  // As git does: `git gc` must take for new what is in use again.
+  if (there && *there && ::utimensat(AT_FDCWD, path_of(objects, id).c_str(), nullptr, 0) == 0) return id;
   Odb odb;
   if (fill(odb, git_repository_odb, repo) != 0) return last_error("blob");
-  const std::string packed = pack(content);
-  if (packed.empty() || (there && git_odb_exists(odb.get(), &id) == 1)) {
+  if (there && git_odb_exists(odb.get(), &id) == 1) {
     if (git_odb_write(&id, odb.get(), content.data(), content.size(), GIT_OBJECT_BLOB) != 0)
       return last_error("blob");
     return id;
   }
-  std::error_code failed;
-  fs::create_directory(path.parent_path(), failed);
-  // What a killed process left there under this name the next lock clears away.
-  const fs::path aside = objects / ("tmp_object_" + hex(id));
-  TRY(write_file(aside, packed, kObjectMode, Sync::no));
-  fs::rename(aside, path, failed);
-  if (failed)
-    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), failed.message())};
+  TRY(write_loose(objects, id, GIT_OBJECT_BLOB, content));
   return id;
 }
 

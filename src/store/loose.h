@@ -36,13 +36,16 @@ std::optional<std::string> read_unproved(git_repository* repo, const git_oid& id
 /// collision, which is for what comes from elsewhere, and `git fetch` does so.
 git_oid hash_blob(std::string_view content);
 
-/// Writes `content` as an object of its own, unless the repository has it undamaged, and says its hash.
-/// Nothing is synced: the caller does. What git_blob_create_from_buffer does, in half the time.
+/// Writes `content` as a loose blob, unless the repository has the blob undamaged, and returns its hash. Does
+/// what git_blob_create_from_buffer does in half the time. The object is not synced.
 Result<git_oid> write_blob(git_repository* repo, std::string_view content);
 
-/// The object database of `repo`, loose and packed, in which loose objects are read by read_loose:
-/// libgit2 1.5 never comes back from one that was cut short (git_zstream_get_output waits for input that does
-/// not come). Alternates are not followed.
+/// Gives `repo` an object database, loose and packed, whose loose objects are read by read_loose(): libgit2
+/// 1.5 never returns from one that was cut short (git_zstream_get_output waits for input that does not come).
+/// Alternates are not followed.
+///
+/// No object that is written into this database is synced: Repository::commit() writes several, syncs all of
+/// them in one turn of the file system's journal, and only then moves the branch.
 Status use_safe_objects(git_repository* repo, const std::filesystem::path& objects);
 
 }  // namespace rewall::git
