@@ -13,6 +13,8 @@
 namespace rewall {
 namespace {
 
+constexpr std::string_view kStagedEnd = ".XXXXXX";  // mkostemp(3) puts letters and digits for each X
+
 Error write_error(const std::filesystem::path& path, int error) {
   Error failure{.kind = ErrorKind::repository,
                 .message = format("{}: cannot write: {}", path.string(), errno_text(error))};
@@ -77,9 +79,14 @@ StagedFile::~StagedFile() {
   if (!aside_.empty()) ::unlink(aside_.c_str());
 }
 
+bool is_staged_name(std::string_view name, std::string_view file) {
+  return name.size() == file.size() + kStagedEnd.size() && name.starts_with(file) &&
+         name[file.size()] == kStagedEnd.front();
+}
+
 Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content, mode_t mode,
                                      Sync sync) {
-  std::string aside = path.string() + ".XXXXXX";
+  std::string aside = path.string() + std::string(kStagedEnd);
   const Fd fd(::mkostemp(aside.data(), O_CLOEXEC));
   if (!fd) return write_error(path, errno);
   StagedFile file(path, aside, sync);

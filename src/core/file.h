@@ -45,7 +45,8 @@ Result<std::string> read_all(int fd, std::string_view name);
 enum class Sync { yes, no };
 
 /// A file written aside and, unless told otherwise, synced: it takes its place only with commit(), else it
-/// vanishes. Errors are of kind repository.
+/// vanishes. A process that is killed leaves it behind; is_staged_name() knows it. Errors are of kind
+/// repository.
 class StagedFile {
  public:
   static Result<StagedFile> write(const std::filesystem::path& path, std::string_view content, mode_t mode,
@@ -62,6 +63,9 @@ class StagedFile {
   std::filesystem::path aside_;
   Sync sync_;
 };
+
+/// True when StagedFile may have written `file` under `name`: both are names without a folder.
+bool is_staged_name(std::string_view name, std::string_view file);
 
 /// StagedFile::write and commit in one.
 Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode,

@@ -191,6 +191,11 @@ inline constexpr Message fleet_diff_needs_two_hosts{
 
 // --- store
 
+inline constexpr Message repository_locked{
+    .kind = ErrorKind::repository,
+    .text = "{0}: another rewall is working (process {1})",
+    .hint = "wait until that process is done, or wait longer for it: rewall config lock.wait 60s"};
+
 // --- rules
 
 }  // namespace messages

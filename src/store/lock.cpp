@@ -1,16 +1,17 @@
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <span>
 #include <system_error>
-#include <thread>
 
+#include "core/file_lock.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "store/repository_impl.h"
 
@@ -19,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kPoll{20};
 constexpr std::string_view kFree = "free";
 
 /// Always as long, so that on a full disk it is written over what stands there.
@@ -38,19 +38,11 @@ std::string read_holder(int fd) {
 }
 
 Status wait_for(int fd, std::chrono::milliseconds wait, const fs::path& path) {
-  const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR)
-      return Error{.kind = ErrorKind::repository,
-                   .message = format("{}: {}", path.string(), errno_text(errno))};
-    const auto left = deadline - std::chrono::steady_clock::now();
-    if (left <= left.zero())
-      return Error{
-          .kind = ErrorKind::repository,
-          .message = format("{}: another rewall is working (process {})", path.string(), read_holder(fd))}
-          .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
-    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, kPoll));
-  }
+  const int error = lock_file(fd, wait);
+  if (error == EWOULDBLOCK) return error_of<messages::repository_locked>(path.string(), read_holder(fd));
+  if (error != 0)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(error))};
   return {};
 }
 
@@ -71,29 +63,28 @@ void remove_git_locks(const fs::path& git) {
   std::ranges::for_each(locks, remove_file);
 }
 
-/// Objects that libgit2 was writing (odb_loose.c), and files of ours that never took their place.
-bool is_aside(const std::string& name) {
-  if (name.starts_with("tmp_object")) return true;
-  return std::ranges::any_of(kGenerated, [&](std::string_view of) {
-    return name.size() == of.size() + 7 && name.starts_with(of) && name[of.size()] == '.' &&
-           std::ranges::find(kGenerated, name) == kGenerated.end();
-  });
-}
-
-/// The same below .git/rewall.
-bool is_state_aside(const std::string& name) {
-  return std::ranges::any_of(std::array<std::string_view, 2>{"journal.", "seen."}, [&](std::string_view of) {
-    return name.size() == of.size() + 6 && name.starts_with(of);
-  });
-}
-
-void remove_asides(const fs::path& folder, bool (*aside)(const std::string&) = is_aside) {
-  std::vector<fs::path> asides;
+/// Removes the files of `folder` whose name `is_remains` accepts.
+template <class IsRemains>
+void remove_remains(const fs::path& folder, const IsRemains& is_remains) {
+  std::vector<fs::path> remains;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    if (aside(entry.path().filename().string())) asides.push_back(entry.path());
+    if (is_remains(entry.path().filename().string())) remains.push_back(entry.path());
   }
-  std::ranges::for_each(asides, remove_file);
+  std::ranges::for_each(remains, remove_file);
+}
+
+/// Objects that were being written, by store/loose.cpp or by git (odb_loose.c).
+bool is_object_remains(const std::string& name) {
+  return name.starts_with("tmp_object");
+}
+
+template <class Names>
+auto is_remains_of(const Names& files) {
+  return [&files](const std::string& name) {
+    return std::ranges::any_of(files, [&](std::string_view file) { return is_staged_name(name, file); }) &&
+           std::ranges::find(files, name) == std::ranges::end(files);
+  };
 }
 
 }  // namespace
@@ -101,8 +92,7 @@ void remove_asides(const fs::path& folder, bool (*aside)(const std::string&) = i
 Lock::~Lock() {
   if (!fd_ || to_mend_) return;
   write_holder(fd_.get(), kFree);
-  // A process that was forked meanwhile has the descriptor too: to close this one alone gives nothing back.
-  ::flock(fd_.get(), LOCK_UN);
+  unlock_file(fd_.get());
 }
 
 std::string Repository::lock_holder() const {
@@ -110,7 +100,8 @@ std::string Repository::lock_holder() const {
   return fd ? read_holder(fd.get()) : std::string{};
 }
 
-Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {
+Result<Lock> Repository::lock(std::chrono::milliseconds wait,
+                              std::span<const std::string_view> state_files) const {
   const fs::path path = state_path() / "lock";
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
@@ -124,9 +115,9 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait) const {
     log_info("process {} was killed while it held the lock", last);
     const fs::path git = parts_->path / ".git";
     remove_git_locks(git);
-    remove_asides(git / "objects");
-    remove_asides(parts_->path);
-    remove_asides(state_path(), is_state_aside);
+    remove_remains(git / "objects", is_object_remains);
+    remove_remains(parts_->path, is_remains_of(kGenerated));
+    remove_remains(state_path(), is_remains_of(state_files));
     if (auto mended = mend_work_tree(*this, parts_->repo.get()); !mended)
       log_warning("the work tree is behind: {}", mended.error().message);
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,9 +126,11 @@ class Repository {
   std::filesystem::path state_path() const;  ///< .git/rewall
   std::string host() const;                  ///< NAME of the branch hosts/NAME
 
-  /// Waits for the lock that serialises writers, at most `wait`. When its last holder died with it, what that
-  /// one left half done is mended first: git's own lock files are removed, work tree and index follow HEAD.
-  Result<Lock> lock(std::chrono::milliseconds wait) const;
+  /// Takes the lock that serialises writers; waits for it at most `wait`. When the last holder was killed,
+  /// the call first repairs what that process left: it removes git's lock files, half-written objects and
+  /// files of the work tree, and makes work tree and index follow HEAD. It also removes half-written versions
+  /// of `state_files`, the names in .git/rewall of files that are written with the lock held alone.
+  Result<Lock> lock(std::chrono::milliseconds wait, std::span<const std::string_view> state_files = {}) const;
   /// The number of the process that took the lock last, or "free" where that process gave the lock back;
   /// empty where nobody took it yet or the file cannot be read.
   std::string lock_holder() const;

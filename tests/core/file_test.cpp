@@ -43,3 +43,15 @@ TEST_CASE("a file that cannot be read or written is named with the reason") {
   CHECK(failed.error().kind == ErrorKind::repository);
   CHECK(failed.error().message == "/nonexistent/x: cannot write: No such file or directory");
 }
+
+TEST_CASE("the name of a staged file is known, and no other name is taken for one") {
+  const TemporaryFolder folder;
+  const auto staged = StagedFile::write(folder.path() / "rules.v4", "new", 0600);
+  REQUIRE(staged);
+  const auto name = std::filesystem::directory_iterator(folder.path())->path().filename().string();
+  CHECK(is_staged_name(name, "rules.v4"));
+  CHECK_FALSE(is_staged_name(name, "rules.v6"));
+  CHECK_FALSE(is_staged_name("rules.v4", "rules.v4"));
+  CHECK_FALSE(is_staged_name("rules.v4.backup2", "rules.v4"));
+  CHECK_FALSE(is_staged_name("rules.v4-aB3xYz", "rules.v4"));
+}

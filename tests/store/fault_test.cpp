@@ -179,5 +179,28 @@ TEST_CASE("git's own locks are removed only when the last holder of ours was kil
   CHECK(fs::exists(theirs));
 }
 
+TEST_CASE("the lock removes the half-written files of a killed holder, and no other files") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  const auto repository = must(Repository::init(path, "web1"));
+  must(repository.lock(std::chrono::milliseconds(0))).leave_to_mend();
+  constexpr std::array<std::string_view, 1> kStateFiles{"journal"};
+  const std::vector<fs::path> remains{path / ".git/rewall/journal.aB3xYz", path / ".git/objects/tmp_object_1",
+                                      path / "rules.v4.aB3xYz"};
+  const std::vector<fs::path> others{path / ".git/rewall/journal", path / ".git/rewall/guard.aB3xYz",
+                                     path / "rules.v4.backup", path / "notes.aB3xYz"};
+  for (const auto* files : {&remains, &others})
+    for (const auto& file : *files) put(file, "");
+  must(repository.lock(std::chrono::milliseconds(0), kStateFiles));
+  for (const auto& file : remains) {
+    INFO(file);
+    CHECK_FALSE(fs::exists(file));
+  }
+  for (const auto& file : others) {
+    INFO(file);
+    CHECK(fs::exists(file));
+  }
+}
+
 }  // namespace
 }  // namespace rewall::test

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <array>
-#include <thread>
+#include <cerrno>
 
+#include "core/file_lock.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/context/state_file.h"
@@ -16,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::milliseconds kLockPoll{20};
 constexpr std::chrono::seconds kLook{10};  // a look takes microseconds, unless its process has to wait
 
 /// What stands in the lock: the process and the id of its work.
@@ -49,20 +49,16 @@ bool only_looked_at(const Fd& fd) {
 }  // namespace
 
 PidLock::~PidLock() {
-  // A process that was forked meanwhile has the descriptor too: to close this one alone gives nothing back.
-  if (fd_) ::flock(fd_.get(), LOCK_UN);
+  if (fd_) unlock_file(fd_.get());
 }
 
 std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& id,
                                       std::chrono::milliseconds wait) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (std::chrono::steady_clock::now() >= (only_looked_at(fd) ? deadline + kLook : deadline))
-      return std::nullopt;
-    std::this_thread::sleep_for(kLockPoll);
-  }
   if (!fd) return std::nullopt;
+  int error = lock_file(fd.get(), wait);
+  if (error == EWOULDBLOCK && only_looked_at(fd)) error = lock_file(fd.get(), kLook);
+  if (error != 0) return std::nullopt;
   if (!write_said(fd, format("{}", ::getpid()), id)) return std::nullopt;
   return PidLock(std::move(fd));
 }

@@ -1,6 +1,7 @@
 #include "ops/context/settings.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -261,7 +262,13 @@ std::vector<Owner> owners_of(Session& session) {
 }
 
 Result<Lock> lock(const Repository& repository) {
-  return repository.lock(TRY(read_setting(repository, settings::lock_wait)));
+  return lock(repository, TRY(read_setting(repository, settings::lock_wait)));
+}
+
+Result<Lock> lock(const Repository& repository, std::chrono::milliseconds wait) {
+  // The files of .git/rewall that are written with the lock held, and never without.
+  static constexpr std::array<std::string_view, 2> kStateFiles{"journal", "seen"};
+  return repository.lock(wait, kStateFiles);
 }
 
 }  // namespace rewall

@@ -133,7 +133,9 @@ Result<std::vector<Owner>> read_owners(const Repository& repository);
 /// The same; the default owners where the settings cannot be read.
 std::vector<Owner> owners_of(Session& session);
 
-/// Waits `lock.wait`, then takes the lock of the repository.
+/// Takes the repository's lock; waits for it at most `lock.wait`, or `wait`. Repairs what a killed holder
+/// left.
 Result<Lock> lock(const Repository& repository);
+Result<Lock> lock(const Repository& repository, std::chrono::milliseconds wait);
 
 }  // namespace rewall

@@ -1,13 +1,12 @@
 #include "ops/restore/journal.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <thread>
 #include <utility>
 
+#include "core/file_lock.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "ops/context/state_file.h"
@@ -18,7 +17,6 @@ namespace {
 
 constexpr std::string_view kJournalVersion = "rewall journal 1";
 constexpr std::string_view kAllParts = "all";  // of the key "parts"
-constexpr std::chrono::milliseconds kJournalPoll{20};
 
 }  // namespace
 
@@ -78,7 +76,8 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
   if (auto written = write_file(path, print_journal(entry), 0600); !written)
     return std::move(written).error().with_live(LiveState::untouched);
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return failed(errno);
+  if (!fd) return failed(errno);
+  if (const int error = lock_file(fd.get(), std::chrono::milliseconds{0}); error != 0) return failed(error);
   return Journal(path, std::move(fd));
 }
 
@@ -91,16 +90,13 @@ Result<std::optional<Journal>> Journal::left(const Repository& repository, std::
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::optional<Journal>{};
   if (!fd) return failed(errno);
-  const auto deadline = std::chrono::steady_clock::now() + wait;
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return failed(errno);
-    if (std::chrono::steady_clock::now() >= deadline)
-      return Error{
-          .kind = ErrorKind::repository,
-          .message = format("{}: a program of a restore that was killed is still at work", path.string())}
-          .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
-    std::this_thread::sleep_for(kJournalPoll);
-  }
+  const int error = lock_file(fd.get(), wait);
+  if (error == EWOULDBLOCK)
+    return Error{
+        .kind = ErrorKind::repository,
+        .message = format("{}: a program of a restore that was killed is still at work", path.string())}
+        .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
+  if (error != 0) return failed(error);
   return std::optional<Journal>(Journal(path, std::move(fd)));
 }
 

@@ -208,7 +208,7 @@ Status recover_interrupted_restore(Session& session) {
   std::error_code failed;
   if (!std::filesystem::exists(StatePaths(*repository).journal(), failed) && !failed) return {};
   const auto recovered = [&]() -> Status {
-    auto held = repository->lock(std::chrono::milliseconds{0});
+    auto held = lock(*repository, std::chrono::milliseconds{0});
     if (held) return settle_locked(session, *repository);
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
     if (auto working = at_work(*repository)) {
