@@ -47,7 +47,6 @@ const std::map<std::string, Names>& borders() {
       {"libdeflate.h", {"store"}},
       {"nettle/", {"store"}},
       {"libmnl/", {"kernel"}},
-      {"libnftnl/", {"kernel"}},
       {"dtl/", {"diff/sequence.cpp"}},
       {"CLI/", {"cli/parser.cpp"}},
       {"nlohmann/", {"ui", "commands"}},
