@@ -19,7 +19,7 @@
 #include "core/parallel.h"
 #include "core/proc.h"
 #include "core/text.h"
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 
 namespace rewall {
 namespace {
@@ -173,11 +173,11 @@ std::vector<AuditRecord> AuditTrail::read() {
 std::optional<bool> audit_enabled() {
   const Fd socket = open_listener(NETLINK_AUDIT, 0, kAuditBuffer);
   if (!socket) return std::nullopt;
-  nlmsghdr question{};
-  question.nlmsg_len = sizeof question;
-  question.nlmsg_type = AUDIT_GET;
-  question.nlmsg_flags = NLM_F_REQUEST;
-  if (::send(socket.get(), &question, sizeof question, 0) < 0) return std::nullopt;
+  nlmsghdr request{};
+  request.nlmsg_len = sizeof request;
+  request.nlmsg_type = AUDIT_GET;
+  request.nlmsg_flags = NLM_F_REQUEST;
+  if (::send(socket.get(), &request, sizeof request, 0) < 0) return std::nullopt;
   pollfd ready{.fd = socket.get(), .events = POLLIN, .revents = 0};
   std::array<char, 1024> answer;
   if (::poll(&ready, 1, 1000) <= 0) return std::nullopt;

@@ -14,7 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "kernel/netlink.h"
+#include "kernel/netlink_attributes.h"
 
 namespace rewall {
 
@@ -23,8 +23,8 @@ namespace {
 constexpr std::size_t kLongestMessage = 1 << 17;  // a rule's expressions are one attribute, of 64 KiB at most
 constexpr std::size_t kPageSize = 1 << 20;
 
-void set_option(const Channel& channel, int level, int option, int value) {
-  setsockopt(channel.fd(), level, option, &value, sizeof value);  // a kernel without it works too
+void set_option(const NetlinkSocket& socket, int level, int option, int value) {
+  setsockopt(socket.fd(), level, option, &value, sizeof value);  // a kernel without it works too
 }
 
 std::string words_of(const nlmsghdr* message) {
@@ -42,31 +42,31 @@ std::string words_of(const nlmsghdr* message) {
 
 }  // namespace
 
-Message::Message(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags)
+BatchMessage::BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags)
     : header_(put_header(buffer.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
                          family, 0)) {}
 
-void Message::text(std::uint16_t attribute, const std::string& value) {
+void BatchMessage::text(std::uint16_t attribute, const std::string& value) {
   mnl_attr_put_strz(header_, attribute, value.c_str());
 }
 
-void Message::number(std::uint16_t attribute, std::uint32_t value) {
+void BatchMessage::number(std::uint16_t attribute, std::uint32_t value) {
   mnl_attr_put_u32(header_, attribute, htobe32(value));
 }
 
-void Message::handle(std::uint16_t attribute, std::uint64_t value) {
+void BatchMessage::handle(std::uint16_t attribute, std::uint64_t value) {
   mnl_attr_put_u64(header_, attribute, htobe64(value));
 }
 
-void Message::bytes(std::uint16_t attribute, std::string_view value) {
+void BatchMessage::bytes(std::uint16_t attribute, std::string_view value) {
   mnl_attr_put(header_, attribute, value.size(), value.data());
 }
 
-nlattr* Message::begin(std::uint16_t nest) {
+nlattr* BatchMessage::begin(std::uint16_t nest) {
   return mnl_attr_nest_start(header_, nest);
 }
 
-void Message::end(nlattr* nest) {
+void BatchMessage::end(nlattr* nest) {
   mnl_attr_nest_end(header_, nest);
 }
 
@@ -84,17 +84,17 @@ void Batch::append(const nlmsghdr* message) {
   pages_.back().append(reinterpret_cast<const char*>(message), message->nlmsg_len);
 }
 
-Message Batch::start(std::uint16_t type, std::uint8_t family, std::uint16_t flags) {
+BatchMessage Batch::start(std::uint16_t type, std::uint8_t family, std::uint16_t flags) {
   return {buffer_, type, family, flags};
 }
 
-std::uint32_t Batch::add(Message& message) {
+std::uint32_t Batch::add(BatchMessage& message) {
   message.header()->nlmsg_seq = ++count_;
   append(message.header());
   return count_;
 }
 
-std::optional<BatchRefusal> Batch::send(const Channel& channel) {
+std::optional<BatchRefusal> Batch::send(const NetlinkSocket& socket) {
   // The kernel answers a message that asks for it when all are carried out; a refusal it tells unasked.
   auto* newest = reinterpret_cast<nlmsghdr*>(pages_.back().data() + last_);
   newest->nlmsg_flags |= NLM_F_ACK;
@@ -110,9 +110,9 @@ std::optional<BatchRefusal> Batch::send(const Channel& channel) {
     size += page.size();
   }
   const int room = static_cast<int>(size) + 4096;
-  set_option(channel, SOL_SOCKET, SO_SNDBUFFORCE, room);
-  set_option(channel, SOL_NETLINK, NETLINK_CAP_ACK, 1);
-  set_option(channel, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  set_option(socket, SOL_SOCKET, SO_SNDBUFFORCE, room);
+  set_option(socket, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  set_option(socket, SOL_NETLINK, NETLINK_EXT_ACK, 1);
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   msghdr whole{};
@@ -121,14 +121,14 @@ std::optional<BatchRefusal> Batch::send(const Channel& channel) {
   whole.msg_iov = parts.data();
   whole.msg_iovlen = parts.size();
   ssize_t sent = 0;
-  do sent = sendmsg(channel.fd(), &whole, 0);
+  do sent = sendmsg(socket.fd(), &whole, 0);
   while (sent < 0 && errno == EINTR);
   if (sent < 0) return BatchRefusal{.error = errno};
 
   // All answers are there when sendmsg comes back: nf_tables works in the sender's time.
   std::vector<char> received(1 << 16);
   while (true) {
-    const ssize_t got = recv(channel.fd(), received.data(), received.size(), MSG_DONTWAIT);
+    const ssize_t got = recv(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return BatchRefusal{.error = errno == EAGAIN ? EPROTO : errno};
     int left = static_cast<int>(got);

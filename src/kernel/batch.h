@@ -10,16 +10,16 @@
 #include <string_view>
 #include <vector>
 
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 
 namespace rewall {
 
 /// A message of a transaction in the making (NFT_MSG_NEW*, NFT_MSG_DEL*, linux/netfilter/nf_tables.h).
 /// Numbers go out in network order.
-class Message {
+class BatchMessage {
  public:
   /// In `buffer`, one message at a time.
-  Message(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags);
+  BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags);
 
   void text(std::uint16_t attribute, const std::string& value);
   void number(std::uint16_t attribute, std::uint32_t value);
@@ -47,12 +47,12 @@ class Batch {
  public:
   explicit Batch(std::uint32_t generation);
 
-  Message start(std::uint16_t type, std::uint8_t family, std::uint16_t flags = 0);
+  BatchMessage start(std::uint16_t type, std::uint8_t family, std::uint16_t flags = 0);
   /// What was started last. Its number, from 1.
-  std::uint32_t add(Message& message);
+  std::uint32_t add(BatchMessage& message);
   bool empty() const { return count_ == 0; }
   /// Nothing when it is carried out.
-  std::optional<BatchRefusal> send(const Channel& channel);
+  std::optional<BatchRefusal> send(const NetlinkSocket& socket);
 
  private:
   void append(const nlmsghdr* message);

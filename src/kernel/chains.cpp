@@ -19,14 +19,14 @@ bool is_plain(std::string_view name) {
 // all chains, where iptables needs one for each. Nothing is left to commit at the end, and none is sent
 // (iptables 1.8.9, nft_action() in iptables/nft.c).
 std::string question_for(const std::vector<ChainsOfTable>& tables, Family family) {
-  std::string question;
+  std::string request;
   for (const auto& table : tables) {
     std::string lines;
     for (const auto& chain : table.chains)
       if (!chain.policy.empty()) lines += format("-S {}\n", chain.chain);
-    if (table.family == family && !lines.empty()) question += format("*{}\n{}COMMIT\n", table.table, lines);
+    if (table.family == family && !lines.empty()) request += format("*{}\n{}COMMIT\n", table.table, lines);
   }
-  return question;
+  return request;
 }
 
 std::string_view take_line(std::string_view& text) {
@@ -89,10 +89,10 @@ Result<std::optional<std::vector<ChainsOfTable>>> read_chains(Programs& programs
   std::vector<Command> commands;
   std::vector<Family> families;
   for (const Family family : kFamilies) {
-    auto question = question_for(tables, family);
-    if (question.empty()) continue;
+    auto request = question_for(tables, family);
+    if (request.empty()) continue;
     auto program = TRY(programs.iptables(Backend::nft, family, "restore", ErrorKind::capture));
-    commands.push_back(programs.command({std::move(program), "--noflush"}, std::move(question)));
+    commands.push_back(programs.command({std::move(program), "--noflush"}, std::move(request)));
     families.push_back(family);
   }
   auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::capture));

@@ -67,17 +67,17 @@ Ruleset legacy_part(const Ruleset& ruleset) {
 }
 
 /// What the sets are called in the rules when all is done.
-Names own_names(const Names& aliases) {
-  Names names;
+SetNames own_names(const SetNames& aliases) {
+  SetNames names;
   for (const auto& [name, alias] : aliases) names.emplace(name, name);
   return names;
 }
 
 class Load {
  public:
-  Load(Programs& programs, const Staged& staged, const Ruleset& live, Before before = Before::known)
+  Load(Programs& programs, const Staged& staged, const Ruleset& live, LiveTables live_tables = LiveTables::known)
       : staged_(staged),
-        before_(before),
+        live_tables_(live_tables),
         live_(live),
         sets_(programs, live.sets, staged.ruleset.sets),
         live_legacy_(legacy_part(live)),
@@ -85,14 +85,14 @@ class Load {
         tables_(programs, tables_by_backend(live_legacy_)) {}
 
   Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
-    using Part = TableLoader::Part;
+    using Phase = TableLoader::Phase;
     const auto legacy = tables_by_backend(wanted_legacy_);
-    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases(), before_);
+    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases(), live_tables_);
     auto done = sets_.fill(sets_.aliases());
     if (done) done = transaction.prepare(generation ? generation->number : 0);
     if (done) done = sets_.swap();
     const bool both = !transaction.empty();
-    if (done) done = tables_.bring(legacy, sets_.aliases(), both ? Part::first : Part::all);
+    if (done) done = tables_.bring(legacy, sets_.aliases(), both ? Phase::before_transaction : Phase::all);
     if (done && both) done = transaction.send();
     if (!done) {
       tables_.put_back(done.error());
@@ -120,7 +120,7 @@ class Load {
   }
 
   Status finish(const std::vector<BackendTables>& legacy) {
-    TRY(tables_.bring(legacy, sets_.aliases(), TableLoader::Part::after));
+    TRY(tables_.bring(legacy, sets_.aliases(), TableLoader::Phase::after_transaction));
     TRY(sets_.drop_old());
     return sets_.aliases().empty() ? Status{} : name_sets();
   }
@@ -129,7 +129,7 @@ class Load {
   Status name_sets() {
     TRY(sets_.fill({}));
     TRY(sets_.swap());
-    const Names names = own_names(sets_.aliases());
+    const SetNames names = own_names(sets_.aliases());
     const auto generation = read_generation();
     Transaction transaction(staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
     TRY(transaction.prepare(generation ? generation->number : 0));
@@ -141,7 +141,7 @@ class Load {
   }
 
   const Staged& staged_;
-  Before before_;
+  LiveTables live_tables_;
   const Ruleset& live_;
   SetLoader sets_;
   Ruleset live_legacy_;
@@ -168,7 +168,7 @@ Status load_anew(Programs& programs, const Staged& staged) {
   live.sets = std::move(reading.sets);
   for (const Slot slot : Ruleset::slots())
     if (slot.beside) live[slot] = std::move(reading.tables(Backend::legacy, slot.family));
-  auto loaded = TRY(Load(programs, staged, live, Before::unknown).carry_out(std::nullopt));
+  auto loaded = TRY(Load(programs, staged, live, LiveTables::unknown).carry_out(std::nullopt));
   return {};
 }
 

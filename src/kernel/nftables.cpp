@@ -15,8 +15,8 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
-#include "kernel/channel.h"
-#include "kernel/netlink.h"
+#include "kernel/netlink_socket.h"
+#include "kernel/netlink_attributes.h"
 #include "kernel/rule_shape.h"
 #include "rules/print.h"
 
@@ -46,13 +46,13 @@ const std::string& boot_id() {
 
 /// An empty transaction: the kernel takes one at a time, and this one changes nothing, not the generation
 /// either (nf_tables_valid_genid and nf_tables_commit in net/netfilter/nf_tables_api.c). What is wrong with
-/// it is told by the answer to the next question.
-bool wait_for_transactions(const Channel& channel) {
+/// it is told by the answer to the next request.
+bool wait_for_transactions(const NetlinkSocket& socket) {
   alignas(nlmsghdr) std::array<char, 64> buffer{};
   std::size_t size =
       put_header(buffer.data(), NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
   size += put_header(buffer.data() + size, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-  return send(channel.fd(), buffer.data(), size, 0) == static_cast<ssize_t>(size);
+  return send(socket.fd(), buffer.data(), size, 0) == static_cast<ssize_t>(size);
 }
 
 }  // namespace
@@ -86,32 +86,32 @@ std::string NftTable::text() const {
 }
 
 bool netlink_opens() {
-  return static_cast<bool>(Channel());
+  return static_cast<bool>(NetlinkSocket());
 }
 
 Result<std::vector<NftTable>> list_nft_tables() {
-  Channel channel;
-  if (!channel) return refused(errno, "netlink socket");
+  NetlinkSocket socket;
+  if (!socket) return refused(errno, "netlink socket");
   std::vector<NftTable> tables;
-  const Question question(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP);
-  const int error = channel.ask(question, [&](const nlmsghdr* message) {
+  const NetlinkRequest request(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, NLM_F_DUMP);
+  const int error = socket.ask(request, [&](const nlmsghdr* message) {
     const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
     const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
     tables.push_back({.family = header->nfgen_family,
                       .name = std::string(text(facts[NFTA_TABLE_NAME])),
                       .dormant = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT) != 0});
   });
-  if (error != 0 && channel.without_nf_tables()) return std::vector<NftTable>{};
+  if (error != 0 && socket.without_nf_tables()) return std::vector<NftTable>{};
   if (error != 0) return refused(error, "list of tables");
   return tables;
 }
 
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table) {
-  Channel channel;
-  if (!channel) return refused(errno, "netlink socket");
+  NetlinkSocket socket;
+  if (!socket) return refused(errno, "netlink socket");
   const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   std::vector<std::string> chains;
-  const int error = channel.ask(Question(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
+  const int error = socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
     const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
     if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
   });
@@ -121,17 +121,17 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
 
 Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table,
                                                    std::span<const std::string> chains) {
-  Channel channel;
-  if (!channel) return refused(errno, "netlink socket");
+  NetlinkSocket socket;
+  if (!socket) return refused(errno, "netlink socket");
   const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   // Chain by chain: the kernel walks a list from its start for every 32 KiB, so one list of all rules takes a
   // time that grows with the square of their number.
   for (const std::string& chain : chains) {
-    Question question(NFT_MSG_GETRULE, number, NLM_F_DUMP);
-    question.add(NFTA_RULE_TABLE, table);
-    question.add(NFTA_RULE_CHAIN, chain);
+    NetlinkRequest request(NFT_MSG_GETRULE, number, NLM_F_DUMP);
+    request.add(NFTA_RULE_TABLE, table);
+    request.add(NFTA_RULE_CHAIN, chain);
     std::string what;
-    const int error = channel.ask(question, [&](const nlmsghdr* message) {
+    const int error = socket.ask(request, [&](const nlmsghdr* message) {
       if (what.empty()) what = native_part(message, family);
     });
     if (error != 0) return refused(error, "list of rules");
@@ -141,14 +141,14 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
 }
 
 std::optional<Generation> read_generation() {
-  Channel channel;
-  if (!channel || boot_id().empty()) return std::nullopt;
+  NetlinkSocket socket;
+  if (!socket || boot_id().empty()) return std::nullopt;
   Generation generation{.boot = boot_id()};
   socklen_t size = sizeof generation.network;
-  if (getsockopt(channel.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
+  if (getsockopt(socket.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
     generation.network = 0;
-  if (!wait_for_transactions(channel)) return std::nullopt;
-  const int error = channel.ask(Question(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
+  if (!wait_for_transactions(socket)) return std::nullopt;
+  const int error = socket.ask(NetlinkRequest(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
     generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
   });
   if (error != 0) return std::nullopt;

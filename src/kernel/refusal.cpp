@@ -154,7 +154,7 @@ std::string words_for(const Outcome& outcome) {
 
 }  // namespace
 
-Error refusal(const Input& input, const Outcome& outcome,
+Error refusal(const RestoreInput& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts) {
   if (says_not_permitted(outcome.err)) return not_permitted(input.file, words_for(outcome));
   const std::string words = words_for(outcome);

@@ -12,7 +12,7 @@
 namespace rewall {
 
 /// Tables on their way into the kernel, and the file that they were read from.
-struct Input {
+struct RestoreInput {
   const Tables& tables;
   std::string file{};  ///< what it is called: "rules.v4", "rules.v6.legacy"
   std::string text{};  ///< canonical, all tables or one
@@ -22,7 +22,7 @@ struct Input {
 ///   rules.v4:12: unknown option "--dprt": -A INPUT -p tcp --dprt 22 -j DROP
 /// The line is that of the text which the rule was read from. `accepts`, where given, says whether the kernel
 /// takes a text: it finds the rule where the program knows no better line than that of COMMIT.
-Error refusal(const Input& input, const Outcome& outcome,
+Error refusal(const RestoreInput& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts = nullptr);
 
 /// The same for `ipset restore` of `text`, which was read from `file`.

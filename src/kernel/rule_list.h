@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "kernel/channel.h"
-#include "kernel/netlink.h"
+#include "kernel/netlink_socket.h"
+#include "kernel/netlink_attributes.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -28,12 +28,12 @@ inline std::string_view payload(const nlattr* attribute) {
 
 /// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. 0, or the errno.
 template <class Each>
-int each_rule(Channel& channel, Family family, const std::string& table, const std::string& chain,
+int each_rule(NetlinkSocket& socket, Family family, const std::string& table, const std::string& chain,
               const Each& each) {
-  Question question(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
-  question.add(NFTA_RULE_TABLE, table);
-  question.add(NFTA_RULE_CHAIN, chain);
-  return channel.ask(question,
+  NetlinkRequest request(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
+  request.add(NFTA_RULE_TABLE, table);
+  request.add(NFTA_RULE_CHAIN, chain);
+  return socket.ask(request,
                      [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
 }
 

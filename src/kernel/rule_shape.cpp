@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "core/format.h"
-#include "kernel/netlink.h"
+#include "kernel/netlink_attributes.h"
 
 namespace rewall {
 

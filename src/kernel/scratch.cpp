@@ -8,9 +8,9 @@ namespace rewall {
 
 namespace {
 
-int list(Channel& channel, const Scratch::Place& place, std::vector<RawRule>& rules) {
+int list(NetlinkSocket& socket, const Scratch::Place& place, std::vector<RawRule>& rules) {
   const auto& [family, table, chain] = place;
-  return each_rule(channel, family, table, chain, [&](const auto& facts) {
+  return each_rule(socket, family, table, chain, [&](const auto& facts) {
     rules.push_back({.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
                      .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))});
   });
@@ -21,7 +21,7 @@ int list(Channel& channel, const Scratch::Place& place, std::vector<RawRule>& ru
 Result<std::shared_ptr<Scratch>> Scratch::make() {
   auto scratch = std::make_shared<Scratch>(TRY(ScratchNamespace::create()));
   TRY(scratch->space.run([&] {
-    scratch->channel = std::make_unique<Channel>();
+    scratch->socket = std::make_unique<NetlinkSocket>();
     scratch->numbers = std::make_unique<SetNumbers>();
   }));
   return scratch;
@@ -32,14 +32,14 @@ int Scratch::take_rules(const Place& place, std::vector<RawRule>& rules) const {
     rules = std::move(ahead.mapped());
     return 0;
   }
-  return list(*channel, place, rules);
+  return list(*socket, place, rules);
 }
 
 void Scratch::list_rules() {
   for (const auto& [place, wanted] : positions) {
     std::vector<RawRule> rules;
     rules.reserve(wanted.size());
-    if (list(*channel, place, rules) == 0) listed.emplace(place, std::move(rules));
+    if (list(*socket, place, rules) == 0) listed.emplace(place, std::move(rules));
   }
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/result.h"
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/namespace.h"
 #include "kernel/set_numbers.h"
 #include "rules/ruleset.h"
@@ -37,7 +37,7 @@ struct Scratch {
   explicit Scratch(ScratchNamespace made) : space(std::move(made)) {}
 
   ScratchNamespace space;
-  std::unique_ptr<Channel> channel{};
+  std::unique_ptr<NetlinkSocket> socket{};
   std::unique_ptr<SetNumbers> numbers{};
   /// The k-th rule there is the wanted chain's rule at this position, from 0.
   std::map<Place, std::vector<std::uint32_t>> positions{};

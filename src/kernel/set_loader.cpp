@@ -21,7 +21,7 @@ namespace {
 constexpr int kDestroyAttempts = 40;
 constexpr std::chrono::milliseconds kDestroyPause{50};
 
-const std::string& renamed(const std::string& name, const Names& names) {
+const std::string& renamed(const std::string& name, const SetNames& names) {
   const auto found = names.find(name);
   return found == names.end() ? name : found->second;
 }
@@ -31,7 +31,7 @@ Status status_of(Result<std::string> result) {
 }
 
 /// One set's canonical text under another name; the members of a list of sets follow `names`.
-std::string text_of(const Set& set, const std::string& name, const Names& names) {
+std::string text_of(const Set& set, const std::string& name, const SetNames& names) {
   Set copy = set;
   copy.name = name;
   std::vector<std::string> members;
@@ -66,7 +66,7 @@ std::string SetLoader::fresh_name() {
   return name;
 }
 
-Status SetLoader::fill(const Names& names) {
+Status SetLoader::fill(const SetNames& names) {
   return fill(wanted_, names);
 }
 
@@ -85,7 +85,7 @@ void SetLoader::undo() {
   }
 }
 
-Status SetLoader::fill(const Sets& sets, const Names& names) {
+Status SetLoader::fill(const Sets& sets, const SetNames& names) {
   std::string input;
   for (const bool lists : {false, true}) {  // a list of sets names the others
     for (const Set& set : sets.sets) {

@@ -11,7 +11,7 @@
 namespace rewall {
 
 /// Sets under other names: what is called KEY is to be called VALUE.
-using Names = std::map<std::string, std::string>;
+using SetNames = std::map<std::string, std::string>;
 
 /// Brings the sets of the namespace from what they are to what they should be, in steps between which rules
 /// can be loaded: rules need their sets before, and sets cannot go while rules name them (ipset(8)).
@@ -22,11 +22,11 @@ class SetLoader {
 
   /// Sets that change their type or family, which `ipset swap` refuses: they exist under these names
   /// meanwhile.
-  const Names& aliases() const { return aliases_; }
+  const SetNames& aliases() const { return aliases_; }
 
   /// Every wanted set, by `names`: new ones are created, others are filled aside. Nothing that rules name has
   /// changed then.
-  Status fill(const Names& names);
+  Status fill(const SetNames& names);
   /// What was filled aside takes its place, one set after the other. Kind refused: one of those that made
   /// room held something else than was known of it; they are back in their places.
   Status swap();
@@ -47,7 +47,7 @@ class SetLoader {
   using Asides = std::map<std::string, Aside>;  ///< by the names of those that they replace
 
   std::string fresh_name();
-  Status fill(const Sets& sets, const Names& names);
+  Status fill(const Sets& sets, const SetNames& names);
   /// Swaps each with what it was filled for, and looks at what comes out. Kind refused: it holds something
   /// else than is known of it, and that is not time's work.
   Status exchange(const Asides& asides);
@@ -59,7 +59,7 @@ class SetLoader {
   const Sets& live_;
   const Sets& wanted_;
   std::string file_;
-  Names aliases_{};
+  SetNames aliases_{};
   Asides aside_{};
   std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
   bool swapped_ = false;

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <array>
 
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 
 namespace rewall {
 
@@ -44,13 +44,13 @@ std::optional<std::string> SetNumbers::name(std::uint16_t number) const {
 }
 
 bool no_sets() {
-  Channel channel;
-  if (!channel) return false;
-  Question question(IPSET_CMD_LIST, AF_INET, NLM_F_DUMP | NLM_F_ACK, NFNL_SUBSYS_IPSET);
-  question.add(IPSET_ATTR_PROTOCOL, std::uint8_t{IPSET_PROTOCOL_MIN});
-  question.add(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, std::uint32_t{IPSET_FLAG_LIST_SETNAME});
+  NetlinkSocket socket;
+  if (!socket) return false;
+  NetlinkRequest request(IPSET_CMD_LIST, AF_INET, NLM_F_DUMP | NLM_F_ACK, NFNL_SUBSYS_IPSET);
+  request.add(IPSET_ATTR_PROTOCOL, std::uint8_t{IPSET_PROTOCOL_MIN});
+  request.add(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, std::uint32_t{IPSET_FLAG_LIST_SETNAME});
   bool any = false;
-  return channel.ask(question, [&](const nlmsghdr*) { any = true; }) == 0 && !any;
+  return socket.ask(request, [&](const nlmsghdr*) { any = true; }) == 0 && !any;
 }
 
 }  // namespace rewall

@@ -41,7 +41,7 @@ Positions all_of(std::size_t count) {
 }
 
 /// The wanted rules that have to be made.
-Positions missing(const Chain* live, const Chain& wanted, const Names& aliases) {
+Positions missing(const Chain* live, const Chain& wanted, const SetNames& aliases) {
   Positions positions;
   const auto stay = staying(live, wanted, aliases);
   auto next = stay.begin();
@@ -228,7 +228,7 @@ class Staging {
   const Ruleset* live_;
   const FileNames& names_;
   std::vector<BackendTables> wanted_tables_;
-  Names aliases_{};
+  SetNames aliases_{};
   std::vector<Part> parts_{};
 };
 

@@ -20,7 +20,7 @@ namespace {
 enum Turn { kStricter, kBothWays, kLooser };
 
 // Rules under other set names: while a set changes its type, rules name its alias.
-std::string with_names(std::string text, const Names& names) {
+std::string with_names(std::string text, const SetNames& names) {
   for (const auto& [name, alias] : names) {
     const std::string from = "-set " + name + " ";  // --match-set, --add-set, --del-set, --map-set
     const std::string to = "-set " + alias + " ";
@@ -95,8 +95,8 @@ TableLoader::InForce TableLoader::in_force(const Place& place) const {
   return {.text = text_of(nullptr, std::get<std::string>(place))};
 }
 
-std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables>& wanted, const Names& names,
-                                                 Part part) const {
+std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables>& wanted, const SetNames& names,
+                                                 Phase phase) const {
   std::vector<Step> steps;
   for (const BackendTables& of : wanted) {
     std::vector<Step> ours;
@@ -120,8 +120,8 @@ std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables
   for (Step& step : steps) {
     const Family family = step.of.family;
     const auto same_family = [](const Step& other) { return other.of.family; };
-    if (part == Part::all && std::ranges::count(steps, family, same_family) == 1) continue;
-    if (part != Part::all && step.wanted.table == nullptr) {
+    if (phase == Phase::all && std::ranges::count(steps, family, same_family) == 1) continue;
+    if (phase != Phase::all && step.wanted.table == nullptr) {
       step.turn = kLooser;
       continue;
     }
@@ -129,8 +129,8 @@ std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables
     step.turn =
         step.other_sets ? kBothWays : turn_of(step.before.table, step.wanted.table, step.name, family);
   }
-  std::erase_if(steps, [part](const Step& step) {
-    return part != Part::all && (step.turn == kLooser) != (part == Part::after);
+  std::erase_if(steps, [phase](const Step& step) {
+    return phase != Phase::all && (step.turn == kLooser) != (phase == Phase::after_transaction);
   });
   std::ranges::stable_sort(steps, {}, &Step::turn);
   return steps;
@@ -157,7 +157,7 @@ std::optional<Tables> TableLoader::read_counters(Step& step) {
   return *std::move(tables);
 }
 
-Status TableLoader::load(Step step, const Names& names) {
+Status TableLoader::load(Step step, const SetNames& names) {
   std::string text = *step.wanted.text;
   if (const auto live = read_counters(step)) {
     const Table empty = empty_table(step.name);
@@ -207,10 +207,10 @@ void TableLoader::put_back(Error& why) {
   }
 }
 
-Status TableLoader::bring(const std::vector<BackendTables>& wanted, const Names& names, Part part) {
+Status TableLoader::bring(const std::vector<BackendTables>& wanted, const SetNames& names, Phase phase) {
   for (const auto& [name, alias] : names) unaliased_.emplace(alias, name);
   loaded_.clear();
-  for (Step& step : plan(wanted, names, part)) {
+  for (Step& step : plan(wanted, names, phase)) {
     auto loaded = load(std::move(step), names);
     if (loaded) continue;
     put_back(loaded.error());

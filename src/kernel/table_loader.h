@@ -48,9 +48,9 @@ class TableLoader {
   /// Kind kernel: a table was refused, or its program gave no answer. Kind refused: somebody changed a table
   /// before its turn. Those loaded before it have then been put back.
   ///
-  /// `part`: beside a transaction of other tables, those that become looser or empty wait until it is done.
-  enum class Part { all, first, after };
-  Status bring(const std::vector<BackendTables>& wanted, const Names& names, Part part = Part::all);
+  /// `phase`: beside a transaction of other tables, those that become looser or empty wait until it is done.
+  enum class Phase { all, before_transaction, after_transaction };
+  Status bring(const std::vector<BackendTables>& wanted, const SetNames& names, Phase phase = Phase::all);
 
   /// Puts back what the newest bring() loaded, last first, with its counters. What could not be is named in
   /// `why`, which is then of kind kernel.
@@ -83,15 +83,15 @@ class TableLoader {
     std::string title() const;
   };
 
-  std::vector<Step> plan(const std::vector<BackendTables>& wanted, const Names& names, Part part) const;
+  std::vector<Step> plan(const std::vector<BackendTables>& wanted, const SetNames& names, Phase phase) const;
   InForce in_force(const Place& place) const;
-  Status load(Step step, const Names& names);
+  Status load(Step step, const SetNames& names);
   std::optional<Tables> read_counters(Step& step);
 
   Programs& programs_;
   std::map<Place, InForce> in_force_{};
   std::vector<Step> loaded_{};  ///< by the newest bring()
-  Names unaliased_{};           ///< the names of all aliases that rules have had
+  SetNames unaliased_{};           ///< the names of all aliases that rules have had
   bool whole_ = true;
 };
 

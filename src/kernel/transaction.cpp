@@ -24,7 +24,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/batch.h"
-#include "kernel/netlink.h"
+#include "kernel/netlink_attributes.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/rule_list.h"
@@ -189,13 +189,13 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
 class Transaction::Work {
  public:
   Work(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-       const std::map<std::string, std::string>& aliases, Before before)
-      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases), before_(before) {}
+       const std::map<std::string, std::string>& aliases, LiveTables live_tables)
+      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases), live_tables_(live_tables) {}
 
   Status prepare(std::uint32_t generation) {
-    if (!channel_) return unreadable("netlink socket", errno);
+    if (!socket_) return unreadable("netlink socket", errno);
     batch_.emplace(generation);
-    if (before_ == Before::unknown) {
+    if (live_tables_ == LiveTables::unknown) {
       auto tables = TRY(list_nft_tables());
       for (const NftTable& table : tables)
         if (table.iptables_family()) drop(table);
@@ -217,7 +217,7 @@ class Transaction::Work {
   bool empty() const { return batch_->empty(); }
 
   Status send() {
-    const auto refusal = batch_->send(channel_);
+    const auto refusal = batch_->send(socket_);
     if (!refusal) return {};
     if (refusal->error == ERESTART) return moved();
     return refused(*refusal);
@@ -225,23 +225,23 @@ class Transaction::Work {
 
   bool reads_back() {
     constexpr std::size_t kMany = 256;
-    Channel other;
-    if (expected_.size() < kMany || !other) return read_back(channel_, expected_);
+    NetlinkSocket other;
+    if (expected_.size() < kMany || !other) return read_back(socket_, expected_);
     const std::size_t half = expected_.size() / 2;
     const std::span<const Expected> all(expected_);
     auto rest = beside("nf_tables", ErrorKind::kernel, [&] { return read_back(other, all.subspan(half)); });
-    const bool first = read_back(channel_, all.first(half));
+    const bool first = read_back(socket_, all.first(half));
     const auto second = rest.get();
     return first && second && *second;
   }
 
  private:
-  static bool read_back(Channel& channel, std::span<const Expected> chains) {
+  static bool read_back(NetlinkSocket& socket, std::span<const Expected> chains) {
     return std::ranges::all_of(chains, [&](const Expected& expected) {
       std::size_t at = 0;
       bool same = true;
       const auto& [family, table, chain] = expected.place;
-      const int error = each_rule(channel, family, table, chain, [&](const auto& facts) {
+      const int error = each_rule(socket, family, table, chain, [&](const auto& facts) {
         if (!same || at == expected.rules.size()) {
           same = false;
           return;
@@ -254,15 +254,15 @@ class Transaction::Work {
     });
   }
 
-  Message about_chain(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
-    Message message = batch_->start(type, number_of(place.family), flags);
+  BatchMessage about_chain(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+    BatchMessage message = batch_->start(type, number_of(place.family), flags);
     message.text(NFTA_CHAIN_TABLE, place.table);
     message.text(NFTA_CHAIN_NAME, place.chain);
     return message;
   }
 
-  Message about_rules(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
-    Message message = batch_->start(type, number_of(place.family), flags);
+  BatchMessage about_rules(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+    BatchMessage message = batch_->start(type, number_of(place.family), flags);
     message.text(NFTA_RULE_TABLE, place.table);
     message.text(NFTA_RULE_CHAIN, place.chain);
     return message;
@@ -270,7 +270,7 @@ class Transaction::Work {
 
   static std::uint32_t verdict(std::string_view policy) { return policy == "DROP" ? NF_DROP : NF_ACCEPT; }
 
-  static void add_hook(Message& message, std::string_view table, const Chain& chain) {
+  static void add_hook(BatchMessage& message, std::string_view table, const Chain& chain) {
     const auto base = std::ranges::find_if(
         kBaseChains, [&](const BaseChain& one) { return one.table == table && one.name == chain.name; });
     nlattr* hook = message.begin(NFTA_CHAIN_HOOK);
@@ -283,7 +283,7 @@ class Transaction::Work {
 
   Status change(Family family, const Table& wanted, const Table* live) {
     if (live == nullptr) {
-      Message message = batch_->start(NFT_MSG_NEWTABLE, number_of(family), NLM_F_CREATE);
+      BatchMessage message = batch_->start(NFT_MSG_NEWTABLE, number_of(family), NLM_F_CREATE);
       message.text(NFTA_TABLE_NAME, wanted.name);
       message.number(NFTA_TABLE_FLAGS, 0);
       batch_->add(message);
@@ -299,7 +299,7 @@ class Transaction::Work {
   }
 
   void drop(const NftTable& table) {
-    Message message = batch_->start(NFT_MSG_DELTABLE, table.family);
+    BatchMessage message = batch_->start(NFT_MSG_DELTABLE, table.family);
     message.text(NFTA_TABLE_NAME, table.name);
     batch_->add(message);
   }
@@ -362,7 +362,7 @@ class Transaction::Work {
 
   Result<std::vector<std::uint64_t>> list_handles(const ChainPlace& place, std::size_t count) {
     std::vector<std::uint64_t> handles;
-    const int error = each_rule(channel_, place.family, place.table, place.chain, [&](const auto& facts) {
+    const int error = each_rule(socket_, place.family, place.table, place.chain, [&](const auto& facts) {
       handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
     });
     if (error == EINTR || error == ENOENT) return moved();
@@ -488,8 +488,8 @@ class Transaction::Work {
   const Ruleset& wanted_;
   const Scratch& scratch_;
   const std::map<std::string, std::string>& aliases_;
-  Before before_;
-  Channel channel_{};
+  LiveTables live_tables_;
+  NetlinkSocket socket_{};
   SetNumbers numbers_{};
   std::optional<Batch> batch_{};
   std::vector<ChainPlace> gone_{};
@@ -499,8 +499,8 @@ class Transaction::Work {
 };
 
 Transaction::Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-                         const std::map<std::string, std::string>& aliases, Before before)
-    : work_(std::make_unique<Work>(live, wanted, scratch, aliases, before)) {}
+                         const std::map<std::string, std::string>& aliases, LiveTables live_tables)
+    : work_(std::make_unique<Work>(live, wanted, scratch, aliases, live_tables)) {}
 
 Transaction::~Transaction() = default;
 

@@ -19,7 +19,7 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
     const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases);
 
 /// Whether it is known what is in the nft tables of iptables; where it is not, they go, and are made anew.
-enum class Before { known, unknown };
+enum class LiveTables { known, unknown };
 
 /// The nft tables of the calling thread's namespace on their way from `live` to `wanted`: all tables of both
 /// families in one transaction of nf_tables. Rules that have the same words before and after stay in place,
@@ -30,7 +30,7 @@ class Transaction {
   /// Rules that name a set of `aliases` (name -> alias) are made anew, and name the alias. All live as long
   /// as this.
   Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-              const std::map<std::string, std::string>& aliases, Before before = Before::known);
+              const std::map<std::string, std::string>& aliases, LiveTables live_tables = LiveTables::known);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();

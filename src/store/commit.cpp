@@ -347,9 +347,9 @@ Result<git_oid> write_commit(git_repository* repo, const Repository& repository,
 
 Result<std::string> Repository::commit(const std::string& parent, const Files& files, const Message& message,
                                        const Person& author, Time time, const std::string& tree_ahead) {
-  git_repository* repo = parts_->repo.get();
+  git_repository* repo = impl_->repo.get();
   TRY(check_names(files));
-  auto expect = TRY(read_expectations(parts_->path));
+  auto expect = TRY(read_expectations(impl_->path));
 
   git::Commit before;
   git::Tree old_tree;
@@ -360,11 +360,11 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
     old_tree = std::move(tree);
   }
   // Beside the objects, which have to be hashed and packed: they are the same 3 MB at 50,000 rules.
-  auto ahead = std::exchange(parts_->ahead, {});
+  auto ahead = std::exchange(impl_->ahead, {});
   auto staging =
       ahead.staged.valid() && ahead.tree == tree_ahead
           ? std::move(ahead.staged)
-          : beside("work tree", ErrorKind::repository, [&] { return stage_files(parts_->path, files); });
+          : beside("work tree", ErrorKind::repository, [&] { return stage_files(impl_->path, files); });
   git::Tree same;
   if (!tree_ahead.empty()) {
     auto found = TRY(find_tree(repo, tree_ahead));
@@ -373,15 +373,15 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   auto tree = TRY(make_tree(repo, old_tree.get(), files, expect, same.get()));
 
   const Time when = writable(time);
-  auto who = TRY(author_signature(author, parts_->host, when));
-  auto committer = TRY(rewall_signature(parts_->host, when));
+  auto who = TRY(author_signature(author, impl_->host, when));
+  auto committer = TRY(rewall_signature(impl_->host, when));
   const std::string text = format_message(message);
   const git_commit* parents[] = {before.get()};
   git::Buffer content;
   if (git_commit_create_buffer(content.out(), repo, who.get(), committer.get(), nullptr, text.c_str(),
                                tree.get(), before ? 1 : 0, parents) != 0)
     return git::last_error("commit");
-  const auto written = TRY(write_commit(repo, *this, parts_->signer, content.text()));
+  const auto written = TRY(write_commit(repo, *this, impl_->signer, content.text()));
   const git_oid id = written;
 
   auto staged = TRY(staging.get());
@@ -390,11 +390,11 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   const std::string entry =
       format("commit{}: {}", before ? "" : " (initial)", text.substr(0, text.find('\n')));
   const git_oid* from = before ? git_commit_id(before.get()) : nullptr;
-  TRY(move_branch(repo, parts_->branch(), from, id, committer.get(), entry));
+  TRY(move_branch(repo, impl_->branch(), from, id, committer.get(), entry));
 
   // From here on the snapshot is recorded; a work tree that lags behind is the next one's to mend.
-  auto settled = place_files(parts_->path, staged, tree.get());
-  if (settled) settled = update_index(repo, parts_->path, tree.get(), &expect);
+  auto settled = place_files(impl_->path, staged, tree.get());
+  if (settled) settled = update_index(repo, impl_->path, tree.get(), &expect);
   if (!settled)
     log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
                 settled.error().message);
@@ -402,7 +402,7 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
 }
 
 void Repository::sign_with(Signer signer) {
-  parts_->signer = std::move(signer);
+  impl_->signer = std::move(signer);
 }
 
 Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& files,
@@ -412,27 +412,27 @@ Result<std::string> Repository::prepare(const std::shared_ptr<const Files>& file
   for (const auto& [name, content] : *files) size += content.size();
   git::Tree tree;
   if (same_as.empty()) {
-    auto made = TRY(make_tree(parts_->repo.get(), nullptr, *files, {}));
+    auto made = TRY(make_tree(impl_->repo.get(), nullptr, *files, {}));
     tree = std::move(made);
   } else {
-    auto commit = TRY(read_commit(parts_->repo.get(), same_as));
+    auto commit = TRY(read_commit(impl_->repo.get(), same_as));
     auto read = TRY(read_tree(commit.get()));
     tree = std::move(read);
   }
   TRY(check_room(state_path(), size));
-  parts_->ahead = {.tree = git::hex(*git_tree_id(tree.get())), .files = files};
-  return parts_->ahead.tree;
+  impl_->ahead = {.tree = git::hex(*git_tree_id(tree.get())), .files = files};
+  return impl_->ahead.tree;
 }
 
 void Repository::write_aside() {
-  auto& ahead = parts_->ahead;
+  auto& ahead = impl_->ahead;
   if (ahead.files == nullptr || ahead.staged.valid()) return;
   ahead.staged = beside(
       "work tree", ErrorKind::repository,
-      [path = parts_->path, files = std::exchange(ahead.files, {})] { return stage_files(path, *files); });
+      [path = impl_->path, files = std::exchange(ahead.files, {})] { return stage_files(path, *files); });
 }
 
-Status mend_work_tree(const Repository& repository, git_repository* repo) {
+Status repair_work_tree(const Repository& repository, git_repository* repo) {
   const auto head = TRY(repository.head());
   if (head.empty()) return {};
   const auto files = TRY(repository.files(head));
@@ -444,17 +444,17 @@ Status mend_work_tree(const Repository& repository, git_repository* repo) {
 }
 
 Status Repository::begin_at(const std::string& hash) {
-  git_repository* repo = parts_->repo.get();
+  git_repository* repo = impl_->repo.get();
   // Read first: what is no snapshot of rules is not to become HEAD.
   TRY(files(hash));
   const auto id = TRY(git::parse_hash(hash));
-  auto who = TRY(rewall_signature(parts_->host, now()));
-  TRY(move_branch(repo, parts_->branch(), nullptr, id, who.get(), "clone"));
-  return mend_work_tree(*this, repo);
+  auto who = TRY(rewall_signature(impl_->host, now()));
+  TRY(move_branch(repo, impl_->branch(), nullptr, id, who.get(), "clone"));
+  return repair_work_tree(*this, repo);
 }
 
 std::string Repository::expectations() const {
-  auto expect = read_expectations(parts_->path);
+  auto expect = read_expectations(impl_->path);
   return expect ? std::move(expect->content) : std::string{};
 }
 

@@ -108,17 +108,17 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait,
     const ErrorKind kind = errno == EACCES ? ErrorKind::permission : ErrorKind::repository;
     return Error{.kind = kind, .message = format("{}: {}", path.string(), errno_text(errno))};
   }
-  TRY(wait_for(fd.get(), wait, parts_->path));
+  TRY(wait_for(fd.get(), wait, impl_->path));
   const std::string last = read_holder(fd.get());
   write_holder(fd.get(), format("{}", ::getpid()));
   if (!last.empty() && last != kFree) {
     log_info("process {} was killed while it held the lock", last);
-    const fs::path git = parts_->path / ".git";
+    const fs::path git = impl_->path / ".git";
     remove_git_locks(git);
     remove_remains(git / "objects", is_object_remains);
-    remove_remains(parts_->path, is_remains_of(kGenerated));
+    remove_remains(impl_->path, is_remains_of(kGenerated));
     remove_remains(state_path(), is_remains_of(state_files));
-    if (auto mended = mend_work_tree(*this, parts_->repo.get()); !mended)
+    if (auto mended = repair_work_tree(*this, impl_->repo.get()); !mended)
       log_warning("the work tree is behind: {}", mended.error().message);
   }
   return Lock(std::move(fd));

@@ -151,7 +151,7 @@ Result<git::Signature> rewall_signature(const std::string& host, Time time) {
   return signature;
 }
 
-std::string Repository::Parts::branch() const {
+std::string Repository::Impl::branch() const {
   return std::string(kHostBranches) + host;
 }
 
@@ -181,32 +181,32 @@ Result<Repository> Repository::open(const fs::path& path) {
   if (::mkdir(state.c_str(), kPrivateFolder) != 0 && errno != EEXIST) return folder_error(state, errno);
   TRY(check_access(state, S_IFDIR, path));
   TRY(git::start());
-  auto parts = std::make_unique<Parts>();
-  parts->path = path;
-  if (git::fill(parts->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  if (git::fill(impl->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
-  TRY(git::use_safe_objects(parts->repo.get(), path / ".git/objects"));
-  auto host = TRY(host_of_head(parts->repo.get(), path));
-  parts->host = std::move(host);
-  const std::string email = "rewall@" + parts->host;
-  if (git_repository_set_ident(parts->repo.get(), "rewall", email.c_str()) != 0)
+  TRY(git::use_safe_objects(impl->repo.get(), path / ".git/objects"));
+  auto host = TRY(host_of_head(impl->repo.get(), path));
+  impl->host = std::move(host);
+  const std::string email = "rewall@" + impl->host;
+  if (git_repository_set_ident(impl->repo.get(), "rewall", email.c_str()) != 0)
     return git::last_error(path.string());
-  return Repository(std::move(parts));
+  return Repository(std::move(impl));
 }
 
-Repository::Repository(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Repository::Repository(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Repository::Repository(Repository&&) noexcept = default;
 Repository& Repository::operator=(Repository&&) noexcept = default;
 Repository::~Repository() = default;
 
 const fs::path& Repository::path() const {
-  return parts_->path;
+  return impl_->path;
 }
 fs::path Repository::state_path() const {
-  return parts_->path / ".git/rewall";
+  return impl_->path / ".git/rewall";
 }
 std::string Repository::host() const {
-  return parts_->host;
+  return impl_->host;
 }
 
 }  // namespace rewall

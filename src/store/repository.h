@@ -252,9 +252,9 @@ class Repository {
   Result<Behind> behind(const std::string& remote) const;
 
  private:
-  struct Parts;
-  explicit Repository(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  struct Impl;
+  explicit Repository(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 /// A repository's settings, `.git/rewall/config`, in the format of git-config(1).
@@ -274,10 +274,10 @@ class Settings {
   Status unset(const std::string& key);
 
  private:
-  struct Parts;
-  explicit Settings(std::unique_ptr<Parts> parts);
+  struct Impl;
+  explicit Settings(std::unique_ptr<Impl> impl);
   static Result<Settings> open_file(const Repository& repository, const std::filesystem::path& path);
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace rewall

@@ -14,7 +14,7 @@
 
 namespace rewall {
 
-struct Repository::Parts {
+struct Repository::Impl {
   std::filesystem::path path{};
   std::string host{};
   git::Repo repo{};
@@ -51,6 +51,6 @@ Result<git::Tree> find_tree(git_repository* repo, const std::string& hash);
 
 /// Puts the files that the capture makes into the work tree as HEAD has them, and the index with them: what a
 /// process that was killed left undone.
-Status mend_work_tree(const Repository& repository, git_repository* repo);
+Status repair_work_tree(const Repository& repository, git_repository* repo);
 
 }  // namespace rewall

@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-struct Settings::Parts {
+struct Settings::Impl {
   std::filesystem::path path{};
   git::Config config{};
 
@@ -31,34 +31,34 @@ Result<Settings> Settings::open_git(const Repository& repository) {
 }
 
 Result<Settings> Settings::open_file(const Repository& repository, const std::filesystem::path& path) {
-  auto parts = std::make_unique<Parts>();
-  parts->path = path;
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
   struct stat facts {};
-  if (::lstat(parts->path.c_str(), &facts) == 0 || errno != ENOENT) {
-    TRY(check_access(parts->path, S_IFREG, repository.path()));
+  if (::lstat(impl->path.c_str(), &facts) == 0 || errno != ENOENT) {
+    TRY(check_access(impl->path, S_IFREG, repository.path()));
   }
-  if (git::fill(parts->config, git_config_open_ondisk, parts->path.c_str()) != 0)
-    return git::last_error(parts->path.string());
-  return Settings(std::move(parts));
+  if (git::fill(impl->config, git_config_open_ondisk, impl->path.c_str()) != 0)
+    return git::last_error(impl->path.string());
+  return Settings(std::move(impl));
 }
 
-Settings::Settings(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Settings::Settings(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Settings::Settings(Settings&&) noexcept = default;
 Settings& Settings::operator=(Settings&&) noexcept = default;
 Settings::~Settings() = default;
 
 Result<std::optional<std::string>> Settings::get(const std::string& key) const {
   git::Buffer value;
-  const int code = git_config_get_string_buf(value.out(), parts_->config.get(), key.c_str());
+  const int code = git_config_get_string_buf(value.out(), impl_->config.get(), key.c_str());
   if (code == GIT_ENOTFOUND) return std::optional<std::string>{};
-  if (code != 0) return parts_->failure(key, code);
+  if (code != 0) return impl_->failure(key, code);
   return std::optional<std::string>{value.text()};
 }
 
 Result<std::vector<std::string>> Settings::keys() const {
   git::ConfigIterator iterator;
-  if (git::fill(iterator, git_config_iterator_new, parts_->config.get()) != 0)
-    return git::last_error(parts_->path.string());
+  if (git::fill(iterator, git_config_iterator_new, impl_->config.get()) != 0)
+    return git::last_error(impl_->path.string());
   std::vector<std::string> names;
   git_config_entry* entry = nullptr;
   while (git_config_next(&entry, iterator.get()) == 0) names.emplace_back(entry->name);
@@ -70,19 +70,19 @@ Result<std::vector<std::string>> Settings::keys() const {
 Status Settings::set(const std::string& key, const std::string& value) {
   if (value.find('\0') != std::string::npos)
     return Error{.kind = ErrorKind::usage, .message = format("setting '{}': a value cannot hold NUL", key)};
-  if (const int code = git_config_set_string(parts_->config.get(), key.c_str(), value.c_str()); code != 0)
-    return parts_->failure(key, code);
+  if (const int code = git_config_set_string(impl_->config.get(), key.c_str(), value.c_str()); code != 0)
+    return impl_->failure(key, code);
   // libgit2 writes the file anew under the umask.
-  if (::chmod(parts_->path.c_str(), 0600) != 0)
+  if (::chmod(impl_->path.c_str(), 0600) != 0)
     return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", parts_->path.string(), errno_text(errno))};
+                 .message = format("{}: {}", impl_->path.string(), errno_text(errno))};
   return {};
 }
 
 Status Settings::unset(const std::string& key) {
-  const int code = git_config_delete_entry(parts_->config.get(), key.c_str());
+  const int code = git_config_delete_entry(impl_->config.get(), key.c_str());
   if (code == GIT_ENOTFOUND) return {};
-  if (code != 0) return parts_->failure(key, code);
+  if (code != 0) return impl_->failure(key, code);
   return {};
 }
 

@@ -79,13 +79,13 @@ std::optional<Time> last_move(git_repository* repo, const std::string& reference
 
 Result<std::vector<Tag>> Repository::tags() const {
   git::ReferenceIterator all;
-  if (git::fill(all, git_reference_iterator_glob_new, parts_->repo.get(), "refs/tags/*") != 0)
+  if (git::fill(all, git_reference_iterator_glob_new, impl_->repo.get(), "refs/tags/*") != 0)
     return git::last_error("tags");
   std::vector<Tag> tags;
   git::Reference reference;
   int code = 0;
   while ((code = git::fill(reference, git_reference_next, all.get())) == 0)
-    tags.push_back(read_tag(parts_->repo.get(), reference.get()));
+    tags.push_back(read_tag(impl_->repo.get(), reference.get()));
   if (code != GIT_ITEROVER) return git::last_error("tags");
   std::ranges::sort(tags, {}, &Tag::name);
   return tags;
@@ -93,9 +93,9 @@ Result<std::vector<Tag>> Repository::tags() const {
 
 Status Repository::set_tag(const std::string& name, const std::string& hash) {
   auto reference = TRY(tag_reference(name));
-  auto commit = TRY(read_commit(parts_->repo.get(), hash));
+  auto commit = TRY(read_commit(impl_->repo.get(), hash));
   git::Reference made;
-  if (git::fill(made, git_reference_create, parts_->repo.get(), reference.c_str(),
+  if (git::fill(made, git_reference_create, impl_->repo.get(), reference.c_str(),
                 git_commit_id(commit.get()), 1, nullptr) != 0)
     return git::last_error(format("tag '{}'", name));
   return {};
@@ -104,7 +104,7 @@ Status Repository::set_tag(const std::string& name, const std::string& hash) {
 Status Repository::remove_tag(const std::string& name) {
   auto reference = TRY(tag_reference(name));
   git::Reference found;
-  if (git::fill(found, git_reference_lookup, parts_->repo.get(), reference.c_str()) != 0) {
+  if (git::fill(found, git_reference_lookup, impl_->repo.get(), reference.c_str()) != 0) {
     std::vector<std::string> names;
     if (const auto known = tags()) {
       for (const auto& tag : *known) names.push_back(tag.name);
@@ -121,7 +121,7 @@ Status Repository::remove_tag(const std::string& name) {
 Result<std::vector<Remote>> Repository::remotes() const {
   git::Config config;
   git::ConfigIterator entries;
-  if (git::fill(config, git_repository_config_snapshot, parts_->repo.get()) != 0 ||
+  if (git::fill(config, git_repository_config_snapshot, impl_->repo.get()) != 0 ||
       git::fill(entries, git_config_iterator_new, config.get()) != 0)
     return git::last_error("remotes");
   std::map<std::string, std::string> urls;
@@ -158,7 +158,7 @@ Result<std::vector<HostBranch>> Repository::host_branches() const {
   static constexpr std::string_view kRemotes = "refs/remotes/";
   static constexpr std::string_view kHosts = "/hosts/";
   git::ReferenceIterator all;
-  if (git::fill(all, git_reference_iterator_new, parts_->repo.get()) != 0)
+  if (git::fill(all, git_reference_iterator_new, impl_->repo.get()) != 0)
     return git::last_error("branches of hosts");
   std::vector<HostBranch> branches;
   git::Reference reference;
@@ -193,33 +193,33 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   TRY(check_address(name, url));
   const std::string fetch = format("+refs/heads/hosts/*:refs/remotes/{}/hosts/*", name);
   git::Remote made;
-  const int code = git::fill(made, git_remote_create_with_fetchspec, parts_->repo.get(), name.c_str(),
+  const int code = git::fill(made, git_remote_create_with_fetchspec, impl_->repo.get(), name.c_str(),
                              url.c_str(), fetch.c_str());
   if (code == GIT_EEXISTS)
     return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
         format("rewall remote set-url {} ADDRESS", shell_quote(name)));
   if (code != 0) return git::last_error(format("remote '{}'", name));
-  return close_config(parts_->path);
+  return close_config(impl_->path);
 }
 
 Status Repository::set_remote_url(const std::string& name, const std::string& url) {
   auto known = TRY(remote(name));
   if (known.url == url) return {};
   TRY(check_address(name, url));
-  if (git_remote_set_url(parts_->repo.get(), name.c_str(), url.c_str()) != 0)
+  if (git_remote_set_url(impl_->repo.get(), name.c_str(), url.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
   // Nobody knows what of this host is there.
-  const std::string tracked = format("refs/remotes/{}/hosts/{}", name, parts_->host);
-  const int removed = git_reference_remove(parts_->repo.get(), tracked.c_str());
+  const std::string tracked = format("refs/remotes/{}/hosts/{}", name, impl_->host);
+  const int removed = git_reference_remove(impl_->repo.get(), tracked.c_str());
   if (removed != 0 && removed != GIT_ENOTFOUND) return git::last_error(tracked);
-  return close_config(parts_->path);
+  return close_config(impl_->path);
 }
 
 Status Repository::remove_remote(const std::string& name) {
   TRY(remote(name));
-  if (git_remote_delete(parts_->repo.get(), name.c_str()) != 0)
+  if (git_remote_delete(impl_->repo.get(), name.c_str()) != 0)
     return git::last_error(format("remote '{}'", name));
-  return close_config(parts_->path);
+  return close_config(impl_->path);
 }
 
 std::chrono::seconds Repository::Behind::age(Time now) const {
@@ -232,16 +232,16 @@ Result<Repository::Behind> Repository::behind(const std::string& remote) const {
   TRY(this->remote(remote));
   const auto start = TRY(head());
   Behind behind;
-  const std::string tracked = format("refs/remotes/{}/hosts/{}", remote, parts_->host);
-  behind.last_push = last_move(parts_->repo.get(), tracked);
+  const std::string tracked = format("refs/remotes/{}/hosts/{}", remote, impl_->host);
+  behind.last_push = last_move(impl_->repo.get(), tracked);
   git_oid there{};
-  const int found = git_reference_name_to_id(&there, parts_->repo.get(), tracked.c_str());
+  const int found = git_reference_name_to_id(&there, impl_->repo.get(), tracked.c_str());
   if (found != 0 && found != GIT_ENOTFOUND) return git::last_error(tracked);
   if (start.empty()) return behind;
 
   git::Walk walk;
   const auto from = TRY(git::parse_hash(start));
-  if (git::fill(walk, git_revwalk_new, parts_->repo.get()) != 0 ||
+  if (git::fill(walk, git_revwalk_new, impl_->repo.get()) != 0 ||
       git_revwalk_simplify_first_parent(walk.get()) != 0 || git_revwalk_push(walk.get(), &from) != 0 ||
       (found == 0 && git_revwalk_hide(walk.get(), &there) != 0))
     return git::lost_object(tracked);

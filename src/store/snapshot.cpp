@@ -213,14 +213,14 @@ Result<git::Tree> find_tree(git_repository* repo, const std::string& hash) {
 
 Result<std::string> Repository::head() const {
   git_oid id{};
-  const int code = git_reference_name_to_id(&id, parts_->repo.get(), parts_->branch().c_str());
+  const int code = git_reference_name_to_id(&id, impl_->repo.get(), impl_->branch().c_str());
   if (code == GIT_ENOTFOUND) return std::string{};
-  if (code != 0) return git::last_error(parts_->branch());
+  if (code != 0) return git::last_error(impl_->branch());
   return git::hex(id);
 }
 
 Result<std::string> Repository::resolve(const std::string& expression) const {
-  git_repository* repo = parts_->repo.get();
+  git_repository* repo = impl_->repo.get();
   if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
   git::Object object;
   if (const int code = git::fill(object, git_revparse_single, repo, expression.c_str()); code != 0)
@@ -237,23 +237,23 @@ Result<std::string> Repository::resolve(const std::string& expression) const {
 bool Repository::has_object(const std::string& hash) const {
   git::Odb odb;
   const auto id = git::parse_hash(hash);
-  return id && git::fill(odb, git_repository_odb, parts_->repo.get()) == 0 &&
+  return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
          git_odb_exists(odb.get(), &*id) == 1;
 }
 
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {
-  auto commit = TRY(read_commit(parts_->repo.get(), hash));
+  auto commit = TRY(read_commit(impl_->repo.get(), hash));
   return read_snapshot(commit.get());
 }
 
 Result<Files> Repository::files(const std::string& hash, Proof proof) const {
   std::vector<std::string_view> names(kGenerated.begin(), kGenerated.end());
   names.push_back(kExpect);
-  return read_files(parts_->repo.get(), hash, names, proof);
+  return read_files(impl_->repo.get(), hash, names, proof);
 }
 
 bool Repository::proves(const std::string& hash, const Files& files) const {
-  auto commit = read_commit(parts_->repo.get(), hash);
+  auto commit = read_commit(impl_->repo.get(), hash);
   if (!commit) return false;
   auto tree = read_tree(commit->get());
   return tree && std::ranges::all_of(files, [&](const auto& file) {
@@ -265,17 +265,17 @@ bool Repository::proves(const std::string& hash, const Files& files) const {
 }
 
 Result<Files> Repository::prepared(const std::string& tree) const {
-  const auto found = TRY(find_tree(parts_->repo.get(), tree));
-  return read_files_of(parts_->repo.get(), found.get(), format("tree {}", tree), kGenerated, Proof::hash);
+  const auto found = TRY(find_tree(impl_->repo.get(), tree));
+  return read_files_of(impl_->repo.get(), found.get(), format("tree {}", tree), kGenerated, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name, Proof proof) const {
-  auto files = TRY(read_files(parts_->repo.get(), hash, std::vector<std::string_view>{name}, proof));
+  auto files = TRY(read_files(impl_->repo.get(), hash, std::vector<std::string_view>{name}, proof));
   return std::move(files[name]);
 }
 
 Result<std::map<std::string, std::string>> Repository::file_hashes(const std::string& hash) const {
-  auto commit = TRY(read_commit(parts_->repo.get(), hash));
+  auto commit = TRY(read_commit(impl_->repo.get(), hash));
   auto tree = TRY(read_tree(commit.get()));
   std::map<std::string, std::string> hashes;
   for (const auto name : kGenerated) {
@@ -308,7 +308,7 @@ Result<std::vector<Repository::Entry>> Repository::entries(const std::string& ha
   const auto id = TRY(git::parse_hash(hash));
   git::Object object;
   git::Object tree;
-  if (git::fill(object, git_object_lookup, parts_->repo.get(), &id, GIT_OBJECT_ANY) != 0 ||
+  if (git::fill(object, git_object_lookup, impl_->repo.get(), &id, GIT_OBJECT_ANY) != 0 ||
       git::fill(tree, git_object_peel, object.get(), GIT_OBJECT_TREE) != 0)
     return git::lost_object(format("tree of {}", hash));
   const auto* found = reinterpret_cast<const git_tree*>(tree.get());
@@ -324,7 +324,7 @@ Result<std::vector<Repository::Entry>> Repository::entries(const std::string& ha
 
 Result<std::string> Repository::content(const std::string& hash, const std::string& name) const {
   const auto id = TRY(git::parse_hash(hash));
-  return read_blob(parts_->repo.get(), id, name, Proof::hash);
+  return read_blob(impl_->repo.get(), id, name, Proof::hash);
 }
 
 Result<bool> Repository::in_history(const std::string& hash) const {
@@ -332,8 +332,8 @@ Result<bool> Repository::in_history(const std::string& hash) const {
   if (now == hash || now.empty()) return now == hash;
   const auto id = TRY(git::parse_hash(hash));
   const auto newest = TRY(git::parse_hash(now));
-  const int found = git_graph_descendant_of(parts_->repo.get(), &newest, &id);
-  if (found < 0) return git::lost_object(format("the history of {}", parts_->branch()));
+  const int found = git_graph_descendant_of(impl_->repo.get(), &newest, &id);
+  if (found < 0) return git::lost_object(format("the history of {}", impl_->branch()));
   return found == 1;
 }
 

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "core/file.h"
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/firewall.h"
-#include "kernel/netlink.h"
+#include "kernel/netlink_attributes.h"
 #include "kernel/nftables.h"
 #include "rules/parse.h"
 #include "support/host.h"
@@ -113,12 +113,12 @@ struct Reads {
 };
 
 void read_until(const std::atomic<bool>& done, const Marks& old_era, const Marks& new_era, Reads& reads) {
-  Channel channel;
-  const Question all_rules(NFT_MSG_GETRULE, AF_UNSPEC, NLM_F_DUMP);
+  NetlinkSocket socket;
+  const NetlinkRequest all_rules(NFT_MSG_GETRULE, AF_UNSPEC, NLM_F_DUMP);
   while (!done && reads.error == 0) {
     Marks seen;
     const auto before = read_generation();
-    const int error = channel.ask(all_rules, [&](const nlmsghdr* message) {
+    const int error = socket.ask(all_rules, [&](const nlmsghdr* message) {
       const auto facts = attributes<NFTA_RULE_MAX + 1>(message);
       const std::string_view rule(
           static_cast<const char*>(mnl_attr_get_payload(facts[NFTA_RULE_EXPRESSIONS])),
@@ -127,7 +127,7 @@ void read_until(const std::atomic<bool>& done, const Marks& old_era, const Marks
     });
     if (error == EINTR) {
       ++reads.thrown_away;
-      channel = Channel();  // what is left of the answer goes with the socket
+      socket = NetlinkSocket();  // what is left of the answer goes with the socket
     } else if (error != 0) {
       reads.error = error;
     } else if (seen.old_era != 0 && seen.new_era != 0) {

@@ -18,11 +18,11 @@ namespace rewall {
 nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
                      std::uint16_t resource);
 
-/// One question to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h), or to another subsystem of
+/// One request to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h), or to another subsystem of
 /// nfnetlink.
-class Question {
+class NetlinkRequest {
  public:
-  Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
+  NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
            std::uint16_t subsystem = NFNL_SUBSYS_NFTABLES);
   void add(std::uint16_t attribute, const std::string& text);
   void add(std::uint16_t attribute, std::uint8_t number);
@@ -34,13 +34,13 @@ class Question {
   nlmsghdr* message_;
 };
 
-using Answer = std::function<void(const nlmsghdr*)>;
+using MessageHandler = std::function<void(const nlmsghdr*)>;
 
 /// A netlink socket of the namespace that the calling thread is in when it is made; any thread may use it
 /// then.
-class Channel {
+class NetlinkSocket {
  public:
-  Channel();
+  NetlinkSocket();
   explicit operator bool() const { return socket_ != nullptr; }
   int fd() const { return mnl_socket_get_fd(socket_.get()); }
 
@@ -49,7 +49,7 @@ class Channel {
   bool without_nf_tables() const { return without_nf_tables_; }
 
   /// 0, or the errno: EINTR when what was listed changed meanwhile.
-  int ask(const Question& question, const Answer& answer);
+  int ask(const NetlinkRequest& request, const MessageHandler& answer);
 
  private:
   struct Close {

@@ -1,4 +1,4 @@
-#include "kernel/channel.h"
+#include "kernel/netlink_socket.h"
 
 #include <endian.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace rewall {
 namespace {
 
 int give(const nlmsghdr* message, void* answer) {
-  (*static_cast<Answer*>(answer))(message);
+  (*static_cast<MessageHandler*>(answer))(message);
   return MNL_CB_OK;
 }
 
@@ -73,7 +73,7 @@ SocketsKept::~SocketsKept() {
   for (mnl_socket* socket : *sockets) mnl_socket_close(socket);
 }
 
-void Channel::Close::operator()(mnl_socket* socket) const noexcept {
+void NetlinkSocket::Close::operator()(mnl_socket* socket) const noexcept {
   const std::scoped_lock lock(keeping);
   if (kept)
     kept->push_back(socket);
@@ -93,30 +93,30 @@ nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std:
   return message;
 }
 
-Question::Question(std::uint16_t type, std::uint8_t family, std::uint16_t flags, std::uint16_t subsystem)
+NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags, std::uint16_t subsystem)
     : message_(
           put_header(buffer_.data(), static_cast<std::uint16_t>(subsystem << 8 | type), flags, family, 0)) {
   message_->nlmsg_seq = 1;
 }
 
-void Question::add(std::uint16_t attribute, const std::string& text) {
+void NetlinkRequest::add(std::uint16_t attribute, const std::string& text) {
   mnl_attr_put_strz(message_, attribute, text.c_str());
 }
 
-void Question::add(std::uint16_t attribute, std::uint8_t number) {
+void NetlinkRequest::add(std::uint16_t attribute, std::uint8_t number) {
   mnl_attr_put_u8(message_, attribute, number);
 }
 
-void Question::add(std::uint16_t attribute, std::uint32_t number) {
+void NetlinkRequest::add(std::uint16_t attribute, std::uint32_t number) {
   mnl_attr_put_u32(message_, attribute, htobe32(number));
 }
 
-Channel::Channel() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {
+NetlinkSocket::NetlinkSocket() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {
   if (socket_ && mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket_.reset();
 }
 
-int Channel::ask(const Question& question, const Answer& answer) {
-  const nlmsghdr* message = question.message();
+int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& answer) {
+  const nlmsghdr* message = request.message();
   if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
   const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
   const unsigned port = mnl_socket_get_portid(socket_.get());
@@ -125,7 +125,7 @@ int Channel::ask(const Question& question, const Answer& answer) {
     if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
     if (size < 0) return errno;
     const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
-                                give, const_cast<Answer*>(&answer));
+                                give, const_cast<MessageHandler*>(&answer));
     if (more < 0) {
       const int error = errno;
       without_nf_tables_ = error == EINVAL || error == EOPNOTSUPP || error == ENOENT;
