@@ -13,16 +13,16 @@ namespace {
 /// Rules as a person writes them: the comments make their lines other ones than those of the program's input,
 /// where *filter is line 1, the chains are 2 to 4 and the rules 5 to 7.
 constexpr std::string_view kFile =
-    "# my firewall\n"                          // 1
-    "*filter\n"                                // 2
-    ":INPUT DROP [0:0]\n"                      // 3
-    ":FORWARD DROP [0:0]\n"                    // 4
-    ":OUTPUT ACCEPT [0:0]\n"                   // 5
-    "# ssh\n"                                  // 6
-    "-A INPUT -p tcp --dport 22 -j ACCEPT\n"   // 7
-    "# the web\n"                              // 8
-    "-A INPUT -p tcp --dport 80 -j ACCEPT\n"   // 9
-    "-A INPUT -p tcp --dport 443 -j ACCEPT\n"  // 10
+    "# my firewall\n"                                 // 1
+    "*filter\n"                                       // 2
+    ":INPUT DROP [0:0]\n"                             // 3
+    ":FORWARD DROP [0:0]\n"                           // 4
+    ":OUTPUT ACCEPT [0:0]\n"                          // 5
+    "# ssh\n"                                         // 6
+    "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"   // 7
+    "# the web\n"                                     // 8
+    "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n"   // 9
+    "-A INPUT -p tcp -m tcp --dport 443 -j ACCEPT\n"  // 10
     "COMMIT\n";
 
 Tables tables() {

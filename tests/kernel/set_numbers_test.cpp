@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "kernel/lab.h"
+#include "support/kernel_lab.h"
 
 using namespace rewall;
 
@@ -41,9 +41,8 @@ TEST_CASE("numbers are asked of the namespace in which the object was made") {
   in_lab([] {
     shell("ipset create outside hash:ip");
     const SetNumbers outside;
-    const auto inner = ScratchNamespace::create();
-    REQUIRE(inner);
-    REQUIRE(inner->run([&] {
+    const auto inner = scratch_namespace();
+    REQUIRE(inner.run([&] {
       shell("ipset create inside hash:ip");
       const SetNumbers inside;
       CHECK(inside.number("inside"));

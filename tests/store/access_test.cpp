@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "store/support.h"
+#include "support/store.h"
 
 namespace rewall::test {
 namespace {
@@ -69,10 +69,7 @@ TEST_CASE("a repository that others can write to is refused, with the command th
 }
 
 TEST_CASE("a file of another user is refused, and one of root is not") {
-  if (::geteuid() != 0) {
-    WARN("skipped: needs root");
-    return;
-  }
+  if (::geteuid() != 0) skip("needs root");
   const Skeleton repository;
   REQUIRE(::chown((repository.path() / ".git/config").c_str(), kNobody, 0) == 0);
   const auto error = refused(repository);
