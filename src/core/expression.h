@@ -9,13 +9,13 @@
 
 namespace rewall {
 
-/// An extended regular expression of regex(7); a line of the text matches or none does.
-/// std::regex is not for text from outside: it recurses once for every character.
+/// An extended regular expression (regex(7)), matched against the lines of a text. std::regex is unfit for
+/// text from outside, because it recurses once for every character.
 class Expression {
  public:
   enum class Case { exact, ignored };
 
-  /// Kind usage: `text` is none; the message says why.
+  /// Kind usage when `text` is no regular expression; the message says why.
   static Result<Expression> make(const std::string& text, Case letters);
 
   bool matches(const std::string& text) const {

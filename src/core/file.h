@@ -35,18 +35,18 @@ class Fd {
   int fd_ = -1;
 };
 
-/// The whole file. Errors are of kind usage and name the path and the reason.
+/// Reads a whole file. Errors are of kind usage and name the path and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);
 
-/// Everything up to end of file, from an open descriptor (standard input, say).
+/// Reads an open descriptor (standard input, for example) to its end. Errors as read_file(), with `name`.
 Result<std::string> read_all(int fd, std::string_view name);
 
-/// Whether a file must outlive a power failure, or can be made again.
+/// Whether a file must survive a power failure.
 enum class Sync { yes, no };
 
-/// A file written aside and, unless told otherwise, synced: it takes its place only with commit(), else it
-/// vanishes. A process that is killed leaves it behind; is_staged_name() knows it. Errors are of kind
-/// repository.
+/// A new version of a file, written beside the old one and synced. commit() replaces the old file; without
+/// commit() the destructor removes the new one. A process that is killed leaves the new one behind, under a
+/// name that is_staged_name() recognises. Errors are of kind repository.
 class StagedFile {
  public:
   static Result<StagedFile> write(const std::filesystem::path& path, std::string_view content, mode_t mode,
@@ -54,7 +54,7 @@ class StagedFile {
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&&) = delete;
   ~StagedFile();
-  /// Renames into place and syncs the folder.
+  /// Renames the new file over the old one and syncs the folder.
   Status commit();
 
  private:
@@ -71,7 +71,7 @@ bool is_staged_name(std::string_view name, std::string_view file);
 Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode,
                   Sync sync = Sync::yes);
 
-/// "No space left on device" for the current errno.
+/// The system's text for an errno: "No space left on device".
 std::string errno_text(int error);
 
 }  // namespace rewall

@@ -4,8 +4,8 @@
 
 namespace rewall {
 
-/// Sends what is said about the work to standard error: plain lines for people, `<6>`-prefixed lines where
-/// standard error is the systemd journal (sd-daemon(3), JOURNAL_STREAM). `verbosity`: -1 quiet, 0, 1, 2.
+/// Sends log messages to standard error: plain lines, or lines with a `<6>` prefix where standard error is
+/// the systemd journal (sd-daemon(3), JOURNAL_STREAM). `verbosity` is -1 (quiet), 0, 1 or 2.
 void start_log(int verbosity);
 
 enum class LogLevel { debug, info, warning };

@@ -2,13 +2,14 @@
 
 namespace rewall {
 
-/// Gives back the memory of program code that ran already, for a process that will sleep long: what runs
-/// again comes from its files again (madvise(2), MADV_DONTNEED, of what is mapped to be run and never
-/// written).
+/// Memory of processes that live long.
+///
+/// Gives the memory of program code back to the system, before a long sleep. Code that runs later is read
+/// from its files again (madvise(2), MADV_DONTNEED, on pages that are mapped executable and never written).
 void forget_code();
 
-/// For a process that lives long and now and then has whole rulesets in hand: what is large goes back to the
-/// system when it is let go, whatever was let go before (mallopt(3), M_MMAP_THRESHOLD).
+/// Makes free() return large blocks to the system at once, for a process that holds whole rulesets now and
+/// then (mallopt(3), M_MMAP_THRESHOLD).
 void give_back_large_memory();
 
 }  // namespace rewall

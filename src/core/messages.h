@@ -189,7 +189,87 @@ inline constexpr Message fleet_diff_needs_two_hosts{
 
 // --- kernel
 
+inline constexpr Message not_permitted{.kind = ErrorKind::permission,
+                                       .text = "{}: permission denied: {}",
+                                       .hint = "run it as root (sudo rewall ...)"};
+inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
+                                          .text = "{}: no such program in PATH",
+                                          .hint = "install the package iptables (apt install iptables)"};
+inline constexpr Message ipset_missing{.kind = ErrorKind::kernel,
+                                       .text = "ipset: no such program in PATH",
+                                       .hint = "install the package ipset (apt install ipset)"};
+inline constexpr Message sets_unreadable{.kind = ErrorKind::capture,
+                                         .text = "rules name sets, and {}",
+                                         .hint = "install the package ipset (apt install ipset)"};
+inline constexpr Message save_failed{
+    .kind = ErrorKind::capture, .text = "{0}: {1}", .hint = "run '{2}' by hand to see the reason"};
+inline constexpr Message table_dormant{.kind = ErrorKind::capture,
+                                       .text = "table {0} is dormant: none of its rules is in force",
+                                       .hint = "activate it: nft add table {0}"};
+inline constexpr Message capture_kept_changing{
+    .kind = ErrorKind::capture,
+    .text = "the ruleset changed during each of {} readings",
+    .hint = "run the command again when the program that changes the rules is done"};
+inline constexpr Message firewall_changed{.kind = ErrorKind::refused,
+                                          .text = "another program changed the firewall meanwhile"};
+inline constexpr Message table_changed{.kind = ErrorKind::refused,
+                                       .text = "{}: another program changed this table meanwhile"};
+inline constexpr Message set_changed{.kind = ErrorKind::refused,
+                                     .text = "set {}: another program changed this set meanwhile"};
+inline constexpr Message not_replaceable{
+    .kind = ErrorKind::kernel,
+    .text = "the firewall cannot be read, and without a scratch namespace it cannot be replaced either",
+    .hint = "run it as root with CAP_SYS_ADMIN"};
+inline constexpr Message no_scratch_namespace{.kind = ErrorKind::kernel,
+                                              .text = "scratch network namespace: {}"};
+inline constexpr Message no_scratch_permission{.kind = ErrorKind::permission,
+                                               .text = "scratch network namespace: {}",
+                                               .hint = "run it as root with CAP_SYS_ADMIN"};
+
 // --- store
+
+inline constexpr Message repository_failed{.kind = ErrorKind::repository, .text = "{}: {}"};
+inline constexpr Message no_repository{
+    .kind = ErrorKind::repository, .text = "no repository at {0}", .hint = "run 'rewall {1}init'"};
+inline constexpr Message repository_exists{.kind = ErrorKind::repository,
+                                           .text = "repository at {0}: already exists",
+                                           .hint = "see 'rewall -C {1} status'"};
+inline constexpr Message folder_not_empty{.kind = ErrorKind::repository,
+                                          .text = "{}: not an empty folder",
+                                          .hint = "choose an empty or a new folder with -C"};
+inline constexpr Message head_on_other_branch{.kind = ErrorKind::repository,
+                                              .text = "{0}: HEAD is not on a branch hosts/NAME",
+                                              .hint = "git -C {1} switch hosts/NAME"};
+inline constexpr Message branch_moved{.kind = ErrorKind::refused,
+                                      .text = "{}: another snapshot was recorded meanwhile",
+                                      .hint = "run the command again"};
+inline constexpr Message ambiguous_revision{.kind = ErrorKind::usage,
+                                            .text = "{}: ambiguous: matches {} {}: {}",
+                                            .hint = "give more digits of the hash"};
+inline constexpr Message not_a_snapshot{.kind = ErrorKind::usage,
+                                        .text = "{}: not a snapshot",
+                                        .hint = "name a commit, not a file or folder of one"};
+inline constexpr Message not_a_hash{.kind = ErrorKind::usage, .text = "{}: not the full hash of a snapshot"};
+inline constexpr Message snapshot_file_too_big{
+    .kind = ErrorKind::repository, .text = "{}: {} bytes, and a file of a snapshot has at most {}"};
+inline constexpr Message name_not_allowed{.kind = ErrorKind::usage,
+                                          .text = "{} '{}': not a name that git allows",
+                                          .hint = "use letters, digits, '-', '_' and '.'"};
+inline constexpr Message no_such_tag{
+    .kind = ErrorKind::usage, .text = "tag '{0}': no such tag", .hint = "{1}"};
+inline constexpr Message no_such_remote{
+    .kind = ErrorKind::usage, .text = "remote '{0}': no such remote", .hint = "{1}"};
+inline constexpr Message remote_exists{.kind = ErrorKind::usage,
+                                       .text = "remote '{0}': already exists",
+                                       .hint = "rewall remote set-url {1} ADDRESS"};
+inline constexpr Message not_an_address{.kind = ErrorKind::usage,
+                                        .text = "remote '{}': not a valid address",
+                                        .hint = "an address is like ssh://git@host/firewalls.git, or a path"};
+inline constexpr Message not_a_key{.kind = ErrorKind::usage,
+                                   .text = "setting '{}': not a valid key",
+                                   .hint = "a key is like lock.wait; see 'rewall config --list'"};
+inline constexpr Message value_holds_nul{.kind = ErrorKind::usage,
+                                         .text = "setting '{}': a value cannot contain a NUL byte"};
 
 inline constexpr Message repository_locked{
     .kind = ErrorKind::repository,

@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// What proc(5) tells of a process; what it does not is absent or empty.
+/// A process as proc(5) shows it. A field that proc does not show is absent or empty.
 struct Process {
   std::string name{};  ///< as ps(1) names it, at most 15 bytes
   pid_t parent = 0;
@@ -19,29 +19,30 @@ struct Process {
   std::string tty{};                 ///< "pts/0"
   std::vector<std::string> words{};  ///< its command line
 };
-/// Absent when there is none of that number, or none any more.
+/// Absent when no process has that number.
 std::optional<Process> look_at_process(pid_t process);
 
 /// False when no process has that number, or one that has ended and that its parent has not waited for yet (a
 /// zombie). A process that took the number of another lives too.
 bool lives(pid_t process);
 
-/// The words of a command line as the kernel has it, NUL behind each.
+/// Splits a command line as the kernel stores it, with a NUL after each word.
 std::vector<std::string> command_words(std::string_view line);
 
-/// 0 where it cannot be known.
+/// The number of its parent; 0 when proc(5) does not show it.
 pid_t parent_of(pid_t process);
 
-/// The number of its network namespace (namespaces(7)); 0 where it cannot be known.
+/// The inode number of its network namespace (namespaces(7)); 0 when proc(5) does not show it.
 std::uint64_t network_of(pid_t process);
 
-/// True when the numbers of processes that we see are those of the kernel: in the initial process namespace.
+/// True in the initial process namespace, where process numbers are those of the kernel's messages.
 bool sees_all_processes();
 
-/// A user's number; absent for the largest, which stands for nobody (-1).
+/// Reads a user's number; absent for 4294967295, which means "no user".
 std::optional<uid_t> user_number(std::string_view text);
 
-/// A variable of a process's environment, as it was when it began; empty where it cannot be known.
+/// A variable of a process's environment, as it was when the program started; empty when proc(5) does not
+/// show it.
 std::string variable_of(pid_t process, std::string_view name);
 
 }  // namespace rewall

@@ -8,7 +8,7 @@
 
 namespace rewall {
 
-/// Why something failed. The kind chooses the exit status, and nothing else does.
+/// Why something failed. The kind alone chooses the exit status.
 enum class ErrorKind {
   usage,       ///< unknown command, option, revision or key; unreadable input file
   refused,     ///< LIVE untouched: concurrent change, lockout, an answer of "no"
@@ -20,7 +20,7 @@ enum class ErrorKind {
   damaged,     ///< LIVE is not what it should be and could not be taken back
 };
 
-/// The exit status of a kind (the contract's section 3): 2 for usage ... 9 for damaged.
+/// The exit status of a kind (rewall(8), EXIT STATUS): 2 for usage ... 9 for damaged.
 int exit_code(ErrorKind kind);
 
 /// What a failed command knows of LIVE, the kernel's ruleset.
@@ -31,9 +31,9 @@ enum class LiveState {
   unknown     ///< a change began, and LIVE cannot be read
 };
 
-/// A failure as a value: the object first, then the matter; the hint says what to do next.
-/// Both are one line, plain, lower case, and may hold bytes from outside: escape them before a terminal.
-/// The messages that users read stand in core/messages.h.
+/// A failure as a value. The message names the object first, then what is wrong with it; the hint says what
+/// to do next. Both are one line of plain lower-case text, and may hold bytes from outside: escape() them
+/// before a terminal shows them. core/messages.h has the messages that users read.
 struct Error {
   ErrorKind kind = ErrorKind::usage;
   std::string message{};

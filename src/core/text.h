@@ -7,21 +7,22 @@
 
 namespace rewall {
 
-/// Bytes from outside made safe for a terminal: control characters (C0 but tab, DEL, C1), bidirectional
-/// overrides and invalid UTF-8 become \x1b, \u202e and the like. Everything else stays as it is.
+/// Makes bytes from outside safe for a terminal. Control characters (C0 except tab, DEL, C1), bidirectional
+/// overrides and invalid UTF-8 become \x1b, \u202e and the like; all other text is unchanged.
 std::string escape(std::string_view text);
 
-/// One word as a POSIX shell would read it back: unchanged when it is harmless, else in single quotes.
+/// Quotes a word for a POSIX shell. A harmless word is unchanged, any other one is in single quotes.
 std::string shell_quote(std::string_view word);
 
-/// Lines without their ends (\n or \r\n); a last line without an end counts. Views into `text`.
+/// The lines of a text, without their ends (\n or \r\n). A last line without an end counts. The views point
+/// into `text`.
 std::vector<std::string_view> split_lines(std::string_view text);
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 std::string join(std::span<const std::string> words, std::string_view separator);
 
-/// The candidate nearest to `word` by edit distance; empty when none is near enough to be meant.
+/// The candidate with the smallest edit distance to `word`; empty when no candidate is near enough.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 
 /// "1 rule", "2 rules".

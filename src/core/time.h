@@ -9,7 +9,8 @@
 
 namespace rewall {
 
-/// A moment as git keeps it: seconds since 1970 and the minutes east of UTC where it was taken.
+/// A moment as git stores it: seconds since 1970-01-01 UTC, and how many minutes east of UTC the clock was
+/// set that took it.
 struct Time {
   std::int64_t seconds = 0;
   int offset = 0;
@@ -17,23 +18,25 @@ struct Time {
 };
 
 Time now();
-/// Since the machine was started, sleep included (CLOCK_BOOTTIME, clock_gettime(2)): nobody sets it.
+/// The time since the machine started, sleep included. No one can set this clock (CLOCK_BOOTTIME,
+/// clock_gettime(2)).
 std::chrono::milliseconds boot_time();
-/// Until `end`, in whole milliseconds; at least one, as none means no end to many a call.
+/// The time until `end` in whole milliseconds, at least 1: for many system calls 0 means no deadline.
 std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point end);
-/// The same moment with this host's offset.
+/// That moment, with this host's offset from UTC.
 Time local(std::int64_t seconds);
 
 /// `2026-11-22T17:20:01+01:00` (RFC 3339).
 std::string rfc3339(Time time);
-/// "just now", "2 hours ago", "3 weeks ago"; "in the future" where it is.
+/// "just now", "2 hours ago", "3 weeks ago"; "in the future" when `time` is after `from`.
 std::string ago(Time time, Time from);
 
-/// `90s`, `10m`, `1h`, `2d`, `500ms`; a bare number is seconds. Error kind usage.
+/// Reads a length of time: `90s`, `10m`, `1h`, `2d`, `500ms`; a bare number is seconds. Errors are of kind
+/// usage.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-/// What people write for a moment: `2026-11-22`, `2026-11-22 17:20[:01]`, RFC 3339, `@1700000000`, `now`,
-/// `yesterday`, `2 hours ago`, `2.hours.ago`. Error kind usage.
+/// Reads a moment as people write it, seen at `from`: `2026-11-22`, `2026-11-22 17:20[:01]`, RFC 3339,
+/// `@1700000000`, `now`, `yesterday`, `2 hours ago`, `2.hours.ago`. Errors are of kind usage.
 Result<Time> parse_time(std::string_view text, Time from);
 
 }  // namespace rewall

@@ -15,22 +15,22 @@
 
 namespace rewall {
 
-/// What the kernel's audit says of a change of a table (type NETFILTER_CFG, linux/audit.h), with what it says
-/// of the system call that made it. What it does not say is absent or empty.
+/// An audit record of a table's change (type NETFILTER_CFG, linux/audit.h), with the record of the system
+/// call that made it. A field that the kernel does not report is absent or empty.
 struct AuditRecord {
   std::string table{};
-  std::optional<Family> family{};             ///< absent for those that are not of iptables
+  std::optional<Family> family{};             ///< absent for other families than ip and ip6
   std::optional<std::uint32_t> generation{};  ///< of nf_tables; absent for the legacy backend
-  unsigned entries = 0;                       ///< legacy: of the whole table, as the kernel counts them
+  unsigned entries = 0;                       ///< legacy: the number of entries of the whole table
   std::string operation{};                    ///< "xt_replace", "nft_register_rule", ...
   pid_t process = 0;                          ///< of the initial process namespace
-  Process who{};  ///< the last of its words may be cut, at 128 bytes of all (MAX_PROCTITLE_AUDIT_LEN)
+  Process who{};  ///< its command line is cut after 128 bytes (MAX_PROCTITLE_AUDIT_LEN)
 };
 
-/// Puts records together from the kernel's messages: one event has several, of one serial number.
+/// Joins the kernel's messages to records. One event has several messages, with one serial number.
 class AuditParser {
  public:
-  /// `type` and text of one message. A record, once all of its event is there.
+  /// Takes type and text of one message. Returns the records of the event that this message completes.
   std::vector<AuditRecord> take(unsigned type, std::string_view text);
 
  private:
@@ -41,16 +41,18 @@ class AuditParser {
   std::map<std::string, Event, std::less<>> open_{};
 };
 
-/// The kernel's audit trail, read beside whoever else reads it (AUDIT_NLGRP_READLOG, CAP_AUDIT_READ). It
-/// covers all network namespaces.
+/// The kernel's audit trail of all network namespaces, which several programs can read at the same time
+/// (AUDIT_NLGRP_READLOG, CAP_AUDIT_READ).
 class AuditTrail {
  public:
-  /// Absent where the kernel does not let us. It is told to none but listeners in the initial network
-  /// namespace: from another one that of the outermost ancestor is entered for it, where that is allowed.
+  /// Absent when the kernel refuses. The kernel sends the trail only to sockets of the initial network
+  /// namespace; from another namespace this call opens the socket in that of the outermost ancestor process,
+  /// if it may.
   static std::optional<AuditTrail> open();
   int fd() const { return socket_.get(); }
 
-  /// All that wait; what the socket could not hold is lost.
+  /// The records since the last call. Does not wait. Records that the socket's buffer could not hold are
+  /// lost.
   std::vector<AuditRecord> read();
 
  private:
@@ -60,7 +62,8 @@ class AuditTrail {
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
 
-/// Whether the kernel writes an audit trail at all (`auditctl -s`, enabled); absent where it does not tell.
+/// True when the kernel writes an audit trail (`auditctl -s`, enabled); absent when the kernel does not
+/// answer.
 std::optional<bool> audit_enabled();
 
 }  // namespace rewall

@@ -42,7 +42,8 @@ std::string words_of(const nlmsghdr* message) {
 
 }  // namespace
 
-BatchMessage::BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags)
+BatchMessage::BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family,
+                           std::uint16_t flags)
     : header_(put_header(buffer.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
                          family, 0)) {}
 

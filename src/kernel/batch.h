@@ -14,11 +14,11 @@
 
 namespace rewall {
 
-/// A message of a transaction in the making (NFT_MSG_NEW*, NFT_MSG_DEL*, linux/netfilter/nf_tables.h).
-/// Numbers go out in network order.
+/// One message of a batch (NFT_MSG_NEW*, NFT_MSG_DEL*, linux/netfilter/nf_tables.h). Numbers are written in
+/// network byte order.
 class BatchMessage {
  public:
-  /// In `buffer`, one message at a time.
+  /// Writes into `buffer`, which holds one message at a time.
   BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family, std::uint16_t flags);
 
   void text(std::uint16_t attribute, const std::string& value);
@@ -34,24 +34,24 @@ class BatchMessage {
   nlmsghdr* header_;
 };
 
-/// What the kernel said no to.
+/// The reason why the kernel refused a batch.
 struct BatchRefusal {
-  int error = 0;              ///< the errno; ERESTART: the generation has moved, nothing was done
-  std::uint32_t message = 0;  ///< which, from 1; 0: the transaction as a whole
-  std::string text{};         ///< the kernel's own words, where it has some (NLMSGERR_ATTR_MSG)
+  int error = 0;              ///< the errno; ERESTART when the generation is another one
+  std::uint32_t message = 0;  ///< the number of the refused message, from 1; 0 for the batch as a whole
+  std::string text{};         ///< the kernel's own words, if any (NLMSGERR_ATTR_MSG)
 };
 
-/// One transaction of nf_tables: the kernel carries out all of its messages or none, and none at all when its
-/// generation is no longer `generation` (NFNL_BATCH_GENID, linux/netfilter/nfnetlink.h).
+/// One transaction of nf_tables. The kernel carries out all of its messages or none of them, and none when
+/// its generation is not `generation` (NFNL_BATCH_GENID, linux/netfilter/nfnetlink.h).
 class Batch {
  public:
   explicit Batch(std::uint32_t generation);
 
   BatchMessage start(std::uint16_t type, std::uint8_t family, std::uint16_t flags = 0);
-  /// What was started last. Its number, from 1.
+  /// Appends the message that was started last, and returns its number, from 1.
   std::uint32_t add(BatchMessage& message);
   bool empty() const { return count_ == 0; }
-  /// Nothing when it is carried out.
+  /// Sends the batch. Absent when the kernel carried it out.
   std::optional<BatchRefusal> send(const NetlinkSocket& socket);
 
  private:

@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// Firewall::read_chains().
+/// Firewall::read_chains() for the namespace of the calling thread.
 Result<std::optional<std::vector<ChainsOfTable>>> read_chains(Programs& programs,
                                                               const std::map<ChainName, bool>& chains);
 

@@ -7,8 +7,8 @@
 
 namespace rewall {
 
-/// Whether a server takes a TCP connection within that time, at any address of the name (getent(1),
-/// connect(2)); it is closed again. `port`: a number. Kind remote: why not.
+/// Opens a TCP connection to a server and closes it again: any address of the name will do (getent(1),
+/// connect(2)). `port` is a number. Kind remote, with the reason, when none succeeds within `wait`.
 Status try_connection(const std::string& host, const std::string& port, std::chrono::milliseconds wait);
 
 }  // namespace rewall

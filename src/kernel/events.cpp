@@ -12,8 +12,8 @@
 
 #include <cerrno>
 
-#include "kernel/netlink_socket.h"
 #include "kernel/netlink_attributes.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/nftables.h"
 
 namespace rewall {

@@ -21,37 +21,36 @@ struct ChainName {
   auto operator<=>(const ChainName&) const = default;
 };
 
-/// What a transaction of nf_tables did to the tables of iptables, and who did it (NFT_MSG_NEWGEN,
-/// linux/netfilter/nf_tables.h).
+/// What a transaction of nf_tables changed in the tables of iptables, and which process made it
+/// (NFT_MSG_NEWGEN, linux/netfilter/nf_tables.h).
 struct Committed {
   std::uint32_t generation = 0;
   pid_t process = 0;      ///< of the initial process namespace
   std::string program{};  ///< as ps(1) names it, at most 15 bytes
-  /// Chains whose rules, policy or being there it changed; false: the chain is gone.
+  /// The chains that it made, deleted or changed (rules or policy); false for a deleted chain.
   std::map<ChainName, bool> chains{};
-  bool more = false;  ///< what chains do not tell: a table came or went, a chain got another name
+  bool more = false;  ///< it also made or deleted a table, or renamed a chain
 
   bool touches() const { return more || !chains.empty(); }
 };
 
-/// Generations count from 1 and begin again when 32 bits are full.
+/// True when `generation` is later than `other`. Generations count from 1 and start again after 2^32 - 1.
 inline bool is_after(std::uint32_t generation, std::uint32_t other) {
   return static_cast<std::int32_t>(generation - other) > 0;
 }
 
-/// The kernel's notifications of nf_tables, of the network namespace that the calling thread is in when it is
-/// opened.
+/// The kernel's notifications about nf_tables, for the network namespace of the thread that opens it.
 class FirewallEvents {
  public:
-  /// Absent where the kernel has none, or does not let us.
+  /// Absent when the kernel has no such notifications or refuses them.
   static std::optional<FirewallEvents> open();
   int fd() const { return socket_.get(); }
 
   struct News {
     std::vector<Committed> transactions{};
-    bool lost = false;  ///< there were more than the socket could hold (ENOBUFS, netlink(7))
+    bool lost = false;  ///< some were lost, because the socket's buffer was full (ENOBUFS, netlink(7))
   };
-  /// All that wait.
+  /// The transactions since the last call. Does not wait.
   News read();
 
  private:

@@ -17,24 +17,24 @@ namespace rewall {
 
 enum class BackendChoice { automatic, nft, legacy };
 
-/// A state of this network namespace's nf_tables: equal values mean that no table, chain or rule of the nft
-/// backend was touched between. `network` never repeats while the machine is up (SO_NETNS_COOKIE, socket(7));
-/// it is 0 where the kernel has no such number (before Linux 5.14): then the value tells nothing later on.
-/// `boot` is /proc/sys/kernel/random/boot_id.
+/// Identifies a state of nf_tables in one network namespace. Between two equal values no table, chain or rule
+/// of the nft backend changed.
 struct Generation {
-  std::string boot{};
+  std::string boot{};  ///< /proc/sys/kernel/random/boot_id
+  /// Identifies the namespace while the machine is up (SO_NETNS_COOKIE, socket(7)); 0 before Linux 5.14,
+  /// where a stored value must not be compared with a later one.
   std::uint64_t network = 0;
   std::uint32_t number = 0;  ///< NFTA_GEN_ID, linux/netfilter/nf_tables.h
   bool operator==(const Generation&) const = default;
 };
 
-/// A ruleset read whole from the kernel.
+/// A ruleset, read completely from the kernel.
 struct Capture {
   Ruleset ruleset{};
-  std::string backends{};                  ///< "nft", "legacy", "nft+legacy": those in use
+  std::string backends{};                  ///< the backends in use: "nft", "legacy", "nft+legacy"
   std::string tools{};                     ///< "iptables v1.8.9 (nf_tables)"
-  std::optional<Generation> generation{};  ///< absent where the kernel does not tell
-  std::vector<std::string> notes{};  ///< worth saying: nft tables that are not captured, no ipset program
+  std::optional<Generation> generation{};  ///< absent when the kernel has none
+  std::vector<std::string> notes{};        ///< warnings: nft tables that are not recorded, no ipset program
 };
 
 /// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.
@@ -48,7 +48,7 @@ struct FileNames {
   }
 };
 
-/// Chains of one table on the nft backend, as they are now.
+/// Chains of one table of the nft backend.
 struct ChainsOfTable {
   Family family = Family::ipv4;
   std::string table{};
@@ -57,68 +57,74 @@ struct ChainsOfTable {
 
 struct Scratch;
 
-/// A ruleset that the kernel took, in a scratch namespace.
+/// A ruleset that the kernel accepted in a scratch namespace.
 struct Staged {
-  Ruleset ruleset{};  ///< in the kernel's words: what LIVE will read as
-  std::shared_ptr<const Scratch>
-      scratch{};  ///< null without the privilege for a namespace: it was tested only
+  Ruleset ruleset{};  ///< as the kernel prints it, and as LIVE will read after load()
+  /// The namespace, which load() reads from. Null without the privilege to make one: the ruleset was only
+  /// tested then.
+  std::shared_ptr<const Scratch> scratch{};
 };
 
-/// The kernel's firewall in one network namespace: the only door to it.
+/// The kernel's firewall in one network namespace, and the only way from the layers above to it.
+/// host_firewall() is the real one; tests use a fake. No exception leaves these functions: memory that cannot
+/// be had is an error like any other.
 class Firewall {
  public:
   virtual ~Firewall() = default;
 
-  /// Reads everything, consistent by generation (nft) or by agreement of two readings (legacy), programs side
-  /// by side. Kind capture: a program is missing (the package is named), failed, was killed or spoke half; a
-  /// table is incompatible; the ruleset kept changing. Kind permission: not root and no CAP_NET_ADMIN.
+  /// Reads all tables and sets, as they were at one moment: the generation proves this for the nft backend,
+  /// two equal readings prove it for the legacy backend and for sets. Kind capture: a program is missing (the
+  /// hint names the package), failed, was killed or printed only a part; a table is incompatible; the ruleset
+  /// kept changing. Kind permission without CAP_NET_ADMIN.
   virtual Result<Capture> capture(BackendChoice choice) = 0;
 
-  /// These chains of the nft backend alone, in the time that they take; false: the chain is gone. Each as it
-  /// was at some moment of the reading. Nothing where a program does not say each of them. Kind capture: a
-  /// rule that nft made.
+  /// Reads some chains of the nft backend, in a time that depends on these chains only. The value of `chains`
+  /// is false for a chain that is gone. Each chain is as it was at some moment during the call. Absent when a
+  /// program did not print all of them. Kind capture for a rule that nft made.
   virtual Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
       const std::map<ChainName, bool>& chains) = 0;
 
-  /// Cheap: no program runs. Absent where nf_tables does not answer.
+  /// The current generation; absent when nf_tables does not answer. Cheap: no program runs.
   virtual std::optional<Generation> generation() = 0;
 
-  /// True when the legacy backend has tables here (/proc/net/ip_tables_names); cheap.
+  /// True when the legacy backend has tables in this namespace (/proc/net/ip_tables_names). Cheap.
   virtual bool legacy_tables() = 0;
 
-  /// `ipset save`, parsed; what has no generation must be read to be known.
+  /// Reads the sets (`ipset save`). Sets have no generation, so only reading them shows whether they changed.
   virtual Result<Sets> sets() = 0;
 
-  /// A stage() will follow: what it needs is made ready beside whatever else is done until then.
+  /// Makes the scratch namespace for the next stage(), beside the caller.
   virtual void expect_stage() = 0;
 
-  /// Loads `wanted` into a scratch network namespace with the host's own programs, and reads it there. With
-  /// `live`, only what is not in force already: the time follows the change. Kind kernel: refused; names file
-  /// (by `names`), line and the program's words. LIVE is not touched.
+  /// Loads `wanted` into a scratch network namespace with the host's own programs, and reads it back there.
+  /// LIVE is not touched. With `live`, the ruleset in force, only rules that `live` lacks are loaded, so that
+  /// the time depends on the size of the change. Kind kernel when the kernel refuses a rule: the message has
+  /// the file (of `names`), the line and the program's words.
   virtual Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names = {}) = 0;
 
-  /// Makes this namespace what was staged; `live` is what is there now. The nft backend's tables of both
-  /// families change in one transaction, which names `generation`; rules that have the same words before and
-  /// after keep their place, counters and state. Sets are filled aside before and swapped. The legacy
-  /// backend's tables change one after the other, and so do all tables where nothing could be staged.
+  /// Puts the staged ruleset in force; `live` is the ruleset in force now. All tables of the nft backend
+  /// change in one transaction, which the kernel refuses unless its generation is `generation`. Rules that
+  /// are the same before and after keep their place, counters and state. Sets are filled under other names
+  /// first and then swapped. Tables of the legacy backend change one after the other, and so do all tables
+  /// when `staged` has no scratch namespace.
   ///
-  /// The generation at which every changed rule of the nft backend was read back as it was sent, nobody else
-  /// having changed anything; nothing where that is not so, and where there are legacy tables. Kind refused:
-  /// the generation had moved. Kind kernel: refused on the way; LIVE is what it was, as far as the tables and
-  /// sets could be put back.
+  /// Returns the generation at which every changed chain of the nft backend was read back as it was sent.
+  /// Absent when another process changed the firewall meanwhile, and when there are legacy tables. Kind
+  /// refused: the generation is another one; nothing was done. Kind kernel: the kernel refused a part; tables
+  /// and sets that were already changed have been put back, and the message names those that could not be.
   virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
                                                  const std::optional<Generation>& generation) = 0;
 
-  /// The same for a firewall that cannot be captured, because nft changed tables of iptables: these tables go
-  /// as they are, in the transaction that makes those that were staged, whatever is there by then. The errors
-  /// of load(), but never kind refused; kind kernel too where nothing could be staged.
+  /// Does the same for a firewall that cannot be captured, because nft changed tables of iptables. One
+  /// transaction deletes these tables, whatever they hold by then, and makes the staged ones. Errors as
+  /// load(), but never of kind refused; also kind kernel when `staged` has no scratch namespace.
   virtual Status load_anew(const Staged& staged) = 0;
 };
 
-/// While it lives, one at a time, sockets to the kernel stay open when they have served: to close one waits
-/// until the kernel has put away what the last transaction took out, some 20 ms in which there is other work
-/// (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). What is left of them at its end a process that has
-/// nothing else to do waits for; who comes after it is init, should this one be gone by then.
+/// Keeps used netlink sockets open until its end, so that nobody waits for the closing of one: close(2)
+/// returns when the kernel has freed what the last transaction removed, after some 20 ms (nft_rcv_nl_event in
+/// net/netfilter/nf_tables_api.c). At the end a forked process closes the sockets; init adopts it should this
+/// process have ended by then. One object at a time.
 class SocketsKept {
  public:
   SocketsKept();
@@ -127,7 +133,7 @@ class SocketsKept {
   ~SocketsKept();
 };
 
-/// The real one, for the namespace of the calling thread. A program that says nothing for `deadline` is
+/// The firewall of the calling thread's network namespace. A program that does not end within `deadline` is
 /// killed.
 std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline = std::chrono::minutes{2});
 

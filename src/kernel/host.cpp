@@ -3,7 +3,7 @@
 #include <thread>
 #include <utility>
 
-#include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/chains.h"
@@ -56,10 +56,16 @@ class HostFirewall : public Firewall {
     return at_border(ErrorKind::capture, [&] { return rewall::read_chains(programs_, chains); });
   }
 
-  std::optional<Generation> generation() override { return read_generation(); }
+  std::optional<Generation> generation() override {
+    auto read = at_border(ErrorKind::capture, [] { return read_generation(); });
+    return read ? *std::move(read) : std::nullopt;
+  }
 
   bool legacy_tables() override {
-    return !legacy_table_names(Family::ipv4).empty() || !legacy_table_names(Family::ipv6).empty();
+    const auto any = at_border(ErrorKind::capture, [] {
+      return !legacy_table_names(Family::ipv4).empty() || !legacy_table_names(Family::ipv6).empty();
+    });
+    return !any || *any;  // whoever asks reads the tables then
   }
 
   Result<Sets> sets() override {
@@ -70,7 +76,9 @@ class HostFirewall : public Firewall {
   }
 
   void expect_stage() override {
-    if (may_administer() && !scratch_.valid()) scratch_ = make_scratch();
+    if (!may_administer() || scratch_.valid()) return;
+    // stage() tries again, and reports the error.
+    static_cast<void>(at_border(ErrorKind::kernel, [this] { scratch_ = make_scratch(); }));
   }
 
   Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names) override {
@@ -142,9 +150,7 @@ class HostFirewall : public Firewall {
       if (last == now) return reading;
       last = std::move(now);
     }
-    return Error{.kind = ErrorKind::capture,
-                 .message = format("the ruleset changed during each of {} readings", kAttempts),
-                 .hint = "try again when the program that changes it is done"};
+    return error_of<messages::capture_kept_changing>(kAttempts);
   }
 
   void arrange(BackendChoice choice, Reading reading, Capture& capture) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/messages.h"
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/set_loader.h"
@@ -75,7 +76,8 @@ SetNames own_names(const SetNames& aliases) {
 
 class Load {
  public:
-  Load(Programs& programs, const Staged& staged, const Ruleset& live, LiveTables live_tables = LiveTables::known)
+  Load(Programs& programs, const Staged& staged, const Ruleset& live,
+       LiveTables live_tables = LiveTables::known)
       : staged_(staged),
         live_tables_(live_tables),
         live_(live),
@@ -159,10 +161,7 @@ Result<std::optional<Generation>> load(Programs& programs, const Staged& staged,
 }
 
 Status load_anew(Programs& programs, const Staged& staged) {
-  if (staged.scratch == nullptr)
-    return Error{
-        .kind = ErrorKind::kernel,
-        .message = "the firewall cannot be read, and without a scratch namespace it cannot be made anew"};
+  if (staged.scratch == nullptr) return error_of<messages::not_replaceable>();
   auto reading = TRY(read_once(programs, {.nft = false, .legacy = true}));
   Ruleset live;
   live.sets = std::move(reading.sets);

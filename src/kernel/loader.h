@@ -12,14 +12,15 @@
 
 namespace rewall {
 
-/// Both families of the ruleset's backend, then those of legacy where it holds rules beside nft's.
+/// The groups of a ruleset: both families of its backend, then both of the legacy backend where the ruleset
+/// has legacy rules beside those of nft.
 std::vector<BackendTables> tables_by_backend(const Ruleset& ruleset, const FileNames& names = {});
 
-/// Firewall::load, for the namespace of the calling thread.
+/// Firewall::load() for the namespace of the calling thread.
 Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
                                        const std::optional<Generation>& generation);
 
-/// Firewall::load_anew, for the namespace of the calling thread.
+/// Firewall::load_anew() for the namespace of the calling thread.
 Status load_anew(Programs& programs, const Staged& staged);
 
 }  // namespace rewall

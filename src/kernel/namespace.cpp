@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <exception>
 
-#include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 
 namespace rewall {
@@ -14,9 +14,9 @@ namespace rewall {
 namespace {
 
 Error cannot(std::string_view what, int error) {
-  return Error{.kind = error == EPERM ? ErrorKind::permission : ErrorKind::kernel,
-               .message = format("scratch network namespace: {}{}", what, errno_text(error)),
-               .hint = error == EPERM ? "it needs root with CAP_SYS_ADMIN" : ""};
+  const std::string reason = std::string(what) + errno_text(error);
+  return error == EPERM ? error_of<messages::no_scratch_permission>(reason)
+                        : error_of<messages::no_scratch_namespace>(reason);
 }
 
 /// Runs `work` on a thread of its own, because unshare(2) and setns(2) move the calling thread. There is no

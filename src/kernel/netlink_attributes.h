@@ -11,11 +11,12 @@
 
 namespace rewall {
 
-/// The attributes of a message by their type (linux/netfilter/nf_tables.h); null for one that is not there.
+/// The attributes of a message, indexed by type (linux/netfilter/nf_tables.h). A missing attribute is null.
 template <std::size_t N>
 using Attributes = std::array<const nlattr*, N>;
 
-/// libmnl's own loops are C that our warnings refuse.
+/// Calls `each` with the attributes from `begin` to `end`. The loop macros of libmnl do not compile with our
+/// warnings.
 template <class Each>
 void for_each_attribute(const void* begin, const char* end, const Each& each) {
   const auto* at = static_cast<const nlattr*>(begin);
@@ -46,7 +47,7 @@ Attributes<N> attributes(const nlmsghdr* message) {
   return kept;
 }
 
-/// Of a nest; none where there is no nest.
+/// The attributes inside a nested attribute; none when `nest` is null.
 template <std::size_t N>
 Attributes<N> attributes(const nlattr* nest) {
   Attributes<N> kept{};
@@ -54,7 +55,7 @@ Attributes<N> attributes(const nlattr* nest) {
   return kept;
 }
 
-/// 0 where there is none.
+/// The number of an attribute; 0 when it is missing.
 inline std::uint32_t number(const nlattr* attribute) {
   return attribute != nullptr ? be32toh(mnl_attr_get_u32(attribute)) : 0;
 }

@@ -21,8 +21,8 @@ namespace rewall {
 
 namespace {
 
-int give(const nlmsghdr* message, void* answer) {
-  (*static_cast<MessageHandler*>(answer))(message);
+int call_handler(const nlmsghdr* message, void* handle) {
+  (*static_cast<MessageHandler*>(handle))(message);
   return MNL_CB_OK;
 }
 
@@ -93,7 +93,8 @@ nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std:
   return message;
 }
 
-NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags, std::uint16_t subsystem)
+NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
+                               std::uint16_t subsystem)
     : message_(
           put_header(buffer_.data(), static_cast<std::uint16_t>(subsystem << 8 | type), flags, family, 0)) {
   message_->nlmsg_seq = 1;
@@ -115,7 +116,7 @@ NetlinkSocket::NetlinkSocket() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOC
   if (socket_ && mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket_.reset();
 }
 
-int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& answer) {
+int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& handle) {
   const nlmsghdr* message = request.message();
   if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
   const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
@@ -125,7 +126,7 @@ int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& answ
     if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
     if (size < 0) return errno;
     const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
-                                give, const_cast<MessageHandler*>(&answer));
+                                call_handler, const_cast<MessageHandler*>(&handle));
     if (more < 0) {
       const int error = errno;
       without_nf_tables_ = error == EINVAL || error == EOPNOTSUPP || error == ENOENT;

@@ -14,7 +14,8 @@
 
 namespace rewall {
 
-/// Begins a message of nfnetlink (linux/netfilter/nfnetlink.h) in `buffer`, which has room for all of it.
+/// Writes the header of an nfnetlink message (linux/netfilter/nfnetlink.h) to `buffer`, which has room for
+/// the whole message.
 nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
                      std::uint16_t resource);
 
@@ -23,7 +24,7 @@ nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std:
 class NetlinkRequest {
  public:
   NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
-           std::uint16_t subsystem = NFNL_SUBSYS_NFTABLES);
+                 std::uint16_t subsystem = NFNL_SUBSYS_NFTABLES);
   void add(std::uint16_t attribute, const std::string& text);
   void add(std::uint16_t attribute, std::uint8_t number);
   void add(std::uint16_t attribute, std::uint32_t number);
@@ -36,20 +37,21 @@ class NetlinkRequest {
 
 using MessageHandler = std::function<void(const nlmsghdr*)>;
 
-/// A netlink socket of the namespace that the calling thread is in when it is made; any thread may use it
-/// then.
+/// A netlink socket in the network namespace of the thread that makes it. Any one thread at a time may use it
+/// afterwards.
 class NetlinkSocket {
  public:
   NetlinkSocket();
   explicit operator bool() const { return socket_ != nullptr; }
   int fd() const { return mnl_socket_get_fd(socket_.get()); }
 
-  /// True when the last error is the kernel's own answer that it knows no nf_tables (nfnetlink_rcv_msg in
-  /// net/netfilter/nfnetlink.c), and not that of a socket.
+  /// True when the last error of ask() means that this kernel has no nf_tables (nfnetlink_rcv_msg in
+  /// net/netfilter/nfnetlink.c), and not that the socket failed.
   bool without_nf_tables() const { return without_nf_tables_; }
 
-  /// 0, or the errno: EINTR when what was listed changed meanwhile.
-  int ask(const NetlinkRequest& request, const MessageHandler& answer);
+  /// Sends a request and calls `handle` with each message of the reply. Returns 0 or the errno: EINTR when
+  /// the listed objects changed meanwhile.
+  int ask(const NetlinkRequest& request, const MessageHandler& handle);
 
  private:
   struct Close {
@@ -61,9 +63,9 @@ class NetlinkSocket {
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
 
-/// A netlink socket that never waits, with room for `buffer` bytes, in the network namespace of the calling
-/// thread; a member of multicast group `group`, 0 for none (netlink(7)). Empty where the kernel does not let
-/// us.
+/// Opens a non-blocking netlink socket with a buffer of `buffer` bytes, in the network namespace of the
+/// calling thread, as a member of multicast group `group` (0 for none, netlink(7)). Empty when the kernel
+/// refuses.
 Fd open_listener(int protocol, int group, int buffer);
 
 }  // namespace rewall

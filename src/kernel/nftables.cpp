@@ -14,9 +14,10 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
-#include "kernel/netlink_socket.h"
 #include "kernel/netlink_attributes.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/rule_shape.h"
 #include "rules/print.h"
 
@@ -29,10 +30,7 @@ namespace rewall {
 namespace {
 
 Error refused(int error, std::string_view what) {
-  if (error == EPERM)
-    return Error{.kind = ErrorKind::permission,
-                 .message = "nf_tables: not permitted",
-                 .hint = "run it as root (sudo rewall ...)"};
+  if (error == EPERM) return error_of<messages::not_permitted>("nf_tables", "CAP_NET_ADMIN is missing");
   return Error{.kind = ErrorKind::capture, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
 
@@ -111,10 +109,11 @@ Result<std::optional<NativeRule>> find_native_rule(Family family, const std::str
   if (!socket) return refused(errno, "netlink socket");
   const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   std::vector<std::string> chains;
-  const int error = socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
-    const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
-    if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
-  });
+  const int error =
+      socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
+        const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
+        if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
+      });
   if (error != 0) return refused(error, "list of chains");
   return find_native_rule(family, table, chains);
 }
@@ -148,9 +147,10 @@ std::optional<Generation> read_generation() {
   if (getsockopt(socket.fd(), SOL_SOCKET, SO_NETNS_COOKIE, &generation.network, &size) != 0)
     generation.network = 0;
   if (!wait_for_transactions(socket)) return std::nullopt;
-  const int error = socket.ask(NetlinkRequest(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
-    generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
-  });
+  const int error =
+      socket.ask(NetlinkRequest(NFT_MSG_GETGEN, NFPROTO_UNSPEC, 0), [&](const nlmsghdr* message) {
+        generation.number = number(attributes<NFTA_GEN_MAX + 1>(message)[NFTA_GEN_ID]);
+      });
   if (error != 0) return std::nullopt;
   return generation;
 }

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -55,9 +56,9 @@ Result<std::string> Programs::iptables(Backend backend, Family family, std::stri
                                        ErrorKind kind) {
   std::string path = find(backend, family, action);
   if (!path.empty()) return path;
-  return Error{.kind = kind,
-               .message = format("{}: no such program in PATH", variant_name(backend, family, action)),
-               .hint = "install the package iptables (apt install iptables)"};
+  Error missing = error_of<messages::iptables_missing>(variant_name(backend, family, action));
+  missing.kind = kind;
+  return missing;
 }
 
 bool Programs::has(Backend backend) {
@@ -89,9 +90,7 @@ bool says_not_permitted(std::string_view words) {
 }
 
 Error not_permitted(const std::string& what, const std::string& words) {
-  return Error{.kind = ErrorKind::permission,
-               .message = format("{}: not permitted: {}", what, words),
-               .hint = "run it as root (sudo rewall ...)"};
+  return error_of<messages::not_permitted>(what, words);
 }
 
 }  // namespace rewall

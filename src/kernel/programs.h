@@ -16,22 +16,23 @@ namespace rewall {
 inline constexpr Backend kBackends[] = {Backend::nft, Backend::legacy};
 inline constexpr Family kFamilies[] = {Family::ipv4, Family::ipv6};
 
-/// The host's own firewall programs, by name and by what `-V` says of them (iptables(8), iptables-save(8),
-/// ipset(8)).
+/// Finds the host's firewall programs, by their names and by the versions that they print (iptables(8),
+/// iptables-save(8), ipset(8)). Several threads may use an object.
 class Programs {
  public:
   explicit Programs(std::chrono::milliseconds deadline) : deadline_(deadline) {}
 
-  /// The path of `ACTION` (save or restore): the variant (iptables-nft-save), or the plain program where that
-  /// is of this backend. The error is of kind `kind` and names the Debian package.
+  /// The path of iptables-save or ip6tables-restore, for example: the variant of the backend
+  /// (iptables-nft-save), else the plain program if it is of that backend. `action` is "save" or "restore".
+  /// The error, of kind `kind`, names the Debian package.
   Result<std::string> iptables(Backend backend, Family family, std::string_view action, ErrorKind kind);
   bool has(Backend backend);
-  /// Empty when it is not installed.
+  /// The path of ipset; empty when it is not installed.
   std::string ipset() const { return find_program("ipset"); }
 
-  /// What a plain `iptables` on this host works on.
+  /// The backend of the plain `iptables` of this host.
   Backend default_backend();
-  /// "iptables v1.8.9 (nf_tables)"; empty when no program says it.
+  /// The version of the backend's iptables, "iptables v1.8.9 (nf_tables)"; empty when none is installed.
   std::string version(Backend backend);
 
   Command command(std::vector<std::string> words, std::string input = {}) const {
@@ -43,7 +44,7 @@ class Programs {
   const std::string& version_of(const std::string& program);
 
   std::chrono::milliseconds deadline_;
-  std::mutex asking_{};  ///< of versions_: they are asked for while the rules are read
+  std::mutex asking_{};  ///< guards versions_
   std::map<std::string, std::string> versions_{};
 };
 
@@ -52,9 +53,9 @@ std::string base_name(const std::string& path);
 
 /// True when this process may change the firewall of its network namespace (CAP_NET_ADMIN, capabilities(7)).
 bool may_administer();
-/// True when a program's words say that it was not allowed to.
+/// True when a program's standard error says that it lacks a permission.
 bool says_not_permitted(std::string_view words);
-/// The error for both; `words` are the program's, where one ran.
+/// The error, of kind permission, for either case; `words` are the program's if one ran.
 Error not_permitted(const std::string& what, const std::string& words = "CAP_NET_ADMIN is missing");
 
 }  // namespace rewall

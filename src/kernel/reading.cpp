@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/nftables.h"
@@ -76,9 +77,7 @@ Error failed(const Save& save, const Outcome& outcome) {
   const std::string table = last_table(outcome.out);
   if (!table.empty() && outcome.signal == 0 && !outcome.timed_out)
     return unreadable(save.backend, save.family, table, what);
-  return Error{.kind = ErrorKind::capture,
-               .message = what,
-               .hint = format("run {} by hand to see what is the matter", save.program)};
+  return error_of<messages::save_failed>(base_name(save.program), outcome.text(), save.program);
 }
 
 Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& read) {
@@ -107,10 +106,7 @@ std::vector<std::string> names_of(const std::vector<NftTable>& tables, Family fa
 Status refuse_dormant(Backends backends, const std::vector<NftTable>& tables) {
   if (!backends.nft) return {};
   for (const NftTable& table : tables)
-    if (table.dormant && table.iptables_family())
-      return Error{.kind = ErrorKind::capture,
-                   .message = format("table {}: it is dormant: none of its rules is in force", table.text()),
-                   .hint = format("wake it: nft add table {}", table.text())};
+    if (table.dormant && table.iptables_family()) return error_of<messages::table_dormant>(table.text());
   return {};
 }
 
@@ -167,9 +163,7 @@ Result<Sets> believe_sets(Outcome outcome, std::string& note) {
   if (says_not_permitted(outcome.err)) return not_permitted("ipset save", outcome.text());
   if (!outcome.ok()) {
     if (!says_no_ip_set(outcome))
-      return Error{.kind = ErrorKind::capture,
-                   .message = format("ipset save: {}", outcome.text()),
-                   .hint = "run `ipset save` by hand to see what is the matter"};
+      return error_of<messages::save_failed>("ipset save", outcome.text(), "ipset save");
     note = format("no sets are recorded: ipset save: {}", outcome.text());
     return Sets{};
   }
@@ -274,10 +268,7 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
     reading.sets = std::move(sets);
   }
   if (!note.empty()) {
-    if (any_names_set(reading))
-      return Error{.kind = ErrorKind::capture,
-                   .message = "rules name sets, and " + note,
-                   .hint = "install the package ipset (apt install ipset)"};
+    if (any_names_set(reading)) return error_of<messages::sets_unreadable>(note);
     reading.notes.push_back(std::move(note));
   }
   if (auto others = note_of_others(nft_tables, backends.nft)) reading.notes.push_back(*std::move(others));

@@ -17,7 +17,7 @@ struct Backends {
   bool legacy = false;
 };
 
-/// What the programs say in one run, side by side.
+/// The tables and sets that the save programs printed in one run.
 struct Reading {
   Tables nft_v4{.family = Family::ipv4};
   Tables nft_v6{.family = Family::ipv6};
@@ -28,22 +28,22 @@ struct Reading {
 
   Tables& tables(Backend backend, Family family);
   const Tables& tables(Backend backend, Family family) const;
-  /// True when a table of this backend is not as the kernel makes it.
+  /// True when a table of this backend has a rule, a chain or a policy that the kernel did not put there.
   bool holds(Backend backend) const;
 };
 
-/// Runs the programs for those tables that the kernel says are there, and believes nothing but whole text: an
-/// exit status of 0 comes with half a table, with "incompatible", and with rules that iptables cannot say.
-/// Errors as Firewall::capture.
+/// Runs the save programs side by side, for the tables that the kernel lists. Their output is checked for
+/// completeness, because these programs exit with 0 after half a table, after the word "incompatible", and
+/// after rules that iptables cannot express. Errors as Firewall::capture().
 ///
 /// `meanwhile` runs on another thread beside the programs, instead of the search for rules that nft made: for
 /// a namespace in which nobody else makes any.
 Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile = {});
 
-/// `ipset save`. Where there are no sets to be had (no program, no module) it is empty and `note` says why.
+/// Runs `ipset save`. Without the program or the kernel module the result is empty and `note` says why.
 Result<Sets> read_sets(Programs& programs, std::string& note);
 
-/// Tables that the legacy backend has in this namespace (/proc/net/ip_tables_names), which loads no module.
+/// The tables of the legacy backend in this namespace (/proc/net/ip_tables_names). Loads no module.
 std::vector<std::string> legacy_table_names(Family family);
 
 }  // namespace rewall

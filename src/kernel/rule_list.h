@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "kernel/netlink_socket.h"
 #include "kernel/netlink_attributes.h"
+#include "kernel/netlink_socket.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -26,15 +26,14 @@ inline std::string_view payload(const nlattr* attribute) {
   return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
 }
 
-/// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. 0, or the errno.
+/// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. Returns 0 or the errno.
 template <class Each>
 int each_rule(NetlinkSocket& socket, Family family, const std::string& table, const std::string& chain,
               const Each& each) {
   NetlinkRequest request(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
   request.add(NFTA_RULE_TABLE, table);
   request.add(NFTA_RULE_CHAIN, chain);
-  return socket.ask(request,
-                     [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
+  return socket.ask(request, [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
 }
 
 }  // namespace rewall

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/result.h"
-#include "kernel/netlink_socket.h"
 #include "kernel/namespace.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/set_numbers.h"
 #include "rules/ruleset.h"
 
@@ -21,7 +21,7 @@ struct RawRule {
   std::string userdata{};
 };
 
-/// A scratch namespace that took rules of the nft backend, and the ways to read them there.
+/// A scratch namespace that holds staged rules of the nft backend, and open sockets to read them.
 struct Scratch {
   /// Makes the namespace and opens its sockets. Errors as ScratchNamespace.
   static Result<std::shared_ptr<Scratch>> make();
@@ -29,9 +29,10 @@ struct Scratch {
   /// A family's table and chain.
   using Place = std::tuple<Family, std::string, std::string>;
 
-  /// The rules there, in order; each Place once, then they are asked for again. 0, or the errno.
+  /// Takes the rules of a chain, in order: those of list_rules(), else it asks the kernel. Returns 0 or the
+  /// errno.
   int take_rules(const Place& place, std::vector<RawRule>& rules) const;
-  /// Asks for the rules of all places of `positions`, for take_rules().
+  /// Lists the rules of all chains of `positions`, for take_rules().
   void list_rules();
 
   explicit Scratch(ScratchNamespace made) : space(std::move(made)) {}
@@ -39,7 +40,7 @@ struct Scratch {
   ScratchNamespace space;
   std::unique_ptr<NetlinkSocket> socket{};
   std::unique_ptr<SetNumbers> numbers{};
-  /// The k-th rule there is the wanted chain's rule at this position, from 0.
+  /// For each chain: the k-th rule in this namespace is the wanted chain's rule at this position, from 0.
   std::map<Place, std::vector<std::uint32_t>> positions{};
   mutable std::map<Place, std::vector<RawRule>> listed{};
 };

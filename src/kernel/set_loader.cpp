@@ -8,6 +8,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/refusal.h"
 #include "rules/parse.h"
@@ -143,7 +144,7 @@ Status SetLoader::exchange(const Asides& asides) {
     now.name = name;
     const Set* before = live_.find(name);
     if (text_of(now, name, {}) != aside.known && (before == nullptr || !only_expired(*before, now)))
-      return Error{.kind = ErrorKind::refused, .message = format("set {} was changed meanwhile", name)};
+      return error_of<messages::set_changed>(name);
   }
   return {};
 }
@@ -151,10 +152,7 @@ Status SetLoader::exchange(const Asides& asides) {
 Result<std::string> SetLoader::restore(const std::string& input) {
   if (input.empty()) return std::string{};
   const std::string program = programs_.ipset();
-  if (program.empty())
-    return Error{.kind = ErrorKind::kernel,
-                 .message = "ipset: no such program in PATH",
-                 .hint = "install the package ipset (apt install ipset)"};
+  if (program.empty()) return error_of<messages::ipset_missing>();
   Command command = programs_.command({program, "restore"}, input);
   // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
   // (resolv.conf(5)): for longer than it takes to add the member.

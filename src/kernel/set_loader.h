@@ -10,46 +10,46 @@
 
 namespace rewall {
 
-/// Sets under other names: what is called KEY is to be called VALUE.
+/// Other names for sets: the set KEY is named VALUE.
 using SetNames = std::map<std::string, std::string>;
 
-/// Brings the sets of the namespace from what they are to what they should be, in steps between which rules
-/// can be loaded: rules need their sets before, and sets cannot go while rules name them (ipset(8)).
+/// Changes the sets of this namespace, in steps between which rules are loaded: a rule needs its sets before
+/// it is loaded, and a set cannot be destroyed while a rule names it (ipset(8)).
 class SetLoader {
  public:
-  /// `file` is what `wanted` is called where ipset refuses it.
+  /// Errors call `wanted` by the name `file`.
   SetLoader(Programs& programs, const Sets& live, const Sets& wanted, std::string file = "ipset");
 
-  /// Sets that change their type or family, which `ipset swap` refuses: they exist under these names
-  /// meanwhile.
+  /// The sets that change their type or family, with the name that each has meanwhile: `ipset swap` refuses
+  /// such sets.
   const SetNames& aliases() const { return aliases_; }
 
-  /// Every wanted set, by `names`: new ones are created, others are filled aside. Nothing that rules name has
-  /// changed then.
+  /// Creates every wanted set that is new, under its name of `names`, and fills a second set for every other
+  /// one. Sets that rules name do not change.
   Status fill(const SetNames& names);
-  /// What was filled aside takes its place, one set after the other. Kind refused: one of those that made
-  /// room held something else than was known of it; they are back in their places.
+  /// Swaps each second set with the set that it was filled for, one after the other. Kind refused when a set
+  /// held something else than the live sets say: all of them have been swapped back.
   Status swap();
-  /// After a failure, with the live rules back: the live sets are as they were, and ours are gone.
+  /// Restores the live sets and destroys the new ones. For a failure, once the live rules are back.
   void undo();
-  /// Destroys the live sets that are not wanted, and those that wait under an alias for their new type.
+  /// Destroys the live sets that are not wanted, and those that are replaced by a set of another type.
   Status drop_old();
   /// Destroys the aliases.
   Status drop_aliases();
 
  private:
-  /// A set that is filled, and then the one that it replaced.
+  /// A second set: filled by fill(), and the old set after swap().
   struct Aside {
     std::string name{};
-    std::string known{};  ///< the canonical text of the one that it replaces
+    std::string known{};  ///< the canonical text of the set that it replaces
   };
 
-  using Asides = std::map<std::string, Aside>;  ///< by the names of those that they replace
+  using Asides = std::map<std::string, Aside>;  ///< by the name of the set that each replaces
 
   std::string fresh_name();
   Status fill(const Sets& sets, const SetNames& names);
-  /// Swaps each with what it was filled for, and looks at what comes out. Kind refused: it holds something
-  /// else than is known of it, and that is not time's work.
+  /// Swaps each second set with its set, and compares the old set with what is known of it. Kind refused when
+  /// they differ by more than timeouts that have run on.
   Status exchange(const Asides& asides);
   void drop_fresh();
   Result<std::string> restore(const std::string& input);
@@ -61,7 +61,7 @@ class SetLoader {
   std::string file_;
   SetNames aliases_{};
   Asides aside_{};
-  std::map<std::string, std::string> present_{};  ///< the canonical text of each set that is there
+  std::map<std::string, std::string> present_{};  ///< the canonical text of each set in the kernel
   bool swapped_ = false;
   int fresh_ = 0;
 };

@@ -8,14 +8,14 @@
 
 namespace rewall {
 
-/// The numbers that the kernel knows ipsets by, in the namespace that the calling thread is in when this is
-/// made: rules hold them instead of names (linux/netfilter/xt_set.h), and they differ between namespaces
-/// (SO_IP_SET, linux/netfilter/ipset/ip_set.h).
+/// Translates between names of ipsets and the kernel's numbers for them (SO_IP_SET,
+/// linux/netfilter/ipset/ip_set.h). A rule holds the number of its set (linux/netfilter/xt_set.h), which
+/// differs from one network namespace to another. An object asks the namespace of the thread that made it.
 class SetNumbers {
  public:
   SetNumbers();
 
-  /// Nothing when there is no such set, or no way to ask.
+  /// Absent when there is no such set, and when the kernel has no sets.
   std::optional<std::uint16_t> number(const std::string& name) const;
   std::optional<std::string> name(std::uint16_t number) const;
 
@@ -24,8 +24,8 @@ class SetNumbers {
   unsigned version_ = 0;
 };
 
-/// True when the kernel says that this namespace has no sets: no program need be asked. False also where it
-/// does not tell.
+/// True when the kernel says that this namespace has no sets, so that no program need be run. False also when
+/// the kernel does not answer.
 bool no_sets();
 
 }  // namespace rewall

@@ -5,6 +5,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
@@ -95,8 +96,8 @@ TableLoader::InForce TableLoader::in_force(const Place& place) const {
   return {.text = text_of(nullptr, std::get<std::string>(place))};
 }
 
-std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables>& wanted, const SetNames& names,
-                                                 Phase phase) const {
+std::vector<TableLoader::Step> TableLoader::plan(const std::vector<BackendTables>& wanted,
+                                                 const SetNames& names, Phase phase) const {
   std::vector<Step> steps;
   for (const BackendTables& of : wanted) {
     std::vector<Step> ours;
@@ -164,7 +165,7 @@ Status TableLoader::load(Step step, const SetNames& names) {
     const Table& now = *live->find(step.name);
     const Table& before = step.before.table != nullptr ? *step.before.table : empty;
     if (step.before.text && !step.before.ours && canonical_text(now) != canonical_text(before))
-      return Error{.kind = ErrorKind::refused, .message = step.title() + " was changed meanwhile"};
+      return error_of<messages::table_changed>(step.title());
     const Table& wanted = step.wanted.table != nullptr ? *step.wanted.table : empty;
     text = with_names(counted_text(with_counters(wanted, now)), names);
   }

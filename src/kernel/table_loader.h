@@ -21,63 +21,66 @@ struct BackendTables {
   std::string file{};  ///< the file that errors name: "rules.v4", "rules.v6.legacy"
 };
 
-/// `iptables-restore` of the backend and family of `of`, with `text` on its standard input. Kind kernel when
-/// it is not installed.
+/// The `iptables-restore` of the backend and family of `of`, with `text` as its standard input. Kind kernel
+/// when the program is not installed.
 Result<Command> restore_command(Programs& programs, const BackendTables& of, std::string text,
                                 const std::vector<std::string>& options = {});
 
-/// Brings the tables of the namespace from what they are to what they should be, one by one with
-/// iptables-restore: the kernel's unit where there is no transaction.
+/// Changes the tables of this namespace one by one with iptables-restore, for the legacy backend and for
+/// hosts without scratch namespaces. A table is the largest unit that the kernel replaces at once there.
 class TableLoader {
  public:
-  /// `live`: the tables that are in force now. These and all later tables must outlive the loader.
+  /// `live` has the tables in force now. These tables, and those given later, must outlive the loader.
   TableLoader(Programs& programs, const std::vector<BackendTables>& live);
 
-  /// Makes the tables of each backend and family those of `wanted`; a table that `wanted` lacks becomes
-  /// empty. Sets in rules are called by `names`. What does not differ is not touched.
+  /// Makes the tables of each backend and family those of `wanted`. A table that `wanted` lacks becomes
+  /// empty, and one that does not differ is not touched. Rules name their sets by `names`.
   ///
-  /// Counters: a rule that stays (kept.h) keeps its own, as iptables-save -c tells them right before, and so
-  /// does a chain. What the kernel counts between the two programs is lost.
+  /// Counters: a rule or chain that stays (rules/stable_rules.h) keeps the counters that iptables-save -c
+  /// printed right before. Packets that the kernel counts between the two programs are lost from them.
   ///
-  /// Order: tables that only become stricter (stricter.h), then those that change both ways or do more than
-  /// accept and drop, then those that only become looser; within these in the order of `wanted` and of the
-  /// kernel's tables. So with one table at most in the middle, no packet is ever accepted that the old and
-  /// the new state both drop: before its turn all drop at least what the old state drops, afterwards what the
-  /// new one does. With more of them there may be no such order.
+  /// Order: first tables that only become stricter (rules/stricter.h), then those that change both ways or do
+  /// more than accept and drop, then those that only become looser; inside these classes the order of
+  /// `wanted` and of the kernel's tables. With at most one table in the middle class, no packet is accepted
+  /// at any moment that the old and the new state both drop: before the turn of that table all tables drop at
+  /// least what the old state drops, afterwards at least what the new state drops. With more of them such an
+  /// order may not exist.
   ///
-  /// Kind kernel: a table was refused, or its program gave no answer. Kind refused: somebody changed a table
-  /// before its turn. Those loaded before it have then been put back.
+  /// Kind kernel: the kernel refused a table, or the program did not end in time. Kind refused: another
+  /// process changed a table before its turn. In both cases the tables that were already loaded have been put
+  /// back.
   ///
-  /// `phase`: beside a transaction of other tables, those that become looser or empty wait until it is done.
+  /// With a transaction of other tables, bring() is called twice: tables that become looser or empty change
+  /// in the phase after the transaction.
   enum class Phase { all, before_transaction, after_transaction };
   Status bring(const std::vector<BackendTables>& wanted, const SetNames& names, Phase phase = Phase::all);
 
-  /// Puts back what the newest bring() loaded, last first, with its counters. What could not be is named in
-  /// `why`, which is then of kind kernel.
+  /// Puts back the tables that the newest bring() replaced, last first, with their counters. Adds to `why`
+  /// those that could not be put back; `why` is of kind kernel then.
   void put_back(Error& why);
 
-  /// False once a table could not be put back.
+  /// False after a table could not be put back.
   bool whole() const { return whole_; }
 
  private:
   using Place = std::tuple<Backend, Family, std::string>;
 
-  /// A table that is there: null when it is empty.
+  /// A table in force.
   struct InForce {
-    const Table* table = nullptr;
-    std::optional<std::string> text{};  ///< unknown when a load went wrong
-    bool ours = false;                  ///< loaded here; the kernel may spell it in another way
+    const Table* table = nullptr;       ///< null when it is empty
+    std::optional<std::string> text{};  ///< absent after a load that failed
+    bool ours = false;                  ///< loaded by this object; the kernel may print it differently
   };
 
-  /// A table on its way.
+  /// The change of one table.
   struct Step {
     BackendTables of{};
     std::string name{};
     InForce wanted{.ours = true};
-    bool other_sets = false;  ///< rules call sets by their aliases
-    int turn = 0;             ///< when it is loaded
+    bool other_sets = false;  ///< its rules name sets by their aliases
+    int turn = 0;             ///< its class in the order of bring()
     InForce before{};
-    std::string back{};  ///< what puts it back
+    std::string back{};  ///< the input of iptables-restore that puts it back
 
     Place place() const { return {of.backend, of.family, name}; }
     std::string title() const;
@@ -91,7 +94,7 @@ class TableLoader {
   Programs& programs_;
   std::map<Place, InForce> in_force_{};
   std::vector<Step> loaded_{};  ///< by the newest bring()
-  SetNames unaliased_{};           ///< the names of all aliases that rules have had
+  SetNames unaliased_{};        ///< set names by alias, of all aliases that rules have named
   bool whole_ = true;
 };
 

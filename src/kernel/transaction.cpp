@@ -21,6 +21,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/batch.h"
@@ -151,7 +152,7 @@ Error unreadable(std::string_view what, int error) {
 }
 
 Error moved() {
-  return Error{.kind = ErrorKind::refused, .message = "the firewall was changed meanwhile"};
+  return error_of<messages::firewall_changed>();
 }
 
 struct ChainPlace {

@@ -13,38 +13,38 @@
 
 namespace rewall {
 
-/// stable_rules() of two chains, but for rules that name a set of `aliases`: these are made anew. `live` may
-/// be null.
+/// stable_rules() of two chains, without rules that name a set of `aliases`, which have to be replaced.
+/// `live` may be null.
 std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
     const Chain* live, const Chain& wanted, const std::map<std::string, std::string>& aliases);
 
-/// Whether it is known what is in the nft tables of iptables; where it is not, they go, and are made anew.
+/// Whether the content of the live nft tables is known. A transaction deletes unknown tables and makes new
+/// ones.
 enum class LiveTables { known, unknown };
 
-/// The nft tables of the calling thread's namespace on their way from `live` to `wanted`: all tables of both
-/// families in one transaction of nf_tables. Rules that have the same words before and after stay in place,
-/// with their handles, counters and state; the others come from `scratch`, byte for byte as the kernel has
-/// them there.
+/// Changes all nft tables of the calling thread's namespace, of both families, from `live` to `wanted` in one
+/// transaction of nf_tables. Rules that are the same before and after stay, with their handles, counters and
+/// state. New rules are copied from `scratch`, byte for byte as the kernel has them there.
 class Transaction {
  public:
-  /// Rules that name a set of `aliases` (name -> alias) are made anew, and name the alias. All live as long
-  /// as this.
+  /// Rules that name a set of `aliases` (name -> alias) are replaced by rules that name the alias. All
+  /// arguments must outlive the object.
   Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
               const std::map<std::string, std::string>& aliases, LiveTables live_tables = LiveTables::known);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  /// Reads handles and staged rules, and makes the messages. Kind refused when the kernel does not have what
-  /// `live` says: somebody changed it.
+  /// Reads handles and staged rules, and makes the messages. Kind refused when the kernel does not have the
+  /// rules of `live`, because another process changed them.
   Status prepare(std::uint32_t generation);
-  /// Nothing to do: what is wanted is there.
+  /// True when there is nothing to change.
   bool empty() const;
-  /// Kind refused when the generation has moved, kind kernel when the kernel says no, with the rule that it
-  /// did not take; nothing was changed then.
+  /// Sends the transaction. Kind refused when the generation is another one by now; kind kernel, with the
+  /// rule, when the kernel refuses one. After an error nothing has changed.
   Status send();
-  /// Whether every chain that was changed holds, in order, the rules that stayed and those that were sent
-  /// (their counters aside). False also when it cannot be known.
+  /// True when every changed chain holds, in order, the rules that stayed and those that were sent, counters
+  /// aside. False also when a chain cannot be read.
   bool reads_back() const;
 
  private:

@@ -10,6 +10,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -44,7 +45,7 @@ Status check_facts(const struct stat& facts, mode_t type, const std::filesystem:
 }
 
 Error path_error(const std::filesystem::path& path, int error) {
-  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
+  return error_of<messages::repository_failed>(path.string(), errno_text(error));
 }
 
 bool others_enter(const struct stat& facts) {
@@ -84,8 +85,7 @@ Error no_repository(const std::filesystem::path& path, int error) {
     return Error{.kind = ErrorKind::permission, .message = format("{}: {}", path.string(), errno_text(error))}
         .hinted("run it as root");
   const std::string where = path == kDefaultPath ? "" : format("-C {} ", shell_quote(path.string()));
-  return Error{.kind = ErrorKind::repository, .message = format("no repository at {}", path.string())}.hinted(
-      format("run 'rewall {}init'", where));
+  return error_of<messages::no_repository>(path.string(), where);
 }
 
 Status check_access(const std::filesystem::path& path, mode_t type, const std::filesystem::path& top) {

@@ -8,17 +8,18 @@
 
 namespace rewall {
 
-/// Whether a repository at `path` may be believed: folder, `.git` and what steers git in it belong to this
-/// user or to root, and nobody else can write to them; where others can enter `.git`, that is asked of
-/// everything there but the objects. The hint is the command that mends it.
+/// Refuses a repository that another user can change: the folder, `.git` and the files that steer git must
+/// belong to this user or to root, and neither group nor others may write to them. Where others can enter
+/// `.git`, this is checked of every file there except objects and hooks. The hint is the command that repairs
+/// the owner or the mode.
 Status check_repository_access(const std::filesystem::path& path);
 
-/// The same for one file or folder (lstat's view: a link is neither) of the repository at `top`.
-/// `type` is S_IFDIR or S_IFREG.
+/// Checks one file or folder of the repository at `top` in the same way. `type` is S_IFDIR or S_IFREG; a link
+/// is neither.
 Status check_access(const std::filesystem::path& path, mode_t type, const std::filesystem::path& top);
 
-/// Without permission: kind permission. Else kind repository, "no repository at PATH" with the `rewall init`
-/// to run.
+/// The error for a repository that cannot be opened. Kind permission for EACCES and EPERM; else kind
+/// repository, "no repository at PATH", with the `rewall init` to run as hint.
 Error no_repository(const std::filesystem::path& path, int error);
 
 }  // namespace rewall

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "store/loose.h"
 #include "store/message.h"
@@ -41,11 +42,10 @@ Result<Expectations> read_expectations(const fs::path& path) {
   const fs::path file = path / kExpect;
   if (::lstat(file.c_str(), &found.facts) != 0) {
     if (errno == ENOENT) return found;
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", file.string(), errno_text(errno))};
+    return error_of<messages::repository_failed>(file.string(), errno_text(errno));
   }
   if (!S_ISREG(found.facts.st_mode))
-    return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", file.string())};
+    return error_of<messages::repository_failed>(file.string(), "not a plain file");
   auto content = read_file(file);
   if (!content) return Error{.kind = ErrorKind::repository, .message = std::move(content).error().message};
   found.present = true;
@@ -56,7 +56,7 @@ Result<Expectations> read_expectations(const fs::path& path) {
 Status check_names(const Files& files) {
   for (const auto& [name, content] : files) {
     if (name != kExpect && std::ranges::find(kGenerated, name) == kGenerated.end())
-      return Error{.kind = ErrorKind::repository, .message = format("{}: no file of a snapshot", name)};
+      return error_of<messages::repository_failed>(name, "not a file of a snapshot");
   }
   return {};
 }
@@ -87,8 +87,8 @@ Status take_entry(git_treebuilder* builder, const std::string& name, const git_t
   return {};
 }
 
-/// The parent's tree with the files of section 4 replaced: what else people keep in the repository stays.
-/// They are those of `same`, where it is given.
+/// The parent's tree with the files of the snapshot replaced. Other files that people keep in the repository
+/// stay. With `same`, the replacing entries are those of that tree.
 Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const Files& files,
                             const Expectations& expect, const git_tree* same = nullptr) {
   git::TreeBuilder builder;
@@ -115,8 +115,7 @@ Status sync_path(const fs::path& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd && errno == ENOENT) return {};
   if (!fd || ::fsync(fd.get()) != 0)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", path.string(), errno_text(errno))};
+    return error_of<messages::repository_failed>(path.string(), errno_text(errno));
   return {};
 }
 
@@ -166,8 +165,7 @@ Status check_room(const fs::path& state, std::size_t more = 0) {
   const Fd room(::open(state.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kFileMode));
   const int error = room ? ::posix_fallocate(room.get(), 0, kRoom + static_cast<off_t>(more)) : errno;
   if (error != ENOSPC && error != EDQUOT) return {};
-  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", state.string(), errno_text(error))}
-      .hinted(git::kFreeSpace);
+  return error_of<messages::repository_failed>(state.string(), errno_text(error)).hinted(git::kFreeSpace);
 }
 
 /// Moves a branch from `parent` (nothing when null) to `id` while git's lock on it is held, with an entry in
@@ -192,10 +190,7 @@ Status move_branch(git_repository* repo, const std::string& branch, const git_oi
   if (found != 0 && found != GIT_ENOTFOUND) return git::last_error(branch);
   const bool expected =
       found == 0 ? parent != nullptr && git_oid_equal(&now, parent) != 0 : parent == nullptr;
-  if (!expected)
-    return Error{.kind = ErrorKind::refused,
-                 .message = format("{}: another snapshot was recorded meanwhile", branch)}
-        .hinted("run the command again");
+  if (!expected) return error_of<messages::branch_moved>(branch);
   if (git_transaction_set_target(move.get(), branch.c_str(), &id, who, entry.c_str()) != 0 ||
       git_transaction_commit(move.get()) != 0)
     return git::last_error(branch);
@@ -240,8 +235,7 @@ Status place_files(const fs::path& path, std::vector<StagedFile>& staged, const 
     const fs::path file = path / name;
     if (git_tree_entry_byname(tree, std::string(name).c_str()) == nullptr && ::unlink(file.c_str()) != 0 &&
         errno != ENOENT)
-      return Error{.kind = ErrorKind::repository,
-                   .message = format("{}: {}", file.string(), errno_text(errno))};
+      return error_of<messages::repository_failed>(file.string(), errno_text(errno));
   }
   return {};
 }

@@ -7,8 +7,8 @@
 
 namespace rewall {
 
-/// SHA-256 of a row of texts (FIPS 180-4), each with its length: rows that differ in where one text ends have
-/// different ones. Not even who makes the texts himself finds two rows of one digest.
+/// Computes the SHA-256 (FIPS 180-4) of a list of texts. Each text is hashed with its length before it, so
+/// {"ab", "c"} and {"a", "bc"} have different digests. No one can construct two lists with the same digest.
 class Digest {
  public:
   using Value = std::array<std::uint8_t, 32>;
@@ -18,8 +18,9 @@ class Digest {
   Digest& operator=(Digest&&) noexcept;
   ~Digest();
 
+  /// Appends a text to the list.
   void add(std::string_view text);
-  /// Of all that was added; it begins anew.
+  /// The digest of the texts added since the last take(); the list is empty afterwards.
   Value take();
 
  private:

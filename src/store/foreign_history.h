@@ -10,22 +10,25 @@
 
 namespace rewall {
 
-/// What another git repository's commit made of a file, or of a folder laid out like section 4.
+// The history of rules in a git repository that rewall did not make, etckeeper's for example.
+
+/// One commit's version of a file, or of a folder with the files of a snapshot.
 struct ForeignVersion {
   std::string hash{};
   Person author{};
   Time time{};
   std::string message{};
-  /// Of a file: it alone, by its own name; of a folder those of section 4.
+  /// Of a file: that file alone, under its own name. Of a folder: the files that a snapshot may have.
   Files files{};
   std::vector<std::string> left_out{};  ///< "rules.v4: a link", ...
 };
 
-/// Gives `visit` the versions of `path` along first parents of HEAD, oldest first, each time that it changed;
-/// one where it is gone has no files. `path` is relative to the top. What is there is only read, and no
-/// program that its configuration names is run. Links, submodules and files above 64 MiB are left out.
+/// Calls `visit` with each version of `path` along the first parents of HEAD, oldest first. A commit that
+/// left `path` unchanged is skipped; one that removed it has no files. `path` is relative to the top of the
+/// repository. The repository is only read, and no program that its configuration names is run. Links,
+/// submodules and files above 64 MiB are left out.
 ///
-/// Kind usage: no repository, no commit, or none that has `path`; what is damaged there is of kind usage too.
+/// Errors are of kind usage, also for a damaged repository: no repository, no commit, no commit with `path`.
 Status walk_elsewhere(const std::filesystem::path& repository, const std::string& path,
                       const std::function<Status(const ForeignVersion&)>& visit);
 

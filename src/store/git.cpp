@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 
 namespace rewall::git {
 namespace {
@@ -72,7 +73,7 @@ std::string hex(const git_oid& id) {
 Result<git_oid> parse_hash(const std::string& hash) {
   git_oid id{};
   if (hash.size() != GIT_OID_HEXSZ || git_oid_fromstrp(&id, hash.c_str()) != 0)
-    return Error{.kind = ErrorKind::usage, .message = format("{}: not the full hash of a snapshot", hash)};
+    return error_of<messages::not_a_hash>(hash);
   return id;
 }
 

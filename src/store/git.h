@@ -7,8 +7,8 @@
 
 #include "core/result.h"
 
-/// libgit2 (1.5, https://libgit2.org/libgit2/#v1.5.1) with owners for what it hands out. Only src/store
-/// includes this.
+/// libgit2 (1.5, https://libgit2.org/libgit2/#v1.5.1), with owning types for the objects that it hands out.
+/// Only src/store includes this file.
 namespace rewall::git {
 
 template <auto Free>
@@ -82,22 +82,22 @@ Status start();
 
 constexpr const char* kFreeSpace = "free some space there and run the command again";
 
-/// What the libgit2 call just made says of its failure, as `object: reason`, of kind repository. A full disk
-/// gets the hint to free space. Call it before any other libgit2 function.
+/// The error of the libgit2 call that just failed, as `object: reason`, of kind repository. A full disk gets
+/// the hint to free space. Call this before any other libgit2 function.
 Error last_error(const std::string& object);
 
-/// The same for an object of the history that cannot be read; the hint leads to the earlier snapshots.
+/// The same for an object of the history that cannot be read; the hint names the earlier snapshots.
 Error lost_object(const std::string& object);
 Error lost_object(const std::string& object, const std::string& reason);
 
-/// A text of libgit2, which may be null.
+/// Copies a text of libgit2; an empty one when it is null.
 inline std::string or_empty(const char* text) {
   return text != nullptr ? text : "";
 }
 
 std::string hex(const git_oid& id);
 
-/// Forty hexadecimal digits; anything else is of kind usage.
+/// Reads forty hexadecimal digits. Errors are of kind usage.
 Result<git_oid> parse_hash(const std::string& hash);
 
 }  // namespace rewall::git

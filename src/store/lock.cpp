@@ -40,9 +40,7 @@ std::string read_holder(int fd) {
 Status wait_for(int fd, std::chrono::milliseconds wait, const fs::path& path) {
   const int error = lock_file(fd, wait);
   if (error == EWOULDBLOCK) return error_of<messages::repository_locked>(path.string(), read_holder(fd));
-  if (error != 0)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", path.string(), errno_text(error))};
+  if (error != 0) return error_of<messages::repository_failed>(path.string(), errno_text(error));
   return {};
 }
 

@@ -11,29 +11,30 @@
 
 namespace rewall::git {
 
-/// A loose object as it stands in its file (gitformat-loose(5): zlib, then "TYPE SIZE", NUL, content).
+/// A loose object of git. Its file holds, zlib-compressed, "TYPE SIZE", a NUL and the content
+/// (gitformat-loose(5)).
 struct LooseObject {
   git_object_t type = GIT_OBJECT_INVALID;
   std::size_t size = 0;
   std::string content{};
 };
 
-/// How much of an object is wanted: its type and size alone, or all of it, which zlib's checksum proves
-/// whole.
+/// How much of an object to read: its type and size, or also its content, which zlib's checksum proves
+/// complete.
 enum class Extent { header, whole };
 
-/// Reads the loose object `id`; nothing when there is none, an error of kind repository when it is damaged.
-/// Of one of more than `biggest` bytes, type and size alone.
+/// Reads the loose object `id` of the folder `objects`. Absent when there is none; kind repository when it is
+/// damaged. An object of more than `biggest` bytes is returned without its content.
 Result<std::optional<LooseObject>> read_loose(const std::filesystem::path& objects, const git_oid& id,
                                               Extent extent,
                                               std::size_t biggest = std::numeric_limits<std::size_t>::max());
 
-/// A blob, packed or loose, without the proof of its hash that libgit2 makes whenever it reads one: that
-/// takes five times as long as the reading. Nothing where it cannot be read so.
+/// Reads a blob, packed or loose, and does not check its hash. libgit2 checks the hash of each object it
+/// reads, which takes five times as long as reading it. Absent when no backend can read the blob.
 std::optional<std::string> read_unproved(git_repository* repo, const git_oid& id);
 
-/// The hash of a blob. What git_odb_hash says, in a tenth of the time: it looks for no traces of a forged
-/// collision, which is for what comes from elsewhere, and `git fetch` does so.
+/// The hash of a blob, as git_odb_hash() in half the time: this function does not look for forged
+/// collisions. `git fetch` does, for every object that comes from another host.
 git_oid hash_blob(std::string_view content);
 
 /// Writes `content` as a loose blob, unless the repository has the blob undamaged, and returns its hash. Does

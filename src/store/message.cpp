@@ -14,7 +14,7 @@ constexpr std::string_view kPrefix = "Rewall-";
 constexpr std::size_t kLongestHost =
     200;  // a component of a path has at most 255 bytes, and ".lock" is added to it
 
-/// The trailers of one value, in section 4's order but for those of several values.
+/// The trailers of one value, in the order of rewall-repository(5), without those of several values.
 using Single = std::pair<std::string_view, std::string Trailers::*>;
 constexpr std::array<Single, 4> kBefore{{{"Rewall-Trigger", &Trailers::trigger},
                                          {"Rewall-Backend", &Trailers::backend},

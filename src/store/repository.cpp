@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "store/access.h"
 #include "store/loose.h"
@@ -28,20 +29,16 @@ constexpr unsigned kExactly = GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPE
 
 Error folder_error(const fs::path& path, int error) {
   if (error == EACCES || error == EPERM) return no_repository(path, error);
-  return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), errno_text(error))};
+  return error_of<messages::repository_failed>(path.string(), errno_text(error));
 }
 
 Status check_empty(const fs::path& path) {
   if (fs::exists(path / ".git"))
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("repository at {}: exists already", path.string())}
-        .hinted(format("see 'rewall -C {} status'", shell_quote(path.string())));
+    return error_of<messages::repository_exists>(path.string(), shell_quote(path.string()));
   std::error_code failed;
   const bool empty = fs::is_directory(path, failed) && fs::is_empty(path, failed);
   if (failed) return folder_error(path, failed.value());
-  if (!empty)
-    return Error{.kind = ErrorKind::repository, .message = format("{}: not an empty folder", path.string())}
-        .hinted("choose an empty or a new folder with -C");
+  if (!empty) return error_of<messages::folder_not_empty>(path.string());
   return check_access(path, S_IFDIR, path);
 }
 
@@ -129,9 +126,7 @@ Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
   const char* target = git_reference_symbolic_target(head.get());
   const std::string_view branch = target != nullptr ? target : "";
   if (!branch.starts_with(kHostBranches))
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: HEAD is not on a branch hosts/NAME", path.string())}
-        .hinted(format("git -C {} switch hosts/NAME", shell_quote(path.string())));
+    return error_of<messages::head_on_other_branch>(path.string(), shell_quote(path.string()));
   return std::string(branch.substr(kHostBranches.size()));
 }
 

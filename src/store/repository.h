@@ -1,5 +1,9 @@
 #pragma once
 
+// The history of one host: an ordinary git repository whose commits are snapshots of a firewall. Everything
+// here is a plain value, but for Repository, Settings and Lock, which own an open repository, an open file
+// and a lock. rewall-repository(5) describes the files.
+
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -23,7 +27,7 @@ struct Person {
   std::string email{};
 };
 
-/// The trailers of a snapshot's message (section 4), empty where they do not apply.
+/// The trailers of a snapshot's message (rewall-repository(5)); one that does not apply is empty.
 struct Trailers {
   std::string trigger{};
   std::string backend{};  ///< "nft", "legacy", "nft+legacy"
@@ -34,7 +38,7 @@ struct Trailers {
   std::string restores{};
 };
 
-/// What a snapshot says of itself.
+/// A commit of the history, without its files.
 struct Snapshot {
   std::string hash{};
   std::string parent{};               ///< empty for the first
@@ -46,7 +50,7 @@ struct Snapshot {
   Trailers trailers{};
 };
 
-/// A revision's files by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
+/// The files of a snapshot by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
 /// `expect`.
 using Files = std::map<std::string, std::string>;
 
@@ -61,21 +65,21 @@ struct Remote {
   std::string url{};
 };
 
-/// The branch of a host: one of this repository, or what was fetched of it.
+/// The branch of a host: this repository's own, or one that was fetched from a remote.
 struct HostBranch {
   std::string host{};
-  std::string remote{};  ///< whence it was fetched; empty for one of this repository
+  std::string remote{};  ///< the remote that it was fetched from; empty for this repository's own
   std::string hash{};    ///< its newest snapshot
   bool operator==(const HostBranch&) const = default;
 };
 
-/// How far an object that is read is proved to be the one that was asked for: by its hash, or only by the
-/// checksum (zlib's Adler-32) of what stands in its file. The checksum notices damage, not one whole object
-/// in another's place; it takes half the time, and is enough where a mistake shows a wrong line but changes
-/// nothing.
+/// How an object that is read is proved to be the requested one: by its hash, or by the checksum in its file
+/// (zlib's Adler-32). The checksum detects damage, but not that one complete object stands in the place of
+/// another. It takes half the time, and suffices where a mistake would show a wrong line but change nothing.
 enum class Proof { hash, checksum };
 
-/// Held while a process writes: an flock on `.git/rewall/lock`, released with the object.
+/// The lock of a repository (flock(2) on `.git/rewall/lock`), held while a process writes and given back with
+/// the object. While it is held the file names the process; afterwards it says "free".
 class Lock {
  public:
   explicit Lock(Fd fd) : fd_(std::move(fd)) {}
@@ -83,9 +87,9 @@ class Lock {
   Lock& operator=(Lock&&) = delete;
   ~Lock();
 
-  /// For a program that is started under it, to hold it too.
+  /// For programs that are started under the lock, to hold it too.
   int descriptor() const { return fd_.get(); }
-  /// A program that was killed left something half done: the next lock() mends it.
+  /// Lets the next lock() repair the repository, as after a kill: a program under the lock was killed.
   void leave_to_mend() { to_mend_ = true; }
 
  private:
@@ -97,25 +101,24 @@ class Lock {
 /// of that time, and reports a failure.
 Task<void> start_early();
 
-/// For who reads very many snapshots, each once: of what was read little is kept from here on, and packs are
-/// looked at a piece at a time, in all repositories of this process.
+/// Limits the memory of libgit2, for a process that reads very many snapshots once each: from here on its
+/// caches are small and packs are mapped a piece at a time, in all repositories of this process.
 void keep_little();
 
-/// An ordinary git repository with a work tree that holds the history of one host (section 4).
-///
-/// Every failure is of kind repository and leaves what was there readable, except where said. Only this class
-/// and its .cpp know libgit2. Not for two threads at once; open a second one instead.
+/// An open repository. Errors are of kind repository unless a function says otherwise, and a failure leaves
+/// everything that was recorded readable. One thread at a time may use an object; a second thread opens the
+/// repository again.
 class Repository {
  public:
-  /// Makes one: folder 0700, HEAD on the branch hosts/NAME, `.git/rewall/`. Fails when `path` holds a
-  /// repository already, or anything else.
+  /// Makes a repository: the folder (mode 0700), HEAD on the branch hosts/NAME, and `.git/rewall/`. Fails
+  /// when `path` is anything but an empty folder or a free name.
   static Result<Repository> init(const std::filesystem::path& path, const std::string& host);
 
-  /// Whether init() would take this path: its errors.
+  /// The error that init() would return for this path before it writes anything.
   static Status check_place(const std::filesystem::path& path);
 
-  /// Opens one. Refuses a path that is none (hint: the `rewall init` to run), a folder or `.git` of another
-  /// owner than this user or root, or that group or others can write, or that has no HEAD branch.
+  /// Opens a repository. Refuses a path without one (the hint is the `rewall init` to run), files that
+  /// another user can change (store/access.h), and a HEAD that is no branch hosts/NAME.
   static Result<Repository> open(const std::filesystem::path& path);
 
   Repository(Repository&&) noexcept;
@@ -142,23 +145,24 @@ class Repository {
   /// of kind usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
   Result<std::string> resolve(const std::string& expression) const;
 
-  /// Whether it has an object of this full hash, reachable or not.
+  /// Whether the repository has an object with this full hash, reachable or not.
   bool has_object(const std::string& hash) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 
-  /// The files of section 4 in a snapshot's tree; others are left out. Links and folders of those names are
-  /// refused, and so are files above 256 MiB, unread. Commits and trees are always proved by their hash.
+  /// The files of a snapshot. Other files of the commit's tree are left out. A link or a folder with the name
+  /// of such a file is refused, and so is a file above 256 MiB, unread. `proof` is for the files; commit and
+  /// tree are always proved by their hash.
   Result<Files> files(const std::string& hash, Proof proof = Proof::hash) const;
 
-  /// Proof::hash for what was read with less: true when each of the files is what the snapshot says.
+  /// Proves by hash files that were read with Proof::checksum: true when each of them is the snapshot's.
   bool proves(const std::string& hash, const Files& files) const;
 
-  /// One of them; empty when the snapshot has no such file.
+  /// One file of a snapshot; empty when the snapshot has no such file.
   Result<std::string> file(const std::string& hash, const std::string& name, Proof proof = Proof::hash) const;
 
-  /// What tells without reading them which are the same in two snapshots: their hashes by name. Links and
-  /// folders are refused here too.
+  /// The hashes of a snapshot's files, by name. Equal hashes mean equal files, so that two snapshots can be
+  /// compared unread. Links and folders are refused as in files().
   Result<std::map<std::string, std::string>> file_hashes(const std::string& hash) const;
 
   struct Entry {
@@ -168,85 +172,93 @@ class Repository {
     Kind kind = Kind::file;
     bool operator==(const Entry&) const = default;
   };
-  /// All that a snapshot's tree has, or a folder's, by the hash of either.
+  /// All entries of a snapshot's tree, or of a folder in it, by the hash of either.
   Result<std::vector<Entry>> entries(const std::string& hash) const;
 
-  /// What a file holds, by its own hash, which proves it. `name` is what an error calls it.
+  /// The content of a file, by its own hash, which also proves it. Errors call the file `name`.
   Result<std::string> content(const std::string& hash, const std::string& name) const;
 
-  /// True when HEAD, or what HEAD was made of, is that snapshot.
+  /// True when the snapshot is HEAD or an ancestor of HEAD.
   Result<bool> in_history(const std::string& hash) const;
 
-  /// Walks from `hash` along first parents, newest first, until `visit` says false or fails.
+  /// Calls `visit` with the snapshot `hash` and its first parents, newest first, until `visit` returns false
+  /// or an error.
   Status walk(const std::string& hash, const std::function<Result<bool>(const Snapshot&)>& visit) const;
 
-  /// Records: objects first, then the files of the work tree are written aside and synced, then the branch
-  /// moves (only if it is still at `parent`: else kind refused), then the files take their places and the
-  /// index follows. Files of section 4 that `files` lacks are removed, except `expect`, which is taken as it
-  /// is in the work tree. Committer is rewall.
-  ///
-  /// `tree`: of prepare(), for the same files. They are there then, and not written again.
   struct Message {
     std::string subject{};
     std::string body{};
     Trailers trailers{};
   };
+  /// Records a snapshot on top of `parent` (empty for the first one) and returns its hash. The order makes a
+  /// kill harmless: the objects are written and synced, the files of the work tree are written aside, the
+  /// branch moves, the files take their places, the index follows. Kind refused when the branch is no longer
+  /// at `parent`. Files of a snapshot that `files` lacks are removed from the work tree, except `expect`,
+  /// which is recorded as it is there. The committer is rewall.
+  ///
+  /// `tree` is the result of prepare() for the same files, which are not written again then.
   Result<std::string> commit(const std::string& parent, const Files& files, const Message& message,
                              const Person& author, Time time, const std::string& tree = {});
 
-  /// Gets the content of a commit object (a line each for tree, parent, author and committer, a blank one,
-  /// the message), writes the same one signed, and says its hash; empty where none is to be signed.
+  /// Writes a signed commit object and returns its hash; an empty hash when commits are not signed. `content`
+  /// is the unsigned commit object: a line each for tree, parent, author and committer, a blank line, the
+  /// message.
   using Signer = std::function<Result<std::string>(const Repository&, const std::string& content)>;
 
-  /// Has every commit() from here on signed. One that cannot be is recorded without, with a warning: a
-  /// snapshot that is lost is worse.
+  /// Makes every later commit() call `signer`. A snapshot that cannot be signed is recorded unsigned, with a
+  /// warning: a lost snapshot would be worse.
   void sign_with(Signer signer);
 
-  /// Writes the content of a snapshot of `files` ahead and makes sure that there is room to record it: who
-  /// changes the kernel next can rely on it. The hash of a tree that holds them.
+  /// Writes the objects of a later commit() of `files`, and makes sure that the disk has room to record it,
+  /// so that a caller can change the kernel and rely on recording it. Returns the hash of a tree with the
+  /// files.
   ///
-  /// `same_as`: a snapshot whose files are these, read with Proof::hash. Its objects are taken.
+  /// `same_as` is a snapshot with these files, read with Proof::hash, whose objects are used.
   Result<std::string> prepare(const std::shared_ptr<const Files>& files, const std::string& same_as = {});
 
-  /// Begins to write the files of the newest prepare() aside in the work tree, for commit(), which does it
-  /// itself otherwise. Not for a moment at which something small is to be synced: that would wait for them.
+  /// Starts to write the files of the newest prepare() aside in the work tree, beside the caller. Without
+  /// this call commit() writes them. Do not call it before a small file is to be synced: that sync would wait
+  /// for these files.
   void write_aside();
 
   /// The files of a tree that prepare() wrote.
   Result<Files> prepared(const std::string& tree) const;
 
-  /// `expect` as it stands in the work tree; empty when there is none.
+  /// The file `expect` of the work tree; empty when there is none.
   std::string expectations() const;
 
-  Result<std::vector<Tag>> tags() const;  ///< by name
-  Status set_tag(const std::string& name,
-                 const std::string& hash);     ///< bad name: kind usage; moves an existing one
-  Status remove_tag(const std::string& name);  ///< unknown: kind usage
+  /// All tags, sorted by name.
+  Result<std::vector<Tag>> tags() const;
+  /// Makes a tag, or moves an existing one. Kind usage for a name that git does not allow.
+  Status set_tag(const std::string& name, const std::string& hash);
+  /// Kind usage for an unknown tag.
+  Status remove_tag(const std::string& name);
 
-  /// Those below refs/heads/hosts/ and refs/remotes/REMOTE/hosts/, by host, then by remote.
+  /// The branches below refs/heads/hosts/ and refs/remotes/REMOTE/hosts/, sorted by host, then by remote.
   Result<std::vector<HostBranch>> host_branches() const;
 
   Result<std::vector<Remote>> remotes() const;
-  /// That of a name; else kind usage, with the nearest as hint.
+  /// The remote with this name. Kind usage for an unknown one, with the nearest name as hint.
   Result<Remote> remote(const std::string& name) const;
-  /// Bad name or address: kind usage, as for the next two a remote that there is not.
+  /// Kind usage for a name or an address that git does not allow, and for a name that is taken.
   Status add_remote(const std::string& name, const std::string& url);
-  /// What it has of this host is unknown then, until the next push or fetch.
+  /// Changes the address of a remote, and forgets what the remote has of this host until the next push or
+  /// fetch. Kind usage for an unknown remote.
   Status set_remote_url(const std::string& name, const std::string& url);
-  Status remove_remote(const std::string& name);  ///< and what was fetched of it
+  /// Removes a remote and the branches that were fetched from it. Kind usage for an unknown remote.
+  Status remove_remote(const std::string& name);
 
-  /// Before the first snapshot: begins the branch of this host at one that was fetched, and makes the work
-  /// tree what it says. A snapshot whose files are none: the errors of files().
+  /// Starts this host's branch at a snapshot that was fetched, and makes the work tree follow it. For a
+  /// repository without snapshots of its own. Errors as files(), for a commit that is no snapshot.
   Status begin_at(const std::string& hash);
 
-  /// How many snapshots of HEAD the remote's branch of this host lacks, and when the oldest of them was
-  /// taken.
+  /// The snapshots of HEAD that the remote's branch of this host lacks.
   struct Behind {
     std::size_t snapshots = 0;
-    std::optional<Time> since{};
+    std::optional<Time> since{};      ///< the time of the oldest of them
     std::optional<Time> last_push{};  ///< when the remote's branch last moved here
-    /// How long it has lacked them: since the oldest was taken, or since the last push, before which it
-    /// cannot have been recorded (import dates snapshots back). Never below zero.
+    /// How long the remote has lacked them: since the later of `since` and `last_push` (an import records
+    /// snapshots with older dates). Never negative.
     std::chrono::seconds age(Time now) const;
   };
   Result<Behind> behind(const std::string& remote) const;
@@ -261,14 +273,14 @@ class Repository {
 class Settings {
  public:
   static Result<Settings> open(const Repository& repository);
-  /// What git reads: the repository's own `.git/config`.
+  /// Opens `.git/config`, the repository's settings of git itself.
   static Result<Settings> open_git(const Repository& repository);
   Settings(Settings&&) noexcept;
   Settings& operator=(Settings&&) noexcept;
   ~Settings();
 
   Result<std::optional<std::string>> get(const std::string& key) const;
-  /// The keys that are set, each once, by name.
+  /// The keys that are set, each once, sorted.
   Result<std::vector<std::string>> keys() const;
   Status set(const std::string& key, const std::string& value);
   Status unset(const std::string& key);

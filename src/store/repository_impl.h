@@ -19,7 +19,7 @@ struct Repository::Impl {
   std::string host{};
   git::Repo repo{};
   Signer signer{};
-  /// Of prepare(): what the work tree is to hold, the tree that it is of, and how write_aside() fares.
+  /// The newest prepare(): its tree, its files for write_aside(), and that call's work.
   struct {
     std::string tree{};
     std::shared_ptr<const Files> files{};
@@ -29,28 +29,28 @@ struct Repository::Impl {
   std::string branch() const;  ///< refs/heads/hosts/NAME
 };
 
-/// The files of section 4 that the capture makes.
+/// The files of a snapshot that rewall writes (rewall-repository(5)).
 constexpr std::array<std::string_view, 5> kGenerated{"rules.v4", "rules.v6", "ipset", "rules.v4.legacy",
                                                      "rules.v6.legacy"};
-/// The one that people write.
+/// The file of a snapshot that people write.
 constexpr std::string_view kExpect = "expect";
 
 constexpr std::string_view kHostBranches = "refs/heads/hosts/";
 
-/// `rewall <rewall@HOST>` at a moment: the committer, and the one whom the reflog names.
+/// `rewall <rewall@HOST>` at a moment: the committer of snapshots, whom the reflog names too.
 Result<git::Signature> rewall_signature(const std::string& host, Time time);
 
-/// The commit of a full hash.
+/// The commit with this full hash.
 Result<git::Commit> read_commit(git_repository* repo, const std::string& hash);
 
 /// The tree of a commit.
 Result<git::Tree> read_tree(const git_commit* commit);
 
-/// The tree of a full hash.
+/// The tree with this full hash.
 Result<git::Tree> find_tree(git_repository* repo, const std::string& hash);
 
-/// Puts the files that the capture makes into the work tree as HEAD has them, and the index with them: what a
-/// process that was killed left undone.
+/// Makes the files of the work tree that rewall writes, and the index, those of HEAD. Finishes what a process
+/// left that was killed after it moved the branch.
 Status repair_work_tree(const Repository& repository, git_repository* repo);
 
 }  // namespace rewall

@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "store/access.h"
 #include "store/repository_impl.h"
 
@@ -15,9 +16,7 @@ struct Settings::Impl {
   git::Config config{};
 
   Error failure(const std::string& key, int code) const {
-    if (code == GIT_EINVALIDSPEC)
-      return Error{.kind = ErrorKind::usage, .message = format("setting '{}': not a key", key)}.hinted(
-          "a key is like lock.wait; see 'rewall config --list'");
+    if (code == GIT_EINVALIDSPEC) return error_of<messages::not_a_key>(key);
     return git::last_error(path.string());
   }
 };
@@ -68,14 +67,12 @@ Result<std::vector<std::string>> Settings::keys() const {
 }
 
 Status Settings::set(const std::string& key, const std::string& value) {
-  if (value.find('\0') != std::string::npos)
-    return Error{.kind = ErrorKind::usage, .message = format("setting '{}': a value cannot hold NUL", key)};
+  if (value.find('\0') != std::string::npos) return error_of<messages::value_holds_nul>(key);
   if (const int code = git_config_set_string(impl_->config.get(), key.c_str(), value.c_str()); code != 0)
     return impl_->failure(key, code);
   // libgit2 writes the file anew under the umask.
   if (::chmod(impl_->path.c_str(), 0600) != 0)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", impl_->path.string(), errno_text(errno))};
+    return error_of<messages::repository_failed>(impl_->path.string(), errno_text(errno));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "store/repository_impl.h"
 
@@ -18,8 +19,7 @@ constexpr std::string_view kRemoteKey = "remote.";
 constexpr std::string_view kUrlKey = ".url";
 
 Error bad_name(const std::string& kind, const std::string& name) {
-  return Error{.kind = ErrorKind::usage, .message = format("{} '{}': not a name that git allows", kind, name)}
-      .hinted("letters, digits, '-', '_' and '.' are safe");
+  return error_of<messages::name_not_allowed>(kind, name);
 }
 
 Result<std::string> tag_reference(const std::string& name) {
@@ -54,16 +54,14 @@ Status check_address(const std::string& name, const std::string& url) {
   const bool good = !url.empty() && !url.starts_with('-') &&
                     std::ranges::none_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
   if (good) return {};
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': that is no address", name)}.hinted(
-      "an address is like ssh://git@host/firewalls.git, or a path");
+  return error_of<messages::not_an_address>(name);
 }
 
 /// libgit2 writes it anew under the umask.
 Status close_config(const std::filesystem::path& repository) {
   const auto config = repository / ".git/config";
   if (::chmod(config.c_str(), 0600) == 0) return {};
-  return Error{.kind = ErrorKind::repository,
-               .message = format("{}: {}", config.string(), errno_text(errno))};
+  return error_of<messages::repository_failed>(config.string(), errno_text(errno));
 }
 
 /// When the reference last moved here.
@@ -95,8 +93,8 @@ Status Repository::set_tag(const std::string& name, const std::string& hash) {
   auto reference = TRY(tag_reference(name));
   auto commit = TRY(read_commit(impl_->repo.get(), hash));
   git::Reference made;
-  if (git::fill(made, git_reference_create, impl_->repo.get(), reference.c_str(),
-                git_commit_id(commit.get()), 1, nullptr) != 0)
+  if (git::fill(made, git_reference_create, impl_->repo.get(), reference.c_str(), git_commit_id(commit.get()),
+                1, nullptr) != 0)
     return git::last_error(format("tag '{}'", name));
   return {};
 }
@@ -110,8 +108,8 @@ Status Repository::remove_tag(const std::string& name) {
       for (const auto& tag : *known) names.push_back(tag.name);
     }
     const std::string near = nearest(name, names);
-    return Error{.kind = ErrorKind::usage, .message = format("tag '{}': no such tag", name)}.hinted(
-        near.empty() ? "see 'rewall tag'" : format("did you mean '{}'?", near));
+    return error_of<messages::no_such_tag>(
+        name, near.empty() ? "see 'rewall tag'" : format("did you mean '{}'?", near));
   }
   if (git_reference_delete(found.get()) != 0) return git::last_error(format("tag '{}'", name));
   return {};
@@ -150,8 +148,8 @@ Result<Remote> Repository::remote(const std::string& name) const {
     names.push_back(remote.name);
   }
   const std::string near = nearest(name, names);
-  return Error{.kind = ErrorKind::usage, .message = format("remote '{}': no such remote", name)}.hinted(
-      near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
+  return error_of<messages::no_such_remote>(
+      name, near.empty() ? "see 'rewall remote'" : format("did you mean '{}'?", near));
 }
 
 Result<std::vector<HostBranch>> Repository::host_branches() const {
@@ -195,9 +193,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   git::Remote made;
   const int code = git::fill(made, git_remote_create_with_fetchspec, impl_->repo.get(), name.c_str(),
                              url.c_str(), fetch.c_str());
-  if (code == GIT_EEXISTS)
-    return Error{.kind = ErrorKind::usage, .message = format("remote '{}': exists already", name)}.hinted(
-        format("rewall remote set-url {} ADDRESS", shell_quote(name)));
+  if (code == GIT_EEXISTS) return error_of<messages::remote_exists>(name, shell_quote(name));
   if (code != 0) return git::last_error(format("remote '{}'", name));
   return close_config(impl_->path);
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <set>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "store/loose.h"
 #include "store/message.h"
@@ -28,13 +30,13 @@ Snapshot read_snapshot(const git_commit* commit) {
                   .trailers = std::move(message.trailers)};
 }
 
+constexpr std::size_t kShownDigits = 10;
+
 /// Rules of a million lines are 60 MB. What is bigger comes from somebody who means harm.
 constexpr std::size_t kBiggestFile = 256U << 20U;
 
 Error too_big(const std::string& object, std::size_t size) {
-  return Error{
-      .kind = ErrorKind::repository,
-      .message = format("{}: {} bytes, and a file of a snapshot has at most {}", object, size, kBiggestFile)};
+  return error_of<messages::snapshot_file_too_big>(object, size, kBiggestFile);
 }
 
 /// From the object's header; 0 where it has none that can be read.
@@ -150,14 +152,45 @@ Error not_found(git_repository* repo, const std::string& expression) {
   return lost;
 }
 
+/// Collects the objects whose hash starts with `digits`.
+struct ObjectsStarting {
+  std::string digits{};
+  std::vector<git_oid> found{};
+};
+
+int add_if_starts(const git_oid* id, void* collected) {
+  auto& objects = *static_cast<ObjectsStarting*>(collected);
+  if (git::hex(*id).starts_with(objects.digits)) objects.found.push_back(*id);
+  return 0;
+}
+
+/// Names the snapshots that a short hash may mean, or other objects where it means no two snapshots.
+Error ambiguous(git_repository* repo, const std::string& expression) {
+  ObjectsStarting objects{.digits = base_of(expression)};
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) == 0) git_odb_foreach(odb.get(), add_if_starts, &objects);
+  std::set<std::string> all;
+  std::set<std::string> snapshots;
+  for (const git_oid& id : objects.found) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    const auto shown = git::hex(id).substr(0, std::max(kShownDigits, objects.digits.size() + 1));
+    all.insert(shown);
+    if (git_odb_read_header(&size, &type, odb.get(), &id) == 0 && type == GIT_OBJECT_COMMIT)
+      snapshots.insert(shown);
+  }
+  const auto& named = snapshots.size() > 1 ? snapshots : all;
+  return error_of<messages::ambiguous_revision>(expression, named.size(),
+                                                snapshots.size() > 1 ? "snapshots" : "objects",
+                                                join(std::vector(named.begin(), named.end()), ", "));
+}
+
 Error unresolved(git_repository* repo, const std::string& expression, int code) {
   switch (code) {
     case GIT_ENOTFOUND:
       return not_found(repo, expression);
     case GIT_EAMBIGUOUS:
-      return Error{.kind = ErrorKind::usage,
-                   .message = format("{}: more than one revision starts so", expression)}
-          .hinted("give more digits of the hash");
+      return ambiguous(repo, expression);
     case GIT_EINVALIDSPEC:
       return unknown(repo, expression);
     default:
@@ -227,9 +260,7 @@ Result<std::string> Repository::resolve(const std::string& expression) const {
     return unresolved(repo, expression, code);
   git::Object commit;
   const int code = git::fill(commit, git_object_peel, object.get(), GIT_OBJECT_COMMIT);
-  if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL)
-    return Error{.kind = ErrorKind::usage, .message = format("{}: not a snapshot", expression)}.hinted(
-        "name a commit, not what is in it");
+  if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL) return error_of<messages::not_a_snapshot>(expression);
   if (code != 0) return git::lost_object(expression);
   return git::hex(*git_object_id(commit.get()));
 }

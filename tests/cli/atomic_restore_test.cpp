@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "core/file.h"
-#include "kernel/netlink_socket.h"
 #include "kernel/firewall.h"
 #include "kernel/netlink_attributes.h"
+#include "kernel/netlink_socket.h"
 #include "kernel/nftables.h"
 #include "rules/parse.h"
 #include "support/host.h"

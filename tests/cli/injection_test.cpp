@@ -102,7 +102,7 @@ TEST_CASE("a transaction that cannot be sent changes nothing") {
   refused("ENOBUFS", 4, "No buffer space available");
   refused("EMSGSIZE", 4, "Message too long");
   refused("ENOMEM", 4, "Cannot allocate memory");
-  refused("EPERM", 6, "not permitted");
+  refused("EPERM", 6, "permission denied");
   host.ok("rewall restore wanted; rewall status");
 }
 

@@ -476,7 +476,7 @@ TEST_CASE("without CAP_NET_ADMIN the capture says what to do") {
     drop_capabilities();  // of this thread alone
     const auto error = capture_error();
     CHECK(error.kind == ErrorKind::permission);
-    CHECK(error.message == "the firewall: not permitted: CAP_NET_ADMIN is missing");
+    CHECK(error.message == "the firewall: permission denied: CAP_NET_ADMIN is missing");
     CHECK(error.hint == "run it as root (sudo rewall ...)");
     const auto staged = host_firewall()->stage({}, nullptr);
     REQUIRE_FALSE(staged);

@@ -321,7 +321,7 @@ TEST_CASE("a rule that somebody adds to a table before its turn is not lost") {
     const auto loaded = change.load();
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().kind == ErrorKind::refused);
-    CHECK(loaded.error().message == "table ip nat was changed meanwhile");
+    CHECK(loaded.error().message == "table ip nat: another program changed this table meanwhile");
     CHECK(programs.log() == "filter\nfilter\n");
     CHECK(counted(backend, "filter") == filter);
     CHECK(

@@ -238,7 +238,7 @@ TEST_CASE("a dormant table is not taken for a firewall") {
     shell("ip6tables-nft -P INPUT DROP; nft add table ip6 filter '{ flags dormant; }'");
     const auto error = capture_error();
     CHECK(error.kind == ErrorKind::capture);
-    CHECK(error.message == "table ip6 filter: it is dormant: none of its rules is in force");
+    CHECK(error.message == "table ip6 filter is dormant: none of its rules is in force");
     shell("nft add table ip6 filter");  // the hint
     CHECK(captured().ruleset.v6.tables.size() == 1);
   });

@@ -66,7 +66,7 @@ TEST_CASE("init refuses a repository and a folder with something in it, and leav
   must(Repository::init(folder.path() / "r", "web1"));
   const auto again = must_fail(Repository::init(folder.path() / "r", "web2"));
   CHECK(again.kind == ErrorKind::repository);
-  CHECK(again.message == "repository at " + (folder.path() / "r").string() + ": exists already");
+  CHECK(again.message == "repository at " + (folder.path() / "r").string() + ": already exists");
   CHECK(git(folder.path() / "r", {"symbolic-ref", "HEAD"}) == "refs/heads/hosts/web1");
 
   fs::create_directory(folder.path() / "full");

@@ -88,7 +88,7 @@ TEST_CASE("a short hash of several snapshots is ambiguous") {
   }
   const auto ambiguous = must_fail(history.again().resolve(shared));
   CHECK(ambiguous.kind == ErrorKind::usage);
-  CHECK(ambiguous.message == shared + ": more than one revision starts so");
+  CHECK(ambiguous.message == shared + ": ambiguous: matches 2 objects: 83248fb9df, 83249da5a1");
 }
 
 TEST_CASE("walk follows first parents from the newest until it is told to stop") {

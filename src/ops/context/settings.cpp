@@ -1,7 +1,6 @@
 #include "ops/context/settings.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -266,9 +266,7 @@ Result<Lock> lock(const Repository& repository) {
 }
 
 Result<Lock> lock(const Repository& repository, std::chrono::milliseconds wait) {
-  // The files of .git/rewall that are written with the lock held, and never without.
-  static constexpr std::array<std::string_view, 2> kStateFiles{"journal", "seen"};
-  return repository.lock(wait, kStateFiles);
+  return repository.lock(wait, StatePaths::kWrittenUnderLock);
 }
 
 }  // namespace rewall

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include "store/repository.h"
@@ -30,6 +32,10 @@ class StatePaths {
   std::filesystem::path background_environment() const { return state_ / "environment"; }
   std::filesystem::path gc_lock() const { return state_ / "gc"; }             ///< ops/remote/gc.h
   std::filesystem::path watch_lock() const { return state_ / "watch.lock"; }  ///< ops/watch/watcher.h
+
+  /// The files that are written with the repository's lock held, and never without it: whoever takes the lock
+  /// after a kill removes half-written versions of them (Repository::lock).
+  static constexpr std::array<std::string_view, 2> kWrittenUnderLock{"journal", "seen"};
 
  private:
   std::filesystem::path state_;
