@@ -246,9 +246,9 @@ inline constexpr Message branch_moved{.kind = ErrorKind::refused,
 inline constexpr Message ambiguous_revision{.kind = ErrorKind::usage,
                                             .text = "{}: ambiguous: matches {} {}: {}",
                                             .hint = "give more digits of the hash"};
-inline constexpr Message not_a_snapshot{.kind = ErrorKind::usage,
-                                        .text = "{}: not a snapshot",
-                                        .hint = "name a commit, not a file or folder of one"};
+inline constexpr Message names_no_snapshot{.kind = ErrorKind::usage,
+                                           .text = "{}: not a snapshot",
+                                           .hint = "name a commit, not a file or folder of one"};
 inline constexpr Message not_a_hash{.kind = ErrorKind::usage, .text = "{}: not the full hash of a snapshot"};
 inline constexpr Message snapshot_file_too_big{
     .kind = ErrorKind::repository, .text = "{}: {} bytes, and a file of a snapshot has at most {}"};

@@ -260,7 +260,7 @@ Result<std::string> Repository::resolve(const std::string& expression) const {
     return unresolved(repo, expression, code);
   git::Object commit;
   const int code = git::fill(commit, git_object_peel, object.get(), GIT_OBJECT_COMMIT);
-  if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL) return error_of<messages::not_a_snapshot>(expression);
+  if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL) return error_of<messages::names_no_snapshot>(expression);
   if (code != 0) return git::lost_object(expression);
   return git::hex(*git_object_id(commit.get()));
 }
