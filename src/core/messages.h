@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/result.h"
 
 namespace rewall {
@@ -41,14 +42,166 @@ inline constexpr Message kept_changing{
     .hint = "find out who changes it ('rewall diff'), then run the command again",
     .live = LiveState::untouched};
 
+inline constexpr Message other_backend{
+    .kind = ErrorKind::usage,
+    .text = "'{}' was recorded from the {} backend, but --backend {} works only on that one",
+    .hint = "run it without --backend"};
+
+inline constexpr Message part_of_other_backend{
+    .kind = ErrorKind::usage,
+    .text = "'{}' was recorded from the {} backend, but LIVE's rules are in the {} backend",
+    .hint = "restore the whole revision, or load its rules with 'rewall apply'"};
+
+inline constexpr Message stages_differently{
+    .kind = ErrorKind::kernel,
+    .text = "'{}' does not read back from the kernel as it is written ({})",
+    .hint = "another version of iptables may have recorded it: 'rewall checkout' writes its files",
+    .live = LiveState::untouched};
+
+inline constexpr Message cannot_read_back{.kind = ErrorKind::kernel, .text = "cannot read LIVE back: {}"};
+
+inline constexpr Message reads_back_differently{.kind = ErrorKind::kernel,
+                                                .text = "LIVE does not read back as it was loaded ({})"};
+
+inline constexpr Message mixed{
+    .kind = ErrorKind::damaged,
+    .text = "{}; and the old ruleset could not be put back: {}",
+    .hint = "see what is in force: rewall diff; then put HEAD back: rewall restore HEAD",
+    .live = LiveState::changed};
+
+inline constexpr Message lost_sight{
+    .kind = ErrorKind::damaged,
+    .text = "{}; and the old ruleset could not be put back: {}",
+    .hint = "see what is in force: iptables-save; 'rewall status' then tries again to recover",
+    .live = LiveState::unknown};
+
+inline constexpr Message interrupted_elsewhere{
+    .kind = ErrorKind::repository,
+    .text = "{} was interrupted in another network namespace, and its journal belongs there",
+    .hint = "run 'rewall status' in that namespace; when that namespace is gone: rm {1}"};
+
+inline constexpr Message not_recovered{
+    .kind = ErrorKind::damaged,
+    .text = "{} was interrupted, and the old ruleset could not be put back: {}",
+    .hint =
+        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand "
+        "(iptables-restore) and remove .git/rewall/journal"};
+
+inline constexpr Message program_outlives{
+    .kind = ErrorKind::repository,
+    .text = "{}: a program of a killed restore is still running",
+    .hint = "wait until it ends, or allow a longer wait: rewall config lock.wait 60s"};
+
+inline constexpr Message nothing_to_undo{.kind = ErrorKind::usage,
+                                         .text = "nothing to undo: HEAD is the first snapshot"};
+
 // --- guard
 
-inline constexpr Message no_guard_armed{.kind = ErrorKind::refused,
-                                        .text = "no guard is armed",
-                                        .hint = "'rewall undo' takes the newest change back",
+inline constexpr Message no_guard_armed{
+    .kind = ErrorKind::refused,
+    .text = "no guard is armed",
+    .hint = "see: rewall status; '--for TIME' and 'rewall try' arm a guard",
+    .live = LiveState::untouched};
+
+inline constexpr Message guard_elsewhere{.kind = ErrorKind::refused,
+                                         .text = "{} is armed in another network namespace",
+                                         .live = LiveState::untouched};
+
+inline constexpr Message guard_armed_already{
+    .kind = ErrorKind::refused,
+    .text = "a guard is armed already: {}, {}",
+    .hint = "'rewall confirm' keeps that change, 'rewall rollback' reverts it"};
+
+inline constexpr Message guard_not_sure{.kind = ErrorKind::refused,
+                                        .text = "no guard: the way back is not sure: {}",
                                         .live = LiveState::untouched};
 
+inline constexpr Message guard_not_started{.kind = ErrorKind::refused,
+                                           .text = "no guard: its process does not start ({})",
+                                           .live = LiveState::untouched};
+
+inline constexpr Message reverted_while_running{
+    .kind = ErrorKind::refused,
+    .text = "the change was reverted while the command ran, and so were its later changes",
+    .hint = "allow more time ('--for'), or run 'rewall confirm' before the time is up"};
+
+inline constexpr Message same_session{
+    .kind = ErrorKind::refused,
+    .text =
+        "this session armed the guard, so it does not prove that new connections work; the guard is still "
+        "armed",
+    .hint = "log in again and run 'rewall confirm' there"};
+
+inline constexpr Message nothing_in_force{
+    .kind = ErrorKind::damaged,
+    .text = "no ruleset could be put in force: {}",
+    .hint = "see what is in force: iptables-save; and load rules by hand"};
+
+inline constexpr Message in_force_unrecorded{
+    .kind = ErrorKind::repository,
+    .text = "{}",
+    .hint = "'rewall confirm' ends the guard and records the ruleset in force"};
+
 // --- history
+
+inline constexpr Message no_such_chain{.kind = ErrorKind::usage, .text = "this revision has no chain '{}'"};
+
+inline constexpr Message compressed{
+    .kind = ErrorKind::usage, .text = "{}: compressed", .hint = "decompress it first: gunzip {0}"};
+
+inline constexpr Message no_table_line{.kind = ErrorKind::usage,
+                                       .text = "{}: no '*table' line found: not an iptables-save file",
+                                       .hint = "rules begin with a line like '*filter' and end with COMMIT"};
+
+inline constexpr Message no_rules_in_folder{.kind = ErrorKind::usage,
+                                            .text = "{}: no rules file in this folder",
+                                            .hint = "a folder of rules holds rules.v4, rules.v6 or ipset"};
+
+inline constexpr Message nothing_to_import{.kind = ErrorKind::usage,
+                                           .text = "nothing to import: HEAD has all of it"};
+
+inline constexpr Message one_standard_input{.kind = ErrorKind::usage,
+                                            .text = "standard input can be only one of the two revisions"};
+
+inline constexpr Message families_differ{.kind = ErrorKind::usage,
+                                         .text = "'{}' and '{}' hold rules of different families"};
+
+inline constexpr Message not_a_range{
+    .kind = ErrorKind::usage, .text = "'{}' is not a range", .hint = "a range is REV or A..B"};
+
+inline constexpr Message not_by_rewall{
+    .kind = ErrorKind::repository,
+    .text = "{}",
+    .hint = "snapshot {1} was not made by rewall; undo that commit: git revert {1}"};
+
+inline constexpr Message snapshot_changed{.kind = ErrorKind::repository,
+                                          .text = "a snapshot does not match its hash"};
+
+inline constexpr Message signature_required{
+    .kind = ErrorKind::refused,
+    .text = "{}",
+    .hint = "sign.require asks for a signature by sign.allowed; see: rewall verify {1}",
+    .live = LiveState::untouched};
+
+// --- settings
+
+inline constexpr Message unknown_key{
+    .kind = ErrorKind::usage, .text = "unknown key '{}'", .hint = "'rewall config --list' shows the keys"};
+inline constexpr Message not_a_share{.kind = ErrorKind::usage,
+                                     .text = "'{}' is not between 0% and 100% of a core"};
+inline constexpr Message not_a_size{.kind = ErrorKind::usage,
+                                    .text = "'{}' is not a size: bytes, or 500M, 2G"};
+inline constexpr Message not_a_number{.kind = ErrorKind::usage, .text = "'{}' is not a number"};
+inline constexpr Message not_a_switch{.kind = ErrorKind::usage, .text = "'{}' is not true or false"};
+inline constexpr Message not_an_absolute_path{.kind = ErrorKind::usage,
+                                              .text = "'{}' is not an absolute path"};
+
+inline constexpr Message git_missing{
+    .kind = ErrorKind::repository, .text = "git is not installed", .hint = "apt install git"};
+
+inline constexpr Message others_can_write{.kind = ErrorKind::refused,
+                                          .text = "{}: users other than root can write to it",
+                                          .hint = "chown root {1}; chmod go-w {1}"};
 
 // --- remote
 

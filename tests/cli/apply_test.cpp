@@ -67,7 +67,7 @@ TEST_CASE("a file that will not do is refused with its place, and LIVE is left a
   host.ok("iptables -P INPUT DROP; rewall init");
   const auto before = host.rules();
   CHECK(has(host.ends(2, "rewall apply nowhere"), "nowhere: cannot read: No such file"));
-  CHECK(has(host.ends(2, "rewall apply - </dev/null"), "no table in it"));
+  CHECK(has(host.ends(2, "rewall apply - </dev/null"), "no '*table' line found"));
   CHECK(has(host.ends(2, "sed 's/-A INPUT/-A INPTU/' web >bad; rewall apply bad"), "bad:6: "));
   CHECK(has(host.ends(2, "rewall apply"), "FILE"));
   const auto refused =

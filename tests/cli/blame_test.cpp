@@ -48,7 +48,7 @@ TEST_CASE("blame names the snapshot, the time, the person and the command of eac
             "\"rule\":\"-j LOG\",\"hash\":null,\"time\":null,\"author\":null,\"command\":null"));
   CHECK(has(host.ok("rewall blame file:repo/rules.v4"), hash(4)));
   CHECK(host.ends(2, "rewall blame --chain INPTU") ==
-        "rewall: error: no chain 'INPTU' there\nhint: did you mean 'INPUT'?\n");
+        "rewall: error: this revision has no chain 'INPTU'\nhint: did you mean 'INPUT'?\n");
   CHECK(has(host.ends(2, "rewall blame --table fliter"), "did you mean 'filter'?"));
 }
 

@@ -62,7 +62,7 @@ TEST_CASE("nothing to undo is said as such") {
   const Host host;
   host.ok("rewall init");
   CHECK(host.ends(2, "rewall undo") ==
-        "rewall: error: there is nothing before the first snapshot to go back to\n");
+        "rewall: error: nothing to undo: HEAD is the first snapshot\n");
 }
 
 TEST_CASE("a snapshot of what did not change makes no commit") {
@@ -278,7 +278,7 @@ TEST_CASE("the same rules in the other backend are no state that LIVE has alread
   host.ok("iptables-legacy -F; iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot");
   const auto part = host.ends(2, "rewall restore HEAD~1 --table filter");
   CHECK(has(part, "was recorded from the legacy backend"));
-  CHECK(has(part, "restore it whole"));
+  CHECK(has(part, "restore the whole revision"));
   host.ends(2, "rewall restore HEAD~1 --family ipv4");
   CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules move from nft to legacy"));
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
@@ -326,7 +326,7 @@ TEST_CASE("an empty file is no ruleset, and a folder speaks of the files that it
        {"rewall restore - </dev/null", "rewall restore file:/dev/null", "rewall restore file:empty",
         "rewall restore file:remarks", "rewall import empty"}) {
     INFO(command);
-    CHECK(has(host.ends(2, command), "no table in it"));
+    CHECK(has(host.ends(2, command), "no '*table' line found"));
   }
   CHECK(has(host.rules(), ":INPUT DROP"));
   host.ok("mkdir f; sed s/DROP/ACCEPT/ repo/rules.v4 >f/rules.v4; rewall restore file:f");

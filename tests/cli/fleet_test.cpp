@@ -376,8 +376,8 @@ TEST_CASE("hosts with one policy for addresses of their own are one group") {
   CHECK(has(fleet.host.ends(2, "rewall fleet diff web1 web2"), "/vars:1: '10.0.0.1' is not NAME=VALUE"));
   CHECK(fleet.host.ok("rewall fleet list | wc -l") == "3\n");
   fleet.host.ok("chmod o+w vars");
-  CHECK(has(fleet.host.ends(3, "rewall fleet status"), "vars: others than root can write to it"));
+  CHECK(has(fleet.host.ends(3, "rewall fleet status"), "vars: users other than root can write to it"));
   fleet.host.ok("rm vars");
   CHECK(has(fleet.host.ends(2, "rewall fleet status"), "fleet.vars: "));
-  CHECK(has(fleet.host.ends(2, "rewall config fleet.vars vars"), "'vars' is no absolute path"));
+  CHECK(has(fleet.host.ends(2, "rewall config fleet.vars vars"), "'vars' is not an absolute path"));
 }

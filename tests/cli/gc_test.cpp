@@ -262,7 +262,7 @@ TEST_CASE("gc is due when loose objects are many, and not within the hour") {
   CHECK(due());
   host.ok("rewall config gc.auto 0");
   CHECK_FALSE(due());
-  CHECK(has(host.ends(2, "rewall config gc.auto many"), "gc.auto: 'many' is no number"));
+  CHECK(has(host.ends(2, "rewall config gc.auto many"), "gc.auto: 'many' is not a number"));
 }
 
 }  // namespace rewall

@@ -311,7 +311,7 @@ TEST_CASE("only a new login is the proof that new connections work") {
   const std::string first = "export SSH_CONNECTION='192.0.2.7 50000 192.0.2.1 22'; ";
   host.ok(first + "rewall restore --for 1m open");
   const auto said = host.ends(3, first + "rewall confirm --new-session");
-  CHECK(has(said, "proves no new connection; it stays armed"));
+  CHECK(has(said, "does not prove that new connections work; the guard is still armed"));
   CHECK(host.armed());
   host.ok("export SSH_CONNECTION='192.0.2.7 50001 192.0.2.1 22'; rewall confirm --new-session");
   CHECK_FALSE(host.armed());
@@ -397,7 +397,7 @@ TEST_CASE("what a command does after its time was up is taken back too") {
       host.ends(3,
                 "rewall try --for 10m -- sh -c './break; ./leave 0; while test -e repo/.git/rewall/guard; do "
                 "sleep 0.1; done; iptables-save >between; ./break'");
-  CHECK(has(said, "the change was taken back while the command ran, and so is what it did since"));
+  CHECK(has(said, "the change was reverted while the command ran, and so were its later changes"));
   CHECK(has(host.ok("cat between"), "--match-set bad src"));
   CHECK(host.live() == before);
   CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), "--set-xmark"));

@@ -34,7 +34,7 @@ TEST_CASE("a folder of backups becomes history in the order of its dates") {
       "echo hello >README; : >empty-20230101; rules 3 rules.v4-20240201; ln -s /etc/passwd link; mkdir sub; "
       "mkfifo fifo; gzip -c rules.v4 >rules.v4-20200101.gz; printf '*filter\\n-A X\\n' >broken-20210101");
   const auto said = host.ends(0, "rewall import old");
-  for (const char* out : {"old/README:1: ", "old/empty-20230101: no table in it",
+  for (const char* out : {"old/README:1: ", "old/empty-20230101: no '*table' line found",
                           "old/link: left out: not a plain file", "old/sub: left out", "old/fifo: left out",
                           "old/rules.v4-20200101.gz: compressed", "old/broken-20210101:2: "}) {
     INFO(out);
@@ -47,7 +47,7 @@ TEST_CASE("a folder of backups becomes history in the order of its dates") {
   CHECK(has(host.ok("git -C repo log -1 --format=%aI HEAD~6"), "T23:05:00"));
   CHECK(has(host.ok("git -C repo log -1 HEAD~1"), "From old/rules.v4\n"));
   CHECK(has(host.ok("rewall status"), "matches HEAD"));
-  CHECK(has(host.ends(2, "mkdir none; rewall import none"), "none: no rules file there"));
+  CHECK(has(host.ends(2, "mkdir none; rewall import none"), "none: no rules file in this folder"));
 }
 
 TEST_CASE("the history of a git repository arrives with its dates, authors and messages") {
@@ -98,7 +98,7 @@ TEST_CASE("the history of a git repository arrives with its dates, authors and m
   SECTION("what is not there") {
     CHECK(has(host.ends(2, "rewall import --git etc ferm"), "etc: no commit has 'ferm'"));
     CHECK(has(host.ends(2, "rewall import --git repo/nowhere rules.v4"), "repo/nowhere"));
-    CHECK(has(host.ends(2, "rewall import --git etc passwd"), "nothing there that HEAD does not say"));
+    CHECK(has(host.ends(2, "rewall import --git etc passwd"), "nothing to import: HEAD has all of it"));
     CHECK(host.ok("git -C repo log --oneline | wc -l") == "1\n");
   }
   CHECK(host.sh("ls ran").status != 0);

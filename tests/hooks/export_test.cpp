@@ -72,7 +72,7 @@ TEST_CASE("an export that cannot be is a warning, and the snapshot is made") {
   CHECK(has(host.ends(0, "rewall snapshot"), "/boot: others can write to it\n"));
   CHECK(host.ok("ls -A boot").empty());
   CHECK(host.ok("git -C repo rev-list --count HEAD") == "3\n");
-  CHECK(has(host.ends(2, "rewall config export.path boot"), "export.path: 'boot' is no absolute path"));
+  CHECK(has(host.ends(2, "rewall config export.path boot"), "export.path: 'boot' is not an absolute path"));
 
   // Half of a file, or none, is never there.
   host.ok(

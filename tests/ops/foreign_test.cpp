@@ -109,7 +109,7 @@ TEST_CASE("where all that was recorded since is foreign there is nothing to undo
   REQUIRE(record_now(*world.session, {}));
   const auto undone = undo(*world.session, {});
   REQUIRE_FALSE(undone);
-  CHECK(undone.error().message == "there is nothing before the first snapshot to go back to");
+  CHECK(undone.error().message == "nothing to undo: HEAD is the first snapshot");
 }
 
 TEST_CASE("owners are the default ones with what the settings say") {

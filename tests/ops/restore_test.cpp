@@ -156,8 +156,18 @@ TEST_CASE("when nothing can be put back either, it is status 9 and the words say
   const auto restored = world.go_back();
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::damaged);
-  CHECK(restored.error().message == "no; and what was there could not be put back: no");
+  CHECK(restored.error().message == "no; and the old ruleset could not be put back: no");
+  CHECK(restored.error().live == LiveState::changed);
   CHECK_FALSE(restored.error().hint.empty());
+}
+
+TEST_CASE("when LIVE reads as before after all, a refused way back is no status 9") {
+  World world;
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("no")};
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(restored.error().live == LiveState::put_back);
 }
 
 TEST_CASE("a firewall that changes between planning and loading is planned again, and then refused") {

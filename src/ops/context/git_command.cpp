@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <span>
 
+#include "core/messages.h"
 namespace rewall {
 namespace {
 
@@ -47,8 +48,7 @@ std::vector<std::string> git_environment() {
 
 Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   const auto program = find_program("git");
-  if (program.empty())
-    return Error{.kind = ErrorKind::repository, .message = "git: not installed"}.hinted("apt install git");
+  if (program.empty()) return error_of<messages::git_missing>();
   Command command{.words = {program, "-C", std::filesystem::absolute(repository).string()},
                   .input = std::move(work.input),
                   .environment = {"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=",

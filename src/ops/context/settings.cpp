@@ -7,6 +7,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "ops/context/state_file.h"
@@ -131,10 +132,9 @@ Result<Key> find_key(const std::string& name) {
     names.push_back(key.name);
   }
   const auto near = nearest(name, names);
-  return Error{
-      .kind = ErrorKind::usage,
-      .message = format("unknown key '{}'", escape(name)),
-      .hint = near.empty() ? "'rewall config --list' shows the keys" : format("did you mean '{}'?", near)};
+  auto error = error_of<messages::unknown_key>(escape(name));
+  if (!near.empty()) error.hint = format("did you mean '{}'?", near);
+  return error;
 }
 
 Status check_value(const Key& key, const std::string& value) {
@@ -154,8 +154,7 @@ Result<double> parse_percent(std::string_view text) {
   double percent = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
   if (error != std::errc{} || end != digits.data() + digits.size() || !(percent > 0) || percent > 100)
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("'{}' is no share of a core: more than 0%, at most 100%", text)};
+    return error_of<messages::not_a_share>(text);
   return percent / 100;
 }
 
@@ -168,24 +167,24 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   const auto shift = unit == std::string_view::npos ? 0 : 10 * (unit + 1);
   if (error != std::errc{} || end != digits.data() + digits.size() || number == 0 ||
       number > UINT64_MAX >> shift)
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' is no size: bytes, or 500M, 2G", text)};
+    return error_of<messages::not_a_size>(text);
   return number << shift;
 }
 
 Result<std::uint64_t> parse_count(std::string_view text) {
   std::uint64_t count = 0;
   if (read_number(text, count)) return count;
-  return Error{.kind = ErrorKind::usage, .message = format("'{}' is no number", text)};
+  return error_of<messages::not_a_number>(text);
 }
 
 Result<bool> parse_switch(std::string_view text) {
   if (text == "true" || text == "false") return text == "true";
-  return Error{.kind = ErrorKind::usage, .message = format("'{}' is not true or false", text)};
+  return error_of<messages::not_a_switch>(text);
 }
 
 Result<std::string> parse_path(std::string_view text) {
   if (text.empty() || text.starts_with('/')) return std::string(text);
-  return Error{.kind = ErrorKind::usage, .message = format("'{}' is no absolute path", text)};
+  return error_of<messages::not_an_absolute_path>(text);
 }
 
 Result<std::string> parse_text(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -29,9 +30,7 @@ Status check_trust(const fs::path& real) {
   bool above = false;
   for (fs::path path = real;; path = path.parent_path(), above = true) {
     if (!ours_alone(path, above)) {
-      return Error{.kind = ErrorKind::refused,
-                   .message = format("{}: others than root can write to it", path.string())}
-          .hinted(format("chown root {0}; chmod go-w {0}", shell_quote(path.string())));
+      return error_of<messages::others_can_write>(path.string(), shell_quote(path.string()));
     }
     if (path == path.root_path()) return {};
   }

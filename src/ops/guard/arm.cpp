@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
@@ -38,11 +39,8 @@ std::string fresh_id() {
   return format("{:016x}", number);
 }
 
-Error unsure(Error why) {
-  why.kind = ErrorKind::refused;
-  why.message = format("no guard: the way back is not sure: {}", why.message);
-  why.live = LiveState::untouched;
-  return why;
+Error unsure(const Error& why) {
+  return error_of<messages::guard_not_sure>(why.message).hinted(why.hint);
 }
 
 // The way back, walked up to the kernel's door.
@@ -87,9 +85,7 @@ void stop_timer(const Guard& guard) {
 }
 
 Error not_started(const std::string& why) {
-  return {.kind = ErrorKind::refused,
-          .message = format("no guard: its process does not start ({})", why),
-          .live = LiveState::untouched};
+  return error_of<messages::guard_not_started>(why);
 }
 
 Status start(Session& session, const Repository& repository, const Guard& guard) {
@@ -126,31 +122,24 @@ bool touches_foreign(const Ruleset& before, const Ruleset& after, const Reposito
   return !owners || !compare(keep_foreign(before, after, *owners).ruleset, before).equal();
 }
 
-Error none_armed() {
-  return Error{.kind = ErrorKind::refused, .message = "no guard is armed"}.hinted(
-      "'rewall status' tells; a change is guarded by '--for TIME' or 'rewall try'");
-}
-
 Result<Guard> armed_here(Session& session, const Repository& repository) {
   auto guard = TRY(read_guard(repository.state_path()));
-  if (!guard) return none_armed();
+  if (!guard) return error_of<messages::no_guard_armed>();
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
-    return Error{.kind = ErrorKind::refused,
-                 .message = name_of(*guard) + " is armed in another network namespace"};
+    return error_of<messages::guard_elsewhere>(name_of(*guard));
   return *std::move(guard);
 }
 
 // What a command did after its change was taken back.
 Error take_back_rest(Session& session, const Lock& held, const Guard& guard) {
-  constexpr std::string_view kWhat = "the change was taken back while the command ran";
+  constexpr std::string_view kWhat = "the change was reverted while the command ran";
   auto revision = read_revision(session, guard.before);
   auto restored =
       revision ? restore(session, held, *revision, {.trigger = "rollback", .exact = true, .way_back = true})
                : Result<Restored>(revision.error());
   if (!restored)
-    return std::move(restored).error().within(format("{}, and what it did since is in force", kWhat));
-  return Error{.kind = ErrorKind::refused, .message = format("{}, and so is what it did since", kWhat)}
-      .hinted("give it more time ('--for'), or run 'rewall confirm' before it is up");
+    return std::move(restored).error().within(format("{}, and its later changes are in force", kWhat));
+  return error_of<messages::reverted_while_running>();
 }
 
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
@@ -175,9 +164,7 @@ Status refuse_second_guard(Session& session) {
                            : where == NamespaceMatch::elsewhere
                                ? "in another network namespace"
                                : time_text(time_left(*guard, here)) + " left";
-  return Error{.kind = ErrorKind::refused,
-               .message = format("a guard is armed already: {}, {}", name_of(*guard), left)}
-      .hinted("'rewall confirm' keeps that change, 'rewall rollback' takes it back");
+  return error_of<messages::guard_armed_already>(name_of(*guard), left);
 }
 
 Result<Guard> arm(Session& session, const Lock&, const std::string& before, std::chrono::milliseconds length,
@@ -270,12 +257,7 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   Repository& repository = *opened;
   auto held = TRY(lock(session));
   auto guard = TRY(armed_here(session, repository));
-  if (options.from_new_session && guard.login == login_session())
-    return Error{.kind = ErrorKind::refused,
-                 .message =
-                     "this is the session that armed the guard, and proves no new connection; it stays "
-                     "armed"}
-        .hinted("log in anew and run 'rewall confirm' there");
+  if (options.from_new_session && guard.login == login_session()) return error_of<messages::same_session>();
   Confirmed confirmed;
   if (options.extend) {
     guard.deadline += *options.extend;

@@ -156,8 +156,7 @@ Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
     landed.refused.push_back(format("{}: {}", candidate.what, done.error().message));
     why += (why.empty() ? "" : "; ") + landed.refused.back();
   }
-  return Error{.kind = ErrorKind::damaged, .message = "nothing could be put in force: " + why}.hinted(
-      "the firewall is as it was left: look at 'iptables-save', and load rules by hand");
+  return error_of<messages::nothing_in_force>(why);
 }
 
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login) {

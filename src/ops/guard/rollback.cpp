@@ -23,8 +23,7 @@ Result<Restored> land_old(Session& session, const Lock& held, const Guard& guard
   const std::vector<Candidate> candidates{old_ruleset(session, guard)};
   auto landed = TRY(restore_or_fall_back(session, &held, candidates, options));
   if (landed.restored) return *std::move(landed.restored);
-  return Error{.kind = ErrorKind::repository, .message = to_text(landed)}.hinted(
-      "'rewall confirm' ends the guard, and records what is in force");
+  return error_of<messages::in_force_unrecorded>(to_text(landed));
 }
 
 }  // namespace
@@ -82,9 +81,7 @@ Result<Restored> roll_back(Session& session) {
   auto guard = TRY(read_guard(repository->state_path()));
   if (!guard) return error_of<messages::no_guard_armed>();
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
-    return Error{.kind = ErrorKind::refused,
-                 .message = name_of(*guard) + " is armed in another network namespace",
-                 .live = LiveState::untouched};
+    return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
   RestoreOptions options = options_of(*guard);
   options.actor.reset();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "diff/diff.h"
 #include "ops/context/ruleset_files.h"
@@ -164,9 +165,9 @@ class Blame {
     }
     if (filter_.chain.empty() || std::ranges::find(chains_, filter_.chain) != chains_.end()) return {};
     const auto near = nearest(filter_.chain, chains_);
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("no chain '{}' there", filter_.chain),
-                 .hint = near.empty() ? "" : format("did you mean '{}'?", near)};
+    auto error = error_of<messages::no_such_chain>(filter_.chain);
+    if (!near.empty()) error.hint = format("did you mean '{}'?", near);
+    return error;
   }
 
   Status walk(const std::string& hash) {

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/identity.h"
 #include "ops/context/ruleset_files.h"
@@ -43,8 +44,7 @@ bool is_ipset_text(std::string_view text) {
 // Puts a rules file's text, canonical, to those of an item.
 Status add_text(Item& item, std::string text, const std::string& path, std::optional<Family> asked) {
   if (text.starts_with("\x1f\x8b")) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: compressed", path)}.hinted(
-        "gunzip it first");
+    return error_of<messages::compressed>(path);
   }
   if (is_ipset_text(text)) {
     auto sets = TRY(parse_sets(std::move(text), path));
@@ -54,7 +54,7 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
   const Family family = asked ? *asked : family_of(path, text);
   auto tables = TRY(parse_tables(std::move(text), family, path));
   if (tables.tables.empty()) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)};
+    return error_of<messages::no_table_line>(path);
   }
   TRY(check_rules(tables, path));
   item.files[std::string(file_name({family}))] = canonical_text(tables);
@@ -145,7 +145,7 @@ Result<std::vector<Item>> read_folder(const std::filesystem::path& folder, const
     items.push_back(*std::move(item));
   }
   if (items.empty()) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: no rules file there", folder.string())};
+    return error_of<messages::no_rules_in_folder>(folder.string());
   }
   std::ranges::stable_sort(items, [](const Item& a, const Item& b) {
     return a.time.seconds != b.time.seconds ? a.time.seconds < b.time.seconds : a.rotation > b.rotation;
@@ -266,7 +266,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   auto all = importer.take();
   if (!added && all.empty()) return std::move(added).error();
   if (all.empty()) {
-    return Error{.kind = ErrorKind::usage, .message = "nothing there that HEAD does not say"};
+    return error_of<messages::nothing_to_import>();
   }
   auto parent = TRY(repository->head());
   const Actor actor = current_actor();

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
@@ -24,8 +25,7 @@ Result<Revision> from_text(std::string text, const std::string& path, std::optio
   auto tables = TRY(parse_tables(std::move(text), family, path));
   // A program that failed leaves an empty file, and an empty file must not open a firewall.
   if (tables.tables.empty()) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: no table in it", path)}.hinted(
-        "rules begin with a line like '*filter' and end with COMMIT");
+    return error_of<messages::no_table_line>(path);
   }
   revision.has_v4 = family == Family::ipv4;
   revision.has_v6 = family == Family::ipv6;
@@ -41,8 +41,7 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
     files.emplace(file, std::move(text));
   }
   if (files.empty()) {
-    return Error{.kind = ErrorKind::usage, .message = format("{}: no rules there", folder.string())}.hinted(
-        "a folder of rules holds rules.v4, rules.v6 or ipset");
+    return error_of<messages::no_rules_in_folder>(folder.string());
   }
   // Of what it has no file it does not speak: a folder with rules.v4 alone leaves IPv6 as it is.
   Revision revision{.name = name,
@@ -141,8 +140,7 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
 }  // namespace
 
 Error unreadable_snapshot(const std::string& hash, const Error& why) {
-  return Error{.kind = ErrorKind::repository, .message = why.message}.hinted(
-      format("snapshot {} was not made by rewall; 'git revert' takes it back", hash.substr(0, 10)));
+  return error_of<messages::not_by_rewall>(why.message, hash.substr(0, 10));
 }
 
 bool is_unrecorded(const std::string& name) {
@@ -195,8 +193,7 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
                                                      const std::string& to, Extent extent) {
   if (from == "-" && to == "-") {
-    return Error{.kind = ErrorKind::usage,
-                 .message = "standard input can be one of the two revisions, not both"};
+    return error_of<messages::one_standard_input>();
   }
   if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
     return read_recordings(session, from, to, extent);
@@ -219,8 +216,7 @@ Status keep_common(Revision& from, Revision& to) {
   from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
   from.has_sets = to.has_sets = from.has_sets && to.has_sets;
   if (!from.has_v4 && !from.has_v6 && !from.has_sets) {
-    return Error{.kind = ErrorKind::usage,
-                 .message = format("'{}' and '{}' are rules of different families", from.name, to.name)};
+    return error_of<messages::families_differ>(from.name, to.name);
   }
   for (Revision* revision : {&from, &to}) {
     Ruleset& ruleset = revision->ruleset;

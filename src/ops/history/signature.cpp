@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/git_command.h"
@@ -240,8 +241,7 @@ Result<std::vector<std::string>> check_signature(const Repository& repository, c
   const Signature& signature = read->front();
   const std::string said = format("{} is {}", what, to_text(signature));
   if (must && signature.trust != Trust::allowed)
-    return Error{.kind = ErrorKind::refused, .message = said, .live = LiveState::untouched}.hinted(format(
-        "sign.require asks for a signature by sign.allowed: look at 'rewall verify {}'", hash.substr(0, 10)));
+    return error_of<messages::signature_required>(said, hash.substr(0, 10));
   if (own && *own) return std::vector<std::string>{};
   return std::vector{said};
 }

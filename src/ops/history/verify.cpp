@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
@@ -273,9 +274,7 @@ Result<Range> read_range(const Repository& repository, const std::string& text) 
     return Range{.to = std::move(head)};
   }
   const auto dots = text.find("..");
-  if (text.find("...") != std::string::npos)
-    return Error{.kind = ErrorKind::usage, .message = format("'{}' is no range", text)}.hinted(
-        "a range is REV, or A..B");
+  if (text.find("...") != std::string::npos) return error_of<messages::not_a_range>(text);
   Range range;
   const auto resolve = [&](std::string_view name, std::string& hash) -> Status {
     hash = TRY(repository.resolve(name.empty() ? "HEAD" : std::string(name)));

@@ -9,6 +9,7 @@
 #include "core/file_lock.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
 
@@ -91,11 +92,7 @@ Result<std::optional<Journal>> Journal::left(const Repository& repository, std::
   if (!fd && errno == ENOENT) return std::optional<Journal>{};
   if (!fd) return failed(errno);
   const int error = lock_file(fd.get(), wait);
-  if (error == EWOULDBLOCK)
-    return Error{
-        .kind = ErrorKind::repository,
-        .message = format("{}: a program of a restore that was killed is still at work", path.string())}
-        .hinted("wait until it is done, or give it longer: rewall config lock.wait 60s");
+  if (error == EWOULDBLOCK) return error_of<messages::program_outlives>(path.string());
   if (error != 0) return failed(error);
   return std::optional<Journal>(Journal(path, std::move(fd)));
 }

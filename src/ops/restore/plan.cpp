@@ -5,6 +5,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "diff/pairs.h"
 #include "ops/context/ruleset_files.h"
@@ -58,10 +59,8 @@ Status part_within_backend(const Ruleset& live, const Revision& revision, const 
   const bool part = options.family || !options.table.empty();
   if (!part || revision.by_hand || revision.ruleset.backend == live.backend || !holds(live, live.backend))
     return {};
-  return Error{.kind = ErrorKind::usage,
-               .message = format("'{}' was recorded from the {} backend, and LIVE's rules are in the {} one",
-                                 revision.name, name(revision.ruleset.backend), name(live.backend))}
-      .hinted("restore it whole, or give its rules with 'rewall apply'");
+  return error_of<messages::part_of_other_backend>(revision.name, name(revision.ruleset.backend),
+                                                   name(live.backend));
 }
 
 // What a snapshot holds was once printed by iptables-save, so staging must give it back; a file written by
@@ -70,14 +69,10 @@ Status part_within_backend(const Ruleset& live, const Revision& revision, const 
 Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revision& revision) {
   const Diff diff = compare(wanted, staged);
   if (diff.equal()) return {};
-  const auto text =
-      format("'{}' does not read back from the kernel as it is written ({})", revision.name, subject(diff));
-  if (revision.by_hand) {
-    log_warning("{}; the kernel's reading is taken", text);
-    return {};
-  }
-  return Error{.kind = ErrorKind::kernel, .message = text, .live = LiveState::untouched}.hinted(
-      "another version of iptables may have recorded it: 'rewall checkout' writes its files");
+  auto error = error_of<messages::stages_differently>(revision.name, subject(diff));
+  if (!revision.by_hand) return error;
+  log_warning("{}; the kernel's reading is taken", error.message);
+  return {};
 }
 // What is foreign stays as it is in LIVE.
 Status keep_foreign_parts(Session& session, Ruleset& wanted, RestorePlan& plan) {
@@ -111,7 +106,7 @@ Status prove(const Session& session, const KnownState& known) {
   if (can_be_relied_on(repository, known.head.hash, known.head.files) &&
       can_be_relied_on(repository, known.whole->hash, known.whole->files))
     return {};
-  return Error{.kind = ErrorKind::repository, .message = "a snapshot is not as it was recorded"};
+  return error_of<messages::snapshot_changed>();
 }
 
 // What is in a set that the plan leaves as it is may come and go at any time.
@@ -158,11 +153,7 @@ Status check_backend(BackendChoice choice, const Revision& revision) {
   const Ruleset& ruleset = revision.ruleset;
   const Backend chosen = choice == BackendChoice::nft ? Backend::nft : Backend::legacy;
   if (ruleset.backend == chosen && !ruleset.both_backends()) return {};
-  return Error{
-      .kind = ErrorKind::usage,
-      .message = format("'{}' was recorded from the {} backend, and --backend {} works on that alone",
-                        revision.name, backends_of(ruleset), name(chosen))}
-      .hinted("run it without --backend");
+  return error_of<messages::other_backend>(revision.name, backends_of(ruleset), name(chosen));
 }
 
 Result<KnownState> know_live_and_head(Session& session, const Repository& repository) {

@@ -6,20 +6,13 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "ops/context/signal_block.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/record_result.h"
 
 namespace rewall {
 namespace {
-
-Error not_put_back(const std::string& why, const std::string& then) {
-  return Error{.kind = ErrorKind::damaged,
-               .message = format("{}; and what was there could not be put back: {}", why, then)}
-      .hinted(
-          "the firewall holds a mix of old and new rules now: look at 'rewall diff', then 'rewall restore "
-          "HEAD'");
-}
 
 // Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
 // replaces it.
@@ -45,7 +38,7 @@ std::string left_behind(const Transition& transition, const Ruleset& live) {
 // changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
 Error put_back(const PlannedChange& change, Error why) {
   const auto planned = transition_of(change.plan);
-  if (!planned) return not_put_back(why.message, planned.error().message);
+  if (!planned) return error_of<messages::lost_sight>(why.message, planned.error().message);
   const Transition& transition = *planned;
   // That kind is for what never touched LIVE, and is planned again.
   if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
@@ -53,7 +46,7 @@ Error put_back(const PlannedChange& change, Error why) {
   bool kept = false;
   for (Tries tries(kFewTries); tries.next();) {
     auto now = change.session.capture();
-    if (!now) return not_put_back(why.message, now.error().message);
+    if (!now) return error_of<messages::lost_sight>(why.message, now.error().message);
     if (!kept && holds_more(transition, now->ruleset)) {
       keep(change, *now, "what a restore that failed left");
       kept = true;
@@ -61,7 +54,7 @@ Error put_back(const PlannedChange& change, Error why) {
     auto after = apply_again(change.session, undone(transition, now->ruleset), *now);
     if (!after) {
       then = after.error().message;
-      if (after.error().live == LiveState::unknown) return not_put_back(why.message, then);
+      if (after.error().live == LiveState::unknown) return error_of<messages::lost_sight>(why.message, then);
       if (after.error().kind == ErrorKind::refused) continue;
       break;
     }
@@ -73,7 +66,12 @@ Error put_back(const PlannedChange& change, Error why) {
     why.live = LiveState::put_back;
     return why;
   }
-  return not_put_back(why.message, then);
+  const auto now = change.session.capture();
+  if (!now) return error_of<messages::lost_sight>(why.message, now.error().message);
+  if (!left_behind(transition, now->ruleset).empty()) return error_of<messages::mixed>(why.message, then);
+  // The load that was refused last had nothing left to put back.
+  why.live = LiveState::put_back;
+  return why;
 }
 
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
@@ -96,8 +94,7 @@ bool had_begun(const PlannedChange& change) {
 Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
   auto applied = apply(change.session, change.plan.staged, change.plan.live, change.plan.live.generation);
   if (!applied && applied.error().live == LiveState::unknown)
-    return put_back(
-        change, Error{.kind = ErrorKind::kernel, .message = "cannot read back: " + applied.error().message});
+    return put_back(change, error_of<messages::cannot_read_back>(applied.error().message));
   if (!applied && applied.error().kind == ErrorKind::refused && !had_begun(change))
     return std::move(applied).error();
   if (!applied) return put_back(change, std::move(applied).error());
@@ -111,9 +108,7 @@ Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
-  return put_back(
-      change, Error{.kind = ErrorKind::kernel,
-                    .message = format("LIVE does not read back as it was loaded ({})", subject(unexpected))});
+  return put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
 }
 
 Result<Recorded> load_and_record(const PlannedChange& change, const RecordOptions& options) {

@@ -7,6 +7,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/proc.h"
 #include "core/text.h"
 #include "diff/diff.h"
@@ -69,12 +70,8 @@ void tell(const JournalEntry& entry, std::string_view ending) {
 }
 
 Error not_here(const Repository& repository, const JournalEntry& entry) {
-  return Error{
-      .kind = ErrorKind::repository,
-      .message = format("{} was interrupted in another network namespace, and its journal belongs there",
-                        name_of(entry))}
-      .hinted(format("run 'rewall status' in that namespace; when it is gone: rm {}",
-                     shell_quote((StatePaths(repository).journal()).string())));
+  return error_of<messages::interrupted_elsewhere>(name_of(entry),
+                                                   shell_quote((StatePaths(repository).journal()).string()));
 }
 
 Status keep_live(Session& session, Repository& repository, const Capture& live,

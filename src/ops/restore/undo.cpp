@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/messages.h"
 #include "ops/context/settings.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
@@ -52,8 +53,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& options) {
   if (only_foreign(known.head.ruleset, known.live.ruleset, owners)) {
     auto newest = TRY(newest_change(session, *repository, target, owners));
     if (newest.parent.empty()) {
-      return Error{.kind = ErrorKind::usage,
-                   .message = "there is nothing before the first snapshot to go back to"};
+      return error_of<messages::nothing_to_undo>();
     }
     target = newest.parent;
   }
