@@ -17,7 +17,8 @@ set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_stat
 set(of_fleet cli/fleet)
 set(of_host ops/integrations cli/doctor cli/edit cli/without_ipv6 hooks/integrations)
 # Those that take longest begin first.
-set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands)
+set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
+         diff/property diff/compare diff/text_delta store/fault rules/parse)
 
 set(parts context history restore guard remote watch fleet host)
 
