@@ -17,12 +17,15 @@ set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_stat
 set(of_fleet cli/fleet)
 set(of_host ops/integrations cli/doctor cli/edit cli/without_ipv6 hooks/integrations)
 # Those that take longest begin first.
-set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands)
+set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
+         diff/property diff/compare diff/text_delta store/fault rules/parse)
 
+# These switch the kernel's audit trail on and off, which is the machine's: one at a time.
+set(audit cli/attribution)
 set(parts context history restore guard remote watch fleet host)
 
 # A file that is gone, or has another name, is no longer spoken of.
-foreach(name ${long} ${of_context} ${of_history} ${of_restore} ${of_guard} ${of_remote} ${of_watch} ${of_fleet} ${of_host})
+foreach(name ${audit} ${long} ${of_context} ${of_history} ${of_restore} ${of_guard} ${of_remote} ${of_watch} ${of_fleet} ${of_host})
   get_filename_component(folder ${name} DIRECTORY)
   get_filename_component(file ${name}_test.cpp NAME)
   if(folder STREQUAL FOLDER AND NOT file IN_LIST FILES)
@@ -45,6 +48,10 @@ foreach(file ${FILES})
   if(name IN_LIST long)
     set(cost 100)
   endif()
+  set(lock "")
+  if(name IN_LIST audit)
+    set(lock " RESOURCE_LOCK audit")
+  endif()
   execute_process(COMMAND ${PROGRAM} --filenames-as-tags "[#${tag}]" ${LIST} OUTPUT_VARIABLE output ERROR_VARIABLE errors)
   string(REPLACE ";" "\\;" output "${output}")
   string(REPLACE "\n" ";" output "${output}")
@@ -54,7 +61,7 @@ foreach(file ${FILES})
     endif()
     string(REGEX REPLACE "([][\\,\"])" "\\\\\\1" spec "${test}")
     string(APPEND script "add_test([==[${name}: ${test}]==] [==[${PROGRAM}]==] [==[${spec}]==])\n"
-           "set_tests_properties([==[${name}: ${test}]==] PROPERTIES LABELS \"${labels}\" SKIP_RETURN_CODE 77 COST ${cost})\n")
+           "set_tests_properties([==[${name}: ${test}]==] PROPERTIES LABELS \"${labels}\" SKIP_RETURN_CODE 77 COST ${cost}${lock})\n")
   endforeach()
 endforeach()
 if(script STREQUAL "")
