@@ -51,7 +51,7 @@ TEST_CASE("nothing that is shown or kept beside git's own configuration has a to
   host.until("grep -q refused repo/.git/rewall/push");
   CHECK(has(said.out, "http://***@127.0.0.1:9/f.git"));
   CHECK(has(said.err, "http://***@127.0.0.1:9/f.git"));
-  CHECK(has(said.out, "has a password"));
+  CHECK(has(said.out, "contains a password"));
   CHECK_FALSE(has(said.out + said.err, token));
   CHECK(host.ok("grep -rl " + token + " repo") == "repo/.git/config\n");
   host.ok("rewall config push.auto false; rewall remote remove origin");
@@ -146,7 +146,7 @@ TEST_CASE("a clone that cannot be leaves nothing; a machine without a history ge
   host.ends(5, "rewall clone $PWD/remote.git --host web1");
   host.ok("rm repo/mine; rmdir repo");
 
-  CHECK(has(host.sh("rewall clone $PWD/remote.git").err, "begins its history"));
+  CHECK(has(host.sh("rewall clone $PWD/remote.git").err, "starts its history"));
   host.ok("rewall log origin/hosts/web1; rewall snapshot");
   CHECK(host.ok("git -C repo log --format=%h | wc -l") == "1\n");
 }
