@@ -22,11 +22,7 @@ class HttpsServer {
         "printf '#!/bin/sh\\nprintf \"Content-Type: "
         "application/x-git-upload-pack-advertisement\\\\r\\\\n\\\\r\\\\n001e\"; "
         "sleep 60\\n' >slow; chmod +x broken slow");
-    const auto cgi = [](const std::string& path, const std::string& program) {
-      return "$HTTP[\"url\"] =~ \"^/" + path + "/\" { alias.url = (\"/" + path + "\" => \"" + program +
-             "\") cgi.assign = (\"\" => \"\") }\n";
-    };
-    const auto backend = "/usr/lib/git-core/git-http-backend";
+    const std::string backend = "/usr/lib/git-core/git-http-backend";
     write_text(
         host.folder() / "lighttpd.conf",
         "server.modules = (\"mod_setenv\", \"mod_access\", \"mod_auth\", \"mod_authn_file\", \"mod_alias\", "
@@ -43,8 +39,9 @@ class HttpsServer {
             "$HTTP[\"url\"] =~ \"^/secret/\" { auth.require = (\"\" => (\"method\" => \"basic\", \"realm\" "
             "=> "
             "\"git\", \"require\" => \"valid-user\")) }\n" +
-            cgi("git", backend) + cgi("secret", backend) + cgi("broken", file("broken")) +
-            cgi("slow", file("slow")));
+            "alias.url = (\"/git\" => \"" + backend + "\", \"/secret\" => \"" + backend +
+            "\", \"/broken\" => \"" + file("broken") + "\", \"/slow\" => \"" + file("slow") +
+            "\")\ncgi.assign = (\"\" => \"\")\n");
     host.ok(root_ + "usr/sbin/lighttpd -f lighttpd.conf -m " + root_ + "usr/lib/lighttpd");
     host.until("test -s web.pid", "cat web.log");
     host.load_guide_firewall();
