@@ -117,13 +117,14 @@ TEST_CASE("a machine that is restarted boots into the old ruleset") {
 TEST_CASE("what others change before the guard fires is taken back too, and is in the history") {
   const GuardedHost host;
   const auto before = host.live();
-  host.ok("rewall restore --for 3s open");
+  host.ok("rewall restore --for 10m open");
   const auto guard = host.guard();
   host.ok(
       "iptables -A INPUT -s 192.0.2.50 -j DROP; iptables -t raw -P OUTPUT DROP; ip6tables -N mine; "
       "ipset create mine hash:net; ipset add mine 198.51.100.0/24; ipset create bad hash:net family inet6; "
       "iptables-legacy -A INPUT -s 192.0.2.51 -j DROP");
   const auto theirs = host.live();
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
   host.nothing_left_of(guard);
@@ -138,11 +139,13 @@ TEST_CASE("what others change before the guard fires is taken back too, and is i
 
 TEST_CASE("whoever goes on changing the firewall does not keep the guard from putting the old one back") {
   const GuardedHost host;
-  host.ok("rewall try --for 2s -- ./break");
+  host.ok("rewall try --for 10m -- ./break");
   host.ok(
       "(while test -e repo/.git/rewall/guard; do iptables -t mangle -A OUTPUT -j LOG; iptables -t mangle -D "
       "OUTPUT -j LOG; done) "
-      ">/dev/null 2>&1 </dev/null & sleep 0.1");
+      ">/dev/null 2>&1 </dev/null &");
+  host.until("iptables -t mangle -S OUTPUT | grep LOG");
+  host.time_is_up();
   host.until_gone();
   // All but what is their own.
   const auto live = host.live();
@@ -162,17 +165,20 @@ TEST_CASE("a repository that is damaged or gone when time is up is no matter") {
       "chmod 777 repo",
       "echo >repo/.git/rewall/guard",
       "rm -r repo",
-      "rewall config lock.wait 300ms; flock repo/.git/rewall/lock sleep 7 >/dev/null 2>&1 </dev/null &"};
+      "rewall config lock.wait 300ms; flock repo/.git/rewall/lock sleep 30 >/dev/null 2>&1 </dev/null &"};
   std::vector<std::unique_ptr<GuardedHost>> hosts;
   std::vector<GuardedHost::Armed> guards;
   std::string before;
   for (const auto& harm : harms) {
     auto& host = *hosts.emplace_back(std::make_unique<GuardedHost>());
     before = host.live();
-    host.ok("rewall try --for 3s -- ./break");
+    host.ok("rewall try --for 10m -- ./break");
     guards.push_back(host.guard());
-    host.ok(harm);
     CHECK(host.live() != before);
+    // The process knows the deadline before the file may be gone.
+    host.time_is_up(5000);
+    host.until("grep -q 'it_value: ([0-9],' /proc/" + guards.back().process + "/fdinfo/*");
+    host.ok(harm);
   }
   for (std::size_t i = 0; i < harms.size(); ++i) {
     INFO(harms[i]);
@@ -188,9 +194,11 @@ TEST_CASE("a disk that fills up between arming and firing is no matter") {
   const auto said = host.ok(
       "unshare -m bash -c 'mkdir small; mount -t tmpfs -o size=1m none small; cp -a repo small; "
       "r() { " REWALL_PROGRAM
-      " -C small/repo \"$@\"; }; r try --for 3s -- ./break || exit 10; "
+      " -C small/repo \"$@\"; }; r try --for 10m -- ./break || exit 10; "
+      "g=$(cut -d\" \" -f1 small/repo/.git/rewall/guard.lock); kill -STOP $g; ./leave 0 small/repo; "
       "dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; iptables -A INPUT -s 192.0.2.50 -j DROP; "
-      "for i in $(seq 200); do test -e small/repo/.git/rewall/guard || break; sleep 0.1; done; "
+      "kill -CONT $g; for i in $(seq 1000); do test -e small/repo/.git/rewall/guard || break; sleep 0.1; "
+      "done; "
       "iptables-save | grep -q \"match-set bad src\" || exit 11; test ! -e small/repo/.git/rewall/guard || "
       "exit 12; "
       "rm small/fill; r status; test $? = 1 || exit 13; r snapshot && git -C small/repo fsck --strict'");
@@ -205,9 +213,9 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
   // Nothing of it can be read when time is up: neither its objects nor its copy.
   const std::string destroy =
       "o=$(git -C repo rev-parse old:rules.v4); rm -f repo/.git/objects/${o%${o#??}}/${o#??}; "
-      "rm -r /run/rewall/guard-$(sed -n 's/^id //p' repo/.git/rewall/guard)";
+      "rm -r /run/rewall/guard-$(sed -n 's/^id //p' repo/.git/rewall/guard); ./leave 0";
   const std::string watched =
-      "python3 terminal.py 'exec " REWALL_PROGRAM " try --for 3s -- ./break' 'Reverting in ' ";
+      "python3 terminal.py 'exec " REWALL_PROGRAM " try --for 10m -- ./break' 'Reverting in ' ";
   SECTION("good") {
     host.ok("rewall tag good open");
     const auto shown = host.ends(3, watched + shell_quote("run:" + destroy));
@@ -239,8 +247,8 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
 TEST_CASE("rules that cannot be had without ipset are said, and lockdown is not") {
   const GuardedHost host;
   host.ok("unshare -m bash -c '" REWALL_PROGRAM
-          " try --for 2s -- sh -c \"iptables -F\" && mount --bind /dev/null /usr/sbin/ipset; "
-          "for i in $(seq 150); do test -e repo/.git/rewall/guard || break; sleep 0.1; done'");
+          " try --for 10m -- sh -c \"iptables -F\" && mount --bind /dev/null /usr/sbin/ipset; ./leave 0; "
+          "for i in $(seq 1000); do test -e repo/.git/rewall/guard || break; sleep 0.1; done'");
   CHECK_FALSE(host.armed());
   CHECK(has(host.rules(), "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
   CHECK(has(host.rules(), "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
@@ -254,10 +262,11 @@ TEST_CASE("a script that leaves tables which iptables cannot read is taken back"
       "nft add table ip filter\nnft add chain ip filter INPUT '{ type filter hook input priority 0; policy "
       "drop; }'\n"
       "nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept\nEND\n");
-  const auto said = host.sh("rewall try --for 2s -- ./native");
+  const auto said = host.sh("rewall try --for 10m -- ./native");
   INFO(said.out << said.err);
   CHECK(said.status == 8);
   CHECK(has(said.err, "GUARD ARMED"));
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
 }
@@ -268,11 +277,12 @@ TEST_CASE("rewall that is killed in the middle of a guarded restore leaves the g
   // The kernel has carried out the transaction, and its answer is not read any more.
   host.ends(137,
             "ASAN_OPTIONS=detect_leaks=0 strace -qq -o log -e signal=none -e trace=recvfrom -e "
-            "inject=recvfrom:signal=KILL:when=1 " REWALL_PROGRAM " restore --for 3s open");
+            "inject=recvfrom:signal=KILL:when=1 " REWALL_PROGRAM " restore --for 10m open");
   CHECK(host.live() != before);
   REQUIRE(host.armed());
   const auto guard = host.guard();
   host.ok("test -e repo/.git/rewall/journal");
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
   host.nothing_left_of(guard);
@@ -281,7 +291,7 @@ TEST_CASE("rewall that is killed in the middle of a guarded restore leaves the g
 
 TEST_CASE("a guard of another network namespace is named, and left alone") {
   const GuardedHost host;
-  host.ok("rewall restore --for 3s open");
+  host.ok("rewall restore --for 10m open");
   const auto changed = host.live();
   for (const std::string command : {"confirm", "rollback", "try --for 1m"}) {
     INFO(command);
@@ -289,6 +299,7 @@ TEST_CASE("a guard of another network namespace is named, and left alone") {
   }
   CHECK(host.armed());
   CHECK(host.live() == changed);
+  host.time_is_up();
   host.until_gone();
   host.ok("rewall diff old LIVE");
 }
@@ -297,9 +308,10 @@ TEST_CASE("without /run, and with a relative path, the guard works all the same"
   const GuardedHost host;
   const auto before = host.live();
   host.ok("unshare -m bash -c 'mount -t tmpfs -o ro none /run; cd ..; " REWALL_PROGRAM
-          " -C ${OLDPWD##*/}/repo try --for 2s -- ${OLDPWD##*/}/break'");
+          " -C ${OLDPWD##*/}/repo try --for 10m -- ${OLDPWD##*/}/break'");
   const auto guard = host.guard();
   CHECK(host.live() != before);
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
   host.nothing_left_of(guard);
@@ -312,14 +324,16 @@ TEST_CASE("a command that is not there arms nothing, and one that dies is taken 
             "no-such-program: command not found; LIVE is untouched"));
   host.ends(2, "rewall try --for 1m -- ./repo/rules.v4");
   CHECK_FALSE(host.armed());
-  const auto said = host.ends(1, "rewall try --for 1s -- sh -c './break; kill -9 $$'");
+  const auto said = host.ends(1, "rewall try --for 10m -- sh -c './break; kill -9 $$'");
   CHECK(has(said, "failed (exit 137). What it changed: rewall diff "));
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
   // rewall within rewall: the outer guard is for both.
-  const auto nested = host.ends(0, "rewall try --for 2s -- " REWALL_PROGRAM " restore open");
+  const auto nested = host.ends(0, "rewall try --for 10m -- " REWALL_PROGRAM " restore open");
   CHECK(has(nested, "a guard is armed: this change too is taken back in "));
   CHECK(host.live() != before);
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
 }
@@ -328,9 +342,9 @@ TEST_CASE("who confirms at the very moment when it fires gets one answer, and it
   const GuardedHost host;
   const auto before = host.live();
   for (int i = 0; i < 4; ++i) {
-    host.ok("rewall restore --for 1s open");
+    host.ok("rewall restore --for 10m open");
     const auto open = host.live();
-    const auto deadline = std::stoll(host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard"));
+    const auto deadline = host.time_is_up(1000);
     host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " +
                std::to_string(deadline - 200 + 100 * i));
     const int status = host.sh("rewall confirm").status;

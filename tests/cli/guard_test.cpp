@@ -23,23 +23,22 @@ TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
   const GuardedHost host;
   const auto before = host.live();
   const auto old = host.hash("HEAD");
-  const auto said = host.sh("rewall --json restore --for 1s open");
-  const auto guard = host.guard();
+  // By the clock: nothing is looked at meanwhile that a slow machine would see too late.
+  const auto said = host.sh("rewall --json restore --for 5s open");
   REQUIRE(said.status == 0);
   const auto answer = json::parse(said.out);
   CHECK(answer["changed"] == true);
   CHECK(answer["restored"] == host.hash("open"));
   CHECK(answer["guard"]["restores"] == old);
-  CHECK(answer["guard"]["command"] == "rewall --json restore --for 1s open");
+  CHECK(answer["guard"]["command"] == "rewall --json restore --for 5s open");
   CHECK(answer["guard"]["overdue"] == false);
   CHECK(has(said.err, "unless you run 'rewall confirm'"));
   host.until_gone();
   CHECK(host.live() == before);
-  host.nothing_left_of(guard);
   const auto newest = host.newest();
   CHECK(newest["trigger"] == "rollback");
   CHECK(newest["restores"] == old);
-  CHECK(newest["commands"] == json::array({"rewall --json restore --for 1s open"}));
+  CHECK(newest["commands"] == json::array({"rewall --json restore --for 5s open"}));
   CHECK(host.hash("HEAD~1^{tree}") == host.hash("open^{tree}"));
   CHECK(host.hash("HEAD^{tree}") == host.hash("old^{tree}"));
   CHECK(host.status()["guard"].is_null());
@@ -48,7 +47,7 @@ TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
 
 TEST_CASE("the guard's process has nothing of who started it, and a timer that no clock moves") {
   const GuardedHost host;
-  host.ok("exec 9>other; rewall restore --for 5s open");
+  host.ok("exec 9>other; rewall restore --for 59s open");
   const auto guard = host.guard();
   const std::string proc = "/proc/" + guard.process + "/";
   // The sixth word from the state on is the session, the fifth the terminal (proc(5)).
@@ -66,8 +65,10 @@ TEST_CASE("the guard's process has nothing of who started it, and a timer that n
   const auto left = std::stod(host.ok("sed -n 's/^it_value: (\\([0-9]*\\), \\([0-9]*\\))/\\1 \\2/p' " + proc +
                                       "fdinfo/* | awk '{ printf \"%.3f\", $1 + $2 / 1e9 }'"));
   const auto up = std::stod(host.ok("cat /proc/uptime"));
-  CHECK(left <= 5);
-  CHECK(std::abs(up + left - deadline) < 2);
+  CHECK(left <= 59);
+  // It was asked for the time that is left a little before the clock was read.
+  CHECK(up + left >= deadline - 0.1);
+  CHECK(up + left < deadline + 20);
   // What ends a session ends no guard.
   for (const char* number : {"HUP", "INT", "QUIT", "TERM", "TSTP", "PIPE"}) {
     INFO(number);
@@ -75,6 +76,7 @@ TEST_CASE("the guard's process has nothing of who started it, and a timer that n
     CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -c1") != "Z\n");
   }
   const auto before = host.hash("old^{tree}");
+  host.time_is_up();
   host.until_gone();
   host.nothing_left_of(guard);
   CHECK(host.hash("HEAD^{tree}") == before);
@@ -138,6 +140,7 @@ void die(const std::vector<Death>& deaths, const std::string& command, const std
   }
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     INFO(deaths[i].what);
+    hosts[i]->time_is_up();
     hosts[i]->until_gone();
     CHECK(hosts[i]->live() == before);
     hosts[i]->nothing_left_of(guards[i]);
@@ -148,7 +151,7 @@ void die(const std::vector<Death>& deaths, const std::string& command, const std
 }  // namespace
 
 TEST_CASE("whatever becomes of rewall while it counts down, the old ruleset comes back") {
-  die(kDeaths, "restore --for 6s open", "Reverting in ");
+  die(kDeaths, "restore --for 10m open", "Reverting in ");
 }
 
 TEST_CASE("whatever becomes of rewall while the command that is tried runs, the old ruleset comes back") {
@@ -156,7 +159,7 @@ TEST_CASE("whatever becomes of rewall while the command that is tried runs, the 
   // The command dies of it, and rewall stays.
   deaths[0].status = 1;
   deaths[0].later = "type:q";
-  die(deaths, "try --for 8s -- sh -c './break; echo bro\"\"ken; exec sleep 4'", "broken");
+  die(deaths, "try --for 10m -- sh -c './break; echo bro\"\"ken; exec sleep 4'", "broken");
 }
 
 TEST_CASE("whatever a command does, on either backend and to foreign parts, is taken back whole") {
@@ -184,12 +187,13 @@ TEST_CASE("whatever a command does, on either backend and to foreign parts, is t
       "for c in INPUT FORWARD OUTPUT; do $p -P $c DROP; done\n"
       "$p -t mangle -P PREROUTING DROP; $p -t security -A OUTPUT -j DROP; $p -N mine; done\n"
       "ipset destroy; ipset create bad list:set; ipset create other hash:net,port\nEND\n");
-  const auto shown = host.sh("rewall try --for 3s -- ./worst 2>&1");
+  const auto shown = host.sh("rewall try --for 10m -- ./worst 2>&1");
   INFO(shown.out);
   REQUIRE(shown.status == 0);
   const auto guard = host.guard();
   CHECK_FALSE(has(host.live(), "f2b"));
   CHECK(has(host.live(), "list:set"));
+  host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);
   host.nothing_left_of(guard);
@@ -203,8 +207,9 @@ TEST_CASE("what is banned while an ordinary restore is guarded stays banned when
       "multiport --dports 22 -j f2b-sshd; ipset create f2b-web hash:ip timeout 86400; "
       "iptables -I INPUT -m set --match-set f2b-web src -j REJECT");
   auto before = host.rules();
-  host.ok("iptables -A INPUT -p tcp --dport 8080 -j ACCEPT; rewall snapshot; rewall restore --for 2s old");
+  host.ok("iptables -A INPUT -p tcp --dport 8080 -j ACCEPT; rewall snapshot; rewall restore --for 10m old");
   host.ok("iptables -I f2b-sshd -s 203.0.113.9 -j REJECT; ipset add f2b-web 203.0.113.8 timeout 5000");
+  host.time_is_up();
   host.until_gone();
   const auto after = host.rules();
   CHECK(has(after, "--dport 8080"));
@@ -220,13 +225,14 @@ TEST_CASE("every command that changes LIVE can be guarded") {
       "sed '/dport 22/d' repo/rules.v4 >less; install -m 755 /dev/stdin ed <<'END'\n#!/bin/sh\n"
       "sed -i 's/dport 22/dport 2222/' \"$1\"\nEND\n");
   for (const std::string command :
-       {"restore --for 1s open", "undo --for 1s", "apply --for 1s less", "edit --yes --for 1s"}) {
+       {"restore --for 10m open", "undo --for 10m", "apply --for 10m less", "edit --yes --for 10m"}) {
     INFO(command);
     host.ends(1, "EDITOR=$PWD/ed rewall " + command + " --dry-run");
     CHECK_FALSE(host.armed());
     host.ok("EDITOR=$PWD/ed rewall " + command);
     const auto guard = host.guard();
     CHECK(host.live() != before);
+    host.time_is_up();
     host.until_gone();
     CHECK(host.live() == before);
     host.nothing_left_of(guard);
@@ -273,24 +279,22 @@ TEST_CASE("a second guard is refused with the name of the first, and nothing is 
 TEST_CASE("a change that is confirmed stays, is recorded, and with guard.tagGood is good") {
   const GuardedHost host;
   SECTION("restore") {
-    host.ok("rewall restore --for 2s open");
+    host.ok("rewall restore --for 10m open");
   }
   SECTION("try with a command") {
-    host.ok("rewall try --for 2s -- ./break");
+    host.ok("rewall try --for 10m -- ./break");
   }
   SECTION("try alone, the change by hand") {
-    host.ok("rewall config guard.tagGood true; rewall try --for 2s; ./break");
+    host.ok("rewall config guard.tagGood true; rewall try --for 10m; ./break");
   }
   const auto guard = host.guard();
   const auto changed = host.live();
-  const auto deadline = host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard");
   const auto confirmed = host.sh("rewall --json confirm -m 'works well'");
   REQUIRE(confirmed.status == 0);
+  // Nothing is left that could take it back when the time is up.
   host.nothing_left_of(guard);
   CHECK(json::parse(confirmed.out)["hash"].get<std::string>() == host.hash("HEAD"));
   CHECK(host.ok("rewall diff HEAD LIVE").empty());
-  host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " +
-             std::to_string(std::stoll(deadline) + 500));
   CHECK(host.live() == changed);
   CHECK(has(host.ends(3, "rewall confirm"), "no guard is armed"));
   CHECK(has(host.ends(3, "rewall rollback"), "no guard is armed; LIVE is untouched"));
@@ -321,22 +325,22 @@ TEST_CASE("only a new login is the proof that new connections work") {
 TEST_CASE("more time moves the deadline, and the process obeys") {
   const GuardedHost host;
   const auto before = host.live();
-  host.ok("rewall restore --for 2s open");
+  host.ok("rewall restore --for 8s open");
   const auto guard = host.guard();
   const auto deadline = [&] {
     return std::stoll(host.ok("sed -n 's/^deadline //p' repo/.git/rewall/guard"));
   };
   const auto first = deadline();
-  const auto answer = json::parse(host.ok("rewall -q --json confirm --extend 2s"));
+  const auto answer = json::parse(host.ok("rewall -q --json confirm --extend 1m"));
   CHECK(answer["changed"] == false);
-  CHECK(deadline() == first + 2000);
+  CHECK(deadline() == first + 60000);
   host.until("test $(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime) -gt " + std::to_string(first + 300));
   CHECK(host.armed());
   CHECK(host.live() != before);
   host.ok("rewall confirm --extend 1h");
   const auto left = host.status()["guard"]["seconds_left"].get<int>();
   CHECK(left > 3500);
-  CHECK(left <= 3604);
+  CHECK(left <= 3668);
   CHECK(host.guard().process == guard.process);
   host.ok("rewall rollback");
   CHECK(host.live() == before);
@@ -391,7 +395,7 @@ TEST_CASE("what a command does after its time was up is taken back too") {
   const auto before = host.live();
   const auto said =
       host.ends(3,
-                "rewall try --for 1s -- sh -c './break; while test -e repo/.git/rewall/guard; do "
+                "rewall try --for 10m -- sh -c './break; ./leave 0; while test -e repo/.git/rewall/guard; do "
                 "sleep 0.1; done; iptables-save >between; ./break'");
   CHECK(has(said, "the change was taken back while the command ran, and so is what it did since"));
   CHECK(has(host.ok("cat between"), "--match-set bad src"));

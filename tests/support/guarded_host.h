@@ -9,6 +9,8 @@ namespace rewall {
 
 /// A host whose history is an open firewall (the tag `open`), then LIVE (the tag `old`): rules in three
 /// tables of both families, and sets. `./break` makes another firewall of it that lets nothing in.
+/// `./leave MILLISECONDS [REPOSITORY]` moves the deadline of the guard that is armed: so much time is left
+/// from then on, however long the test took to come so far.
 class GuardedHost : public Host {
  public:
   explicit GuardedHost(const std::string& more = "true") {
@@ -16,6 +18,10 @@ class GuardedHost : public Host {
     ok("install -m 755 /dev/stdin break <<'END'\n#!/bin/sh\niptables -P INPUT DROP; iptables -F INPUT\n"
        "iptables -t nat -F; ip6tables -P FORWARD DROP; ip6tables -F; ipset flush bad\n"
        "iptables -t mangle -A OUTPUT -j MARK --set-mark 1\nEND\n");
+    ok("install -m 755 /dev/stdin leave <<'END'\n#!/bin/sh\ncd ${2-" + shell_quote(repository()) +
+       "}/.git/rewall\nat=$(($(cut -d. -f1 /proc/uptime) * 1000 + 999 + $1))\n"
+       "sed -i \"s/^deadline .*/deadline $at/\" guard\n"
+       "kill -USR1 $(cut -d' ' -f1 guard.lock) 2>/dev/null || :\necho $at\nEND\n");
     ok("rewall init; rewall tag open; ipset create bad hash:ip; ipset add bad 192.0.2.66; "
        "ipset add bad 192.0.2.67; iptables -P INPUT DROP; "
        "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; "
@@ -64,6 +70,10 @@ class GuardedHost : public Host {
             .process = line("cut -d' ' -f1 repo/.git/rewall/guard.lock")};
   }
 
+  /// No time is left for the guard that is armed. The return value is its deadline.
+  std::int64_t time_is_up(int milliseconds = 0) const {
+    return std::stoll(ok("./leave " + std::to_string(milliseconds)));
+  }
   void until_gone() const { until("test ! -e repo/.git/rewall/guard"); }
 
   /// Nothing of a guard that was armed: no file, no copy, no process.
