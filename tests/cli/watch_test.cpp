@@ -67,7 +67,7 @@ TEST_CASE("each of many changes is a state in the history, none is missed, none 
 }
 
 TEST_CASE("many changes at once are few snapshots, and the last state is among them") {
-  const WatchedHost host("rewall config watch.settle 200ms; rewall config watch.latest 1s");
+  const WatchedHost host("rewall config watch.settle 2s; rewall config watch.latest 5s");
   host.ok("for i in $(seq 300); do iptables -A INPUT -p udp --dport $i -j ACCEPT; done");
   host.until("rewall -q status");
   host.is_recorded();
@@ -96,7 +96,7 @@ TEST_CASE("what rewall does itself is recorded once, by the person who did it") 
 TEST_CASE("what other programs own is collected, and never mixed with what people do") {
   const WatchedHost host(
       "iptables -N f2b-sshd; iptables -A INPUT -p tcp -j f2b-sshd; iptables -A f2b-sshd -j RETURN; rewall "
-      "snapshot; rewall config watch.foreign 4s");
+      "snapshot; rewall config watch.foreign 10m");
   const int before = host.snapshots();
   host.ok(
       "iptables -I f2b-sshd -s 192.0.2.1 -j REJECT; sleep 0.3; iptables -I f2b-sshd -s 192.0.2.2 -j REJECT; "
@@ -111,6 +111,9 @@ TEST_CASE("what other programs own is collected, and never mixed with what peopl
   CHECK(log[1]["subject"] == "filter/f2b-sshd: +2");
   CHECK(log[1]["foreign"] == json::array({"fail2ban"}));
   // Its time comes without anything else.
+  host.stop("TERM");
+  host.ok("rewall config watch.foreign 5s");
+  host.begin();
   host.ok(
       "iptables -I f2b-sshd -s 192.0.2.3 -j REJECT; sleep 0.3; iptables -D f2b-sshd 1; "
       "iptables -I f2b-sshd -s 192.0.2.4 -j REJECT");
@@ -207,10 +210,14 @@ TEST_CASE("a program that is gone, a full disk and a locked repository are waite
   }
   SECTION("a repository that another holds") {
     host.ok(
-        "rewall config lock.wait 100ms; flock repo/.git/rewall/lock sleep 2 >/dev/null 2>&1 </dev/null & "
-        "sleep 0.3; iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
+        "rewall config lock.wait 100ms; flock repo/.git/rewall/lock sh -c 'touch held; for i in $(seq 2400); "
+        "do "
+        "test -e go && break; sleep 0.05; done' >/dev/null 2>&1 </dev/null &");
+    host.until("test -e held");
+    host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT");
     host.until("grep -q 'cannot record a change, trying again' watch.err");
     CHECK(host.snapshots() == before);
+    host.ok("touch go");
   }
   host.until("rewall -q status");
   CHECK(host.snapshots() == before + 1);
@@ -246,9 +253,9 @@ TEST_CASE("a disk that is full is waited for") {
       "\"watch\\\":true\"; do "
       "sleep 0.05; done; sleep 0.5; dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; "
       "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; "
-      "for i in $(seq 400); do grep -q \"trying again\" err && break; sleep 0.05; done; "
+      "for i in $(seq 1200); do grep -q \"trying again\" err && break; sleep 0.05; done; "
       "test $(git -C small/repo rev-list --count HEAD) = 1 || exit 11; rm small/fill; "
-      "for i in $(seq 400); do test $(git -C small/repo rev-list --count HEAD) = 2 && break; sleep 0.05; "
+      "for i in $(seq 1200); do test $(git -C small/repo rev-list --count HEAD) = 2 && break; sleep 0.05; "
       "done; "
       "r -q status >/dev/null || exit 12; git -C small/repo fsck --strict 2>&1 || exit 13; kill %1; wait; "
       "cat err'");

@@ -213,7 +213,8 @@ TEST_CASE("a real fail2ban has a snapshot made when its jail has its chains") {
   CHECK(snapshots(host) == "1\n");
   fail2ban.run("set sshd banip 203.0.113.1");
   host.ok(
-      "for i in $(seq 200); do [ $(git -C repo rev-list --count HEAD) = 1 ] || exit 0; sleep 0.05; done; cat "
+      "for i in $(seq 1200); do [ $(git -C repo rev-list --count HEAD) = 1 ] || exit 0; sleep 0.05; done; "
+      "cat "
       "f2b.log; exit 1");
   CHECK(has(host.ok("cat repo/rules.v4"), "-A f2b-sshd -s 203.0.113.1/32 -j REJECT"));
   const auto message = last_message(host);

@@ -112,8 +112,9 @@ TEST_CASE("a server that says nothing is given up, before and after the login", 
   }
   server.stop();
   host.ok(
-      "python3 -c 'import socket,time; s=socket.create_server((\"127.0.0.1\", 2222)); time.sleep(60)' "
-      ">/dev/null 2>&1 & echo $! >silent; sleep 0.5");
+      "python3 -c 'import socket,time; s=socket.create_server((\"127.0.0.1\", 2222)); time.sleep(600)' "
+      ">/dev/null 2>&1 & echo $! >silent");
+  host.until("ss -ltn | grep :2222");
   CHECK(has(host.ends(7, "timeout 60 " REWALL_PROGRAM " push"), "timed out"));
   host.ok("kill $(cat silent)");
 }

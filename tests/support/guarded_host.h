@@ -88,8 +88,8 @@ class GuardedHost : public Host {
   nlohmann::json newest() const { return nlohmann::json::parse(ok("rewall log -n 1 --json"))[0]; }
   std::string hash(const std::string& revision) const { return line("git -C repo rev-parse " + revision); }
 
-  /// The command that runs `rewall WORDS` as in two minutes: the machine's clock, which deadlines are told by,
-  /// is ahead (time_namespaces(7)).
+  /// The command that runs `rewall WORDS` as in two minutes: the machine's clock, which deadlines are told
+  /// by, is ahead (time_namespaces(7)).
   static std::string later(const std::string& words) {
     return "unshare --time --boottime 120 --fork " + shell_quote(REWALL_PROGRAM) + " " + words;
   }
