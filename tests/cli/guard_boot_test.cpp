@@ -335,7 +335,7 @@ TEST_CASE("a command that is not there arms nothing, and one that dies is taken 
   CHECK(host.live() == before);
   // rewall within rewall: the outer guard is for both.
   const auto nested = host.ends(0, "rewall try --for 10m -- " REWALL_PROGRAM " restore open");
-  CHECK(has(nested, "a guard is armed: this change too is Reverting in "));
+  CHECK(has(nested, "a guard is armed: it reverts this change too in "));
   CHECK(host.live() != before);
   host.time_is_up();
   host.until_gone();

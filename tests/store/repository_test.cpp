@@ -293,23 +293,27 @@ TEST_CASE("whoever waits for the lock gets it when it is free") {
   const TemporaryFolder folder;
   const auto repository = must(Repository::init(folder.path() / "r", "web1"));
   std::array<int, 2> ready{};
+  std::array<int, 2> go{};
   REQUIRE(::pipe2(ready.data(), O_CLOEXEC) == 0);
+  REQUIRE(::pipe2(go.data(), O_CLOEXEC) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
     {
       const auto held = repository.lock(std::chrono::milliseconds(0));
       [[maybe_unused]] const auto told = ::write(ready[1], "x", 1);
-      ::usleep(100000);
+      char byte = 0;
+      [[maybe_unused]] const auto asked = ::read(go[0], &byte, 1);
+      ::usleep(100000);  // the other one waits by then
     }
     ::_exit(0);
   }
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   must_fail(repository.lock(std::chrono::milliseconds(0)));
-  must(repository.lock(std::chrono::seconds(20)));
+  REQUIRE(::write(go[1], "x", 1) == 1);
+  must(repository.lock(std::chrono::seconds(60)));
   ::waitpid(child, nullptr, 0);
-  ::close(ready[0]);
-  ::close(ready[1]);
+  for (const int end : {ready[0], ready[1], go[0], go[1]}) ::close(end);
 }
 
 TEST_CASE("settings are kept in the state folder, in git's format") {

@@ -74,12 +74,6 @@ class GuardedHost : public Host {
   std::int64_t time_is_up(int milliseconds = 0) const {
     return std::stoll(ok("./leave " + std::to_string(milliseconds)));
   }
-  /// Until the deadline of the guard that is armed has passed.
-  void until_overdue() const {
-    until(
-        "test $(sed -n 's/^deadline //p' repo/.git/rewall/guard) -lt "
-        "$(awk '{ printf \"%d\", $1 * 1000 }' /proc/uptime)");
-  }
   void until_gone() const { until("test ! -e repo/.git/rewall/guard"); }
 
   /// Nothing of a guard that was armed: no file, no copy, no process.
@@ -94,8 +88,8 @@ class GuardedHost : public Host {
   nlohmann::json newest() const { return nlohmann::json::parse(ok("rewall log -n 1 --json"))[0]; }
   std::string hash(const std::string& revision) const { return line("git -C repo rev-parse " + revision); }
 
-  /// The command that runs `rewall WORDS` as in two minutes: the machine's clock, which deadlines are told by,
-  /// is ahead (time_namespaces(7)).
+  /// The command that runs `rewall WORDS` as in two minutes: the machine's clock, which deadlines are told
+  /// by, is ahead (time_namespaces(7)).
   static std::string later(const std::string& words) {
     return "unshare --time --boottime 120 --fork " + shell_quote(REWALL_PROGRAM) + " " + words;
   }

@@ -28,7 +28,7 @@ class Host {
                               shell_quote(REWALL_PROGRAM) + " \"$@\"; }; export TERM=dumb; ";
     Outcome outcome;
     const auto ran = namespace_.run([&] {
-      auto result = run({.words = {"/bin/bash", "-c", setup + line}, .deadline = std::chrono::seconds(120)},
+      auto result = run({.words = {"/bin/bash", "-c", setup + line}, .deadline = std::chrono::minutes(10)},
                         ErrorKind::usage);
       if (!result) FAIL(result.error().message);
       outcome = *std::move(result);

@@ -213,7 +213,7 @@ void tell_guard(Session& session, const Lock&, bool exact) {
   const auto state = (*repository)->state_path();
   auto guard = read_guard(state);
   if (!guard || !*guard) return;
-  log_warning("a guard is armed: this change too is taken back in {}, unless somebody confirms",
+  log_warning("a guard is armed: it reverts this change too in {}, unless somebody confirms",
               time_text(time_left(**guard, session.firewall().generation())));
   if (!exact || (*guard)->exact) return;
   (*guard)->exact = true;
