@@ -66,7 +66,7 @@ Action define_diff(Syntax& syntax) {
     const bool whole = options->text || options->commands;
     auto both =
         TRY(read_revisions(context.session, names.empty() ? "HEAD" : names[0],
-                           names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::unlike));
+                           names.size() < 2 ? "LIVE" : names[1], whole ? Extent::whole : Extent::differing));
     auto& [from, to] = both;
     TRY(keep_common(from, to));
     auto diff = TRY(compare_revisions(from, to));

@@ -431,6 +431,64 @@ inline constexpr Message repository_locked{
 
 // --- rules
 
+/// Each text stands behind FILE:LINE where the rule comes from a file. Words from the file are quoted.
+inline constexpr Message not_iptables_save{.text = "not iptables-save format: expected '*filter', found {}",
+                                           .hint = "for a shell script use: rewall try -- sh FILE"};
+inline constexpr Message not_ipset_save{.text =
+                                            "not ipset save format: expected 'create' or 'add', found {}"};
+/// The name, then the nearest one as did_you_mean() says it; so for the next two.
+inline constexpr Message unknown_rules_table{.text = "unknown table {}", .hint = "{1}"};
+inline constexpr Message unknown_chain{.text = "unknown chain {}", .hint = "{1}"};
+inline constexpr Message unknown_set{.text = "unknown set {}", .hint = "{1}"};
+inline constexpr Message no_commit{.text = "table '{}' has no COMMIT", .hint = "the file looks truncated"};
+inline constexpr Message no_commit_in_line{.text = "table '{}' has no COMMIT",
+                                           .hint = "the file looks truncated: it ends within a line"};
+inline constexpr Message no_commit_before_table{
+    .text = "table '{}' has no COMMIT", .hint = "end each table with COMMIT before the next one begins"};
+inline constexpr Message incompatible_table{
+    .text = "{}", .hint = "iptables cannot show this table whole; see 'nft list ruleset'"};
+inline constexpr Message nul_byte{.text = "NUL byte", .hint = "the file is not text, or is damaged"};
+inline constexpr Message unexpected_word{.text = "unexpected word {}"};
+inline constexpr Message unknown_line{.text = "unexpected word {}",
+                                      .hint = "a line begins with -A CHAIN, :CHAIN, *TABLE, # or COMMIT"};
+inline constexpr Message unclosed_quote{.text = "missing closing quote: {}"};
+/// What is missing ("chain name", "member"), then the words before it.
+inline constexpr Message missing_word{.text = "no {} after {}"};
+inline constexpr Message no_chain_policy{.text = "chain {} has no policy",
+                                         .hint = "a user-defined chain has the policy '-'"};
+inline constexpr Message unknown_policy{.text = "chain {}: unknown policy {}",
+                                        .hint = "the policy must be ACCEPT or DROP"};
+/// The chain, the table, then the nearest chain as did_you_mean() says it.
+inline constexpr Message policy_of_own_chain{
+    .text = "chain {} cannot have a policy: it is not a built-in chain of table '{}'", .hint = "{2}"};
+inline constexpr Message invalid_counters{.text = "invalid counters {}"};
+inline constexpr Message invalid_chain_counters{.text = "chain {}: invalid counters {}"};
+inline constexpr Message counters_need_numbers{.text = "{} needs two numbers"};
+inline constexpr Message rule_of_other_table{.text = "the rule is for table {}, but stands in table '{}'"};
+inline constexpr Message chain_exists{.text = "chain {} already exists"};
+inline constexpr Message command_not_allowed{.text = "'-{}' is not allowed in a rules file"};
+/// "remove" or "rename", then the chain; so for the next two.
+inline constexpr Message chain_is_built_in{.text = "cannot {} chain {}: it is built in"};
+inline constexpr Message chain_is_used{.text = "cannot {} chain {}: rules jump to it"};
+inline constexpr Message chain_has_rules{.text = "cannot {} chain {}: it has rules"};
+/// The chain, the position, then "3 rules".
+inline constexpr Message no_position{.text = "chain {} has no position {}", .hint = "the chain has {2}"};
+inline constexpr Message no_such_rule{.text = "no such rule in chain {}: {}"};
+inline constexpr Message replace_by_list{.text = "'-R' takes one address, not a list"};
+inline constexpr Message negated_list{.text = "'!' cannot negate a list of addresses: {}"};
+inline constexpr Message too_many_rules{.text = "one line makes more than {}"};
+inline constexpr Message option_needs_value{.text = "option {} needs a value"};
+/// The option, then the nearest one as did_you_mean() says it.
+inline constexpr Message unknown_rule_option{.text = "unknown option {}", .hint = "{1}"};
+inline constexpr Message nothing_negated{.text = "'!' stands before no option"};
+inline constexpr Message not_a_set_type{.text = "set {}: {} is not a set type",
+                                        .hint = "a type is like hash:ip; a set's name holds no blanks"};
+inline constexpr Message set_created_twice{.text = "set {} is created twice"};
+inline constexpr Message not_a_variable{
+    .text = "{} is not NAME=VALUE",
+    .hint = "for example SELF=192.0.2.10,2001:db8::10; a name holds letters, digits and '_'"};
+inline constexpr Message not_an_address{.text = "{} is not an address or a network"};
+
 }  // namespace messages
 
 }  // namespace rewall

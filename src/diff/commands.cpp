@@ -19,10 +19,10 @@ namespace rewall {
 namespace {
 
 using Lines = std::vector<std::string>;
-using Names = std::set<std::string_view>;
+using SetNames = std::set<std::string_view>;
 
-// Words of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is escaped
-// (ipset(8)).
+// Tokenizer of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is
+// escaped (ipset(8)).
 std::string ipset_words(std::string_view words) {
   std::vector<std::string> out;
   while (!(words = trim(words)).empty()) {
@@ -35,7 +35,7 @@ std::string ipset_words(std::string_view words) {
   return join(out, " ");
 }
 
-// Words of iptables-save, each quoted for a shell.
+// Tokenizer of iptables-save, each quoted for a shell.
 std::string shell_words(std::string_view words) {
   const auto split = split_words(words);
   if (!split) return shell_quote(words);
@@ -245,7 +245,7 @@ void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
 
 // --- sets ---
 
-void remove_rules_naming(const Names& sets, Tables& tables) {
+void remove_rules_naming(const SetNames& sets, Tables& tables) {
   for (auto& table : tables.tables) {
     for (auto& chain : table.chains) {
       std::erase_if(chain.rules, [&](const Rule& rule) {
@@ -255,7 +255,7 @@ void remove_rules_naming(const Names& sets, Tables& tables) {
   }
 }
 
-Ruleset without_rules_naming(const Names& sets, const Ruleset& ruleset) {
+Ruleset without_rules_naming(const SetNames& sets, const Ruleset& ruleset) {
   Ruleset out = ruleset;
   for (const Slot slot : Ruleset::slots()) remove_rules_naming(sets, out[slot]);
   return out;
@@ -275,7 +275,7 @@ class SetsScript {
   }
 
   /// Sets that cannot become what they shall be while a rule names them.
-  const Names& replaced() const { return replaced_; }
+  const SetNames& replaced() const { return replaced_; }
 
   /// Lists of sets come last when sets are made, and first when members or sets are removed.
   void make() {
@@ -367,7 +367,7 @@ class SetsScript {
   const Sets& from_;
   const Sets& to_;
   Lines& out_;
-  Names replaced_{};
+  SetNames replaced_{};
   std::map<std::string_view, std::size_t> kept_of_list_{};
 };
 

@@ -14,7 +14,7 @@
 
 namespace rewall {
 
-/// The kinds of the contract's section 5, in the order a summary lists them.
+/// The kinds of changes (rewall(8), diff), in the order of a summary.
 enum class ChangeKind {
   added,
   removed,
@@ -32,8 +32,8 @@ enum class ChangeKind {
 };
 std::string_view name(ChangeKind kind);  ///< "added", "chain-renamed", ...
 
-/// One part of a changed rule (`--dport`, 2222, 22) or one member of a set ("member"). Absent: it was not
-/// there.
+/// One part of a changed rule (`--dport`, 2222, 22) or one member of a set ("member"). An absent side did not
+/// have the part.
 struct PartChange {
   std::string part{};
   std::optional<std::string> from{};
@@ -55,11 +55,10 @@ struct Change {
   std::optional<std::string> to{};
   std::vector<PartChange> parts{};
   bool no_effect = false;  ///< a move that can change no packet's verdict
-  std::string foreign{};   ///< of mark_foreign(): the owner whose part it is; empty where it is a person's
+  std::string foreign{};   ///< the owner, set by mark_foreign(); empty for a change that belongs to people
 };
 
-/// What turns one ruleset into another, by meaning: block by block, a chain's changes together, in the order
-/// of the tables, chains and positions.
+/// The changes that turn one ruleset into another, by meaning, in the order of tables, chains and positions.
 struct Diff {
   std::vector<Change> changes{};
   bool respelled = false;  ///< the texts or the backends differ where the meanings do not
@@ -68,22 +67,23 @@ struct Diff {
   bool identical() const { return equal() && !respelled; }
 };
 
-/// Compares two rulesets by meaning. Stretches that are equal as text are not taken apart: the cost follows
-/// the change.
+/// Compares two rulesets by meaning. Rules that are equal as text are not parsed: the cost follows the
+/// change.
 Diff compare(const Ruleset& from, const Ruleset& to);
 
-/// Says of each change whose it is. `from` and `to`: what was compared.
+/// Sets the owner of each change. `from` and `to` are the rulesets that were compared.
 void mark_foreign(Diff& diff, const Ruleset& from, const Ruleset& to, std::span<const Owner> owners);
 
-/// The owners, by name, whose parts alone changed; none where a part of a person did, or nothing.
+/// The names of the owners when every change belongs to an owner; empty when a change belongs to people, or
+/// there is no change.
 std::vector<std::string> foreign_only(const Diff& diff, const Ruleset& from, const Ruleset& to,
                                       std::span<const Owner> owners);
 
-/// How many changes of each kind there are; kinds without any are absent.
+/// The number of changes of each kind; kinds without changes are absent.
 std::map<ChangeKind, std::size_t> summary(const Diff& diff);
 
-/// A commit's subject (section 4): `filter/INPUT: +1 tcp dport 443 ACCEPT`; of several changes the counts and
-/// places; at most 72 bytes, valid UTF-8, one line.
+/// A commit's subject: `filter/INPUT: +1 tcp dport 443 ACCEPT` for one change, counts and chains for several.
+/// At most 72 bytes, valid UTF-8, one line.
 std::string subject(const Diff& diff);
 
 /// The commands that turn `from` into `to`, one a line, quoted for a POSIX shell, in an order that runs.

@@ -6,7 +6,8 @@
 
 namespace rewall {
 
-/// Numbers texts from 0 in the order they come; equal texts have equal numbers. The texts must outlive it.
+/// Numbers texts from 0 in the order they come; equal texts get equal numbers. The texts must outlive the
+/// Interner.
 class Interner {
  public:
   std::uint32_t operator()(std::string_view text) {

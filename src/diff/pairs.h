@@ -30,7 +30,8 @@ BackendPairs pair_backends_by_meaning(const Ruleset& from, const Ruleset& to);
 /// itself.
 bool holds(const Ruleset& ruleset, Backend backend);
 
-/// A chain on both sides; null on the side that has none, never both. Names differ when it was renamed.
+/// A chain on both sides; null on a side that lacks the chain, never on both. The names differ when the chain
+/// was renamed.
 struct ChainPair {
   const Chain* from = nullptr;
   const Chain* to = nullptr;
@@ -38,18 +39,18 @@ struct ChainPair {
   std::string_view name() const { return to != nullptr ? to->name : from->name; }
 };
 
-/// A table on both sides. A built-in chain that one side lacks is there: empty, policy ACCEPT.
+/// A table on both sides. A built-in chain that one side lacks is paired with an empty one, policy ACCEPT.
 struct TablePair {
   std::string_view name{};
   std::vector<ChainPair> chains{};
   Renames renames{};
-  std::vector<std::unique_ptr<const Chain>> made{};  ///< the built-in chains that were lacking
+  std::vector<std::unique_ptr<const Chain>> made{};  ///< the built-in chains that one side lacked
 };
 
-/// All tables of both, in the order of the contract's section 4.
+/// All tables of both sides, in the order of a canonical text (rules/print.h).
 std::vector<TablePair> pair_tables(const Tables& from, const Tables& to);
 
-/// True when both sides have it, with the same policy and the same words.
+/// True when both sides have the chain, with the same name, policy and rules, word for word.
 bool same_text(const ChainPair& pair);
 
 }  // namespace rewall

@@ -9,16 +9,16 @@
 
 namespace rewall {
 
-/// Chains that have another name in the newer table: old name to new name.
+/// The chains that have another name in the newer table: old name to new name.
 using Renames = std::map<std::string, std::string, std::less<>>;
 
-/// Which of the chains that are gone live on under a new name: those with the same rules by meaning, and
-/// those where at least 60 % of the rules are and no other chain comes into question. A jump to a renamed
-/// chain is no difference.
+/// Finds the chains of `gone` that live on in `added` under a new name: a chain with the same rules by
+/// meaning, or else the only chain that has at least 60 % of the rules. A jump to a renamed chain is no
+/// difference.
 Renames find_renames(const std::vector<const Chain*>& gone, const std::vector<const Chain*>& added,
                      Family family);
 
-/// True when the words may jump to a chain that has a new name; cheap.
+/// True when the words may jump to a renamed chain. Cheap.
 bool names_renamed(std::string_view words, const Renames& renames);
 
 /// The words of a rule with the new names of the chains it jumps to, quoted as iptables-save does.

@@ -20,9 +20,9 @@ constexpr std::size_t kInterchanges = 20'000;  // ... and so is any after this m
 constexpr std::size_t kOrderChecks = 5'000'000;
 
 // One side's rules; what a rule means is found out when somebody asks.
-class Side {
+class RuleSide {
  public:
-  Side(const Chain& chain, Family family, const Renames& renames)
+  RuleSide(const Chain& chain, Family family, const Renames& renames)
       : chain_(chain), family_(family), renames_(renames) {}
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(chain_.rules.size()); }
@@ -59,7 +59,7 @@ struct Range {
 
 using Pair = std::pair<std::uint32_t, std::uint32_t>;
 
-enum class Fate { alone, kept, moved, changed };
+enum class Fate { alone, stays, moved, changed };
 
 // What became of a rule: its like on the other side.
 struct Partner {
@@ -226,7 +226,7 @@ class RulesComparison {
 
   void keep_common(std::uint32_t from_start, std::uint32_t to_start, const std::vector<std::uint32_t>& from,
                    const std::vector<std::uint32_t>& to) {
-    for (const auto& [i, j] : common_subsequence(from, to)) join(from_start + i, to_start + j, Fate::kept);
+    for (const auto& [i, j] : common_subsequence(from, to)) join(from_start + i, to_start + j, Fate::stays);
   }
 
   // The stretches between rules that were kept, those of both sides at the same place together.
@@ -235,7 +235,7 @@ class RulesComparison {
     auto begin = middle_from_.begin;
     auto to_begin = middle_to_.begin;
     for (auto i = middle_from_.begin; i < middle_from_.end; ++i) {
-      if (of_from(i).fate != Fate::kept) continue;
+      if (of_from(i).fate != Fate::stays) continue;
       out.push_back({{begin, i}, {to_begin, of_from(i).at}});
       begin = i + 1;
       to_begin = of_from(i).at + 1;
@@ -270,12 +270,12 @@ class RulesComparison {
     std::vector<NamedPart> parts{};
   };
 
-  std::vector<Candidate> candidates(Side& side, Range range, std::vector<Partner>& partners,
+  std::vector<Candidate> candidates(RuleSide& side, Range range, std::vector<Partner>& partners,
                                     std::uint32_t start) {
     std::vector<Candidate> out;
     for (auto i = range.begin; i < range.end; ++i) {
       if (partners[i - start].fate == Fate::alone) {
-        out.push_back({.at = i, .parts = parts(side.words(i), family_)});
+        out.push_back({.at = i, .parts = named_parts(side.words(i), family_)});
       }
     }
     return out;
@@ -378,7 +378,7 @@ class RulesComparison {
     if (fate == Fate::moved) {
       out.no_effect = moves_without_effect(i, j);
     } else {
-      out.parts = differing_parts(parts(from_.words(i), family_), parts(to_.words(j), family_));
+      out.parts = differing_parts(named_parts(from_.words(i), family_), named_parts(to_.words(j), family_));
     }
     if (from_.meaning(i).comment != to_.meaning(j).comment) {
       out.parts.push_back(comment_change(from_.meaning(i), to_.meaning(j)));
@@ -405,8 +405,8 @@ class RulesComparison {
   Family family_;
   const Change& place_;
   Diff& out_;
-  Side from_;
-  Side to_;
+  RuleSide from_;
+  RuleSide to_;
   // Between the common start and the common end; the pairs before and after that are spelled or commented
   // otherwise.
   Range middle_from_;

@@ -9,9 +9,9 @@
 
 namespace rewall {
 
-/// The members that only one of two sets has, by meaning (remaining timeouts are none), sorted. Of a list of
-/// sets, whose order counts, those that stand elsewhere too, in their order. Linear where members come
-/// sorted.
+/// The members that only one of two sets has, sorted and compared by meaning (without remaining timeouts).
+/// The order of a list of sets counts: for a list also the members that changed their place, in their order.
+/// Linear for sorted members.
 struct MemberChanges {
   std::vector<std::string_view> removed{};
   std::vector<std::string_view> added{};

@@ -76,7 +76,7 @@ void append_word(std::string& out, std::string_view word) {
 
 std::string spoken_rule(std::string_view words, Family family) {
   std::string out;
-  for (const auto& part : parts(words, family)) {
+  for (const auto& part : named_parts(words, family)) {
     append_word(out, spoken(part.name));
     append_word(out, part.value);
   }

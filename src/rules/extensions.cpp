@@ -12,17 +12,17 @@ namespace {
 
 // One line an extension: its options as NAME[,ALIAS...][=KIND]; no kind is one word. '*' before the name:
 // stateful;
-// '+': its options are conditions apart.
+// '+': its options are independent conditions.
 constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "addrtype --src-type=list --dst-type=list --limit-iface-in=flag --limit-iface-out=flag",
     "+ah --ahspi=range32 --ahlen=number --ahres=flag",
-    "bpf --bytecode=text --object-pinned=text",
-    "cgroup --cgroup=number --path=text",
+    "bpf --bytecode=free-text --object-pinned=free-text",
+    "cgroup --cgroup=number --path=free-text",
     "cluster --cluster-total-nodes=number --cluster-local-node=number --cluster-local-nodemask=number "
     "--cluster-hash-seed=number",
-    "comment --comment=text",
+    "comment --comment=free-text",
     "connbytes --connbytes --connbytes-dir --connbytes-mode",
-    "*connlabel --label=text --set=flag",
+    "*connlabel --label=free-text --set=flag",
     "*connlimit --connlimit-upto=number --connlimit-above=number --connlimit-mask --connlimit-saddr=flag "
     "--connlimit-daddr=flag",
     "+connmark --mark=mark",
@@ -40,16 +40,16 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "eui64",
     "frag --fragid=range32 --fraglen=number --fragres=flag --fragfirst=flag --fragmore=flag --fraglast=flag",
     "*hashlimit --hashlimit-upto,--hashlimit --hashlimit-above --hashlimit-burst --hashlimit-mode=list "
-    "--hashlimit-srcmask --hashlimit-dstmask --hashlimit-name=text --hashlimit-htable-size=number "
+    "--hashlimit-srcmask --hashlimit-dstmask --hashlimit-name=free-text --hashlimit-htable-size=number "
     "--hashlimit-htable-max=number --hashlimit-htable-expire=number --hashlimit-htable-gcinterval=number "
     "--hashlimit-rate-match=flag --hashlimit-rate-interval=number",
     "hbh --hbh-len=number --hbh-opts",
-    "helper --helper=text",
+    "helper --helper=free-text",
     "+hl --hl-eq,--hl=number --hl-lt=number --hl-gt=number",
     "+icmp --icmp-type",
     "+icmp6 --icmpv6-type",
     "+ipcomp --ipcompspi=range32 --compres=flag",
-    "+iprange --src-range=span --dst-range=span",
+    "+iprange --src-range=address-range --dst-range=address-range",
     "ipv6header --header --soft=flag",
     "ipvs --ipvs=flag --vproto=protocol --vaddr=address --vport=port --vdir --vmethod --vportctl=port",
     "l2tp --pversion=number --tid=number --sid=number --type",
@@ -59,28 +59,30 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "+mark --mark=mark",
     "+mh --mh-type=range8",
     "+multiport --sports,--source-ports=ports --dports,--destination-ports=ports --ports=ports",
-    "*nfacct --nfacct-name=text",
-    "*osf --genre=text --ttl=number --log=number",
+    "*nfacct --nfacct-name=free-text",
+    "*osf --genre=free-text --ttl=number --log=number",
     "owner --uid-owner=id --gid-owner=gid --socket-exists=flag --suppl-groups=flag --pid-owner=number "
-    "--sid-owner=number --cmd-owner=text",
-    "physdev --physdev-in=text --physdev-out=text --physdev-is-in=flag --physdev-is-out=flag "
+    "--sid-owner=number --cmd-owner=free-text",
+    "physdev --physdev-in=free-text --physdev-out=free-text --physdev-is-in=flag --physdev-is-out=flag "
     "--physdev-is-bridged=flag",
     "+pkttype --pkt-type",
     "policy --dir --pol --strict=flag --reqid --spi --proto --mode --tunnel-src --tunnel-dst --next=flag",
     "*quota --quota=number",
-    "*rateest --rateest1,--rateest=text --rateest2=text --rateest-delta=flag --rateest-bps=maybe "
-    "--rateest-pps=maybe "
-    "--rateest-bps1=maybe --rateest-pps1=maybe --rateest-bps2=maybe --rateest-pps2=maybe --rateest-lt=flag "
+    "*rateest --rateest1,--rateest=free-text --rateest2=free-text --rateest-delta=flag "
+    "--rateest-bps=optional-word "
+    "--rateest-pps=optional-word "
+    "--rateest-bps1=optional-word --rateest-pps1=optional-word --rateest-bps2=optional-word "
+    "--rateest-pps2=optional-word --rateest-lt=flag "
     "--rateest-gt=flag --rateest-eq=flag",
     "realm --realm=mark",
     "*recent --set=flag --rcheck=flag --update=flag --remove=flag --seconds=number --hitcount=number "
     "--rttl=flag "
-    "--reap=flag --name=text --mask --rsource=flag --rdest=flag",
+    "--reap=flag --name=free-text --mask --rsource=flag --rdest=flag",
     "rpfilter --loose=flag --validmark=flag --accept-local=flag --invert=flag",
     "+rt --rt-type=number --rt-segsleft=range32 --rt-len=number --rt-0-res=flag --rt-0-addrs "
     "--rt-0-not-strict=flag",
-    "+sctp --sport,--source-port=port --dport,--destination-port=port --chunk-types=two",
-    "set --match-set,--set=two --return-nomatch=flag --update-counters=flag --update-subcounters=flag "
+    "+sctp --sport,--source-port=port --dport,--destination-port=port --chunk-types=two-words",
+    "set --match-set,--set=two-words --return-nomatch=flag --update-counters=flag --update-subcounters=flag "
     "--packets-eq=number --packets-lt=number --packets-gt=number --bytes-eq=number --bytes-lt=number "
     "--bytes-gt=number",
     "socket --transparent=flag --nowildcard=flag --restore-skmark=flag",
@@ -91,8 +93,8 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "--srh-lsid",
     "+state --state=list",
     "*statistic --mode --probability --every=number --packet=number",
-    "string --from=number --to=number --algo --string=text --hex-string=text --icase=flag",
-    "+tcp --sport,--source-port=port --dport,--destination-port=port --syn=flag --tcp-flags=two "
+    "string --from=number --to=number --algo --string=free-text --hex-string=free-text --icase=flag",
+    "+tcp --sport,--source-port=port --dport,--destination-port=port --syn=flag --tcp-flags=two-words "
     "--tcp-option=number",
     "+tcpmss --mss=range16",
     "time --timestart --timestop --datestart --datestop --monthdays --weekdays --kerneltz=flag "
@@ -100,7 +102,7 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "--utc=flag --localtz=flag",
     "+tos --tos",
     "+ttl --ttl-eq,--ttl=number --ttl-lt=number --ttl-gt=number",
-    "u32 --u32=text",
+    "u32 --u32=free-text",
     "+udp --sport,--source-port=port --dport,--destination-port=port",
     "+udplite --sport,--source-port=port --dport,--destination-port=port",
 });
@@ -119,7 +121,7 @@ constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "--restore-mark=flag --nfmask=number --ctmask=number --mask=number --left-shift-mark=number "
     "--right-shift-mark=number",
     "CONNSECMARK --save=flag --restore=flag",
-    "CT --notrack=flag --helper=text --timeout=text --ctevents=list --expevents=list --zone=number "
+    "CT --notrack=flag --helper=free-text --timeout=free-text --ctevents=list --expevents=list --zone=number "
     "--zone-orig=number --zone-reply=number",
     "DNAT --to-destination --random=flag --random-fully=flag --persistent=flag",
     "DNPT --src-pfx=address --dst-pfx=address",
@@ -129,22 +131,24 @@ constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "HMARK --hmark-tuple --hmark-mod=number --hmark-offset=number --hmark-rnd=number --hmark-src-prefix "
     "--hmark-dst-prefix --hmark-sport-mask=number --hmark-dport-mask=number --hmark-spi-mask=number "
     "--hmark-sport=number --hmark-dport=number --hmark-spi=number --hmark-proto-mask=number",
-    "IDLETIMER --timeout=number --label=text --alarm=flag",
-    "LED --led-trigger-id=text --led-delay --led-always-blink=flag",
-    "LOG --log-level --log-prefix=text --log-tcp-sequence=flag --log-tcp-options=flag --log-ip-options=flag "
+    "IDLETIMER --timeout=number --label=free-text --alarm=flag",
+    "LED --led-trigger-id=free-text --led-delay --led-always-blink=flag",
+    "LOG --log-level --log-prefix=free-text --log-tcp-sequence=flag --log-tcp-options=flag "
+    "--log-ip-options=flag "
     "--log-uid=flag --log-macdecode=flag",
     "MARK --set-xmark --set-mark --and-mark=number --or-mark=number --xor-mark=number",
     "MASQUERADE --to-ports --random=flag --random-fully=flag",
     "NETMAP --to=address",
-    "NFLOG --nflog-group=number --nflog-prefix=text --nflog-range=number --nflog-size=number "
+    "NFLOG --nflog-group=number --nflog-prefix=free-text --nflog-range=number --nflog-size=number "
     "--nflog-threshold=number",
     "NFQUEUE --queue-num=number --queue-balance --queue-bypass=flag --queue-cpu-fanout=flag",
     "NOTRACK",
-    "RATEEST --rateest-name=text --rateest-interval --rateest-ewmalog",
+    "RATEEST --rateest-name=free-text --rateest-interval --rateest-ewmalog",
     "REDIRECT --to-ports --random=flag --random-fully=flag",
     "REJECT --reject-with",
-    "SECMARK --selctx=text",
-    "SET --add-set=two --del-set=two --map-set=two --exist=flag --timeout=number --map-mark=flag "
+    "SECMARK --selctx=free-text",
+    "SET --add-set=two-words --del-set=two-words --map-set=two-words --exist=flag --timeout=number "
+    "--map-mark=flag "
     "--map-prio=flag "
     "--map-queue=flag",
     "SNAT --to-source --random=flag --random-fully=flag --persistent=flag",
@@ -152,41 +156,41 @@ constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "SYNPROXY --sack-perm=flag --timestamp=flag --wscale=number --mss=number --ecn=flag",
     "TCPMSS --set-mss=number --clamp-mss-to-pmtu=flag",
     "TCPOPTSTRIP --strip-options",
-    "TEE --gateway=address --oif=text",
+    "TEE --gateway=address --oif=free-text",
     "TOS --set-tos --and-tos=number --or-tos=number --xor-tos=number",
     "TPROXY --on-port=port --on-ip=address --tproxy-mark=mark",
     "TRACE",
     "TTL --ttl-set=number --ttl-dec=number --ttl-inc=number",
-    "ULOG --ulog-nlgroup=number --ulog-prefix=text --ulog-cprange=number --ulog-qthreshold=number",
+    "ULOG --ulog-nlgroup=number --ulog-prefix=free-text --ulog-cprange=number --ulog-qthreshold=number",
 });
 
 constexpr std::string_view kBase =
     "base -p,--protocol=protocol -s,--source,--src=address -d,--destination,--dst=address "
-    "-i,--in-interface=text -o,--out-interface=text -f,--fragment,--fragments=flag";
+    "-i,--in-interface=free-text -o,--out-interface=free-text -f,--fragment,--fragments=flag";
 
-Kind kind_by_name(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, Kind>, 18> kKinds = {{
-      {"flag", Kind::flag},
-      {"two", Kind::two},
-      {"maybe", Kind::maybe},
-      {"text", Kind::text},
-      {"number", Kind::number},
-      {"list", Kind::list},
-      {"protocol", Kind::protocol},
-      {"port", Kind::port},
-      {"ports", Kind::ports},
-      {"range8", Kind::range8},
-      {"range16", Kind::range16},
-      {"range32", Kind::range32},
-      {"address", Kind::address},
-      {"span", Kind::span},
-      {"mark", Kind::mark},
-      {"mac", Kind::mac},
-      {"id", Kind::id},
-      {"gid", Kind::id},
+ValueKind kind_by_name(std::string_view name) {
+  static constexpr std::array<std::pair<std::string_view, ValueKind>, 18> kKinds = {{
+      {"flag", ValueKind::flag},
+      {"two-words", ValueKind::two_words},
+      {"optional-word", ValueKind::optional_word},
+      {"free-text", ValueKind::free_text},
+      {"number", ValueKind::number},
+      {"list", ValueKind::list},
+      {"protocol", ValueKind::protocol},
+      {"port", ValueKind::port},
+      {"ports", ValueKind::ports},
+      {"range8", ValueKind::range8},
+      {"range16", ValueKind::range16},
+      {"range32", ValueKind::range32},
+      {"address", ValueKind::address},
+      {"address-range", ValueKind::address_range},
+      {"mark", ValueKind::mark},
+      {"mac", ValueKind::mac},
+      {"id", ValueKind::id},
+      {"gid", ValueKind::id},
   }};
-  const auto found = std::ranges::find(kKinds, name, &std::pair<std::string_view, Kind>::first);
-  return found == kKinds.end() ? Kind::words : found->second;
+  const auto found = std::ranges::find(kKinds, name, &std::pair<std::string_view, ValueKind>::first);
+  return found == kKinds.end() ? ValueKind::word : found->second;
 }
 
 OptionSpec read_option(std::string_view text) {
@@ -201,8 +205,8 @@ OptionSpec read_option(std::string_view text) {
 ExtensionSpec read_extension(std::string_view line) {
   auto words = split(line, ' ');
   auto name = words.front();
-  ExtensionSpec spec{.stateful = name.starts_with('*'), .apart = name.starts_with('+')};
-  if (spec.stateful || spec.apart) name.remove_prefix(1);
+  ExtensionSpec spec{.stateful = name.starts_with('*'), .independent = name.starts_with('+')};
+  if (spec.stateful || spec.independent) name.remove_prefix(1);
   spec.name = name;
   for (auto word = words.begin() + 1; word != words.end(); ++word) spec.options.push_back(read_option(*word));
   return spec;

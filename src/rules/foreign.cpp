@@ -39,15 +39,15 @@ bool same_set(const Set& a, const Set& b) {
 // Parts by owner, in the order they were met.
 class Tally {
  public:
-  void add(const Owner& owner, std::size_t ForeignParts::*what) {
-    auto found = std::ranges::find(parts_, owner.name, &ForeignParts::owner);
-    if (found == parts_.end()) found = parts_.insert(parts_.end(), ForeignParts{.owner = owner.name});
+  void add(const Owner& owner, std::size_t ForeignCount::*what) {
+    auto found = std::ranges::find(parts_, owner.name, &ForeignCount::owner);
+    if (found == parts_.end()) found = parts_.insert(parts_.end(), ForeignCount{.owner = owner.name});
     ++((*found).*what);
   }
-  std::vector<ForeignParts> take() { return std::move(parts_); }
+  std::vector<ForeignCount> take() { return std::move(parts_); }
 
  private:
-  std::vector<ForeignParts> parts_{};
+  std::vector<ForeignCount> parts_{};
 };
 
 using Index = std::size_t;
@@ -91,8 +91,8 @@ class Merge {
   Merge(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners)
       : wanted_(wanted), live_(live), rulesets_{&wanted, &live}, ownership_(owners, rulesets_) {}
 
-  Kept run() {
-    Kept out;
+  ForeignMerge run() {
+    ForeignMerge out;
     merge_slots(out.ruleset);
     merge_sets(out.ruleset);
     out.kept = kept_.take();
@@ -152,7 +152,7 @@ class Merge {
       if (owner == nullptr) owner = ownership_.of_shared(chain.name);
       if (owner == nullptr) continue;
       const Chain* same = find(in_wanted, chain.name);
-      if (same == nullptr || !same_rules(*same, chain)) kept_.add(*owner, &ForeignParts::chains);
+      if (same == nullptr || !same_rules(*same, chain)) kept_.add(*owner, &ForeignCount::chains);
       take_chain(work, chain, out, there);
     }
     bring_needed_chains(work, in_live, out, there);
@@ -183,7 +183,7 @@ class Merge {
   std::optional<Chain> merge_chain(Work& work, const Chain& wanted, const Chain* live) {
     if (!wanted.built_in()) {
       if (const auto* owner = ownership_.of_chain(wanted.name)) {
-        if (live == nullptr) left_out_.add(*owner, &ForeignParts::chains);
+        if (live == nullptr) left_out_.add(*owner, &ForeignCount::chains);
         return std::nullopt;
       }
     }
@@ -192,7 +192,7 @@ class Merge {
     Chain merged = merge_rules(work, wanted, live != nullptr ? *live : nothing);
     const auto* owner = wanted.built_in() ? nullptr : ownership_.of_shared(wanted.name);
     if (owner == nullptr || live != nullptr || !merged.rules.empty()) return merged;
-    left_out_.add(*owner, &ForeignParts::chains);
+    left_out_.add(*owner, &ForeignCount::chains);
     return std::nullopt;
   }
 
@@ -211,12 +211,12 @@ class Merge {
       if (pair) matched[*pair] = true;
     }
     for (Index i = 0; i < wanted.rules.size(); ++i) {
-      if (wanted_owners[i] != nullptr && !matched[i]) left_out_.add(*wanted_owners[i], &ForeignParts::rules);
+      if (wanted_owners[i] != nullptr && !matched[i]) left_out_.add(*wanted_owners[i], &ForeignCount::rules);
     }
     for (Index i = 0; i < live.rules.size(); ++i) {
       if (live_owners[i] == nullptr) continue;
       work.from_live.push_back(&live.rules[i]);
-      if (!pairs[i]) kept_.add(*live_owners[i], &ForeignParts::rules);
+      if (!pairs[i]) kept_.add(*live_owners[i], &ForeignCount::rules);
     }
     Chain out = wanted;
     out.rules = same_own_rules(wanted, wanted_owners, live, live_owners)
@@ -280,7 +280,7 @@ class Merge {
       const auto* owner = ownership_.of_set(set.name);
       if (owner == nullptr) continue;
       const auto* same = wanted_.sets.find(set.name);
-      if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignParts::sets);
+      if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignCount::sets);
       take_live_set(set, sets);
     }
     for (const Slot slot : Ruleset::slots()) {
@@ -294,12 +294,12 @@ class Merge {
       if (!is_list(sets.sets[i])) continue;
       const auto members = sets.sets[i].members;
       for (const auto member : members) {
-        if (const auto name = Words(member).next()) bring_set(name->text(), sets);
+        if (const auto name = Tokenizer(member).next()) bring_set(name->text(), sets);
       }
     }
     for (const auto& set : wanted_.sets.sets) {
       const auto* owner = ownership_.of_set(set.name);
-      if (owner != nullptr && !set_names_.contains(set.name)) left_out_.add(*owner, &ForeignParts::sets);
+      if (owner != nullptr && !set_names_.contains(set.name)) left_out_.add(*owner, &ForeignCount::sets);
     }
   }
 
@@ -356,7 +356,7 @@ class Merge {
 
 }  // namespace
 
-std::string to_text(std::span<const ForeignParts> parts) {
+std::string to_text(std::span<const ForeignCount> parts) {
   std::string out;
   for (const auto& part : parts) {
     std::vector<std::string> counts;
@@ -377,11 +377,11 @@ bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<c
          !depends_on_interfaces(owners, wanted) && !depends_on_interfaces(owners, live);
 }
 
-Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
+ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
   return Merge(wanted, live, owners).run();
 }
 
-OwnParts::OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions)
+OwnRuleset::OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions)
     : ruleset(std::move(whole)), has_beside_(ruleset.backend == Backend::nft && ruleset.both_backends()) {
   const std::array<const Ruleset*, 1> rulesets{&ruleset};
   const Ownership ownership(owners, rulesets, expressions);
@@ -389,7 +389,7 @@ OwnParts::OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpression
   std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });
 }
 
-void OwnParts::strip(Slot slot, const Ownership& ownership) {
+void OwnRuleset::strip(Slot slot, const Ownership& ownership) {
   for (auto& table : ruleset[slot].tables) {
     std::erase_if(table.chains, [&](const Chain& chain) {
       return !chain.built_in() && ownership.of_chain(chain.name) != nullptr;
@@ -412,8 +412,8 @@ void OwnParts::strip(Slot slot, const Ownership& ownership) {
   }
 }
 
-std::uint32_t OwnParts::position(Family family, Backend backend, std::string_view table,
-                                 std::string_view chain, std::uint32_t position) const {
+std::uint32_t OwnRuleset::position(Family family, Backend backend, std::string_view table,
+                                   std::string_view chain, std::uint32_t position) const {
   const Slot slot{family, backend == Backend::legacy && has_beside_};
   const auto found = positions_.find({slot, std::string(table), std::string(chain)});
   return found == positions_.end() ? position : found->second.at(position - 1);

@@ -14,25 +14,25 @@
 
 namespace rewall {
 
-/// How many parts of one owner.
-struct ForeignParts {
+/// The number of chains, rules and sets of one owner.
+struct ForeignCount {
   std::string owner{};
   std::size_t chains = 0;
-  std::size_t rules = 0;  ///< outside these chains
+  std::size_t rules = 0;  ///< outside the owner's chains
   std::size_t sets = 0;
 };
 
 /// "docker (12 chains, 9 rules), fail2ban (1 chain, 1 set)".
-std::string to_text(std::span<const ForeignParts> parts);
+std::string to_text(std::span<const ForeignCount> parts);
 
-struct Kept {
+struct ForeignMerge {
   Ruleset ruleset{};
-  std::vector<ForeignParts> kept{};      ///< of live, where wanted has them otherwise or not at all
-  std::vector<ForeignParts> left_out{};  ///< of wanted, which live does not have
+  std::vector<ForeignCount> kept{};      ///< of live, where wanted has them otherwise or not at all
+  std::vector<ForeignCount> left_out{};  ///< of wanted, which live does not have
   std::vector<std::string> notes{};      ///< people's parts of live that stay because foreign ones need them
 };
 
-/// Wanted's own parts with live's foreign ones.
+/// Merges the people's part of `wanted` with the foreign part of `live`.
 ///
 /// - Foreign chains and sets are live's, as they are; of sets without what is left of timeouts. Those that
 ///   only wanted has are left out, with the rules that lead there; but a set that a rule of people names is
@@ -48,31 +48,32 @@ struct Kept {
 /// - What foreign parts of live name, chains or sets, is there too: wanted's, else live's.
 /// - Each backend's foreign parts stay in that backend; where only legacy is wanted and nft has foreign
 ///   parts, the result has both.
-Kept keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
+ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
 
-/// True when keep_foreign() of the unlike chains (unlike.h) of wanted and live says what it says of the
-/// whole: nothing that it asks for is outside of them.
+/// True when keep_foreign() gives the same for the differing chains (text_delta.h) of both rulesets as for
+/// the whole rulesets: it needs nothing outside the differing chains.
 bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
 
-/// What is people's own in a ruleset, and where it stood.
-class OwnParts {
+/// A ruleset without its foreign part, and the positions that its rules had in the whole ruleset.
+class OwnRuleset {
  public:
-  OwnParts(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions);
+  OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions);
 
-  /// Without foreign chains, rules and sets; without shared chains that have no other rules. May be taken.
+  /// The whole ruleset without foreign chains, rules and sets, and without shared chains that have no other
+  /// rules. The caller may move it away.
   Ruleset ruleset{};
 
-  /// Where the rule that is at `position` (from 1) of a chain now stood in the whole one.
+  /// The position (from 1) in the whole ruleset of the rule that is at `position` of a chain now.
   std::uint32_t position(Family family, Backend backend, std::string_view table, std::string_view chain,
                          std::uint32_t position) const;
 
  private:
-  using Place = std::tuple<Slot, std::string, std::string>;  ///< of a chain: slot, table, chain
+  using ChainKey = std::tuple<Slot, std::string, std::string>;  ///< of a chain: slot, table, chain
 
   void strip(Slot slot, const Ownership& ownership);
 
   bool has_beside_ = false;
-  std::map<Place, std::vector<std::uint32_t>> positions_{};  ///< of chains that lost rules
+  std::map<ChainKey, std::vector<std::uint32_t>> positions_{};  ///< of chains that lost rules
 };
 
 }  // namespace rewall

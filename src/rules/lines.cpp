@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 
 namespace rewall {
@@ -18,16 +19,19 @@ std::optional<std::string_view> Lines::next() {
   return line;
 }
 
+Error Lines::at(Error error) const {
+  return std::move(error).within(format("{}:{}", name_, number_));
+}
+
 Error Lines::error(std::string what) const {
-  return Error{.kind = ErrorKind::usage, .message = format("{}:{}: {}", name_, number_, what)};
+  return at(Error{.kind = ErrorKind::usage, .message = std::move(what)});
 }
 
 Status Lines::refuse_nul() const {
   const auto place = rest_.find('\0');
   if (place == std::string_view::npos) return {};
   const auto line = number_ + 1 + std::ranges::count(rest_.substr(0, place), '\n');
-  return Error{.kind = ErrorKind::usage, .message = format("{}:{}: NUL byte", name_, line)}.hinted(
-      "the file is no text, or is damaged");
+  return error_of<messages::nul_byte>().within(format("{}:{}", name_, line));
 }
 
 std::string quoted(std::string_view word) {

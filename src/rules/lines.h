@@ -10,21 +10,24 @@
 
 namespace rewall {
 
-/// The lines of a text, counted, without their ends (\n or \r\n), and errors that name the line.
+/// Walks the lines of a text without their ends (\n or \r\n), counts them, and makes errors that name the
+/// newest line. The text must outlive the walk.
 class Lines {
  public:
   Lines(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
 
   std::optional<std::string_view> next();
-  /// The text goes on, after its last line was taken: the count does too.
+  /// Continues with another text, after the last line was taken; the count goes on.
   void more(std::string_view text) { rest_ = text; }
   std::uint32_t number() const { return number_; }
-  /// False when the newest line was the last one and ended without \n.
+  /// False when the newest line is the last one and has no \n.
   bool whole() const { return whole_; }
 
+  /// Puts `NAME:LINE: ` before the message, for the newest line.
+  Error at(Error error) const;
   /// `NAME:LINE: what`, of kind usage, for the newest line.
   Error error(std::string what) const;
-  /// The error of a NUL byte anywhere in the text; call before the first next().
+  /// Refuses a NUL byte anywhere in the text, with its line. Call this before the first next().
   Status refuse_nul() const;
 
  private:
@@ -34,10 +37,10 @@ class Lines {
   bool whole_ = true;
 };
 
-/// A word from outside, for a message: escaped, cut when it is long, in single quotes.
+/// Prepares a word from outside for a message: escapes it, cuts it at 60 bytes, puts it in single quotes.
 std::string quoted(std::string_view word);
 
-/// "did you mean 'INPUT'?", or nothing.
+/// "did you mean 'INPUT'?", or an empty text when no candidate is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace rewall

@@ -44,9 +44,9 @@ bool takes_ports(std::string_view match) {
 
 // A range that leaves nothing out is no condition of these; `--length 0:65535` is kept, as iptables-save
 // keeps it.
-bool is_nothing_when_full(std::string_view match, Kind kind) {
+bool is_nothing_when_full(std::string_view match, ValueKind kind) {
   static constexpr std::array<std::string_view, 6> kMatches = {"ah", "esp", "frag", "ipcomp", "mh", "rt"};
-  return (kind == Kind::range32 || kind == Kind::range8) && is_one_of(match, kMatches);
+  return (kind == ValueKind::range32 || kind == ValueKind::range8) && is_one_of(match, kMatches);
 }
 
 // `--dports` of multiport and `--dport` of tcp are one condition.
@@ -111,7 +111,7 @@ class KeyWriter {
     auto conditions = conditions_of(match, family_);
     const auto* spec = match.known ? find_match(match.name) : nullptr;
     if (!keeps_order(match)) std::ranges::sort(conditions);
-    if (spec != nullptr && spec->apart && !conditions.empty()) {
+    if (spec != nullptr && spec->independent && !conditions.empty()) {
       for (auto& condition : conditions) {
         const bool ports = condition.starts_with("sport ") || condition.starts_with("dport ");
         lines_.push_back(ports ? std::move(condition) : format("{} {}", match.name, condition));
@@ -169,7 +169,7 @@ class KeyWriter {
   std::string key_{};
 };
 
-std::string key_of(const RuleParts& rule, Family family) {
+std::string key_of(const ParsedRule& rule, Family family) {
   KeyWriter key(family);
   for (const auto& option : rule.options) key.add_option(option);
   for (const auto& match : rule.matches) key.add_match(match);
@@ -180,11 +180,11 @@ std::string key_of(const RuleParts& rule, Family family) {
 }
 
 // Part by part, for people.
-class PartsWriter {
+class NamedPartsWriter {
  public:
-  explicit PartsWriter(Family family) : family_(family) {}
+  explicit NamedPartsWriter(Family family) : family_(family) {}
 
-  void add_rule(const RuleParts& rule) {
+  void add_rule(const ParsedRule& rule) {
     for (const auto& option : rule.options)
       add(option, normal_value(base_options().find(option.name), option, family_));
     for (const auto& match : rule.matches) add_match(match);
@@ -293,7 +293,7 @@ void note_match(Needs& needs, const Match& match) {
   }
 }
 
-Needs needs_of(const RuleParts& rule, Family family) {
+Needs needs_of(const ParsedRule& rule, Family family) {
   Needs needs;
   for (const auto& option : rule.options) note_option(needs, option, family);
   for (const auto& match : rule.matches) {
@@ -304,7 +304,7 @@ Needs needs_of(const RuleParts& rule, Family family) {
   return needs;
 }
 
-bool apart_ports(const std::vector<Intervals>& a, const std::vector<Intervals>& b) {
+bool disjoint_ports(const std::vector<Intervals>& a, const std::vector<Intervals>& b) {
   return std::ranges::any_of(a, [&b](const Intervals& x) {
     return std::ranges::any_of(b, [&x](const Intervals& y) { return !overlap(x, y); });
   });
@@ -317,12 +317,12 @@ bool covers(std::string_view pattern, std::string_view name) {
   return name.substr(0, name.ends_with('+') ? name.size() - 1 : name.size()).starts_with(pattern);
 }
 
-bool apart_interfaces(std::string_view a, std::string_view b) {
+bool disjoint_interfaces(std::string_view a, std::string_view b) {
   return !a.empty() && !b.empty() && !covers(a, b) && !covers(b, a);
 }
 
-bool apart_addresses(const std::optional<Address>& a, const std::optional<Address>& b) {
-  return a && b && apart(*a, *b);
+bool disjoint_addresses(const std::optional<Address>& a, const std::optional<Address>& b) {
+  return a && b && disjoint(*a, *b);
 }
 
 // One wants what the other does not.
@@ -342,38 +342,38 @@ bool one_excludes(const Needs& a, const Needs& b) {
 }
 
 // TYPE/FIRST-LAST of normal_form; different types never meet, codes of one type are not looked at.
-bool apart_icmp(const std::string& a, const std::string& b) {
+bool disjoint_icmp(const std::string& a, const std::string& b) {
   const auto type = [](const std::string& text) { return text.substr(0, text.find('/')); };
   const bool readable = a.find('/') != std::string::npos && b.find('/') != std::string::npos;
   return readable && type(a) != type(b);
 }
 
 // By what stays as it is while a packet is on its way through a table.
-bool apart_by_header(const Needs& a, const Needs& b) {
-  return apart_addresses(a.source, b.source) || apart_addresses(a.destination, b.destination) ||
-         (a.protocol && b.protocol && *a.protocol != *b.protocol) || apart_interfaces(a.in, b.in) ||
-         apart_interfaces(a.out, b.out) || apart_ports(a.source_ports, b.source_ports) ||
-         apart_ports(a.destination_ports, b.destination_ports) || apart_icmp(a.icmp, b.icmp) ||
+bool disjoint_by_header(const Needs& a, const Needs& b) {
+  return disjoint_addresses(a.source, b.source) || disjoint_addresses(a.destination, b.destination) ||
+         (a.protocol && b.protocol && *a.protocol != *b.protocol) || disjoint_interfaces(a.in, b.in) ||
+         disjoint_interfaces(a.out, b.out) || disjoint_ports(a.source_ports, b.source_ports) ||
+         disjoint_ports(a.destination_ports, b.destination_ports) || disjoint_icmp(a.icmp, b.icmp) ||
          one_excludes(a, b) || one_excludes(b, a);
 }
 
-bool apart_by_state(const Needs& a, const Needs& b) {
+bool disjoint_by_state(const Needs& a, const Needs& b) {
   return a.states && b.states && (*a.states & *b.states) == 0;
 }
 
 // Ends the packet's way through the chain, and does nothing else.
-bool is_verdict(const RuleParts& rule) {
+bool is_verdict(const ParsedRule& rule) {
   static constexpr std::array<std::string_view, 4> kVerdicts = {"ACCEPT", "DROP", "REJECT", "RETURN"};
   return rule.target && !rule.target->go_to && is_one_of(rule.target->name, kVerdicts);
 }
 
 // Prefix translation changes a packet and lets it go on to the next rule; so may any chain.
-bool may_rewrite(const RuleParts& rule, Family family) {
+bool may_rewrite(const ParsedRule& rule, Family family) {
   if (family == Family::ipv4 || !rule.target) return false;
   return !rule.target->known || rule.target->name == "SNPT" || rule.target->name == "DNPT";
 }
 
-std::string key_of_target(const RuleParts& rule, Family family) {
+std::string key_of_target(const ParsedRule& rule, Family family) {
   KeyWriter key(family);
   key.add_target(*rule.target);
   return key.take();
@@ -469,10 +469,10 @@ void write_meaning(const Ruleset& ruleset, const RuleMeaning& of_rule,
   }
 }
 
-std::vector<NamedPart> parts(std::string_view words, Family family) {
+std::vector<NamedPart> named_parts(std::string_view words, Family family) {
   const auto rule = parse_rule(words, family);
   if (!rule) return {NamedPart{.name = "", .value = std::string(words), .key = std::string(words)}};
-  PartsWriter writer(family);
+  NamedPartsWriter writer(family);
   writer.add_rule(*rule);
   return writer.take();
 }
@@ -488,7 +488,7 @@ bool disjoint(std::string_view a, std::string_view b, Family family) {
   if (!first || !second) return false;
   const auto x = needs_of(*first, family);
   const auto y = needs_of(*second, family);
-  return apart_by_header(x, y) || apart_by_state(x, y);
+  return disjoint_by_header(x, y) || disjoint_by_state(x, y);
 }
 
 bool interchangeable(std::string_view a, std::string_view b, Family family) {
@@ -499,9 +499,9 @@ bool interchangeable(std::string_view a, std::string_view b, Family family) {
   const auto y = needs_of(*second, family);
   const bool verdicts = is_verdict(*first) && is_verdict(*second);
   // Other targets may change what the rule after them sees of a packet: its state, its addresses, its mark.
-  if (apart_by_header(x, y)) return true;
+  if (disjoint_by_header(x, y)) return true;
   if (!verdicts) return false;
-  if (apart_by_state(x, y)) return true;
+  if (disjoint_by_state(x, y)) return true;
   return x.stateless && y.stateless && key_of_target(*first, family) == key_of_target(*second, family);
 }
 

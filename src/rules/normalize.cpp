@@ -63,31 +63,31 @@ std::optional<std::string> read_one(const OptionSpec& spec, const std::string& v
   const auto as_number = [](auto number) { return format("{}", number); };
   const auto as_range = [](const Interval& range) { return to_text(Intervals{range}); };
   switch (spec.kind) {
-    case Kind::number:
+    case ValueKind::number:
       return shown(read_number(value), as_number);
-    case Kind::list:
+    case ValueKind::list:
       return quote_word(sorted_list(value));
-    case Kind::protocol:
+    case ValueKind::protocol:
       return shown(protocol_number(value), as_number);
-    case Kind::port:
-    case Kind::ports:
+    case ValueKind::port:
+    case ValueKind::ports:
       return shown(read_ports(value), [](const Intervals& ports) { return to_text(ports); });
-    case Kind::range8:
+    case ValueKind::range8:
       return shown(read_range(value, 0xff), as_range);
-    case Kind::range16:
+    case ValueKind::range16:
       return shown(read_range(value, 0xffff), as_range);
-    case Kind::range32:
+    case ValueKind::range32:
       return shown(read_range(value, 0xffffffff), as_range);
-    case Kind::address:
+    case ValueKind::address:
       return shown(read_address(value, family),
                    [family](const Address& address) { return to_text(address, family); });
-    case Kind::span:
-      return read_span(value, family);
-    case Kind::mark:
+    case ValueKind::address_range:
+      return read_address_range(value, family);
+    case ValueKind::mark:
       return shown(read_mark(value), [](Mark mark) { return to_text(mark); });
-    case Kind::mac:
+    case ValueKind::mac:
       return read_mac(value);
-    case Kind::id:
+    case ValueKind::id:
       return read_ids(value, spec.group);
     default:
       return quote_word(value);
@@ -128,7 +128,7 @@ std::optional<std::string> read_rate(std::string_view text, std::uint64_t scale)
   return std::nullopt;
 }
 
-void normalise_limit(Match& match, Family) {
+void normalize_limit(Match& match, Family) {
   static constexpr std::uint64_t kScale = 10000;  // XT_LIMIT_SCALE
   add_default(match.options, "--limit", "3/hour");
   add_default(match.options, "--limit-burst", "5");
@@ -154,7 +154,7 @@ void remove_default(std::vector<Option>& options, std::string_view name, std::st
                 [&](const Option& option) { return option.name == name && option.values[0] == value; });
 }
 
-void normalise_hashlimit(Match& match, Family family) {
+void normalize_hashlimit(Match& match, Family family) {
   for (const auto* mask : {"--hashlimit-srcmask", "--hashlimit-dstmask"}) {
     remove_default(match.options, mask, family == Family::ipv4 ? "32" : "128");
   }
@@ -176,7 +176,7 @@ void normalise_hashlimit(Match& match, Family family) {
   }
 }
 
-void normalise_connlimit(Match& match, Family family) {
+void normalize_connlimit(Match& match, Family family) {
   for (auto& option : match.options) {
     if (option.negated && option.name == "--connlimit-above")
       option = Option{.name = "--connlimit-upto", .values = option.values};
@@ -191,7 +191,7 @@ void normalise_connlimit(Match& match, Family family) {
   }
 }
 
-void normalise_recent(Match& match, Family family) {
+void normalize_recent(Match& match, Family family) {
   add_default(match.options, "--name", "DEFAULT");
   add_default(match.options, "--mask",
               family == Family::ipv4 ? "255.255.255.255" : "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
@@ -201,7 +201,7 @@ void normalise_recent(Match& match, Family family) {
   }
 }
 
-void normalise_statistic(Match& match, Family) {
+void normalize_statistic(Match& match, Family) {
   auto* probability = find_option(match.options, "--probability");
   if (probability == nullptr) return;
   const auto& text = probability->values[0];
@@ -249,7 +249,7 @@ std::string in_hexadecimal(std::string_view bytes) {
   return out;
 }
 
-void normalise_string(Match& match, Family) {
+void normalize_string(Match& match, Family) {
   for (auto& option : match.options) {
     std::optional<std::string> bytes;
     if (option.name == "--string") bytes = option.values[0];
@@ -262,7 +262,7 @@ void normalise_string(Match& match, Family) {
 }
 
 // iptables takes the beginning of a state's name (libxt_conntrack.c).
-void normalise_conntrack(Match& match, Family) {
+void normalize_conntrack(Match& match, Family) {
   static constexpr std::array<std::string_view, 7> kStates = {"INVALID",   "NEW",  "ESTABLISHED", "RELATED",
                                                               "UNTRACKED", "SNAT", "DNAT"};
   auto* states = find_option(match.options, "--ctstate");
@@ -278,10 +278,10 @@ void normalise_conntrack(Match& match, Family) {
   states->values = {join(full, ",")};
 }
 
-void normalise_state(Match& match, Family family) {
+void normalize_state(Match& match, Family family) {
   match.name = "conntrack";
   for (auto& option : match.options) option.name = "--ctstate";
-  normalise_conntrack(match, family);
+  normalize_conntrack(match, family);
 }
 
 std::optional<unsigned> read_tcp_flags(std::string_view text) {
@@ -297,7 +297,7 @@ std::optional<unsigned> read_tcp_flags(std::string_view text) {
   return flags;
 }
 
-void normalise_tcp(Match& match, Family) {
+void normalize_tcp(Match& match, Family) {
   for (auto& option : match.options) {
     if (option.name == "--syn")
       option = Option{.name = "--tcp-flags", .negated = option.negated, .values = {"FIN,SYN,RST,ACK", "SYN"}};
@@ -308,7 +308,7 @@ void normalise_tcp(Match& match, Family) {
   }
 }
 
-void normalise_icmp(Match& match, Family) {
+void normalize_icmp(Match& match, Family) {
   const auto family = match.name == "icmp" ? Family::ipv4 : Family::ipv6;
   for (auto& option : match.options) {
     const auto type = icmp_type(option.values[0], family);
@@ -322,11 +322,11 @@ std::optional<std::string> read_tos(std::string_view text) {
   return shown(read_mark(text, 0xff), [](Mark mark) { return to_text(mark); });
 }
 
-void normalise_tos(Match& match, Family) {
+void normalize_tos(Match& match, Family) {
   for (auto& option : match.options) set_value(&option, read_tos(option.values[0]));
 }
 
-void normalise_dscp(std::vector<Option>& options, std::string_view by_class, std::string_view by_number) {
+void normalize_dscp(std::vector<Option>& options, std::string_view by_class, std::string_view by_number) {
   auto* option = find_option(options, by_class);
   if (option == nullptr) return;
   const auto value = dscp_class(option->values[0]);
@@ -335,11 +335,11 @@ void normalise_dscp(std::vector<Option>& options, std::string_view by_class, std
         Option{.name = std::string(by_number), .negated = option->negated, .values = {format("{}", *value)}};
 }
 
-void normalise_dscp_match(Match& match, Family) {
-  normalise_dscp(match.options, "--dscp-class", "--dscp");
+void normalize_dscp_match(Match& match, Family) {
+  normalize_dscp(match.options, "--dscp-class", "--dscp");
 }
 
-void normalise_pkttype(Match& match, Family) {
+void normalize_pkttype(Match& match, Family) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kOther = {
       {{"BCAST", "BROADCAST"}, {"MCAST", "MULTICAST"}, {"HOST", "UNICAST"}, {"MULTIC", "MULTICAST"}}};
   for (auto& option : match.options) {
@@ -350,7 +350,7 @@ void normalise_pkttype(Match& match, Family) {
 }
 
 // FROM:TO, FROM: and FROM alone, which goes without end.
-void normalise_connbytes(Match& match, Family) {
+void normalize_connbytes(Match& match, Family) {
   auto* option = find_option(match.options, "--connbytes");
   if (option == nullptr) return;
   const auto& text = option->values[0];
@@ -362,7 +362,7 @@ void normalise_connbytes(Match& match, Family) {
 }
 
 // The kernel keeps a mask of nodes; node 1 is bit 0.
-void normalise_cluster(Match& match, Family) {
+void normalize_cluster(Match& match, Family) {
   for (auto& option : match.options) {
     if (option.name != "--cluster-local-node") continue;
     const auto node = read_number(option.values[0], 32);
@@ -374,7 +374,7 @@ void normalise_cluster(Match& match, Family) {
 }
 
 // The parts of one transformation have no order; `--next` begins another one.
-void normalise_policy(Match& match, Family) {
+void normalize_policy(Match& match, Family) {
   const auto is_next = [](const Option& option) { return option.name == "--next"; };
   for (auto begin = match.options.begin(); begin != match.options.end();) {
     const auto end = std::find_if(begin, match.options.end(), is_next);
@@ -383,7 +383,7 @@ void normalise_policy(Match& match, Family) {
   }
 }
 
-void normalise_sctp(Match& match, Family) {
+void normalize_sctp(Match& match, Family) {
   auto* chunks = find_option(match.options, "--chunk-types");
   if (chunks == nullptr) return;
   auto types = split(chunks->values[1], ',');
@@ -392,7 +392,7 @@ void normalise_sctp(Match& match, Family) {
 }
 
 // Every number in one base.
-void normalise_u32(Match& match, Family) {
+void normalize_u32(Match& match, Family) {
   for (auto& option : match.options) {
     std::string out;
     std::string_view text = option.values[0];
@@ -448,7 +448,7 @@ std::optional<std::uint32_t> read_day(std::string_view text, std::uint32_t great
 }
 
 // The days that are left, as numbers from 1.
-void normalise_days(Option* option, std::uint32_t greatest) {
+void normalize_days(Option* option, std::uint32_t greatest) {
   if (option == nullptr) return;
   Intervals days;
   for (const auto word : split(option->values[0], ',')) {
@@ -464,7 +464,7 @@ void normalise_days(Option* option, std::uint32_t greatest) {
   *option = Option{.name = option->name, .values = {to_text(days)}};
 }
 
-void normalise_time(Match& match, Family) {
+void normalize_time(Match& match, Family) {
   for (auto& option : match.options) {
     const bool time = option.name == "--timestart" || option.name == "--timestop";
     const bool date = option.name == "--datestart" || option.name == "--datestop";
@@ -476,33 +476,33 @@ void normalise_time(Match& match, Family) {
   // The first and the last second that the kernel can tell.
   remove_default(match.options, "--datestart", "1970-01-01T00:00:00");
   remove_default(match.options, "--datestop", "2038-01-19T03:14:07");
-  normalise_days(find_option(match.options, "--weekdays"), 7);
-  normalise_days(find_option(match.options, "--monthdays"), 31);
+  normalize_days(find_option(match.options, "--weekdays"), 7);
+  normalize_days(find_option(match.options, "--monthdays"), 31);
 }
 
 using MatchRule = void (*)(Match&, Family);
 
 MatchRule match_rule(std::string_view name) {
-  static const std::map<std::string_view, MatchRule> rules = {{"cluster", normalise_cluster},
-                                                              {"connbytes", normalise_connbytes},
-                                                              {"connlimit", normalise_connlimit},
-                                                              {"conntrack", normalise_conntrack},
-                                                              {"dscp", normalise_dscp_match},
-                                                              {"hashlimit", normalise_hashlimit},
-                                                              {"icmp", normalise_icmp},
-                                                              {"icmp6", normalise_icmp},
-                                                              {"limit", normalise_limit},
-                                                              {"pkttype", normalise_pkttype},
-                                                              {"policy", normalise_policy},
-                                                              {"recent", normalise_recent},
-                                                              {"sctp", normalise_sctp},
-                                                              {"state", normalise_state},
-                                                              {"statistic", normalise_statistic},
-                                                              {"string", normalise_string},
-                                                              {"tcp", normalise_tcp},
-                                                              {"time", normalise_time},
-                                                              {"tos", normalise_tos},
-                                                              {"u32", normalise_u32}};
+  static const std::map<std::string_view, MatchRule> rules = {{"cluster", normalize_cluster},
+                                                              {"connbytes", normalize_connbytes},
+                                                              {"connlimit", normalize_connlimit},
+                                                              {"conntrack", normalize_conntrack},
+                                                              {"dscp", normalize_dscp_match},
+                                                              {"hashlimit", normalize_hashlimit},
+                                                              {"icmp", normalize_icmp},
+                                                              {"icmp6", normalize_icmp},
+                                                              {"limit", normalize_limit},
+                                                              {"pkttype", normalize_pkttype},
+                                                              {"policy", normalize_policy},
+                                                              {"recent", normalize_recent},
+                                                              {"sctp", normalize_sctp},
+                                                              {"state", normalize_state},
+                                                              {"statistic", normalize_statistic},
+                                                              {"string", normalize_string},
+                                                              {"tcp", normalize_tcp},
+                                                              {"time", normalize_time},
+                                                              {"tos", normalize_tos},
+                                                              {"u32", normalize_u32}};
   const auto found = rules.find(name);
   return found == rules.end() ? nullptr : found->second;
 }
@@ -519,7 +519,7 @@ std::optional<Mark> as_xmark(std::string_view what, std::string_view text, std::
   return std::nullopt;
 }
 
-void normalise_mark(Target& target, Family) {
+void normalize_mark(Target& target, Family) {
   for (auto& option : target.options) {
     if (!option.name.ends_with("mark") || option.values.empty()) continue;
     const auto what = std::string_view(option.name).substr(2, option.name.size() - 6);
@@ -529,8 +529,8 @@ void normalise_mark(Target& target, Family) {
   }
 }
 
-void normalise_connmark(Target& target, Family family) {
-  normalise_mark(target, family);
+void normalize_connmark(Target& target, Family family) {
+  normalize_mark(target, family);
   const bool copies = find_option(target.options, "--save-mark") != nullptr ||
                       find_option(target.options, "--restore-mark") != nullptr;
   if (!copies) return;
@@ -541,7 +541,7 @@ void normalise_connmark(Target& target, Family family) {
   add_default(target.options, "--ctmask", mask);
 }
 
-void normalise_tos_target(Target& target, Family) {
+void normalize_tos_target(Target& target, Family) {
   for (auto& option : target.options) {
     const auto what = std::string_view(option.name).substr(2, option.name.size() - 6);
     const auto named = what == "set" ? tos_value(option.values[0]) : std::nullopt;
@@ -551,18 +551,18 @@ void normalise_tos_target(Target& target, Family) {
   }
 }
 
-void normalise_dscp_target(Target& target, Family) {
-  normalise_dscp(target.options, "--set-dscp-class", "--set-dscp");
+void normalize_dscp_target(Target& target, Family) {
+  normalize_dscp(target.options, "--set-dscp-class", "--set-dscp");
 }
 
-void normalise_reject(Target& target, Family family) {
+void normalize_reject(Target& target, Family family) {
   add_default(target.options, "--reject-with", std::string(default_reject_type(family)));
   for (auto& option : target.options) {
     if (const auto type = reject_type(option.values[0], family)) option.values = {std::string(*type)};
   }
 }
 
-void normalise_log(Target& target, Family) {
+void normalize_log(Target& target, Family) {
   add_default(target.options, "--log-level", "4");
   auto* level = find_option(target.options, "--log-level");
   if (const auto number = log_level(level->values[0])) level->values = {format("{}", *number)};
@@ -570,33 +570,33 @@ void normalise_log(Target& target, Family) {
 
 // The kernel's own zeroes are not printed, and --nflog-range has never had an effect
 // (iptables-extensions(8)).
-void normalise_nflog(Target& target, Family) {
+void normalize_nflog(Target& target, Family) {
   remove_default(target.options, "--nflog-group", "0");
   remove_default(target.options, "--nflog-threshold", "0");
   std::erase_if(target.options, [](const Option& option) { return option.name == "--nflog-range"; });
 }
 
-void normalise_audit(Target& target, Family) {
+void normalize_audit(Target& target, Family) {
   for (auto& option : target.options) option.values = {upper(option.values[0])};
 }
 
-void normalise_nfqueue(Target& target, Family) {
+void normalize_nfqueue(Target& target, Family) {
   if (find_option(target.options, "--queue-balance") == nullptr)
     add_default(target.options, "--queue-num", "0");
 }
 
-void normalise_notrack(Target& target, Family) {
+void normalize_notrack(Target& target, Family) {
   target.name = "CT";
   add_flag(target.options, "--notrack");
 }
 
-void normalise_tproxy(Target& target, Family family) {
+void normalize_tproxy(Target& target, Family family) {
   add_default(target.options, "--on-ip", family == Family::ipv4 ? "0.0.0.0" : "::");
   add_default(target.options, "--tproxy-mark", "0x0/0x0");
 }
 
 // MAJOR:MINOR, hexadecimal without 0x.
-void normalise_classify(Target& target, Family) {
+void normalize_classify(Target& target, Family) {
   for (auto& option : target.options) {
     const auto halves = split(option.values[0], ':');
     if (halves.size() != 2) continue;
@@ -641,13 +641,13 @@ std::optional<std::string> read_nat(std::string_view text, Family family) {
     ports = text.substr(end + 1);
     if (ports.starts_with(':')) ports.remove_prefix(1);
   }
-  const auto addresses = span.empty() ? std::optional<std::string>("") : read_span(span, family);
+  const auto addresses = span.empty() ? std::optional<std::string>("") : read_address_range(span, family);
   const auto wanted = ports.empty() ? std::optional<std::string>("") : read_nat_ports(ports);
   if (!addresses || !wanted) return std::nullopt;
   return format("{} port {}", *addresses, *wanted);
 }
 
-void normalise_nat(Target& target, Family family) {
+void normalize_nat(Target& target, Family family) {
   for (auto& option : target.options) {
     if (option.name == "--to-destination" || option.name == "--to-source")
       set_value(&option, read_nat(option.values[0], family));
@@ -659,12 +659,12 @@ using TargetRule = void (*)(Target&, Family);
 
 TargetRule target_rule(std::string_view name) {
   static const std::map<std::string_view, TargetRule> rules = {
-      {"AUDIT", normalise_audit},     {"CLASSIFY", normalise_classify}, {"CONNMARK", normalise_connmark},
-      {"DNAT", normalise_nat},        {"DSCP", normalise_dscp_target},  {"LOG", normalise_log},
-      {"MARK", normalise_mark},       {"MASQUERADE", normalise_nat},    {"NFLOG", normalise_nflog},
-      {"NFQUEUE", normalise_nfqueue}, {"NOTRACK", normalise_notrack},   {"REDIRECT", normalise_nat},
-      {"REJECT", normalise_reject},   {"SNAT", normalise_nat},          {"TOS", normalise_tos_target},
-      {"TPROXY", normalise_tproxy}};
+      {"AUDIT", normalize_audit},     {"CLASSIFY", normalize_classify}, {"CONNMARK", normalize_connmark},
+      {"DNAT", normalize_nat},        {"DSCP", normalize_dscp_target},  {"LOG", normalize_log},
+      {"MARK", normalize_mark},       {"MASQUERADE", normalize_nat},    {"NFLOG", normalize_nflog},
+      {"NFQUEUE", normalize_nfqueue}, {"NOTRACK", normalize_notrack},   {"REDIRECT", normalize_nat},
+      {"REJECT", normalize_reject},   {"SNAT", normalize_nat},          {"TOS", normalize_tos_target},
+      {"TPROXY", normalize_tproxy}};
   const auto found = rules.find(name);
   return found == rules.end() ? nullptr : found->second;
 }

@@ -7,14 +7,14 @@
 
 namespace rewall {
 
-/// A match in the one spelling that all spellings of it share: names of options and of the match (`state` is
-/// `conntrack`), defaults spelled out, values as numbers where the kernel keeps numbers.
-/// What cannot be read stays as it was written.
+/// Rewrites a match to the one spelling that all its spellings share: it renames the match and its options
+/// (`state` becomes `conntrack`), adds defaults, and turns values into numbers where the kernel keeps
+/// numbers. A value that cannot be read stays as it is.
 Match normal_form(Match match, Family family);
 Target normal_form(Target target, Family family);
 
-/// The value of one option in the spelling that all spellings of it share; `?` before what cannot be read.
-/// `spec` is null for an option that rewall does not know.
+/// The value of an option in the one spelling that all its spellings share; with a `?` before it when it
+/// cannot be read. `spec` is null for an option that rewall does not know.
 std::string normal_value(const OptionSpec* spec, const Option& option, Family family);
 
 }  // namespace rewall

@@ -61,12 +61,12 @@ const Owner* find_owner(std::span<const Owner> owners, std::vector<std::string> 
   return known[text] = found == owners.end() ? nullptr : &*found;
 }
 
-bool is_interface_option(const Words::Word& word) {
+bool is_interface_option(const Tokenizer::Word& word) {
   return word.is("-i") || word.is("-o") || word.is("--in-interface") || word.is("--out-interface");
 }
 
 void add_interfaces(std::string_view words, std::set<std::string>& interfaces) {
-  Words reader(words);
+  Tokenizer reader(words);
   while (const auto word = reader.next()) {
     if (!is_interface_option(*word)) continue;
     const auto name = reader.next();
@@ -288,7 +288,7 @@ bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
 }
 
 std::string jump_of(std::string_view words) {
-  Words reader(words);
+  Tokenizer reader(words);
   while (const auto word = reader.next()) {
     if (word->quoted) continue;
     const auto raw = word->raw;

@@ -15,7 +15,7 @@
 
 namespace rewall {
 
-/// A program that keeps chains, rules and sets of its own in the firewall, and how to know them.
+/// A program that keeps chains, rules and sets of its own in the firewall, with the patterns that find them.
 struct Owner {
   std::string name{};
   std::vector<std::string> chains{};  ///< globs of fnmatch(3); never built-in chains
@@ -31,59 +31,58 @@ struct Owner {
 /// their sources name their chains and sets.
 std::vector<Owner> default_owners();
 
-/// Refuses what Owner::rule cannot be. Kind usage.
+/// Refuses a text that Owner::rule cannot be. Kind usage.
 Status check_owner_rule(const std::string& rule);
 
-/// Owner::rule as it was compiled, for who asks of many rulesets, one after the other: to compile takes
-/// longer than most rulesets take to be read.
+/// Keeps compiled Owner::rule expressions for work on many rulesets: to compile one takes longer than to read
+/// most rulesets.
 class OwnerExpressions {
  public:
-  /// Null for what is no expression.
+  /// Null for a text that is no expression.
   std::shared_ptr<const Expression> find(const std::string& text);
 
  private:
   std::map<std::string, std::shared_ptr<const Expression>> compiled_{};
 };
 
-/// Tells whose a chain, a rule or a set is. Null: a person's.
-///
-/// The owners must outlive it.
+/// Finds the owner of a chain, a rule or a set; null for one that belongs to people. The owners must outlive
+/// the Ownership.
 class Ownership {
  public:
   Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets);
   Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets,
             OwnerExpressions& expressions);
 
-  /// Of a user-defined chain with all its rules.
+  /// The owner of a user-defined chain with all its rules.
   const Owner* of_chain(std::string_view chain) const;
-  /// Of a chain that is there because of the owner, whose rules are people's.
+  /// The owner that made a chain for the rules of people.
   const Owner* of_shared(std::string_view chain) const;
   const Owner* of_set(std::string_view set) const;
-  /// Of a rule in a chain that is no owner's: it leads to an owner's chain, names sets of owners alone, or is
-  /// one that the owner's expression knows.
+  /// The owner of a rule in a chain of no owner: the rule jumps to an owner's chain, names only sets of
+  /// owners, or matches the owner's expression.
   const Owner* of_rule(std::string_view chain, std::string_view words) const;
 
  private:
-  using Names = std::unordered_map<std::string, const Owner*>;
+  using OwnersByName = std::unordered_map<std::string, const Owner*>;
 
   struct Known {
     const Owner* owner = nullptr;
     std::shared_ptr<const Expression> expression{};
-    std::vector<std::string> chains{};  ///< it knows rules of these alone; empty: of any
+    std::vector<std::string> chains{};  ///< the expression matches rules of these chains alone; empty: of all
   };
 
   std::span<const Owner> owners_;
   std::vector<Known> expressions_{};
-  mutable Names chains_{};
-  mutable Names shared_{};
-  mutable Names sets_{};
+  mutable OwnersByName chains_{};
+  mutable OwnersByName shared_{};
+  mutable OwnersByName sets_{};
 };
 
-/// True where an owner's expression may know a rule of `part` by its `%i`: then what the owner's chains name
-/// elsewhere tells whose the rule is.
+/// True when an owner's expression may match a rule of `part` by its `%i`: then interfaces that the owner's
+/// chains name outside `part` decide whose the rule is.
 bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part);
 
-/// Where -j or -g leads, as written; empty where neither is there. Cheaper than target_of().
+/// The target of -j or -g as written; empty when the rule has neither. Cheaper than target_of().
 std::string jump_of(std::string_view words);
 
 }  // namespace rewall

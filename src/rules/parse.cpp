@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "rules/lines.h"
 #include "rules/meaning.h"
@@ -17,7 +18,7 @@
 namespace rewall {
 namespace {
 
-using Word = Words::Word;
+using Word = Tokenizer::Word;
 
 template <class Number>
 std::optional<Number> to_number(std::string_view text) {
@@ -226,14 +227,14 @@ class TablesReader {
     while (const auto line = lines_.next()) {
       auto done = take(*line);
       if (!done && open_ && !lines_.whole())
-        return no_commit().hinted("the file ends within a line: a part of it is missing");
+        return lines_.at(error_of<messages::no_commit_in_line>(open_->name()));
       if (!done) return done;
     }
     return {};
   }
 
   Result<Tables> finish() {
-    if (open_) return no_commit().hinted("a part of the file is missing");
+    if (open_) return lines_.at(error_of<messages::no_commit>(open_->name()));
     texts_.move_to(tables_.texts);
     return std::move(tables_);
   }
@@ -247,24 +248,23 @@ class TablesReader {
     line = trim(line);
     if (line.empty()) return {};
     if (line == "COMMIT") return commit();
-    if (line[0] == '*') return no_commit().hinted("a table ends with COMMIT before the next one begins");
+    if (line[0] == '*') return lines_.at(error_of<messages::no_commit_before_table>(open_->name()));
     return take_rule(line);
   }
 
   Status take_remark(std::string_view line) const {
     if (line.find("is incompatible, use 'nft' tool") == std::string_view::npos) return {};
-    return lines_.error(escape(trim(line.substr(1))))
-        .hinted("iptables cannot show this table whole; see 'nft list ruleset'");
+    return lines_.at(error_of<messages::incompatible_table>(escape(trim(line.substr(1)))));
   }
 
   Status take_outside(std::string_view line) {
     if (line.empty()) return {};
-    if (line[0] != '*') return lines_.error("text outside a table: " + quoted(first_word(line)));
+    if (line[0] != '*') return lines_.at(error_of<messages::not_iptables_save>(quoted(first_word(line))));
     auto rest = line.substr(1);
     const auto name = first_word(rest);
     if (built_in_chains(name).empty()) {
       static const std::vector<std::string> kNames = {"raw", "mangle", "nat", "filter", "security"};
-      return lines_.error("unknown table " + quoted(name)).hinted(did_you_mean(name, kNames));
+      return lines_.at(error_of<messages::unknown_rules_table>(quoted(name), did_you_mean(name, kNames)));
     }
     if (!rest.empty()) return unexpected(rest);
     open_.emplace(name);
@@ -279,25 +279,25 @@ class TablesReader {
     return {};
   }
 
-  Error no_commit() const { return lines_.error(format("table '{}' has no COMMIT", open_->name())); }
+  Error missing(std::string_view what, std::string_view before) const {
+    return lines_.at(error_of<messages::missing_word>(what, before));
+  }
 
   Error unexpected(std::string_view rest) const {
-    return lines_.error("unexpected word " + quoted(first_word(rest)));
+    return lines_.at(error_of<messages::unexpected_word>(quoted(first_word(rest))));
   }
 
   Error unknown_chain(std::string_view chain) const {
-    return lines_.error("unknown chain " + quoted(chain)).hinted(did_you_mean(chain, open_->names()));
+    return lines_.at(error_of<messages::unknown_chain>(quoted(chain), did_you_mean(chain, open_->names())));
   }
 
   // :NAME POLICY [PACKETS:BYTES]
   Status take_chain(std::string_view rest) {
     rest = trim(rest);
     const auto name = first_word(rest);
-    if (name.empty()) return lines_.error("':' names no chain");
+    if (name.empty()) return missing("chain name", "':'");
     const auto policy = first_word(rest);
-    if (policy.empty())
-      return lines_.error(format("chain {} has no policy", quoted(name)))
-          .hinted("'-' is the policy of a chain of your own");
+    if (policy.empty()) return lines_.at(error_of<messages::no_chain_policy>(quoted(name)));
     const auto counters_word = first_word(rest);
     std::optional<Counters> counters;
     if (!counters_word.empty()) {
@@ -305,12 +305,12 @@ class TablesReader {
         counters = to_counters(counters_word.substr(1, counters_word.size() - 2));
       }
       if (!counters)
-        return lines_.error(format("chain {} has bad counters {}", quoted(name), quoted(counters_word)));
+        return lines_.at(error_of<messages::invalid_chain_counters>(quoted(name), quoted(counters_word)));
     }
     if (!rest.empty()) return unexpected(rest);
     if (policy == "-" && !open_->is_built_in(name)) return declare(name, counters);
     auto* chain = open_->find(name);
-    if (chain == nullptr || !chain->built_in()) return no_policy(name, policy);
+    if (chain == nullptr || !chain->built_in()) return policy_of_own_chain(name);
     chain->line = lines_.number();
     if (counters) chain->counters = counters;
     return policy == "-" ? Status{} : set_policy(*chain, policy);
@@ -323,16 +323,14 @@ class TablesReader {
     return {};
   }
 
-  Error no_policy(std::string_view name, std::string_view policy) const {
-    auto error = lines_.error(format("chain {} cannot have policy {}: it is no built-in chain of table '{}'",
-                                     quoted(name), quoted(policy), open_->name()));
-    return std::move(error).hinted(did_you_mean(name, built_in_chains(open_->name())));
+  Error policy_of_own_chain(std::string_view name) const {
+    return lines_.at(error_of<messages::policy_of_own_chain>(
+        quoted(name), open_->name(), did_you_mean(name, built_in_chains(open_->name()))));
   }
 
   Status set_policy(Chain& chain, std::string_view policy) {
     if (policy != "ACCEPT" && policy != "DROP") {
-      return lines_.error(format("chain {} has unknown policy {}", quoted(chain.name), quoted(policy)))
-          .hinted("a policy is ACCEPT or DROP");
+      return lines_.at(error_of<messages::unknown_policy>(quoted(chain.name), quoted(policy)));
     }
     chain.policy = policy;
     return {};
@@ -344,7 +342,7 @@ class TablesReader {
     if (line[0] == '[') {
       const auto end = std::min(line.find(']'), line.size());
       counters = to_counters(line.substr(1, end - 1));
-      if (!counters) return lines_.error("bad counters " + quoted(first_word(line)));
+      if (!counters) return lines_.at(error_of<messages::invalid_counters>(quoted(first_word(line))));
       line = trim(line.substr(end + 1));
     }
     if (!line.starts_with("-A ") || needs_care(line.substr(2))) return take_slowly(line, counters);
@@ -366,16 +364,15 @@ class TablesReader {
 
   Result<Command> take_apart(std::string_view line) const {
     std::vector<Word> words;
-    Words reader(line);
+    Tokenizer reader(line);
     while (const auto word = reader.next()) words.push_back(*word);
-    if (reader.unclosed()) return lines_.error("unclosed quote in " + quoted(words.back().raw));
+    if (reader.unclosed()) return lines_.at(error_of<messages::unclosed_quote>(quoted(words.back().raw)));
     Command command;
     const auto begins =
         std::ranges::find_if(words, [](const Word& word) { return command_letter(word) != '\0'; });
     if (begins == words.end()) {
       auto rest = line;
-      return lines_.error("unknown word " + quoted(first_word(rest)))
-          .hinted("a line begins with -A CHAIN, :CHAIN, *TABLE, # or COMMIT");
+      return lines_.at(error_of<messages::unknown_line>(quoted(first_word(rest))));
     }
     for (auto word = words.begin(); word != words.end(); ++word) {
       TRY(word == begins ? take_command(command, word, words.end()) : take_word(command, word, words.end()));
@@ -396,13 +393,12 @@ class TablesReader {
     const auto shown = quoted(word->raw);
     command.chain = attached ? std::string(word->raw.substr(2)) : value();
     if (command.chain.empty() && std::string_view("FXZLS").find(command.letter) == std::string_view::npos) {
-      return lines_.error(shown + " names no chain");
+      return missing("chain name", shown);
     }
     if (command.letter == 'P' || command.letter == 'E') {
       command.name = value();
       if (command.name.empty())
-        return lines_.error(format("{} {} names no {}", shown, quoted(command.chain),
-                                   command.letter == 'P' ? "policy" : "new name"));
+        return missing(command.letter == 'P' ? "policy" : "new name", shown + ' ' + quoted(command.chain));
     }
     if (std::string_view("IDR").find(command.letter) != std::string_view::npos && word + 1 != end) {
       command.number = to_number<std::uint32_t>(word[1].raw);
@@ -417,13 +413,13 @@ class TablesReader {
     if (word->quoted || free_text) {
       keep(command, *word);
     } else if (word->raw == "-t" || word->raw == "--table") {
-      if (left < 2) return lines_.error(quoted(word->raw) + " names no table");
+      if (left < 2) return missing("table name", quoted(word->raw));
       if ((++word)->text() != open_->name()) {
-        return lines_.error(format("table {} inside table '{}'", quoted(word->raw), open_->name()));
+        return lines_.at(error_of<messages::rule_of_other_table>(quoted(word->raw), open_->name()));
       }
     } else if (word->raw == "-c" || word->raw == "--set-counters") {
       const auto counters = left > 2 ? to_counters(format("{}:{}", word[1].raw, word[2].raw)) : std::nullopt;
-      if (!counters) return lines_.error(quoted(word->raw) + " is not followed by two numbers");
+      if (!counters) return lines_.at(error_of<messages::counters_need_numbers>(quoted(word->raw)));
       command.counters = counters;
       word += 2;
     } else if (word->raw == "-4" || word->raw == "--ipv4" || word->raw == "-6" || word->raw == "--ipv6") {
@@ -448,7 +444,7 @@ class TablesReader {
     switch (command.letter) {
       case 'N':
         if (open_->find(command.chain) != nullptr)
-          return lines_.error(format("chain {} is there already", quoted(command.chain)));
+          return lines_.at(error_of<messages::chain_exists>(quoted(command.chain)));
         return declare(command.chain, std::nullopt);
       case 'F':
       case 'X':
@@ -458,7 +454,7 @@ class TablesReader {
         return {};
       case 'L':
       case 'S':
-        return lines_.error(format("'-{}' changes nothing and has no place in a rules file", command.letter));
+        return lines_.at(error_of<messages::command_not_allowed>(command.letter));
       default:
         break;
     }
@@ -467,7 +463,7 @@ class TablesReader {
     switch (command.letter) {
       case 'P':
         return chain->built_in() ? set_policy(*chain, command.name)
-                                 : Status(no_policy(chain->name, command.name));
+                                 : Status(policy_of_own_chain(chain->name));
       case 'F':
         chain->rules.clear();
         return {};
@@ -495,10 +491,11 @@ class TablesReader {
 
   Status removable(const Chain& chain) const {
     if (chain.built_in())
-      return lines_.error(format("chain {} is built in and cannot be removed", quoted(chain.name)));
-    if (chain.rules.empty() && !in_use(chain.name)) return {};
-    return lines_.error(format("chain {} cannot be removed: it {}", quoted(chain.name),
-                               chain.rules.empty() ? "is jumped to" : "has rules"));
+      return lines_.at(error_of<messages::chain_is_built_in>("remove", quoted(chain.name)));
+    if (!chain.rules.empty())
+      return lines_.at(error_of<messages::chain_has_rules>("remove", quoted(chain.name)));
+    if (in_use(chain.name)) return lines_.at(error_of<messages::chain_is_used>("remove", quoted(chain.name)));
+    return {};
   }
 
   Status remove_chain(const Chain& chain) {
@@ -518,11 +515,10 @@ class TablesReader {
 
   Status rename_chain(const Chain& chain, const std::string& to) {
     if (chain.built_in())
-      return lines_.error(format("chain {} is built in and cannot be renamed", quoted(chain.name)));
-    if (open_->find(to) != nullptr) return lines_.error(format("chain {} is there already", quoted(to)));
+      return lines_.at(error_of<messages::chain_is_built_in>("rename", quoted(chain.name)));
+    if (open_->find(to) != nullptr) return lines_.at(error_of<messages::chain_exists>(quoted(to)));
     // Rules name their chains by words here, and by place in the kernel.
-    if (in_use(chain.name))
-      return lines_.error(format("chain {} cannot be renamed: it is jumped to", quoted(chain.name)));
+    if (in_use(chain.name)) return lines_.at(error_of<messages::chain_is_used>("rename", quoted(chain.name)));
     open_->rename(chain.name, to);
     return {};
   }
@@ -536,8 +532,8 @@ class TablesReader {
     const auto last = chain.rules.size() + (command.letter == 'I' ? 1 : 0);
     const bool by_number = command.number || command.letter == 'R';
     if (by_number && (number < 1 || number > last)) {
-      return lines_.error(format("chain {} has no place {}", quoted(chain.name), number))
-          .hinted("it has " + counted(chain.rules.size(), "rule"));
+      return lines_.at(
+          error_of<messages::no_position>(quoted(chain.name), number, counted(chain.rules.size(), "rule")));
     }
     switch (command.letter) {
       case 'A':
@@ -547,8 +543,8 @@ class TablesReader {
         for (const auto& rule : rules) chain.rules.insert(at(number), rule);
         return {};
       case 'R':
-        if (!command.number) return lines_.error("'-R' names no place");
-        if (rules.size() > 1) return lines_.error("'-R' takes one address, not a list");
+        if (!command.number) return missing("position", "'-R'");
+        if (rules.size() > 1) return lines_.at(error_of<messages::replace_by_list>());
         *at(number) = rules.front();
         return {};
       default:
@@ -565,7 +561,7 @@ class TablesReader {
       const auto found =
           std::ranges::find_if(chain.rules, [&](const Rule& other) { return meaning_of(other) == wanted; });
       if (found == chain.rules.end())
-        return lines_.error(format("chain {} has no such rule: {}", quoted(chain.name), quoted(rule.words)));
+        return lines_.at(error_of<messages::no_such_rule>(quoted(chain.name), quoted(rule.words)));
       if (remove) chain.rules.erase(found);
     }
     return {};
@@ -595,7 +591,7 @@ class TablesReader {
         continue;
       }
       if (i > 0 && command.words[i - 1].is("!"))
-        return lines_.error("'!' with a list of addresses: " + quoted(value));
+        return lines_.at(error_of<messages::negated_list>(quoted(value)));
       lists = true;
       multiply(spellings, std::string(option->name), value);
       if (apart) ++i;
@@ -607,7 +603,7 @@ class TablesReader {
       rules.push_back(Rule{.words = words, .line = lines_.number(), .counters = command.counters});
     }
     if (rules.size() > kMostRules)
-      return lines_.error("more than " + counted(kMostRules, "rule") + " in one line");
+      return lines_.at(error_of<messages::too_many_rules>(counted(kMostRules, "rule")));
     return rules;
   }
 
@@ -669,7 +665,7 @@ std::optional<Family> family_by_line(std::string_view line) {
   if (line.starts_with("# Generated by ip6tables")) return Family::ipv6;
   if (line.starts_with("# Generated by iptables")) return Family::ipv4;
   if (line.starts_with('#') || line.starts_with(':')) return std::nullopt;
-  Words words(line);
+  Tokenizer words(line);
   std::string before;
   while (const auto word = words.next()) {
     auto text = word->text();

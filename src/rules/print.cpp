@@ -11,8 +11,7 @@ struct KernelTable {
   std::vector<std::string> chains;
 };
 
-// In the order of the contract's section 4; the chains in the order of the hooks, as iptables-save prints
-// them.
+// In the order of a canonical text; the chains in the order of the hooks, as iptables-save prints them.
 const std::vector<KernelTable>& kernel_tables() {
   static const std::vector<KernelTable> tables = {
       {"raw", {"PREROUTING", "OUTPUT"}},

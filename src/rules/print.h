@@ -13,16 +13,15 @@ namespace rewall {
 /// lines and timestamps are not kept. For text of iptables-save itself, what was read comes back.
 std::string print_tables(const Tables& tables);
 
-/// The canonical text of the contract's section 4: tables in the order raw, mangle, nat, filter, security,
-/// others; no table that is empty with policy ACCEPT; built-in chains first in the kernel's order, then the
-/// others by name; no counters ([0:0]); rules verbatim. Empty when nothing is left.
+/// The canonical text, which a repository holds (rewall-repository(5)): tables in the order raw, mangle, nat,
+/// filter, security, others; no table that is empty with policy ACCEPT; built-in chains first in the kernel's
+/// order, then the others by name; no counters ([0:0]); rules verbatim. Empty when nothing is left.
 std::string canonical_text(const Tables& tables);
 
-/// One table alone, canonical, present even when it is empty: what iptables-restore needs to make it so.
+/// The canonical text of one table, even when the table is empty: iptables-restore makes the table so.
 std::string canonical_text(const Table& table);
 
-/// The same, line by line, with the counters it has and [0:0] where it has none: what `iptables-restore -c`
-/// needs.
+/// The same for `iptables-restore -c`: each line with its counters, or with [0:0].
 std::string counted_text(const Table& table);
 
 /// Canonical `ipset save` text: sets by name (list:set last, as it names the others), members sorted,
@@ -35,7 +34,7 @@ std::vector<std::string> built_in_chains(std::string_view table);
 /// The order of chains in a canonical text: `built_in`, those of the table, first; the others by name.
 bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in);
 
-/// A table's place in the order of the contract's section 4, from 0; tables that no kernel has come last.
+/// The place of a table in a canonical text, from 0; tables that no kernel has come last.
 std::size_t table_rank(std::string_view table);
 
 /// A table with its built-in chains, policy ACCEPT, and nothing else.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "rules/extensions.h"
 #include "rules/lines.h"
@@ -12,7 +12,7 @@
 namespace rewall {
 namespace {
 
-using Word = Words::Word;
+using Word = Tokenizer::Word;
 
 bool looks_like_option(const Word& word) {
   return !word.quoted && (word.raw == "!" || (word.raw.size() > 1 && word.raw[0] == '-' &&
@@ -20,13 +20,13 @@ bool looks_like_option(const Word& word) {
 }
 
 Error missing_value(std::string_view option) {
-  return Error{.kind = ErrorKind::usage, .message = quoted(option) + " has no value"};
+  return error_of<messages::option_needs_value>(quoted(option));
 }
 
 // An extension of the rule, where its options go to.
 struct Loaded {
   const ExtensionSpec* spec = nullptr;  // null: rewall does not know it
-  std::size_t match = 0;                // its place in RuleParts::matches, or
+  std::size_t match = 0;                // its place in ParsedRule::matches, or
   bool target = false;
 };
 
@@ -37,10 +37,10 @@ class RuleReader {
  public:
   RuleReader(std::string_view words, Family family) : reader_(words), family_(family) {}
 
-  Result<RuleParts> read() {
+  Result<ParsedRule> read() {
     for (auto word = reader_.next(); word; word = reader_.next()) words_.push_back(*word);
     if (reader_.unclosed()) {
-      return Error{.kind = ErrorKind::usage, .message = "unclosed quote in " + quoted(words_.back().raw)};
+      return error_of<messages::unclosed_quote>(quoted(words_.back().raw));
     }
     while (place_ < words_.size()) {
       TRY(take());
@@ -222,12 +222,12 @@ class RuleReader {
 
   Status take_option(const OptionSpec& spec, const std::string_view* attached) {
     Option option{.name = std::string(spec.name), .negated = std::exchange(negated_, false)};
-    const bool maybe = spec.kind == Kind::maybe && attached == nullptr;
+    const bool maybe = spec.kind == ValueKind::optional_word && attached == nullptr;
     const bool absent = maybe && (place_ >= words_.size() || looks_like_option(words_[place_]));
-    if (spec.kind != Kind::flag && !absent) {
-      TRY(take_value(option, attached, spec.kind != Kind::text));
+    if (spec.kind != ValueKind::flag && !absent) {
+      TRY(take_value(option, attached, spec.kind != ValueKind::free_text));
     }
-    if (spec.kind == Kind::two) {
+    if (spec.kind == ValueKind::two_words) {
       if (place_ >= words_.size()) return missing_value(option.name);
       option.values.push_back(words_[place_++].text());
     }
@@ -259,11 +259,11 @@ class RuleReader {
     return {};
   }
 
-  Words reader_;
+  Tokenizer reader_;
   Family family_;
   std::vector<Word> words_{};
   std::size_t place_ = 0;
-  RuleParts parts_{};
+  ParsedRule parts_{};
   std::vector<Loaded> loaded_{};
   Loaded owner_{};
   std::size_t newest_unknown_ = 0;  // place in loaded_, from 1
@@ -271,7 +271,7 @@ class RuleReader {
   bool negated_ = false;
 };
 
-std::vector<std::string> known_options(const RuleParts& parts, Family family) {
+std::vector<std::string> known_options(const ParsedRule& parts, Family family) {
   std::vector<std::string> names;
   const auto add = [&names](const ExtensionSpec* spec) {
     if (spec == nullptr) return;
@@ -293,10 +293,9 @@ std::vector<std::string> known_options(const RuleParts& parts, Family family) {
 
 Result<std::vector<std::string>> split_words(std::string_view line) {
   std::vector<std::string> out;
-  Words words(line);
+  Tokenizer words(line);
   while (const auto word = words.next()) {
-    if (words.unclosed())
-      return Error{.kind = ErrorKind::usage, .message = "unclosed quote in " + quoted(word->raw)};
+    if (words.unclosed()) return error_of<messages::unclosed_quote>(quoted(word->raw));
     out.push_back(word->text());
   }
   return out;
@@ -315,7 +314,7 @@ std::string quote_word(std::string_view word) {
   return out + '"';
 }
 
-Result<RuleParts> parse_rule(std::string_view words, Family family) {
+Result<ParsedRule> parse_rule(std::string_view words, Family family) {
   return RuleReader(words, family).read();
 }
 
@@ -325,12 +324,11 @@ Status check_rule(std::string_view words, Family family) {
       std::ranges::find_if(parts.unknown, [](const std::string& word) { return word != "!"; });
   if (unknown == parts.unknown.end()) {
     if (parts.unknown.empty()) return {};
-    return Error{.kind = ErrorKind::usage, .message = "'!' negates nothing"};
+    return error_of<messages::nothing_negated>();
   }
-  if (!unknown->starts_with('-'))
-    return Error{.kind = ErrorKind::usage, .message = "unexpected word " + quoted(*unknown)};
-  return Error{.kind = ErrorKind::usage, .message = "unknown option " + quoted(*unknown)}.hinted(
-      did_you_mean(*unknown, known_options(parts, family)));
+  if (!unknown->starts_with('-')) return error_of<messages::unexpected_word>(quoted(*unknown));
+  return error_of<messages::unknown_rule_option>(quoted(*unknown),
+                                                 did_you_mean(*unknown, known_options(parts, family)));
 }
 
 }  // namespace rewall

@@ -35,8 +35,8 @@ struct Target {
   bool operator==(const Target&) const = default;
 };
 
-/// A rule taken apart.
-struct RuleParts {
+/// The parts of a rule.
+struct ParsedRule {
   std::vector<Option> options{};  ///< -p -s -d -i -o -f, by their short names, in the order written
   std::vector<Match>
       matches{};  ///< in the order the kernel evaluates them, implied ones (`-p tcp --dport`) included
@@ -45,20 +45,20 @@ struct RuleParts {
   std::vector<std::string> unknown{};  ///< options that belong to no extension of this rule, as written
 };
 
-/// Words of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error kind
-/// usage: an unclosed quote.
+/// Tokenizer of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error
+/// kind usage: an unclosed quote.
 Result<std::vector<std::string>> split_words(std::string_view line);
 
-/// One word quoted as iptables-save quotes it.
+/// Quotes a word as iptables-save does.
 std::string quote_word(std::string_view word);
 
-/// Takes a rule apart. Never fails on words it does not know: they are in `known` and `unknown`.
-/// Error kind usage: an unclosed quote, an option without its value.
-Result<RuleParts> parse_rule(std::string_view words, Family family);
+/// Parses a rule. Words that rewall does not know are no error: they are kept, marked by `known` and in
+/// `unknown`. Kind usage: a quote does not close, an option has no value.
+Result<ParsedRule> parse_rule(std::string_view words, Family family);
 
-/// Refuses a rule that no iptables would take, as far as its words tell: an option that belongs to no
-/// extension named in the rule, where all of those are known. The error (kind usage) names the word and the
-/// nearest one.
+/// Refuses a rule that no iptables accepts, as far as its words show: one with an option that belongs to no
+/// extension of the rule, where all its extensions are known. The error (kind usage) names the word and the
+/// nearest known one.
 Status check_rule(std::string_view words, Family family);
 
 }  // namespace rewall

@@ -25,11 +25,11 @@ struct Counters {
   auto operator<=>(const Counters&) const = default;
 };
 
-/// One rule as iptables-save says it, without "-A CHAIN". Taking it apart is parse_rule's work (rule.h), so
-/// that a rule which nobody asks about costs no more than its place in the text.
+/// One rule as iptables-save prints it, without "-A CHAIN". parse_rule() (rule.h) parses it on demand, so
+/// that a rule that nobody asks about costs no more than its place in the text.
 struct Rule {
   std::string_view words{};  ///< verbatim; points into Tables::texts
-  std::uint32_t line = 0;    ///< in the text it was read from, from 1
+  std::uint32_t line = 0;    ///< of the text that the rule was read from, from 1
   std::optional<Counters> counters{};
 };
 
@@ -50,7 +50,8 @@ struct Table {
   const Chain* find(std::string_view chain) const;
 };
 
-/// The chains of a table by name, for many lookups; none where there is no table. The table must outlive it.
+/// Finds the chains of a table by name, for many lookups. A null table has no chains. The table must outlive
+/// the index.
 class ChainIndex {
  public:
   explicit ChainIndex(const Table* table);
@@ -62,8 +63,8 @@ class ChainIndex {
 
 /// The tables of one family on one backend, in the order of the text they were read from.
 ///
-/// A value: copy it, keep it as long as you like. The texts that the rules point into are shared and never
-/// change.
+/// A value: copy it and keep it as long as you like. The rules point into `texts`, which copies share and
+/// nobody changes.
 struct Tables {
   Family family = Family::ipv4;
   std::vector<Table> tables{};

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "rules/lines.h"
 #include "rules/meaning.h"
@@ -27,7 +28,7 @@ bool is_inet6(const Set& set) {
 }
 
 bool has_timeout(const Set& set) {
-  Words words(set.options);
+  Tokenizer words(set.options);
   while (const auto word = words.next()) {
     if (word->is("timeout")) return true;
   }
@@ -36,10 +37,10 @@ bool has_timeout(const Set& set) {
 
 // In a set that has timeouts ipset save says right after the element that one has none.
 bool stays(std::string_view member) {
-  Words words(member);
+  Tokenizer words(member);
   words.next();
   const auto option = words.next();
-  return option && option->is("timeout") && words.next().value_or(Words::Word{}).is("0");
+  return option && option->is("timeout") && words.next().value_or(Tokenizer::Word{}).is("0");
 }
 
 // What the kernel chooses or grows by itself, and what ipset(8) takes when the line does not say it.
@@ -132,20 +133,18 @@ class SetsReader {
     const auto set = word(rest);
     const bool create = command == "create" || command == "-N" || command == "--create";
     const bool add = command == "add" || command == "-A" || command == "--add";
-    if (!create && !add)
-      return lines_.error("unknown word " + quoted(command)).hinted("ipset save writes create and add lines");
-    if (set.empty()) return lines_.error(quoted(command) + " names no set");
+    if (!create && !add) return lines_.at(error_of<messages::not_ipset_save>(quoted(command)));
+    if (set.empty()) return lines_.at(error_of<messages::missing_word>("set name", quoted(command)));
     return create ? take_create(set, rest) : take_add(set, rest);
   }
 
   Status take_create(std::string_view name, std::string_view rest) {
     const auto type = word(rest);
     if (type.find(':') == std::string_view::npos) {
-      return lines_.error(format("set {} has no type but {}", quoted(name), quoted(type)))
-          .hinted("a type is like hash:ip; a set's name cannot have blanks here");
+      return lines_.at(error_of<messages::not_a_set_type>(quoted(name), quoted(type)));
     }
     if (!places_.emplace(name, sets_.sets.size()).second) {
-      return lines_.error(format("set {} is created twice", quoted(name)));
+      return lines_.at(error_of<messages::set_created_twice>(quoted(name)));
     }
     sets_.sets.push_back(
         Set{.name = std::string(name), .type = std::string(type), .options = std::string(rest)});
@@ -159,7 +158,7 @@ class SetsReader {
       last_ = found->second;
       again_ = format("add {} ", name);
     }
-    if (rest.empty()) return lines_.error(format("set {}: add names no member", quoted(name)));
+    if (rest.empty()) return lines_.at(error_of<messages::missing_word>("member", "'add' " + quoted(name)));
     sets_.sets[last_].members.push_back(rest);
     return {};
   }
@@ -167,7 +166,7 @@ class SetsReader {
   Error unknown_set(std::string_view name) const {
     std::vector<std::string> names;
     for (const auto& set : sets_.sets) names.push_back(set.name);
-    return lines_.error("unknown set " + quoted(name)).hinted(did_you_mean(name, names));
+    return lines_.at(error_of<messages::unknown_set>(quoted(name), did_you_mean(name, names)));
   }
 
   static std::string_view word(std::string_view& rest) {
@@ -203,7 +202,7 @@ bool names_set(std::string_view words, const std::function<bool(std::string_view
   static constexpr std::array<std::string_view, 4> kOptions = {"--match-set", "--add-set", "--del-set",
                                                                "--map-set"};
   if (words.find("-set") == std::string_view::npos) return false;
-  Words reader(words);
+  Tokenizer reader(words);
   bool named = false;
   while (const auto word = reader.next()) {
     if (named && wanted(word->text())) return true;
@@ -264,13 +263,13 @@ bool same_text(const Sets& a, const Sets& b) {
 
 std::string meaning_of_options(const Set& set) {
   std::vector<std::string> options;
-  Words words(set.options);
+  Tokenizer words(set.options);
   while (const auto option = words.next()) {
     if (is_flag(option->raw)) {
       options.emplace_back(option->raw);
       continue;
     }
-    const auto value = words.next().value_or(Words::Word{});
+    const auto value = words.next().value_or(Tokenizer::Word{});
     if (!goes_without_saying(option->raw, value.raw))
       options.push_back(format("{} {}", option->raw, value.raw));
   }
@@ -282,11 +281,11 @@ std::string meaning_of_options(const Set& set) {
 
 std::string meaning_of_member(std::string_view member) {
   std::string out;
-  Words words(member);
+  Tokenizer words(member);
   if (const auto element = words.next()) out = element->raw;
   while (const auto word = words.next()) {
     if (word->is("timeout")) {
-      const auto seconds = words.next().value_or(Words::Word{});
+      const auto seconds = words.next().value_or(Tokenizer::Word{});
       if (!seconds.is("0")) continue;
       append_word(out, word->raw);
       append_word(out, seconds.raw);

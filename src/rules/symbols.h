@@ -9,16 +9,18 @@
 
 namespace rewall {
 
-/// A number as iptables reads it (xtables_strtoul): decimal, 0x hexadecimal or 0 octal, nothing behind it.
+/// Reads a number as iptables does (xtables_strtoul): decimal, 0x hexadecimal or 0 octal. Nothing when other
+/// text follows, or the number is above `greatest`.
 std::optional<std::uint64_t> read_number(std::string_view text, std::uint64_t greatest = UINT64_MAX);
 
-/// 0 is any protocol. Names of iptables' own table, then of protocols(5); case is free.
+/// The number of a protocol; 0 is any protocol. Takes names of iptables' own table, then of protocols(5), in
+/// any case, and numbers.
 std::optional<std::uint8_t> protocol_number(std::string_view text);
 
-/// A number, or a name of services(5).
+/// The number of a port, from a number or a name of services(5).
 std::optional<std::uint16_t> port_number(std::string_view text);
 
-/// User or group of passwd(5), group(5).
+/// The id of a user of passwd(5) or a group of group(5).
 std::optional<std::uint32_t> user_number(const std::string& name);
 std::optional<std::uint32_t> group_number(const std::string& name);
 
@@ -28,20 +30,21 @@ struct IcmpType {
   std::uint8_t last_code = 255;
   bool any = false;
 };
-/// A name of `iptables -p icmp -h`, TYPE or TYPE/CODE.
+/// Reads a name of `iptables -p icmp -h`, an unambiguous beginning of one, TYPE or TYPE/CODE.
 std::optional<IcmpType> icmp_type(std::string_view text, Family family);
 
-/// A class of differentiated services (RFC 2474, RFC 2597): CS0-7, BE, AF11-43, EF.
+/// The code point of a class of differentiated services (RFC 2474, RFC 2597, RFC 3246): CS0-7, BE, AF11-43,
+/// EF.
 std::optional<std::uint8_t> dscp_class(std::string_view text);
 
-/// A name of syslog(3)'s levels or a number.
+/// The number of a level of syslog(3), from its name or the number itself.
 std::optional<std::uint8_t> log_level(std::string_view text);
 
-/// The type of REJECT under its full name: `port-unreach` is icmp-port-unreachable.
+/// The full name of a type of REJECT: icmp-port-unreachable for `port-unreach`.
 std::optional<std::string_view> reject_type(std::string_view text, Family family);
 std::string_view default_reject_type(Family family);
 
-/// iptables' names of TOS values (tos_values.c).
+/// The value of one of iptables' names for types of service (tos_values.c).
 std::optional<std::uint8_t> tos_value(std::string_view name);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);

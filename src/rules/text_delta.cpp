@@ -127,7 +127,7 @@ class Cursor {
   std::size_t at_ = 0;
 };
 
-struct Unlike {
+struct DifferingRules {
   std::set<std::string> chains{};
   std::string from{};
   std::string to{};
@@ -150,9 +150,9 @@ void add_targets(std::string_view rules, const std::unordered_set<std::string_vi
   }
 }
 
-Unlike unlike_rules(const Section& from, const Section& to) {
+DifferingRules differing_rules(const Section& from, const Section& to) {
   const auto built_in = built_in_chains(from.name);
-  Unlike out;
+  DifferingRules out;
   Cursor one(from.rules);
   Cursor two(to.rules);
   while (one.rest() != two.rest()) {
@@ -301,14 +301,14 @@ bool is_canonical(std::string_view text) {
          std::ranges::all_of(tables, rules_in_order);
 }
 
-Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to) {
+Ruleset with_differing_chains(Ruleset whole, const Ruleset& from, const Ruleset& to) {
   for (const Slot slot : Ruleset::slots()) replace_tables(whole[slot], from[slot], to[slot]);
   whole.sets = to.sets;
   whole.backend = to.backend;
   return whole;
 }
 
-std::optional<DifferingStretch> unlike_stretch(std::string_view from, std::string_view to) {
+std::optional<DifferingStretch> differing_stretch(std::string_view from, std::string_view to) {
   auto begin = common_length(from, to);
   begin = begin == 0 ? 0 : from.rfind('\n', begin - 1) + 1;
   auto end = common_end(from.substr(begin), to.substr(begin));
@@ -331,7 +331,7 @@ std::optional<DifferingStretch> unlike_stretch(std::string_view from, std::strin
   return out;
 }
 
-std::pair<std::string, std::string> unlike_chains(std::string_view from, std::string_view to) {
+std::pair<std::string, std::string> differing_chains(std::string_view from, std::string_view to) {
   if (from == to) return {};
   const auto ones = sections(from);
   const auto twos = sections(to);
@@ -345,9 +345,9 @@ std::pair<std::string, std::string> unlike_chains(std::string_view from, std::st
       out.second += twos[i].whole;
       continue;
     }
-    const auto unlike = unlike_rules(ones[i], twos[i]);
-    append_table(out.first, ones[i], unlike.chains, unlike.from);
-    append_table(out.second, twos[i], unlike.chains, unlike.to);
+    const auto differing = differing_rules(ones[i], twos[i]);
+    append_table(out.first, ones[i], differing.chains, differing.from);
+    append_table(out.second, twos[i], differing.chains, differing.to);
   }
   return out;
 }

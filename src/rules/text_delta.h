@@ -10,25 +10,26 @@
 
 namespace rewall {
 
-/// Two canonical texts (print.h) without the chains that they share word for word: enough for comparing them,
-/// and read in the time that the change takes. A table whose own chains are not the same on both sides is
-/// kept whole. Chains that they share, and rules of others lead to, are there without their rules.
-std::pair<std::string, std::string> unlike_chains(std::string_view from, std::string_view to);
+/// Removes the chains that two canonical texts (print.h) share word for word. The rest is enough to compare
+/// the texts, and parsing it takes time by the size of the change. A table that does not declare the same
+/// chains on both sides stays whole. A shared chain that a remaining rule jumps to stays without its rules.
+std::pair<std::string, std::string> differing_chains(std::string_view from, std::string_view to);
 
-/// What two canonical texts do not share, from the first such line to the last, where these are rules of one
-/// table alone. The rules point into the texts, and are counted from where the stretch begins.
+/// The lines from the first to the last difference of two canonical texts, where these are rules of one
+/// table. The rules point into the texts; their positions count from the start of the stretch.
 struct DifferingStretch {
   Table from{};
   Table to{};
-  std::string chain{};     ///< that the stretch begins in, or right behind
-  std::size_t before = 0;  ///< its rules before that
+  std::string chain{};     ///< the stretch begins in this chain, or right behind it
+  std::size_t before = 0;  ///< the number of rules of `chain` before the stretch
 };
-std::optional<DifferingStretch> unlike_stretch(std::string_view from, std::string_view to);
+std::optional<DifferingStretch> differing_stretch(std::string_view from, std::string_view to);
 
-/// True for a canonical text of rules: what a snapshot made by hand may lack.
+/// True for a canonical text of rules. The text of a snapshot that somebody made by hand may not be one.
 bool is_canonical(std::string_view text);
 
-/// The ruleset that was `whole` when its unlike chains were `from`, with `to` for them.
-Ruleset with_unlike(Ruleset whole, const Ruleset& from, const Ruleset& to);
+/// `whole` with the chains `from`, which are a part of it, replaced by the chains `to`. The sets and the
+/// backend are those of `to`. `from` and `to` are parsed from differing_chains().
+Ruleset with_differing_chains(Ruleset whole, const Ruleset& from, const Ruleset& to);
 
 }  // namespace rewall

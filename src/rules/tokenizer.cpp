@@ -1,7 +1,7 @@
 #include "rules/tokenizer.h"
 
 namespace rewall {
-std::string Words::Word::text() const {
+std::string Tokenizer::Word::text() const {
   if (!quoted) return std::string(raw);
   std::string out;
   bool inside = false;
@@ -17,7 +17,7 @@ std::string Words::Word::text() const {
   return out;
 }
 
-std::optional<Words::Word> Words::next() {
+std::optional<Tokenizer::Word> Tokenizer::next() {
   std::size_t first = 0;
   while (first < rest_.size() && is_blank(rest_[first])) ++first;
   rest_.remove_prefix(first);

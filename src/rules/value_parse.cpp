@@ -144,7 +144,7 @@ std::string to_text(const Address& address, Family family) {
   return format("{}/{}", show(address.bits, family), show(address.mask, family));
 }
 
-bool apart(const Address& a, const Address& b) {
+bool disjoint(const Address& a, const Address& b) {
   for (std::size_t i = 0; i < 16; ++i) {
     if (((a.bits[i] ^ b.bits[i]) & a.mask[i] & b.mask[i]) != 0) return true;
   }
@@ -155,10 +155,10 @@ bool within(const Address& inner, const Address& outer) {
   for (std::size_t i = 0; i < 16; ++i) {
     if ((outer.mask[i] & ~inner.mask[i]) != 0) return false;
   }
-  return !apart(inner, outer);
+  return !disjoint(inner, outer);
 }
 
-std::optional<std::string> read_span(std::string_view text, Family family) {
+std::optional<std::string> read_address_range(std::string_view text, Family family) {
   const auto dash = text.find('-');
   const auto first = read_bits(text.substr(0, dash), family, true);
   const auto last = dash == std::string_view::npos ? first : read_bits(text.substr(dash + 1), family, true);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "rules/lines.h"
 #include "rules/tokenizer.h"
@@ -65,7 +66,7 @@ class Writer {
   std::optional<std::string> rule(std::string_view words, Family family) const {
     std::string out;
     const char* done = words.data();
-    Words reader(words);
+    Tokenizer reader(words);
     std::string_view option;
     while (const auto word = reader.next()) {
       const bool value = has_address(option) && !word->quoted && !word->is("!");
@@ -163,13 +164,12 @@ Status add_variable(Variables& variables, std::string_view word) {
   const auto equals = word.find('=');
   const auto name = word.substr(0, equals);
   if (equals == std::string_view::npos || !is_name(name))
-    return Error{.kind = ErrorKind::usage, .message = format("{} is not NAME=VALUE", quoted(word))}.hinted(
-        "as in SELF=192.0.2.10,2001:db8::10; a name has letters, digits and '_'");
+    return error_of<messages::not_a_variable>(quoted(word));
   for (const auto value : split(word.substr(equals + 1), ',')) {
     const Family family = family_of(value);
     const auto address = read_address(value, family);
     if (!address || value.find_first_of(".:") == std::string_view::npos)
-      return Error{.kind = ErrorKind::usage, .message = format("{} is no address or network", quoted(value))};
+      return error_of<messages::not_an_address>(quoted(value));
     variables.values.push_back({.name = std::string(name), .family = family, .address = *address});
   }
   return {};

@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// What names stand for on one host: addresses and networks of its own.
+/// The addresses and networks of one host, by the names that stand for them.
 struct Variables {
   struct Value {
     std::string name{};
@@ -20,8 +20,8 @@ struct Variables {
   std::vector<Value> values{};  ///< in the order they were read; the first that fits names it
 };
 
-/// Adds what "NAME=VALUE[,VALUE...]" says. Kind usage: a name that is not of letters, digits and '_', a value
-/// that is no address or network.
+/// Adds the values of "NAME=VALUE[,VALUE...]". Kind usage: the name holds other characters than letters,
+/// digits and '_', or a value is not an address or a network.
 Status add_variable(Variables& variables, std::string_view word);
 
 /// The ruleset with `$NAME` for every address and network that is a value: in the options that have

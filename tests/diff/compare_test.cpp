@@ -328,7 +328,7 @@ TEST_CASE("a summary counts the kinds that are there") {
   CHECK(summary(Diff{}).empty());
 }
 
-TEST_CASE("kinds have the names of the contract") {
+TEST_CASE("kinds have the names of the manual") {
   CHECK(name(ChangeKind::added) == "added");
   CHECK(name(ChangeKind::chain_renamed) == "chain-renamed");
   CHECK(name(ChangeKind::set_changed) == "set-changed");

@@ -37,24 +37,24 @@ TEST_CASE("what two texts share is left out, chain by chain") {
            rules + "COMMIT\n";
   };
   SECTION("a rule in the middle of a chain: the chain is whole, the others are gone") {
-    const auto [from, to] = unlike_chains(text("-A INPUT -j a\n-A a -i lo\n-A a -j LOG\n-A b -j DROP\n"),
-                                          text("-A INPUT -j a\n-A a -i lo\n-A a -j DROP\n-A b -j DROP\n"));
+    const auto [from, to] = differing_chains(text("-A INPUT -j a\n-A a -i lo\n-A a -j LOG\n-A b -j DROP\n"),
+                                             text("-A INPUT -j a\n-A a -i lo\n-A a -j DROP\n-A b -j DROP\n"));
     CHECK(from == cut(":a - [0:0]\n", "-A a -i lo\n-A a -j LOG\n"));
     CHECK(to == cut(":a - [0:0]\n", "-A a -i lo\n-A a -j DROP\n"));
   }
   SECTION("the last rule of a chain is gone") {
     const auto [from, to] =
-        unlike_chains(text("-A a -i lo\n-A a -j LOG\n-A b -j DROP\n"), text("-A a -i lo\n-A b -j DROP\n"));
+        differing_chains(text("-A a -i lo\n-A a -j LOG\n-A b -j DROP\n"), text("-A a -i lo\n-A b -j DROP\n"));
     CHECK(from == cut(":a - [0:0]\n", "-A a -i lo\n-A a -j LOG\n"));
     CHECK(to == cut(":a - [0:0]\n", "-A a -i lo\n"));
   }
   SECTION("a chain had no rules") {
-    const auto [from, to] = unlike_chains(text("-A b -j DROP\n"), text("-A a -i lo\n-A b -j DROP\n"));
+    const auto [from, to] = differing_chains(text("-A b -j DROP\n"), text("-A a -i lo\n-A b -j DROP\n"));
     CHECK(from == cut(":a - [0:0]\n", ""));
     CHECK(to == cut(":a - [0:0]\n", "-A a -i lo\n"));
   }
   SECTION("a built-in chain at the end of the text") {
-    const auto [from, to] = unlike_chains(text("-A OUTPUT -j DROP\n"), text(""));
+    const auto [from, to] = differing_chains(text("-A OUTPUT -j DROP\n"), text(""));
     CHECK(from == cut("", "-A OUTPUT -j DROP\n"));
     CHECK(to == cut("", ""));
   }
@@ -64,21 +64,21 @@ TEST_CASE("what two texts share is left out, chain by chain") {
       return whole.insert(whole.find(":b -"), ":ab - [0:0]\n");
     };
     const auto [from, to] =
-        unlike_chains(more("-A a -i lo\n-A ab -j LOG\n"), more("-A a -i lo\n-A ab -j DROP\n"));
+        differing_chains(more("-A a -i lo\n-A ab -j LOG\n"), more("-A a -i lo\n-A ab -j DROP\n"));
     CHECK(from == cut(":ab - [0:0]\n", "-A ab -j LOG\n"));
     CHECK(to == cut(":ab - [0:0]\n", "-A ab -j DROP\n"));
   }
   SECTION("the same text is nothing") {
-    CHECK(unlike_chains(text("-j a\n"), text("-j a\n")) == std::pair<std::string, std::string>{});
+    CHECK(differing_chains(text("-j a\n"), text("-j a\n")) == std::pair<std::string, std::string>{});
   }
 }
 
 TEST_CASE("texts with other chains or tables, or that are not canonical, stay whole") {
   const std::string one = "*nat\n:PREROUTING ACCEPT [0:0]\n:x - [0:0]\nCOMMIT\n";
   const std::string two = "*nat\n:PREROUTING ACCEPT [0:0]\n:y - [0:0]\nCOMMIT\n";
-  CHECK(unlike_chains(one, two) == std::pair{one, two});
-  CHECK(unlike_chains(one, "") == std::pair{one, std::string{}});
-  CHECK(unlike_chains("junk\n" + one, two) == std::pair{"junk\n" + one, two});
+  CHECK(differing_chains(one, two) == std::pair{one, two});
+  CHECK(differing_chains(one, "") == std::pair{one, std::string{}});
+  CHECK(differing_chains("junk\n" + one, two) == std::pair{"junk\n" + one, two});
 }
 
 TEST_CASE("a comparison of what is left says the same as one of the whole") {
@@ -97,7 +97,7 @@ TEST_CASE("a comparison of what is left says the same as one of the whole") {
       const auto at = lines[random.below(lines.size())];
       to.insert(at, to.substr(at, to.find_first_of(" \n", at + 3) - at) + " -p 47 -j DROP\n");
     }
-    const auto [left, right] = unlike_chains(from, to);
+    const auto [left, right] = differing_chains(from, to);
     if (left.size() < from.size()) ++cut;
     CHECK(described(compare(v4(left), v4(right))) == described(compare(v4(from), v4(to))));
   }
@@ -203,7 +203,7 @@ Ruleset ruleset_with_sets(const std::string& text, const std::string& set_lines)
 
 }  // namespace
 
-TEST_CASE("what is foreign is kept by the unlike chains as by the whole") {
+TEST_CASE("what is foreign is kept by the differing chains as by the whole") {
   const auto owners = default_owners();
   const std::string create =
       "create f2b-web hash:ip family inet hashsize 1024 maxelem 65536\n"
@@ -225,17 +225,17 @@ TEST_CASE("what is foreign is kept by the unlike chains as by the whole") {
     REQUIRE(is_canonical(live_text));
     const auto live = ruleset_with_sets(live_text, live_sets);
     const auto wanted = ruleset_with_sets(wanted_text, wanted_sets);
-    const auto [from_text, to_text_] = unlike_chains(live_text, wanted_text);
+    const auto [from_text, to_text_] = differing_chains(live_text, wanted_text);
     const auto from = ruleset_with_sets(from_text, live_sets);
     const auto to = ruleset_with_sets(to_text_, wanted_sets);
     CAPTURE(seed, live_text, wanted_text);
-    CHECK(canonical_text(with_unlike(live, from, to).v4) == wanted_text);
+    CHECK(canonical_text(with_differing_chains(live, from, to).v4) == wanted_text);
     if (!keeps_foreign_alone(to, from, owners)) continue;
     ++alone;
     const auto by_whole = keep_foreign(wanted, live, owners);
     const auto by_part = keep_foreign(to, from, owners);
     if (!by_whole.kept.empty()) ++kept;
-    const auto result = with_unlike(live, from, by_part.ruleset);
+    const auto result = with_differing_chains(live, from, by_part.ruleset);
     CHECK(canonical_text(result.v4) == canonical_text(by_whole.ruleset.v4));
     CHECK(canonical_text(result.sets) == canonical_text(by_whole.ruleset.sets));
     CHECK(to_text(by_part.kept) == to_text(by_whole.kept));
@@ -246,7 +246,8 @@ TEST_CASE("what is foreign is kept by the unlike chains as by the whole") {
   CHECK(kept > 200);
 }
 
-TEST_CASE("a rule that only an interface of other chains makes docker's is not judged by the unlike chains") {
+TEST_CASE(
+    "a rule that only an interface of other chains makes docker's is not judged by the differing chains") {
   const auto owners = default_owners();
   const std::string head =
       "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
@@ -255,7 +256,7 @@ TEST_CASE("a rule that only an interface of other chains makes docker's is not j
   const auto live = head + "-A FORWARD -i mybridge -o mybridge -j ACCEPT\n" + docker;
   const auto wanted = head + docker;
   CHECK(keep_foreign(v4(wanted), v4(live), owners).kept.size() == 1);
-  const auto [from, to] = unlike_chains(live, wanted);
+  const auto [from, to] = differing_chains(live, wanted);
   CHECK_FALSE(keeps_foreign_alone(v4(to), v4(from), owners));
 }
 

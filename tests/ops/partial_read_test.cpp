@@ -235,7 +235,7 @@ TEST_CASE("what an owner's interfaces tell of is restored whole, and is kept") {
   });
 }
 
-TEST_CASE("foreign parts that the unlike chains tell of are kept on the narrow road") {
+TEST_CASE("foreign parts that the differing chains tell of are kept on the narrow road") {
   in_lab([] {
     const std::string chain = ":f2b-sshd - [0:0]\n";
     const std::string jump = "-p tcp -j f2b-sshd\n-A INPUT ";

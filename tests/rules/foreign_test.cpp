@@ -261,7 +261,7 @@ TEST_CASE("each backend keeps its own foreign parts") {
 
 TEST_CASE("where a rule of people stood is known for each backend, when the rest was taken") {
   OwnerExpressions expressions;
-  OwnParts own(
+  OwnRuleset own(
       {.v4 = tables(filter(":f2b-sshd -\n-A INPUT -p tcp -j f2b-sshd\n-A INPUT -i lo -j ACCEPT\n")),
        .v4_legacy = tables(filter(":f2b-web -\n-A INPUT -i eth0 -j ACCEPT\n-A INPUT -p tcp -j f2b-web\n"
                                   "-A INPUT -i eth1 -j ACCEPT\n"))},

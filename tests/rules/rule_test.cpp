@@ -11,7 +11,7 @@ namespace {
 
 constexpr Family kFour = Family::ipv4;
 
-RuleParts take_apart(std::string_view words, Family family = kFour) {
+ParsedRule take_apart(std::string_view words, Family family = kFour) {
   auto parts = parse_rule(words, family);
   REQUIRE(parts.has_value());
   return *std::move(parts);
@@ -37,7 +37,7 @@ TEST_CASE("words are split as iptables-restore splits them") {
 TEST_CASE("an unclosed quote is an error that names the word") {
   const auto words = split_words("-m comment --comment \"a b");
   REQUIRE_FALSE(words.has_value());
-  CHECK(words.error().message == "unclosed quote in '\"a b'");
+  CHECK(words.error().message == "missing closing quote: '\"a b'");
   CHECK_FALSE(parse_rule("--comment \"\\", kFour).has_value());
 }
 
@@ -116,11 +116,11 @@ TEST_CASE("options can be cut short, joined to their values and written by other
 
 TEST_CASE("an option without its value is an error") {
   const auto [words, message] = GENERATE(table<std::string, std::string>({
-      {"-p tcp --dport", "'--dport' has no value"},
-      {"-s", "'-s' has no value"},
-      {"-m", "'-m' has no value"},
-      {"-m set --match-set foo", "'--match-set' has no value"},
-      {"-j", "'-j' has no value"},
+      {"-p tcp --dport", "option '--dport' needs a value"},
+      {"-s", "option '-s' needs a value"},
+      {"-m", "option '-m' needs a value"},
+      {"-m set --match-set foo", "option '--match-set' needs a value"},
+      {"-j", "option '-j' needs a value"},
   }));
   const auto rule = parse_rule(words, kFour);
   REQUIRE_FALSE(rule.has_value());
@@ -136,7 +136,7 @@ TEST_CASE("a rule that no iptables takes is refused with the word and the neares
       {"-p tcp junk", "unexpected word 'junk'", ""},
       {"-m state wrong", "unexpected word 'wrong'", ""},
       {"-p tcp --\x1b[2J 22", "unknown option '--\\x1b[2J'", ""},
-      {"-j ACCEPT !", "'!' negates nothing", ""},
+      {"-j ACCEPT !", "'!' stands before no option", ""},
   }));
   const auto status = check_rule(words, kFour);
   REQUIRE_FALSE(status.has_value());

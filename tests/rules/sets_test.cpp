@@ -142,11 +142,11 @@ TEST_CASE("sets that cannot be read are refused with line and word") {
   const auto [text, message] = GENERATE(table<std::string, std::string>({
       {"create s hash:ip\nadd t 1.2.3.4\n", "ipset:2: unknown set 't'"},
       {"create s hash:ip\ncreate s hash:ip\n", "ipset:2: set 's' is created twice"},
-      {"create sp ace hash:ip\n", "ipset:1: set 'sp' has no type but 'ace'"},
-      {"create\n", "ipset:1: 'create' names no set"},
-      {"create s hash:ip\nadd s\n", "ipset:2: set 's': add names no member"},
-      {"destroy s\n", "ipset:1: unknown word 'destroy'"},
-      {"\x1b[2J\n", "ipset:1: unknown word '\\x1b[2J'"},
+      {"create sp ace hash:ip\n", "ipset:1: set 'sp': 'ace' is not a set type"},
+      {"create\n", "ipset:1: no set name after 'create'"},
+      {"create s hash:ip\nadd s\n", "ipset:2: no member after 'add' 's'"},
+      {"destroy s\n", "ipset:1: not ipset save format: expected 'create' or 'add', found 'destroy'"},
+      {"\x1b[2J\n", "ipset:1: not ipset save format: expected 'create' or 'add', found '\\x1b[2J'"},
       {std::string("create s hash:ip\nadd s 1\0\n", 25), "ipset:2: NUL byte"},
   }));
   const auto sets = parse_sets(text, "ipset");

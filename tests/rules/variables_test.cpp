@@ -97,10 +97,10 @@ TEST_CASE("variables that cannot be are refused") {
   CHECK(why_not("SELF") == "'SELF' is not NAME=VALUE");
   CHECK(why_not("=192.0.2.10") == "'=192.0.2.10' is not NAME=VALUE");
   CHECK(why_not("S-1=192.0.2.10") == "'S-1=192.0.2.10' is not NAME=VALUE");
-  CHECK(why_not("SELF=") == "'' is no address or network");
-  CHECK(why_not("SELF=192.0.2.10,") == "'' is no address or network");
-  CHECK(why_not("SELF=10") == "'10' is no address or network");
-  CHECK(why_not("SELF=192.0.2.256") == "'192.0.2.256' is no address or network");
-  CHECK(why_not("SELF=192.0.2.10/33") == "'192.0.2.10/33' is no address or network");
-  CHECK(why_not("SELF=web1.example.org") == "'web1.example.org' is no address or network");
+  CHECK(why_not("SELF=") == "'' is not an address or a network");
+  CHECK(why_not("SELF=192.0.2.10,") == "'' is not an address or a network");
+  CHECK(why_not("SELF=10") == "'10' is not an address or a network");
+  CHECK(why_not("SELF=192.0.2.256") == "'192.0.2.256' is not an address or a network");
+  CHECK(why_not("SELF=192.0.2.10/33") == "'192.0.2.10/33' is not an address or a network");
+  CHECK(why_not("SELF=web1.example.org") == "'web1.example.org' is not an address or a network");
 }

@@ -18,7 +18,7 @@ std::string older_name(const Diff& diff, const Change& change) {
   return renamed == diff.changes.end() ? change.chain : *renamed->from;
 }
 
-void number_as_whole(Diff& diff, const OwnParts& from, const OwnParts& to) {
+void number_as_whole(Diff& diff, const OwnRuleset& from, const OwnRuleset& to) {
   for (auto& change : diff.changes) {
     if (change.from_pos)
       change.from_pos = from.position(*change.family, *change.backend, change.table, older_name(diff, change),

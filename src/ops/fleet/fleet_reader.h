@@ -26,7 +26,8 @@ struct FleetScope {
 /// A host's rules as they are compared.
 struct FleetSide {
   Ruleset ruleset{};
-  std::optional<OwnParts> own{};  ///< where the rules stood in the snapshot; absent where foreign rules count
+  /// Where the rules stood in the snapshot; absent where foreign rules count.
+  std::optional<OwnRuleset> own{};
 };
 
 /// Reads the rules of hosts as they are compared. One thread uses one reader: other threads get a copy.

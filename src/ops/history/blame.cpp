@@ -86,7 +86,7 @@ class Step {
   // `by_hand`: one of the two texts may not be canonical. Fails where one is no rules.
   Result<std::vector<BlamedRule*>> run(bool by_hand, const std::string& name) {
     if (!by_hand) {
-      if (auto stretch = unlike_stretch(text_, file_.text)) {
+      if (auto stretch = differing_stretch(text_, file_.text)) {
         Ruleset from;
         Ruleset to;
         slot(from).tables.push_back(std::move(stretch->from));
@@ -94,7 +94,7 @@ class Step {
         return carry(compare(from, to), stretch->chain, stretch->before);
       }
     }
-    auto texts = by_hand ? std::pair{text_, file_.text} : unlike_chains(text_, file_.text);
+    auto texts = by_hand ? std::pair{text_, file_.text} : differing_chains(text_, file_.text);
     Ruleset from;
     Ruleset to;
     for (auto [text, ruleset] : {std::pair{&texts.first, &from}, std::pair{&texts.second, &to}}) {

@@ -90,11 +90,11 @@ Result<Revision> from_repository(const Repository& repository, const std::string
   return to_revision(std::move(recording));
 }
 
-void keep_unlike(Files& from, Files& to) {
+void keep_differing(Files& from, Files& to) {
   for (auto& [name, text] : from) {
     const auto other = to.find(name);
     if (!name.starts_with("rules.") || other == to.end()) continue;
-    std::tie(text, other->second) = unlike_chains(text, other->second);
+    std::tie(text, other->second) = differing_chains(text, other->second);
   }
 }
 
@@ -177,13 +177,13 @@ Result<std::pair<Revision, Revision>> read_recordings(Session& session, const st
   if (!one) return std::move(one).error();
   if (!two) return std::move(two).error();
   // Files of the same name are rules of the same backend only then.
-  if (extent == Extent::unlike && one->backends == two->backends) keep_unlike(one->files, two->files);
+  if (extent == Extent::differing && one->backends == two->backends) keep_differing(one->files, two->files);
   auto first = TRY(to_revision(*std::move(one)));
   auto second = TRY(to_revision(*std::move(two)));
   const auto cut_too_much = [owners = owners_of(session)](const Revision& revision) {
     return depends_on_interfaces(owners, revision.ruleset);
   };
-  if (extent == Extent::unlike && (cut_too_much(first) || cut_too_much(second)))
+  if (extent == Extent::differing && (cut_too_much(first) || cut_too_much(second)))
     return read_recordings(session, from, to, Extent::whole);
   return std::pair{std::move(first), std::move(second)};
 }
@@ -195,7 +195,7 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   if (from == "-" && to == "-") {
     return error_of<messages::one_standard_input>();
   }
-  if (extent == Extent::unlike && !is_unrecorded(from) && !is_unrecorded(to)) {
+  if (extent == Extent::differing && !is_unrecorded(from) && !is_unrecorded(to)) {
     return read_recordings(session, from, to, extent);
   }
   auto other = beside("read revision", ErrorKind::repository, [&session, &to]() -> Result<Revision> {

@@ -60,7 +60,7 @@ enum class Extent {
   whole,
   /// Of two snapshots only the chains that are not the same text, where that is all that compare() and
   /// mark_foreign() ask for.
-  unlike,
+  differing,
 };
 
 /// Both at once, side by side; for looking at (Proof::checksum), not for restoring.

@@ -39,7 +39,7 @@ bool take_apart(PartialRead& excerpt, const std::vector<Owner>& owners) {
   Files to{{"ipset", excerpt.wanted.files.at("ipset")}};
   for (const char* file : kRules)
     std::tie(from[file], to[file]) =
-        unlike_chains(excerpt.head.files.at(file), excerpt.wanted.files.at(file));
+        differing_chains(excerpt.head.files.at(file), excerpt.wanted.files.at(file));
   if (size_of(to) > size_of(excerpt.wanted.files) / 2) return false;
   for (const auto& [recording, files, ruleset] :
        {std::tuple{&excerpt.head, &from, &excerpt.from}, std::tuple{&excerpt.wanted, &to, &excerpt.to}}) {

@@ -13,13 +13,13 @@ namespace rewall {
 struct PartialRead {
   SnapshotFiles head{};
   SnapshotFiles wanted{};
-  /// Of HEAD and of the snapshot: their unlike chains (rules/text_delta.h) and all their sets.
+  /// Of HEAD and of the snapshot: their differing chains (rules/text_delta.h) and all their sets.
   Ruleset from{};
   Ruleset to{};
 };
 
 /// Nothing where LIVE is not known to be HEAD without reading it, where the two share little, and where
-/// something outside of the unlike chains tells what is to be done with them. Errors are those of
+/// something outside of the differing chains tells what is to be done with them. Errors are those of
 /// read_revision(). The caller, who may not hold the lock yet, asks still_live() when it does; and both
 /// recordings are read with Proof::checksum: before LIVE or the history learns of them it asks
 /// can_be_relied_on().

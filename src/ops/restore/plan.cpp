@@ -226,7 +226,7 @@ Result<Transition> transition_of(const RestorePlan& plan) {
   const Ruleset& wanted = plan.staged.ruleset;
   if (plan.rest == nullptr) return Transition(live, wanted);
   auto whole = TRY(ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends));
-  Ruleset all = with_unlike(whole, live, wanted);
+  Ruleset all = with_differing_chains(whole, live, wanted);
   return Transition(std::move(whole), std::move(all));
 }
 

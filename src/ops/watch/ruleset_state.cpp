@@ -18,7 +18,7 @@ Result<StateDifference> compare_states(const RulesetState& from, const RulesetSt
     if (other == to.files->end())
       one[name] = text;
     else if (name.starts_with("rules.") && is_canonical(text) && from.backends == to.backends)
-      std::tie(one[name], two[name]) = unlike_chains(text, other->second);
+      std::tie(one[name], two[name]) = differing_chains(text, other->second);
     else if (text != other->second)
       std::tie(one[name], two[name]) = std::pair{text, other->second};
   }
