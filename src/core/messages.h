@@ -487,7 +487,7 @@ inline constexpr Message set_created_twice{.text = "set {} is created twice"};
 inline constexpr Message not_a_variable{
     .text = "{} is not NAME=VALUE",
     .hint = "for example SELF=192.0.2.10,2001:db8::10; a name holds letters, digits and '_'"};
-inline constexpr Message not_an_address{.text = "{} is not an address or a network"};
+inline constexpr Message no_address_or_network{.text = "{} is not an address or a network"};
 
 }  // namespace messages
 

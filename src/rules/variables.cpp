@@ -169,7 +169,7 @@ Status add_variable(Variables& variables, std::string_view word) {
     const Family family = family_of(value);
     const auto address = read_address(value, family);
     if (!address || value.find_first_of(".:") == std::string_view::npos)
-      return error_of<messages::not_an_address>(quoted(value));
+      return error_of<messages::no_address_or_network>(quoted(value));
     variables.values.push_back({.name = std::string(name), .family = family, .address = *address});
   }
   return {};
