@@ -8,30 +8,33 @@
 
 namespace rewall {
 
-/// What the programs in pre-restore.d, post-restore.d and post-snapshot.d get to know, as REWALL_...
-/// variables; what does not apply is empty. hooks/README.md is the contract.
+/// An event that the programs in pre-restore.d, post-restore.d and post-snapshot.d get, each field as a
+/// REWALL_... variable; a field that does not apply is empty. hooks/README.md describes the variables. Lives
+/// during one call.
 struct Event {
   std::string name{};  ///< "pre-restore", "post-restore", "post-snapshot"
   std::string trigger{};
-  std::string from{};  ///< the snapshot before
-  std::string hash{};  ///< the snapshot that was made
-  std::string subject{};
-  std::string revision{};  ///< as it was asked for
-  std::string restores{};  ///< its hash
+  std::string from{};      ///< the snapshot before, full hash
+  std::string hash{};      ///< the snapshot that was made, full hash
+  std::string subject{};   ///< of the snapshot; before a restore, of the snapshot to come
+  std::string revision{};  ///< the revision to restore, as the user wrote it
+  std::string restores{};  ///< the snapshot to restore, full hash
 };
 
-/// Runs the event's programs, in the order of their names, up to the first that fails. Kind refused: a
-/// program said no, was too slow, or may not be trusted (then none runs).
+/// Runs the programs of the event in the order of their names; stops at the first that fails. Their standard
+/// input is the diff. Kind refused: a program failed or ran longer than `hooks.deadline`, or others than root
+/// can write to one (then none runs).
 Status run_pre_hooks(Session& session, const Event& event, const Diff& diff);
 
-/// Keeps an event for run_queued_events(). Cheap where no program waits for it.
+/// Queues an event for run_queued_events(). Renders the diff only where a folder for the event exists.
 void queue_event(Session& session, const Event& event, const Diff& diff);
 
-/// Queues the event post-snapshot for a snapshot that record() made: an observer of the session.
+/// Queues the event post-snapshot for a new snapshot. An observer of the session
+/// (Session::record_observers).
 void queue_post_snapshot(Session& session, const RecordEvent& recorded);
 
-/// Runs the programs of every event that was told, without the lock: they may run rewall. What fails is a
-/// warning.
+/// Runs the programs of every queued event and empties the queue. Call without the lock: the programs may run
+/// rewall. Failures are logged as warnings.
 void run_queued_events(Session& session);
 
 }  // namespace rewall

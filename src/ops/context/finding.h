@@ -4,12 +4,12 @@
 
 namespace rewall {
 
-/// What `verify` or `doctor` has to say of one thing that it looked at.
+/// The result of one check of `verify` or `doctor`, a value for the output.
 struct Finding {
   std::string check{};  ///< "objects", "clock"
   bool ok = true;
-  std::string message{};  ///< may hold bytes from outside
-  std::string hint{};     ///< what mends it; of one that is well: advice
+  std::string message{};  ///< may hold bytes from outside: escape before printing
+  std::string hint{};     ///< how to repair the fault; where `ok`, advice
 };
 
 }  // namespace rewall

@@ -12,29 +12,30 @@
 
 namespace rewall {
 
-/// Work for the system's git(1): what needs the network, and what libgit2 does not do.
+/// One run of the system's git(1), for work that needs the network or that libgit2 lacks. Lives until
+/// run_git() returns.
 struct GitWork {
-  std::vector<std::string> words{};  ///< behind "git -C REPOSITORY"
-  std::string input{};
-  std::vector<std::string> environment{};
-  std::function<void(std::string_view)> progress{};  ///< gets its standard error as it comes
-  std::uint64_t biggest_file = 0;
-  bool gives_way = false;     ///< to whatever else there is to do
-  bool ends_with_us = false;  ///< when this process is killed, git removes its locks and ends too
+  std::vector<std::string> words{};                  ///< the arguments after "git -C REPOSITORY"
+  std::string input{};                               ///< standard input
+  std::vector<std::string> environment{};            ///< "NAME=value", besides git_environment()
+  std::function<void(std::string_view)> progress{};  ///< gets standard error while git runs
+  std::uint64_t biggest_file = 0;  ///< bytes, the largest file that git may write; 0: no limit
+  bool gives_way = false;          ///< runs at low priority
+  bool ends_with_us = false;       ///< when this process is killed, git removes its locks and ends too
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
-/// What of this process's environment git and gpg look at when they sign ("NAME=value"): an agent, where
-/// settings are. No secrets.
+/// The variables of this process's environment that git and gpg read when they sign ("NAME=value"): agents
+/// and paths of settings. They hold no secrets.
 std::vector<std::string> signing_environment();
 
-/// The same, and what ssh and curl look at: a proxy, which may have a password.
+/// The same variables and those that ssh and curl read. A proxy among them may hold a password.
 std::vector<std::string> git_environment();
 
-/// Runs it in a repository. The user's own git and ssh configuration, agent, credential helpers and proxies
-/// count; it never asks anything, never collects garbage by the way, syncs what it writes, and nobody else
-/// can read that. Kind repository: there is no git, or it could not be started. How it ended is for the
-/// caller.
+/// Runs git in a repository, with the user's own git and ssh configuration, agent, credential helpers and
+/// proxies. git never asks a question, never packs on its own, syncs the files that it writes, and gives them
+/// mode 0600. Kind repository: git is not installed or could not be started. The caller checks the exit
+/// status and the deadline in the Outcome.
 Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work);
 
 }  // namespace rewall

@@ -7,37 +7,37 @@
 
 namespace rewall {
 
-/// The person behind this process and where they sit.
+/// The person who runs or ran a command, and the terminal and the address they used. A value.
 struct Actor {
   Person person{};
   std::string user{};
   std::string tty{};      ///< "pts/0"; empty without a terminal
-  std::string address{};  ///< where an ssh session comes from (SSH_CONNECTION, ssh(1)); empty otherwise
-  /// The trailer's words: "user, tty, address", those that are known.
+  std::string address{};  ///< the client of an ssh session (SSH_CONNECTION, ssh(1)); empty without one
+  /// The value of the trailer Rewall-Actor: "user, tty, address" without the parts that are not known.
   std::string text() const;
 };
 
-/// Login uid (/proc/self/loginuid, pam_loginuid(8)), else the sudo user, else the tty's owner, else this
-/// process's user.
+/// The person behind this process: the login uid (/proc/self/loginuid, pam_loginuid(8)), else the sudo user,
+/// else the owner of the terminal, else the user of this process.
 Actor current_actor();
 
-/// The person behind another process, by what is known of it: login uid, else its user; nobody() where that
-/// is not known. Where they come from by what was noted of the terminal (utmp(5)), else by the processes
-/// above.
+/// The person behind another process: its login uid, else its user, else nobody(). The address comes from the
+/// terminal's entry in utmp(5), else from the nearest ancestor process that has SSH_CONNECTION.
 Actor actor_of(const Process& process);
 
-/// Who is not known.
+/// The actor for a person who is not known: name "unknown".
 Actor nobody();
 
-/// The ssh connection that this process hangs on, as SSH_CONNECTION has it (ssh(1)): "CLIENT PORT SERVER
-/// PORT". Where sudo took the variable away, that of the nearest process above which has it. Empty without
-/// one.
+/// The ssh connection of this process, "CLIENT PORT SERVER PORT" (SSH_CONNECTION, ssh(1)). Where sudo removed
+/// the variable, the function reads it from the nearest ancestor process that has it. Empty without an ssh
+/// connection.
 std::string ssh_connection();
 
-/// What tells this login from another: the ssh connection, else the audit session
-/// (/proc/self/sessionid), else the session of processes (getsid(2)).
+/// A text that differs between two logins: "ssh " and the ssh connection, else "audit " and the audit session
+/// (/proc/self/sessionid), else "session " and the session of processes (getsid(2)).
 std::string login_session();
 
+/// The name of this host (gethostname(2)), else "localhost".
 std::string host_name();
 
 }  // namespace rewall

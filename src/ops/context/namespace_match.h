@@ -6,12 +6,13 @@
 
 namespace rewall {
 
-/// How the network namespace that a state file names relates to the one that this process is in.
+/// How the network namespace that a state file names relates to the namespace of this process. A value.
 enum class NamespaceMatch {
-  here,      ///< the same, or one of the two is not known
-  gone,      ///< of an earlier boot
-  elsewhere  ///< another one of this boot
+  here,      ///< the two are the same, or one of them is not known
+  gone,      ///< the state file names a namespace of an earlier boot
+  elsewhere  ///< the state file names another namespace of this boot
 };
+/// Compares the boots and the namespaces of two generations; their numbers do not matter.
 NamespaceMatch match_namespace(const std::optional<Generation>& noted, const std::optional<Generation>& here);
 
 }  // namespace rewall

@@ -11,20 +11,22 @@
 
 namespace rewall {
 
-/// Held by a process for as long as it does its work: a lock (flock(2)) on a file that names it.
+/// The lock of a process that does some work alone: an flock(2) on a file that names the process and the
+/// work. The process holds the lock while the object lives; the file stays afterwards.
 class PidLock {
  public:
   PidLock(PidLock&&) noexcept = default;
   PidLock& operator=(PidLock&&) = delete;
   ~PidLock();
 
-  /// Absent while another process has it, and goes on to have it for `wait`.
+  /// Takes the lock for the work `id` (at most 20 bytes) and waits at most `wait` for it. Absent where
+  /// another process holds the lock, or the file cannot be written.
   static std::optional<PidLock> begin(const std::filesystem::path& path, const std::string& id,
                                       std::chrono::milliseconds wait = {});
-  /// The process that has it, where it is at this work; else 0.
+  /// The process that holds the lock for the work `id`; 0 where none does.
   static pid_t process(const std::filesystem::path& path, const std::string& id);
 
-  /// For the programs that do its work, to hold it too.
+  /// The locked file, to hand to programs that hold the lock too (HandedOn, kernel/process.h).
   int descriptor() const { return fd_.get(); }
 
  private:

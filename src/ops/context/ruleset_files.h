@@ -9,20 +9,21 @@
 
 namespace rewall {
 
-/// The files of the contract's section 4 for a ruleset, canonical. `rules.v4`, `rules.v6` and `ipset` are
-/// always there, perhaps empty; the legacy files only where the legacy backend has rules beside nft's.
+/// A ruleset as the files of a snapshot (rewall-repository(5), WORK TREE), in canonical text. `rules.v4`,
+/// `rules.v6` and `ipset` always exist and may be empty; the legacy files exist only where the legacy backend
+/// has rules beside those of nft.
 Files files_of(const Ruleset& ruleset);
 
-/// A ruleset from such files, taken apart only down to rules. `name` stands before the file's name in an
-/// error (kind usage): "1a2b3c:rules.v4:3: ...". `backends` is a snapshot's Rewall-Backend, empty where it is
-/// unknown.
+/// Parses such files into a ruleset; rules stay text. `name` stands before the name of a file in an error
+/// (kind usage): "1a2b3c:rules.v4:3: ...". `backends` is the Rewall-Backend of the snapshot, empty where it
+/// is not known.
 Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends);
 
-/// "nft", "legacy" or "nft+legacy".
+/// The backends that a ruleset uses: "nft", "legacy" or "nft+legacy".
 std::string backends_of(const Ruleset& ruleset);
 
-/// Files below /run/rewall in a new folder, root's alone and gone with the next restart: for what the
-/// repository cannot hold. False where it could not be made, or not be filled.
+/// Writes files into a new folder below /run/rewall, for a ruleset that the repository cannot hold. The
+/// folder has mode 0700 and lasts until the next boot. False where the folder or a file could not be written.
 bool keep_in_run(const std::string& folder, const Files& files);
 
 }  // namespace rewall

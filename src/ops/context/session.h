@@ -16,68 +16,77 @@ namespace rewall {
 
 class Session;
 
-/// An event for the programs in post-*.d, which run when the work is done and the lock is released
-/// (ops/context/event_hooks.h).
+/// An event for the programs in post-*.d. It waits in the session until the command has released the lock and
+/// run_queued_events() runs the programs (ops/context/event_hooks.h).
 struct QueuedEvent {
   std::string event{};
-  std::vector<std::string> variables{};
-  std::string diff{};
+  std::vector<std::string> variables{};  ///< "NAME=value"
+  std::string diff{};                    ///< the standard input of the programs
 };
 
-/// What record() did, for those who act on it. The references are valid during the call.
+/// The result of record(), for the observers of a session. The references are valid during the call.
 struct RecordEvent {
   Repository& repository;
-  const Files& files;  ///< of the snapshot that holds LIVE
-  const Diff& diff;    ///< against the snapshot before; empty where no snapshot was made
-  std::string from{};  ///< the snapshot before, full hash; empty for the first
-  std::string hash{};  ///< the snapshot that holds LIVE
-  std::string subject{};
-  std::string trigger{};
-  std::string restores{};
-  bool changed = false;  ///< a snapshot was made
+  const Files& files;      ///< of the snapshot that holds LIVE
+  const Diff& diff;        ///< from the snapshot before to this one; empty where no snapshot was made
+  std::string from{};      ///< the snapshot before, full hash; empty for the first
+  std::string hash{};      ///< the snapshot that holds LIVE, full hash
+  std::string subject{};   ///< of that snapshot
+  std::string trigger{};   ///< as Rewall-Trigger
+  std::string restores{};  ///< as Rewall-Restores
+  bool changed = false;    ///< true where a snapshot was made
 };
+/// A function that acts on the result of record(). It runs with the repository's lock held and logs its own
+/// failures.
 using RecordObserver = std::function<void(Session&, const RecordEvent&)>;
 
-/// What a command works with: one repository, opened when a caller first asks for it, and one firewall. Lives
-/// as long as the command.
+/// The context of one command: one repository, opened at the first use, and one firewall. A Session lives as
+/// long as its command, in cli/program.cpp or the guard's process.
 class Session {
  public:
   Session(std::filesystem::path path, BackendChoice backend, std::unique_ptr<Firewall> firewall)
       : path_(std::move(path)), backend_(backend), firewall_(std::move(firewall)) {}
 
+  /// The folder of the repository.
   const std::filesystem::path& path() const { return path_; }
-  /// `.git/rewall`. The repository need not be open: a guard outlives it.
+  /// The folder `.git/rewall`. The repository need not be open: a guard works without one that is damaged.
   std::filesystem::path state_path() const { return path_ / ".git/rewall"; }
+  /// The backends that captures read (--backend).
   BackendChoice backend() const { return backend_; }
   void look_at(BackendChoice backend) { backend_ = backend; }
   Firewall& firewall() { return *firewall_; }
+  /// Reads LIVE. The errors of Firewall::capture().
   Result<Capture> capture() { return firewall_->capture(backend_); }
 
-  /// The repository, valid as long as the session; opens it at the first call. The errors of
-  /// Repository::open(), or that of withhold_repository().
+  /// The repository, opened at the first call and valid as long as the session. The errors of
+  /// Repository::open(), or the error that withhold_repository() got.
   Result<Repository*> repository();
 
-  /// repository() returns this error from now on: an interrupted restore could not be recovered, and the
-  /// command must not build on that state.
+  /// Makes repository() return this error from now on: an interrupted restore could not be recovered, and the
+  /// command must not change such a state.
   void withhold_repository(Error why) { withheld_ = std::move(why); }
 
-  /// Calls every observer, in their order.
+  /// Calls every observer in order.
   void notify(const RecordEvent& event) {
     for (const auto& observer : record_observers) observer(*this, event);
   }
 
-  /// The command line that people read in the history: "rewall restore HEAD~1".
+  /// The command line for Rewall-Command: "rewall restore HEAD~1".
   std::string command_line{};
-  /// The path of rewall itself, which the guard's process and the background work run.
+  /// The path of rewall itself, to start the guard's process and the background work. With an empty path
+  /// neither is started.
   std::string program{};
-  /// Signs what record() commits; without it nothing is signed.
+  /// Signs the commits of record(); without a signer they are not signed.
   Repository::Signer signer{};
-  /// Those who act on what record() did: the export, the queue of pushes, the programs in post-snapshot.d.
+  /// The functions that act on the result of record(): the export, the push queue, the programs in
+  /// post-snapshot.d.
   std::vector<RecordObserver> record_observers{};
-  /// How the programs of an event get a diff to read; without it they get none.
+  /// Renders a diff for the programs of an event; without this function they get none.
   std::function<std::string(const Diff&)> diff_text{};
+  /// The events that run_queued_events() takes.
   std::vector<QueuedEvent> queued_events{};
-  /// A restore that another process is doing now, or that could not be recovered; empty where there is none.
+  /// Names a restore that another process is doing now, or says why a restore could not be recovered; else
+  /// empty.
   std::string interrupted{};
 
  private:
@@ -88,7 +97,7 @@ class Session {
   std::optional<Error> withheld_{};
 };
 
-/// While it lives, the session looks at another backend: at the one that a state file names.
+/// Makes a session look at another backend, which a state file names, as long as the object lives.
 class BackendScope {
  public:
   BackendScope(Session& session, BackendChoice backend) : session_(session), before_(session.backend()) {

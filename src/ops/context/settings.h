@@ -16,25 +16,27 @@
 /// The keys of `rewall config`: their names, default values and types, and how a command reads them.
 namespace rewall {
 
-/// "5%", "5", "0.5%": the share, from above 0 to 1. Kind usage.
+// The parsers of values. Each fails with kind usage for a text that the type cannot have.
+
+/// Parses "5%", "5" or "0.5%" into a share above 0 and at most 1.
 Result<double> parse_percent(std::string_view text);
-/// "2G", "500M", "64k" (of 1024), or bytes; more than 0. Kind usage.
+/// Parses "2G", "500M", "64k" (units of 1024) or a number of bytes into bytes, more than 0.
 Result<std::uint64_t> parse_size(std::string_view text);
-/// A whole number. Kind usage.
+/// Parses a whole number.
 Result<std::uint64_t> parse_count(std::string_view text);
-/// "true" or "false". Kind usage.
+/// Parses "true" or "false".
 Result<bool> parse_switch(std::string_view text);
-/// An absolute path, or nothing. Kind usage.
+/// Takes an absolute path or an empty text.
 Result<std::string> parse_path(std::string_view text);
-/// Any text.
+/// Takes any text.
 Result<std::string> parse_text(std::string_view text);
 
-/// A documented key whose value is a T.
+/// A documented key whose value is a T. Every Setting is a constant below, and has a row in settings.cpp.
 template <class T>
 struct Setting {
   std::string_view name{};
   std::string_view standard{};  ///< the value where none is set
-  std::string_view what{};      ///< for `rewall config --list`
+  std::string_view what{};      ///< a description for `rewall config --list`
   Result<T> (*parse)(std::string_view text) = nullptr;
 };
 
@@ -96,8 +98,8 @@ inline constexpr Setting<std::chrono::milliseconds> watch_settle{
 
 }  // namespace settings
 
-/// The value of the repository's settings, else the default value; also, with a warning, where the key is set
-/// to a value that it cannot have.
+/// Reads a setting of the repository, else its default value. A value that the key cannot have is replaced by
+/// the default value, with a warning. Kind repository: the settings cannot be read.
 Result<double> read_setting(const Repository& repository, const Setting<double>& setting);
 Result<bool> read_setting(const Repository& repository, const Setting<bool>& setting);
 Result<std::uint64_t> read_setting(const Repository& repository, const Setting<std::uint64_t>& setting);
@@ -105,19 +107,19 @@ Result<std::string> read_setting(const Repository& repository, const Setting<std
 Result<std::chrono::milliseconds> read_setting(const Repository& repository,
                                                const Setting<std::chrono::milliseconds>& setting);
 
-/// A key as `rewall config` shows it.
+/// A key of `rewall config`, for the output.
 struct Key {
   std::string name{};
   std::string standard{};  ///< the value where none is set
   std::string what{};
 };
 
-/// The documented keys, then `owner.NAME.chain`, `.rule` and `.set` of the default owners and of the owners
-/// that the repository's settings name.
+/// The documented keys, then the keys `owner.NAME.chain`, `.rule` and `.set` of the default owners and of the
+/// owners that the repository's settings name.
 Result<std::vector<Key>> known_keys(const Repository& repository);
 
-/// The documented key of that name, also of an owner that is not known yet; else kind usage, with the nearest
-/// name as hint.
+/// Finds the key of a name; the owner in `owner.NAME...` may be new. Kind usage: no key has the name; the
+/// hint is the nearest name.
 Result<Key> find_key(const std::string& name);
 
 /// Refuses a value that the key cannot have. Kind usage.
@@ -126,15 +128,15 @@ Status check_value(const Key& key, const std::string& value);
 /// The value of a key, else its default value, as text.
 Result<std::string> setting_text(const Repository& repository, const Key& key);
 
-/// The default owners, with the repository's settings, which may name others. A value replaces the default
-/// one, so an empty value matches nothing.
+/// The default owners and those that the repository's settings name. A value of the settings replaces the
+/// default value, so an empty value matches nothing.
 Result<std::vector<Owner>> read_owners(const Repository& repository);
 
-/// The same; the default owners where the settings cannot be read.
+/// The owners of the session's repository; the default owners where the settings cannot be read.
 std::vector<Owner> owners_of(Session& session);
 
-/// Takes the repository's lock; waits for it at most `lock.wait`, or `wait`. Repairs what a killed holder
-/// left.
+/// Takes the repository's lock, after a wait of at most `lock.wait`, or of `wait`. Repairs the work tree and
+/// removes the lock files that a killed holder left. The errors of Repository::lock().
 Result<Lock> lock(const Repository& repository);
 Result<Lock> lock(const Repository& repository, std::chrono::milliseconds wait);
 

@@ -4,8 +4,9 @@
 
 namespace rewall {
 
-/// While it lives, signals wait: a Ctrl-C or a lost terminal between two tables must not leave half of each
-/// ruleset.
+/// Blocks the signals that end or stop a command, as long as the object lives: a Ctrl-C or a lost terminal
+/// between two tables must not leave a part of each ruleset. Applies to the calling thread and the threads
+/// that it starts.
 class SignalBlock {
  public:
   SignalBlock() {

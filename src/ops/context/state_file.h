@@ -16,13 +16,14 @@
 
 namespace rewall {
 
-/// What a file below `.git/rewall/` says: `KEY VALUE`, a line each, between a first line with the version and
-/// `end`. Line ends and backslashes inside a value are escaped; a key without a value is left out.
+/// Composes the text of a state file below `.git/rewall/` (rewall-repository(5), STATE): a first line with
+/// kind and version, `KEY VALUE` lines, and `end`. Line ends and backslashes inside a value are escaped; a
+/// key without a value is left out. Lives while the text is composed.
 class StateLines {
  public:
   void add(std::string_view key, std::string_view value);
   void add(std::string_view key, Time time);
-  void add(std::string_view key, const std::optional<Generation>& place);  ///< its number is not kept
+  void add(std::string_view key, const std::optional<Generation>& place);  ///< without the number
   void add(std::string_view key, BackendChoice choice);
   void add(const Actor& actor);
 
@@ -32,26 +33,30 @@ class StateLines {
   std::string lines_{};
 };
 
-/// How the value of a key is read: false for one that it cannot have.
+/// How parse_state() reads the value of one key. Refers to the variable that gets the value.
 struct StateKey {
-  std::function<bool(std::string_view)> read{};
+  std::function<bool(std::string_view)> read{};  ///< false for a value that the key cannot have
   bool required = false;
   bool repeats = false;
 };
 using StateKeys = std::map<std::string_view, StateKey>;
 
-/// Takes nothing but what StateLines prints: kind repository names the line.
+/// Reads the text of a state file into the variables of `keys`. Kind repository, with the number of the line:
+/// another first line, no last line, an unknown, repeated or missing key, or a value that the key cannot
+/// have.
 Status parse_state(std::string_view text, std::string_view first_line, const StateKeys& keys);
 
+// Keys that read one type each; `into` must outlive the key.
 StateKey text_key(std::string& into);
 StateKey hash_key(std::string& into);  ///< 40 hexadecimal digits
 StateKey time_key(Time& into);
 StateKey place_key(std::optional<Generation>& into);
 StateKey backends_key(std::string& into);
 StateKey choice_key(BackendChoice& into);
-/// The keys of StateLines::add(Actor).
+/// Adds the keys that StateLines::add(Actor) prints.
 void add_actor_keys(StateKeys& keys, Actor& into);
 
+/// Reads a whole text as a decimal number; false where it is none or does not fit.
 template <class Number>
 bool read_number(std::string_view text, Number& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -61,6 +66,7 @@ template <class Number>
 StateKey number_key(Number& into) {
   return {.read = [&into](std::string_view text) { return read_number(text, into); }};
 }
+/// The same key, which must be in the file.
 inline StateKey required(StateKey key) {
   key.required = true;
   return key;

@@ -9,8 +9,8 @@
 
 namespace rewall {
 
-/// The files of `.git/rewall/` that ops writes (rewall-repository(5)); the store writes `config` and `lock`
-/// there.
+/// The paths of the files of `.git/rewall/` that ops writes (rewall-repository(5), STATE). The store writes
+/// `config` and `lock` there. A value.
 class StatePaths {
  public:
   /// `state` is the folder `.git/rewall`.
@@ -19,8 +19,8 @@ class StatePaths {
 
   std::filesystem::path journal() const { return state_ / "journal"; }  ///< ops/restore/journal.h
   std::filesystem::path guard() const { return state_ / "guard"; }      ///< ops/guard/guard_state.h
-  std::filesystem::path guard_ending() const { return state_ / "guard.confirmed"; }
-  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
+  std::filesystem::path guard_ending() const { return state_ / "guard.confirmed"; }  ///< of the last guard
+  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }         ///< the guard's process
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
@@ -33,8 +33,8 @@ class StatePaths {
   std::filesystem::path gc_lock() const { return state_ / "gc"; }             ///< ops/remote/gc.h
   std::filesystem::path watch_lock() const { return state_ / "watch.lock"; }  ///< ops/watch/watcher.h
 
-  /// The files that are written with the repository's lock held, and never without it: whoever takes the lock
-  /// after a kill removes half-written versions of them (Repository::lock).
+  /// The files that are only written with the repository's lock held. The next holder of the lock removes the
+  /// half-written versions that a killed holder left (Repository::lock()).
   static constexpr std::array<std::string_view, 2> kWrittenUnderLock{"journal", "seen"};
 
  private:

@@ -6,8 +6,9 @@
 
 namespace rewall {
 
-/// Refuses a file or folder that others than root and this user can write, or can put another in the place
-/// of. `real`: absolute, without links. Kind refused, with the commands that mend it as hint.
+/// Refuses a file or folder that users other than root and this user can write to or replace: checks the
+/// owner and mode of the file and of every folder above it. `real` is an absolute path without links. Kind
+/// refused; the hint has the commands that repair the owner and the mode.
 Status check_trust(const std::filesystem::path& real);
 
 }  // namespace rewall

@@ -11,42 +11,53 @@
 
 namespace rewall {
 
-/// Kind refused, with its name, when a guard is armed already. The errors of read_guard().
+// Arming and confirming a guard. The guard lives in its state file (guard_state.h), not in these functions.
+
+/// Fails where a guard is armed already: kind refused, with the name of the guard and its remaining time. The
+/// errors of read_guard().
 Status refuse_second_guard(Session& session);
 
-/// Arms the guard for a change that begins at the snapshot `before`: proves that it can be put back (read
-/// from disk, held against its hash, staged whole), writes the state, and starts the process that waits,
-/// under systemd as a transient service. Nothing is armed after an error. Kind refused: a guard is armed
-/// already, the way back is not sure, or the process does not start.
+/// Arms a guard for a change of LIVE, which equals the snapshot `before`. Proves the way back (reads the
+/// snapshot from disk, checks its hash, stages it), writes the state file, and starts the guard's process,
+/// under systemd as a transient service. `length` is the time to the deadline. After an error no guard is
+/// armed. Kind refused: a guard is armed already, the way back cannot be proved, or the process does not
+/// start. Else kind repository: the state file cannot be written.
 Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
-/// Removes the guard and ends its process; LIVE is left as it is.
+/// Removes the guard's state file and wakes its process, which ends. LIVE is not touched.
 void disarm(Session& session, const Lock& held, const Guard& guard, Ending ending = Ending::taken_back);
 
-/// What a change does to a guard that is armed: where it touches foreign parts, they are put back too.
+/// Notes a change of LIVE in the guard that is armed, if one is: the guard reverts this change too, and with
+/// `exact` also foreign parts. Warns the user. Failures are logged.
 void tell_guard(Session& session, const Lock& held, bool exact);
 
-/// Records LIVE where HEAD does not have it, and arms.
+/// Begins `rewall try`: takes the lock, records LIVE where HEAD differs from it, and arms a guard that
+/// restores foreign parts too. The errors of lock(), record() and arm().
 Result<Guard> begin_try(Session& session, std::chrono::milliseconds length);
 
-/// When the command that was tried has ended: records what it made, and notes what of it is foreign. Kind
-/// refused: the change was taken back while it ran, and so is what it did since.
+/// Ends `rewall try` after its command: takes the lock, records the result with the subject `message`, and
+/// notes in the guard whether the command changed foreign parts. Kind refused: the guard reverted the change
+/// while the command ran, and this function reverted the rest.
 Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message);
 
+/// The options of `rewall confirm`. Lives during the call.
 struct ConfirmOptions {
-  std::optional<std::chrono::milliseconds> extend{};  ///< gives it so much more time, and keeps nothing yet
-  bool from_new_session = false;                      ///< refuses the login that armed it
+  std::optional<std::chrono::milliseconds> extend{};  ///< extends the deadline, and confirms nothing
+  bool from_new_session = false;                      ///< refuses the login that armed the guard
   std::string message{};                              ///< the subject, where LIVE is not recorded yet
 };
 
+/// The result of a confirmation. A value.
 struct Confirmed {
-  Guard guard{};  ///< as it was, or as it is now where it got more time
-  Recorded recorded{};
+  Guard guard{};        ///< the guard that was confirmed, or with its new deadline
+  Recorded recorded{};  ///< the snapshot of LIVE; with `extend`, HEAD
 };
 
-/// Keeps the change: removes the guard, records LIVE, and with `guard.tagGood` names it good. Kind refused:
-/// no guard is armed here, or this is the login that armed it.
+/// Confirms the change: takes the lock, removes the guard, records LIVE, and with `guard.tagGood` gives the
+/// snapshot the tag good. With `extend` it only moves the deadline. Kind refused: no guard is armed in this
+/// network namespace, or this login armed the guard. The errors of lock() and record(); after an error of
+/// record() the guard is gone.
 Result<Confirmed> confirm(Session& session, const ConfirmOptions& options);
 
 }  // namespace rewall

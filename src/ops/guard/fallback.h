@@ -13,35 +13,38 @@
 
 namespace rewall {
 
-/// One of the rulesets that would do, when something has to be put in force and nobody is there to ask.
+/// A ruleset that a guard or a boot can put in force when nobody is there to decide. The session that `read`
+/// uses must outlive it.
 struct Candidate {
   std::string what{};  ///< "the old ruleset (snapshot 1a2b3c4d5e)", "the tag good"
   std::function<Result<Revision>()> read{};
-  bool exact = true;
+  bool exact = true;  ///< replaces foreign parts too
 };
 
+/// The result of restore_or_fall_back(). A value.
 struct FallbackResult {
-  std::string what{};                  ///< which of them is in force
-  bool as_wanted = false;              ///< it is the first
-  std::optional<Restored> restored{};  ///< absent where it is in force but not recorded
-  std::string why_unrecorded{};
-  std::vector<std::string> refused{};  ///< what was tried before, and why not
+  std::string what{};                  ///< the candidate that is in force
+  bool as_wanted = false;              ///< true where the first candidate is in force
+  std::optional<Restored> restored{};  ///< absent where the candidate is not recorded
+  std::string why_unrecorded{};        ///< why the candidate is not recorded
+  std::vector<std::string> refused{};  ///< the candidates tried before, each with the reason
 };
 
-/// Puts the first candidate in force that the kernel takes. By a restore, which `held` is for; where the
-/// repository is no help (damaged, full, locked: `held` is null) without it, and then what LIVE was goes
-/// below /run/rewall. Whoever goes on changing the firewall meanwhile does not keep it from landing.
+/// Puts the first candidate in force that the kernel accepts: by a restore with the lock `held`, else by a
+/// load without the history, after which LIVE's old ruleset is in /run/rewall. `held` is null where the
+/// repository is locked, damaged or full. Other programs that keep changing the firewall cannot prevent the
+/// load (ops/guard/README.md).
 ///
-/// Kind damaged: none could be put in force. Kind permission.
+/// Kind damaged: no candidate could be put in force. Kind permission: no privilege to change the firewall.
 Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
                                             std::span<const Candidate> candidates,
                                             const RestoreOptions& options);
 
-/// What is wanted, then what is left when it cannot be had: the tag good, and the template lockdown.
+/// The candidates in their order: `wanted`, the tag good, the template lockdown. `login` is Guard::login.
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login);
 
-/// "the old ruleset (snapshot 1a2b3c4d5e) is in force", and which candidates could not be put in force, and
-/// why.
+/// A result for people: "the old ruleset (snapshot 1a2b3c4d5e) is in force", and the candidates that could
+/// not be put in force with the reasons.
 std::string to_text(const FallbackResult& landed);
 
 }  // namespace rewall

@@ -9,13 +9,14 @@
 
 namespace rewall {
 
-/// Makes the session of a command on a repository: with the signer, the observers and the path of rewall.
+/// Makes a session on a repository, complete with the signer, the observers and the path of rewall.
 using SessionFactory =
     std::function<std::unique_ptr<Session>(const std::filesystem::path& repository, BackendChoice backend)>;
 
-/// The guard's process, from its start to its end: holds its lock, sleeps until the deadline, warns 60 s
-/// before, and fires. SIGUSR1 makes it look at the guard again; signals that end a session do not end it.
-/// Returns the exit status.
+/// Runs the process of the guard `id` until the guard ends, and returns the exit status. The process holds
+/// `.git/rewall/guard.lock`, sleeps until the deadline, warns the terminals 60 s before it, and fires. After
+/// a failure it fires again every 5 s. SIGUSR1 makes the process read the guard again; it ignores the signals
+/// that end a session.
 int keep_guard(const std::filesystem::path& repository, const std::string& id,
                const SessionFactory& make_session);
 

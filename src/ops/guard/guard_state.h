@@ -14,54 +14,61 @@
 
 namespace rewall {
 
-/// The armed timer that puts the old ruleset back unless somebody confirms (the contract's section 7), as
-/// `.git/rewall/guard` holds it. Whoever writes the file holds the repository's lock.
+/// An armed guard, which restores the old ruleset unless somebody confirms (rewall(8), The guard). The guard
+/// lives as long as its state file `.git/rewall/guard` (rewall-repository(5), STATE); this value is a copy of
+/// the file. The repository's lock is held to write the file.
 struct Guard {
-  std::string id{};        ///< tells it from every other guard
-  std::string before{};    ///< the snapshot that LIVE was, full hash
+  std::string id{};        ///< 16 hexadecimal digits, unlike those of every other guard
+  std::string before{};    ///< the snapshot that the guard restores, full hash
   std::string backends{};  ///< its Rewall-Backend
-  /// Foreign parts are put back too: the change touched them, or nobody knows what it touches.
+  /// Restores foreign parts too: the change touched them, or may have.
   bool exact = true;
-  BackendChoice looks_at = BackendChoice::automatic;  ///< the --backend of who armed it
-  std::optional<Generation> place{};  ///< which network namespace of which boot; its number is not kept
+  BackendChoice looks_at = BackendChoice::automatic;  ///< the --backend of the guarded command
+  std::optional<Generation> place{};  ///< the boot and the network namespace; the number is not kept
   Time armed{};
-  std::chrono::milliseconds length{};    ///< from then to the deadline
-  std::chrono::milliseconds deadline{};  ///< of boot_time(): a clock that is set does not move it
-  std::string login{};                   ///< where it was armed, as login_session() says
-  std::string command{};
-  Actor actor{};
+  std::chrono::milliseconds length{};    ///< from `armed` to the deadline
+  std::chrono::milliseconds deadline{};  ///< of boot_time(), which setting the clock does not change
+  std::string login{};                   ///< the login that armed the guard (login_session())
+  std::string command{};                 ///< the guarded command
+  Actor actor{};                         ///< the person who armed the guard
 };
 
-/// In the lines of ops/context/state_file.h. Kind repository names the line.
+/// The text of a state file, in the format of ops/context/state_file.h. parse_guard() has the errors of
+/// parse_state().
 std::string print_guard(const Guard& guard);
 Result<Guard> parse_guard(std::string_view text);
 
-/// The guard of the repository whose `.git/rewall` this is; absent where none is armed. Kind repository: the
-/// file cannot be read.
+// `state` is the folder `.git/rewall` of the repository.
+
+/// Reads the guard that is armed; absent where none is. Kind repository: the file cannot be read or parsed.
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
+/// Writes and syncs the state file. The caller holds the repository's lock. Kind repository.
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
-/// No guard any more. Of one that is confirmed that is known afterwards.
+/// How a guard ended: the change was confirmed, or it was reverted or never made.
 enum class Ending { confirmed, taken_back };
+/// Removes the state file and the copy of the old ruleset. The file of a confirmed guard becomes
+/// `guard.confirmed`, for ending_of(). A failure is logged.
 void remove_guard(const std::filesystem::path& state, const Guard& guard, Ending ending);
-/// How a guard ended that is armed no more.
+/// How a guard ended that is not armed any more.
 Ending ending_of(const std::filesystem::path& state, const Guard& guard);
 
-/// Until the deadline; nothing is left of one from an earlier boot.
+/// The time from now to the deadline; 0 after the deadline, and for a guard of an earlier boot. `here` is the
+/// current generation.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);
 
-/// Where the guard's process is at work (ops/context/pid_lock.h), by the guard's id:
-/// `.git/rewall/guard.lock`.
+/// The path of the lock of the guard's process (ops/context/pid_lock.h), `.git/rewall/guard.lock`. The work
+/// is the guard's id.
 std::filesystem::path guard_lock(const std::filesystem::path& state);
 
-/// A copy of the old ruleset outside the repository, for the day when that is damaged before time is up:
-/// files as in section 4, below /run/rewall. Where there is no /run, there is no copy.
+/// Writes the files of the old ruleset to /run/rewall/guard-ID, in case the repository is damaged before the
+/// deadline. The copy lives until remove_guard() or the next boot. A failure is logged.
 void keep_copy(const Guard& guard, const Files& files);
-/// Kind repository: it is not there, or not whole.
+/// Reads the copy. Kind repository: the copy does not exist or is not complete.
 Result<Files> read_copy(const Guard& guard);
 
-/// "the guard of alice, pts/0 (rewall restore HEAD~1)".
+/// A guard for people: "the guard of alice, pts/0 (rewall restore HEAD~1)".
 std::string name_of(const Guard& guard);
-/// "9 min 30 s", "45 s", for people.
+/// A time for people: "9 min 30 s", "45 s".
 std::string time_text(std::chrono::milliseconds time);
 
 }  // namespace rewall

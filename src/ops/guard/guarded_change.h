@@ -10,14 +10,15 @@
 
 namespace rewall {
 
-/// The guard of a command that changes LIVE. With a length it arms one for so long; without, it notes the
-/// change in a guard that somebody armed earlier, which reverts this change too.
+/// The Safeguard of a command that changes LIVE. With a length (`--for`) it arms a guard with this time to
+/// the deadline; without, it notes the change in a guard that was armed earlier, which reverts this change
+/// too. Lives as long as the command; the guard lives on.
 class GuardedChange : public Safeguard {
  public:
   GuardedChange(Session& session, std::optional<std::chrono::milliseconds> length)
       : session_(session), length_(length) {}
 
-  /// The guard that this change armed, where the change is in force.
+  /// The guard that this change armed; absent where none is armed or the guard was dropped.
   const std::optional<Guard>& armed() const { return guard_; }
 
   Status check() override;

@@ -7,9 +7,9 @@
 
 namespace rewall {
 
-/// The ruleset of `templates/lockdown.rules`, which is part of the program: the last one to be put in force
-/// when nothing else can be. The ports of ssh are 22, those that `sshd -T` names, and that of `login`, the
-/// connection a guard was armed from (Guard::login).
+/// The ruleset of `templates/lockdown.rules`, which is compiled into the program: the last candidate of a
+/// guard and a boot. The ruleset accepts ssh on port 22, on the ports that `sshd -T` prints, and on the port
+/// of `login`, the connection from which a guard was armed (Guard::login). Takes at most 5 s.
 Revision lockdown(const std::string& login);
 
 }  // namespace rewall

@@ -11,18 +11,20 @@
 
 namespace rewall {
 
-/// Time is up: puts the guard's old ruleset back, or where it is refused the tag good, or the template
-/// lockdown; records it with the trigger rollback, removes the guard, and tells every terminal. Nothing when
-/// somebody confirmed meanwhile, or gave it more time. The errors of restore_or_fall_back(); the guard stays
-/// then.
+/// Fires a guard at its deadline: takes the lock, puts the guard's old ruleset in force (else the tag good,
+/// else the template lockdown), records the result with the trigger rollback, removes the guard, and writes
+/// to every terminal. Works without the lock where the lock cannot be had. Absent where somebody confirmed
+/// the guard or extended the deadline meanwhile. The errors of restore_or_fall_back(); the guard stays then.
 Result<std::optional<FallbackResult>> fire(Session& session, const Guard& guard);
 
-/// Fires a guard of this network namespace that is overdue and whose process is gone. Nothing where there is
-/// none. One from before a restart of the machine is said, and left: what is in force since is not its
-/// change.
+/// Fires a guard of this network namespace that is overdue and whose process is gone; else does nothing. Only
+/// warns about a guard of an earlier boot, whose change went with the boot. The errors of read_guard() and
+/// fire().
 Status fire_overdue_guard(Session& session);
 
-/// Takes the guarded change back now. Kind refused: no guard is armed. After an error the guard stays armed.
+/// Reverts the guarded change now (`rewall rollback`): takes the lock, restores the old ruleset, and removes
+/// the guard. Kind refused: no guard is armed in this network namespace. The errors of lock() and restore().
+/// After an error the guard stays armed.
 Result<Restored> roll_back(Session& session);
 
 }  // namespace rewall

@@ -6,9 +6,9 @@
 
 namespace rewall {
 
-/// Says it on the terminals of everybody who is logged in (wall(1)), on those of `actor` that wall does not
-/// know of, and in the system's log (syslog(3)); what cannot be told is passed over. With `loud` the console
-/// hears it too, and the log has it as an alert.
+/// Writes a line to the terminals of all users who are logged in (wall(1)), to the terminals of `actor` that
+/// wall does not reach, and to the system log (syslog(3)). With `loud` also writes to the console, and logs
+/// an alert instead of a warning. Takes at most 5 s; failures are ignored.
 void notify_terminals(const std::string& text, const Actor& actor, bool loud = false);
 
 }  // namespace rewall

@@ -11,22 +11,25 @@
 
 namespace rewall {
 
-/// The old ruleset of a guard, from the repository, else from the copy outside of it. The errors of
+// The way back of a guard: its old ruleset and how it is restored.
+
+/// Reads the old ruleset of a guard, from the repository, else from the copy in /run/rewall. The errors of
 /// read_revision().
 Result<Revision> read_before(Session& session, const Guard& guard);
 
-/// The same as the first candidate of a way back. The session must outlive the candidate.
+/// The old ruleset of a guard as the first candidate for restore_or_fall_back(). The session must outlive the
+/// candidate.
 Candidate old_ruleset(Session& session, const Guard& guard);
 
-/// How a guard's old ruleset is restored.
+/// The options of the restore of a guard's old ruleset.
 RestoreOptions options_of(const Guard& guard);
 
-/// The guard as it stands now; absent once it has ended. `known` where the state file cannot be read: that is
-/// nobody's answer.
+/// Reads the guard again; absent where it has ended. Returns `known` where the state file or the repository
+/// cannot be read: nobody has confirmed then. `path` is the folder of the repository.
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known);
 
-/// While it lives, the session looks at the backend that the guarded change looked at, and records the
-/// command that it ran.
+/// Gives a session the backend and the command line of a guarded change, as long as the object lives: the
+/// snapshot of the rollback names the guarded command.
 class InGuardsName {
  public:
   InGuardsName(Session& session, const Guard& guard)

@@ -11,27 +11,28 @@
 
 namespace rewall {
 
+/// Which rules blame() returns; an empty field lets all through. Lives during the call.
 struct BlameFilter {
   std::optional<Family> family{};
   std::string table{};
   std::string chain{};
 };
 
-/// A rule of a revision, and the snapshot that brought it: the newest from which on every snapshot has it, by
-/// meaning. One that moved, got another comment or other words of the same meaning is the same rule, and so
-/// is one whose chain got another name; a changed one is new.
+/// A rule of a revision and the snapshot that introduced the rule: every snapshot since then has the rule, by
+/// meaning. A rule stays the same rule when it moves, gets another comment or another spelling, or when its
+/// chain is renamed. A rule whose meaning changes is a new rule. A value.
 struct BlamedRule {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
   std::string table{};
   std::string chain{};
-  std::uint32_t pos = 0;                   ///< from 1
+  std::uint32_t pos = 0;                   ///< the position in the chain, from 1
   std::string rule{};                      ///< in iptables-save words, without "-A CHAIN"
-  std::shared_ptr<const Snapshot> from{};  ///< null: no snapshot has it (of LIVE, a file)
+  std::shared_ptr<const Snapshot> from{};  ///< null where no snapshot has the rule (LIVE, a file)
 };
 
-/// The rules that the filter lets through, in the order of the revision. Kind usage: it has no such chain;
-/// else the errors of read_revision().
+/// The rules of a revision that the filter lets through, in the order of the revision. Kind usage: the
+/// revision does not have the chain of the filter. Else the errors of read_revision().
 Result<std::vector<BlamedRule>> blame(Session& session, const std::string& revision,
                                       const BlameFilter& filter);
 

@@ -7,13 +7,13 @@
 
 namespace rewall {
 
-/// Where the setting export.path names a folder, makes its rules.v4, rules.v6 and ipsets (the names of
-/// netfilter-persistent's plugins) what `files`, those of the snapshot `hash`, say: aside, synced, renamed.
-/// A file there that says something else than what was exported last is kept beside it first. The caller
-/// holds the lock. What fails is a warning.
+/// Writes the files of the snapshot `hash` to the folder of the setting `export.path`, as rules.v4, rules.v6
+/// and ipsets (the names of the plugins of netfilter-persistent). Does nothing where the setting is empty.
+/// Each file is written aside, synced and renamed. A file with other rules than those of the last export is
+/// kept as FILE.old-N. The caller holds the repository's lock. Failures are logged as warnings.
 void export_files(const Repository& repository, const std::string& hash, const Files& files);
 
-/// The same for the snapshot that record() made or found: an observer of the session.
+/// Exports the snapshot that record() made or found. An observer of the session (Session::record_observers).
 void export_snapshot(Session& session, const RecordEvent& event);
 
 }  // namespace rewall

@@ -10,22 +10,24 @@
 
 namespace rewall {
 
-/// "At this generation LIVE was what this snapshot says": kept in `.git/rewall/seen`, so that an unchanged
-/// firewall is known without reading it.
+/// The note "at this generation LIVE equals this snapshot", in `.git/rewall/seen`: while the generation
+/// stays, LIVE need not be captured. The file lives until the next note; the generation goes with the boot.
 struct CachedGeneration {
   Generation generation{};
-  std::string head{};
+  std::string head{};  ///< the snapshot, full hash
 };
 
-/// Absent when nothing was kept, or nothing that can be read.
+/// Reads the note. Absent where the file does not exist or cannot be parsed.
 std::optional<CachedGeneration> read_cached_generation(const Repository& repository);
+/// Replaces the note, without a sync. Kind repository.
 Status write_cached_generation(const Repository& repository, const CachedGeneration& seen);
 
-/// What was seen last, where the generation tells that LIVE's rules are still that. Sets have none: they have
-/// to be looked at.
+/// The note, where the generation of nf_tables proves that LIVE's rules still equal the snapshot. Absent
+/// where the legacy backend is in use. The generation does not cover sets: the caller compares them.
 std::optional<CachedGeneration> unchanged_since_cached(Session& session, const Repository& repository);
 
-/// Keeps that `capture` is what the snapshot `head` says, where its generation tells all of it.
+/// Notes that `capture` equals the snapshot `head`, where nft is the only backend and the capture has a
+/// generation. A failure is logged.
 void remember_generation(const Repository& repository, const Capture& capture, const std::string& head);
 
 }  // namespace rewall

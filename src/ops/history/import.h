@@ -12,25 +12,32 @@
 
 namespace rewall {
 
+/// The options of `rewall import`. Lives during the call.
 struct ImportOptions {
   std::vector<std::string> paths{};
-  std::string git{};               ///< a git repository, whose history of the one path is meant
-  std::optional<Time> date{};      ///< else the file's, or the commit's
-  std::optional<Family> family{};  ///< else by what each file says
+  std::string git{};               ///< a git repository: imports the history of the one path in it
+  std::optional<Time> date{};      ///< the date of all snapshots; else that of the file or the commit
+  std::optional<Family> family{};  ///< the family of all rules files; else that of each file's name or text
 };
 
-/// Records rules files in order as snapshots, dated by their modification time. A file replaces its family
-/// (an `ipset save` file the sets); the rest is that of the file before. All are read before the first is
-/// recorded. Kind usage: a file that cannot be read.
+/// Records rules files as snapshots, in their order, dated by their modification time. A rules file replaces
+/// the tables of its family, an `ipset save` file the sets; the rest comes from the snapshot before. The
+/// first snapshot is recorded after all files are read.
 ///
-/// Of a folder, the rules files in it, oldest first: by the date in the name, else the modification time; at
-/// the same time, `rules.v4.2` before `rules.v4.1` before `rules.v4`. Of a git repository, what each commit
-/// made of a rules file, or of a folder laid out like section 4, with its date, author and message. There,
-/// what is no rules file is left out, with a warning, and so is what changes nothing.
+/// A path may be a folder: its rules files follow oldest first, by the date in the name, else by the
+/// modification time; at the same time `rules.v4.2` precedes `rules.v4.1` and `rules.v4`. With `git`, each
+/// commit that changes the path becomes a snapshot with the commit's date, author and message; the path is a
+/// rules file or a folder with the files of a snapshot (rewall-repository(5), WORK TREE). In folders and git
+/// repositories, files that do not parse are left out with a warning, and versions without a change are
+/// left out.
 ///
-/// At the end the files of the old HEAD are recorded again, so that HEAD is never an old backup.
+/// The last snapshot has the files of the old HEAD, so that HEAD is never an old backup.
 ///
-/// `lock` takes the repository's lock; it is called once all files are read, as that may be slow.
+/// `lock` takes the repository's lock, which the function then holds to its end; files are read before, since
+/// that may be slow.
+///
+/// Returns the snapshots in their order. Kind usage: a file cannot be read or parsed, or no version changes
+/// anything. The errors of `lock` and of Repository::commit().
 Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options,
                                            const std::function<Result<Lock>()>& lock);
 

@@ -14,28 +14,30 @@
 
 namespace rewall {
 
+/// Which snapshots a log shows: those that match every field; an empty field matches all.
 struct LogFilter {
   std::optional<Time> since{};
   std::optional<Time> until{};
-  std::string table{};   ///< snapshots that changed this table
-  std::string chain{};   ///< ... this chain
-  std::string grep{};    ///< extended regular expression, case ignored, over subject, body and commands
-  std::string author{};  ///< the same over the author's name and address and the actor
+  std::string table{};   ///< the snapshot changed this table
+  std::string chain{};   ///< the snapshot changed this chain; with `table`, the chain of that table
+  std::string grep{};    ///< extended regular expression, case ignored, for subject, body or commands
+  std::string author{};  ///< extended regular expression, case ignored, for "NAME <EMAIL> ACTOR"
 };
 
+/// A snapshot that passed the filter. Valid on its own.
 struct LogEntry {
   Snapshot snapshot{};
-  std::optional<Diff> diff{};  ///< against its parent, where it was asked for or needed
+  std::optional<Diff> diff{};  ///< from its parent, where the caller or the filter needs the diff
 };
 
-/// What lets a snapshot through.
+/// A LogFilter with compiled expressions. Lives as long as one log.
 class LogMatcher {
  public:
-  /// Kind usage: an expression that is none.
+  /// Kind usage: an expression of the filter is invalid.
   static Result<LogMatcher> make(const LogFilter& filter);
 
-  /// The entry of a snapshot, with its diff where it is wanted or the filter asks for it; nothing where the
-  /// snapshot is not let through.
+  /// The entry of a snapshot, with the diff where `with_diff` or the filter asks for it; nothing where the
+  /// snapshot does not match. The errors of diff_of().
   Result<std::optional<LogEntry>> entry(const Repository& repository, const Snapshot& snapshot,
                                         bool with_diff) const;
 
@@ -50,12 +52,13 @@ class LogMatcher {
   std::optional<Expression> author_;
 };
 
-/// The snapshots from `revision` back that the filter lets through, newest first, each given to `visit` as
-/// soon as it is known; `visit` says whether to go on. Kind usage: an expression that is none.
+/// Calls `visit` with each snapshot from `revision` back that matches, newest first, as soon as it is read;
+/// stops where `visit` returns false. Kind usage: an expression is invalid, or the revision does not exist.
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit);
 
-/// A snapshot against its parent (the first: against nothing), with what is foreign to `owners` marked.
+/// The changes from a snapshot's parent (for the first: from an empty ruleset) to the snapshot, with the
+/// changes of foreign parts marked by `owners`. Kind repository: a snapshot cannot be read or parsed.
 Result<Diff> diff_of(const Repository& repository, const Snapshot& snapshot,
                      std::span<const Owner> owners = {});
 

@@ -13,56 +13,63 @@
 
 namespace rewall {
 
-/// What HEAD says; `hash` is empty before the first snapshot.
+/// The newest snapshot, read completely. A value; it is out of date after the next record().
 struct Head {
-  std::string hash{};
+  std::string hash{};      ///< full hash; empty before the first snapshot
   std::string backends{};  ///< its Rewall-Backend
   Files files{};
   Ruleset ruleset{};
 };
+/// Reads HEAD. Kind repository: HEAD cannot be read or parsed.
 Result<Head> read_head(const Repository& repository);
 
+/// LIVE and HEAD of one moment.
 struct LiveAndHead {
   Capture live{};
   Head head{};
 };
-/// Both, read side by side; says the capture's notes.
+/// Reads LIVE and HEAD side by side, and logs the notes of the capture as warnings. The errors of read_head()
+/// and Firewall::capture().
 Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository);
 
+/// The message, the trailers and the author of a snapshot. Lives during the call.
 struct RecordOptions {
-  std::string message{};  ///< the subject; made from the diff where empty
+  std::string message{};  ///< the subject, and the body after the first line; empty: made from the diff
   std::string trigger = "manual";
-  std::string hook{};  ///< what called, of another program: the subject begins with it
-  std::vector<std::string> commands{};
-  std::string restores{};
-  bool allow_empty = false;
-  std::optional<Actor> actor{};      ///< who began it; else who runs this process
-  std::vector<std::string> notes{};  ///< lines of the body
+  std::string hook{};                   ///< prefix of the subject where another program runs rewall
+  std::vector<std::string> commands{};  ///< as Rewall-Command
+  std::string restores{};               ///< as Rewall-Restores, full hash
+  bool allow_empty = false;             ///< commits even where nothing differs
+  std::optional<Actor> actor{};         ///< the author; else the person behind this process
+  std::vector<std::string> notes{};     ///< lines of the body
 };
 
+/// The result of a recording.
 struct Recorded {
-  std::string hash{};  ///< of the snapshot that holds the ruleset: the new one, or HEAD
-  std::string subject{};
-  bool changed = false;              ///< a snapshot was made
-  std::vector<std::string> notes{};  ///< worth saying: a table that HEAD had is gone
+  std::string hash{};     ///< of the snapshot that holds the ruleset, the new one or HEAD; full hash
+  std::string subject{};  ///< of that snapshot
+  bool changed = false;   ///< true where a snapshot was made
+  std::vector<std::string> notes{};  ///< warnings for people: a table that had rules in HEAD is gone
 };
 
-/// What is known of a capture already.
+/// The files of a capture that were written ahead, to save record() the work. Valid for that capture alone.
 struct PreparedFiles {
-  std::shared_ptr<const Files> files{};  ///< that Repository::prepare() wrote
-  std::string tree{};                    ///< that it says
-  const Diff* diff = nullptr;            ///< against HEAD; null where it was not made
+  std::shared_ptr<const Files> files{};  ///< the files that Repository::prepare() wrote
+  std::string tree{};                    ///< their git tree, full hash
+  const Diff* diff = nullptr;            ///< from HEAD to the capture; null where it was not made
 };
 
-/// Commits `capture` on top of `head` when it differs, remembers its generation, and notifies the session's
-/// observers. The caller holds the lock. `prepared`: of the capture.
+/// Commits `capture` on top of `head` where they differ, notes the generation, and notifies the session's
+/// observers. The caller holds the repository's lock. `prepared` holds the files of the capture; null where
+/// none were written. The errors of Repository::commit().
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const PreparedFiles* prepared = nullptr);
 
-/// `rewall snapshot`: captures LIVE and reads HEAD side by side, then records.
+/// Captures LIVE and records it: `rewall snapshot`. The errors of read_live_and_head() and record().
 Result<Recorded> record_live(Session& session, const Lock& held, const RecordOptions& options);
 
-/// `rewall init`: captures first, so that a host that cannot be read gets no repository.
+/// Makes the session's repository and its first snapshot: `rewall init`. Captures LIVE first, so that a
+/// failure leaves no repository. `remote_url` becomes the remote `origin`; empty for none.
 Result<Recorded> make_repository(Session& session, const std::string& remote_url);
 
 }  // namespace rewall

@@ -12,76 +12,84 @@
 
 namespace rewall {
 
-/// A revision in memory, and what of a firewall it speaks of.
+/// A revision in memory: a ruleset, and which parts of a firewall it covers. A value.
 struct Revision {
-  std::string name{};  ///< as it was asked for
-  std::string hash{};  ///< of a snapshot; empty for LIVE, `file:PATH` and `-`
+  std::string name{};  ///< as the user wrote it
+  std::string hash{};  ///< of a snapshot, full; empty for LIVE, `file:PATH` and `-`
   Ruleset ruleset{};
-  /// A single rules file speaks of its family alone, on the backend in use; a snapshot, LIVE and a folder of
-  /// everything.
+  /// The parts that the revision covers. A rules file covers its family alone; a folder covers the parts that
+  /// it has files of; a snapshot and LIVE cover all.
   bool has_v4 = true;
   bool has_v6 = true;
   bool has_sets = true;
   bool whole() const { return has_v4 && has_v6 && has_sets; }
-  /// Written by people rather than by iptables-save: its rules may have words that no iptables takes.
+  /// True for a file, a folder and standard input, which people may have written: the rules may have words
+  /// that no iptables takes, and the backend is the one in use.
   bool by_hand = false;
 };
 
-/// LIVE, `file:PATH`, `-` or what `git rev-parse` takes (the contract's section 1). The family of a single
-/// rules file is `family`, else what its name (`rules.v6`, `ip6tables.bak`) or its text says, else IPv4. Kind
-/// usage: no such revision, an unreadable file; the errors of capture and repository as they are.
+/// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall(8), REVISIONS). The
+/// family of a rules file is `family`, else that of its name (`rules.v6`, `ip6tables.bak`), else that of its
+/// text, else IPv4. Kind usage: the revision does not exist, or a file cannot be read or parsed. The errors
+/// of Session::capture() and Session::repository().
 Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family = {},
                                Proof proof = Proof::hash);
 
-/// A snapshot as its files, before they are taken apart.
+/// The files of a snapshot, not parsed. A value.
 struct SnapshotFiles {
-  std::string name{};  ///< as it was asked for
-  std::string hash{};
-  std::string backends{};
+  std::string name{};      ///< as the user wrote it
+  std::string hash{};      ///< of the snapshot, full
+  std::string backends{};  ///< its Rewall-Backend
   Files files{};
 };
+/// Reads the files of the snapshot that `name` names. Kind usage: no such revision. Kind repository: an
+/// object cannot be read, or its content fails `proof`.
 Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name, Proof proof);
+/// Parses the files of a snapshot. Kind repository: see unreadable_snapshot().
 Result<Revision> to_revision(SnapshotFiles recording);
 
-/// The session's repository for another thread: a Repository serves one.
+/// Opens the session's repository for another thread: one Repository serves one thread.
 Result<Repository> open_again(const Session& session);
 
-/// True for LIVE, `file:PATH` and `-`: what is no snapshot, and needs no repository to be read.
+/// True for LIVE, `file:PATH` and `-`: revisions that are not in the repository.
 bool is_unrecorded(const std::string& name);
 
-/// The family that a rules file's name or text tells of.
+/// The family of a rules file, by its name, else by its text, else IPv4.
 Family family_of(const std::string& path, std::string_view text);
 
-/// The error of a snapshot that does not parse: a damaged history, not a mistyped file.
+/// The error, of kind repository, for a snapshot that does not parse: the history is damaged.
 Error unreadable_snapshot(const std::string& hash, const Error& why);
 
-/// How much of two revisions is read.
+/// How much of two revisions read_revisions() reads.
 enum class Extent {
-  whole,
-  /// Of two snapshots only the chains that are not the same text, where that is all that compare() and
-  /// mark_foreign() ask for.
-  differing,
+  whole,      ///< both completely
+  differing,  ///< of two snapshots, only the chains with different text, where compare() and mark_foreign()
+              ///< need no more
 };
 
-/// Both at once, side by side; for looking at (Proof::checksum), not for restoring.
+/// Reads two revisions side by side, to show them (Proof::checksum), not to restore them. Kind usage: both
+/// are standard input. Else the errors of read_revision().
 Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std::string& from,
                                                      const std::string& to, Extent extent);
 
-/// Takes out of both what only one of them speaks of, so that they can be compared. Kind usage: nothing is
-/// left.
+/// Removes from both revisions the parts that only one of them covers, so that they can be compared. Kind
+/// usage: no part is left.
 Status keep_common(Revision& from, Revision& to);
 
-/// compare(). Kind usage: a rule written by hand that differs and has a word that no iptables takes.
+/// The changes between two revisions, as compare() finds them. Kind usage: a rule written by hand is part of
+/// a change and has a word that no iptables takes.
 Result<Diff> compare_revisions(const Revision& from, const Revision& to);
 
-/// What the kernel's refusals call its files: the caller's own, or those of the repository.
+/// The names of the revision's files in a refusal of the kernel: those that the user gave, or the names of
+/// the files of a snapshot.
 FileNames file_names(const Revision& revision);
 
-/// Refuses the first rule written by hand with a word that no iptables takes: `FILE:LINE: ...`. Kind usage.
+/// Checks the rules written by hand for words that no iptables takes; stops at the first. Kind usage, with
+/// `FILE:LINE: ...`.
 Status check_rules(const Revision& revision);
 Status check_rules(const Tables& tables, const std::string& path);
 
-/// `base` with what `revision` speaks of put in its place.
+/// The ruleset `base` with the parts that `revision` covers replaced.
 Ruleset overlay(Ruleset base, const Revision& revision);
 
 }  // namespace rewall

@@ -9,37 +9,41 @@
 
 namespace rewall {
 
-/// Signs a commit's content with `sign.key`, by git's own programs and settings (git-commit-tree(1) -S);
-/// empty where no key is set. It never asks for a passphrase, and has 10 s. Kind repository. A
-/// Repository::Signer.
+/// Signs the content of a commit with `sign.key`, by git's own programs and settings (git-commit-tree(1) -S),
+/// and returns the hash of the signed commit; empty where `sign.key` is not set. Never asks for a passphrase;
+/// takes at most 10 s. Kind repository: the commit could not be signed. A Repository::Signer.
 Result<std::string> sign_commit(const Repository& repository, const std::string& content);
 
-/// What git says of a commit's signature (`%G?` of git-log(1), gpg.ssh.allowedSignersFile of git-config(1)).
+/// The result of git's check of a signature (`%G?` of git-log(1), gpg.ssh.allowedSignersFile of
+/// git-config(1)).
 enum class Trust {
-  allowed,  ///< good, by a key of `sign.allowed`; of OpenPGP by one that gpg trusts fully or ultimately
-  unknown,  ///< whole, but by a key that is not allowed, not known, expired or revoked
-  absent,   ///< there is none
-  bad,      ///< not what was signed
+  allowed,  ///< valid, by a key of `sign.allowed`, or by an OpenPGP key that gpg trusts fully or ultimately
+  unknown,  ///< the key is not allowed, not known, expired or revoked
+  absent,   ///< the commit is not signed
+  bad,      ///< the commit is not the one that was signed, or the signature cannot be parsed
 };
 
+/// The signature of one snapshot. A value.
 struct Signature {
-  std::string hash{};
+  std::string hash{};  ///< of the snapshot, full
   Trust trust = Trust::absent;
-  std::string signer{};  ///< as the allowed-signers file or the keyring calls them; may hold any bytes
-  std::string key{};     ///< its fingerprint
-  std::string matter{};  ///< why it is not allowed or bad
+  std::string signer{};  ///< the name in the allowed-signers file or the keyring; may hold any bytes
+  std::string key{};     ///< the fingerprint of the key
+  std::string matter{};  ///< why the signature is bad or does not count
 };
 
-/// "signed by alice@example.org (SHA256:...)", "not signed", "badly signed: ...".
+/// A signature for people: "signed by alice@example.org (SHA256:...)", "not signed", "badly signed: ...".
 std::string to_text(const Signature& signature);
 
-/// The signatures of snapshots, in their order. Takes some milliseconds for each that is signed. Kind
-/// repository: git could not be run; `sign.allowed` cannot be read, or others can write to it.
+/// Checks the signatures of snapshots and returns them in the same order. A signed snapshot takes some
+/// milliseconds. Kind repository: git could not be run, or `sign.allowed` cannot be read or other users can
+/// write to it.
 Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes);
 
-/// Asked before a snapshot is restored: what is to be said of its signature, where it is not of HEAD's
-/// history. Kind refused: sign.require is true, and nobody allowed has signed it.
+/// Checks the signature of a snapshot before its restore. Returns notes about the signature for people; none
+/// where the snapshot is in the history of HEAD. Kind refused: `sign.require` is true and no allowed key
+/// signed the snapshot.
 Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash);
 
 }  // namespace rewall

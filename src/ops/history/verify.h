@@ -9,12 +9,12 @@
 
 namespace rewall {
 
-/// Holds every snapshot of a range against its hashes, its signature, and the parser: one finding for each
-/// snapshot that fails, else one for each check. Each object is read once.
+/// Checks every snapshot of a range: its hashes, that it parses, and its signature. Returns a finding for
+/// each snapshot that fails a check, and one for each check that no snapshot fails. Reads each object once.
 ///
-/// `range` as git has it: `A..B`, `REV` for all that led there, empty for HEAD. A missing signature fails
-/// only where sign.require is true, a bad one always. Kind usage: no such revision. Kind repository: it
-/// cannot be read at all.
+/// `range` is `A..B`, or `REV` for the revision and all its ancestors; empty for HEAD. A missing signature
+/// fails only where `sign.require` is true; a bad one always fails. Kind usage: the range or a revision in it
+/// does not exist. Kind repository: HEAD or the settings cannot be read.
 Result<std::vector<Finding>> verify(const Repository& repository, const std::string& range);
 
 }  // namespace rewall

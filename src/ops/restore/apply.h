@@ -10,37 +10,37 @@
 
 namespace rewall {
 
-/// How often and how long a change of LIVE is tried again. A try fails when somebody changed the firewall
-/// meanwhile, when the kernel refuses (it also refuses a change of rules that are gone meanwhile), or when
-/// LIVE reads back otherwise.
+/// How often and how long a change of LIVE is tried. A try fails when another process changed the firewall
+/// meanwhile, when the kernel refuses the change (which it also does when the rules to change are gone), or
+/// when LIVE reads back different from the wanted ruleset. The three policies below are constants.
 struct RetryPolicy {
   int tries = 3;
-  int refusals = 3;                      ///< so many refusals of the kernel end it
-  std::chrono::milliseconds patience{};  ///< no further try after so long; zero: no limit
+  int refusals = 3;                      ///< the number of refusals of the kernel that ends the tries
+  std::chrono::milliseconds patience{};  ///< the try that begins after this time is the last; zero: no limit
   std::chrono::milliseconds pause{};     ///< between two tries
 };
 
-/// For a command that somebody waits for, and to put back what it changed.
+/// The policy of a command that somebody waits for, and of putting back what a command changed.
 constexpr RetryPolicy kFewTries{};
-/// For a guard or a boot, which end in force: by a restore for as long as this, then by a load of five tries,
-/// of which the last gives way to nobody.
+/// The policies of a guard and a boot, which must end with a ruleset in force: restores by the first, then
+/// loads by the second. The last load names no generation, so no other program can make it fail.
 constexpr RetryPolicy kPatientTries{.tries = std::numeric_limits<int>::max(),
                                     .patience = std::chrono::seconds{2},
                                     .pause = std::chrono::milliseconds{100}};
 constexpr RetryPolicy kStubbornTries{
     .tries = 5, .patience = std::chrono::seconds{2}, .pause = std::chrono::milliseconds{100}};
 
-/// The tries by one policy: `for (Tries tries(policy); tries.next();)`.
+/// Counts the tries of one change by a policy: `for (Tries tries(policy); tries.next();)`. Lives as long as
+/// the loop.
 class Tries {
  public:
   explicit Tries(const RetryPolicy& policy) : policy_(policy) {}
 
-  /// Begins a try; false where the one before was the last. Waits for the pause before every try but the
-  /// first.
+  /// Begins a try, after a pause unless the try is the first. False after the last try.
   bool next();
-  /// True in the last try: by its number, or as the patience is over.
+  /// True in the last try: no try is left, or the patience is over.
   bool last() const { return last_; }
-  /// Counts a refusal of the kernel; true when there were as many as the policy allows.
+  /// Counts a refusal of the kernel; true when the policy allows no more of them.
   bool refused_too_often() { return ++refused_ >= policy_.refusals; }
 
  private:
@@ -51,20 +51,21 @@ class Tries {
   bool last_ = false;
 };
 
-/// LIVE as it was read after a load.
+/// LIVE as it was read after a load. A value.
 struct ReadBack : Capture {
-  /// The kernel's own list proves that LIVE is word for word what was staged; no program was asked.
+  /// True where the kernel's answer to the load proves that LIVE equals the staged ruleset word for word; no
+  /// program read LIVE then.
   bool as_staged = false;
 };
 
-/// Makes LIVE, which is `live`, what was staged, and reads LIVE back; the caller compares. The errors of
-/// Firewall::load(). Those of reading back have LiveState::unknown. `generation`: absent for a load that
-/// gives way to nobody.
+/// Loads a staged ruleset in place of `live`, the ruleset in force, and reads LIVE back; the caller compares.
+/// `generation` is that of `live`; absent for a load that succeeds at any generation. The errors of
+/// Firewall::load(); the errors of reading back have LiveState::unknown.
 Result<ReadBack> apply(Session& session, const Staged& staged, const Capture& live,
                        const std::optional<Generation>& generation);
 
-/// Stages `wanted`, which was in force once, and applies it. A ruleset that cannot be staged is loaded table
-/// by table.
+/// Stages `wanted`, a ruleset that was in force before, and applies it. Where staging fails, the tables are
+/// loaded one by one. The errors of apply().
 Result<ReadBack> apply_again(Session& session, const Ruleset& wanted, const Capture& live);
 
 }  // namespace rewall

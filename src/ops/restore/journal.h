@@ -19,40 +19,43 @@
 
 namespace rewall {
 
-/// What a restore is about to do: all that another process needs to complete or undo it.
+/// The content of a journal: everything that another process needs to complete or undo a restore. A value.
 struct JournalEntry {
-  std::string before{};                               ///< the snapshot that LIVE is, full hash
-  std::string wanted{};                               ///< the tree of what LIVE will be (Repository::prepare)
-  std::string backends{};                             ///< those of `wanted`, as Rewall-Backend
+  std::string before{};    ///< the snapshot that LIVE equals before the load, full hash
+  std::string wanted{};    ///< the git tree of the wanted ruleset (Repository::prepare()), full hash
+  std::string backends{};  ///< of `wanted`, as Rewall-Backend
   BackendChoice looks_at = BackendChoice::automatic;  ///< the restore's --backend
-  bool exact = false;                                 ///< foreign parts too
-  std::optional<Generation> place{};  ///< which network namespace of which boot; its number is not kept
+  bool exact = false;                                 ///< the restore replaces foreign parts too
+  std::optional<Generation> place{};  ///< the boot and the network namespace; the number is not kept
   Time began{};
-  pid_t process = 0;
-  RecordOptions record{};  ///< with its actor
+  pid_t process = 0;       ///< of the restore
+  RecordOptions record{};  ///< message, trailers and actor of the snapshot that records the result
 };
 
-/// In the lines of ops/context/state_file.h; the same for what it takes and refuses.
+/// The text of a journal (rewall-repository(5), STATE), in the format of ops/context/state_file.h.
+/// parse_journal() has the errors of parse_state().
 std::string print_journal(const JournalEntry& entry);
 Result<JournalEntry> parse_journal(std::string_view text);
 
-/// The journal of a restore that is at work (`.git/rewall/journal`): on disk and synced when it exists, and
-/// locked by this process and the programs that it starts, for as long as any of them lives. The caller holds
-/// the repository's lock.
+/// The journal of a restore (`.git/rewall/journal`). The file is synced to disk before begin() returns, and
+/// stays until clear(), also when the process is killed. This process and the programs that it starts hold a
+/// lock on the file (flock(2)) until the last of them has ended. The caller holds the repository's lock.
 class Journal {
  public:
-  /// Kind repository: it could not be written, and nothing of it is left.
+  /// Writes, syncs and locks the journal. Kind repository: this failed, and no file is left.
   static Result<Journal> begin(const Repository& repository, const JournalEntry& entry);
-  /// The one that a killed process left, absent where there is none. Waits for the programs that outlive it;
-  /// kind repository: they are at work longer than `wait`.
+  /// Opens and locks the journal that a killed process left; absent where there is no journal. Waits for the
+  /// programs that outlive the process. Kind repository: they run longer than `wait`, or the file cannot be
+  /// opened.
   static Result<std::optional<Journal>> left(const Repository& repository, std::chrono::milliseconds wait);
 
-  /// What the journal says, whoever works by it or nobody; absent where there is none.
+  /// Reads the journal without a lock, also during a restore; absent where there is no journal. Kind
+  /// repository: the file cannot be read or parsed.
   static Result<std::optional<JournalEntry>> peek(const Repository& repository);
 
-  /// Kind repository: it cannot be read.
+  /// Kind repository: the file cannot be read or parsed.
   Result<JournalEntry> read() const;
-  /// LIVE is one of the two rulesets and the history says so: removes it.
+  /// Removes the file. Call when LIVE is one of the two rulesets and the history records it.
   void clear();
 
  private:

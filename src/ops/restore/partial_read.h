@@ -8,30 +8,28 @@
 
 namespace rewall {
 
-/// HEAD, which LIVE is, and a snapshot that is to be restored: as texts, and by the chains alone that they do
-/// not share. A restore of few rules takes no more apart.
+/// HEAD, which LIVE equals, and a snapshot to restore, of which only the chains that differ are parsed: a
+/// restore that changes few rules parses no more. A value, valid while still_live() confirms it.
 struct PartialRead {
   SnapshotFiles head{};
   SnapshotFiles wanted{};
-  /// Of HEAD and of the snapshot: their differing chains (rules/text_delta.h) and all their sets.
-  Ruleset from{};
-  Ruleset to{};
+  Ruleset from{};  ///< of HEAD: the chains with different text (rules/text_delta.h) and all sets
+  Ruleset to{};    ///< of the snapshot: the same
 };
 
-/// Nothing where LIVE is not known to be HEAD without reading it, where the two share little, and where
-/// something outside of the differing chains tells what is to be done with them. Errors are those of
-/// read_revision(). The caller, who may not hold the lock yet, asks still_live() when it does; and both
-/// recordings are read with Proof::checksum: before LIVE or the history learns of them it asks
-/// can_be_relied_on().
+/// Reads HEAD and the snapshot `name` partially. Absent where the generation cache does not prove that LIVE
+/// equals HEAD, where more than half of the text differs, where a legacy backend is involved, or where the
+/// owners of foreign parts depend on other chains. The caller need not hold the repository's lock; with the
+/// lock it asks still_live(). Both snapshots are read with Proof::checksum; before LIVE or the history
+/// changes, can_be_relied_on() must prove them. The errors of read_revision().
 Result<std::optional<PartialRead>> read_partially(Session& session, const std::string& name, bool exact);
 
-/// True when an excerpt's recording is by its hashes the snapshot `hash`, and nobody has changed its texts by
-/// hand: those that were cut can be put together again. Takes as long as to read them: there is time for it
-/// beside the programs.
+/// True when `files` are those of the snapshot `hash`, by their hashes, and their texts are canonical, so
+/// that chains can be replaced in them. Takes as long as reading the files.
 bool can_be_relied_on(const Repository& repository, const std::string& hash, const Files& files);
 
-/// The generation at which LIVE's rules are what the snapshot `head` says; nothing where they are not, or
-/// HEAD is another.
+/// The generation at which LIVE's rules equal the snapshot `head`; absent where the generation has changed or
+/// HEAD is another snapshot.
 std::optional<Generation> still_live(Session& session, const Repository& repository, const std::string& head);
 
 }  // namespace rewall

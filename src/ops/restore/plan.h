@@ -13,48 +13,51 @@
 
 namespace rewall {
 
-/// LIVE and HEAD, as a restore knows them when it plans.
+/// LIVE and HEAD before a restore plans. Valid for one plan, with the repository's lock held.
 struct KnownState : LiveAndHead {
-  bool same = false;  ///< LIVE was not read: it is what HEAD says
-  /// The revision, where LIVE, HEAD and the wanted ruleset hold only the chains in which the revision and
-  /// HEAD differ (partial_read.h).
+  bool same = false;  ///< LIVE was not read, since the generation proves that LIVE equals HEAD
+  /// After a partial read (partial_read.h), the files of the revision: LIVE, HEAD and the wanted ruleset then
+  /// hold only the chains in which the revision and HEAD differ.
   std::optional<SnapshotFiles> whole{};
 };
 
-/// What a restore is about to do. The KnownState that it was made of must outlive it.
+/// The change that a restore will make, staged. The KnownState that it was made from must outlive it.
 struct RestorePlan {
   Capture live{};
   Staged staged{};
-  std::vector<std::string> notes{};
-  Diff diff{};  ///< what the plan changes in LIVE
-  const Head* rest =
-      nullptr;  ///< where the rulesets hold only some chains: LIVE's files are those of this HEAD
-  PreparedFiles prepared{};  ///< the files of the staged ruleset
+  std::vector<std::string> notes{};  ///< for people: foreign parts that were kept or left out
+  Diff diff{};                       ///< from LIVE to the staged ruleset
+  const Head* rest = nullptr;        ///< after a partial read, HEAD with all files; else null
+  PreparedFiles prepared{};          ///< the files of the staged ruleset
 };
 
-/// Rules go back to the backend that they were recorded from, and `choice` must include that one. Kind usage.
+/// Checks that `choice` includes the backend that a snapshot was recorded from, as rules go back to that
+/// backend. Kind usage.
 Status check_backend(BackendChoice choice, const Revision& revision);
 
-/// LIVE and HEAD. LIVE is not read where the generation proves that it is HEAD.
+/// Reads LIVE and HEAD; only HEAD and the sets where the generation proves that LIVE's rules equal HEAD. The
+/// errors of read_live_and_head().
 Result<KnownState> know_live_and_head(Session& session, const Repository& repository);
 
-/// The same from a partial read, at the generation at which LIVE was HEAD.
+/// Makes a KnownState from a partial read; `generation` is the one of still_live().
 Result<KnownState> known_by_partial_read(const Repository& repository, PartialRead partial,
                                          Generation generation);
 
-/// Reads the whole revision and the whole HEAD, which LIVE is, with all proof: a plan of some chains was not
-/// possible.
+/// Replaces a partial read by the whole revision and the whole HEAD, proved by their hashes, where a plan of
+/// some chains is not possible. Kind repository: a snapshot cannot be read or parsed.
 Status read_whole(Session& session, KnownState& known, Revision& revision);
 
-/// Works out the wanted ruleset and stages it. Kind kernel: refused, LIVE is untouched.
+/// Works out the wanted ruleset and stages it; LIVE is not touched. Kind kernel: the kernel refuses the
+/// ruleset, or a snapshot does not read back as it is recorded. Kind usage: the options choose a part of a
+/// ruleset from the other backend.
 Result<RestorePlan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                               KnownState& known);
 
-/// What the plan does to LIVE, of all chains.
+/// The transition of a plan, with all chains also after a partial read. Kind usage: HEAD does not parse.
 Result<Transition> transition_of(const RestorePlan& plan);
 
-/// True while LIVE is what the plan was made for. Sets and the legacy backend have no generation: they are
-/// read again.
+/// True while LIVE equals the ruleset that the plan was made for. Sets and the legacy backend have no
+/// generation, so the function reads them again. The errors of Firewall::capture() and Firewall::sets().
 Result<bool> still_as_planned(Session& session, const RestorePlan& plan);
 
 }  // namespace rewall

@@ -6,23 +6,25 @@
 
 namespace rewall {
 
-/// A plan that is about to be carried out. What it refers to must outlive it.
+/// The arguments of put_in_force(): a plan and its surroundings. The objects that it refers to must outlive
+/// it.
 struct PlannedChange {
   Session& session;
   Repository& repository;
   const RestorePlan& plan;
-  const Diff& diff;
-  const Head* head;  ///< null where a snapshot was made since HEAD was read
+  const Diff& diff;  ///< from LIVE to the staged ruleset
+  const Head* head;  ///< null where a snapshot was made after HEAD was read
 
   bool changes_live() const { return !diff.identical(); }
 };
 
-/// Loads the plan, reads LIVE back, compares, and records the result; on any failure the old ruleset is put
-/// back. From the journal's begin to its end no signal, no exception and no SIGKILL leaves a part of each
-/// ruleset behind.
+/// Loads the plan, reads LIVE back, compares, and records the result; after a failure puts the old ruleset
+/// back. The journal exists meanwhile and signals are blocked: after an exception this function puts the old
+/// ruleset back, after a kill the next rewall does (recovery.h). The caller holds the repository's lock.
 ///
-/// Kind refused: somebody changed the firewall meanwhile, LIVE is untouched. Kind kernel: refused, LIVE is
-/// what it was before. Kind damaged: the old ruleset could not be put back; the journal stays.
+/// Kind refused: another process changed the firewall meanwhile; LIVE is untouched. Kind kernel: the kernel
+/// refused the load, or LIVE read back different; the old ruleset is in force. Kind damaged: the old ruleset
+/// could not be put back; the journal stays.
 Result<Recorded> put_in_force(const PlannedChange& change, const JournalEntry& entry);
 
 }  // namespace rewall

@@ -8,14 +8,16 @@
 
 namespace rewall {
 
-/// Before the load: records LIVE where HEAD does not have it (`restored.before`), and writes the files of the
-/// result ahead, so that no disk is too full afterwards (`plan.prepared`). What the journal says of the
-/// restore; the caller adds its options.
+// The recordings before and after the load of a restore; the caller holds the repository's lock.
+
+/// Before the load: records LIVE where HEAD differs from it (`restored.before`), and writes the files of the
+/// result (`plan.prepared`), so that no disk is too full after the load. Returns the entry for the journal,
+/// to which the caller adds its options. The errors of record() and Repository::prepare().
 Result<JournalEntry> record_before(Session& session, Repository& repository, KnownState& known,
                                    const Revision& revision, RestorePlan& plan, const RestoreOptions& options,
                                    Restored& restored);
 
-/// After the load: records LIVE as it was read back.
+/// After the load: records LIVE as it was read back. The errors of record().
 Result<Recorded> record_result(const PlannedChange& change, const ReadBack& after,
                                const RecordOptions& options);
 

@@ -7,17 +7,20 @@
 
 namespace rewall {
 
-/// Completes or undoes a restore that was killed, if one was; afterwards LIVE is the old or the new ruleset.
-/// Call it once, before a command begins. Sets Session::interrupted where another process is at a restore
-/// right now, and on a failure.
+/// Completes or undoes a restore that was killed, by its journal (ops/restore/README.md); LIVE is then the
+/// old or the wanted ruleset, and the history records it. Does nothing without a journal, and without reading
+/// LIVE. Call once, before a command begins. Sets Session::interrupted where another process is restoring
+/// now, and after a failure.
 ///
-/// The errors leave the journal. Kind permission and capture: LIVE cannot be read. Kind repository: another
-/// process does not release the lock, the journal is of another network namespace, or it cannot be understood
-/// and LIVE is not what HEAD says. Kind damaged: LIVE is neither ruleset, and the old one could not be put
-/// back.
+/// After an error the journal stays. Kind permission and capture: LIVE cannot be read. Kind repository:
+/// another process does not release the lock, the journal belongs to another network namespace, or the
+/// journal cannot be used and LIVE differs from HEAD. Kind damaged: LIVE is neither ruleset, and the old
+/// ruleset could not be put back.
 Status recover_interrupted_restore(Session& session);
 
-/// Waits for the repository's lock (`lock.wait`), then recovers a restore that the last holder did not end.
+/// Takes the repository's lock, after a wait of at most `lock.wait`, and recovers a restore that the last
+/// holder did not end. The lock is held as long as the result lives. The errors of Repository::lock() and of
+/// recover_interrupted_restore().
 Result<Lock> lock(Session& session);
 
 }  // namespace rewall

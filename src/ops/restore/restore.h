@@ -10,20 +10,20 @@
 
 namespace rewall {
 
-/// Makes LIVE what a revision says (rewall(8), restore): records LIVE when HEAD does not have it, stages the
-/// wanted ruleset in a scratch namespace, loads it, reads it back and compares; on any failure the old
-/// ruleset is put back.
+/// Makes LIVE equal a revision (rewall(8), restore; the steps are in ops/restore/README.md). Takes the
+/// repository's lock. After a failure the old ruleset is in force.
 ///
-/// Kind kernel: refused, LIVE is what it was. Kind refused: the firewall kept changing meanwhile, or
-/// sign.require asks for a signature that the snapshot lacks. Kind damaged: the old ruleset could not be put
-/// back.
+/// Kind usage: the revision does not exist, or does not fit the options. Kind kernel: the kernel refused the
+/// ruleset. Kind refused: the firewall kept changing, a program in pre-restore.d or `sign.require` forbids
+/// the restore, or a guard is armed already. Kind damaged: the old ruleset could not be put back. The errors
+/// of lock() and read_revision().
 Result<Restored> restore(Session& session, const std::string& revision, const RestoreOptions& options);
 
-/// The same for a revision that is read already, and a caller who holds the lock.
+/// Restores a revision that was read before, for a caller that holds the lock.
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
                          const RestoreOptions& options);
 
-/// The same where LIVE and HEAD are known, too.
+/// Restores a revision where the caller has read LIVE and HEAD too, with the lock held.
 Result<Restored> restore(Session& session, const Lock& held, Revision revision, KnownState known,
                          const RestoreOptions& options);
 

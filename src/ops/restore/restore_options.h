@@ -11,25 +11,28 @@
 
 namespace rewall {
 
+/// The options of a restore. Lives during the call.
 struct RestoreOptions {
-  std::optional<Family> family{};  ///< only this family
-  std::string table{};             ///< only this table
-  std::string message{};
-  std::string trigger = "restore";
-  bool dry_run = false;
-  bool exact = false;               ///< restores foreign parts too, instead of keeping LIVE's
+  std::optional<Family> family{};   ///< only this family
+  std::string table{};              ///< only this table
+  std::string message{};            ///< the subject of the result's snapshot; empty: made from the diff
+  std::string trigger = "restore";  ///< as Rewall-Trigger
+  bool dry_run = false;             ///< plans only
+  bool exact = false;               ///< restores foreign parts too, instead of keeping those of LIVE
   Safeguard* safeguard = nullptr;   ///< the guard of the change; null for a way back
-  std::optional<Actor> actor{};     ///< who restores, where it is not the person behind this process
-  bool way_back = false;            ///< of a guarded change, or a boot: pre-restore.d is not asked
-  bool nothing_is_no_loss = false;  ///< LIVE is not recorded where it holds nothing, as after a boot
+  std::optional<Actor> actor{};     ///< the person who restores; else the person behind this process
+  /// For a way back (a guard or a boot): pre-restore.d and the signature are not checked.
+  bool way_back = false;
+  bool nothing_is_no_loss = false;  ///< an empty LIVE is not recorded, as after a boot
 };
 
+/// The result of a restore. A value.
 struct Restored {
-  Diff diff{};                       ///< what changes, or with dry_run would change
+  Diff diff{};                       ///< from the old LIVE to the new one, also with dry_run
   std::string moves{};               ///< "from nft to legacy", where all rules go to the other backend
-  std::optional<Recorded> before{};  ///< the old LIVE, where HEAD did not have it
-  std::optional<Recorded> after{};   ///< absent with dry_run
-  std::string restored{};            ///< the hash that was restored; empty for a file
+  std::optional<Recorded> before{};  ///< the snapshot of the old LIVE, where HEAD differed from it
+  std::optional<Recorded> after{};   ///< the snapshot of the new LIVE; absent with dry_run
+  std::string restored{};            ///< the snapshot that was restored, full hash; empty for a file
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
 };
 

@@ -7,21 +7,21 @@
 
 namespace rewall {
 
-/// The guard of a change, as a restore sees it: armed before LIVE changes, and dropped when nothing of the
-/// change is in force. ops/guard/guarded_change.h has the real one. The caller of each function holds the
-/// lock.
+/// The guard of a change, as a restore sees it: the restore arms it before LIVE changes, and drops it unless
+/// its change, or a part of it, is in force. ops/guard/guarded_change.h implements it. Lives longer than the
+/// restore; the caller of each function holds the repository's lock.
 class Safeguard {
  public:
   virtual ~Safeguard() = default;
 
-  /// Asked before anything is planned. Kind refused: another guard is armed.
+  /// Called before the first plan. Kind refused: another guard is armed.
   virtual Status check() = 0;
-  /// Arms before LIVE changes, at the snapshot `before` that LIVE is. Called again when the restore plans
-  /// again. Kind refused: nothing is armed.
+  /// Arms the guard. `before` is the snapshot that LIVE equals; `exact` is that of the restore. Called again
+  /// when the restore plans again. Kind refused: no guard could be armed, and none is.
   virtual Status arm(const Lock& held, const std::string& before, bool exact) = 0;
-  /// Nothing of the change is in force: nothing is to be reverted.
+  /// Disarms the guard: no part of the change is in force.
   virtual void drop(const Lock& held) = 0;
-  /// The change, or a part of it, is in force: what was armed stays. A guard that was armed earlier reverts
+  /// Leaves the guard armed: the change, or a part of it, is in force. A guard that was armed earlier reverts
   /// this change too.
   virtual void keep(const Lock& held, bool exact) = 0;
 };

@@ -10,19 +10,21 @@
 
 namespace rewall {
 
-/// A table of one family on one backend, or a set: what a restore changes as one.
+/// A table of one family on one backend, or a set: the smallest part that a restore replaces whole. Family,
+/// backend and table, or the name of the set.
 using Place = std::tuple<std::optional<Family>, std::optional<Backend>, std::string, std::string>;
 using Places = std::set<Place>;
 
+/// The place that a change of a diff belongs to.
 Place place_of(const Change& change);
 
-/// Where two rulesets differ: by their words, and by what they mean.
+/// The places in which two rulesets differ. A value.
 struct Differing {
-  Places words{};
-  Places meaning{};
+  Places words{};    ///< by their canonical text
+  Places meaning{};  ///< by meaning
 };
 
-/// What a restore does to LIVE.
+/// The change that a restore makes: the old ruleset, the wanted one, and where they differ. A value.
 struct Transition {
   Transition() = default;
   Transition(Ruleset from, Ruleset to);
@@ -34,17 +36,18 @@ struct Transition {
 
 enum class Side { before, wanted, mix };
 
-/// Which of the two LIVE is in the places of the change; what others changed elsewhere is no matter.
+/// Which of the two rulesets LIVE equals in the places of the change. Other places do not count: other
+/// programs may have changed them.
 Side side_of(const Transition& transition, const Ruleset& live);
 
-/// True when some place, that undone() would overwrite, holds what is in neither of the two.
+/// True when undone() would overwrite a place that differs from both rulesets.
 bool holds_more(const Transition& transition, const Ruleset& live);
 
-/// LIVE without the sets that rewall fills aside (kernel/set_loader.h).
+/// LIVE without the temporary sets that a load fills (kernel/set_loader.h).
 Ruleset without_helpers(Ruleset live, const Transition& transition);
 
-/// The same with the old tables and sets in the places of the change. Where LIVE's backend is not the old
-/// one, all is as before.
+/// LIVE without the temporary sets, and with the old tables and sets in the places of the change. Where LIVE
+/// uses another backend than the old ruleset, the whole old ruleset.
 Ruleset undone(const Transition& transition, const Ruleset& live);
 
 }  // namespace rewall

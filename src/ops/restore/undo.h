@@ -6,9 +6,10 @@
 
 namespace rewall {
 
-/// Restores the parent of the newest snapshot; when LIVE differs from HEAD, HEAD itself. Twice is redo.
-/// Unless exact, differences in foreign parts alone do not count. The errors of restore(); kind usage:
-/// nothing is before the first snapshot.
+/// Reverts the newest change (rewall(8), undo): restores HEAD where LIVE differs from HEAD, else the parent
+/// of the newest snapshot. A second undo reverts the first. Snapshots of imports are skipped; unless
+/// `options.exact`, so are changes of foreign parts alone. Takes the repository's lock. The errors of
+/// restore(); kind usage: the first snapshot has no parent.
 Result<Restored> undo(Session& session, const RestoreOptions& options);
 
 }  // namespace rewall
