@@ -13,7 +13,7 @@
 namespace rewall {
 namespace {
 
-constexpr std::string_view kStagedEnd = ".XXXXXX";  // mkostemp(3) puts letters and digits for each X
+constexpr std::string_view kStagedEnd = ".new-XXXXXX";  // mkostemp(3) replaces each X
 
 Error write_error(const std::filesystem::path& path, int error) {
   Error failure{.kind = ErrorKind::repository,
@@ -81,7 +81,7 @@ StagedFile::~StagedFile() {
 
 bool is_staged_name(std::string_view name, std::string_view file) {
   return name.size() == file.size() + kStagedEnd.size() && name.starts_with(file) &&
-         name[file.size()] == kStagedEnd.front();
+         name.substr(file.size()).starts_with(kStagedEnd.substr(0, kStagedEnd.find('X')));
 }
 
 Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content, mode_t mode,

@@ -52,6 +52,6 @@ TEST_CASE("the name of a staged file is known, and no other name is taken for on
   CHECK(is_staged_name(name, "rules.v4"));
   CHECK_FALSE(is_staged_name(name, "rules.v6"));
   CHECK_FALSE(is_staged_name("rules.v4", "rules.v4"));
-  CHECK_FALSE(is_staged_name("rules.v4.backup2", "rules.v4"));
-  CHECK_FALSE(is_staged_name("rules.v4-aB3xYz", "rules.v4"));
+  CHECK_FALSE(is_staged_name("rules.v4.backup", "rules.v4"));
+  CHECK_FALSE(is_staged_name("rules.v4.old-aB3xYz", "rules.v4"));
 }

@@ -185,10 +185,10 @@ TEST_CASE("the lock removes the half-written files of a killed holder, and no ot
   const auto repository = must(Repository::init(path, "web1"));
   must(repository.lock(std::chrono::milliseconds(0))).leave_to_mend();
   constexpr std::array<std::string_view, 1> kStateFiles{"journal"};
-  const std::vector<fs::path> remains{path / ".git/rewall/journal.aB3xYz", path / ".git/objects/tmp_object_1",
-                                      path / "rules.v4.aB3xYz"};
-  const std::vector<fs::path> others{path / ".git/rewall/journal", path / ".git/rewall/guard.aB3xYz",
-                                     path / "rules.v4.backup", path / "notes.aB3xYz"};
+  const std::vector<fs::path> remains{path / ".git/rewall/journal.new-aB3xYz",
+                                      path / ".git/objects/tmp_object_1", path / "rules.v4.new-aB3xYz"};
+  const std::vector<fs::path> others{path / ".git/rewall/journal", path / ".git/rewall/guard.new-aB3xYz",
+                                     path / "rules.v4.backup", path / "notes.new-aB3xYz"};
   for (const auto* files : {&remains, &others})
     for (const auto& file : *files) put(file, "");
   must(repository.lock(std::chrono::milliseconds(0), kStateFiles));
