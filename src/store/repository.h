@@ -28,6 +28,9 @@ struct Person {
 };
 
 /// The trailers of a snapshot's message (rewall-repository(5)); one that does not apply is empty.
+///
+/// A new trailer (undo's stacks, an author for each part) is a member here and a row in store/message.cpp,
+/// which prints and reads the trailers; history/record.h fills them.
 struct Trailers {
   std::string trigger{};
   std::string backend{};  ///< "nft", "legacy", "nft+legacy"

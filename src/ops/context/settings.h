@@ -31,7 +31,8 @@ Result<std::string> parse_path(std::string_view text);
 /// Takes any text.
 Result<std::string> parse_text(std::string_view text);
 
-/// A documented key whose value is a T. Every Setting is a constant below, and has a row in settings.cpp.
+/// A documented key whose value is a T. Every Setting is a constant below; plain_keys() in settings.cpp
+/// names it.
 template <class T>
 struct Setting {
   std::string_view name{};

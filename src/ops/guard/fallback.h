@@ -30,10 +30,10 @@ struct FallbackResult {
   std::vector<std::string> refused{};  ///< the candidates tried before, each with the reason
 };
 
-/// Puts the first candidate in force that the kernel accepts: by a restore with the lock `held`, else by a
-/// load without the history, after which LIVE's old ruleset is in /run/rewall. `held` is null where the
-/// repository is locked, damaged or full. Other programs that keep changing the firewall cannot prevent the
-/// load (ops/guard/README.md).
+/// Puts the first candidate in force that the kernel accepts: by a restore with the lock `held`, or, where
+/// `held` is null or the restore fails, by a load without the history; the old LIVE is kept in /run/rewall
+/// then. `held` is null where the lock cannot be had. Other programs that keep changing the firewall cannot
+/// prevent the load (ops/guard/README.md).
 ///
 /// Kind damaged: no candidate could be put in force. Kind permission: no privilege to change the firewall.
 Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,

@@ -18,7 +18,7 @@ namespace rewall {
 /// lives as long as its state file `.git/rewall/guard` (rewall-repository(5), STATE); this value is a copy of
 /// the file. The repository's lock is held to write the file.
 struct Guard {
-  std::string id{};        ///< 16 hexadecimal digits, unlike those of every other guard
+  std::string id{};        ///< 16 random hexadecimal digits
   std::string before{};    ///< the snapshot that the guard restores, full hash
   std::string backends{};  ///< its Rewall-Backend
   /// Restores foreign parts too: the change touched them, or may have.

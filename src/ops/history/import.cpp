@@ -27,7 +27,7 @@ constexpr off_t kBiggest = 64 << 20;
 
 struct Item {
   std::string from{};  ///< for people
-  Files files{};       ///< of section 4, canonical
+  Files files{};       ///< of rewall-repository(5), canonical
   Time time{};
   int rotation = 0;  ///< N of `rules.v4.N`
   std::optional<Person> author{};

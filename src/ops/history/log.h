@@ -14,7 +14,7 @@
 
 namespace rewall {
 
-/// Which snapshots a log shows: those that match every field; an empty field matches all.
+/// The filter of a log: a snapshot passes if it matches every field; an empty field matches all snapshots.
 struct LogFilter {
   std::optional<Time> since{};
   std::optional<Time> until{};

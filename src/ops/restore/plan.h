@@ -49,7 +49,8 @@ Status read_whole(Session& session, KnownState& known, Revision& revision);
 
 /// Works out the wanted ruleset and stages it; LIVE is not touched. Kind kernel: the kernel refuses the
 /// ruleset, or a snapshot does not read back as it is recorded. Kind usage: the options choose a part of a
-/// ruleset from the other backend.
+/// ruleset from the other backend. Kind repository: the settings cannot be read, or a partial read cannot be
+/// proved. Where a plan from a partial read fails, the caller plans again after read_whole().
 Result<RestorePlan> make_plan(Session& session, const Revision& revision, const RestoreOptions& options,
                               KnownState& known);
 
