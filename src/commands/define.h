@@ -4,8 +4,8 @@
 
 namespace rewall {
 
-// One function for each command, in the file of its name: adds the options of the command to `syntax`, and
-// returns the action that the command runs.
+// One function for each command, in the file of its name or of its group (restore.cpp, guard.cpp): adds the
+// options of the command to `syntax`, and returns the action that the command runs.
 Action define_init(Syntax& syntax);
 Action define_snapshot(Syntax& syntax);
 Action define_status(Syntax& syntax);

@@ -91,10 +91,10 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
 namespace {
 
 Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
-  auto landed = boot(context.session, options.restore);
-  if (!landed) return std::move(landed).error();
-  if (!landed->as_wanted) return error_of<messages::booted_fallback>(to_text(*landed));
-  if (landed->restored) return print_restored(context, options, *std::move(landed->restored));
+  auto fallback = boot(context.session, options.restore);
+  if (!fallback) return std::move(fallback).error();
+  if (!fallback->as_wanted) return error_of<messages::booted_fallback>(to_text(*fallback));
+  if (fallback->restored) return print_restored(context, options, *std::move(fallback->restored));
   return Answer::same;
 }
 

@@ -45,7 +45,7 @@ struct ParsedRule {
   std::vector<std::string> unknown{};  ///< options that belong to no extension of this rule, as written
 };
 
-/// Tokenizer of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error
+/// The words of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error
 /// kind usage: an unclosed quote.
 Result<std::vector<std::string>> split_words(std::string_view line);
 

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFree = "free";
 
-/// Always as long, so that on a full disk it is written over what stands there.
+/// Every text has the same length: on a full disk it overwrites the one before.
 void write_holder(int fd, std::string_view holder) {
   const std::string text = format("{:<15}\n", holder);
   // The flock is what counts; without the words only a message is poorer.

@@ -16,10 +16,10 @@ constexpr std::size_t kLongestHost =
 
 /// The trailers of one value, in the order of rewall-repository(5), without those of several values.
 using Single = std::pair<std::string_view, std::string Trailers::*>;
-constexpr std::array<Single, 4> kBefore{{{"Rewall-Trigger", &Trailers::trigger},
-                                         {"Rewall-Backend", &Trailers::backend},
-                                         {"Rewall-Tools", &Trailers::tools},
-                                         {"Rewall-Actor", &Trailers::actor}}};
+constexpr std::array<Single, 4> kSingleTrailers{{{"Rewall-Trigger", &Trailers::trigger},
+                                                 {"Rewall-Backend", &Trailers::backend},
+                                                 {"Rewall-Tools", &Trailers::tools},
+                                                 {"Rewall-Actor", &Trailers::actor}}};
 constexpr std::string_view kCommand = "Rewall-Command";
 constexpr std::string_view kForeign = "Rewall-Foreign";
 constexpr Single kRestores{"Rewall-Restores", &Trailers::restores};
@@ -34,7 +34,7 @@ void add_trailer(std::string& text, std::string_view key, std::string_view value
 
 std::string format_trailers(const Trailers& trailers) {
   std::string text;
-  for (const auto& [key, member] : kBefore) add_trailer(text, key, trailers.*member);
+  for (const auto& [key, member] : kSingleTrailers) add_trailer(text, key, trailers.*member);
   for (const auto& command : trailers.commands) add_trailer(text, kCommand, command);
   add_trailer(text, kForeign, join(trailers.foreign, ", "));
   add_trailer(text, kRestores.first, trailers.*kRestores.second);
@@ -60,7 +60,7 @@ void read_trailer(Trailers& trailers, std::string_view key, std::string_view val
     for (const auto owner : split(value, ',')) trailers.foreign.emplace_back(trim(owner));
   }
   if (key == kRestores.first) trailers.*kRestores.second = value;
-  for (const auto& [name, member] : kBefore) {
+  for (const auto& [name, member] : kSingleTrailers) {
     if (key == name) trailers.*member = value;
   }
 }

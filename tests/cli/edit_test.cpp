@@ -78,7 +78,7 @@ TEST_CASE("the answer no keeps the text, and apply takes it from there") {
     const auto shown = host.talk(3, "'Apply? [y/N/e] ' " + std::string(answer));
     CHECK(has(shown, "rewall: error: not applied; your text is saved in " +
                          (host.folder() / "tmp/rewall-edit-").string()));
-    CHECK(has(shown, "hint: 'rewall apply " + host.folder().string()));
+    CHECK(has(shown, "to try it again: rewall apply " + host.folder().string()));
   }
   CHECK(has(host.rules(), "--dport 22 "));
   CHECK(host.ok("ls tmp | wc -l") == "5\n");
@@ -93,7 +93,7 @@ TEST_CASE("a text with an error goes back to the editor, is kept, or is left") {
       "LOG/' \"$1\"; fi");
   const auto mended = host.talk(0, "'What now? ' $'type:e\\n' 'Apply? [y/N/e] ' $'type:y\\n'");
   CHECK(has(mended, "/rules.v4:5: "));
-  CHECK(has(mended, "(e)dit again, (x) leave without a change, (k)eep the text in a file and leave: "));
+  CHECK(has(mended, "(e)dit again, e(x)it without a change, (k)eep the text in a file and exit: "));
   CHECK(has(host.rules(), "-A INPUT -j LOG"));
   CHECK(host.nothing_left());
 
@@ -131,7 +131,7 @@ TEST_CASE("what others change in LIVE meanwhile is said before anything is appli
     const auto shown =
         host.talk(0,
                   "'Apply? [y/N/e] ' 'run:iptables -A INPUT -s 192.0.2.9 -j DROP' '' $'type:y\\n' "
-                  "'LIVE was changed' '' 'Apply? [y/N/e] ' $'type:y\\n'");
+                  "'the live rules changed' '' 'Apply? [y/N/e] ' $'type:y\\n'");
     CHECK(has(shown, "- 2     -s 192.0.2.9/32 -j DROP\n"));
     CHECK_FALSE(has(host.rules(), "192.0.2.9"));
     CHECK(has(host.rules(), "--dport 2222"));

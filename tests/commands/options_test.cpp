@@ -31,7 +31,7 @@ TEST_CASE("an argument is found by its long name, and a positional one by its on
   CHECK(syntax.find("FILE")->most == Argument::kMany);
 }
 
-TEST_CASE("--family takes the names of both families, and no other word") {
+TEST_CASE("the option --family takes the names of both families, and no other word") {
   Syntax syntax;
   std::optional<Family> family;
   add_family(syntax, family, "");
@@ -49,7 +49,7 @@ TEST_CASE("--family takes the names of both families, and no other word") {
   CHECK(family == Family::ipv4);
 }
 
-TEST_CASE("--for takes a time longer than zero") {
+TEST_CASE("the option --for takes a time longer than zero") {
   Syntax syntax;
   std::optional<std::chrono::milliseconds> time;
   add_guard_time(syntax, time, "");
@@ -60,7 +60,7 @@ TEST_CASE("--for takes a time longer than zero") {
   CHECK(time == std::chrono::minutes{10});
 }
 
-TEST_CASE("-n takes a number of snapshots") {
+TEST_CASE("the option -n takes a number of snapshots") {
   Syntax syntax;
   HistoryOptions options;
   add_history_options(syntax, options);

@@ -142,16 +142,16 @@ TEST_CASE("how a guard ended is known, on a disk without room too") {
   const auto guard = a_guard();
   REQUIRE(write_guard(folder.path(), guard));
   CHECK(read_guard(folder.path()).value()->id == guard.id);
-  remove_guard(folder.path(), guard, Ending::taken_back);
+  remove_guard(folder.path(), guard, Ending::reverted);
   CHECK_FALSE(read_guard(folder.path()).value());
-  CHECK(ending_of(folder.path(), guard) == Ending::taken_back);
+  CHECK(ending_of(folder.path(), guard) == Ending::reverted);
   REQUIRE(write_guard(folder.path(), guard));
   remove_guard(folder.path(), guard, Ending::confirmed);
   CHECK_FALSE(read_guard(folder.path()).value());
   CHECK(ending_of(folder.path(), guard) == Ending::confirmed);
   auto next = guard;
   next.id = "fedcba9876543210";
-  CHECK(ending_of(folder.path(), next) == Ending::taken_back);
+  CHECK(ending_of(folder.path(), next) == Ending::reverted);
 }
 
 TEST_CASE("without a program to wait no change is guarded, and none is made") {
@@ -166,11 +166,11 @@ TEST_CASE("without a program to wait no change is guarded, and none is made") {
 
 TEST_CASE("the old ruleset is put back and recorded") {
   World world;
-  const auto landed = world.go();
-  REQUIRE(landed);
-  CHECK(landed->as_wanted);
-  CHECK(landed->restored);
-  CHECK(landed->refused.empty());
+  const auto fallback = world.go();
+  REQUIRE(fallback);
+  CHECK(fallback->as_wanted);
+  CHECK(fallback->restored);
+  CHECK(fallback->refused.empty());
   CHECK(world.live() == text_of(world.old));
   CHECK(world.trigger() == "rollback");
 }
@@ -179,29 +179,29 @@ TEST_CASE("what is refused is followed by the tag good, then by lockdown, then b
   ChoosyWorld world;
   world.choosy->refuses = {"--dport 80 "};
   SECTION("good") {
-    const auto landed = world.go();
-    REQUIRE(landed);
-    CHECK(landed->what == "the tag good");
-    CHECK_FALSE(landed->as_wanted);
-    CHECK(landed->restored);
-    REQUIRE(landed->refused.size() == 1);
-    CHECK(landed->refused[0] == "the old ruleset: no --dport 80 ");
+    const auto fallback = world.go();
+    REQUIRE(fallback);
+    CHECK(fallback->what == "the tag good");
+    CHECK_FALSE(fallback->as_wanted);
+    CHECK(fallback->restored);
+    REQUIRE(fallback->refused.size() == 1);
+    CHECK(fallback->refused[0] == "the old ruleset: no --dport 80 ");
     CHECK(world.live() == text_of(world.first));
   }
   SECTION("lockdown") {
     world.choosy->refuses.emplace_back("--dport 22 ");
-    const auto landed = world.go();
-    REQUIRE(landed);
-    CHECK(landed->what == "the template lockdown");
-    CHECK(landed->restored);
+    const auto fallback = world.go();
+    REQUIRE(fallback);
+    CHECK(fallback->what == "the template lockdown");
+    CHECK(fallback->restored);
     CHECK(world.live().find("-m multiport --dports 22,2022 -j ACCEPT") != std::string::npos);
   }
   SECTION("nothing") {
     world.choosy->refuses = {"-A "};
-    const auto landed = world.go();
-    REQUIRE_FALSE(landed);
-    CHECK(landed.error().kind == ErrorKind::damaged);
-    CHECK(landed.error().message.find("the template lockdown: no -A ") != std::string::npos);
+    const auto fallback = world.go();
+    REQUIRE_FALSE(fallback);
+    CHECK(fallback.error().kind == ErrorKind::damaged);
+    CHECK(fallback.error().message.find("the template lockdown: no -A ") != std::string::npos);
     CHECK(world.live() == text_of(world.broken));
   }
 }
@@ -210,10 +210,10 @@ TEST_CASE("a repository that is locked is no matter") {
   World world;
   const std::vector<Candidate> candidates{
       {.what = "the old ruleset", .read = [&] { return read_revision(*world.session, "HEAD"); }}};
-  const auto landed = restore_or_fall_back(*world.session, nullptr, candidates, {.trigger = "rollback"});
-  REQUIRE(landed);
-  CHECK_FALSE(landed->restored);
-  CHECK(landed->why_unrecorded == "the repository cannot be used");
+  const auto fallback = restore_or_fall_back(*world.session, nullptr, candidates, {.trigger = "rollback"});
+  REQUIRE(fallback);
+  CHECK_FALSE(fallback->restored);
+  CHECK(fallback->why_unrecorded == "the repository cannot be used");
   CHECK(world.live() == text_of(world.old));
 }
 
@@ -233,11 +233,11 @@ TEST_CASE("whoever changes the firewall after every load does not bring lockdown
   world.firewall = firewall;
   world.session =
       std::make_unique<Session>(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  const auto landed = world.go();
-  REQUIRE(landed);
-  CHECK(landed->as_wanted);
-  CHECK_FALSE(landed->restored);
-  CHECK(landed->why_unrecorded.find("somebody goes on changing it: ") != std::string::npos);
+  const auto fallback = world.go();
+  REQUIRE(fallback);
+  CHECK(fallback->as_wanted);
+  CHECK_FALSE(fallback->restored);
+  CHECK(fallback->why_unrecorded.find("somebody goes on changing it: ") != std::string::npos);
   REQUIRE_FALSE(firewall->loaded.empty());
   CHECK(text_of(firewall->loaded.back()) == text_of(world.old));
 }
@@ -259,9 +259,9 @@ TEST_CASE("whoever changes the firewall too fast for it to be read does not brin
       FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "it changed all the time"}};
   world.session =
       std::make_unique<Session>(world.folder.path() / "repo", BackendChoice::automatic, std::move(owned));
-  const auto landed = world.go();
-  REQUIRE(landed);
-  CHECK(landed->as_wanted);
+  const auto fallback = world.go();
+  REQUIRE(fallback);
+  CHECK(fallback->as_wanted);
   CHECK(world.firewall->loads_anew == 1);
   CHECK(world.live() == text_of(world.old));
 }
@@ -270,9 +270,9 @@ TEST_CASE("what the kernel would not take as a change is put in force whole") {
   World world;
   world.firewall->load_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::kernel, .message = "the rule is gone"}};
-  const auto landed = world.go();
-  REQUIRE(landed);
-  CHECK(landed->as_wanted);
+  const auto fallback = world.go();
+  REQUIRE(fallback);
+  CHECK(fallback->as_wanted);
   CHECK(world.firewall->loads_anew == 1);
   CHECK(world.live() == text_of(world.old));
 }
@@ -282,16 +282,16 @@ TEST_CASE("what cannot be read is replaced whole, by what the kernel would take"
   world.firewall->capture_fault =
       FakeFirewall::Fault{.error = {.kind = ErrorKind::capture, .message = "table ip filter: incompatible"}};
   SECTION("the old ruleset") {
-    const auto landed = world.go();
-    REQUIRE(landed);
-    CHECK(landed->as_wanted);
+    const auto fallback = world.go();
+    REQUIRE(fallback);
+    CHECK(fallback->as_wanted);
     CHECK(world.firewall->loads_anew == 1);
     CHECK(world.live() == text_of(world.old));
   }
   SECTION("nothing is removed for what would not be taken") {
     world.choosy->refuses = {"-A "};
-    const auto landed = world.go();
-    REQUIRE_FALSE(landed);
+    const auto fallback = world.go();
+    REQUIRE_FALSE(fallback);
     CHECK(world.firewall->loads_anew == 0);
     CHECK(world.live() == text_of(world.broken));
   }

@@ -81,7 +81,7 @@ TEST_CASE("strings are bytes, whichever way they are written") {
         "string --algo bm --hex-string |4g| --from 0 --to 65535");
 }
 
-TEST_CASE("--syn is its flags") {
+TEST_CASE("the option --syn is its flags") {
   CHECK(match_of("-p tcp --syn") == "tcp --tcp-flags 0x17 0x02");
   CHECK(match_of("-p tcp ! --syn") == "tcp ! --tcp-flags 0x17 0x02");
   CHECK(match_of("-p tcp --tcp-flags SYN,ACK,RST,FIN syn") == "tcp --tcp-flags 0x17 0x02");

@@ -192,7 +192,7 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
     return std::move(written).error().within("no guard").with_live(LiveState::untouched);
   keep_copy(guard, files);
   if (auto started = start(session, repository, guard); !started) {
-    remove_guard(state, guard, Ending::taken_back);
+    remove_guard(state, guard, Ending::reverted);
     return std::move(started).error();
   }
   return guard;
@@ -207,7 +207,7 @@ void disarm(Session& session, const Lock&, const Guard& guard, Ending ending) {
   stop_timer(guard);
 }
 
-void tell_guard(Session& session, const Lock&, bool exact) {
+void note_in_armed_guard(Session& session, const Lock&, bool exact) {
   auto repository = session.repository();
   if (!repository) return;
   const auto state = (*repository)->state_path();
@@ -236,7 +236,7 @@ Result<Recorded> end_try(Session& session, const Guard& guard, const std::string
   const auto state = repository->state_path();
   auto armed = TRY(read_guard(state));
   const bool gone = !armed || armed->id != guard.id;
-  if (gone && ending_of(state, guard) == Ending::taken_back) return take_back_rest(session, held, guard);
+  if (gone && ending_of(state, guard) == Ending::reverted) return take_back_rest(session, held, guard);
   const auto read = read_live_and_head(session, *repository);
   auto recorded = read ? record(session, *repository, read->head, read->live,
                                 {.message = message, .trigger = "try", .commands = {session.command_line}})

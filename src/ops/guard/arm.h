@@ -26,11 +26,11 @@ Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
 /// Removes the guard's state file and wakes its process, which ends. LIVE is not touched.
-void disarm(Session& session, const Lock& held, const Guard& guard, Ending ending = Ending::taken_back);
+void disarm(Session& session, const Lock& held, const Guard& guard, Ending ending = Ending::reverted);
 
 /// Notes a change of LIVE in the guard that is armed, if one is: the guard reverts this change too, and with
 /// `exact` also foreign parts. Warns the user. Failures are logged.
-void tell_guard(Session& session, const Lock& held, bool exact);
+void note_in_armed_guard(Session& session, const Lock& held, bool exact);
 
 /// Begins `rewall try`: takes the lock, records LIVE where HEAD differs from it, and arms a guard that
 /// restores foreign parts too. The errors of lock(), record() and arm().

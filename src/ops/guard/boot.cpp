@@ -27,18 +27,18 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
       guarded ? (*guard)->login : "");
   for (auto& candidate : candidates) candidate.exact = options.exact;
   auto held = lock(session);
-  auto landed = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options);
-  if (!landed) return landed;
-  const auto text = to_text(*landed);
-  if (!landed->as_wanted || !landed->restored)
+  auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options);
+  if (!fallback) return fallback;
+  const auto text = to_text(*fallback);
+  if (!fallback->as_wanted || !fallback->restored)
     notify_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);
   if (guarded && held) disarm(session, *held, **guard);
   // What is not as wanted is the caller's error.
-  if (guarded && landed->as_wanted)
+  if (guarded && fallback->as_wanted)
     log_warning("{} was armed when the machine went down: {}", name_of(**guard), escape(text));
-  else if (landed->as_wanted && !landed->restored)
+  else if (fallback->as_wanted && !fallback->restored)
     log_warning("{}", escape(text));
-  return landed;
+  return fallback;
 }
 
 }  // namespace rewall

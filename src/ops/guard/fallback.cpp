@@ -95,8 +95,8 @@ Result<Restored> restore_patiently(Session& session, const Lock& held, const Rev
 }
 
 // What kept the restore from being recorded may be gone with what it replaced.
-std::optional<Restored> record_landed(Session& session, const Revision& revision,
-                                      const RestoreOptions& options) {
+std::optional<Restored> record_fallback(Session& session, const Revision& revision,
+                                        const RestoreOptions& options) {
   auto repository = session.repository();
   if (!repository) return std::nullopt;
   auto read = read_live_and_head(session, **repository);
@@ -111,27 +111,27 @@ std::optional<Restored> record_landed(Session& session, const Revision& revision
 }
 
 Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
-           FallbackResult& landed) {
+           FallbackResult& fallback) {
   if (held != nullptr) {
     auto restored = restore_patiently(session, *held, revision, options);
     if (restored) {
-      landed.restored = *std::move(restored);
+      fallback.restored = *std::move(restored);
       return {};
     }
     if (restored.error().kind == ErrorKind::permission) return std::move(restored).error();
-    landed.why_unrecorded = restored.error().message;
+    fallback.why_unrecorded = restored.error().message;
   }
-  auto loaded = load_unrecorded(session, revision, options.exact, landed.why_unrecorded);
-  if (loaded && held != nullptr) landed.restored = record_landed(session, revision, options);
+  auto loaded = load_unrecorded(session, revision, options.exact, fallback.why_unrecorded);
+  if (loaded && held != nullptr) fallback.restored = record_fallback(session, revision, options);
   return loaded;
 }
 
 Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
-                  FallbackResult& landed) {
+                  FallbackResult& fallback) {
   try {
     auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
-    return put(session, held, revision, options, landed);
+    return put(session, held, revision, options, fallback);
   } catch (const std::exception& thrown) {
     return Error{.kind = ErrorKind::damaged, .message = format("unexpected: {}", thrown.what())};
   }
@@ -142,19 +142,19 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
 Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
                                             std::span<const Candidate> candidates,
                                             const RestoreOptions& options) {
-  FallbackResult landed;
-  if (held == nullptr) landed.why_unrecorded = "the repository cannot be used";
+  FallbackResult fallback;
+  if (held == nullptr) fallback.why_unrecorded = "the repository cannot be used";
   std::string why;
   for (const auto& candidate : candidates) {
-    auto done = put_safely(session, held, candidate, options, landed);
+    auto done = put_safely(session, held, candidate, options, fallback);
     if (done) {
-      landed.what = candidate.what;
-      landed.as_wanted = landed.refused.empty();
-      return landed;
+      fallback.what = candidate.what;
+      fallback.as_wanted = fallback.refused.empty();
+      return fallback;
     }
     if (done.error().kind == ErrorKind::permission) return std::move(done).error();
-    landed.refused.push_back(format("{}: {}", candidate.what, done.error().message));
-    why += (why.empty() ? "" : "; ") + landed.refused.back();
+    fallback.refused.push_back(format("{}: {}", candidate.what, done.error().message));
+    why += (why.empty() ? "" : "; ") + fallback.refused.back();
   }
   return error_of<messages::nothing_in_force>(why);
 }
@@ -166,10 +166,10 @@ std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const 
       {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
 }
 
-std::string to_text(const FallbackResult& landed) {
-  std::string text = landed.what + " is in force";
-  if (!landed.restored) text += format(", but not recorded ({})", landed.why_unrecorded);
-  for (const auto& refused : landed.refused) text += "; it could not be " + refused;
+std::string to_text(const FallbackResult& fallback) {
+  std::string text = fallback.what + " is in force";
+  if (!fallback.restored) text += format(", but not recorded ({})", fallback.why_unrecorded);
+  for (const auto& refused : fallback.refused) text += "; it could not be " + refused;
   return text;
 }
 

@@ -45,6 +45,6 @@ std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const 
 
 /// A result for people: "the old ruleset (snapshot 1a2b3c4d5e) is in force", and the candidates that could
 /// not be put in force with the reasons.
-std::string to_text(const FallbackResult& landed);
+std::string to_text(const FallbackResult& fallback);
 
 }  // namespace rewall

@@ -128,7 +128,7 @@ void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
 
 Ending ending_of(const fs::path& state, const Guard& guard) {
   const auto confirmed = read_at(confirmed_path(state));
-  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::taken_back;
+  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::reverted;
 }
 
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here) {

@@ -45,7 +45,7 @@ Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
 /// Writes and syncs the state file. The caller holds the repository's lock. Kind repository.
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
 /// How a guard ended: the change was confirmed, or it was reverted or never made.
-enum class Ending { confirmed, taken_back };
+enum class Ending { confirmed, reverted };
 /// Removes the state file and the copy of the old ruleset. The file of a confirmed guard becomes
 /// `guard.confirmed`, for ending_of(). A failure is logged.
 void remove_guard(const std::filesystem::path& state, const Guard& guard, Ending ending);

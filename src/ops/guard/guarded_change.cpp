@@ -24,7 +24,7 @@ void GuardedChange::drop(const Lock& held) {
 }
 
 void GuardedChange::keep(const Lock& held, bool exact) {
-  if (!length_) tell_guard(session_, held, exact);
+  if (!length_) note_in_armed_guard(session_, held, exact);
 }
 
 }  // namespace rewall

@@ -18,12 +18,12 @@ namespace rewall {
 namespace {
 
 // What is in force cannot be read: nft put rules among those of iptables.
-Result<Restored> land_old(Session& session, const Lock& held, const Guard& guard,
-                          const RestoreOptions& options) {
+Result<Restored> fall_back_to_old(Session& session, const Lock& held, const Guard& guard,
+                                  const RestoreOptions& options) {
   const std::vector<Candidate> candidates{old_ruleset(session, guard)};
-  auto landed = TRY(restore_or_fall_back(session, &held, candidates, options));
-  if (landed.restored) return *std::move(landed.restored);
-  return error_of<messages::in_force_unrecorded>(to_text(landed));
+  auto fallback = TRY(restore_or_fall_back(session, &held, candidates, options));
+  if (fallback.restored) return *std::move(fallback.restored);
+  return error_of<messages::in_force_unrecorded>(to_text(fallback));
 }
 
 }  // namespace
@@ -35,21 +35,21 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
     return std::optional<FallbackResult>{};
   const InGuardsName name(session, *guard);
   const auto candidates = with_fallbacks(session, old_ruleset(session, *guard), guard->login);
-  auto landed = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options_of(*guard));
-  if (!landed) {
-    notify_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), landed.error().message),
+  auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options_of(*guard));
+  if (!fallback) {
+    notify_terminals(format("NOBODY CONFIRMED {}, AND {}", name_of(*guard), fallback.error().message),
                      guard->actor, true);
-    return std::move(landed).error();
+    return std::move(fallback).error();
   }
   if (held)
     disarm(session, *held, *guard);
   else
-    remove_guard(session.state_path(), *guard, Ending::taken_back);
-  const bool loud = !landed->as_wanted || !landed->restored;
+    remove_guard(session.state_path(), *guard, Ending::reverted);
+  const bool loud = !fallback->as_wanted || !fallback->restored;
   notify_terminals(
-      format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*landed)),
+      format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*fallback)),
       guard->actor, loud);
-  return std::optional(*std::move(landed));
+  return std::optional(*std::move(fallback));
 }
 
 Status fire_overdue_guard(Session& session) {
@@ -87,7 +87,7 @@ Result<Restored> roll_back(Session& session) {
   options.actor.reset();
   auto restored = restore(session, held, revision, options);
   if (!restored && restored.error().kind == ErrorKind::capture)
-    restored = land_old(session, held, *guard, options);
+    restored = fall_back_to_old(session, held, *guard, options);
   if (restored) disarm(session, held, *guard);
   return restored;
 }

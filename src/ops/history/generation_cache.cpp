@@ -12,29 +12,29 @@ std::optional<CachedGeneration> read_cached_generation(const Repository& reposit
   const auto text = read_file(StatePaths(repository).generation());
   if (!text) return std::nullopt;
   const auto words = split(trim(*text), ' ');
-  CachedGeneration seen;
-  if (words.size() != 4 || !read_number(words[1], seen.generation.network) ||
-      !read_number(words[2], seen.generation.number)) {
+  CachedGeneration cached;
+  if (words.size() != 4 || !read_number(words[1], cached.generation.network) ||
+      !read_number(words[2], cached.generation.number)) {
     return std::nullopt;
   }
-  seen.generation.boot = words[0];
-  seen.head = words[3];
-  return seen;
+  cached.generation.boot = words[0];
+  cached.head = words[3];
+  return cached;
 }
 
-Status write_cached_generation(const Repository& repository, const CachedGeneration& seen) {
+Status write_cached_generation(const Repository& repository, const CachedGeneration& cached) {
   return write_file(StatePaths(repository).generation(),
-                    format("{} {} {} {}\n", seen.generation.boot, seen.generation.network,
-                           seen.generation.number, seen.head),
+                    format("{} {} {} {}\n", cached.generation.boot, cached.generation.network,
+                           cached.generation.number, cached.head),
                     0600, Sync::no);
 }
 
 std::optional<CachedGeneration> unchanged_since_cached(Session& session, const Repository& repository) {
-  auto seen = read_cached_generation(repository);
-  if (!seen || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
-      session.firewall().generation() != seen->generation)
+  auto cached = read_cached_generation(repository);
+  if (!cached || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
+      session.firewall().generation() != cached->generation)
     return std::nullopt;
-  return seen;
+  return cached;
 }
 
 void remember_generation(const Repository& repository, const Capture& capture, const std::string& head) {

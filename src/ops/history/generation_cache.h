@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// The note "at this generation LIVE equals this snapshot", in `.git/rewall/seen`: while the generation
+/// The note "at this generation LIVE equals this snapshot", in `.git/rewall/cached`: while the generation
 /// stays, LIVE need not be captured. The file lives until the next note; the generation goes with the boot.
 struct CachedGeneration {
   Generation generation{};
@@ -20,7 +20,7 @@ struct CachedGeneration {
 /// Reads the note. Absent where the file does not exist or cannot be parsed.
 std::optional<CachedGeneration> read_cached_generation(const Repository& repository);
 /// Replaces the note, without a sync. Kind repository.
-Status write_cached_generation(const Repository& repository, const CachedGeneration& seen);
+Status write_cached_generation(const Repository& repository, const CachedGeneration& cached);
 
 /// The note, where the generation of nf_tables proves that LIVE's rules still equal the snapshot. Absent
 /// where the legacy backend is in use. The generation does not cover sets: the caller compares them.

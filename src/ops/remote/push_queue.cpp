@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kQueueVersion = "push 1";
 constexpr std::chrono::seconds kFirst{1};    // so that a burst of snapshots makes one push
 constexpr std::chrono::seconds kBetween{5};  // the same for snapshots during a push
-constexpr std::chrono::seconds kShortest{30};
+constexpr std::chrono::seconds kFirstRetryPause{30};
 
 fs::path queue_file(const fs::path& state) {
   return StatePaths(state).push_queue();
@@ -79,7 +79,7 @@ void leave_queue(const Repository& repository, const std::string& remote) {
 }
 
 std::chrono::seconds back_off(int tries, double luck) {
-  const auto whole = std::min(kLongestPushPause, kShortest * (1 << std::clamp(tries - 1, 0, 10)));
+  const auto whole = std::min(kLongestPushPause, kFirstRetryPause * (1 << std::clamp(tries - 1, 0, 10)));
   return std::chrono::round<std::chrono::seconds>(whole * (1 - luck / 2));
 }
 

@@ -34,20 +34,20 @@ std::size_t size_of(const Files& files) {
 
 // Both as rulesets; false where taking them apart whole is no more work, or gives another result or words for
 // what is wrong.
-bool take_apart(PartialRead& excerpt, const std::vector<Owner>& owners) {
-  Files from{{"ipset", excerpt.head.files.at("ipset")}};
-  Files to{{"ipset", excerpt.wanted.files.at("ipset")}};
+bool take_apart(PartialRead& partial, const std::vector<Owner>& owners) {
+  Files from{{"ipset", partial.head.files.at("ipset")}};
+  Files to{{"ipset", partial.wanted.files.at("ipset")}};
   for (const char* file : kRules)
     std::tie(from[file], to[file]) =
-        differing_chains(excerpt.head.files.at(file), excerpt.wanted.files.at(file));
-  if (size_of(to) > size_of(excerpt.wanted.files) / 2) return false;
+        differing_chains(partial.head.files.at(file), partial.wanted.files.at(file));
+  if (size_of(to) > size_of(partial.wanted.files) / 2) return false;
   for (const auto& [recording, files, ruleset] :
-       {std::tuple{&excerpt.head, &from, &excerpt.from}, std::tuple{&excerpt.wanted, &to, &excerpt.to}}) {
+       {std::tuple{&partial.head, &from, &partial.from}, std::tuple{&partial.wanted, &to, &partial.to}}) {
     auto read = ruleset_of(std::move(*files), recording->hash.substr(0, 10) + ":", recording->backends);
     if (!read) return false;
     *ruleset = *std::move(read);
   }
-  return keeps_foreign_alone(excerpt.to, excerpt.from, owners);
+  return keeps_foreign_alone(partial.to, partial.from, owners);
 }
 
 }  // namespace
@@ -71,11 +71,11 @@ Result<std::optional<PartialRead>> read_partially(Session& session, const std::s
   if (!head) return std::move(head).error();
   if (!sets) return sets.error();
   if (!can_be_cut(*wanted) || !can_be_cut(*head)) return std::optional<PartialRead>{};
-  PartialRead excerpt{.head = *std::move(head), .wanted = *std::move(wanted)};
-  excerpt.wanted.name = name;
-  if (canonical_text(*sets) != excerpt.head.files.at("ipset")) return std::optional<PartialRead>{};
-  if (!take_apart(excerpt, *owners)) return std::optional<PartialRead>{};
-  return std::optional(std::move(excerpt));
+  PartialRead partial{.head = *std::move(head), .wanted = *std::move(wanted)};
+  partial.wanted.name = name;
+  if (canonical_text(*sets) != partial.head.files.at("ipset")) return std::optional<PartialRead>{};
+  if (!take_apart(partial, *owners)) return std::optional<PartialRead>{};
+  return std::optional(std::move(partial));
 }
 
 bool can_be_relied_on(const Repository& repository, const std::string& hash, const Files& files) {
@@ -86,9 +86,9 @@ bool can_be_relied_on(const Repository& repository, const std::string& hash, con
 std::optional<Generation> still_live(Session& session, const Repository& repository,
                                      const std::string& head) {
   const auto now = repository.head();
-  auto seen = unchanged_since_cached(session, repository);
-  if (!now || *now != head || !seen || seen->head != head) return std::nullopt;
-  return std::move(seen->generation);
+  auto cached = unchanged_since_cached(session, repository);
+  if (!now || *now != head || !cached || cached->head != head) return std::nullopt;
+  return std::move(cached->generation);
 }
 
 }  // namespace rewall

@@ -129,20 +129,20 @@ bool rules_unmoved(Ruleset live, Ruleset now) {
 
 // LIVE as HEAD says it, where the generation proves that it is so.
 Result<std::optional<KnownState>> know_live_by_head(Session& session, const Repository& repository) {
-  const auto seen = unchanged_since_cached(session, repository);
-  if (!seen) return std::optional<KnownState>{};
+  const auto cached = unchanged_since_cached(session, repository);
+  if (!cached) return std::optional<KnownState>{};
   auto reading = beside("ipset save", ErrorKind::capture, [&] { return session.firewall().sets(); });
   auto head = read_head(repository);
   auto sets = reading.get();
   if (!head) return std::move(head).error();
   if (!sets) return std::move(sets).error();
-  if (head->hash != seen->head || canonical_text(*sets) != head->files["ipset"])
+  if (head->hash != cached->head || canonical_text(*sets) != head->files["ipset"])
     return std::optional<KnownState>{};
   auto snapshot = TRY(repository.snapshot(head->hash));
   Capture live{.ruleset = head->ruleset,
                .backends = head->backends,
                .tools = snapshot.trailers.tools,
-               .generation = seen->generation};
+               .generation = cached->generation};
   return std::optional(KnownState{{std::move(live), *std::move(head)}, true});
 }
 

@@ -33,23 +33,23 @@ struct InterruptedRestore {
 };
 
 Result<InterruptedRestore> read_interrupted_restore(const Repository& repository, JournalEntry entry) {
-  InterruptedRestore unended{.entry = std::move(entry)};
-  auto snapshot = TRY(repository.snapshot(unended.entry.before));
-  auto before = TRY(repository.files(unended.entry.before));
-  auto wanted = TRY(repository.prepared(unended.entry.wanted));
+  InterruptedRestore interrupted{.entry = std::move(entry)};
+  auto snapshot = TRY(repository.snapshot(interrupted.entry.before));
+  auto before = TRY(repository.files(interrupted.entry.before));
+  auto wanted = TRY(repository.prepared(interrupted.entry.wanted));
   auto old_rules = TRY(ruleset_of(std::move(before), "the old ", snapshot.trailers.backend));
-  auto new_rules = TRY(ruleset_of(std::move(wanted), "the wanted ", unended.entry.backends));
-  unended.transition = Transition(std::move(old_rules), std::move(new_rules));
-  return unended;
+  auto new_rules = TRY(ruleset_of(std::move(wanted), "the wanted ", interrupted.entry.backends));
+  interrupted.transition = Transition(std::move(old_rules), std::move(new_rules));
+  return interrupted;
 }
 
 /// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
-InterruptedRestore among_foreign(InterruptedRestore unended, const Ruleset& live,
+InterruptedRestore among_foreign(InterruptedRestore interrupted, const Ruleset& live,
                                  const std::vector<Owner>& owners) {
-  const Transition& recorded = unended.transition;
-  unended.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
-                                  keep_foreign(recorded.wanted, live, owners).ruleset);
-  return unended;
+  const Transition& recorded = interrupted.transition;
+  interrupted.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
+                                      keep_foreign(recorded.wanted, live, owners).ruleset);
+  return interrupted;
 }
 
 /// "2026-11-22 12:03", here.
@@ -74,18 +74,18 @@ Error not_here(const Repository& repository, const JournalEntry& entry) {
                                                    shell_quote((StatePaths(repository).journal()).string()));
 }
 
-Status keep_live(Session& session, Repository& repository, const Capture& live,
-                 const RecordOptions& options) {
+Status record_as_is(Session& session, Repository& repository, const Capture& live,
+                    const RecordOptions& options) {
   auto head = TRY(read_head(repository));
   auto kept = TRY(record(session, repository, head, live, options));
   return {};
 }
 
-Status finish(Session& session, Repository& repository, const InterruptedRestore& unended,
+Status finish(Session& session, Repository& repository, const InterruptedRestore& interrupted,
               const Capture& live, Side side, bool loaded) {
-  const JournalEntry& entry = unended.entry;
+  const JournalEntry& entry = interrupted.entry;
   if (side == Side::wanted) {
-    TRY(keep_live(session, repository, live, entry.record));
+    TRY(record_as_is(session, repository, live, entry.record));
     tell(entry, "it was complete in the kernel, and is recorded");
     return {};
   }
@@ -94,23 +94,14 @@ Status finish(Session& session, Repository& repository, const InterruptedRestore
     const RecordOptions options{.message = "back to what was there before a restore that was interrupted",
                                 .trigger = entry.record.trigger,
                                 .restores = entry.before};
-    TRY(keep_live(session, repository, live, options));
+    TRY(record_as_is(session, repository, live, options));
   }
   tell(entry, loaded ? "it was undone, LIVE is what it was before" : "LIVE is what it was before");
   return {};
 }
 
-Error not_undone(const InterruptedRestore& unended, const std::string& why) {
-  return Error{.kind = ErrorKind::damaged,
-               .message = format("{} was interrupted, and what was there before could not be put back: {}",
-                                 name_of(unended.entry), why)}
-      .hinted(format("the firewall holds a mix of old and new rules now: mend what is said, and run 'rewall "
-                     "status'; or load snapshot {} by hand and remove .git/rewall/journal",
-                     unended.entry.before.substr(0, 10)));
-}
-
 /// Makes LIVE one of the two rulesets, and the history say which.
-Status settle(Session& session, Repository& repository, const InterruptedRestore& recorded) {
+Status recover_to_one_side(Session& session, Repository& repository, const InterruptedRestore& recorded) {
   auto owners = TRY(read_owners(repository));
   std::string why = "it reads back otherwise";
   bool loaded = false;
@@ -120,15 +111,15 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
   for (Tries tries(kFewTries); tries.next();) {
     if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
-    const InterruptedRestore unended =
+    const InterruptedRestore interrupted =
         as_recorded ? recorded : among_foreign(recorded, live->ruleset, owners);
-    const Side side = side_of(unended.transition, live->ruleset);
-    const Ruleset target = side == Side::mix ? undone(unended.transition, live->ruleset)
-                                             : without_helpers(live->ruleset, unended.transition);
+    const Side side = side_of(interrupted.transition, live->ruleset);
+    const Ruleset target = side == Side::mix ? undone(interrupted.transition, live->ruleset)
+                                             : without_helpers(live->ruleset, interrupted.transition);
     if (side != Side::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
-      return finish(session, repository, unended, *live, side, loaded);
-    if (!kept && side == Side::mix && holds_more(unended.transition, live->ruleset)) {
-      TRY(keep_live(session, repository, *live, {.message = "what a restore that was interrupted left"}));
+      return finish(session, repository, interrupted, *live, side, loaded);
+    if (!kept && side == Side::mix && holds_more(interrupted.transition, live->ruleset)) {
+      TRY(record_as_is(session, repository, *live, {.message = "what a restore that was interrupted left"}));
       kept = true;
     }
     auto applied = apply_again(session, target, *live);
@@ -136,11 +127,11 @@ Status settle(Session& session, Repository& repository, const InterruptedRestore
     loaded = loaded || (applied && side == Side::mix);
     live = applied ? Result<Capture>(*std::move(applied)) : session.capture();
   }
-  return not_undone(recorded, why);
+  return error_of<messages::not_recovered>(name_of(recorded.entry), why, recorded.entry.before.substr(0, 10));
 }
 
 /// A journal that says nothing is no matter where LIVE is what HEAD says.
-Status settle_damaged(Session& session, const Repository& repository, Error why) {
+Status judge_unusable_journal(Session& session, const Repository& repository, Error why) {
   auto head = TRY(read_head(repository));
   auto live = TRY(session.capture());
   if (compare(head.ruleset, live.ruleset).equal()) {
@@ -153,42 +144,43 @@ Status settle_damaged(Session& session, const Repository& repository, Error why)
       "look at 'rewall diff'; when LIVE is what it should be, remove .git/rewall/journal");
 }
 
-Status settle_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {
-  if (!entry) return settle_damaged(session, repository, std::move(entry).error());
+Status recover_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {
+  if (!entry) return judge_unusable_journal(session, repository, std::move(entry).error());
   const auto where = match_namespace(entry->place, session.firewall().generation());
   if (where == NamespaceMatch::elsewhere) return not_here(repository, *entry);
   if (where == NamespaceMatch::gone) {
     tell(*entry, "the rules that it changed went with a restart");
     return {};
   }
-  auto unended = read_interrupted_restore(repository, *std::move(entry));
-  if (!unended) return settle_damaged(session, repository, std::move(unended).error());
-  return settle(session, repository, *unended);
+  auto interrupted = read_interrupted_restore(repository, *std::move(entry));
+  if (!interrupted) return judge_unusable_journal(session, repository, std::move(interrupted).error());
+  return recover_to_one_side(session, repository, *interrupted);
 }
 
-Status settle_left(Session& session, Repository& repository, Journal& journal) {
+Status recover_left(Session& session, Repository& repository, Journal& journal) {
   const SignalBlock held;
   try {
-    auto settled = settle_entry(session, repository, journal.read());
+    auto settled = recover_entry(session, repository, journal.read());
     if (settled) journal.clear();
     return settled;
   } catch (const std::exception& error) {
     return Error{.kind = ErrorKind::damaged,
-                 .message = format("a restore was interrupted, and to settle it failed: {}", error.what())}
+                 .message = format("a restore was interrupted, and to recover_to_one_side it failed: {}",
+                                   error.what())}
         .hinted("run the command again");
   }
 }
 
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
-Status settle_locked(Session& session, Repository& repository) {
+Status recover_under_lock(Session& session, Repository& repository) {
   auto wait = TRY(read_setting(repository, settings::lock_wait));
   auto journal = TRY(Journal::left(repository, wait));
   if (!journal) return {};
-  return settle_left(session, repository, *journal);
+  return recover_left(session, repository, *journal);
 }
 
 /// Names the restore that holds the lock, while its process lives. Absent where another process holds the
-/// lock: one that is about to settle the journal, or one that the dead restore forked.
+/// lock: one that is about to recover_to_one_side the journal, or one that the dead restore forked.
 std::optional<std::string> at_work(const Repository& repository) {
   const auto text = read_file(StatePaths(repository).journal());
   const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
@@ -206,14 +198,14 @@ Status recover_interrupted_restore(Session& session) {
   if (!std::filesystem::exists(StatePaths(*repository).journal(), failed) && !failed) return {};
   const auto recovered = [&]() -> Status {
     auto held = lock(*repository, std::chrono::milliseconds{0});
-    if (held) return settle_locked(session, *repository);
+    if (held) return recover_under_lock(session, *repository);
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
     if (auto working = at_work(*repository)) {
       session.interrupted = *std::move(working);
       return {};
     }
     const Lock waited = TRY(lock(*repository));
-    return settle_locked(session, *repository);
+    return recover_under_lock(session, *repository);
   }();
   if (!recovered) session.interrupted = recovered.error().message;
   return recovered;
@@ -222,7 +214,7 @@ Status recover_interrupted_restore(Session& session) {
 Result<Lock> lock(Session& session) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(*repository));
-  TRY(settle_locked(session, *repository));
+  TRY(recover_under_lock(session, *repository));
   return held;
 }
 
