@@ -30,7 +30,7 @@ struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 17> kTroubles{{
+constexpr std::array<Trouble, 18> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
      "ssh-keygen -R HOST"},
@@ -42,6 +42,8 @@ constexpr std::array<Trouble, 17> kTroubles{{
     {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
     {"Connection closed", "the server closed the connection: see the server's log"},
     {"server certificate verification failed",
+     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+    {"server verification failed",  // the same, of newer versions of curl with GnuTLS
      "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
     {"SSL certificate problem",
      "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
