@@ -20,7 +20,8 @@ namespace rewall {
 /// The first ten digits of a hash: "1a2b3c4d5e".
 std::string short_hash(const std::string& hash);
 
-/// The text in a column of `width` characters: padded with blanks, or cut between characters with "…" at its end.
+/// The text in a column of `width` characters: padded with blanks, or cut between characters with "…" at its
+/// end.
 std::string fitted(const std::string& text, std::size_t width);
 
 /// Adds `--family ipv4|ipv6` (also ip, ip6, 4, 6).

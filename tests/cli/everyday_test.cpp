@@ -61,8 +61,7 @@ TEST_CASE("undo takes the newest change back, and twice is redo") {
 TEST_CASE("nothing to undo is said as such") {
   const Host host;
   host.ok("rewall init");
-  CHECK(host.ends(2, "rewall undo") ==
-        "rewall: error: nothing to undo: HEAD is the first snapshot\n");
+  CHECK(host.ends(2, "rewall undo") == "rewall: error: nothing to undo: HEAD is the first snapshot\n");
 }
 
 TEST_CASE("a snapshot of what did not change makes no commit") {

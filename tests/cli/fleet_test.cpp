@@ -371,7 +371,8 @@ TEST_CASE("hosts with one policy for addresses of their own are one group") {
   CHECK(fleet.groups(1) == "web1=1 web2=1 web3=2d\n");
 
   fleet.write("vars", "web1 SELF=10.0.0.1\nweb2 SELF=10.0.0.256\n");
-  CHECK(has(fleet.host.ends(2, "rewall fleet status"), "/vars:2: '10.0.0.256' is not an address or a network"));
+  CHECK(
+      has(fleet.host.ends(2, "rewall fleet status"), "/vars:2: '10.0.0.256' is not an address or a network"));
   fleet.write("vars", "web1 10.0.0.1\n");
   CHECK(has(fleet.host.ends(2, "rewall fleet diff web1 web2"), "/vars:1: '10.0.0.1' is not NAME=VALUE"));
   CHECK(fleet.host.ok("rewall fleet list | wc -l") == "3\n");

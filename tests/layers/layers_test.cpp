@@ -42,16 +42,11 @@ const std::vector<std::string>& ops_folders() {
 /// Headers of other projects, by how their names begin, and the layers or files that may include them.
 const std::map<std::string, Names>& borders() {
   static const std::map<std::string, Names> all{
-      {"git2", {"store"}},
-      {"zlib.h", {"store"}},
-      {"libdeflate.h", {"store"}},
-      {"nettle/", {"store"}},
-      {"libmnl/", {"kernel"}},
-      {"dtl/", {"diff/sequence.cpp"}},
-      {"CLI/", {"cli/parser.cpp"}},
-      {"nlohmann/", {"ui", "commands"}},
-      {"spdlog/", {"core"}},
-      {"fmt/", {"core"}},
+      {"git2", {"store"}},          {"zlib.h", {"store"}},
+      {"libdeflate.h", {"store"}},  {"nettle/", {"store"}},
+      {"libmnl/", {"kernel"}},      {"dtl/", {"diff/sequence.cpp"}},
+      {"CLI/", {"cli/parser.cpp"}}, {"nlohmann/", {"ui", "commands"}},
+      {"spdlog/", {"core"}},        {"fmt/", {"core"}},
   };
   return all;
 }
@@ -180,7 +175,8 @@ TEST_CASE("a third-party header outside its layer is named with its file") {
 }
 
 TEST_CASE("includes that point downwards, at the own layer or at the standard library are fine") {
-  CHECK(breaches("commands/status.cpp", "#include \"ops/host/edit.h\"\n#include <nlohmann/json.hpp>\n").empty());
+  CHECK(breaches("commands/status.cpp", "#include \"ops/host/edit.h\"\n#include <nlohmann/json.hpp>\n")
+            .empty());
   CHECK(breaches("diff/sequence.cpp", "#include \"diff/sequence.h\"\n#include <dtl/dtl.hpp>\n").empty());
   CHECK(breaches("kernel/nft.cpp", "#include <linux/netfilter/nfnetlink.h>\n#include <vector>\n").empty());
   CHECK(breaches("core/text.cpp", "// #include \"cli/main.h\"\n").empty());

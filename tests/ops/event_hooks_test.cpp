@@ -178,7 +178,8 @@ TEST_CASE("what others can write is not run, and a restore is refused for it") {
     const auto refused = world.go_back();
     REQUIRE_FALSE(refused);
     CHECK(refused.error().kind == ErrorKind::refused);
-    CHECK(full_message(refused.error()) == path + ": users other than root can write to it; LIVE is untouched");
+    CHECK(full_message(refused.error()) ==
+          path + ": users other than root can write to it; LIVE is untouched");
     CHECK(refused.error().hint == "chown root " + path + "; chmod go-w " + path);
     CHECK_FALSE(world.ran());
     CHECK(world.untouched());
