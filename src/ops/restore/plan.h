@@ -31,6 +31,18 @@ struct RestorePlan {
   PreparedFiles prepared{};          ///< the files of the staged ruleset
 };
 
+/// The arguments of put_in_force(): a plan and its surroundings. The objects that it refers to must outlive
+/// it.
+struct PlannedChange {
+  Session& session;
+  Repository& repository;
+  const RestorePlan& plan;
+  const Diff& diff;  ///< from LIVE to the staged ruleset
+  const Head* head;  ///< null where a snapshot was made after HEAD was read
+
+  bool changes_live() const { return !diff.identical(); }
+};
+
 /// Checks that `choice` includes the backend that a snapshot was recorded from, as rules go back to that
 /// backend. Kind usage.
 Status check_backend(BackendChoice choice, const Revision& revision);

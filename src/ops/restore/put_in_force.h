@@ -6,18 +6,6 @@
 
 namespace rewall {
 
-/// The arguments of put_in_force(): a plan and its surroundings. The objects that it refers to must outlive
-/// it.
-struct PlannedChange {
-  Session& session;
-  Repository& repository;
-  const RestorePlan& plan;
-  const Diff& diff;  ///< from LIVE to the staged ruleset
-  const Head* head;  ///< null where a snapshot was made after HEAD was read
-
-  bool changes_live() const { return !diff.identical(); }
-};
-
 /// Loads the plan, reads LIVE back, compares, and records the result; after a failure puts the old ruleset
 /// back. The journal exists meanwhile and signals are blocked: after an exception this function puts the old
 /// ruleset back, after a kill the next rewall does (recovery.h). The caller holds the repository's lock.

@@ -4,7 +4,6 @@
 #include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
 #include "ops/restore/plan.h"
-#include "ops/restore/put_in_force.h"
 
 namespace rewall {
 
