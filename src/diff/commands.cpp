@@ -21,7 +21,7 @@ namespace {
 using Lines = std::vector<std::string>;
 using SetNames = std::set<std::string_view>;
 
-// Tokenizer of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is
+// Words of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is
 // escaped (ipset(8)).
 std::string ipset_words(std::string_view words) {
   std::vector<std::string> out;
@@ -35,7 +35,7 @@ std::string ipset_words(std::string_view words) {
   return join(out, " ");
 }
 
-// Tokenizer of iptables-save, each quoted for a shell.
+// Words of iptables-save, each quoted for a shell.
 std::string shell_words(std::string_view words) {
   const auto split = split_words(words);
   if (!split) return shell_quote(words);

@@ -45,8 +45,8 @@ struct ParsedRule {
   std::vector<std::string> unknown{};  ///< options that belong to no extension of this rule, as written
 };
 
-/// The words of a line by the quoting of iptables-restore(8): double quotes, backslash inside them. Error
-/// kind usage: an unclosed quote.
+/// Splits a line into unquoted words, by the quoting of iptables-restore(8). Kind usage: a quote does not
+/// close.
 Result<std::vector<std::string>> split_words(std::string_view line);
 
 /// Quotes a word as iptables-save does.
