@@ -125,7 +125,12 @@ Status recover_to_one_side(Session& session, Repository& repository, const Inter
     auto applied = apply_again(session, target, *live);
     if (!applied) why = applied.error().message;
     loaded = loaded || (applied && side == Side::mix);
-    live = applied ? Result<Capture>(*std::move(applied)) : session.capture();
+    if (applied) {
+      Capture& after = *applied;
+      live = std::move(after);
+    } else {
+      live = session.capture();
+    }
   }
   return error_of<messages::not_recovered>(name_of(recorded.entry), why, recorded.entry.before.substr(0, 10));
 }
@@ -196,7 +201,7 @@ Status recover_interrupted_restore(Session& session) {
   auto repository = TRY(session.repository());
   std::error_code failed;
   if (!std::filesystem::exists(StatePaths(*repository).journal(), failed) && !failed) return {};
-  const auto recovered = [&]() -> Status {
+  auto recovered = [&]() -> Status {
     auto held = lock(*repository, std::chrono::milliseconds{0});
     if (held) return recover_under_lock(session, *repository);
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
