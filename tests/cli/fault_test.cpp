@@ -98,6 +98,7 @@ TEST_CASE("a restore that names a missing set or module leaves both families unt
     const auto said = host.ends(4, "rewall restore file:f");
     INFO(said);
     CHECK(has(said, "f/rules.v4:5"));
+    CHECK(has(said, "; LIVE is untouched"));
     CHECK(host.rules() == v4);
     CHECK(host.ok("ip6tables-save | grep -v ^#") == v6);
   }

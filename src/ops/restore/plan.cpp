@@ -211,7 +211,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   auto staged = session.firewall().stage(wanted, in_force, file_names(revision));
   auto diff = TRY(comparing.get());
   TRY(proving.get());
-  if (!staged) return std::move(staged).error();
+  if (!staged) return std::move(staged).error().with_live(LiveState::untouched);
   const bool as_wanted = same_words(wanted, staged->ruleset);
   if (!as_wanted) {
     TRY(staged_as_wanted(wanted, staged->ruleset, revision));
