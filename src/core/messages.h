@@ -137,6 +137,11 @@ inline constexpr Message nothing_in_force{
     .text = "no ruleset could be put in force: {}",
     .hint = "see what is in force: iptables-save; and load rules by hand"};
 
+inline constexpr Message dry_run_of_fallback{.kind = ErrorKind::repository,
+                                             .text = "cannot show what would be put in force: {}",
+                                             .hint = "see: rewall doctor",
+                                             .live = LiveState::untouched};
+
 inline constexpr Message in_force_unrecorded{
     .kind = ErrorKind::repository,
     .text = "{}",

@@ -78,6 +78,38 @@ struct ChoosyWorld : World {
 
 }  // namespace
 
+TEST_CASE("a dry run of a way back changes nothing, with the repository's lock and without") {
+  World world;
+  const auto before = world.live();
+  const std::vector<Candidate> candidates = with_fallbacks(
+      *world.session,
+      {.what = "the old ruleset", .read = [&] { return read_revision(*world.session, "HEAD"); }}, "");
+  const RestoreOptions options{.trigger = "boot", .dry_run = true, .exact = true, .way_back = true};
+  SECTION("with the lock it shows what would change") {
+    const auto held = lock(*world.session);
+    REQUIRE(held);
+    const auto shown = restore_or_fall_back(*world.session, &*held, candidates, options);
+    REQUIRE(shown);
+    CHECK_FALSE(shown->restored->diff.equal());
+  }
+  SECTION("without the lock it is refused") {
+    const auto shown = restore_or_fall_back(*world.session, nullptr, candidates, options);
+    REQUIRE_FALSE(shown);
+    CHECK(shown.error().live == LiveState::untouched);
+  }
+  SECTION("what cannot be read is refused") {
+    const auto held = lock(*world.session);
+    REQUIRE(held);
+    const std::vector<Candidate> lost{
+        {.what = "nothing", .read = [] { return Result<Revision>(Error{.message = "lost"}); }}};
+    const auto shown = restore_or_fall_back(*world.session, &*held, lost, options);
+    REQUIRE_FALSE(shown);
+    CHECK(shown.error().kind == ErrorKind::repository);
+  }
+  CHECK(world.live() == before);
+  CHECK(world.firewall->loads == 0);
+}
+
 TEST_CASE("a guard reads back as it was written") {
   const auto guard = a_guard();
   const auto read = parse_guard(print_guard(guard));

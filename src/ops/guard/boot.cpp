@@ -28,7 +28,7 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   for (auto& candidate : candidates) candidate.exact = options.exact;
   auto held = lock(session);
   auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options);
-  if (!fallback) return fallback;
+  if (!fallback || options.dry_run) return fallback;
   const auto text = to_text(*fallback);
   if (!fallback->as_wanted || !fallback->restored)
     notify_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);

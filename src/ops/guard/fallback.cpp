@@ -118,7 +118,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
       fallback.restored = *std::move(restored);
       return {};
     }
-    if (restored.error().kind == ErrorKind::permission) return std::move(restored).error();
+    if (restored.error().kind == ErrorKind::permission || options.dry_run) return std::move(restored).error();
     fallback.why_unrecorded = restored.error().message;
   }
   auto loaded = load_unrecorded(session, revision, options.exact, fallback.why_unrecorded);
@@ -144,6 +144,9 @@ Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
                                             const RestoreOptions& options) {
   FallbackResult fallback;
   if (held == nullptr) fallback.why_unrecorded = "the repository cannot be used";
+  // What works without the repository changes LIVE.
+  if (held == nullptr && options.dry_run)
+    return error_of<messages::dry_run_of_fallback>(fallback.why_unrecorded);
   std::string why;
   for (const auto& candidate : candidates) {
     auto done = put_safely(session, held, candidate, options, fallback);
@@ -156,7 +159,8 @@ Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
     fallback.refused.push_back(format("{}: {}", candidate.what, done.error().message));
     why += (why.empty() ? "" : "; ") + fallback.refused.back();
   }
-  return error_of<messages::nothing_in_force>(why);
+  return options.dry_run ? error_of<messages::dry_run_of_fallback>(why)
+                         : error_of<messages::nothing_in_force>(why);
 }
 
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login) {
