@@ -197,11 +197,19 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   }
   auto status = run_tried(*std::move(program));
   auto recorded = TRY(end_try(context.session, guard, options.message));
-  print_recorded(context, recorded, "", guard);
+  // Somebody may have confirmed while the command ran. A file that cannot be read is no answer of anybody's.
+  const auto standing = read_guard(context.session.state_path());
+  const bool armed = !standing || (*standing && (*standing)->id == guard.id);
+  print_recorded(context, recorded, "", armed ? std::optional(guard) : std::nullopt);
   if (!status) return std::move(status).error();
   if (*status != 0)
     context.terminal.say(format("'{}' failed (exit {}). What it changed: rewall diff {}", options.words[0],
                                 *status, short_hash(guard.before)));
+  if (!armed) {
+    context.terminal.say(
+        "no guard is armed: somebody confirmed while the command ran, and all that it did is kept");
+    return *status == 0 ? Answer::same : Answer::different;
+  }
   auto answer = stand_by(context, guard, recorded.hash, !options.yes);
   return answer && *answer == Answer::same && *status != 0 ? Answer::different : std::move(answer);
 }

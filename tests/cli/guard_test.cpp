@@ -218,6 +218,18 @@ TEST_CASE("what is banned while an ordinary restore is guarded stays banned when
   CHECK(host.newest()["trigger"] == "rollback");
 }
 
+TEST_CASE("a guard that is confirmed while the command runs is not said to be armed") {
+  const GuardedHost host;
+  const auto said = host.ends(0, "rewall try --for 10m -- sh -c './break; " REWALL_PROGRAM
+                                 " confirm; iptables -A OUTPUT -p tcp --dport 25 -j DROP'");
+  INFO(said);
+  CHECK_FALSE(host.armed());
+  CHECK(has(said, "no guard is armed: somebody confirmed while the command ran"));
+  CHECK_FALSE(has(said, "GUARD ARMED"));
+  CHECK(has(host.ok("iptables-save"), "--dport 25"));
+  host.ok("rewall -q status");
+}
+
 TEST_CASE("every command that changes LIVE can be guarded") {
   const GuardedHost host;
   const auto before = host.live();
