@@ -23,8 +23,8 @@ class Login {
     const std::array<char*, 3> words{program.data(), length.data(), nullptr};
     const std::array<char*, 2> variables{variable.data(), nullptr};
     REQUIRE(::posix_spawn(&process_, words[0], nullptr, nullptr, words.data(), variables.data()) == 0);
-    // Its environment is the new one once its name is.
-    while (look_at_process(process_)->name != "sleep") ::usleep(1000);
+    // exec(2) gives a process its new name before its new environment.
+    while (variable_of(process_, "SSH_CONNECTION") != connection) ::usleep(1000);
   }
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
