@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// The note "at this generation LIVE equals this snapshot", in `.git/rewall/cached`: while the generation
+/// The note "at this generation LIVE equals this snapshot", in `.git/rewall/seen`: while the generation
 /// stays, LIVE need not be captured. The file lives until the next note; the generation goes with the boot.
 struct CachedGeneration {
   Generation generation{};

@@ -170,8 +170,7 @@ Status recover_left(Session& session, Repository& repository, Journal& journal) 
     return settled;
   } catch (const std::exception& error) {
     return Error{.kind = ErrorKind::damaged,
-                 .message = format("a restore was interrupted, and to recover_to_one_side it failed: {}",
-                                   error.what())}
+                 .message = format("a restore was interrupted, and the recovery failed: {}", error.what())}
         .hinted("run the command again");
   }
 }
@@ -185,7 +184,7 @@ Status recover_under_lock(Session& session, Repository& repository) {
 }
 
 /// Names the restore that holds the lock, while its process lives. Absent where another process holds the
-/// lock: one that is about to recover_to_one_side the journal, or one that the dead restore forked.
+/// lock: one that is about to recover the journal, or one that the dead restore forked.
 std::optional<std::string> at_work(const Repository& repository) {
   const auto text = read_file(StatePaths(repository).journal());
   const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
