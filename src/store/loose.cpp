@@ -4,7 +4,6 @@
 #include <git2/sys/odb_backend.h>
 #include <git2/sys/repository.h>
 #include <libdeflate.h>
-#include <nettle/sha1.h>
 #include <sys/stat.h>
 #include <zlib.h>
 #if __has_include(<git2/sys/errors.h>)
@@ -21,6 +20,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/digest.h"
 #include "core/exceptions.h"
 #include "core/file.h"
 #include "core/format.h"
@@ -290,13 +290,9 @@ std::optional<std::string> read_unproved(git_repository* repo, const git_oid& id
 }
 
 git_oid hash_blob(std::string_view content) {
-  sha1_ctx state{};
-  sha1_init(&state);
   const std::string header = header_of(GIT_OBJECT_BLOB, content);
-  for (const std::string_view part : {std::string_view(header), content})
-    sha1_update(&state, part.size(), reinterpret_cast<const std::uint8_t*>(part.data()));
   git_oid id{};
-  sha1_digest(&state, sizeof id.id, id.id);
+  std::ranges::copy(sha1({header, content}), id.id);
   return id;
 }
 

@@ -43,7 +43,7 @@ const std::vector<std::string>& ops_folders() {
 const std::map<std::string, Names>& borders() {
   static const std::map<std::string, Names> all{
       {"git2", {"store"}},          {"zlib.h", {"store"}},
-      {"libdeflate.h", {"store"}},  {"nettle/", {"store"}},
+      {"libdeflate.h", {"store"}},  {"nettle/", {"core"}},
       {"libmnl/", {"kernel"}},      {"dtl/", {"diff/sequence.cpp"}},
       {"CLI/", {"cli/parser.cpp"}}, {"nlohmann/", {"ui", "commands"}},
       {"spdlog/", {"core"}},        {"fmt/", {"core"}},

@@ -4,12 +4,12 @@
 #include <tuple>
 #include <utility>
 
+#include "core/digest.h"
 #include "core/parallel.h"
 #include "ops/context/settings.h"
 #include "ops/fleet/hosts.h"
 #include "ops/remote/fetch_status.h"
 #include "rules/meaning.h"
-#include "store/digest.h"
 
 namespace rewall {
 namespace {

@@ -1,5 +1,6 @@
-#include "store/digest.h"
+#include "core/digest.h"
 
+#include <nettle/sha1.h>
 #include <nettle/sha2.h>
 
 namespace rewall {
@@ -24,6 +25,16 @@ void Digest::add(std::string_view text) {
 Digest::Value Digest::take() {
   Value value{};
   sha256_digest(&state_->context, value.size(), value.data());
+  return value;
+}
+
+std::array<std::uint8_t, 20> sha1(std::initializer_list<std::string_view> parts) {
+  sha1_ctx context{};
+  sha1_init(&context);
+  for (const std::string_view part : parts)
+    sha1_update(&context, part.size(), reinterpret_cast<const std::uint8_t*>(part.data()));
+  std::array<std::uint8_t, 20> value{};
+  sha1_digest(&context, value.size(), value.data());
   return value;
 }
 

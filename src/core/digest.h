@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 
@@ -27,5 +28,8 @@ class Digest {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// The SHA-1 (FIPS 180-4) of the parts of one text, by which git names its objects.
+std::array<std::uint8_t, 20> sha1(std::initializer_list<std::string_view> parts);
 
 }  // namespace rewall
