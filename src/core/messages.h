@@ -187,6 +187,11 @@ inline constexpr Message signature_required{
     .text = "{}",
     .hint = "sign.require asks for a signature by sign.allowed; see: rewall verify {1}",
     .live = LiveState::untouched};
+inline constexpr Message signed_for_another_host{
+    .kind = ErrorKind::refused,
+    .text = "{0} is signed for {1}, and this is host {2}",
+    .hint = "sign.require lets a signature count for its own host alone; see: rewall show {3}",
+    .live = LiveState::untouched};
 
 // --- settings
 
