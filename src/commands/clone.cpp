@@ -1,5 +1,7 @@
 #include "ops/remote/clone.h"
 
+#include <algorithm>
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
@@ -8,6 +10,16 @@
 
 namespace rewall {
 namespace {
+
+// The remote's tags are no word of this host until a person takes them.
+void say_tags(Context& context, const CloneResult& cloned) {
+  if (cloned.tags.empty()) return;
+  const auto good = cloned.host + "/good";
+  const bool has_good = std::ranges::find(cloned.tags, good) != cloned.tags.end();
+  context.terminal.say(
+      format("{} of {}, below its name: see 'rewall tag'{}", counted(cloned.tags.size(), "tag"), cloned.host,
+             has_good ? format("; 'rewall tag good {}' takes its good snapshot as yours", good) : ""));
+}
 
 void say_next(Context& context, const CloneResult& cloned) {
   context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
@@ -37,9 +49,11 @@ Action define_clone(Syntax& syntax) {
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},
                                   {"hosts", cloned->hosts},
+                                  {"tags", cloned->tags},
                                   {"refused", refused}}));
     else if (!cloned->hash.empty())
       context.terminal.out(format("{} {}\n", cloned->hash.substr(0, 10), cloned->host));
+    say_tags(context, *cloned);
     say_next(context, *cloned);
     return Answer::same;
   };

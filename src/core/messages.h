@@ -187,6 +187,11 @@ inline constexpr Message signature_required{
     .text = "{}",
     .hint = "sign.require asks for a signature by sign.allowed; see: rewall verify {1}",
     .live = LiveState::untouched};
+inline constexpr Message signed_for_another_host{
+    .kind = ErrorKind::refused,
+    .text = "{0} is signed for {1}, and this is host {2}",
+    .hint = "sign.require lets a signature count for its own host alone; see: rewall show {3}",
+    .live = LiveState::untouched};
 
 // --- settings
 
@@ -413,6 +418,15 @@ inline constexpr Message snapshot_file_too_big{
 inline constexpr Message name_not_allowed{.kind = ErrorKind::usage,
                                           .text = "{} '{}': not a name that git allows",
                                           .hint = "use letters, digits, '-', '_' and '.'"};
+inline constexpr Message tag_like_hash{.kind = ErrorKind::usage,
+                                       .text = "tag '{0}': this could be the short hash of a snapshot",
+                                       .hint = "put a letter in front: v{0}"};
+inline constexpr Message tag_like_branch{.kind = ErrorKind::usage,
+                                         .text = "tag '{0}': hosts/ begins the names of branches",
+                                         .hint = "choose a name without 'hosts/'"};
+inline constexpr Message hash_names_tag{.kind = ErrorKind::usage,
+                                        .text = "{0}: no snapshot has a hash that begins so",
+                                        .hint = "the tag of this name is {1}"};
 inline constexpr Message no_such_tag{
     .kind = ErrorKind::usage, .text = "tag '{0}': no such tag", .hint = "{1}"};
 inline constexpr Message no_such_remote{

@@ -63,6 +63,12 @@ struct Tag {
   Time time{};
 };
 
+/// True for 4 to 64 hex digits: people and scripts take them for the short hash of a snapshot.
+bool is_like_hash(std::string_view name);
+/// True for a tag that reads as a short hash or as the branch of a host (`hosts/` in its name). No command
+/// makes one; it is reached as refs/tags/NAME.
+bool is_misleading_tag(std::string_view name);
+
 struct Remote {
   std::string name{};
   std::string url{};
@@ -144,7 +150,9 @@ class Repository {
   /// The hash of HEAD; empty before the first snapshot.
   Result<std::string> head() const;
 
-  /// The full hash of the commit that a `git rev-parse` expression names. An expression that names nothing is
+  /// The full hash of the commit that a `git rev-parse` expression names. Four or more hex digits are the
+  /// snapshot whose hash starts with them, and `hosts/NAME` and `REMOTE/hosts/NAME` are branches, whatever is
+  /// tagged so: such a tag is reached as refs/tags/NAME. An expression that names nothing is
   /// of kind usage, with the nearest tag or branch as hint; a damaged repository is of kind repository.
   Result<std::string> resolve(const std::string& expression) const;
 

@@ -23,6 +23,8 @@ Error bad_name(const std::string& kind, const std::string& name) {
 }
 
 Result<std::string> tag_reference(const std::string& name) {
+  if (is_like_hash(name)) return error_of<messages::tag_like_hash>(name);
+  if (is_misleading_tag(name)) return error_of<messages::tag_like_branch>(name);
   const std::string reference = std::string(kTags) + name;
   int valid = 0;
   const bool taken =
@@ -75,6 +77,17 @@ std::optional<Time> last_move(git_repository* repo, const std::string& reference
 
 }  // namespace
 
+bool is_like_hash(std::string_view name) {
+  constexpr std::size_t kShortest = 4;  // git's own shortest, core.abbrev of git-config(1)
+  constexpr std::size_t kLongest = 64;  // SHA-256
+  return name.size() >= kShortest && name.size() <= kLongest &&
+         std::ranges::all_of(name, [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
+
+bool is_misleading_tag(std::string_view name) {
+  return is_like_hash(name) || name.find("hosts/") != std::string_view::npos;
+}
+
 Result<std::vector<Tag>> Repository::tags() const {
   git::ReferenceIterator all;
   if (git::fill(all, git_reference_iterator_glob_new, impl_->repo.get(), "refs/tags/*") != 0)
@@ -100,9 +113,12 @@ Status Repository::set_tag(const std::string& name, const std::string& hash) {
 }
 
 Status Repository::remove_tag(const std::string& name) {
-  auto reference = TRY(tag_reference(name));
+  // Also one that set_tag() refuses: other programs make them.
+  auto reference =
+      is_misleading_tag(name) ? Result<std::string>(std::string(kTags) + name) : tag_reference(name);
+  if (!reference) return std::move(reference).error();
   git::Reference found;
-  if (git::fill(found, git_reference_lookup, impl_->repo.get(), reference.c_str()) != 0) {
+  if (git::fill(found, git_reference_lookup, impl_->repo.get(), reference->c_str()) != 0) {
     std::vector<std::string> names;
     if (const auto known = tags()) {
       for (const auto& tag : *known) names.push_back(tag.name);

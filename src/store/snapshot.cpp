@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "core/format.h"
@@ -185,6 +186,60 @@ Error ambiguous(git_repository* repo, const std::string& expression) {
                                                 join(std::vector(named.begin(), named.end()), ", "));
 }
 
+/// Hex digits that name snapshots, and nothing else, by the start of their hash.
+bool is_short_hash(const std::string& name) {
+  return is_like_hash(name) && name.size() < GIT_OID_HEXSZ;
+}
+
+/// The one snapshot whose hash starts with `digits`; no tag or branch of that name is asked.
+Result<std::string> find_snapshot_starting(git_repository* repo, const std::string& digits) {
+  ObjectsStarting objects{.digits = digits};
+  std::ranges::transform(digits, objects.digits.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) != 0) return git::last_error("objects");
+  git_oid found{};
+  git_oid start{};
+  if (git_oid_fromstrn(&start, objects.digits.c_str(), objects.digits.size()) != 0)
+    return unknown(repo, digits);
+  const int code = git_odb_exists_prefix(&found, odb.get(), &start, objects.digits.size());
+  if (code == 0) objects.found.push_back(found);
+  if (code == GIT_EAMBIGUOUS) git_odb_foreach(odb.get(), add_if_starts, &objects);
+  std::set<std::string> snapshots;
+  for (const git_oid& id : objects.found) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_odb_read_header(&size, &type, odb.get(), &id) == 0 && type == GIT_OBJECT_COMMIT)
+      snapshots.insert(git::hex(id));
+  }
+  if (snapshots.size() == 1) return *snapshots.begin();
+  if (objects.found.size() > 1) return ambiguous(repo, digits);
+  if (auto gone = find_logged(repo, objects.digits)) {
+    Error lost = git::lost_object(digits);
+    lost.message = format("{}: snapshot {} is missing", digits, *gone);
+    return lost;
+  }
+  git::Reference tag;
+  const std::string tagged = "refs/tags/" + digits;
+  if (git::fill(tag, git_reference_lookup, repo, tagged.c_str()) == 0)
+    return error_of<messages::hash_names_tag>(digits, tagged);
+  return unknown(repo, digits);
+}
+
+/// `expression` with its base as git resolves it without asking tags: hex digits are the snapshot whose hash
+/// starts with them, `hosts/NAME` and `REMOTE/hosts/NAME` are branches.
+Result<std::string> without_lookalikes(git_repository* repo, const std::string& expression) {
+  const std::string base = base_of(expression);
+  const std::string rest = expression.substr(base.size());
+  if (is_short_hash(base)) return TRY(find_snapshot_starting(repo, base)) + rest;
+  const auto hosts = base.starts_with("refs/") ? std::string::npos : base.find("hosts/");
+  if (hosts != 0 && (hosts == std::string::npos || base[hosts - 1] != '/')) return expression;
+  const std::string branch = (hosts == 0 ? "refs/heads/" : "refs/remotes/") + base;
+  git::Reference found;
+  if (git::fill(found, git_reference_lookup, repo, branch.c_str()) != 0) return unknown(repo, expression);
+  return branch + rest;
+}
+
 Error unresolved(git_repository* repo, const std::string& expression, int code) {
   switch (code) {
     case GIT_ENOTFOUND:
@@ -255,8 +310,9 @@ Result<std::string> Repository::head() const {
 Result<std::string> Repository::resolve(const std::string& expression) const {
   git_repository* repo = impl_->repo.get();
   if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
+  const auto exact = TRY(without_lookalikes(repo, expression));
   git::Object object;
-  if (const int code = git::fill(object, git_revparse_single, repo, expression.c_str()); code != 0)
+  if (const int code = git::fill(object, git_revparse_single, repo, exact.c_str()); code != 0)
     return unresolved(repo, expression, code);
   git::Object commit;
   const int code = git::fill(commit, git_object_peel, object.get(), GIT_OBJECT_COMMIT);

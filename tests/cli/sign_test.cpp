@@ -42,7 +42,9 @@ class SigningHost : public Host {
       "git -c user.name=bob -c user.email=bob@example.org commit -q -m 'from elsewhere'";
   static std::string commit_signed(const std::string& key) {
     return std::string(
-               "git -c user.name=bob -c user.email=bob@example.org -c gpg.format=ssh "
+               "git -c user.name=rewall -c user.email=rewall@$(git -C ../repo symbolic-ref --short HEAD | "
+               "cut -d/ "
+               "-f2-) -c gpg.format=ssh "
                "-c user.signingKey=$HOME/") +
            key + " commit -q -S -m 'from elsewhere'";
   }
@@ -171,6 +173,13 @@ TEST_CASE("what was fetched is restored with the name of who signed it") {
   CHECK(has(host.ends_in(3, "rewall restore HEAD~1"), " is not signed; LIVE is untouched"));
   host.in("rewall restore origin/hosts/good");
   CHECK(has(host.rules(), "-s 192.0.2.1/32 -j DROP"));
+  // A signature counts for the host that the commit names.
+  for (const std::string committer : {"-c user.name=bob -c user.email=bob@example.org",
+                                      "-c user.name=rewall -c user.email=rewall@web2.example.org"}) {
+    host.fetch_from_elsewhere(
+        "other", "git " + committer + " -c gpg.format=ssh -c user.signingKey=$HOME/key commit -q -S -m x");
+    CHECK(has(host.ends_in(3, "rewall restore origin/hosts/other"), "is signed for "));
+  }
   CHECK(
       has(host.ends_in(5, "chmod o+w allowed; rewall restore origin/hosts/good"), "others can write to it"));
 }

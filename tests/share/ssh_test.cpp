@@ -33,6 +33,9 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   host.ok("mv repo lost; iptables -F; iptables -P INPUT ACCEPT");
   host.ok("GIT_SSH_COMMAND='ssh -F " + server.file("ssh_config") + "' rewall clone " + server.url() +
           " --host " + name);
+  // The remote's good is this host's when a person says so.
+  CHECK(host.run("git -C repo rev-parse --verify good").status != 0);
+  host.ok("rewall tag good " + name + "/good");
   CHECK(host.ok("git -C repo rev-parse HEAD good") == host.ok("git -C lost rev-parse HEAD good"));
   CHECK(host.ok("git -C repo status --porcelain").empty());
   host.ok("rewall restore HEAD");

@@ -30,6 +30,35 @@ TEST_CASE("tags are listed by name with the snapshot's time") {
   require_whole(made.path);
 }
 
+TEST_CASE("hex digits are a snapshot, and hosts/ a branch, whatever is tagged so") {
+  Made made;
+  const auto first = record(made.repository, "22");
+  const auto second = record(made.repository, "80", 1);
+  const auto digits = first.substr(0, 10);
+  for (const std::string& name :
+       {digits, std::string("20261128"), std::string("cafe"), std::string("ABCD1234"),
+        std::string("hosts/web1"), std::string("origin/hosts/web1")}) {
+    CAPTURE(name);
+    CHECK(made.repository.set_tag(name, second).error().kind == ErrorKind::usage);
+    const bool like_branch = name.find('/') != std::string::npos;
+    git(made.path, {"tag", name, like_branch ? first : second});  // as a remote or a person's git makes it
+  }
+  CHECK(made.repository.set_tag("20261128", second).error().hint.find("v20261128") != std::string::npos);
+  CHECK(must(made.repository.resolve(digits)) == first);
+  CHECK(must(made.repository.resolve(first.substr(0, 4) + "~0")) == first);
+  CHECK(must(made.repository.resolve(second.substr(0, 12) + "~1")) == first);
+  CHECK(must(made.repository.resolve("refs/tags/" + digits)) == second);
+  const auto date = made.repository.resolve("20261128");
+  REQUIRE(!date);
+  CHECK(date.error().hint.find("refs/tags/20261128") != std::string::npos);
+  CHECK(must(made.repository.resolve("hosts/web1")) == second);
+  CHECK(!made.repository.resolve("origin/hosts/web1"));
+  git(made.path, {"update-ref", "refs/remotes/origin/hosts/web1", second});
+  CHECK(must(made.repository.resolve("origin/hosts/web1~0")) == second);
+  must(made.repository.remove_tag(digits));
+  CHECK(!made.repository.resolve("refs/tags/" + digits));
+}
+
 TEST_CASE("a tag can be moved and removed") {
   Made made;
   const auto first = record(made.repository, "22");

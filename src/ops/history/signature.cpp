@@ -146,8 +146,9 @@ void judge(Signature& signature, std::string_view state, std::string_view trust)
   signature.trust = Trust::unknown;
 }
 
-constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK";
-constexpr std::size_t kFields = 6;
+constexpr std::string_view kCommitter = "rewall@";
+constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK%x00%ce";
+constexpr std::size_t kFields = 7;
 
 Result<Outcome> ask_git(const Repository& repository, const std::string& allowed,
                         std::span<const std::string> hashes) {
@@ -175,6 +176,7 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
       signature.hash = field[0];
       signature.signer = field[3];
       signature.key = field[field[4].empty() ? 5 : 4];
+      if (field[6].starts_with(kCommitter)) signature.host = field[6].substr(kCommitter.size());
       judge(signature, field[1], field[2]);
     }
     return all;
@@ -242,6 +244,10 @@ Result<std::vector<std::string>> check_signature(const Repository& repository, c
   const std::string said = format("{} is {}", what, to_text(signature));
   if (must && signature.trust != Trust::allowed)
     return error_of<messages::signature_required>(said, hash.substr(0, 10));
+  if (must && signature.host != repository.host())
+    return error_of<messages::signed_for_another_host>(
+        what, signature.host.empty() ? "no host" : "host " + signature.host, repository.host(),
+        hash.substr(0, 10));
   if (own && *own) return std::vector<std::string>{};
   return std::vector{said};
 }

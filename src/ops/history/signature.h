@@ -29,6 +29,7 @@ struct Signature {
   Trust trust = Trust::absent;
   std::string signer{};  ///< the name in the allowed-signers file or the keyring; may hold any bytes
   std::string key{};     ///< the fingerprint of the key
+  std::string host{};    ///< that the commit was made for, by its committer rewall@HOST; empty: for none
   std::string matter{};  ///< why the signature is bad or does not count
 };
 
@@ -42,8 +43,8 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes);
 
 /// Checks the signature of a snapshot before its restore. Returns notes about the signature for people; none
-/// where the snapshot is in the history of HEAD. Kind refused: `sign.require` is true and no allowed key
-/// signed the snapshot.
+/// where the snapshot is in the history of HEAD. Kind refused: `sign.require` is true, and no allowed key
+/// signed the snapshot, or one signed it for another host than that of HEAD's branch.
 Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash);
 
 }  // namespace rewall

@@ -252,6 +252,14 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
        .ok = there,
        .message = there ? "the tag exists" : "no 'good' tag yet: boot has no known-good fallback",
        .hint = there ? "" : "rewall tag good"});
+  for (const auto& tag : *tags) {
+    if (is_misleading_tag(tag.name))
+      checks.push_back({.check = "tags",
+                        .ok = false,
+                        .message = format("the tag '{}' reads as a hash or a branch: it is refs/tags/{}",
+                                          escape(tag.name), escape(tag.name)),
+                        .hint = format("rewall tag -d {}", shell_quote(tag.name))});
+  }
 }
 
 Finding examine_journal(const Repository& repository) {

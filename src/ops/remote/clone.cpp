@@ -23,19 +23,34 @@ std::string some_of(const std::vector<std::string>& names) {
   return join(first, ", ") + (names.size() > kSome ? format(" and {} more", names.size() - kSome) : "");
 }
 
+// What the remote calls a short hash or a branch would be taken for one.
+Result<std::vector<std::string>> keep_plain_tags(Repository& repository) {
+  auto tags = TRY(repository.tags());
+  std::vector<std::string> kept;
+  for (const auto& tag : tags) {
+    const auto own = std::string_view(tag.name).substr(tag.name.find('/') + 1);
+    if (is_misleading_tag(own) || is_misleading_tag(tag.name))
+      TRY(repository.remove_tag(tag.name));
+    else
+      kept.push_back(tag.name);
+  }
+  return kept;
+}
+
 Result<CloneResult> clone_into(Repository& repository, const std::string& url, bool must_be_there,
                                Progress progress) {
   const Remote remote{.name = "origin", .url = url};
   TRY(repository.add_remote(remote.name, remote.url));
   const auto host = repository.host();
-  auto fetched =
-      TRY(fetch_parts(repository, remote, {{"tags/" + host, format("+refs/tags/{}/*:refs/tags/*", host)}},
-                      std::move(progress)));
+  auto fetched = TRY(fetch_parts(repository, remote,
+                                 {{"tags/" + host, format("+refs/tags/{0}/*:refs/tags/{0}/*", host)}},
+                                 std::move(progress)));
   for (const auto& [name, why] : fetched.refused) {
     if (name == "hosts/" + host || (name == kRestOfRemote && must_be_there))
       return error_of<messages::remote_part_refused>(shown_address(url), name, why);
   }
   CloneResult cloned{.host = host, .refused = std::move(fetched.refused)};
+  cloned.tags = TRY(keep_plain_tags(repository));
   for (const auto& branch : fetched.branches) cloned.hosts.push_back(branch.host);
   const auto found = std::ranges::find(fetched.branches, host, &FetchedBranch::host);
   if (found == fetched.branches.end()) {

@@ -73,7 +73,9 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
       run_on_network(repository, to,
                      {.words = {"push", "--porcelain", "--no-signed", "--recurse-submodules=no",
                                 "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to.name,
-                                format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host)},
+                                format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host),
+                                // A clone brought these from there.
+                                format("^refs/tags/{}/*", host)},
                       .progress = std::move(progress),
                       .deadline = kLongestTransfer});
   if (!outcome) return std::move(outcome).error();
