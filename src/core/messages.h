@@ -415,6 +415,8 @@ inline constexpr Message names_no_snapshot{.kind = ErrorKind::usage,
 inline constexpr Message not_a_hash{.kind = ErrorKind::usage, .text = "{}: not the full hash of a snapshot"};
 inline constexpr Message snapshot_file_too_big{
     .kind = ErrorKind::repository, .text = "{}: {} bytes, and a file of a snapshot has at most {}"};
+inline constexpr Message snapshot_too_big{
+    .kind = ErrorKind::repository, .text = "{}: {} bytes, and {} of a snapshot has at most {}"};
 inline constexpr Message name_not_allowed{.kind = ErrorKind::usage,
                                           .text = "{} '{}': not a name that git allows",
                                           .hint = "use letters, digits, '-', '_' and '.'"};

@@ -14,6 +14,10 @@ constexpr std::string_view kPrefix = "Rewall-";
 constexpr std::size_t kLongestHost =
     200;  // a component of a path has at most 255 bytes, and ".lock" is added to it
 
+/// Of a body or of the commands, in bytes: a commit that the store makes is one that the store reads
+/// (snapshot.cpp), also where escape() makes four bytes of each.
+constexpr std::size_t kLongestPart = 128U << 10U;
+
 /// The trailers of one value, in the order of rewall-repository(5), without those of several values.
 using Single = std::pair<std::string_view, std::string Trailers::*>;
 constexpr std::array<Single, 4> kSingleTrailers{{{"Rewall-Trigger", &Trailers::trigger},
@@ -35,7 +39,13 @@ void add_trailer(std::string& text, std::string_view key, std::string_view value
 std::string format_trailers(const Trailers& trailers) {
   std::string text;
   for (const auto& [key, member] : kSingleTrailers) add_trailer(text, key, trailers.*member);
-  for (const auto& command : trailers.commands) add_trailer(text, kCommand, command);
+  for (std::size_t i = 0; i < trailers.commands.size(); ++i) {
+    if (text.size() > kLongestPart) {
+      add_trailer(text, kCommand, format("({} more commands)", trailers.commands.size() - i));
+      break;
+    }
+    add_trailer(text, kCommand, trailers.commands[i].substr(0, kLongestPart));
+  }
   add_trailer(text, kForeign, join(trailers.foreign, ", "));
   add_trailer(text, kRestores.first, trailers.*kRestores.second);
   return text;
@@ -115,9 +125,11 @@ bool fits_host(char c) {
 
 std::string format_message(const Repository::Message& message) {
   const auto end = std::min(message.subject.find('\n'), message.subject.size());
-  std::string subject = one_line(std::string_view(message.subject).substr(0, end));
+  std::string subject = one_line(std::string_view(message.subject).substr(0, std::min(end, kLongestPart)));
   if (subject.empty()) subject = "snapshot";
-  const std::string body = format_body(message.subject.substr(end) + "\n" + message.body);
+  std::string rest = message.subject.substr(end) + "\n" + message.body;
+  if (rest.size() > kLongestPart) rest = rest.substr(0, kLongestPart) + "\n(cut)";
+  const std::string body = format_body(rest);
   const std::string trailers = format_trailers(message.trailers);
   std::string text = subject + "\n";
   if (!body.empty()) text += "\n" + body + "\n";

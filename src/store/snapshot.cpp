@@ -36,12 +36,17 @@ constexpr std::size_t kShownDigits = 10;
 /// Rules of a million lines are 60 MB. What is bigger comes from somebody who means harm.
 constexpr std::size_t kBiggestFile = 256U << 20U;
 
+/// A message that the store writes has less, however long its parts are (message.cpp).
+constexpr std::size_t kBiggestCommit = 2U << 20U;
+/// The files of a snapshot are six; a person may keep others beside them.
+constexpr std::size_t kBiggestTree = 4U << 20U;
+
 Error too_big(const std::string& object, std::size_t size) {
   return error_of<messages::snapshot_file_too_big>(object, size, kBiggestFile);
 }
 
 /// From the object's header; 0 where it has none that can be read.
-std::size_t packed_size(git_repository* repo, const git_oid& id) {
+std::size_t object_size(git_repository* repo, const git_oid& id) {
   git::Odb odb;
   std::size_t size = 0;
   git_object_t type = GIT_OBJECT_INVALID;
@@ -55,7 +60,7 @@ Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std
   const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
   auto loose = git::read_loose(objects, id, git::Extent::whole, kBiggestFile);
   if (!loose) return git::lost_object(object, loose.error().message);
-  if (const std::size_t size = *loose ? (*loose)->size : packed_size(repo, id); size > kBiggestFile)
+  if (const std::size_t size = *loose ? (*loose)->size : object_size(repo, id); size > kBiggestFile)
     return too_big(object, size);
   if (*loose && (*loose)->type == GIT_OBJECT_BLOB) {
     std::string& content = (*loose)->content;
@@ -279,6 +284,10 @@ Result<Files> read_files(git_repository* repo, const std::string& hash,
 
 Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
   const auto id = TRY(git::parse_hash(hash));
+  // A small pack can hold a commit of gigabytes.
+  if (const std::size_t size = object_size(repo, id); size > kBiggestCommit)
+    return error_of<messages::snapshot_too_big>(format("snapshot {}", hash), size, "the commit",
+                                                kBiggestCommit);
   git::Commit commit;
   if (git::fill(commit, git_commit_lookup, repo, &id) != 0)
     return git::lost_object(format("snapshot {}", hash));
@@ -286,6 +295,10 @@ Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
 }
 
 Result<git::Tree> read_tree(const git_commit* commit) {
+  const git_oid* id = git_commit_tree_id(commit);
+  if (const std::size_t size = object_size(git_commit_owner(commit), *id); size > kBiggestTree)
+    return error_of<messages::snapshot_too_big>(format("snapshot {}", git::hex(*git_commit_id(commit))), size,
+                                                "the folder", kBiggestTree);
   git::Tree tree;
   if (git::fill(tree, git_commit_tree, commit) != 0)
     return git::lost_object(format("snapshot {}", git::hex(*git_commit_id(commit))));

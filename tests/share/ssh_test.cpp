@@ -34,7 +34,7 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   host.ok("GIT_SSH_COMMAND='ssh -F " + server.file("ssh_config") + "' rewall clone " + server.url() +
           " --host " + name);
   // The remote's good is this host's when a person says so.
-  CHECK(host.run("git -C repo rev-parse --verify good").status != 0);
+  host.ends(128, "git -C repo rev-parse --verify good");
   host.ok("rewall tag good " + name + "/good");
   CHECK(host.ok("git -C repo rev-parse HEAD good") == host.ok("git -C lost rev-parse HEAD good"));
   CHECK(host.ok("git -C repo status --porcelain").empty());

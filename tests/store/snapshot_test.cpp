@@ -1,5 +1,6 @@
 #include <ctime>
 
+#include "store/message.h"
 #include "support/store.h"
 
 namespace rewall::test {
@@ -245,6 +246,25 @@ TEST_CASE("one object in another's place is noticed by its hash") {
   fs::copy_file(object_file(history.path, history.first), object_file(history.path, history.third));
   CHECK(must_fail(history.again().snapshot(history.third)).kind == ErrorKind::repository);
   CHECK(must_fail(history.again().files(history.third, Proof::checksum)).kind == ErrorKind::repository);
+}
+
+TEST_CASE("a commit of many megabytes is refused unread, and the store writes none") {
+  History history;
+  const fs::path content = history.folder.path() / "commit";
+  const auto tree = git(history.path, {"rev-parse", "HEAD^{tree}"});
+  put(content, "tree " + tree +
+                   "\nauthor a <a@b> 1700000000 +0000\ncommitter a <a@b> 1700000000 +0000\n\ns\n" +
+                   std::string(3U << 20U, '\n') + "end\n");
+  const auto bomb = git(history.path, {"hash-object", "-t", "commit", "-w", content.string()});
+  const auto refused = must_fail(history.again().snapshot(bomb));
+  CHECK(refused.kind == ErrorKind::repository);
+  CHECK(refused.message.find("3145") != std::string::npos);  // its size in bytes
+
+  Repository::Message message{.subject = "s", .body = std::string(9U << 20U, '\x01')};
+  message.trailers.commands.assign(100000, std::string(1000, '\x02'));
+  const auto text = format_message(message);
+  CHECK(text.size() < 2U << 20U);
+  CHECK(parse_message(text).trailers.commands.back().find(" more commands)") != std::string::npos);
 }
 
 TEST_CASE("packed objects and references are read alike") {
