@@ -238,6 +238,10 @@ inline constexpr Message branch_diverged{
         "see them: rewall fetch {0} && rewall log {0}/hosts/{1}; then work in a clone of {0}, or take "
         "another name: git -C {2} branch -m hosts/NAME"};
 
+inline constexpr Message push_hook_refused{
+    .kind = ErrorKind::remote,
+    .text = "{0}: nothing was sent: git's hook {1} of this host refuses the push",
+    .hint = "run that program to see why, or remove it; the snapshots wait in the repository"};
 inline constexpr Message branch_rejected{.kind = ErrorKind::remote,
                                          .text = "{0} ({1}): hosts/{2} was rejected: {3}"};
 
@@ -415,8 +419,8 @@ inline constexpr Message names_no_snapshot{.kind = ErrorKind::usage,
 inline constexpr Message not_a_hash{.kind = ErrorKind::usage, .text = "{}: not the full hash of a snapshot"};
 inline constexpr Message snapshot_file_too_big{
     .kind = ErrorKind::repository, .text = "{}: {} bytes, and a file of a snapshot has at most {}"};
-inline constexpr Message snapshot_too_big{
-    .kind = ErrorKind::repository, .text = "{}: {} bytes, and {} of a snapshot has at most {}"};
+inline constexpr Message snapshot_too_big{.kind = ErrorKind::repository,
+                                          .text = "{}: {} bytes, and {} of a snapshot has at most {}"};
 inline constexpr Message name_not_allowed{.kind = ErrorKind::usage,
                                           .text = "{} '{}': not a name that git allows",
                                           .hint = "use letters, digits, '-', '_' and '.'"};

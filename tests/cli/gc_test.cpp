@@ -265,4 +265,28 @@ TEST_CASE("gc is due when loose objects are many, and not within the hour") {
   CHECK(has(host.ends(2, "rewall config gc.auto many"), "gc.auto: 'many' is not a number"));
 }
 
+TEST_CASE("trouble in the host's own git files is told as what it is") {
+  const Host host;
+  make_history(host, 2);
+  host.ok("git init -q --bare remote.git; rewall remote add origin $PWD/remote.git; mkdir home hooks");
+  host.ok("printf '[core]\n hooksPath = %s/hooks\n' $PWD >home/.gitconfig");
+  const std::string at_home = "export HOME=$PWD/home; ";
+  host.ok("printf '#!/bin/sh\nexit 1\n' >hooks/pre-push; chmod 755 hooks/pre-push");
+  const auto refused = host.ends(7, at_home + "rewall push");
+  CHECK(has(refused, "/hooks/pre-push of this host refuses the push"));
+  CHECK(host.ok("git -C remote.git for-each-ref").empty());
+
+  // Housekeeping runs no hook.
+  host.ok("mv hooks/pre-push hooks/reference-transaction");
+  host.ok(at_home + "rewall gc && rewall snapshot --allow-empty");
+  host.ok("rm hooks/*; " + at_home + "rewall push");
+
+  host.ok("printf '[user\n' >home/.gitconfig");
+  const auto typo = host.ends(5, at_home + "rewall gc");
+  CHECK(has(typo, "/home/.gitconfig"));
+  CHECK_FALSE(has(typo, "fsck"));
+  // The hint, run where it is printed.
+  host.ok("rm home/.gitconfig; " + at_home + "rewall gc");
+}
+
 }  // namespace rewall

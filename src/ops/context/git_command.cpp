@@ -3,7 +3,10 @@
 #include <cstdlib>
 #include <span>
 
+#include "core/format.h"
 #include "core/messages.h"
+#include "core/text.h"
+
 namespace rewall {
 namespace {
 
@@ -32,7 +35,32 @@ constexpr const char* kSettings[] = {
     "core.quotePath=true", "submodule.recurse=false", "advice.detachedHead=false",
 };
 
+// The text between the first two quotes after `start`.
+std::string quoted_after(std::string_view said, std::string_view start) {
+  const auto at = said.find(start);
+  if (at == std::string_view::npos) return {};
+  const auto open = said.find('\'', at);
+  const auto close = open == std::string_view::npos ? open : said.find('\'', open + 1);
+  return close == std::string_view::npos ? "" : std::string(said.substr(open + 1, close - open - 1));
+}
+
 }  // namespace
+
+std::string own_trouble_hint(std::string_view said) {
+  const auto says = [&](std::string_view words) { return said.find(words) != std::string_view::npos; };
+  if (says("bad config") || says("bad numeric config") || says("bad boolean config"))
+    return "correct that line of git's configuration and run the command again";
+  if (const auto lock = quoted_after(said, "Unable to create");
+      lock.ends_with(".lock") && says("File exists"))
+    return format(
+        "a git that was killed left this file: if no git runs here, 'rm {}', then run the command "
+        "again",
+        shell_quote(lock));
+  if (says("aborted by hook") || says("hook declined") || says("was ignored because it's not set as"))
+    return "a hook of the host's own git refuses: 'git config --show-origin core.hooksPath' shows where it "
+           "is";
+  return {};
+}
 
 std::vector<std::string> signing_environment() {
   std::vector<std::string> variables;
@@ -62,6 +90,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
     command.words.emplace_back("-c");
     command.words.emplace_back(setting);
   }
+  if (!work.with_hooks) command.words.insert(command.words.end(), {"-c", "core.hooksPath=/dev/null"});
   command.words.insert(command.words.end(), work.words.begin(), work.words.end());
   for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
   command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());

@@ -21,7 +21,8 @@ struct GitWork {
   std::function<void(std::string_view)> progress{};  ///< gets standard error while git runs
   std::uint64_t biggest_file = 0;  ///< bytes, the largest file that git may write; 0: no limit
   bool gives_way = false;          ///< runs at low priority
-  bool ends_with_us = false;       ///< when this process is killed, git removes its locks and ends too
+  bool with_hooks = false;    ///< the user's hooks (githooks(5)) run: for a push, where people expect them
+  bool ends_with_us = false;  ///< when this process is killed, git removes its locks and ends too
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
@@ -31,6 +32,11 @@ std::vector<std::string> signing_environment();
 
 /// The same variables and those that ssh and curl read. A proxy among them may hold a password.
 std::vector<std::string> git_environment();
+
+/// What to do about trouble in the host's own git files, from the words of git: a line of a configuration
+/// file that git cannot read, a lock file that a killed git left, a hook that refuses. Empty for any other
+/// trouble.
+std::string own_trouble_hint(std::string_view said);
 
 /// Runs git in a repository, with the user's own git and ssh configuration, agent, credential helpers and
 /// proxies. git never asks a question, never packs on its own, syncs the files that it writes, and gives them

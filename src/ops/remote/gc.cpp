@@ -55,8 +55,10 @@ bool is_full(std::string_view words) {
 
 Error gc_error(const Repository& repository, const std::string& work, const Outcome& outcome) {
   const auto path = shell_quote(repository.path().string());
+  const auto own = own_trouble_hint(outcome.err);
   return error_of<messages::gc_failed>(work, outcome.text())
-      .hinted(is_full(outcome.err)
+      .hinted(!own.empty() ? own
+              : is_full(outcome.err)
                   ? format("free some space at {} and run the command again", path)
                   : format("'git -C {} fsck' shows what is damaged; else run the command again", path));
 }

@@ -82,6 +82,7 @@ std::string reason_in(std::string_view said) {
 }
 
 std::string hint_for(std::string_view said) {
+  if (auto own = own_trouble_hint(said); !own.empty()) return own;
   for (const auto& trouble : kTroubles) {
     if (said.find(trouble.words) != std::string_view::npos) return std::string(trouble.hint);
   }

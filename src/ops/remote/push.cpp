@@ -1,11 +1,14 @@
 #include "ops/remote/push.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <string_view>
 
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/context/git_command.h"
 #include "ops/remote/fetch.h"
 #include "ops/remote/push_queue.h"
 #include "ops/remote/remote_address.h"
@@ -58,6 +61,24 @@ Error rejected(const Repository& repository, const Remote& remote, const PushLin
       .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
 }
 
+// The user's own hook, which git runs before it sends anything and does not name when it refuses
+// (githooks(5)); empty where there is none.
+std::string pre_push_hook(const Repository& repository) {
+  auto asked = run_git(repository.path(),
+                       {.words = {"rev-parse", "--git-path", "hooks/pre-push"}, .with_hooks = true});
+  if (!asked || !asked->ok()) return {};
+  const auto path = repository.path() / trim(asked->out);
+  return ::access(path.c_str(), X_OK) == 0 ? path.string() : "";
+}
+
+Error push_failed(const Repository& repository, const Remote& remote, const Outcome& outcome) {
+  const bool ended = !outcome.timed_out && outcome.signal == 0 &&
+                     outcome.err.find("failed to push some refs") != std::string::npos;
+  const auto hook = ended ? pre_push_hook(repository) : "";
+  if (hook.empty()) return unreachable(remote, outcome);
+  return error_of<messages::push_hook_refused>(remote.name, hook);
+}
+
 }  // namespace
 
 Result<PushResult> push(const Repository& repository, const std::string& remote, bool all,
@@ -77,6 +98,7 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
                                 // A clone brought these from there.
                                 format("^refs/tags/{}/*", host)},
                       .progress = std::move(progress),
+                      .with_hooks = true,
                       .deadline = kLongestTransfer});
   if (!outcome) return std::move(outcome).error();
   // A server that rejects some of the refs reports each in a line.
@@ -86,7 +108,7 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
     if (line.to.starts_with(kHostBranches)) return rejected(repository, to, line, *outcome);
     pushed.notes.push_back(format("{}: {} was rejected: {}", to.name, line.to, line.summary));
   }
-  if (!outcome->ok() && pushed.notes.empty()) return unreachable(to, *outcome);
+  if (!outcome->ok() && pushed.notes.empty()) return push_failed(repository, to, *outcome);
   leave_queue(repository, to.name);
   return pushed;
 }
