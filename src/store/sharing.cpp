@@ -51,9 +51,19 @@ Tag read_tag(git_repository* repo, git_reference* reference) {
   return tag;
 }
 
-/// Refuses an address that git would take for an option, or that would not stay on its line of the file.
+/// `X::ADDRESS` is for git's helper X (gitremote-helpers(7)), which may run any program.
+bool names_helper(std::string_view url) {
+  const auto end = url.find("::");
+  return end != std::string_view::npos && end > 0 &&
+         std::ranges::all_of(url.substr(0, end), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '-' || c == '+' || c == '.' || c == '_';
+         });
+}
+
+/// Refuses an address that git would take for an option, that names a helper, or that would not stay on its
+/// line of the file.
 Status check_address(const std::string& name, const std::string& url) {
-  const bool good = !url.empty() && !url.starts_with('-') &&
+  const bool good = !url.empty() && !url.starts_with('-') && !names_helper(url) &&
                     std::ranges::none_of(url, [](unsigned char c) { return std::iscntrl(c) != 0; });
   if (good) return {};
   return error_of<messages::not_an_address>(name);

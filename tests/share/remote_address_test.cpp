@@ -20,6 +20,11 @@ TEST_CASE("an address is shown without what may be a secret", "[address]") {
       {"git@example.org:fw", "git@example.org:fw"},
       {"https://example.org/a@b", "https://example.org/a@b"},
       {"/srv/a@b:c", "/srv/a@b:c"},
+      {"https://me:pa/ss@example.org/fw", "https://me:***@example.org/fw"},
+      {"https://example.org:8443/a@b", "https://example.org:8443/a@b"},
+      {"https://example.org/fw.git?private_token=abc", "https://example.org/fw.git?***"},
+      {"https://me:p@example.org/fw?t=a@b", "https://me:***@example.org/fw?***"},
+      {"/srv/what?", "/srv/what?"},
   }));
   CHECK(shown_address(url) == shown);
 }
@@ -39,6 +44,8 @@ TEST_CASE("a text about an address loses its secrets, however they are spelled",
   const std::string branch = "hosts/administrator-pc, and not administrator@example.org";
   CHECK(without_secrets(branch, "https://administrator@example.org/fw") ==
         "hosts/administrator-pc, and not ***@example.org");
+  CHECK(without_secrets("fatal: repository 'https://h/fw?token=abc/' not found, token=abc",
+                        "https://h/fw?token=abc") == "fatal: repository 'https://h/fw?***' not found, ***");
   // A redirect, a proxy.
   CHECK(without_secrets("https://a:b@other/x, <http://c@d>, https://e/f", "/srv/fw") ==
         "https://a:***@other/x, <http://***@d>, https://e/f");

@@ -32,7 +32,9 @@ TEST_CASE("remotes are listed, added, changed and removed", "[share]") {
   host.ends(2, "rewall remote set-url origin");
   CHECK(has(host.ends(2, "rewall push elsewhere"), "no such remote"));
   // git would run such a command; it must not.
-  host.ok("rewall remote set-url origin 'ext::sh -c \"touch evil\"'");
+  host.ends(2, "rewall remote set-url origin 'ext::sh -c \"touch evil\"'");
+  host.ok("git -C repo remote set-url origin 'ext::sh -c \"touch evil\"'");
+  host.ok("git -C repo config protocol.ext.allow always");
   host.ends(7, "rewall push");
   CHECK(host.sh("test -e evil || test -e repo/evil").status == 1);
 }

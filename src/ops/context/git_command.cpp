@@ -77,15 +77,16 @@ std::vector<std::string> git_environment() {
 Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   const auto program = find_program("git");
   if (program.empty()) return error_of<messages::git_missing>();
-  Command command{.words = {program, "-C", std::filesystem::absolute(repository).string()},
-                  .input = std::move(work.input),
-                  .environment = {"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=",
-                                  "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
-                  .error_listener = std::move(work.progress),
-                  .biggest_file = work.biggest_file,
-                  .gives_way = work.gives_way,
-                  .ends_with_us = work.ends_with_us,
-                  .deadline = work.deadline};
+  Command command{
+      .words = {program, "-C", std::filesystem::absolute(repository).string()},
+      .input = std::move(work.input),
+      .environment = {"GIT_ALLOW_PROTOCOL=file:git:http:https:ssh:ftp:ftps", "GIT_TERMINAL_PROMPT=0",
+                      "GIT_ASKPASS=", "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
+      .error_listener = std::move(work.progress),
+      .biggest_file = work.biggest_file,
+      .gives_way = work.gives_way,
+      .ends_with_us = work.ends_with_us,
+      .deadline = work.deadline};
   for (const char* setting : kSettings) {
     command.words.emplace_back("-c");
     command.words.emplace_back(setting);

@@ -23,10 +23,17 @@ struct Login {
 std::optional<Login> login_in(std::string_view url) {
   const auto scheme = url.find("://");
   if (scheme == std::string_view::npos) return std::nullopt;
-  const auto host = url.substr(scheme + 3, url.find('/', scheme + 3) - scheme - 3);
-  const auto at = host.rfind('@');
+  const auto rest = url.substr(scheme + 3);
+  const auto host = rest.substr(0, rest.find('/'));
+  auto at = host.rfind('@');
+  // A '/' in a password ends the host for git, which then reaches no server: the password is one all the
+  // same.
+  if (const auto port = host.find(':');
+      at == std::string_view::npos && port != std::string_view::npos &&
+      host.find_first_not_of("0123456789", port + 1) != std::string_view::npos)
+    at = rest.substr(0, rest.find('?')).rfind('@');
   if (at == std::string_view::npos) return std::nullopt;
-  const auto text = host.substr(0, at);
+  const auto text = rest.substr(0, at);
   const auto colon = text.find(':');
   Login login{.user = text.substr(0, colon), .has_password = colon != std::string_view::npos};
   if (login.has_password) login.password = text.substr(colon + 1);
@@ -64,6 +71,14 @@ void hide(std::string& text, std::string_view secret, bool certain) {
   const std::string_view shown = certain ? "***" : "***@";
   for (auto at = text.find(told); at != std::string::npos; at = text.find(told, at + shown.size()))
     text.replace(at, told.size(), shown);
+}
+
+// Where the query of an address of the web begins, after its '?': it may hold a token.
+std::size_t query_in(std::string_view url) {
+  const auto scheme = url.substr(0, std::min(url.find("://"), url.size()));
+  if (scheme != "http" && scheme != "https") return std::string_view::npos;
+  const auto query = url.find('?');
+  return query == std::string_view::npos || query + 1 == url.size() ? std::string_view::npos : query + 1;
 }
 
 }  // namespace
@@ -106,15 +121,19 @@ RemoteAddress parse_remote_address(std::string_view url) {
 }
 
 std::string shown_address(const std::string& url) {
+  const auto query = query_in(url);
+  const auto shown = query == std::string::npos ? url : url.substr(0, query) + "***";
   const auto login = login_in(url);
-  if (!login || (!login->has_password && !login->hides_user)) return url;
-  const auto begin = url.find("://") + 3;
+  if (!login || (!login->has_password && !login->hides_user)) return shown;
+  const auto begin = shown.find("://") + 3;
   const auto length = login->user.size() + (login->has_password ? 1 + login->password.size() : 0);
-  return url.substr(0, begin) + std::string(login->hides_user ? "***" : login->user) +
-         (login->has_password ? ":***" : "") + url.substr(begin + length);
+  return shown.substr(0, begin) + std::string(login->hides_user ? "***" : login->user) +
+         (login->has_password ? ":***" : "") + shown.substr(begin + length);
 }
 
 std::string without_secrets(std::string text, const std::string& url) {
+  if (const auto query = query_in(url); query != std::string::npos)
+    hide(text, std::string_view(url).substr(query), true);
   if (const auto login = login_in(url)) {
     const auto hide_all = [&text](std::string_view secret, bool certain) {
       const auto plain = percent_decoded(secret);

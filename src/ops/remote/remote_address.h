@@ -16,7 +16,8 @@ struct RemoteAddress {
 };
 RemoteAddress parse_remote_address(std::string_view url);
 
-/// The address without secrets, for printing: `user:***@`; without ssh `***@`, as the user may be a token.
+/// The address without secrets, for printing: `user:***@`; without ssh `***@`, as the user may be a token; of
+/// a query `?***`.
 std::string shown_address(const std::string& url);
 
 /// Removes the secrets of an address from a text of git or curl, however they spell them, and the secrets of
