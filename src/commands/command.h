@@ -24,7 +24,7 @@ enum class Answer {
   same = 0,
   different = 1,
   reverted = 3,  ///< a guarded change, as the person at the terminal asked
-  partly = 7     ///< a remote's branches were fetched, but for those that were refused
+  partly = 7     ///< a remote's branches were fetched; some were refused, or that of this host was rewritten
 };
 
 using Action = std::function<Result<Answer>(Context&)>;

@@ -254,4 +254,21 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
       "git -C repo fsck --strict");
 }
 
+TEST_CASE("a branch of this host that was rewritten on the remote is told, with what is gone there",
+          "[share]") {
+  const Host host;
+  host.ok("git init -q --bare f.git; rewall init --remote $PWD/f.git");
+  const auto first = std::string(trim(host.ok("git -C repo rev-parse HEAD")));
+  host.ok("rewall snapshot --allow-empty; rewall snapshot --allow-empty; rewall push");
+  const auto branch = std::string(trim(host.ok("git -C repo symbolic-ref --short HEAD")));
+  host.ok("git -C f.git update-ref refs/heads/" + branch + " " + first);
+  const auto said = host.ends(7, "rewall fetch");
+  CHECK(has(said, "2 snapshots"));
+  CHECK(host.ok("git -C repo rev-parse HEAD~2") == first + "\n");
+  // The hint, run where it is printed.
+  host.ok("git -C repo push -q --force-with-lease origin " + branch);
+  CHECK(host.ok("git -C f.git rev-parse " + branch) == host.ok("git -C repo rev-parse HEAD"));
+  host.ok("rewall fetch");
+}
+
 }  // namespace rewall

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 
 #include "core/format.h"
@@ -27,15 +28,30 @@ Result<std::map<std::string, std::string>> branches_of(const Repository& reposit
   return heads;
 }
 
+// How many snapshots of the history of `hash` are not in `known`.
+std::size_t count_lost(const Repository& repository, const std::string& hash,
+                       const std::set<std::string>& known) {
+  std::size_t lost = 0;
+  const auto walked = repository.walk(hash, [&](const Snapshot& snapshot) -> Result<bool> {
+    if (known.contains(snapshot.hash)) return false;
+    ++lost;
+    return true;
+  });
+  if (!walked) log_info("{}", walked.error().message);
+  return lost;
+}
+
 // How a fetch moved a branch, from one snapshot to another.
 FetchedBranch movement(const Repository& repository, const std::string& host, const std::string& from,
                        const std::string& to) {
   FetchedBranch branch{.host = host, .hash = to, .rewritten = !from.empty()};
+  std::set<std::string> seen;
   auto walked = repository.walk(to, [&](const Snapshot& snapshot) -> Result<bool> {
     if (snapshot.hash == from) {
       branch.rewritten = false;
       return false;
     }
+    seen.insert(snapshot.hash);
     ++branch.snapshots;
     return true;
   });
@@ -43,6 +59,7 @@ FetchedBranch movement(const Repository& repository, const std::string& host, co
     branch.trouble = walked.error().message;
     branch.rewritten = false;  // nobody knows
   }
+  if (branch.rewritten) branch.lost = count_lost(repository, from, seen);
   return branch;
 }
 

@@ -20,6 +20,7 @@ struct FetchedBranch {
   std::string hash{};         ///< of its newest snapshot
   std::size_t snapshots = 0;  ///< how many of them are new here
   bool rewritten = false;     ///< the branch does not hold its old newest snapshot any more
+  std::size_t lost = 0;       ///< how many snapshots of the old branch the rewritten one lacks
   std::string trouble{};      ///< why a commit of the branch is no snapshot; empty where all are
 };
 
