@@ -115,16 +115,21 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-CLI::Option* add_argument(CLI::App& app, Argument& argument) {
+/// The error of a value, in our words, which the library's exception would lose.
+using ValueError = std::optional<Error>;
+
+CLI::Option* add_argument(CLI::App& app, Argument& argument, ValueError& failed) {
   const auto add = Overloaded{
       [&](bool* value) { return app.add_flag(argument.names, *value, argument.help); },
       [&](int* times) { return app.add_flag(argument.names, *times, argument.help); },
       [&](const Argument::Reader& read) {
         return app.add_option_function<std::string>(
             argument.names,
-            [&argument, &read](const std::string& value) {
-              if (auto taken = read(value); !taken)
-                throw CLI::ValidationError(std::string(argument.name()), taken.error().message);
+            [&argument, &read, &failed](const std::string& value) {
+              auto taken = read(value);
+              if (taken) return;
+              failed = std::move(taken).error().within(std::string(argument.name()));
+              throw CLI::ValidationError(std::string(argument.name()), failed->message);
             },
             argument.help);
       },
@@ -143,9 +148,9 @@ CLI::Option* add_argument(CLI::App& app, Argument& argument) {
 }
 
 // Returns the options in the order of the arguments.
-std::vector<CLI::Option*> add_syntax(CLI::App& app, Syntax& syntax) {
+std::vector<CLI::Option*> add_syntax(CLI::App& app, Syntax& syntax, ValueError& failed) {
   std::vector<CLI::Option*> options;
-  for (auto& argument : syntax.arguments()) options.push_back(add_argument(app, argument));
+  for (auto& argument : syntax.arguments()) options.push_back(add_argument(app, argument, failed));
   std::size_t at = 0;
   for (const auto& argument : syntax.arguments()) {
     for (const auto& other : argument.excludes) options[at]->excludes(app.get_option(other));
@@ -216,7 +221,7 @@ struct Defined {
 };
 
 // The parser writes into the arguments of a Syntax: a deque does not move them.
-std::deque<Defined> add_commands(CLI::App& app) {
+std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
   std::deque<Defined> commands;
   for (const auto& entry : command_table()) {
     auto* command = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
@@ -225,9 +230,26 @@ std::deque<Defined> add_commands(CLI::App& app) {
     command->footer(footer(entry.examples));
     auto& defined = commands.emplace_back(Defined{.entry = &entry, .app = command});
     defined.action = entry.define(defined.syntax);
-    defined.options = add_syntax(*command, defined.syntax);
+    defined.options = add_syntax(*command, defined.syntax, failed);
   }
   return commands;
+}
+
+CLI::App* add_help(CLI::App& app, std::string& topic) {
+  auto* help = app.add_subcommand("help", "Show the help of a command, or the list of commands");
+  help->group(std::string(command_table().back().group));
+  help->add_option("COMMAND", topic, "The command")->type_name("");
+  return help;
+}
+
+Result<std::variant<Chosen, HelpText>> help_about(const CLI::App& app, const std::string& topic) {
+  // App::help() would be about the command "help".
+  if (topic.empty())
+    return std::variant<Chosen, HelpText>(
+        app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal));
+  const auto found = app.get_subcommands([&](const CLI::App* command) { return command->check_name(topic); });
+  if (found.empty()) return unknown_word(app, nullptr, topic);
+  return std::variant<Chosen, HelpText>(found.front()->help("rewall"));
 }
 
 }  // namespace
@@ -238,13 +260,16 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   Globals globals;
   Syntax syntax;
   add_globals(syntax, globals);
-  add_syntax(app, syntax);
+  ValueError failed;
+  add_syntax(app, syntax, failed);
   app.set_version_flag("--version", "rewall " REWALL_VERSION, "Print the version");
   app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.footer("'rewall COMMAND --help' shows a command's options and examples;\nsee rewall(8) for details.");
-  auto commands = add_commands(app);
+  auto commands = add_commands(app, failed);
+  std::string topic;
+  auto* help = add_help(app, topic);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
@@ -252,12 +277,13 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
     app.exit(asked, text);
     return std::variant<Chosen, HelpText>(std::move(text).str());
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error);
+    return failed ? *std::move(failed) : usage_error(app, error);
   }
   const auto chosen = app.get_subcommands();
+  if (chosen.empty()) return std::variant<Chosen, HelpText>(app.help());
+  if (chosen.front() == help) return help_about(app, topic);
   const auto command = std::ranges::find_if(
       commands, [&](const Defined& defined) { return !chosen.empty() && defined.app == chosen.front(); });
-  if (command == commands.end()) return error_of<messages::no_command>();
   note_given(command->syntax, command->options);
   return std::variant<Chosen, HelpText>(Chosen{.command = command->entry,
                                                .globals = std::move(globals),

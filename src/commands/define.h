@@ -34,5 +34,6 @@ Action define_clone(Syntax& syntax);
 Action define_fleet(Syntax& syntax);
 Action define_hooks(Syntax& syntax);
 Action define_config(Syntax& syntax);
+Action define_completion(Syntax& syntax);
 
 }  // namespace rewall

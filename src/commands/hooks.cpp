@@ -71,11 +71,13 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
 
 Action define_hooks(Syntax& syntax) {
   auto options = std::make_shared<HooksOptions>();
-  auto& action = syntax.positional("ACTION", &options->action, "list (default), install or remove");
-  action.words = {"list", "install", "remove"};
+  auto& action =
+      syntax.positional("ACTION", &options->action, "list (default), install or remove (uninstall)");
+  action.words = {"list", "install", "remove", "uninstall"};
   syntax.positional("NAME", &options->name, "Name of an integration (see 'rewall hooks list')");
   syntax.option("--root", "DIR", &options->root, "Use DIR as the root directory (for packaging)");
   return [options](Context& context) -> Result<Answer> {
+    if (options->action == "uninstall") options->action = "remove";
     const bool lists = options->action == "list";
     if (lists == options->name.empty())
       return lists ? list(context, options->root) : change(context, *options);

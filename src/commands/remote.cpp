@@ -46,14 +46,14 @@ Status change(Repository& repository, const RemoteOptions& options) {
 
 Action define_remote(Syntax& syntax) {
   auto options = std::make_shared<RemoteOptions>();
-  auto& action =
-      syntax.positional("ACTION", &options->action, "add, set-url or remove; without it, list the remotes");
-  action.words = {"add", "set-url", "remove"};
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), add, set-url or remove (rm)");
+  action.words = {"list", "add", "set-url", "remove", "rm"};
   syntax.positional("NAME", &options->name, "Name of the remote, usually origin");
   syntax.positional("URL", &options->url, "Its address: ssh://, https://, host:path, or a folder");
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    if (options->action.empty()) return list_remotes(context, *repository);
+    if (options->action == "rm") options->action = "remove";
+    if (options->action.empty() || options->action == "list") return list_remotes(context, *repository);
     auto held = TRY(lock(context.session));
     TRY(change(*repository, *options));
     return context.json ? list_remotes(context, *repository) : Answer::same;

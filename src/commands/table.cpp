@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 28> kCommands{{
+  static constexpr std::array<CommandEntry, 29> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", Effect::records, "Record the live rules",
@@ -74,7 +74,9 @@ std::span<const CommandEntry> command_table() {
       {"hooks", "", "set up", Effect::records, "Install or remove integrations: systemd, apt, fail2ban, ...",
        "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", Effect::looks, "Read or change a setting",
-       "rewall config --list\nrewall config lock.wait 10s", define_config},
+       "rewall config --list\nrewall config lock.wait 10s\nrewall config --unset lock.wait", define_config},
+      {"completion", "", "set up", Effect::looks, "Print the completion script of a shell",
+       "rewall completion bash >/etc/bash_completion.d/rewall", define_completion},
   }};
   return kCommands;
 }

@@ -14,6 +14,7 @@ struct TagOptions {
   std::optional<std::string> name{};
   std::string revision = "HEAD";
   std::optional<std::string> removed{};
+  bool list = false;
 };
 
 Result<Answer> list_tags(Context& context, const Repository& repository) {
@@ -58,9 +59,11 @@ Action define_tag(Syntax& syntax) {
   auto& removed =
       syntax.option("-d,--delete", "NAME", &options->removed, "Delete this name; the snapshot stays");
   removed.excludes = {"NAME"};
+  syntax.flag("-l,--list", options->list, "List the tags").excludes = {"NAME", "--delete"};
   return [options](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    if (!options->name && !options->removed) return list_tags(context, *repository);
+    const bool lists = options->list || options->name == "list";
+    if (lists || (!options->name && !options->removed)) return list_tags(context, *repository);
     auto held = TRY(lock(*repository));
     if (options->name) return set(context, *repository, *options->name, options->revision);
     TRY(repository->remove_tag(*options->removed));

@@ -292,7 +292,6 @@ inline constexpr Message cannot_write{.kind = ErrorKind::usage, .text = "{0}: ca
 
 // --- commands
 
-inline constexpr Message no_command{.text = "no command", .hint = "'rewall --help' lists the commands"};
 inline constexpr Message unknown_command{.text = "unknown command '{}'",
                                          .hint = "'rewall --help' lists the commands"};
 /// The word, then the command with a blank behind it, or nothing.

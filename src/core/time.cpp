@@ -143,8 +143,13 @@ std::string ago(Time time, Time from) {
 }
 
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  static constexpr std::array<std::pair<std::string_view, std::int64_t>, 6> kSuffixes{
-      {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}, {"", 1000}}};
+  static constexpr std::array<std::pair<std::string_view, std::int64_t>, 7> kSuffixes{{{"ms", 1},
+                                                                                       {"s", 1000},
+                                                                                       {"sec", 1000},
+                                                                                       {"m", 60'000},
+                                                                                       {"min", 60'000},
+                                                                                       {"h", 3'600'000},
+                                                                                       {"d", 86'400'000}}};
   const auto digits = text.substr(0, std::min(text.size(), text.find_first_not_of("0123456789")));
   const auto suffix = text.substr(digits.size());
   const auto count = number(digits);
@@ -152,6 +157,9 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     if (count && suffix == word && *count <= 366LL * 86'400'000 / factor)
       return std::chrono::milliseconds(*count * factor);
   }
+  if (count && suffix.empty())
+    return Error{.kind = ErrorKind::usage, .message = format("'{0}' has no unit", digits)}.hinted(
+        format("write {0}s for seconds, {0}m for minutes", digits));
   return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a length of time", escape(text))}
       .hinted("write it like 90s, 10m or 1h, a year at most");
 }

@@ -31,8 +31,8 @@ std::string rfc3339(Time time);
 /// "just now", "2 hours ago", "3 weeks ago"; "in the future" when `time` is after `from`.
 std::string ago(Time time, Time from);
 
-/// Reads a length of time: `90s`, `10m`, `1h`, `2d`, `500ms`; a bare number is seconds. Errors are of kind
-/// usage.
+/// Reads a length of time: `90s`, `10m` or `10min`, `1h`, `2d`, `500ms`. Kind usage: no such length, a number
+/// without its unit, or more than a year.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 /// Reads a moment as people write it, seen at `from`: `2026-11-22`, `2026-11-22 17:20[:01]`, RFC 3339,

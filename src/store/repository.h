@@ -280,9 +280,14 @@ class Repository {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The settings of all repositories of a host, in the format of git-config(1).
+inline constexpr std::string_view kHostSettings = "/etc/rewall/config";
+
 /// A repository's settings, `.git/rewall/config`, in the format of git-config(1).
 class Settings {
  public:
+  /// Opens the settings of the repository, over those of the host (kHostSettings). Kind repository: one of
+  /// the files cannot be read, or others can write to it.
   static Result<Settings> open(const Repository& repository);
   /// Opens `.git/config`, the repository's settings of git itself.
   static Result<Settings> open_git(const Repository& repository);
@@ -291,6 +296,8 @@ class Settings {
   ~Settings();
 
   Result<std::optional<std::string>> get(const std::string& key) const;
+  /// The file that sets a key; empty where none does.
+  Result<std::string> origin(const std::string& key) const;
   /// The keys that are set, each once, sorted.
   Result<std::vector<std::string>> keys() const;
   Status set(const std::string& key, const std::string& value);

@@ -22,7 +22,16 @@ struct Settings::Impl {
 };
 
 Result<Settings> Settings::open(const Repository& repository) {
-  return open_file(repository, repository.state_path() / "config");
+  auto settings = TRY(open_file(repository, repository.state_path() / "config"));
+  Impl& impl = *settings.impl_;
+  struct stat facts {};
+  if (::lstat(kHostSettings.data(), &facts) != 0) return settings;
+  const std::filesystem::path host(kHostSettings);
+  TRY(check_access(host.parent_path(), S_IFDIR, host.parent_path()));
+  TRY(check_access(host, S_IFREG, host));
+  if (git_config_add_file_ondisk(impl.config.get(), host.c_str(), GIT_CONFIG_LEVEL_SYSTEM, nullptr, 0) != 0)
+    return git::last_error(host.string());
+  return settings;
 }
 
 Result<Settings> Settings::open_git(const Repository& repository) {
@@ -52,6 +61,16 @@ Result<std::optional<std::string>> Settings::get(const std::string& key) const {
   if (code == GIT_ENOTFOUND) return std::optional<std::string>{};
   if (code != 0) return impl_->failure(key, code);
   return std::optional<std::string>{value.text()};
+}
+
+Result<std::string> Settings::origin(const std::string& key) const {
+  git_config_entry* entry = nullptr;
+  const int code = git_config_get_entry(&entry, impl_->config.get(), key.c_str());
+  if (code == GIT_ENOTFOUND) return std::string();
+  if (code != 0) return impl_->failure(key, code);
+  const bool of_host = entry->level == GIT_CONFIG_LEVEL_SYSTEM;
+  git_config_entry_free(entry);
+  return of_host ? std::string(kHostSettings) : std::filesystem::absolute(impl_->path).string();
 }
 
 Result<std::vector<std::string>> Settings::keys() const {

@@ -1,3 +1,4 @@
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "support/host.h"
@@ -212,6 +213,83 @@ TEST_CASE("settings are documented keys with values that are checked") {
   CHECK(host.ends(2, "rewall config lock.wiat") ==
         "rewall: error: unknown key 'lock.wiat'\nhint: did you mean 'lock.wait'?\n");
   CHECK(has(host.ends(2, "rewall config lock.wait soon"), "'soon' is not a length of time"));
+}
+
+TEST_CASE("the settings of the host hold for every repository, under its own") {
+  const Host host;
+  host.ok("rewall init; rewall -C other init; rewall -C other config lock.wait 3s");
+  // A folder /etc/rewall of this test's own.
+  const auto with_host = [&](const std::string& config, const std::string& words) {
+    std::ofstream(host.folder() / "host-config") << config;
+    std::ofstream(host.folder() / "with-host")
+        << "mkdir -p layer; mount -t tmpfs none layer; mkdir layer/up layer/work layer/up/rewall\n"
+           "cp host-config layer/up/rewall/config; chmod 755 layer/up/rewall; chmod 644 "
+           "layer/up/rewall/config\n"
+           "mount -t overlay none -o lowerdir=/etc,upperdir=layer/up,workdir=layer/work /etc\n"
+        << words << "\n";
+    return host.sh("unshare -m bash -e ./with-host");
+  };
+  const std::string config = "[lock]\n  wait = 7s\n[owner \"mine\"]\n  chain = MINE-*\n";
+  CHECK(with_host(config, REWALL_PROGRAM " config lock.wait").out == "7s\n");
+  CHECK(with_host(config, REWALL_PROGRAM " -C other config lock.wait").out == "3s\n");
+  CHECK(has(with_host(config, REWALL_PROGRAM " config --list").out, "owner.mine.chain=MINE-*\n"));
+  const auto origins = with_host(config, REWALL_PROGRAM " -C other config --list --show-origin").out;
+  CHECK(has(origins, "file:" + (host.folder() / "other/.git/rewall/config").string() + "\tlock.wait=3s\n"));
+  CHECK(has(origins, "file:/etc/rewall/config\towner.mine.chain=MINE-*\n"));
+  CHECK(has(origins, "default\tgc.auto=1000\n"));
+  const auto unset =
+      REWALL_PROGRAM " -C other config --unset lock.wait; " REWALL_PROGRAM " -C other config lock.wait";
+  CHECK(with_host(config, unset).out == "7s\n");
+  // The repository's own was removed, the host's file is as it was.
+  CHECK(host.ok("rewall -C other config lock.wait") == "30s\n");
+  const auto open = with_host(config, "chmod 666 /etc/rewall/config; " REWALL_PROGRAM " config lock.wait");
+  CHECK(open.status == 5);
+  CHECK(has(open.err, "/etc/rewall/config: others can write to it"));
+}
+
+TEST_CASE("a second init says that the repository is there") {
+  const Host host;
+  const auto first = host.ok("rewall init; git -C repo rev-parse HEAD");
+  host.ok("iptables -A INPUT -j DROP");
+  CHECK(has(host.ok("rewall init 2>&1"), "there is a repository already"));
+  CHECK(has(host.ok("rewall --json init 2>/dev/null"), "\"changed\":false"));
+  host.ok("rewall init --remote /srv/f.git; rewall init --remote /srv/f.git");
+  CHECK(host.ok("rewall remote list") == "origin  /srv/f.git\n");
+  host.ends(2, "rewall init --remote /srv/other.git");
+  CHECK(has(first, host.ok("git -C repo rev-parse HEAD")));
+}
+
+TEST_CASE("help is asked for by a word, and lists the commands where there is none") {
+  const Host host;
+  const auto all = host.ok("rewall");
+  CHECK(has(all, "restore"));
+  CHECK(host.ok("rewall help") == all);
+  CHECK(host.ok("rewall help diff") == host.ok("rewall diff --help"));
+  CHECK(host.ok("rewall help commit") == host.ok("rewall snapshot --help"));
+  CHECK(has(host.ends(2, "rewall help dif"), "did you mean 'rewall diff'?"));
+}
+
+TEST_CASE("a time needs its unit, and its error comes before errors of what follows") {
+  const Host host;
+  host.ok("rewall init");
+  const auto said = host.ends(2, "rewall try --for 10 -- iptables -A INPUT -j DROP");
+  CHECK(has(said, "--for: '10' has no unit"));
+  CHECK(has(said, "10s for seconds, 10m for minutes"));
+  CHECK_FALSE(has(host.rules(), "DROP"));
+}
+
+TEST_CASE("the completion of a shell is a script of that shell, with the words of a command") {
+  const Host host;
+  host.ok("rewall init; rewall completion bash >c && bash -n c");
+  const auto completes = [&](const std::string& words) {
+    return host.ok("bash -c '. ./c; COMP_WORDS=(" + words +
+                   "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _rewall; echo \"${COMPREPLY[@]}\"'");
+  };
+  CHECK(completes("rewall rest") == "restore\n");
+  CHECK(completes("rewall -C /x restore --ex") == "--exact\n");
+  CHECK(completes("rewall diff LI") == "LIVE\n");
+  CHECK(completes("rewall hooks ins") == "install\n");
+  host.ends(2, "rewall completion tcsh");
 }
 
 TEST_CASE("the log filters by time, place, words and people") {

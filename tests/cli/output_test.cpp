@@ -121,7 +121,8 @@ TEST_CASE("a bad setting in the file is passed over with a warning, and can be m
   const auto listed = host.ends(0, "rewall config --list");
   CHECK(has(listed, "lock.wait=30s"));
   CHECK(has(listed, "soon"));
-  CHECK(has(host.ok("rewall config lock.wait 10s --json"), R"({"key":"lock.wait","value":"10s"})"));
+  CHECK(has(host.ok("rewall config lock.wait 10s --json"),
+            R"({"key":"lock.wait","value":"10s","changed":true})"));
   CHECK(host.ends(0, "rewall config lock.wait") == "10s\n");
 }
 

@@ -31,7 +31,10 @@ TEST_CASE("lengths of time have units") {
   CHECK(parse_duration("10m").value() == std::chrono::minutes(10));
   CHECK(parse_duration("1h").value() == std::chrono::hours(1));
   CHECK(parse_duration("500ms").value() == std::chrono::milliseconds(500));
-  CHECK(parse_duration("7").value() == std::chrono::seconds(7));
+  CHECK(parse_duration("10min").value() == std::chrono::minutes(10));
+  const auto bare = parse_duration("10");
+  REQUIRE_FALSE(bare);
+  CHECK(bare.error().hint == "write 10s for seconds, 10m for minutes");
   for (const char* bad : {"", "s", "1x", "-1s", "10 m", "99999999999999999999", "9999999d"}) {
     INFO(bad);
     CHECK_FALSE(parse_duration(bad));

@@ -177,6 +177,11 @@ Result<std::uint64_t> parse_count(std::string_view text) {
   return error_of<messages::not_a_number>(text);
 }
 
+Result<std::chrono::milliseconds> parse_length(std::string_view text) {
+  std::uint64_t seconds = 0;
+  return parse_duration(read_number(text, seconds) ? std::string(text) + "s" : std::string(text));
+}
+
 Result<bool> parse_switch(std::string_view text) {
   if (text == "true" || text == "false") return text == "true";
   return error_of<messages::not_a_switch>(text);
@@ -196,6 +201,11 @@ Result<std::string> setting_text(const Repository& repository, const Key& key) {
   auto value = what_is_set(settings, key);
   if (!value) return std::move(value).error();
   return *value ? **value : key.standard;
+}
+
+Result<std::string> setting_origin(const Repository& repository, const Key& key) {
+  auto settings = TRY(Settings::open(repository));
+  return settings.origin(key.name);
 }
 
 namespace {

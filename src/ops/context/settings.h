@@ -26,6 +26,8 @@ Result<std::uint64_t> parse_size(std::string_view text);
 Result<std::uint64_t> parse_count(std::string_view text);
 /// Parses "true" or "false".
 Result<bool> parse_switch(std::string_view text);
+/// Parses "500ms", "90s", "10m", "1h" or "7d", a year at most. A number alone is seconds here.
+Result<std::chrono::milliseconds> parse_length(std::string_view text);
 /// Takes an absolute path or an empty text.
 Result<std::string> parse_path(std::string_view text);
 /// Takes any text.
@@ -49,7 +51,7 @@ inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "larges
                                                     parse_size};
 inline constexpr Setting<std::chrono::milliseconds> fleet_stale{
     "fleet.stale", "30d", "age of the newest snapshot of a host at which fleet status reports the host",
-    parse_duration};
+    parse_length};
 inline constexpr Setting<std::string> fleet_vars{
     "fleet.vars", "", "file with the hosts' own addresses, for fleet status and fleet diff; empty for none",
     parse_path};
@@ -59,21 +61,21 @@ inline constexpr Setting<bool> guard_tag_good{
     "guard.tagGood", "false", "whether confirm gives the tag good to the snapshot that it keeps",
     parse_switch};
 inline constexpr Setting<std::chrono::milliseconds> hooks_deadline{
-    "hooks.deadline", "30s", "longest run of a program in a hooks folder", parse_duration};
+    "hooks.deadline", "30s", "longest run of a program in a hooks folder", parse_length};
 inline constexpr Setting<std::string> hooks_path{
     "hooks.path", "/etc/rewall",
     "folder of pre-restore.d, post-restore.d and post-snapshot.d; empty for none", parse_path};
 inline constexpr Setting<std::chrono::milliseconds> lock_wait{
-    "lock.wait", "30s", "longest wait for another rewall that is working", parse_duration};
+    "lock.wait", "30s", "longest wait for another rewall that is working", parse_length};
 inline constexpr Setting<std::chrono::milliseconds> network_connect{"network.connect", "15s",
-                                                                    "connection timeout", parse_duration};
+                                                                    "connection timeout", parse_length};
 inline constexpr Setting<std::chrono::milliseconds> network_timeout{"network.timeout", "10m",
-                                                                    "longest push or fetch", parse_duration};
+                                                                    "longest push or fetch", parse_length};
 inline constexpr Setting<bool> push_auto{"push.auto", "false",
                                          "whether each snapshot is pushed, in the background", parse_switch};
 inline constexpr Setting<std::string> push_remote{"push.remote", "origin", "default remote", parse_text};
 inline constexpr Setting<std::chrono::milliseconds> push_stale{
-    "push.stale", "24h", "age of a snapshot that is not pushed at which status ends with 1", parse_duration};
+    "push.stale", "24h", "age of a snapshot that is not pushed at which status ends with 1", parse_length};
 inline constexpr Setting<std::string> sign_allowed{
     "sign.allowed", "", "absolute path of git's allowed-signers file; empty for the one of git's settings",
     parse_path};
@@ -87,15 +89,15 @@ inline constexpr Setting<std::string> ui_pager{"ui.pager", "less",
 inline constexpr Setting<double> watch_cpu{
     "watch.cpu", "5%", "share of one core that watch may use over a minute", parse_percent};
 inline constexpr Setting<std::chrono::milliseconds> watch_foreign{
-    "watch.foreign", "1h", "how long changes of foreign parts alone are collected", parse_duration};
+    "watch.foreign", "1h", "how long changes of foreign parts alone are collected", parse_length};
 inline constexpr Setting<std::chrono::milliseconds> watch_latest{
-    "watch.latest", "5s", "longest time that watch leaves a change unrecorded", parse_duration};
+    "watch.latest", "5s", "longest time that watch leaves a change unrecorded", parse_length};
 inline constexpr Setting<std::string> watch_metrics{
     "watch.metrics", "", "file for node_exporter's textfile collector; empty for none", parse_path};
 inline constexpr Setting<std::chrono::milliseconds> watch_poll{
-    "watch.poll", "10s", "poll interval for changes without notifications (mainly sets)", parse_duration};
+    "watch.poll", "10s", "poll interval for changes without notifications (mainly sets)", parse_length};
 inline constexpr Setting<std::chrono::milliseconds> watch_settle{
-    "watch.settle", "500ms", "quiet time before watch makes a snapshot", parse_duration};
+    "watch.settle", "500ms", "quiet time before watch makes a snapshot", parse_length};
 
 }  // namespace settings
 
@@ -128,6 +130,9 @@ Status check_value(const Key& key, const std::string& value);
 
 /// The value of a key, else its default value, as text.
 Result<std::string> setting_text(const Repository& repository, const Key& key);
+
+/// The file that sets a key; empty where the default value is in use.
+Result<std::string> setting_origin(const Repository& repository, const Key& key);
 
 /// The default owners and those that the repository's settings name. A value of the settings replaces the
 /// default value, so an empty value matches nothing.
