@@ -7,12 +7,9 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "diff/diff.h"
-#include "diff/interner.h"
 #include "diff/pairs.h"
-#include "diff/sequence.h"
 #include "diff/sets_diff.h"
-#include "rules/meaning.h"
-#include "rules/rule.h"
+#include "diff/table_script.h"
 #include "rules/sets.h"
 
 namespace rewall {
@@ -35,188 +32,7 @@ std::string ipset_words(std::string_view words) {
   return join(out, " ");
 }
 
-// Words of iptables-save, each quoted for a shell.
-std::string shell_words(std::string_view words) {
-  const auto split = split_words(words);
-  if (!split) return shell_quote(words);
-  std::vector<std::string> out;
-  for (const auto& word : *split) out.push_back(shell_quote(word));
-  return join(out, " ");
-}
-
 // --- rules ---
-
-// A jump from a chain to a chain, by the newer names.
-using Edge = std::pair<std::string, std::string>;
-using Edges = std::set<Edge>;
-
-// Writes the commands that make one table of `from` that of `to`, word for word.
-class TableScript {
- public:
-  TableScript(const BackendPair& tables, std::string program, const TablePair& pair, Lines& out)
-      : tables_(tables), pair_(pair), out_(out), prefix_(std::move(program)) {
-    if (pair.name != "filter") prefix_ += " -t " + shell_quote(pair.name);
-  }
-
-  void run() {
-    for (const auto& [from, to] : pair_.renames) {
-      say("-E " + shell_quote(from) + ' ' + shell_quote(to));
-    }
-    for (const auto& pair : pair_.chains) {
-      if (pair.from == nullptr) say("-N " + shell_quote(pair.name()));
-    }
-    set_policies("ACCEPT");
-    remove_looping_jumps();
-    for (const auto& pair : pair_.chains) {
-      if (pair.to != nullptr) edit(pair);
-    }
-    remove_chains();
-    // Last, so that nobody is locked out while rules are still missing.
-    set_policies("DROP");
-  }
-
- private:
-  void say(const std::string& words) { out_.push_back(prefix_ + ' ' + words); }
-
-  void set_policies(std::string_view policy) {
-    for (const auto& pair : pair_.chains) {
-      if (pair.from == nullptr || pair.to == nullptr || pair.from->policy == pair.to->policy) continue;
-      if (pair.to->policy == policy) say(format("-P {} {}", shell_quote(pair.name()), policy));
-    }
-  }
-
-  void remove_chains() {
-    for (const auto& pair : pair_.chains) {
-      if (pair.to == nullptr && !old_rules(pair).empty()) say("-F " + shell_quote(pair.name()));
-    }
-    for (const auto& pair : pair_.chains) {
-      if (pair.to == nullptr) say("-X " + shell_quote(pair.name()));
-    }
-  }
-
-  // The words of the rules that are in the chain now, with the names that -E gave.
-  std::vector<std::string>& old_rules(const ChainPair& pair) {
-    const auto [place, fresh] = old_.try_emplace(pair.name());
-    if (fresh && pair.from != nullptr) {
-      for (const auto& rule : pair.from->rules) {
-        place->second.push_back(names_renamed(rule.words, pair_.renames)
-                                    ? renamed_words(rule.words, pair_.renames)
-                                    : std::string(rule.words));
-      }
-    }
-    return place->second;
-  }
-
-  // From the end to the start, so that positions before a change stay what they were.
-  void edit(const ChainPair& pair) {
-    if (same_text(pair)) return;
-    const auto& before = old_rules(pair);
-    const auto& after = pair.to->rules;
-    if (after.empty()) {
-      if (!before.empty()) say("-F " + shell_quote(pair.name()));
-      return;
-    }
-    Interner number;
-    std::vector<std::uint32_t> from;
-    std::vector<std::uint32_t> to;
-    for (const auto& words : before) from.push_back(number(words));
-    for (const auto& rule : after) to.push_back(number(rule.words));
-    const auto common = common_subsequence(from, to);
-    auto from_end = before.size();
-    auto to_end = after.size();
-    for (auto kept = common.rbegin(); kept != common.rend(); ++kept) {
-      edit_gap(pair, kept->first + 1, from_end, kept->second + 1, to_end);
-      from_end = kept->first;
-      to_end = kept->second;
-    }
-    edit_gap(pair, 0, from_end, 0, to_end);
-  }
-
-  // Makes rules [from, from_end) the rules [to, to_end) of the newer chain; all counted from 0.
-  void edit_gap(const ChainPair& pair, std::size_t from, std::size_t from_end, std::size_t to,
-                std::size_t to_end) {
-    const auto chain = shell_quote(pair.name());
-    const bool at_end = from_end == old_rules(pair).size();
-    const auto words = [&](std::size_t j) { return shell_words(pair.to->rules[j].words); };
-    for (; from < from_end && to < to_end; ++from, ++to) {
-      say(format("-R {} {} {}", chain, from + 1, words(to)));
-    }
-    for (auto gone = from; gone < from_end; ++gone) say(format("-D {} {}", chain, from + 1));
-    for (auto position = from + 1; to < to_end; ++position, ++to) {
-      say(at_end ? format("-A {} {}", chain, words(to)) : format("-I {} {} {}", chain, position, words(to)));
-    }
-  }
-
-  Edges edges_of(const ChainPair& pair, const std::vector<std::string>& rules) const {
-    Edges out;
-    for (const auto& words : rules) {
-      const auto target = target_of(words, tables_.family);
-      if (!target.empty()) out.emplace(pair.name(), target);
-    }
-    return out;
-  }
-
-  // A jump that goes and one that comes may close a loop while both are there, which the kernel refuses: then
-  // those that go are removed first.
-  void remove_looping_jumps() {
-    Edges before;
-    Edges after;
-    for (const auto& pair : pair_.chains) {
-      if (same_text(pair)) continue;
-      before.merge(edges_of(pair, old_rules(pair)));
-      after.merge(edges_of(pair, new_rules(pair)));
-    }
-    if (std::ranges::includes(before, after) || std::ranges::includes(after, before)) return;
-    for (const auto& pair : pair_.chains) {
-      if (!same_text(pair)) continue;
-      after.merge(edges_of(pair, new_rules(pair)));
-    }
-    Edges all = after;
-    all.insert(before.begin(), before.end());
-    if (!has_loop(all)) return;
-    for (const auto& pair : pair_.chains) {
-      if (!same_text(pair)) remove_jumps(pair, after);
-    }
-  }
-
-  static std::vector<std::string> new_rules(const ChainPair& pair) {
-    std::vector<std::string> out;
-    if (pair.to == nullptr) return out;
-    for (const auto& rule : pair.to->rules) out.emplace_back(rule.words);
-    return out;
-  }
-
-  void remove_jumps(const ChainPair& pair, const Edges& staying) {
-    auto& rules = old_rules(pair);
-    for (auto i = rules.size(); i-- > 0;) {
-      const Edge edge{pair.name(), target_of(rules[i], tables_.family)};
-      if (!is_chain(edge.second) || staying.contains(edge)) continue;
-      say(format("-D {} {}", shell_quote(pair.name()), i + 1));
-      rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-  }
-
-  bool is_chain(std::string_view target) const {
-    return std::ranges::find(pair_.chains, target, &ChainPair::name) != pair_.chains.end();
-  }
-
-  // Takes chains away that jump nowhere any more, until none is left or each left jumps to another one left.
-  static bool has_loop(Edges edges) {
-    for (;;) {
-      std::set<std::string> callers;
-      for (const auto& edge : edges) callers.insert(edge.first);
-      const auto gone =
-          std::erase_if(edges, [&](const Edge& edge) { return !callers.contains(edge.second); });
-      if (gone == 0) return !edges.empty();
-    }
-  }
-
-  const BackendPair& tables_;
-  const TablePair& pair_;
-  Lines& out_;
-  std::string prefix_;
-  std::map<std::string_view, std::vector<std::string>> old_{};
-};
 
 // "iptables" is what people type where only nft comes into question; legacy is never what it stands for by
 // itself.
@@ -239,7 +55,7 @@ void write_rules(const Ruleset& from, const Ruleset& to, Lines& out) {
   for (const auto& tables : backends) {
     const auto program = program_of(tables, on_one_backend(from, to));
     for (const auto& table : pair_tables(*tables.from, *tables.to))
-      TableScript(tables, program, table, out).run();
+      write_table_commands(tables, program, table, out);
   }
 }
 

@@ -86,7 +86,8 @@ std::map<ChangeKind, std::size_t> summary(const Diff& diff);
 /// At most 72 bytes, valid UTF-8, one line.
 std::string subject(const Diff& diff);
 
-/// The commands that turn `from` into `to`, one a line, quoted for a POSIX shell, in an order that runs.
+/// The commands that turn `from` into `to`, quoted for a POSIX shell, in an order that runs. One element a
+/// command; a here-document is an element of several lines.
 std::vector<std::string> commands(const Ruleset& from, const Ruleset& to);
 
 }  // namespace rewall

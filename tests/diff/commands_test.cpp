@@ -54,6 +54,7 @@ void check_kernel(const TestKernel& kernel, const Ruleset& wanted) {
   REQUIRE(saved(kernel, "iptables-save", Family::ipv4) == canonical_text(wanted.v4));
   REQUIRE(saved(kernel, "ip6tables-save", Family::ipv6) == canonical_text(wanted.v6));
   REQUIRE(saved(kernel, "iptables-legacy-save", Family::ipv4) == canonical_text(wanted.v4_legacy));
+  REQUIRE(saved(kernel, "ip6tables-legacy-save", Family::ipv6) == canonical_text(wanted.v6_legacy));
   const auto sets = kernel.run({"ipset", "save"}).out;
   const auto wanted_sets = canonical_text(wanted.sets);
   REQUIRE(members_of(sets) == members_of(wanted_sets));
@@ -123,6 +124,37 @@ TEST_CASE("chains are made before their jumps, removed after them, and renamed i
   CHECK(commands(with, plain) == Lines{"iptables -D INPUT 2", "iptables -F WEB", "iptables -X WEB"});
   const auto renamed = filter({":NEW - [0:0]", "-A INPUT " + kLocal, "-A INPUT -j NEW", "-A NEW " + kWeb});
   CHECK(commands(with, renamed) == Lines{"iptables -E WEB NEW"});
+}
+
+TEST_CASE("what iptables refuses is a here-document to iptables-restore") {
+  const auto nat = v4("*nat\n:PREROUTING DROP [0:0]\nCOMMIT\n");
+  CHECK(commands(Ruleset{}, nat) ==
+        Lines{"iptables-restore --noflush <<'EOF'\n*nat\n:PREROUTING DROP [0:0]\nCOMMIT\nEOF"});
+  CHECK(commands(nat, Ruleset{}) == Lines{"iptables -t nat -P PREROUTING ACCEPT"});
+  const auto log = filter({":LOG - [0:0]", "-A INPUT -j LOG", "-A LOG " + kWeb});
+  CHECK(commands(Ruleset{}, log) ==
+        Lines{"iptables-restore --noflush <<'EOF'\n*filter\n:LOG - [0:0]\n-A INPUT -j LOG\nCOMMIT\nEOF",
+              "iptables -A LOG " + kWeb});
+  // A declaration empties the chain.
+  const auto forward = filter({":LOG - [0:0]", "-A INPUT -j LOG", "-A FORWARD -j LOG", "-A LOG " + kWeb});
+  CHECK(commands(log, forward) == Lines{"iptables-restore --noflush <<'EOF'\n*filter\n:LOG - [0:0]\n-A LOG " +
+                                        kWeb + "\n-A FORWARD -j LOG\nCOMMIT\nEOF"});
+  CHECK(commands(forward, log) == Lines{"iptables -F FORWARD"});
+  const auto dash = filter({":-x - [0:0]", "-A INPUT -j -x"}).v4;
+  CHECK(commands(Ruleset{.backend = Backend::legacy}, Ruleset{.v4 = dash, .backend = Backend::legacy}) ==
+        Lines{"iptables-legacy-restore --noflush <<'EOF'\n*filter\n:-x - [0:0]\nCOMMIT\nEOF",
+              "iptables-legacy -A INPUT -j -x"});
+  CHECK(commands(Ruleset{.v6 = dash}, Ruleset{}) == Lines{"ip6tables -F INPUT", "ip6tables -X-x"});
+}
+
+TEST_CASE("a name that is a target's on one side and a chain's on the other is not the same jump") {
+  const auto target = filter({"-A INPUT -j LOG"});
+  const auto chain = filter({":LOG - [0:0]", "-A INPUT -j LOG"});
+  CHECK(commands(target, chain) ==
+        Lines{"iptables -D INPUT 1",
+              "iptables-restore --noflush <<'EOF'\n*filter\n:LOG - [0:0]\n-A INPUT -j LOG\nCOMMIT\nEOF"});
+  CHECK(commands(chain, target) ==
+        Lines{"iptables -D INPUT 1", "iptables -X LOG", "iptables -A INPUT -j LOG"});
 }
 
 TEST_CASE("words are quoted for a shell") {
@@ -224,6 +256,25 @@ TEST_CASE("the commands turn each random ruleset into the next, word for word, i
     check_kernel(kernel, wanted);
     live = wanted;
   }
+}
+
+TEST_CASE("the commands run where iptables is stricter than iptables-restore") {
+  const TestKernel kernel;
+  RandomRules random(15);
+  random.be_hostile();
+  Ruleset live;
+  for (int round = 0; round < 60; ++round) {
+    const auto wanted = random.next(live);
+    const auto lines = commands(live, wanted);
+    INFO("round " << round << "\n" << join(lines, "\n"));
+    kernel.shell(lines);
+    check_kernel(kernel, wanted);
+    live = wanted;
+  }
+  const auto lines = commands(live, Ruleset{});
+  INFO(join(lines, "\n"));
+  kernel.shell(lines);
+  check_kernel(kernel, Ruleset{});
 }
 
 TEST_CASE("the commands turn each dump of the corpus into the next, word for word, in the kernel") {

@@ -16,6 +16,10 @@ class RandomRules {
  public:
   explicit RandomRules(std::uint32_t seed) : random_(seed) {}
 
+  /// From here on with what iptables-restore takes and iptables refuses: chains that have a target's name, or
+  /// begin with '!' (legacy alone), a policy in nat, and names that a shell would read.
+  void be_hostile() { hostile_ = true; }
+
   std::size_t below(std::size_t n) { return random_() % n; }
   bool one_in(std::size_t n) { return below(n) == 0; }
 
@@ -23,12 +27,13 @@ class RandomRules {
   Ruleset next(const Ruleset& before) {
     auto out = before;
     if (one_in(2)) {
-      out.v6 = tables(tables_text(true), Family::ipv6);
+      out.v6 = tables(tables_text(true, false), Family::ipv6);
+      if (hostile_) out.v6_legacy = tables(tables_text(true, true), Family::ipv6);
       return out;
     }
     sets_ = random_sets();
-    out.v4 = tables(tables_text(false));
-    out.v4_legacy = one_in(2) ? tables(tables_text(false)) : Tables{};
+    out.v4 = tables(tables_text(false, false));
+    out.v4_legacy = one_in(2) ? tables(tables_text(false, true)) : Tables{};
     std::string text;
     for (const auto& [name, lines] : sets_) text += lines;
     out.sets = testing::sets(text).sets;
@@ -38,7 +43,7 @@ class RandomRules {
   /// Some chains and rules of a filter table alone, without sets.
   std::string filter() {
     sets_.clear();
-    return table("filter", false);
+    return table("filter", false, false);
   }
 
  private:
@@ -65,25 +70,34 @@ class RandomRules {
     return out;
   }
 
-  std::string tables_text(bool ipv6) {
+  std::string tables_text(bool ipv6, bool legacy) {
     std::string out;
-    if (!one_in(4)) out += table("nat", ipv6);
-    if (!one_in(8)) out += table("filter", ipv6);
+    if (!one_in(4)) out += table("nat", ipv6, legacy);
+    if (!one_in(8)) out += table("filter", ipv6, legacy);
     return out;
   }
 
-  std::string table(const std::string& name, bool ipv6) {
+  Lines own_names(bool legacy) {
+    if (!hostile_) return {"A", "B", "C", "D", "E"};
+    Lines names = {"A", "B", "LOG", "MARK", "it's", "$(id)"};
+    if (legacy) names.emplace_back("!B");
+    return names;
+  }
+
+  std::string table(const std::string& name, bool ipv6, bool legacy) {
     const Lines built_in = name == "nat" ? Lines{"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"}
                                          : Lines{"INPUT", "FORWARD", "OUTPUT"};
     // A chain jumps only to chains behind it; the order is another one in each ruleset.
-    Lines own = {"A", "B", "C", "D", "E"};
+    Lines own = own_names(legacy);
     std::ranges::shuffle(own, random_);
     own.resize(below(own.size() + 1));
+    log_is_target_ = std::ranges::find(own, "LOG") == own.end();
     auto declared = own;
     std::ranges::sort(declared);
     std::string out = '*' + name + '\n';
     for (const auto& chain : built_in) {
-      out += ':' + chain + (name == "filter" && one_in(3) ? " DROP [0:0]\n" : " ACCEPT [0:0]\n");
+      const bool filters = hostile_ || name == "filter";
+      out += ':' + chain + (filters && one_in(3) ? " DROP [0:0]\n" : " ACCEPT [0:0]\n");
     }
     for (const auto& chain : declared) out += ':' + chain + " - [0:0]\n";
     for (const auto& chain : built_in) out += rules(chain, own, ipv6);
@@ -101,6 +115,7 @@ class RandomRules {
 
   std::string target(const Lines& targets) {
     if (!targets.empty() && one_in(2)) return (one_in(4) ? "-g " : "-j ") + targets[below(targets.size())];
+    if (hostile_ && log_is_target_ && !one_in(4)) return "-j LOG";
     return one_in(3) ? "-j RETURN" : "-j ACCEPT";
   }
 
@@ -126,6 +141,8 @@ class RandomRules {
 
   std::mt19937 random_;
   std::map<std::string, std::string> sets_{};
+  bool hostile_ = false;
+  bool log_is_target_ = true;  // in the table that is being written
 };
 
 }  // namespace rewall::testing
