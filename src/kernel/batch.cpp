@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "kernel/netlink_attributes.h"
 
@@ -96,14 +97,23 @@ std::uint32_t Batch::add(BatchMessage& message) {
 }
 
 std::optional<BatchRefusal> Batch::send(const NetlinkSocket& socket) {
-  // The kernel answers a message that asks for it when all are carried out; a refusal it tells unasked.
+  // The kernel answers a message that asks for it when all are worked through; a refusal it tells unasked.
   auto* newest = reinterpret_cast<nlmsghdr*>(pages_.back().data() + last_);
   newest->nlmsg_flags |= NLM_F_ACK;
   alignas(nlmsghdr) std::array<char, 64> buffer{};
   nlmsghdr* end = put_header(buffer.data(), NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
   end->nlmsg_seq = count_ + 1;
   append(end);
+  return put(socket);
+}
 
+std::optional<BatchRefusal> Batch::check(const NetlinkSocket& socket) {
+  auto* newest = reinterpret_cast<nlmsghdr*>(pages_.back().data() + last_);
+  newest->nlmsg_flags |= NLM_F_ACK;
+  return put(socket);
+}
+
+std::optional<BatchRefusal> Batch::put(const NetlinkSocket& socket) {
   std::vector<iovec> parts;
   std::size_t size = 0;
   for (std::string& page : pages_) {
@@ -125,13 +135,20 @@ std::optional<BatchRefusal> Batch::send(const NetlinkSocket& socket) {
   do sent = sendmsg(socket.fd(), &whole, 0);
   while (sent < 0 && errno == EINTR);
   if (sent < 0) return BatchRefusal{.error = errno};
+  return answer(socket);
+}
 
-  // All answers are there when sendmsg comes back: nf_tables works in the sender's time.
+std::optional<BatchRefusal> Batch::answer(const NetlinkSocket& socket) const {
+  // All answers are there when sendmsg comes back: nf_tables works in the sender's time. Thousands of
+  // refusals overflow the socket, which says so once (ENOBUFS) before it gives out the first of them.
   std::vector<char> received(1 << 16);
+  bool overflowed = false;
   while (true) {
-    const ssize_t got = recv(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
+    const ssize_t got = receive_from_kernel(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return BatchRefusal{.error = errno == EAGAIN ? EPROTO : errno};
+    if (got < 0 && errno == ENOBUFS && !std::exchange(overflowed, true)) continue;
+    if (got < 0)
+      return BatchRefusal{.error = errno != EAGAIN ? errno : overflowed ? int{ENOBUFS} : int{EPROTO}};
     int left = static_cast<int>(got);
     for (auto* message = reinterpret_cast<const nlmsghdr*>(received.data()); mnl_nlmsg_ok(message, left);
          message = mnl_nlmsg_next(message, &left)) {

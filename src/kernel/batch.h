@@ -51,11 +51,17 @@ class Batch {
   /// Appends the message that was started last, and returns its number, from 1.
   std::uint32_t add(BatchMessage& message);
   bool empty() const { return count_ == 0; }
-  /// Sends the batch. Absent when the kernel carried it out.
+  /// Sends the batch. Absent when the kernel carried it out; else the first refusal.
   std::optional<BatchRefusal> send(const NetlinkSocket& socket);
+  /// Sends the batch without its end: the kernel works through all messages, and then changes nothing
+  /// (nfnetlink_rcv_batch in net/netfilter/nfnetlink.c). What it validates of whole tables, loops of jumps
+  /// say, it does not ask here. Absent when it would carry the messages out.
+  std::optional<BatchRefusal> check(const NetlinkSocket& socket);
 
  private:
   void append(const nlmsghdr* message);
+  std::optional<BatchRefusal> put(const NetlinkSocket& socket);
+  std::optional<BatchRefusal> answer(const NetlinkSocket& socket) const;
 
   std::vector<char> buffer_;
   std::vector<std::string> pages_{};

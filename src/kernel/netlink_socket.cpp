@@ -122,7 +122,7 @@ int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& hand
   const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
   const unsigned port = mnl_socket_get_portid(socket_.get());
   while (true) {
-    const ssize_t size = mnl_socket_recvfrom(socket_.get(), received_.data(), received_.size());
+    const ssize_t size = receive_from_kernel(fd(), received_.data(), received_.size(), 0);
     if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
     if (size < 0) return errno;
     const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
@@ -133,6 +133,20 @@ int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& hand
       return error;
     }
     if (more == 0 || !list) return 0;
+  }
+}
+
+ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags) {
+  while (true) {
+    iovec part{.iov_base = buffer, .iov_len = size};
+    sockaddr_nl sender{};
+    msghdr message{};
+    message.msg_name = &sender;
+    message.msg_namelen = sizeof sender;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const ssize_t got = recvmsg(fd, &message, flags);
+    if (got < 0 || sender.nl_pid == 0) return got;
   }
 }
 

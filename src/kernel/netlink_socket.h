@@ -2,8 +2,10 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/types.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -62,6 +64,10 @@ class NetlinkSocket {
   bool without_nf_tables_ = false;
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
+
+/// recv(2) of what the kernel sent to a netlink socket. Messages of other processes, which may send some with
+/// CAP_NET_ADMIN, are passed over.
+ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags);
 
 /// Opens a non-blocking netlink socket with a buffer of `buffer` bytes, in the network namespace of the
 /// calling thread, as a member of multicast group `group` (0 for none, netlink(7)). Empty when the kernel
