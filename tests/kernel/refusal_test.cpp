@@ -69,6 +69,12 @@ TEST_CASE("a rule whose set is missing gets the hint to create the set") {
   CHECK(missing.hint == "the revision has no such set: create it, or take the rule out");
 }
 
+TEST_CASE("a program without raw sockets cannot ask for sets, and the hint says what is missing") {
+  const auto error = refused("iptables-nft-restore v1.8.9 (nf_tables): Can't open socket to ipset.\n\n", 1);
+  CHECK(error.message == "rules.v4: Can't open socket to ipset.");
+  CHECK(error.hint.find("CAP_NET_RAW") != std::string::npos);
+}
+
 TEST_CASE("where the kernel refuses a rule the program names its line and no reason") {
   const auto vague = refused(
       "iptables-nft-restore v1.8.9 (nf_tables): \n"

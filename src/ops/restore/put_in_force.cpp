@@ -34,9 +34,28 @@ std::string left_behind(const Transition& transition, const Ruleset& live) {
   return left.equal() ? "" : subject(left);
 }
 
+// A load that had begun leaves the sets that it fills aside.
+bool had_begun(const PlannedChange& change) {
+  const auto sets = change.session.firewall().sets();
+  if (!sets) return false;
+  const Transition transition(change.plan.live.ruleset, change.plan.staged.ruleset);
+  return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
+}
+
+// True when LIVE was asked and is the ruleset that the plan was made for, also where no program can read it.
+bool is_untouched(const PlannedChange& change) {
+  const auto still = still_as_planned(change.session, change.plan);
+  return still && *still && !had_begun(change);
+}
+
 // Puts the old tables and sets back after a load that went wrong, and says what is in force. What others
 // changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
 Error put_back(const PlannedChange& change, Error why) {
+  if (is_untouched(change)) {
+    if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
+    why.live = LiveState::untouched;
+    return why;
+  }
   const auto planned = transition_of(change.plan);
   if (!planned) return error_of<messages::lost_sight>(why.message, planned.error().message);
   const Transition& transition = *planned;
@@ -80,14 +99,6 @@ bool is_of_others(const Diff& unexpected, const Transition& transition) {
   return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
     return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
   });
-}
-
-// A load that had begun leaves the sets that it fills aside.
-bool had_begun(const PlannedChange& change) {
-  const auto sets = change.session.firewall().sets();
-  if (!sets) return false;
-  const Transition transition(change.plan.live.ruleset, change.plan.staged.ruleset);
-  return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
 }
 
 // Kind refused: somebody was faster, and LIVE is untouched.
