@@ -386,6 +386,8 @@ inline constexpr Message not_replaceable{
     .kind = ErrorKind::kernel,
     .text = "the firewall cannot be read, and without a scratch namespace it cannot be replaced either",
     .hint = "run it as root with CAP_SYS_ADMIN"};
+inline constexpr Message chain_not_made{
+    .kind = ErrorKind::kernel, .text = "{} {} {}: this host's iptables does not make this chain: {}"};
 inline constexpr Message no_scratch_namespace{.kind = ErrorKind::kernel,
                                               .text = "scratch network namespace: {}"};
 inline constexpr Message no_scratch_permission{.kind = ErrorKind::permission,

@@ -102,14 +102,21 @@ class Firewall {
   /// the file (of `names`), the line and the program's words.
   virtual Result<Staged> stage(const Ruleset& wanted, const Ruleset* live, const FileNames& names = {}) = 0;
 
+  /// Asks the kernel whether it would take load(), in LIVE itself, and changes nothing; without `live`,
+  /// whether it would take load_anew(). What it is not asked: tables of the legacy backend, rules that name a
+  /// set which LIVE lacks yet, and all of a ruleset that has no scratch namespace. Errors as load().
+  virtual Status check(const Staged& staged, const Ruleset* live,
+                       const std::optional<Generation>& generation) = 0;
+
   /// Puts the staged ruleset in force; `live` is the ruleset in force now. All tables of the nft backend
   /// change in one transaction, which the kernel refuses unless its generation is `generation`. Rules that
   /// are the same before and after keep their place, counters and state. Sets are filled under other names
   /// first and then swapped. Tables of the legacy backend change one after the other, and so do all tables
   /// when `staged` has no scratch namespace.
   ///
-  /// Returns the generation at which every changed chain of the nft backend was read back as it was sent.
-  /// Absent when another process changed the firewall meanwhile, and when there are legacy tables. Kind
+  /// Returns the generation at which the host's programs printed every changed chain of the nft backend word
+  /// for word as it was staged, as capture() would have read it. Absent when another process changed the
+  /// firewall meanwhile, when many chains changed or read otherwise, and when there are legacy tables. Kind
   /// refused: the generation is another one; nothing was done. Kind kernel: the kernel refused a part; tables
   /// and sets that were already changed have been put back, and the message names those that could not be.
   virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,

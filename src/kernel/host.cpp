@@ -89,6 +89,12 @@ class HostFirewall : public Firewall {
     });
   }
 
+  Status check(const Staged& staged, const Ruleset* live,
+               const std::optional<Generation>& generation) override {
+    if (!may_administer()) return not_permitted("the firewall");
+    return at_border(ErrorKind::kernel, [&] { return rewall::check(programs_, staged, live, generation); });
+  }
+
   Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
                                          const std::optional<Generation>& generation) override {
     if (!may_administer()) return not_permitted("the firewall");

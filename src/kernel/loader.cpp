@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/messages.h"
+#include "kernel/chains.h"
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/set_loader.h"
@@ -74,11 +75,40 @@ SetNames own_names(const SetNames& aliases) {
   return names;
 }
 
+/// What iptables-save would print of a chain, but for its name.
+ChainText text_of(const Tables& tables, const ChainName& name) {
+  const Table* table = tables.find(name.table);
+  const Chain* chain = table != nullptr ? table->find(name.chain) : nullptr;
+  ChainText text{.chain = name.chain, .policy = chain != nullptr ? chain->policy : "ACCEPT"};
+  if (chain == nullptr) return text;
+  for (const Rule& rule : chain->rules)
+    text.rules.append("-A ").append(name.chain).append(1, ' ').append(rule.words).append(1, '\n');
+  return text;
+}
+
+/// True when the host's programs print the changed chains word for word as they are wanted. False also where
+/// they are many, or in other words: LIVE is read whole then, and compared by meaning.
+bool reads_back(Programs& programs, const Ruleset& wanted, const std::map<ChainName, bool>& changed) {
+  constexpr std::size_t kMany = 64;
+  if (changed.size() > kMany) return false;
+  const auto read = read_chains(programs, changed);
+  if (!read || !*read) return false;
+  return std::ranges::all_of(**read, [&](const ChainsOfTable& table) {
+    const Tables& tables = wanted.tables(table.family, Backend::nft);
+    return std::ranges::all_of(table.chains, [&](const ChainText& chain) {
+      if (chain.policy.empty()) return true;
+      const ChainText expected = text_of(tables, {table.family, table.table, chain.chain});
+      return chain.policy == expected.policy && chain.rules == expected.rules;
+    });
+  });
+}
+
 class Load {
  public:
   Load(Programs& programs, const Staged& staged, const Ruleset& live,
        LiveTables live_tables = LiveTables::known)
-      : staged_(staged),
+      : programs_(programs),
+        staged_(staged),
         live_tables_(live_tables),
         live_(live),
         sets_(programs, live.sets, staged.ruleset.sets),
@@ -89,7 +119,8 @@ class Load {
   Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
     using Phase = TableLoader::Phase;
     const auto legacy = tables_by_backend(wanted_legacy_);
-    Transaction transaction(live_, staged_.ruleset, *staged_.scratch, sets_.aliases(), live_tables_);
+    Transaction transaction(programs_, live_, staged_.ruleset, *staged_.scratch, sets_.aliases(),
+                            live_tables_);
     auto done = sets_.fill(sets_.aliases());
     if (done) done = transaction.prepare(generation ? generation->number : 0);
     if (done) done = sets_.swap();
@@ -104,7 +135,9 @@ class Load {
     const auto now = both ? next(generation) : generation;
     const bool nft_alone = live_legacy_.v4.tables.empty() && live_legacy_.v6.tables.empty() &&
                            wanted_legacy_.v4.tables.empty() && wanted_legacy_.v6.tables.empty();
-    const bool proven = now && nft_alone && read_generation() == now && transaction.reads_back();
+    const bool proven = now && nft_alone && read_generation() == now &&
+                        reads_back(programs_, staged_.ruleset, transaction.changed()) &&
+                        read_generation() == now;
     if (auto finished = finish(legacy); !finished) return in_force_already(std::move(finished).error());
     return proven && sets_.aliases().empty() ? now : std::nullopt;
   }
@@ -133,7 +166,7 @@ class Load {
     TRY(sets_.swap());
     const SetNames names = own_names(sets_.aliases());
     const auto generation = read_generation();
-    Transaction transaction(staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
+    Transaction transaction(programs_, staged_.ruleset, staged_.ruleset, *staged_.scratch, names);
     TRY(transaction.prepare(generation ? generation->number : 0));
     TRY(tables_.bring(tables_by_backend(wanted_legacy_), {}));
     if (!transaction.empty()) {
@@ -142,6 +175,7 @@ class Load {
     return sets_.drop_aliases();
   }
 
+  Programs& programs_;
   const Staged& staged_;
   LiveTables live_tables_;
   const Ruleset& live_;
@@ -158,6 +192,17 @@ Result<std::optional<Generation>> load(Programs& programs, const Staged& staged,
   if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
   TRY(load_by_tables(programs, staged.ruleset, live));
   return std::optional<Generation>{};
+}
+
+Status check(Programs& programs, const Staged& staged, const Ruleset* live,
+             const std::optional<Generation>& generation) {
+  static const Ruleset kNothing;
+  if (staged.scratch == nullptr) return {};
+  const SetNames aliases =
+      live != nullptr ? SetLoader(programs, live->sets, staged.ruleset.sets).aliases() : SetNames{};
+  Transaction transaction(programs, live != nullptr ? *live : kNothing, staged.ruleset, *staged.scratch,
+                          aliases, live != nullptr ? LiveTables::known : LiveTables::unknown);
+  return transaction.check(generation ? generation->number : 0);
 }
 
 Status load_anew(Programs& programs, const Staged& staged) {

@@ -20,6 +20,10 @@ std::vector<BackendTables> tables_by_backend(const Ruleset& ruleset, const FileN
 Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
                                        const std::optional<Generation>& generation);
 
+/// Firewall::check() for the namespace of the calling thread.
+Status check(Programs& programs, const Staged& staged, const Ruleset* live,
+             const std::optional<Generation>& generation);
+
 /// Firewall::load_anew() for the namespace of the calling thread.
 Status load_anew(Programs& programs, const Staged& staged);
 

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "core/format.h"
+#include "core/messages.h"
+#include "kernel/process.h"
 #include "kernel/rule_list.h"
 
 namespace rewall {
@@ -14,6 +17,17 @@ int list(NetlinkSocket& socket, const Scratch::Place& place, std::vector<RawRule
     rules.push_back({.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
                      .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))});
   });
+}
+
+/// Makes a built-in chain with the host's iptables.
+Status make_chain(Programs& programs, const Scratch::Place& place) {
+  const auto& [family, table, chain] = place;
+  auto program = TRY(programs.iptables(Backend::nft, family, "restore", ErrorKind::kernel));
+  const auto outcome = TRY(run(programs.command({std::move(program), "--noflush"},
+                                                format("*{}\n:{} ACCEPT [0:0]\nCOMMIT\n", table, chain)),
+                               ErrorKind::kernel));
+  if (outcome.ok()) return {};
+  return Error{.kind = ErrorKind::kernel, .message = outcome.text()};
 }
 
 }  // namespace
@@ -41,6 +55,16 @@ void Scratch::list_rules() {
     rules.reserve(wanted.size());
     if (list(*socket, place, rules) == 0) listed.emplace(place, std::move(rules));
   }
+}
+
+Result<BaseChain> Scratch::base_chain(Programs& programs, const Place& place) const {
+  const auto& [family, table, chain] = place;
+  if (const auto made = TRY(read_base_chain(*socket, family, table, chain))) return *made;
+  Status done;
+  TRY(space.run([&] { done = make_chain(programs, place); }));
+  if (const auto made = TRY(read_base_chain(*socket, family, table, chain))) return *made;
+  return error_of<messages::chain_not_made>(short_name(family), table, chain,
+                                            done ? "it says nothing" : done.error().message);
 }
 
 }  // namespace rewall

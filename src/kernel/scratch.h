@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "core/result.h"
+#include "kernel/base_chain.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink_socket.h"
+#include "kernel/programs.h"
 #include "kernel/set_numbers.h"
 #include "rules/ruleset.h"
 
@@ -34,6 +36,10 @@ struct Scratch {
   int take_rules(const Place& place, std::vector<RawRule>& rules) const;
   /// Lists the rules of all chains of `positions`, for take_rules().
   void list_rules();
+
+  /// A base chain as the host's iptables makes it. Where none of its tables needed the chain yet, it makes
+  /// the chain here and now. Kind kernel: it refuses, or makes none.
+  Result<BaseChain> base_chain(Programs& programs, const Place& place) const;
 
   explicit Scratch(ScratchNamespace made) : space(std::move(made)) {}
 

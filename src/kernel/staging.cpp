@@ -54,16 +54,21 @@ Positions missing(const Chain* live, const Chain& wanted, const SetNames& aliase
   return positions;
 }
 
-/// A part's rules in the chains that they need. No policy: no rule asks for one, and of a chain whose policy
-/// was set after it was made the kernel puts something away, which the program's last system call waits for,
-/// some 15 ms (nf_tables_commit and nft_rcv_nl_event in net/netfilter/nf_tables_api.c).
-std::string text_without_policies(const Tables& part) {
-  const std::string all = canonical_text(part);
+/// A part's rules in the chains that they need. No policy of a table that LIVE has: no rule asks for one, and
+/// of a chain whose policy was set after it was made the kernel puts something away, which the program's last
+/// system call waits for, some 15 ms (nf_tables_commit and nft_rcv_nl_event in
+/// net/netfilter/nf_tables_api.c). Of other tables all built-in chains are made here, so that the kernel can
+/// say where iptables puts them.
+std::string text_of_part(const Tables& part, const Tables& live) {
   std::string text;
-  for (std::string_view rest = all; !rest.empty();) {
-    const auto line = rest.substr(0, rest.find('\n') + 1);
-    rest.remove_prefix(line.size());
-    if (!line.starts_with(':') || line.ends_with(" - [0:0]\n")) text += line;
+  for (const Table& table : part.tables) {
+    const std::string all = canonical_text(table);
+    const bool known = live.find(table.name) != nullptr;
+    for (std::string_view rest = all; !rest.empty();) {
+      const auto line = rest.substr(0, rest.find('\n') + 1);
+      rest.remove_prefix(line.size());
+      if (!known || !line.starts_with(':') || line.ends_with(" - [0:0]\n")) text += line;
+    }
   }
   return text;
 }
@@ -140,7 +145,7 @@ class Staging {
       }
       if (!positions.empty()) scratch.positions[{family, wanted.name, chain.name}] = std::move(positions);
     }
-    if (targets.empty()) return std::nullopt;
+    if (targets.empty() && live != nullptr) return std::nullopt;
     std::ranges::sort(targets);
     targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
     for (std::string& target : targets) {
@@ -156,7 +161,8 @@ class Staging {
     std::vector<std::string> texts;
     std::vector<Command> commands;
     for (const Part& part : parts_) {
-      std::string text = part.whole ? canonical_text(part.tables) : text_without_policies(part.tables);
+      std::string text = part.whole ? canonical_text(part.tables)
+                                    : text_of_part(part.tables, live_->tables(part.of.family, Backend::nft));
       if (text.empty()) continue;
       auto command = TRY(restore_command(programs_, part.of, text));
       commands.push_back(std::move(command));

@@ -5,16 +5,12 @@
 // After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netlink.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,9 +18,10 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
-#include "core/parallel.h"
 #include "core/text.h"
+#include "kernel/base_chain.h"
 #include "kernel/batch.h"
+#include "kernel/expressions.h"
 #include "kernel/netlink_attributes.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
@@ -37,114 +34,8 @@ namespace rewall {
 
 namespace {
 
-constexpr std::uint16_t kNoSet = 65535;  // IPSET_INVALID_ID, linux/netfilter/ipset/ip_set.h
-
-/// A built-in chain as iptables-nft makes it (xtables_ipv4 in iptables/nft.c; linux/netfilter_ipv4.h has the
-/// priorities).
-struct BaseChain {
-  std::string_view table;
-  std::string_view name;
-  std::string_view type;
-  std::uint32_t hook;
-  std::int32_t priority;
-};
-
-constexpr std::array kBaseChains{
-    BaseChain{"raw", "PREROUTING", "filter", NF_INET_PRE_ROUTING, -300},
-    BaseChain{"raw", "OUTPUT", "filter", NF_INET_LOCAL_OUT, -300},
-    BaseChain{"mangle", "PREROUTING", "filter", NF_INET_PRE_ROUTING, -150},
-    BaseChain{"mangle", "INPUT", "filter", NF_INET_LOCAL_IN, -150},
-    BaseChain{"mangle", "FORWARD", "filter", NF_INET_FORWARD, -150},
-    BaseChain{"mangle", "OUTPUT", "route", NF_INET_LOCAL_OUT, -150},
-    BaseChain{"mangle", "POSTROUTING", "filter", NF_INET_POST_ROUTING, -150},
-    BaseChain{"nat", "PREROUTING", "nat", NF_INET_PRE_ROUTING, -100},
-    BaseChain{"nat", "INPUT", "nat", NF_INET_LOCAL_IN, 100},
-    BaseChain{"nat", "POSTROUTING", "nat", NF_INET_POST_ROUTING, 100},
-    BaseChain{"nat", "OUTPUT", "nat", NF_INET_LOCAL_OUT, -100},
-    BaseChain{"filter", "INPUT", "filter", NF_INET_LOCAL_IN, 0},
-    BaseChain{"filter", "FORWARD", "filter", NF_INET_FORWARD, 0},
-    BaseChain{"filter", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 0},
-    BaseChain{"security", "INPUT", "filter", NF_INET_LOCAL_IN, 50},
-    BaseChain{"security", "FORWARD", "filter", NF_INET_FORWARD, 50},
-    BaseChain{"security", "OUTPUT", "filter", NF_INET_LOCAL_OUT, 50},
-};
-
 std::uint64_t handle_of(const nlattr* attribute) {
   return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
-}
-
-template <class Each>
-void for_each_expression(std::string_view expressions, const Each& each) {
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
-    each(text(parts[NFTA_EXPR_NAME]), parts[NFTA_EXPR_DATA]);
-  });
-}
-
-/// What a rule is, but for its counters.
-std::size_t fingerprint(std::string_view expressions) {
-  std::string without;
-  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
-    without.append(name).append(1, '\0');
-    if (name != "counter") without.append(payload(data));
-  });
-  return std::hash<std::string_view>{}(without);
-}
-
-/// What the kernel wants to be told again of a rule with an extension: the protocol that it asks for, which
-/// its own first expressions say (nft_parse_compat in net/netfilter/nft_compat.c; add_compat in
-/// iptables/nft.c).
-struct Compat {
-  std::uint32_t protocol = 0;
-  std::uint32_t flags = 0;
-};
-
-std::optional<Compat> compat_of(std::string_view expressions) {
-  bool extension = false;
-  bool loaded = false;
-  Compat compat;
-  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
-    extension = extension || name == "match" || name == "target";
-    if (name == "meta") {
-      loaded = number(attributes<NFTA_META_MAX + 1>(data)[NFTA_META_KEY]) == NFT_META_L4PROTO;
-    } else if (name == "cmp" && std::exchange(loaded, false)) {
-      const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
-      const auto value = payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]);
-      if (value.empty()) return;
-      compat.protocol = static_cast<std::uint8_t>(value[0]);
-      compat.flags = number(facts[NFTA_CMP_OP]) == NFT_CMP_NEQ ? NFT_RULE_COMPAT_F_INV : 0;
-    }
-  });
-  return extension ? std::optional(compat) : std::nullopt;
-}
-
-/// Where a rule's expressions hold numbers of sets (linux/netfilter/xt_set.h): offsets into them.
-std::vector<std::size_t> set_numbers(std::string_view expressions) {
-  std::vector<std::size_t> places;
-  const auto add = [&](const nlattr* info, std::size_t offset) {
-    const auto bytes = payload(info);
-    if (bytes.size() < offset + sizeof(std::uint16_t)) return;
-    const auto place = static_cast<std::size_t>(bytes.data() - expressions.data()) + offset;
-    std::uint16_t index = 0;
-    std::memcpy(&index, expressions.data() + place, sizeof index);
-    if (index != kNoSet) places.push_back(place);
-  };
-  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
-    if (name == "match") {
-      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
-      if (text(facts[NFTA_MATCH_NAME]) == "set") add(facts[NFTA_MATCH_INFO], 0);
-    } else if (name == "target") {
-      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
-      if (text(facts[NFTA_TARGET_NAME]) != "SET") return;
-      const nlattr* info = facts[NFTA_TARGET_INFO];
-      const std::uint32_t revision = number(facts[NFTA_TARGET_REV]);
-      const std::size_t step = revision == 0 ? 32 : 4;  // xt_set_info_v0, xt_set_info
-      add(info, 0);
-      add(info, step);
-      if (revision >= 3) add(info, 2 * step);
-    }
-  });
-  return places;
 }
 
 Error unreadable(std::string_view what, int error) {
@@ -155,24 +46,12 @@ Error moved() {
   return error_of<messages::firewall_changed>();
 }
 
-struct ChainPlace {
-  Family family = Family::ipv4;
-  std::string table{};
-  std::string chain{};
-};
-
-/// A changed chain as it must read back: each rule by its handle, or where it is new by what it is.
-struct Expected {
-  ChainPlace place{};
-  std::vector<std::pair<std::uint64_t, std::size_t>> rules{};
-};
-
 /// A rule's message, for the kernel's no.
 struct Origin {
   std::uint32_t message = 0;
-  const Chain* chain = nullptr;
-  std::uint32_t position = 0;
-  std::size_t place = 0;  ///< in Work::expected_
+  ChainName place{};
+  std::string_view words{};
+  std::uint32_t position = 0;  ///< in the wanted chain, from 0
 };
 
 }  // namespace
@@ -189,9 +68,14 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> staying(
 
 class Transaction::Work {
  public:
-  Work(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
+  Work(Programs& programs, const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
        const std::map<std::string, std::string>& aliases, LiveTables live_tables)
-      : live_(live), wanted_(wanted), scratch_(scratch), aliases_(aliases), live_tables_(live_tables) {}
+      : programs_(programs),
+        live_(live),
+        wanted_(wanted),
+        scratch_(scratch),
+        aliases_(aliases),
+        live_tables_(live_tables) {}
 
   Status prepare(std::uint32_t generation) {
     if (!socket_) return unreadable("netlink socket", errno);
@@ -208,7 +92,7 @@ class Transaction::Work {
       for (const Table& table : live.tables)
         if (wanted.find(table.name) == nullptr) empty_out(family, table);
     }
-    for (const ChainPlace& place : gone_) {
+    for (const ChainName& place : gone_) {
       auto message = about_chain(NFT_MSG_DELCHAIN, place);
       batch_->add(message);
     }
@@ -218,52 +102,33 @@ class Transaction::Work {
   /// Also where nothing could be prepared.
   bool empty() const { return !batch_ || batch_->empty(); }
 
-  Status send() {
-    const auto refusal = batch_->send(socket_);
+  Status send() { return said(batch_->send(socket_)); }
+
+  Status check(std::uint32_t generation) {
+    checks_ = true;
+    TRY(prepare(generation));
+    if (empty()) return {};
+    return said(batch_->check(socket_));
+  }
+
+  const std::map<ChainName, bool>& changed() const { return changed_; }
+
+ private:
+  Status said(const std::optional<BatchRefusal>& refusal) const {
     if (!refusal) return {};
     if (refusal->error == ERESTART) return moved();
     return refused(*refusal);
   }
 
-  bool reads_back() {
-    constexpr std::size_t kMany = 256;
-    NetlinkSocket other;
-    if (expected_.size() < kMany || !other) return read_back(socket_, expected_);
-    const std::size_t half = expected_.size() / 2;
-    const std::span<const Expected> all(expected_);
-    auto rest = beside("nf_tables", ErrorKind::kernel, [&] { return read_back(other, all.subspan(half)); });
-    const bool first = read_back(socket_, all.first(half));
-    const auto second = rest.get();
-    return first && second && *second;
-  }
-
- private:
-  static bool read_back(NetlinkSocket& socket, std::span<const Expected> chains) {
-    return std::ranges::all_of(chains, [&](const Expected& expected) {
-      std::size_t at = 0;
-      bool same = true;
-      const auto& [family, table, chain] = expected.place;
-      const int error = each_rule(socket, family, table, chain, [&](const auto& facts) {
-        if (!same || at == expected.rules.size()) {
-          same = false;
-          return;
-        }
-        const auto& [handle, print] = expected.rules[at++];
-        same = handle != 0 ? handle_of(facts[NFTA_RULE_HANDLE]) == handle
-                           : fingerprint(payload(facts[NFTA_RULE_EXPRESSIONS])) == print;
-      });
-      return error == 0 && same && at == expected.rules.size();
-    });
-  }
-
-  BatchMessage about_chain(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+  BatchMessage about_chain(std::uint16_t type, const ChainName& place, std::uint16_t flags = 0) {
+    changed_[place] = type != NFT_MSG_DELCHAIN;
     BatchMessage message = batch_->start(type, number_of(place.family), flags);
     message.text(NFTA_CHAIN_TABLE, place.table);
     message.text(NFTA_CHAIN_NAME, place.chain);
     return message;
   }
 
-  BatchMessage about_rules(std::uint16_t type, const ChainPlace& place, std::uint16_t flags = 0) {
+  BatchMessage about_rules(std::uint16_t type, const ChainName& place, std::uint16_t flags = 0) {
     BatchMessage message = batch_->start(type, number_of(place.family), flags);
     message.text(NFTA_RULE_TABLE, place.table);
     message.text(NFTA_RULE_CHAIN, place.chain);
@@ -271,17 +136,6 @@ class Transaction::Work {
   }
 
   static std::uint32_t verdict(std::string_view policy) { return policy == "DROP" ? NF_DROP : NF_ACCEPT; }
-
-  static void add_hook(BatchMessage& message, std::string_view table, const Chain& chain) {
-    const auto base = std::ranges::find_if(
-        kBaseChains, [&](const BaseChain& one) { return one.table == table && one.name == chain.name; });
-    nlattr* hook = message.begin(NFTA_CHAIN_HOOK);
-    message.number(NFTA_HOOK_HOOKNUM, base->hook);
-    message.number(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(base->priority));
-    message.end(hook);
-    message.number(NFTA_CHAIN_POLICY, verdict(chain.policy));
-    message.text(NFTA_CHAIN_TYPE, std::string(base->type));
-  }
 
   Status change(Family family, const Table& wanted, const Table* live) {
     if (live == nullptr) {
@@ -292,7 +146,7 @@ class Transaction::Work {
     }
     const ChainIndex old(live);
     for (const Chain& chain : wanted.chains)
-      make({family, wanted.name, chain.name}, old.find(chain.name), chain);
+      TRY(make({family, wanted.name, chain.name}, old.find(chain.name), chain));
     if (live != nullptr) drop_chains(family, *live, ChainIndex(&wanted));
     for (const Chain& chain : wanted.chains) {
       TRY(change_rules({family, wanted.name, chain.name}, old.find(chain.name), chain));
@@ -308,47 +162,71 @@ class Transaction::Work {
 
   void empty_out(Family family, const Table& live) { drop_chains(family, live, ChainIndex(nullptr)); }
 
-  /// Where the chain is there already, that is no matter: only its policy is set then.
-  void make(const ChainPlace& place, const Chain* live, const Chain& wanted) {
-    if (live != nullptr && live->policy == wanted.policy) return;
+  Status make(const ChainName& place, const Chain* live, const Chain& wanted) {
+    if (live != nullptr && live->policy == wanted.policy) return {};
+    if (wanted.built_in())
+      return live != nullptr ? keep_base_chain(place, *live, wanted) : make_base_chain(place, wanted);
     auto message = about_chain(NFT_MSG_NEWCHAIN, place, NLM_F_CREATE);
-    if (wanted.built_in()) add_hook(message, place.table, wanted);
     batch_->add(message);
+    return {};
+  }
+
+  /// One that iptables-save prints, and may not have made yet. Where it stands it only gets its policy.
+  Status keep_base_chain(const ChainName& place, const Chain& live, const Chain& wanted) {
+    const auto base = TRY(read_base_chain(socket_, place.family, place.table, place.chain));
+    if (!base) return make_base_chain(place, wanted);
+    if (live.policy != wanted.policy) set_policy(place, wanted.policy);
+    return {};
+  }
+
+  /// Where it stands already, it has to stand where iptables makes it: the kernel refuses it otherwise.
+  Status make_base_chain(const ChainName& place, const Chain& wanted) {
+    const auto base = TRY(scratch_.base_chain(programs_, {place.family, place.table, place.chain}));
+    auto message = about_chain(NFT_MSG_NEWCHAIN, place, NLM_F_CREATE);
+    nlattr* hook = message.begin(NFTA_CHAIN_HOOK);
+    message.number(NFTA_HOOK_HOOKNUM, base.hook);
+    message.number(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(base.priority));
+    message.end(hook);
+    message.number(NFTA_CHAIN_POLICY, verdict(wanted.policy));
+    message.text(NFTA_CHAIN_TYPE, base.type);
+    batch_->add(message);
+    return {};
   }
 
   void drop_chains(Family family, const Table& live, const ChainIndex& wanted) {
     for (const Chain& chain : live.chains) {
       if (wanted.find(chain.name) != nullptr) continue;
-      const ChainPlace place{family, live.name, chain.name};
+      const ChainName place{family, live.name, chain.name};
       if (!chain.rules.empty()) flush(place);
       if (chain.built_in()) {
-        if (chain.policy != "ACCEPT") accept(place);
+        if (chain.policy != "ACCEPT") set_policy(place, "ACCEPT");
       } else {
         gone_.push_back(place);
       }
     }
   }
 
-  void accept(const ChainPlace& place) {
+  void set_policy(const ChainName& place, std::string_view policy) {
     auto message = about_chain(NFT_MSG_NEWCHAIN, place);
-    message.number(NFTA_CHAIN_POLICY, NF_ACCEPT);
+    message.number(NFTA_CHAIN_POLICY, verdict(policy));
     batch_->add(message);
   }
 
-  void flush(const ChainPlace& place) {
+  void flush(const ChainName& place) {
+    changed_.emplace(place, true);
     auto message = about_rules(NFT_MSG_DELRULE, place);
     batch_->add(message);
   }
 
-  Status change_rules(const ChainPlace& place, const Chain* live, const Chain& wanted) {
+  Status change_rules(const ChainName& place, const Chain* live, const Chain& wanted) {
     static const std::vector<Rule> kNone;
     const std::vector<Rule>& before = live == nullptr ? kNone : live->rules;
     const auto stay = staying(live, wanted, aliases_);
     if (stay.size() == before.size() && stay.size() == wanted.rules.size()) return {};
 
-    // iptables-save prints built-in chains that iptables did not make yet.
-    if (wanted.built_in() && live != nullptr) make(place, nullptr, wanted);
-    Expected expected{.place = place};
+    if (wanted.built_in() && live != nullptr && live->policy == wanted.policy)
+      TRY(keep_base_chain(place, *live, wanted));
+    changed_.emplace(place, true);
     std::vector<std::uint64_t> handles;
     if (stay.empty()) {
       if (!before.empty()) flush(place);
@@ -357,12 +235,10 @@ class Transaction::Work {
       handles = std::move(listed);
       delete_others(place, stay, handles);
     }
-    TRY(insert_others(place, wanted, stay, handles, expected));
-    expected_.push_back(std::move(expected));
-    return {};
+    return insert_others(place, wanted, stay, handles);
   }
 
-  Result<std::vector<std::uint64_t>> list_handles(const ChainPlace& place, std::size_t count) {
+  Result<std::vector<std::uint64_t>> list_handles(const ChainName& place, std::size_t count) {
     std::vector<std::uint64_t> handles;
     const int error = each_rule(socket_, place.family, place.table, place.chain, [&](const auto& facts) {
       handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
@@ -375,7 +251,7 @@ class Transaction::Work {
 
   using Pairs = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
-  void delete_others(const ChainPlace& place, const Pairs& stay, const std::vector<std::uint64_t>& handles) {
+  void delete_others(const ChainName& place, const Pairs& stay, const std::vector<std::uint64_t>& handles) {
     auto next = stay.begin();
     for (std::uint32_t i = 0; i < handles.size(); ++i) {
       if (next != stay.end() && next->first == i) {
@@ -388,17 +264,13 @@ class Transaction::Work {
     }
   }
 
-  Status insert_others(const ChainPlace& place, const Chain& wanted, const Pairs& stay,
-                       const std::vector<std::uint64_t>& handles, Expected& expected) {
-    if (stay.size() == wanted.rules.size()) {
-      for (const auto& [from, to] : stay) expected.rules.emplace_back(handles[from], 0);
-      return {};
-    }
+  Status insert_others(const ChainName& place, const Chain& wanted, const Pairs& stay,
+                       const std::vector<std::uint64_t>& handles) {
+    if (stay.size() == wanted.rules.size()) return {};
     auto staged = TRY(staged_rules(place));
     auto next = stay.begin();
     for (std::uint32_t i = 0; i < wanted.rules.size(); ++i) {
       if (next != stay.end() && next->second == i) {
-        expected.rules.emplace_back(handles[next->first], 0);
         ++next;
         continue;
       }
@@ -407,17 +279,22 @@ class Transaction::Work {
         return Error{.kind = ErrorKind::kernel,
                      .message = format("{} {} {}: rule {} was not staged", short_name(place.family),
                                        place.table, place.chain, i + 1)};
-      TRY(translate(raw->second.expressions));
+      if (auto done = translate(raw->second.expressions); !done) {
+        if (checks_) continue;
+        return done;
+      }
       const std::uint64_t before = next == stay.end() ? 0 : handles[next->first];
-      const std::uint32_t number = insert(place, raw->second, before);
-      origins_.push_back({.message = number, .chain = &wanted, .position = i, .place = expected_.size()});
-      expected.rules.emplace_back(0, fingerprint(raw->second.expressions));
+      Compat compat;
+      if (has_extension(raw->second.expressions))
+        compat = TRY(compat_of(wanted.rules[i].words, place.family));
+      const std::uint32_t number = insert(place, raw->second, compat, before);
+      origins_.push_back({.message = number, .place = place, .words = wanted.rules[i].words, .position = i});
     }
     return {};
   }
 
   /// By their position in the wanted chain.
-  Result<std::map<std::uint32_t, RawRule>> staged_rules(const ChainPlace& place) {
+  Result<std::map<std::uint32_t, RawRule>> staged_rules(const ChainName& place) {
     std::map<std::uint32_t, RawRule> rules;
     const Scratch::Place staged_at{place.family, place.table, place.chain};
     const auto positions = scratch_.positions.find(staged_at);
@@ -430,15 +307,16 @@ class Transaction::Work {
     return rules;
   }
 
-  std::uint32_t insert(const ChainPlace& place, const RawRule& rule, std::uint64_t before) {
+  std::uint32_t insert(const ChainName& place, const RawRule& rule, const Compat& compat,
+                       std::uint64_t before) {
     const auto at_end = before == 0 ? NLM_F_APPEND : 0;
     auto message = about_rules(NFT_MSG_NEWRULE, place, static_cast<std::uint16_t>(NLM_F_CREATE | at_end));
     if (before != 0) message.handle(NFTA_RULE_POSITION, before);
     message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
-    if (const auto compat = compat_of(rule.expressions)) {
+    if (compat != Compat{}) {
       nlattr* nest = message.begin(NFTA_RULE_COMPAT);
-      message.number(NFTA_RULE_COMPAT_PROTO, compat->protocol);
-      message.number(NFTA_RULE_COMPAT_FLAGS, compat->flags);
+      message.number(NFTA_RULE_COMPAT_PROTO, compat.protocol);
+      message.number(NFTA_RULE_COMPAT_FLAGS, compat.flags);
       message.end(nest);
     }
     if (!rule.userdata.empty()) message.bytes(NFTA_RULE_USERDATA, rule.userdata);
@@ -479,30 +357,33 @@ class Transaction::Work {
     if (refusal.error == EPERM) error = not_permitted("nf_tables");
     const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
     if (refusal.message == 0 || origin == origins_.end()) return error;
-    const ChainPlace& place = expected_[origin->place].place;
-    error.message = format("{} {} {} rule {}: the kernel refuses it: {}: {}", short_name(place.family),
-                           place.table, escape(place.chain), origin->position + 1, why,
-                           escape(origin->chain->rules[origin->position].words));
+    const ChainName& place = origin->place;
+    error.message =
+        format("{} {} {} rule {}: the kernel refuses it: {}: {}", short_name(place.family), place.table,
+               escape(place.chain), origin->position + 1, why, escape(origin->words));
     return error;
   }
 
+  Programs& programs_;
   const Ruleset& live_;
   const Ruleset& wanted_;
   const Scratch& scratch_;
   const std::map<std::string, std::string>& aliases_;
   LiveTables live_tables_;
+  bool checks_ = false;  ///< sets that LIVE lacks yet are no error
   NetlinkSocket socket_{};
   SetNumbers numbers_{};
   std::optional<Batch> batch_{};
-  std::vector<ChainPlace> gone_{};
-  std::vector<Expected> expected_{};
+  std::vector<ChainName> gone_{};
+  std::map<ChainName, bool> changed_{};
   std::vector<Origin> origins_{};
   std::map<std::uint16_t, std::uint16_t> here_{};
 };
 
-Transaction::Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
-                         const std::map<std::string, std::string>& aliases, LiveTables live_tables)
-    : work_(std::make_unique<Work>(live, wanted, scratch, aliases, live_tables)) {}
+Transaction::Transaction(Programs& programs, const Ruleset& live, const Ruleset& wanted,
+                         const Scratch& scratch, const std::map<std::string, std::string>& aliases,
+                         LiveTables live_tables)
+    : work_(std::make_unique<Work>(programs, live, wanted, scratch, aliases, live_tables)) {}
 
 Transaction::~Transaction() = default;
 
@@ -518,8 +399,12 @@ Status Transaction::send() {
   return work_->send();
 }
 
-bool Transaction::reads_back() const {
-  return work_->reads_back();
+Status Transaction::check(std::uint32_t generation) {
+  return work_->check(generation);
+}
+
+const std::map<ChainName, bool>& Transaction::changed() const {
+  return work_->changed();
 }
 
 }  // namespace rewall

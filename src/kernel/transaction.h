@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/result.h"
+#include "kernel/events.h"
+#include "kernel/programs.h"
 #include "kernel/scratch.h"
 #include "rules/ruleset.h"
 
@@ -29,7 +31,7 @@ class Transaction {
  public:
   /// Rules that name a set of `aliases` (name -> alias) are replaced by rules that name the alias. All
   /// arguments must outlive the object.
-  Transaction(const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
+  Transaction(Programs& programs, const Ruleset& live, const Ruleset& wanted, const Scratch& scratch,
               const std::map<std::string, std::string>& aliases, LiveTables live_tables = LiveTables::known);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -43,9 +45,11 @@ class Transaction {
   /// Sends the transaction. Kind refused when the generation is another one by now; kind kernel, with the
   /// rule, when the kernel refuses one. After an error nothing has changed.
   Status send();
-  /// True when every changed chain holds, in order, the rules that stayed and those that were sent, counters
-  /// aside. False also when a chain cannot be read.
-  bool reads_back() const;
+  /// Makes the messages as prepare() does and puts them to the kernel without carrying them out. Rules that
+  /// name a set that is not there yet are left out. Errors as prepare() and send().
+  Status check(std::uint32_t generation);
+  /// The chains that the transaction makes, changes or (false) removes.
+  const std::map<ChainName, bool>& changed() const;
 
  private:
   class Work;

@@ -5,6 +5,8 @@
 #include <iostream>
 
 #include "core/file.h"
+#include "kernel/expressions.h"
+#include "kernel/rule_list.h"
 #include "rules/parse.h"
 #include "support/kernel_lab.h"
 
@@ -56,7 +58,62 @@ std::optional<Ruleset> first_capture(const Dump& dump, Backend backend) {
   return first;
 }
 
+/// The protocol that a rule's expressions ask for, in the two ways that are known: `meta load l4proto`, or a
+/// byte of the IPv4 header, and a comparison.
+Compat asked_by(std::string_view expressions, Family family) {
+  Compat asked;
+  bool loaded = false;
+  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
+    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
+    const auto name = text(parts[NFTA_EXPR_NAME]);
+    if (name == "meta") {
+      const auto meta = attributes<NFTA_META_MAX + 1>(parts[NFTA_EXPR_DATA]);
+      loaded = number(meta[NFTA_META_KEY]) == NFT_META_L4PROTO;
+    } else if (name == "payload") {
+      const auto load = attributes<NFTA_PAYLOAD_MAX + 1>(parts[NFTA_EXPR_DATA]);
+      loaded = family == Family::ipv4 && number(load[NFTA_PAYLOAD_BASE]) == NFT_PAYLOAD_NETWORK_HEADER &&
+               number(load[NFTA_PAYLOAD_OFFSET]) == 9 && number(load[NFTA_PAYLOAD_LEN]) == 1;
+    } else if (name == "cmp" && std::exchange(loaded, false)) {
+      const auto compared = attributes<NFTA_CMP_MAX + 1>(parts[NFTA_EXPR_DATA]);
+      const auto data = attributes<NFTA_DATA_MAX + 1>(compared[NFTA_CMP_DATA]);
+      asked.protocol = static_cast<std::uint8_t>(payload(data[NFTA_DATA_VALUE]).at(0));
+      if (number(compared[NFTA_CMP_OP]) == NFT_CMP_NEQ) asked.flags = NFT_RULE_COMPAT_F_INV;
+    }
+  });
+  return asked;
+}
+
 }  // namespace
+
+TEST_CASE("the words of every rule of the corpus name the protocol that its expressions ask for") {
+  std::size_t with_protocol = 0;
+  for (const Dump& dump : loadable_dumps(corpus())) {
+    INFO(dump.file);
+    in_lab([&] {
+      const auto restored =
+          run({.words = {"/usr/sbin/" + program(dump.family, Backend::nft) + "-restore"}, .input = dump.text},
+              ErrorKind::usage);
+      if (!restored || !restored->ok()) return;
+      auto live = captured().ruleset;
+      NetlinkSocket socket;
+      for (const Table& table : place(live, dump.family).tables)
+        for (const Chain& chain : table.chains) {
+          std::size_t at = 0;
+          const int error = each_rule(socket, dump.family, table.name, chain.name, [&](const auto& facts) {
+            const auto expressions = payload(facts[NFTA_RULE_EXPRESSIONS]);
+            const auto words = chain.rules.at(at++).words;
+            const auto said = compat_of(words, dump.family);
+            INFO(words);
+            REQUIRE(said);
+            if (!(*said == asked_by(expressions, dump.family))) FAIL_CHECK("other expressions");
+            if (said->protocol != 0) ++with_protocol;
+          });
+          CHECK((error == 0 || chain.rules.empty()));
+        }
+    });
+  }
+  CHECK(with_protocol > 500);
+}
 
 TEST_CASE("every dump that loads is staged, loaded and read back byte for byte") {
   const Backend backend = GENERATE(Backend::nft, Backend::legacy);

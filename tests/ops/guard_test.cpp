@@ -78,6 +78,18 @@ struct ChoosyWorld : World {
 
 }  // namespace
 
+TEST_CASE("no guard is armed whose way back LIVE would refuse") {
+  World world;
+  world.firewall->check_fault =
+      FakeFirewall::Fault{.error = {.kind = ErrorKind::kernel, .message = "Operation not supported"}};
+  const auto guard = begin_try(*world.session, std::chrono::minutes(1));
+  REQUIRE_FALSE(guard);
+  CHECK(guard.error().kind == ErrorKind::kernel);
+  CHECK(guard.error().message == "no guard: the way back is not sure: Operation not supported");
+  CHECK(guard.error().live == LiveState::untouched);
+  CHECK_FALSE(*read_guard(world.repository().state_path()));
+}
+
 TEST_CASE("a dry run of a way back changes nothing, with the repository's lock and without") {
   World world;
   const auto before = world.live();

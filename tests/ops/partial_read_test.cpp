@@ -63,6 +63,11 @@ class Watched : public Firewall {
     return real_->stage(wanted, live, names);
   }
 
+  Status check(const Staged& ready, const Ruleset* live,
+               const std::optional<Generation>& generation) override {
+    return real_->check(ready, live, generation);
+  }
+
   Result<std::optional<Generation>> load(const Staged& ready, const Ruleset& live,
                                          const std::optional<Generation>& generation) override {
     if (before_load) std::exchange(before_load, nullptr)();

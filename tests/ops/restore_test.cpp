@@ -167,7 +167,34 @@ TEST_CASE("when LIVE reads as before after all, a refused way back is no status 
   const auto restored = world.go_back();
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::kernel);
-  CHECK(restored.error().live == LiveState::put_back);
+  CHECK(restored.error().live == LiveState::untouched);
+}
+
+TEST_CASE("a load that changed nothing is no status 9 where the programs cannot read LIVE afterwards") {
+  World world;
+  const auto before = world.live();
+  world.firewall->load_fault = FakeFirewall::Fault{.error = refusal("Can't open socket to ipset.")};
+  world.firewall->before_load = [&] {
+    world.firewall->capture_fault = FakeFirewall::Fault{.error = refusal("no raw sockets")};
+  };
+  const auto restored = world.go_back();
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(restored.error().live == LiveState::untouched);
+  CHECK(world.live() == before);
+  CHECK_FALSE(std::filesystem::exists(world.session->repository().value()->state_path() / "journal"));
+}
+
+TEST_CASE("a dry run ends with what LIVE would refuse") {
+  World world;
+  const auto before = world.live();
+  world.firewall->check_fault = FakeFirewall::Fault{.error = refusal("Operation not supported")};
+  const auto restored = restore(*world.session, "HEAD~1", {.dry_run = true});
+  REQUIRE_FALSE(restored);
+  CHECK(restored.error().kind == ErrorKind::kernel);
+  CHECK(restored.error().message == "Operation not supported");
+  CHECK(restored.error().live == LiveState::untouched);
+  CHECK(world.live() == before);
 }
 
 TEST_CASE("a firewall that changes between planning and loading is planned again, and then refused") {

@@ -78,6 +78,11 @@ class FakeFirewall : public Firewall {
     return reads_back ? current_generation() : std::nullopt;
   }
 
+  Status check(const Staged&, const Ruleset*, const std::optional<Generation>&) override {
+    if (const auto error = refusal(check_fault, ++checks)) return *error;
+    return {};
+  }
+
   Status load_anew(const Staged& staged) override {
     ++loads_anew;
     capture_fault.reset();
@@ -93,6 +98,7 @@ class FakeFirewall : public Firewall {
   std::optional<Fault> capture_fault{};
   std::optional<Fault> sets_fault{};
   std::optional<Fault> stage_fault{};
+  std::optional<Fault> check_fault{};
   std::optional<Fault> load_fault{};
   std::optional<Ruleset> stage_differs{};  ///< what a stage reads back instead of what was wanted
   std::optional<Ruleset> load_differs{};   ///< what the first load leaves in force instead of what was wanted
@@ -104,6 +110,7 @@ class FakeFirewall : public Firewall {
   int captures = 0;
   int set_reads = 0;
   int stages = 0;
+  int checks = 0;
   int loads = 0;
   int generations = 0;
   int loads_anew = 0;

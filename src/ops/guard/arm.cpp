@@ -53,7 +53,13 @@ Result<Files> prove(Session& session, const Repository& repository, const Guard&
   auto staged = session.firewall().stage(*ruleset, nullptr);
   if (!staged) return unsure(std::move(staged).error());
   const Diff diff = compare(*ruleset, staged->ruleset);
-  if (diff.equal()) return files;
+  if (diff.equal()) {
+    auto taken = session.firewall().check(*staged, nullptr, std::nullopt);
+    if (taken) return files;
+    Error error = unsure(taken.error());
+    error.kind = taken.error().kind;
+    return error;
+  }
   return unsure({.kind = ErrorKind::refused,
                  .message = format("snapshot {} does not read back from the kernel as it is written ({})",
                                    guard.before.substr(0, 10), subject(diff))});

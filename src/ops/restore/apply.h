@@ -53,8 +53,8 @@ class Tries {
 
 /// LIVE as it was read after a load. A value.
 struct ReadBack : Capture {
-  /// True where the kernel's answer to the load proves that LIVE equals the staged ruleset word for word; no
-  /// program read LIVE then.
+  /// True where the changed chains alone were read, and they and the generation prove that LIVE equals the
+  /// staged ruleset word for word.
   bool as_staged = false;
 };
 

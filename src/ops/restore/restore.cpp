@@ -99,7 +99,15 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
-    if (options.dry_run) return restored;
+    if (options.dry_run) {
+      auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
+      if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
+      if (would.error().kind != ErrorKind::refused)
+        return std::move(would).error().with_live(LiveState::untouched);
+      if (known.whole) TRY(read_whole(session, known, revision));
+      known = {TRY(read_live_and_head(session, repository))};
+      continue;
+    }
     TRY(ask(session, revision, known.head, restored.diff, options));
     auto entry = TRY(record_before(session, repository, known, revision, *plan, options, restored));
     if (!restored.diff.identical()) TRY(guarded.arm(entry.before, options.exact));
