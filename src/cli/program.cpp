@@ -1,6 +1,7 @@
 #include "cli/program.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/state_paths.h"
 #include "ops/guard/guard_process.h"
@@ -164,6 +166,9 @@ int run_words(int argc, char** argv, bool json, Running& running) {
 
 int run_program(int argc, char** argv) {
   hold_standard_descriptors();
+  // A file that is too big is an error, and who started us may not want to hear of children.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);
   const bool json =
       std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
   Running running;
@@ -175,6 +180,7 @@ int run_program(int argc, char** argv) {
     }
     if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("background")) {
       start_log(0);
+      become_independent(false);
       return work_in_background(argv[2]);
     }
     return run_words(argc, argv, json, running);

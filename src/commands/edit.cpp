@@ -111,9 +111,9 @@ class Editing {
       }
       if (!people_) return apply();
       show(*tried);
-      const char answer = people_->ask("Apply? [y/N/e] ", "yne", 'n');
-      if (answer == 'e') return {};
-      if (answer == 'n') return Ending(kept(refused()));
+      const auto answer = people_->ask("Apply? (yes, no or edit) ", {"yes", "no", "edit"}, "no");
+      if (answer == "edit") return {};
+      if (answer == "no") return Ending(kept(refused()));
       auto now = live_text();
       if (!now) return Ending(kept(std::move(now).error()));
       if (*now == seen_) return apply();
@@ -124,17 +124,12 @@ class Editing {
     const bool in_the_text = error.kind == ErrorKind::usage || error.kind == ErrorKind::kernel;
     if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
     Terminal::error(error);
-    switch (people_->ask(
-        "What now? (e)dit again, e(x)it without a change, (k)eep the text in a file and exit: ", "exk",
-        'k')) {
-      case 'e':
-        return {};
-      case 'x':
-        remove_from_editor(path_);
-        return Ending(refused());
-      default:
-        return Ending(kept(refused()));
-    }
+    people_->show("edit it again, exit without a change, or keep the text in a file and exit\n");
+    const auto answer = people_->ask("What now? (edit, exit or keep) ", {"edit", "exit", "keep"}, "keep");
+    if (answer == "edit") return {};
+    if (answer == "keep") return Ending(kept(refused()));
+    remove_from_editor(path_);
+    return Ending(refused());
   }
 
   void show(const Restored& tried) {

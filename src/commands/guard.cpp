@@ -14,8 +14,8 @@
 #include "kernel/process.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/rollback.h"
+#include "ui/ask.h"
 #include "ui/foreground.h"
-#include "ui/keys.h"
 
 namespace rewall {
 namespace {
@@ -36,55 +36,63 @@ std::string armed_text(const Guard& guard) {
 /// Counts down, and ends when the person at the terminal or in another session decides.
 class Countdown {
  public:
-  Countdown(Context& context, const Guard& guard, std::string tried, Keys keys)
-      : context_(context), guard_(guard), tried_(std::move(tried)), keys_(std::move(keys)) {}
+  Countdown(Context& context, const Guard& guard, std::string tried, int terminal)
+      : context_(context),
+        guard_(guard),
+        tried_(std::move(tried)),
+        question_(terminal, {kConfirm, kRevert, kQuit}) {}
 
   Result<Answer> run() {
     for (;;) {
       auto guard = read_guard(context_.session.state_path());
       if (guard && (!*guard || (*guard)->id != guard_.id)) return ended();
       if (guard) guard_ = **std::move(guard);
-      const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
-      keys_.show(left.count() == 0
-                     ? "Time is up: reverting the change"
-                     : format("Reverting in {}.  [c]onfirm  [r]evert now  [q]uit (guard stays armed) ",
-                              time_text(left)));
-      switch (keys_.next(kTick)) {
-        case 'c':
-          return confirmed();
-        case 'r':
-          return rolled_back();
-        case 'q':
-          keys_.show(armed_text(guard_) + "\n");
-          return Answer::same;
-        case Keys::kInterrupt:
-          return interrupted();
-        default:
-          break;
-      }
+      question_.show(prompts());
+      const auto came = question_.next(kTick);
+      if (came == Question::Came::interrupt) return interrupted();
+      if (came != Question::Came::answer) continue;
+      if (question_.answer() == kConfirm) return confirmed();
+      if (question_.answer() == kRevert) return rolled_back();
+      question_.close(armed_text(guard_) + "\n");
+      return Answer::same;
     }
   }
 
  private:
+  static constexpr const char* kConfirm = "confirm";
+  static constexpr const char* kRevert = "revert";
+  static constexpr const char* kQuit = "quit";
+
+  std::vector<std::string> prompts() const {
+    const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
+    if (left.count() == 0) return {"Time is up: reverting the change ", "Time is up "};
+    const auto time = time_text(left);
+    return {format("Reverting in {}. Type confirm, revert, or quit (the guard stays armed): ", time),
+            format("Reverting in {}. confirm, revert or quit: ", time), format("{}: ", time)};
+  }
+
   Result<Answer> ended() {
-    const bool kept = ending_of(context_.session.state_path(), guard_) == Ending::confirmed;
-    keys_.show(kept ? "confirmed: the change is kept\n" : "");
-    if (!kept) return error_of<messages::not_confirmed>(short_hash(tried_));
+    question_.close("");
+    const auto ending = read_ending(context_.session.state_path(), guard_.id);
+    if (!ending) return error_of<messages::ending_unknown>();
+    if (ending->how != EndedBy::confirm)
+      return error_of<messages::not_confirmed>(to_text(*ending), short_hash(tried_));
+    context_.terminal.say(format("the change is kept: the guard {}", to_text(*ending)));
     return Answer::same;
   }
 
   Result<Answer> confirmed() {
     auto kept = confirm(context_.session, {});
     if (!kept && kept.error().kind == ErrorKind::refused) return ended();
-    keys_.show("");
+    question_.close("");
     if (!kept) return std::move(kept).error();
-    keys_.show("confirmed: the change is kept\n");
+    question_.close("confirmed: the change is kept\n");
     return Answer::same;
   }
 
   Result<Answer> rolled_back() {
     auto back = roll_back(context_.session);
-    keys_.show("");
+    question_.close("");
     if (!back) return std::move(back).error();
     context_.terminal.say(format(
         "reverted as requested; the live rules are back to {}. To try again: rewall restore --for 10m {}",
@@ -93,7 +101,7 @@ class Countdown {
   }
 
   Result<Answer> interrupted() {
-    keys_.show("\n" + armed_text(guard_) + "\n");
+    question_.close("\n" + armed_text(guard_) + "\n");
     left_ = true;
     return Answer::same;
   }
@@ -106,7 +114,7 @@ class Countdown {
   Context& context_;
   Guard guard_;
   std::string tried_;
-  Keys keys_;
+  Question question_;
   bool left_ = false;
 };
 
@@ -119,6 +127,17 @@ Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue
               : local(now().seconds + seconds);
   return {{"deadline", rfc3339(deadline)}, {"seconds_left", seconds},  {"armed_by", guard.actor.text()},
           {"command", guard.command},      {"restores", guard.before}, {"overdue", overdue}};
+}
+
+Json ending_json(const GuardEnding& ending) {
+  return {{"ended", rfc3339(ending.ended)},
+          {"how", name_of(ending.how)},
+          {"by", or_null(ending.by)},
+          {"tried", or_null(ending.tried)},
+          {"armed_by", ending.guard.actor.text()},
+          {"command", ending.guard.command},
+          {"restores", ending.guard.before},
+          {"in_force", or_null(ending.in_force)}};
 }
 
 void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
@@ -136,14 +155,14 @@ void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& le
 
 Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask) {
   const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
-  auto keys = people ? Keys::open() : std::nullopt;
-  if (!keys) {
+  const auto people_at = people ? Conversation::open() : std::nullopt;
+  if (!people_at || !people_at->in_foreground()) {
     context.terminal.say(armed_text(guard));
     return Answer::same;
   }
   bool left = false;
   auto answer = [&] {
-    Countdown countdown(context, guard, tried, *std::move(keys));
+    Countdown countdown(context, guard, tried, people_at->terminal());
     auto ending = countdown.run();
     left = countdown.left();
     return ending;
@@ -196,21 +215,22 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     return stand_by(context, guard, guard.before, false);
   }
   auto status = run_tried(*std::move(program));
-  auto recorded = TRY(end_try(context.session, guard, options.message));
-  // Somebody may have confirmed while the command ran. A file that cannot be read is no answer of anybody's.
-  const auto standing = read_guard(context.session.state_path());
-  const bool armed = !standing || (*standing && (*standing)->id == guard.id);
-  print_recorded(context, recorded, "", armed ? std::optional(guard) : std::nullopt);
+  auto tried = TRY(end_try(context.session, guard, options.message));
+  print_recorded(context, tried.recorded, "", tried.armed ? std::optional(guard) : std::nullopt);
   if (!status) return std::move(status).error();
   if (*status != 0)
     context.terminal.say(format("'{}' failed (exit {}). What it changed: rewall diff {}", options.words[0],
                                 *status, short_hash(guard.before)));
-  if (!armed) {
+  if (!tried.armed) {
     context.terminal.say(
-        "no guard is armed: somebody confirmed while the command ran, and all that it did is kept");
-    return *status == 0 ? Answer::same : Answer::different;
+        tried.ending ? format("no guard is armed: while the command ran, its guard {}; all that the "
+                              "command did is kept",
+                              to_text(*tried.ending))
+                     : "no guard is armed, and nobody noted how the guard of the command ended; all that "
+                       "the command did is in force");
+    return *status == 0 && tried.ending ? Answer::same : Answer::different;
   }
-  auto answer = stand_by(context, guard, recorded.hash, !options.yes);
+  auto answer = stand_by(context, guard, tried.recorded.hash, !options.yes);
   return answer && *answer == Answer::same && *status != 0 ? Answer::different : std::move(answer);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "commands/command.h"
+#include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_state.h"
 #include "ui/json.h"
 
@@ -8,6 +9,9 @@ namespace rewall {
 
 /// The object "guard" of --json.
 Json guard_json(const Guard& guard, std::chrono::milliseconds left, bool overdue);
+
+/// The object "last_guard" of --json.
+Json ending_json(const GuardEnding& ending);
 
 /// Adds `--for TIME`.
 void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,

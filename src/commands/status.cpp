@@ -39,6 +39,7 @@ Json to_json(const RepositoryStatus& status) {
           {"changes", status.changes},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
+          {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
           {"watch", status.watch},
           {"remote", remote},
           {"journal", or_null(status.journal)}};
@@ -47,13 +48,24 @@ Json to_json(const RepositoryStatus& status) {
 std::string guard_text(const RepositoryStatus::GuardStatus& status, Paint paint) {
   const Guard& guard = status.guard;
   std::string text = "guard    ";
-  text += status.overdue ? paint.removed("overdue, and its process is gone")
-                         : paint.removed(format("ARMED: reverts to {} in {}", short_hash(guard.before),
+  const auto* process = status.gone ? "gone" : status.stopped ? "stopped" : "";
+  text += paint.removed(status.overdue ? format("overdue, and its process is {}", process)
+                                       : format("ARMED: reverts to {} in {}", short_hash(guard.before),
                                                 time_text(status.left)));
+  if (!status.overdue && *process != '\0')
+    text += paint.removed(
+        format("\n         its process is {}: after the deadline the next rewall reverts", process));
   text += format("\n         by {}: {}\n", escape(guard.actor.text()), escape(guard.command));
   if (status.overdue) return text;
   return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' reverts it") +
          "\n";
+}
+
+std::string ending_text(const GuardEnding& ending) {
+  std::string text = format("guard    none is armed; {} {}\n", name_of(ending.guard), to_text(ending));
+  if (!ending.tried.empty() && ending.how != EndedBy::confirm)
+    text += format("         what was tried is snapshot {}\n", short_hash(ending.tried));
+  return text;
 }
 
 std::string counted_pushes(std::size_t n) {
@@ -98,6 +110,7 @@ std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint 
             "\n";
   }
   if (status.guard) text += guard_text(*status.guard, paint);
+  if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
   if (status.watch) text += "watch    running: records every change\n";
   if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
   if (status.remote) {
@@ -123,7 +136,8 @@ Action define_status(Syntax&) {
       TRY(fire_overdue_guard(context.session));
     }
     const bool stale = status.remote && status.remote->stale;
-    return status.clean && !stale ? Answer::same : Answer::different;
+    const bool overdue = status.guard && status.guard->overdue;
+    return status.clean && !stale && !overdue ? Answer::same : Answer::different;
   };
 }
 

@@ -103,6 +103,12 @@ inline constexpr Message no_guard_armed{
     .hint = "see: rewall status; '--for TIME' and 'rewall try' arm a guard",
     .live = LiveState::untouched};
 
+/// Which guard, how it ended, and what is in force.
+inline constexpr Message guard_ended{.kind = ErrorKind::refused,
+                                     .text = "no guard is armed: {} {}; {}",
+                                     .hint = "'rewall log' has what was tried and what is in force",
+                                     .live = LiveState::untouched};
+
 inline constexpr Message guard_elsewhere{.kind = ErrorKind::refused,
                                          .text = "{} is armed in another network namespace",
                                          .live = LiveState::untouched};
@@ -111,6 +117,28 @@ inline constexpr Message guard_armed_already{
     .kind = ErrorKind::refused,
     .text = "a guard is armed already: {}, {}",
     .hint = "'rewall confirm' keeps that change, 'rewall rollback' reverts it"};
+
+/// The guard, and its repository.
+inline constexpr Message guard_armed_elsewhere{
+    .kind = ErrorKind::refused,
+    .text = "a guard is armed already in this network namespace: {}, of the repository {}",
+    .hint = "'rewall -C {1} confirm' keeps that change, 'rewall -C {1} rollback' reverts it",
+    .live = LiveState::untouched};
+
+inline constexpr Message guard_armed_silent{
+    .kind = ErrorKind::refused,
+    .text =
+        "a guard of another repository is armed already in this network namespace: its process gives no "
+        "answer, because it is stopped or reverts its change just now",
+    .hint = "'ss -xlp src @rewall*' shows the process; end that guard first",
+    .live = LiveState::untouched};
+
+/// The limit.
+inline constexpr Message guard_limited{
+    .kind = ErrorKind::refused,
+    .text = "no guard: its process would not have what it needs: {} cannot be raised",
+    .hint = "raise it for whoever starts rewall: ulimit, limits.conf(5), or Limit...= in the service",
+    .live = LiveState::untouched};
 
 inline constexpr Message guard_not_sure{.kind = ErrorKind::refused,
                                         .text = "no guard: the way back is not sure: {}",
@@ -122,8 +150,13 @@ inline constexpr Message guard_not_started{.kind = ErrorKind::refused,
 
 inline constexpr Message reverted_while_running{
     .kind = ErrorKind::refused,
-    .text = "the change was reverted while the command ran, and so were its later changes",
+    .text = "{}; what the command did after that was taken back too",
     .hint = "allow more time ('--for'), or run 'rewall confirm' before the time is up"};
+
+inline constexpr Message rest_not_taken_back{
+    .kind = ErrorKind::refused,
+    .text = "{}; what the command did after that is in force: {}",
+    .hint = "'rewall diff' shows what is not recorded, 'rewall log' what others did"};
 
 inline constexpr Message same_session{
     .kind = ErrorKind::refused,
@@ -306,11 +339,15 @@ inline constexpr Message unknown_table{.text = "unknown table '{}'", .hint = "th
 inline constexpr Message bad_number{.text = "'{}' is not a number of snapshots"};
 inline constexpr Message bad_prefix{.text = "'{}' is not a name: it is empty or cannot be printed"};
 inline constexpr Message guard_without_time{.text = "the time must be longer than zero"};
-/// The snapshot of the change.
+/// How the guard ended, and the snapshot of the change.
 inline constexpr Message not_confirmed{
     .kind = ErrorKind::refused,
-    .text = "nobody confirmed the change: it was reverted",
+    .text = "the change was taken back: the guard {}",
     .hint = "'rewall status' shows what is in force; to try again: rewall restore --for 10m {}"};
+inline constexpr Message ending_unknown{
+    .kind = ErrorKind::refused,
+    .text = "the guard is not armed any more, and nobody noted how it ended: nothing was taken back here",
+    .hint = "'rewall status' and 'rewall log' show what is in force"};
 inline constexpr Message command_not_found{.text = "{}: command not found", .live = LiveState::untouched};
 inline constexpr Message booted_fallback{
     .kind = ErrorKind::damaged,

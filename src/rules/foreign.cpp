@@ -84,12 +84,13 @@ struct Work {
   const Table& wanted;
   const Table& live;
   std::vector<const Rule*> from_live{};  // rules whose needs must be met
+  std::set<std::string> lost{};          // chains of wanted that come back
 };
 
 class Merge {
  public:
-  Merge(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners)
-      : wanted_(wanted), live_(live), rulesets_{&wanted, &live}, ownership_(owners, rulesets_) {}
+  Merge(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners, LostForeign lost)
+      : wanted_(wanted), live_(live), rulesets_{&wanted, &live}, ownership_(owners, rulesets_), lost_(lost) {}
 
   ForeignMerge run() {
     ForeignMerge out;
@@ -97,6 +98,7 @@ class Merge {
     merge_sets(out.ruleset);
     out.kept = kept_.take();
     out.left_out = left_out_.take();
+    out.brought = brought_.take();
     out.notes = std::move(notes_);
     return out;
   }
@@ -140,6 +142,7 @@ class Merge {
       return found == chains.end() ? nullptr : found->second;
     };
 
+    if (lost_ == LostForeign::comes_back) work.lost = lost_chains(wanted, live);
     Table out{.name = wanted.name};
     for (const auto& chain : wanted.chains) {
       if (auto merged = merge_chain(work, chain, find(in_live, chain.name))) out.chains.push_back(*merged);
@@ -157,6 +160,27 @@ class Merge {
     }
     bring_needed_chains(work, in_live, out, there);
     return out;
+  }
+
+  static std::set<std::string> targets_of(const Table& table) {
+    std::set<std::string> targets;
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) targets.insert(jump_of(rule.words));
+    }
+    return targets;
+  }
+
+  std::set<std::string> lost_chains(const Table& wanted, const Table& live) const {
+    std::set<std::string> lost;
+    const auto wanted_targets = targets_of(wanted);
+    const auto live_targets = targets_of(live);
+    for (const auto& chain : wanted.chains) {
+      if (chain.built_in() || chain.rules.empty() || ownership_.of_chain(chain.name) == nullptr) continue;
+      const Chain* there = live.find(chain.name);
+      const bool unreached = wanted_targets.contains(chain.name) && !live_targets.contains(chain.name);
+      if (there == nullptr || there->rules.empty() || unreached) lost.insert(chain.name);
+    }
+    return lost;
   }
 
   static void take_chain(Work& work, const Chain& chain, Table& out, std::set<std::string>& there) {
@@ -183,6 +207,10 @@ class Merge {
   std::optional<Chain> merge_chain(Work& work, const Chain& wanted, const Chain* live) {
     if (!wanted.built_in()) {
       if (const auto* owner = ownership_.of_chain(wanted.name)) {
+        if (work.lost.contains(wanted.name) && (live == nullptr || live->rules.empty())) {
+          brought_.add(*owner, &ForeignCount::chains);
+          return wanted;
+        }
         if (live == nullptr) left_out_.add(*owner, &ForeignCount::chains);
         return std::nullopt;
       }
@@ -210,6 +238,13 @@ class Merge {
     for (const auto& pair : pairs) {
       if (pair) matched[*pair] = true;
     }
+    bool brings = false;
+    for (Index i = 0; i < wanted.rules.size(); ++i) {
+      if (wanted_owners[i] == nullptr || matched[i] || !work.lost.contains(jump_of(wanted.rules[i].words)))
+        continue;
+      brings = matched[i] = true;
+      brought_.add(*wanted_owners[i], &ForeignCount::rules);
+    }
     for (Index i = 0; i < wanted.rules.size(); ++i) {
       if (wanted_owners[i] != nullptr && !matched[i]) left_out_.add(*wanted_owners[i], &ForeignCount::rules);
     }
@@ -219,7 +254,7 @@ class Merge {
       if (!pairs[i]) kept_.add(*live_owners[i], &ForeignCount::rules);
     }
     Chain out = wanted;
-    out.rules = same_own_rules(wanted, wanted_owners, live, live_owners)
+    out.rules = !brings && same_own_rules(wanted, wanted_owners, live, live_owners)
                     ? live.rules
                     : place_rules(wanted, wanted_owners, matched, live, live_owners, pairs);
     return out;
@@ -350,6 +385,8 @@ class Merge {
   Ownership ownership_;
   Tally kept_{};
   Tally left_out_{};
+  LostForeign lost_;
+  Tally brought_{};
   std::vector<std::string> notes_{};
   std::set<std::string> set_names_{};
 };
@@ -377,8 +414,9 @@ bool keeps_foreign_alone(const Ruleset& wanted, const Ruleset& live, std::span<c
          !depends_on_interfaces(owners, wanted) && !depends_on_interfaces(owners, live);
 }
 
-ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners) {
-  return Merge(wanted, live, owners).run();
+ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners,
+                          LostForeign lost) {
+  return Merge(wanted, live, owners, lost).run();
 }
 
 OwnRuleset::OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions)

@@ -25,10 +25,15 @@ struct ForeignCount {
 /// "docker (12 chains, 9 rules), fail2ban (1 chain, 1 set)".
 std::string to_text(std::span<const ForeignCount> parts);
 
+/// What becomes of a foreign chain with rules that live does not have, or has without any rule or without any
+/// jump to it that wanted has: it is its owner's business, or it is as in wanted, with the jumps to it.
+enum class LostForeign { stays_lost, comes_back };
+
 struct ForeignMerge {
   Ruleset ruleset{};
   std::vector<ForeignCount> kept{};      ///< of live, where wanted has them otherwise or not at all
   std::vector<ForeignCount> left_out{};  ///< of wanted, which live does not have
+  std::vector<ForeignCount> brought{};   ///< of wanted, which live has lost (LostForeign::comes_back)
   std::vector<std::string> notes{};      ///< people's parts of live that stay because foreign ones need them
 };
 
@@ -41,6 +46,7 @@ struct ForeignMerge {
 ///   has the same one, else behind the nearest rule before it that both have, else before the nearest after
 ///   it, else, or when it was the first, at the head. Where the own rules are the same on both sides, the
 ///   chain is live's.
+/// - With LostForeign::comes_back lost chains are wanted's; single rules that a chain has lost are not.
 /// - A shared chain (Owner::shared) is there when live has it or wanted has rules of people for it; its own
 ///   rules are wanted's if wanted has the chain, else live's.
 /// - Policies are wanted's. A table that wanted lacks has the policies ACCEPT, and is there only for foreign
@@ -48,7 +54,8 @@ struct ForeignMerge {
 /// - What foreign parts of live name, chains or sets, is there too: wanted's, else live's.
 /// - Each backend's foreign parts stay in that backend; where only legacy is wanted and nft has foreign
 ///   parts, the result has both.
-ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners);
+ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners,
+                          LostForeign lost = LostForeign::stays_lost);
 
 /// True when keep_foreign() gives the same for the differing chains (text_delta.h) of both rulesets as for
 /// the whole rulesets: it needs nothing outside the differing chains.

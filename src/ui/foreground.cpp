@@ -34,7 +34,7 @@ SignalsForChild::~SignalsForChild() {
 Result<pid_t> start(Foreground program) {
   sigset_t defaults;
   ::sigemptyset(&defaults);
-  for (const int number : {SIGINT, SIGQUIT, SIGPIPE}) ::sigaddset(&defaults, number);
+  for (const int number : {SIGINT, SIGQUIT, SIGPIPE, SIGXFSZ}) ::sigaddset(&defaults, number);
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setsigdefault(&attributes, &defaults);

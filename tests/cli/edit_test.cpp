@@ -45,7 +45,7 @@ TEST_CASE("edit opens the rules, shows the difference, asks and applies") {
   const Editor host;
   host.editor(
       "stat -c '%a %n' \"$1\" \"${1%/*}\" >modes; cp \"$1\" given; sed -i 's/dport 22/dport 2222/' \"$1\"");
-  const auto shown = host.talk(0, "'Apply? [y/N/e] ' $'type:y\\n'");
+  const auto shown = host.talk(0, "'Apply? (yes, no or edit) ' answer:yes");
   CHECK(has(shown, "~ 1     -p tcp --dport {22 -> 2222} -j ACCEPT\n"));
   CHECK(has(host.rules(), "--dport 2222"));
   CHECK(host.ok("cat given") == host.ok("git -C repo show HEAD~1:rules.v4"));
@@ -72,16 +72,16 @@ TEST_CASE("a text that is what it was changes nothing") {
 TEST_CASE("the answer no keeps the text, and apply takes it from there") {
   const Editor host;
   host.editor("sed -i 's/dport 22/dport 2222/' \"$1\"");
-  for (const char* answer :
-       {"$'type:n\\n'", "$'type:\\n'", "$'type:\\004'", "$'type:\\003'", "$'type:what\\nn\\n'"}) {
+  for (const char* answer : {"answer:no", "answer:NO", "answer:", "$'answer:\\004'", "$'type:\\003'",
+                             "answer:what 'is no answer' answer:no"}) {
     INFO(answer);
-    const auto shown = host.talk(3, "'Apply? [y/N/e] ' " + std::string(answer));
+    const auto shown = host.talk(3, "'Apply? (yes, no or edit) ' " + std::string(answer));
     CHECK(has(shown, "rewall: error: not applied; your text is saved in " +
                          (host.folder() / "tmp/rewall-edit-").string()));
     CHECK(has(shown, "to try it again: rewall apply " + host.folder().string()));
   }
   CHECK(has(host.rules(), "--dport 22 "));
-  CHECK(host.ok("ls tmp | wc -l") == "5\n");
+  CHECK(host.ok("ls tmp | wc -l") == "6\n");
   host.ok("rewall apply $(ls -d tmp/*/rules.v4 | head -n 1)");
   CHECK(has(host.rules(), "--dport 2222"));
 }
@@ -91,26 +91,27 @@ TEST_CASE("a text with an error goes back to the editor, is kept, or is left") {
   host.editor(
       "if grep -q INPTU \"$1\"; then sed -i s/INPTU/INPUT/ \"$1\"; else sed -i 's/-A INPUT.*/-A INPTU -j "
       "LOG/' \"$1\"; fi");
-  const auto mended = host.talk(0, "'What now? ' $'type:e\\n' 'Apply? [y/N/e] ' $'type:y\\n'");
+  const auto mended = host.talk(0, "'What now? ' answer:edit 'Apply? (yes, no or edit) ' answer:yes");
   CHECK(has(mended, "/rules.v4:5: "));
-  CHECK(has(mended, "(e)dit again, e(x)it without a change, (k)eep the text in a file and exit: "));
+  CHECK(has(mended, "edit it again, exit without a change, or keep the text in a file and exit"));
   CHECK(has(host.rules(), "-A INPUT -j LOG"));
   CHECK(host.nothing_left());
 
-  CHECK_FALSE(has(host.talk(3, "'What now? ' $'type:x\\n'"), "is saved"));
+  CHECK_FALSE(has(host.talk(3, "'What now? ' answer:exit"), "is saved"));
   CHECK(host.nothing_left());
-  CHECK(has(host.talk(3, "'What now? ' $'type:k\\n'"), "your text is saved in "));
+  CHECK(has(host.talk(3, "'What now? ' answer:keep"), "your text is saved in "));
   CHECK(has(host.ok("cat tmp/*/rules.v4"), "INPTU"));
   CHECK(has(host.rules(), "-A INPUT -j LOG"));
   // What only the kernel refuses is found before LIVE is touched, too.
   host.editor("sed -i 's/-j LOG/-m set --match-set nothing src -j LOG/' \"$1\"");
-  CHECK(has(host.talk(3, "'What now? ' $'type:x\\n'"), "/rules.v4:5: "));
+  CHECK(has(host.talk(3, "'What now? ' answer:exit"), "/rules.v4:5: "));
 }
 
 TEST_CASE("the answer e goes back to the editor with the text as it is") {
   const Editor host;
   host.editor("sed -i 's/dport \\([0-9]*\\)/dport \\10/' \"$1\"");
-  const auto shown = host.talk(0, "'Apply? [y/N/e] ' $'type:e\\n' 'Apply? [y/N/e] ' $'type:y\\n'");
+  const auto shown =
+      host.talk(0, "'Apply? (yes, no or edit) ' answer:edit 'Apply? (yes, no or edit) ' answer:yes");
   CHECK(has(shown, "{22 -> 220}"));
   CHECK(has(shown, "{22 -> 2200}"));
   CHECK(has(host.rules(), "--dport 2200"));
@@ -120,7 +121,7 @@ TEST_CASE("what others change in LIVE meanwhile is said before anything is appli
   const Editor host;
   SECTION("while the editor is open") {
     host.editor("iptables -A INPUT -s 192.0.2.9 -j DROP; sed -i 's/dport 22/dport 2222/' \"$1\"");
-    const auto shown = host.talk(3, "'Apply? [y/N/e] ' $'type:n\\n'");
+    const auto shown = host.talk(3, "'Apply? (yes, no or edit) ' answer:no");
     CHECK(has(shown, "the live rules changed while you were editing"));
     CHECK(has(shown, "- 2     -s 192.0.2.9/32 -j DROP\n"));
     CHECK(has(host.rules(), "192.0.2.9"));
@@ -130,8 +131,8 @@ TEST_CASE("what others change in LIVE meanwhile is said before anything is appli
     host.editor("sed -i 's/dport 22/dport 2222/' \"$1\"");
     const auto shown =
         host.talk(0,
-                  "'Apply? [y/N/e] ' 'run:iptables -A INPUT -s 192.0.2.9 -j DROP' '' $'type:y\\n' "
-                  "'the live rules changed' '' 'Apply? [y/N/e] ' $'type:y\\n'");
+                  "'Apply? (yes, no or edit) ' 'run:iptables -A INPUT -s 192.0.2.9 -j DROP' '' answer:yes "
+                  "'the live rules changed' '' 'Apply? (yes, no or edit) ' answer:yes");
     CHECK(has(shown, "- 2     -s 192.0.2.9/32 -j DROP\n"));
     CHECK_FALSE(has(host.rules(), "192.0.2.9"));
     CHECK(has(host.rules(), "--dport 2222"));

@@ -13,23 +13,26 @@ TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
                           " restore --for 1m open; s=$?; stty -g >after; exit $s' 'Reverting in ' " +
                               shell_quote(action));
     host.ok("cmp modes after");
-    CHECK(has(shown, "[c]onfirm  [r]evert now  [q]uit (guard stays armed)"));
+    CHECK(has(shown, "Type confirm, revert, or quit (the guard stays armed): "));
     return shown;
   };
   const std::string elsewhere = "run:" REWALL_PROGRAM " -C " + host.repository();
-  for (const std::string& action : {std::string("type:c"), elsewhere + " confirm"}) {
+  for (const std::string& action : {std::string("answer:confirm"), elsewhere + " confirm"}) {
     INFO(action);
-    CHECK(has(talk(0, action), "confirmed: the change is kept\n"));
+    CHECK(has(talk(0, action), action == "answer:confirm"
+                                   ? "confirmed: the change is kept\n"
+                                   : "the change is kept: the guard was confirmed by root"));
     CHECK_FALSE(host.armed());
     CHECK(host.live() != before);
     host.ok("rewall restore old");
   }
-  CHECK(has(talk(3, "type:R"), "reverted as requested; the live rules are back to "));
+  CHECK(has(talk(3, "answer:Revert"), "reverted as requested; the live rules are back to "));
   CHECK(host.live() == before);
-  CHECK(has(talk(3, elsewhere + " rollback"), "nobody confirmed the change: it was reverted"));
+  CHECK(
+      has(talk(3, elsewhere + " rollback"), "the change was taken back: the guard was rolled back by root"));
   CHECK(host.live() == before);
   CHECK_FALSE(host.armed());
-  CHECK(has(talk(0, "type:xq"), "GUARD ARMED: reverts at "));
+  CHECK(has(talk(0, "answer:quit"), "GUARD ARMED: reverts at "));
   CHECK(host.armed());
   CHECK(host.live() != before);
   CHECK(has(host.ok("rewall rollback 2>&1; rewall status"), "matches HEAD"));
@@ -37,7 +40,44 @@ TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
   // After an earlier rollback, a change of nothing that is confirmed is no change that was taken back.
   CHECK(has(host.ends(0, GuardedHost::on_terminal("try --for 1m -- true",
                                                   "'Reverting in ' " + shell_quote(elsewhere + " confirm"))),
-            "confirmed: the change is kept"));
+            "the change is kept: the guard was confirmed by root"));
+}
+
+TEST_CASE("what was typed or pasted before the question is no answer, and neither is half a word") {
+  const GuardedHost host;
+  const auto said = [&](const std::string& command, const std::string& talk) {
+    const auto shown = host.ends(0, GuardedHost::on_terminal(command, talk));
+    INFO(shown);
+    CHECK(host.armed());
+    CHECK(has(shown, "GUARD ARMED: reverts at "));
+    host.ok("rewall rollback");
+    return shown;
+  };
+  // The line is in the terminal long before rewall asks.
+  const std::string waits = "try --for 10m -- sh -c 'echo go; while ! test -e typed; do sleep 0.05; done'";
+  auto shown =
+      said(waits, "go $'type:confirm\\nconfirm\\n' '' 'run:touch typed' 'Reverting in ' answer:quit");
+  CHECK(has(shown,
+            "thrown away: 16 characters typed or pasted ahead; to answer type confirm or revert or quit"));
+  shown =
+      said("try --for 10m -- true",
+           "'Reverting in ' answer:c \"'c' is no answer\" $'answer:confirmed' \"'confirmed' is no answer\" "
+           "answer:quit");
+  // What the terminal marks as pasted is no answer at any time.
+  shown = said("try --for 10m -- true",
+               "'Reverting in ' answer:what \"'what' is no answer\" "
+               "$'type:\\e[200~confirm\\n\\e[201~' 'thrown away: 8 characters' answer:quit");
+  // A second line of one paste answers no second question.
+  shown = said("try --for 10m -- true",
+               "'Reverting in ' $'answer:curl x\\nconfirm' \"'curl x' is no answer\" answer:quit");
+}
+
+TEST_CASE("the countdown keeps to one line of a narrow terminal") {
+  const GuardedHost host;
+  const auto shown = host.ends(0, "python3 terminal.py 'stty cols 30; exec " REWALL_PROGRAM
+                                  " restore --for 1m open' ': ' answer:quit");
+  CHECK_FALSE(has(shown, "Reverting in "));
+  CHECK(has(shown, "1 min: "));
 }
 
 TEST_CASE("a minute before the end every terminal of the user is warned, and at the end it is told") {
@@ -49,10 +89,10 @@ TEST_CASE("a minute before the end every terminal of the user is warned, and at 
   host.until("test -e open");
   const auto shown = host.ends(
       0, GuardedHost::on_terminal("restore --for 62s open",
-                                  "'in 1 min the firewall goes back to what it was before' 'type:q'"));
+                                  "'in 1 min the firewall goes back to what it was before' answer:quit"));
   INFO(shown);
   CHECK(has(shown,
-            "rewall: in 1 min the firewall goes back to what it was before 'rewall restore --for 62s open' "
+            "in 1 min the firewall goes back to what it was before 'rewall restore --for 62s open' "
             "(root, "));
   host.until("test -e warned");
   REQUIRE(host.armed());

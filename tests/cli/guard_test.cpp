@@ -53,9 +53,9 @@ TEST_CASE("the guard's process has nothing of who started it, and a timer that n
   // The sixth word from the state on is the session, the fifth the terminal (proc(5)).
   CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -d' ' -f4,5") == guard.process + " 0\n");
   CHECK(host.ok("readlink " + proc + "cwd") == "/\n");
-  CHECK(host.ok("for d in " + proc + "fd/*; do readlink $d; done | sort") ==
+  CHECK(host.ok("for d in " + proc + "fd/*; do readlink $d; done | sed 's/^socket.*/socket:/' | sort") ==
         "/dev/null\n/dev/null\n/dev/null\n" + host.repository() +
-            "/.git/rewall/guard.lock\nanon_inode:[signalfd]\nanon_inode:[timerfd]\n");
+            "/.git/rewall/guard.lock\nanon_inode:[signalfd]\nanon_inode:[timerfd]\nsocket:\n");
   CHECK(host.ok("tr '\\0' '\\n' <" + proc + "environ | cut -d= -f1 | sort") == "HOME\nLC_ALL\nPATH\n");
   // Its one timer is of CLOCK_BOOTTIME (7) and ends when the state file says, which is of that clock too: so
   // a clock that is set moves nothing, and no suspended machine outsleeps it.
@@ -158,7 +158,7 @@ TEST_CASE("whatever becomes of rewall while the command that is tried runs, the 
   auto deaths = kDeaths;
   // The command dies of it, and rewall stays.
   deaths[0].status = 1;
-  deaths[0].later = "type:q";
+  deaths[0].later = "answer:quit";
   die(deaths, "try --for 10m -- sh -c './break; echo bro\"\"ken; exec sleep 4'", "broken");
 }
 
@@ -224,7 +224,7 @@ TEST_CASE("a guard that is confirmed while the command runs is not said to be ar
                                  " confirm; iptables -A OUTPUT -p tcp --dport 25 -j DROP'");
   INFO(said);
   CHECK_FALSE(host.armed());
-  CHECK(has(said, "no guard is armed: somebody confirmed while the command ran"));
+  CHECK(has(said, "no guard is armed: while the command ran, its guard was confirmed by "));
   CHECK_FALSE(has(said, "GUARD ARMED"));
   CHECK(has(host.ok("iptables-save"), "--dport 25"));
   host.ok("rewall -q status");
@@ -309,7 +309,7 @@ TEST_CASE("a change that is confirmed stays, is recorded, and with guard.tagGood
   CHECK(host.ok("rewall diff HEAD LIVE").empty());
   CHECK(host.live() == changed);
   CHECK(has(host.ends(3, "rewall confirm"), "no guard is armed"));
-  CHECK(has(host.ends(3, "rewall rollback"), "no guard is armed; LIVE is untouched"));
+  CHECK(has(host.ends(3, "rewall rollback"), "no guard is armed: "));
   if (host.ok("rewall config guard.tagGood") == "true\n") {
     CHECK(host.hash("good") == host.hash("HEAD"));
     CHECK(host.newest()["subject"] == "works well");
@@ -409,7 +409,7 @@ TEST_CASE("what a command does after its time was up is taken back too") {
       host.ends(3,
                 "rewall try --for 10m -- sh -c './break; ./leave 0; while test -e repo/.git/rewall/guard; do "
                 "sleep 0.1; done; iptables-save >between; ./break'");
-  CHECK(has(said, "the change was reverted while the command ran, and so were its later changes"));
+  CHECK(has(said, "; what the command did after that was taken back too"));
   CHECK(has(host.ok("cat between"), "--match-set bad src"));
   CHECK(host.live() == before);
   CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), "--set-xmark"));
@@ -419,4 +419,174 @@ TEST_CASE("what a command does after its time was up is taken back too") {
           "OUTPUT -j LOG'");
   CHECK(has(host.rules(), "-A OUTPUT -j LOG"));
   CHECK_FALSE(host.armed());
+}
+
+TEST_CASE("a change that somebody confirmed stays, whatever became of other guards meanwhile") {
+  const GuardedHost host;
+  host.ok(
+      "git -C repo show open:rules.v4 >other; echo '-A OUTPUT -p tcp --dport 25 -j DROP' >>rule; "
+      "sed -i '0,/^COMMIT/s//-A OUTPUT -p tcp --dport 25 -j DROP\\nCOMMIT/' other");
+  const auto said = host.ends(
+      0, "rewall try --for 10m -- sh -c './break; r=" REWALL_PROGRAM
+         "; $r -q confirm; $r -q apply --family ipv4 --for 10m --yes other; $r -q confirm; echo done' 2>&1");
+  CHECK(has(said, "no guard is armed: while the command ran, its guard was confirmed by "));
+  CHECK(has(host.rules(), "--dport 25"));
+  // The first was taken back; what somebody else did after that is not the command's.
+  const auto late = host.ends(3, "rewall try --for 10m -- sh -c './break; r=" REWALL_PROGRAM
+                                 "; $r -q rollback; $r -q apply --family ipv4 --yes other; echo done' 2>&1");
+  CHECK(has(late, "while the command ran, its guard was rolled back by "));
+  CHECK(has(late, "what the command did after that is in force: others changed the firewall since"));
+  CHECK(has(host.rules(), "--dport 25"));
+}
+
+TEST_CASE("whoever comes late is told what the guard did") {
+  const GuardedHost host;
+  const auto old = host.hash("HEAD");
+  host.ok("rewall restore --for 10m open");
+  const auto open = host.hash("HEAD");
+  host.time_is_up();
+  host.until_gone();
+  for (const std::string command : {"confirm", "rollback"}) {
+    const auto said = host.ends(3, "rewall " + command);
+    INFO(said);
+    CHECK(has(said, "no guard is armed: the guard of "));
+    CHECK(has(said, "(rewall restore --for 10m open) fired at "));
+    CHECK(has(said, "the old ruleset (snapshot " + old.substr(0, 10) + ") was put in force"));
+    CHECK(has(said, "in force is now snapshot " + host.hash("HEAD").substr(0, 10)));
+  }
+  CHECK(has(host.ok("rewall status"), "(rewall restore --for 10m open) fired at "));
+  const auto last = host.status()["last_guard"];
+  CHECK(last["how"] == "fired");
+  CHECK(last["by"].is_null());
+  CHECK(last["tried"] == open);
+  CHECK(last["restores"] == old);
+  host.ok("rewall try --for 10m; rewall confirm");
+  CHECK(host.status()["last_guard"]["how"] == "confirmed");
+  CHECK(has(host.status()["last_guard"]["by"].get<std::string>(), "root"));
+}
+
+TEST_CASE("a guard whose file somebody removed has no ending, and try says so") {
+  const GuardedHost host;
+  const auto said = host.ends(1, "rewall try --for 10m -- sh -c './break; rm repo/.git/rewall/guard' 2>&1");
+  CHECK(has(said, "nobody noted how the guard of the command ended"));
+  CHECK(has(host.rules(), "--set-xmark"));
+}
+
+TEST_CASE("the guard's process has no limit, signal or priority of who started it") {
+  const GuardedHost host;
+  const auto before = host.live();
+  // The smallest limits with which rewall itself still works, and what else a starter may hand on.
+  host.ok(
+      "python3 - <<'END'\nimport os, resource, signal\n"
+      "for n in range(1, 32):\n"
+      "    if n not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD): signal.signal(n, signal.SIG_IGN)\n"
+      "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGALRM, signal.SIGXFSZ})\n"
+      "os.umask(0o777); os.nice(15)\n"
+      "resource.setrlimit(resource.RLIMIT_FSIZE, (102400, 102400))\n"
+      "resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))\n"
+      "resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
+      "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+      "os.umask(0o077)\n"
+      "os.execv('" REWALL_PROGRAM "', ['rewall', 'try', '--for', '10m', '--', './break'])\nEND\n");
+  const auto guard = host.guard();
+  const std::string proc = "/proc/" + guard.process + "/";
+  CHECK(host.ok("awk '/^Max (file size|cpu time|address space)/ { print $(NF-2), $(NF-1) }' " + proc +
+                "limits | sed 's/.*unlimited unlimited.*/free/; s/.*unlimited .*/free/' | sort -u") ==
+        "free\n");
+  CHECK(std::stoi(host.ok("awk '/^Max open files/ { print $4 }' " + proc + "limits")) >= 1024);
+  CHECK(host.ok("awk '/^Umask/ { print $2 }' " + proc + "status") == "0022\n");
+  CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -d' ' -f17") == "0\n");
+  // Of the signals that were ignored only those are that a guard ignores itself; SIGUSR1 is what wakes it.
+  CHECK(host.ok("awk '/^SigBlk/ { print $2 }' " + proc + "status") == "0000000000000200\n");
+  CHECK(host.ok("awk '/^SigIgn/ { print $2 }' " + proc + "status") == "0000000001285007\n");
+  host.time_is_up();
+  host.until_gone();
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+}
+
+TEST_CASE("a guard that cannot have what it needs is refused with the name of the limit") {
+  const GuardedHost host;
+  const auto before = host.live();
+  // Without CAP_SYS_RESOURCE no limit can be raised.
+  const auto said = host.ends(3,
+                              "setpriv --bounding-set -sys_resource --inh-caps -sys_resource bash -c 'ulimit "
+                              "-f 100; exec " REWALL_PROGRAM " try --for 10m -- touch ran' 2>&1");
+  CHECK(has(said, "the limit of file sizes (ulimit -f, 102400 bytes) cannot be raised"));
+  host.ok("test ! -e ran");
+  CHECK_FALSE(host.armed());
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("a guard whose process is stopped is overdue, and the next rewall does its work") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall restore --for 10m open");
+  const auto guard = host.guard();
+  host.ok("kill -STOP " + guard.process);
+  CHECK(has(host.ok("rewall status; true"),
+            "its process is stopped: after the deadline the next rewall reverts"));
+  CHECK(host.armed());
+  host.time_is_up();
+  const auto said = host.ends(1, "rewall status 2>&1");
+  CHECK(has(said, "overdue, and its process is stopped"));
+  CHECK(has(said, "is overdue and its process was stopped: the old ruleset is put back now"));
+  CHECK(host.live() == before);
+  host.nothing_left_of(guard);
+  CHECK(host.status()["last_guard"]["how"] == "fired");
+}
+
+TEST_CASE("one guard is armed in a network namespace, whatever the repository and the mount namespace") {
+  const GuardedHost host;
+  host.ok("rewall -C two init; rewall restore --for 10m open");
+  const auto guard = host.guard();
+  const auto changed = host.live();
+  const std::string first = "of the repository " + host.repository();
+  for (const std::string around : {"", "unshare -m sh -c 'mount -t tmpfs tmpfs /run; exec \"$@\"' sh "}) {
+    const auto said = host.ends(3, around + REWALL_PROGRAM " -C two try --for 10m -- touch ran 2>&1");
+    INFO(said);
+    CHECK(has(said, "a guard is armed already in this network namespace: the guard of "));
+    CHECK(has(said, "(rewall restore --for 10m open), " + first));
+    CHECK(has(said, "rewall -C " + host.repository() + " confirm"));
+  }
+  // A dead process is no ended guard.
+  host.ok("kill -9 " + guard.process);
+  host.until("! grep -qsa . /proc/" + guard.process + "/cmdline");
+  CHECK(has(host.ends(3, "rewall -C two try --for 10m -- touch ran 2>&1"), first));
+  host.ok("test ! -e ran");
+  CHECK(host.live() == changed);
+  host.ok("rewall rollback; rewall -C two snapshot; rewall -C two try --for 10m -- ./break");
+  // Nobody but root and the user who arms counts.
+  host.ok(
+      "rewall -C two confirm; setpriv --reuid 65534 python3 -c 'import socket, time\n"
+      "s = socket.socket(socket.AF_UNIX); s.bind(\"\\0rewall/guard/0\"); s.listen(); print(1, flush=True); "
+      "time.sleep(60)' >up & liar=$!; while ! test -s up; do sleep 0.05; done; "
+      "rewall try --for 10m; s=$?; rewall confirm; kill $liar; exit $s");
+}
+
+TEST_CASE("foreign chains that were flushed while a guard was armed come back with the jumps to them") {
+  const GuardedHost host(
+      "iptables -N f2b-sshd; iptables -A f2b-sshd -s 203.0.113.1 -j REJECT; iptables -A f2b-sshd -j RETURN; "
+      "iptables -N f2b-web; iptables -A f2b-web -s 203.0.113.2 -j REJECT; iptables -A f2b-web -j RETURN; "
+      "iptables -I INPUT -p tcp --dport 22 -j f2b-sshd; iptables -I INPUT -p tcp --dport 80 -j f2b-web");
+  const auto before = host.rules();
+  const auto reverted = [&](const std::string& damage) {
+    INFO(damage);
+    host.ok(
+        "iptables -A OUTPUT -p tcp --dport 25 -j DROP; rewall snapshot; git -C repo tag -f more; "
+        "iptables -D OUTPUT -p tcp --dport 25 -j DROP; rewall snapshot; rewall restore --for 10m more; " +
+        damage);
+    host.time_is_up();
+    host.until_gone();
+    return host.rules();
+  };
+  CHECK(reverted("iptables -F; iptables -X") == before);
+  CHECK(reverted("iptables -F f2b-sshd") == before);
+  CHECK(reverted("iptables -F INPUT") == before);
+  // A chain that has rules is its owner's: what went of them stays away, and what came stays.
+  const auto after =
+      reverted("iptables -D f2b-sshd -s 203.0.113.1 -j REJECT; iptables -I f2b-web -s 203.0.113.3 -j DROP");
+  CHECK_FALSE(has(after, "203.0.113.1"));
+  CHECK(has(after, "-A f2b-web -s 203.0.113.3/32 -j DROP"));
+  CHECK(has(after, "203.0.113.2"));
 }

@@ -5,6 +5,7 @@
 #include "ops/context/namespace_match.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/fallback.h"
+#include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_state.h"
 #include "ops/guard/guarded_change.h"
 #include "ops/guard/lockdown.h"
@@ -181,21 +182,42 @@ TEST_CASE("time is left until the deadline, and none of an earlier boot's") {
   CHECK(time_left(guard, here).count() == 0);
 }
 
-TEST_CASE("how a guard ended is known, on a disk without room too") {
+TEST_CASE("how each guard ended is known") {
   const TemporaryFolder folder;
   const auto guard = a_guard();
   REQUIRE(write_guard(folder.path(), guard));
   CHECK(read_guard(folder.path()).value()->id == guard.id);
-  remove_guard(folder.path(), guard, Ending::reverted);
+  CHECK_FALSE(read_ending(folder.path(), guard.id));
+  end_guard(folder.path(), guard,
+            {.how = EndedBy::deadline, .tried = guard.before, .in_force = "the tag good"});
   CHECK_FALSE(read_guard(folder.path()).value());
-  CHECK(ending_of(folder.path(), guard) == Ending::reverted);
-  REQUIRE(write_guard(folder.path(), guard));
-  remove_guard(folder.path(), guard, Ending::confirmed);
-  CHECK_FALSE(read_guard(folder.path()).value());
-  CHECK(ending_of(folder.path(), guard) == Ending::confirmed);
+  const auto fired = read_ending(folder.path(), guard.id).value();
+  CHECK(fired.how == EndedBy::deadline);
+  CHECK(fired.guard.command == guard.command);
+  CHECK(fired.tried == guard.before);
+  CHECK(to_text(fired).starts_with("fired at "));
+  CHECK(to_text(fired).ends_with(", because nobody confirmed: the tag good was put in force"));
+  // Each guard has an ending of its own, and that of another says nothing of it.
   auto next = guard;
   next.id = "fedcba9876543210";
-  CHECK(ending_of(folder.path(), next) == Ending::reverted);
+  REQUIRE(write_guard(folder.path(), next));
+  CHECK_FALSE(read_ending(folder.path(), next.id));
+  end_guard(folder.path(), next, {.how = EndedBy::confirm, .by = "bob"});
+  CHECK(read_ending(folder.path(), next.id).value().by == "bob");
+  CHECK(read_ending(folder.path(), guard.id).value().how == EndedBy::deadline);
+  CHECK(last_ending(folder.path()).value().guard.id == next.id);
+  // A guard whose change was never in force is not the last that anybody asks about.
+  auto dropped = guard;
+  dropped.id = "0000000000000001";
+  REQUIRE(write_guard(folder.path(), dropped));
+  end_guard(folder.path(), dropped, {.how = EndedBy::no_change});
+  CHECK(last_ending(folder.path()).value().guard.id == next.id);
+  // Of many, the newest are kept.
+  for (int i = 0; i < 30; ++i) {
+    dropped.id = "00000000000001" + std::to_string(10 + i);
+    end_guard(folder.path(), dropped, {.how = EndedBy::no_change});
+  }
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path() / "guards"), {}) == 20);
 }
 
 TEST_CASE("without a program to wait no change is guarded, and none is made") {

@@ -17,10 +17,10 @@ class StatePaths {
   explicit StatePaths(std::filesystem::path state) : state_(std::move(state)) {}
   explicit StatePaths(const Repository& repository) : StatePaths(repository.state_path()) {}
 
-  std::filesystem::path journal() const { return state_ / "journal"; }  ///< ops/restore/journal.h
-  std::filesystem::path guard() const { return state_ / "guard"; }      ///< ops/guard/guard_state.h
-  std::filesystem::path guard_ending() const { return state_ / "guard.confirmed"; }  ///< of the last guard
-  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }         ///< the guard's process
+  std::filesystem::path journal() const { return state_ / "journal"; }        ///< ops/restore/journal.h
+  std::filesystem::path guard() const { return state_ / "guard"; }            ///< ops/guard/guard_state.h
+  std::filesystem::path guard_endings() const { return state_ / "guards"; }   ///< ops/guard/guard_ending.h
+  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h

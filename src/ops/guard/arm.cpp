@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "kernel/daemon.h"
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
 #include "ops/context/namespace_match.h"
@@ -21,6 +22,8 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/systemd.h"
+#include "ops/guard/guard_place.h"
+#include "ops/guard/way_back.h"
 #include "ops/history/revision.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
@@ -102,6 +105,7 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
       .environment = signing_environment()};
   pid_t process = 0;
   if (!start_units(command, guard)) {
+    if (const auto limit = limit_too_small()) return error_of<messages::guard_limited>(*limit);
     auto started = start_detached(command, ErrorKind::refused);
     if (!started) return not_started(started.error().message);
     process = *started;
@@ -117,8 +121,8 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
   return {};
 }
 
-void wake(const Repository& repository, const Guard& guard) {
-  const pid_t process = PidLock::process(guard_lock(repository.state_path()), guard.id);
+void wake(const std::filesystem::path& state, const Guard& guard) {
+  const pid_t process = PidLock::process(guard_lock(state), guard.id);
   if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
 }
 
@@ -130,22 +134,44 @@ bool touches_foreign(const Ruleset& before, const Ruleset& after, const Reposito
 
 Result<Guard> armed_here(Session& session, const Repository& repository) {
   auto guard = TRY(read_guard(repository.state_path()));
-  if (!guard) return error_of<messages::no_guard_armed>();
+  if (!guard) return no_guard(session);
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   return *std::move(guard);
 }
 
+/// The snapshot in which others than the tried command changed the firewall after the guard took the change
+/// back. Empty: nobody did. Others are whoever asked rewall to; what watch saw may be the command's own work.
+Result<std::string> changed_by_others(const Repository& repository, const std::string& since) {
+  std::string others;
+  bool found = false;
+  auto head = TRY(repository.head());
+  TRY(repository.walk(head, [&](const Snapshot& snapshot) -> Result<bool> {
+    found = snapshot.hash == since;
+    if (!found && snapshot.trailers.trigger != "watch") others = snapshot.hash;
+    return !found && others.empty();
+  }));
+  return found || !others.empty() ? others : head;
+}
+
 // What a command did after its change was taken back.
-Error take_back_rest(Session& session, const Lock& held, const Guard& guard) {
-  constexpr std::string_view kWhat = "the change was reverted while the command ran";
-  auto revision = read_revision(session, guard.before);
+Error take_back_rest(Session& session, const Lock& held, const Repository& repository, const Guard& guard,
+                     const GuardEnding& ending, bool another_armed) {
+  const auto what = format("while the command ran, its guard {}", to_text(ending));
+  if (ending.result.empty() || another_armed)
+    return error_of<messages::rest_not_taken_back>(
+        what, another_armed ? "another guard is armed since" : "what was put in force is not recorded");
+  auto others = TRY(changed_by_others(repository, ending.result));
+  if (!others.empty())
+    return error_of<messages::rest_not_taken_back>(
+        what, format("others changed the firewall since (snapshot {})", others.substr(0, 10)));
+  auto revision = read_before(session, guard);
   auto restored =
       revision ? restore(session, held, *revision, {.trigger = "rollback", .exact = true, .way_back = true})
                : Result<Restored>(revision.error());
   if (!restored)
-    return std::move(restored).error().within(format("{}, and its later changes are in force", kWhat));
-  return error_of<messages::reverted_while_running>();
+    return std::move(restored).error().within(format("{}; its later changes are in force", what));
+  return error_of<messages::reverted_while_running>(what);
 }
 
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
@@ -163,7 +189,13 @@ Result<Recorded> record_confirmed(Session& session, Repository& repository, cons
 Status refuse_second_guard(Session& session) {
   auto repository = TRY(session.repository());
   auto guard = TRY(read_guard(repository->state_path()));
-  if (!guard) return {};
+  if (!guard) {
+    const auto other = guard_of_other_repository(session);
+    if (!other) return {};
+    return other->repository.empty()
+               ? error_of<messages::guard_armed_silent>()
+               : error_of<messages::guard_armed_elsewhere>(other->name, other->repository);
+  }
   const auto here = session.firewall().generation();
   const auto where = match_namespace(guard->place, here);
   const std::string left = where == NamespaceMatch::gone ? "from before a restart of the machine"
@@ -197,19 +229,19 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
   if (auto written = write_guard(state, guard); !written)
     return std::move(written).error().within("no guard").with_live(LiveState::untouched);
   keep_copy(guard, files);
+  note_place(std::filesystem::absolute(session.path()), guard);
   if (auto started = start(session, repository, guard); !started) {
-    remove_guard(state, guard, Ending::reverted);
+    end_guard(state, guard, {.how = EndedBy::no_change});
+    TRY(refuse_second_guard(session));
     return std::move(started).error();
   }
   return guard;
 }
 
-void disarm(Session& session, const Lock&, const Guard& guard, Ending ending) {
-  auto repository = session.repository();
-  if (!repository) return;
+void disarm(Session& session, const Lock&, const Guard& guard, GuardEnding ending) {
   // The process ends when it sees that its file is gone; what it misses of that it sees at the deadline.
-  remove_guard((*repository)->state_path(), guard, ending);
-  wake(**repository, guard);
+  end_guard(session.state_path(), guard, std::move(ending));
+  wake(session.state_path(), guard);
   stop_timer(guard);
 }
 
@@ -236,26 +268,63 @@ Result<Guard> begin_try(Session& session, std::chrono::milliseconds length) {
   return arm(session, held, before.hash, length, true);
 }
 
-Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message) {
+namespace {
+
+// The old ruleset is that of the snapshot, or of its copy.
+Status note_foreign_changes(Session& session, const Repository& repository, Guard guard,
+                            const Ruleset& live) {
+  auto before = TRY(read_before(session, guard));
+  guard.exact = touches_foreign(before.ruleset, live, repository);
+  return write_guard(repository.state_path(), guard);
+}
+
+}  // namespace
+
+Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(session));
   const auto state = repository->state_path();
-  auto armed = TRY(read_guard(state));
-  const bool gone = !armed || armed->id != guard.id;
-  if (gone && ending_of(state, guard) == Ending::reverted) return take_back_rest(session, held, guard);
-  const auto read = read_live_and_head(session, *repository);
+  const auto standing = read_guard(state);
+  // A file that cannot be read is nobody's answer: the guard's process goes on.
+  Tried tried{.armed = !standing || (*standing && (*standing)->id == guard.id)};
+  if (!tried.armed) tried.ending = read_ending(state, guard.id);
+  if (tried.ending && tried.ending->how != EndedBy::confirm)
+    return take_back_rest(session, held, *repository, guard, *tried.ending, standing->has_value());
+  auto read = read_live_and_head(session, *repository);
   auto recorded = read ? record(session, *repository, read->head, read->live,
                                 {.message = message, .trigger = "try", .commands = {session.command_line}})
                        : Result<Recorded>(read.error());
-  if (gone) return recorded;
   if (!recorded)
     return std::move(recorded).error().within(
-        "the guard is armed and takes the change back; but what was tried is not recorded");
-  auto files = TRY(repository->files(guard.before, Proof::hash));
-  auto before = TRY(ruleset_of(std::move(files), guard.before.substr(0, 10) + ":", guard.backends));
-  armed->exact = touches_foreign(before, read->live.ruleset, *repository);
-  TRY(write_guard(state, *armed));
-  return recorded;
+        tried.armed ? "the guard is armed and takes the change back; but what was tried is not recorded"
+                    : "what was tried is in force, and not recorded");
+  tried.recorded = *std::move(recorded);
+  if (!standing) log_warning("{}; the guard is armed all the same", standing.error().message);
+  if (!tried.armed || !standing) return tried;
+  if (auto noted = note_foreign_changes(session, *repository, **standing, read->live.ruleset); !noted)
+    log_warning("{}; the guard takes foreign parts back too", noted.error().message);
+  return tried;
+}
+
+namespace {
+
+std::string in_force_now(Session& session) {
+  auto repository = session.repository();
+  auto read =
+      repository ? read_live_and_head(session, **repository) : Result<LiveAndHead>(repository.error());
+  if (!read) return format("what is in force cannot be read ({})", read.error().message);
+  const auto head = read->head.hash.substr(0, 10);
+  return compare(read->head.ruleset, read->live.ruleset).equal()
+             ? format("in force is now snapshot {}", head)
+             : format("in force is now what differs from HEAD (snapshot {})", head);
+}
+
+}  // namespace
+
+Error no_guard(Session& session) {
+  const auto ending = last_ending(session.state_path());
+  if (!ending) return error_of<messages::no_guard_armed>();
+  return error_of<messages::guard_ended>(name_of(ending->guard), to_text(*ending), in_force_now(session));
 }
 
 Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
@@ -270,12 +339,12 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
     guard.length += *options.extend;
     if (auto written = write_guard(repository.state_path(), guard); !written)
       return std::move(written).error().within("the guard has no more time than before");
-    wake(repository, guard);
+    wake(repository.state_path(), guard);
     auto head = TRY(repository.head());
     auto snapshot = TRY(repository.snapshot(head));
     confirmed.recorded = {.hash = std::move(head), .subject = snapshot.subject};
   } else {
-    disarm(session, held, guard, Ending::confirmed);
+    disarm(session, held, guard, {.how = EndedBy::confirm, .by = current_actor().text()});
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

@@ -6,6 +6,7 @@
 
 #include "core/result.h"
 #include "ops/context/session.h"
+#include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
 
@@ -25,8 +26,8 @@ Status refuse_second_guard(Session& session);
 Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
-/// Removes the guard's state file and wakes its process, which ends. LIVE is not touched.
-void disarm(Session& session, const Lock& held, const Guard& guard, Ending ending = Ending::reverted);
+/// Ends the guard (end_guard()) and wakes its process, which ends too. LIVE is not touched.
+void disarm(Session& session, const Lock& held, const Guard& guard, GuardEnding ending);
 
 /// Notes a change of LIVE in the guard that is armed, if one is: the guard reverts this change too, and with
 /// `exact` also foreign parts. Warns the user. Failures are logged.
@@ -36,10 +37,22 @@ void note_in_armed_guard(Session& session, const Lock& held, bool exact);
 /// restores foreign parts too. The errors of lock(), record() and arm().
 Result<Guard> begin_try(Session& session, std::chrono::milliseconds length);
 
+/// The result of a command that was tried. A value.
+struct Tried {
+  Recorded recorded{};
+  bool armed = false;                   ///< the guard of the command is armed still
+  std::optional<GuardEnding> ending{};  ///< of a guard that is not; absent where nobody knows it
+};
+
 /// Ends `rewall try` after its command: takes the lock, records the result with the subject `message`, and
 /// notes in the guard whether the command changed foreign parts. Kind refused: the guard reverted the change
-/// while the command ran, and this function reverted the rest.
-Result<Recorded> end_try(Session& session, const Guard& guard, const std::string& message);
+/// while the command ran, and this function reverted the rest, or left it, because others changed the
+/// firewall since.
+Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message);
+
+/// The error of `confirm` and `rollback` where no guard is armed: how the last one ended, and what is in
+/// force.
+Error no_guard(Session& session);
 
 /// The options of `rewall confirm`. Lives during the call.
 struct ConfirmOptions {

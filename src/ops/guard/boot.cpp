@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/guard/arm.h"
+#include "ops/guard/rollback.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
 #include "ops/restore/recovery.h"
@@ -32,7 +33,7 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   const auto text = to_text(*fallback);
   if (!fallback->as_wanted || !fallback->restored)
     notify_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);
-  if (guarded && held) disarm(session, *held, **guard);
+  if (guarded && held) disarm(session, *held, **guard, ending_of(session, EndedBy::boot, *fallback));
   // What is not as wanted is the caller's error.
   if (guarded && fallback->as_wanted)
     log_warning("{} was armed when the machine went down: {}", name_of(**guard), escape(text));

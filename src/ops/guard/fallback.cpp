@@ -24,12 +24,13 @@ void keep_aside(const Ruleset& live) {
 }
 
 /// `otherwise` is what reads back otherwise, of a load that was taken.
-Status load_once(Session& session, const Revision& revision, bool exact, bool last, bool& kept,
-                 std::string& otherwise) {
+Status load_once(Session& session, const Revision& revision, const RestoreOptions& options, bool last,
+                 bool& kept, std::string& otherwise) {
   otherwise.clear();
   auto live = TRY(session.capture());
   Ruleset wanted = overlay(live.ruleset, revision);
-  if (!exact) wanted = keep_foreign(wanted, live.ruleset, owners_of(session)).ruleset;
+  if (!options.exact)
+    wanted = keep_foreign(wanted, live.ruleset, owners_of(session), options.lost_foreign).ruleset;
   if (compare(wanted, live.ruleset).identical()) return {};
   if (!kept) keep_aside(live.ruleset);
   kept = true;
@@ -61,12 +62,13 @@ Status load_over_all(Session& session, const Revision& revision, const Error& wh
   return {};
 }
 
-Status load_unrecorded(Session& session, const Revision& revision, bool exact, std::string& why_unrecorded) {
+Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
+                       std::string& why_unrecorded) {
   Status done;
   bool kept = false;
   std::string otherwise;
   for (Tries tries(kStubbornTries); tries.next();) {
-    done = load_once(session, revision, exact, tries.last(), kept, otherwise);
+    done = load_once(session, revision, options, tries.last(), kept, otherwise);
     if (done) return done;
     const auto kind = done.error().kind;
     if (kind != ErrorKind::refused && kind != ErrorKind::capture && kind != ErrorKind::kernel) return done;
@@ -121,7 +123,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
     if (restored.error().kind == ErrorKind::permission || options.dry_run) return std::move(restored).error();
     fallback.why_unrecorded = restored.error().message;
   }
-  auto loaded = load_unrecorded(session, revision, options.exact, fallback.why_unrecorded);
+  auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded);
   if (loaded && held != nullptr) fallback.restored = record_fallback(session, revision, options);
   return loaded;
 }

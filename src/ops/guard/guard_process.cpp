@@ -11,8 +11,10 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/memory.h"
+#include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/pid_lock.h"
+#include "ops/guard/guard_place.h"
 #include "ops/guard/rollback.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
@@ -23,6 +25,7 @@ namespace {
 constexpr std::chrono::milliseconds kWarning = std::chrono::seconds{60};
 constexpr std::chrono::milliseconds kBeginPoll{10};
 constexpr int kBegins = 300;
+constexpr std::chrono::seconds kBeginning{10};  // as long as whoever arms waits for the process
 constexpr std::chrono::milliseconds kAgain = std::chrono::seconds{5};
 
 class Sleep {
@@ -37,15 +40,16 @@ class Sleep {
       ::signal(number, SIG_IGN);
   }
 
-  /// Until boot_time() is `end`, or somebody says that there is something new.
-  void until(std::chrono::milliseconds end) {
+  /// Until boot_time() is `end`, or somebody says that there is something new, or asks at `place`.
+  void until(std::chrono::milliseconds end, const std::optional<GuardPlace>& place) {
     itimerspec when{};
     when.it_value.tv_sec = static_cast<time_t>(end.count() / 1000);
     when.it_value.tv_nsec = static_cast<long>(end.count() % 1000) * 1000000;
     ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
     pollfd waits[] = {{.fd = timer_.get(), .events = POLLIN, .revents = 0},
-                      {.fd = signals_.get(), .events = POLLIN, .revents = 0}};
-    ::poll(waits, 2, -1);
+                      {.fd = signals_.get(), .events = POLLIN, .revents = 0},
+                      {.fd = place ? place->descriptor() : -1, .events = POLLIN, .revents = 0}};
+    ::poll(waits, 3, -1);
     signalfd_siginfo told{};
     while (::read(signals_.get(), &told, sizeof told) > 0) {
     }
@@ -74,16 +78,28 @@ std::string warning(const Guard& guard) {
 
 int keep_guard(const std::filesystem::path& repository, const std::string& id,
                const SessionFactory& make_session) {
+  become_independent(true);
   Sleep sleep;
   const auto state = repository / ".git/rewall";
   auto first = read_guard(state);
   if (!first) return exit_code(first.error().kind);
   if (!*first || (*first)->id != id) return 0;
+  bool taken = false;
+  const auto place = GuardPlace::take({.repository = repository, .id = id, .name = name_of(**first)}, taken);
+  // Two were armed at once, and whoever armed this one hears of it. One that was armed before fires.
+  if (taken && boot_time() - ((*first)->deadline - (*first)->length) < kBeginning)
+    return exit_code(ErrorKind::refused);
   const auto watching = begin_watching(state, id);
-  if (!watching) return 0;  // another process of this guard
+  if (!watching) {
+    // Another process of this guard has the lock. It may be stopped.
+    const auto session = make_session(repository, (*first)->looks_at);
+    const auto fired = fire_overdue_guard(*session);
+    return fired ? 0 : exit_code(fired.error().kind);
+  }
   Guard known = **std::move(first);
   bool warned = known.length <= kWarning;
   while (const auto guard = still_armed(repository, known)) {
+    if (place) place->answer();
     if (guard->deadline > known.deadline) warned = false;
     known = *guard;
     const auto left = known.deadline - boot_time();
@@ -92,13 +108,13 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
       warned = true;
     } else if (left.count() > 0) {
       forget_code();
-      sleep.until(warned ? known.deadline : known.deadline - kWarning);
+      sleep.until(warned ? known.deadline : known.deadline - kWarning, place);
     } else {
       const auto session = make_session(repository, known.looks_at);
       auto fired = fire(*session, known);
       run_queued_events(*session);
       if (fired && *fired) return (*fired)->as_wanted ? 0 : exit_code(ErrorKind::damaged);
-      if (!fired) sleep.until(boot_time() + kAgain);
+      if (!fired) sleep.until(boot_time() + kAgain, place);
     }
   }
   return 0;

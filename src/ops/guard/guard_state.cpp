@@ -30,10 +30,6 @@ fs::path guard_path(const fs::path& state) {
   return StatePaths(state).guard();
 }
 
-fs::path confirmed_path(const fs::path& state) {
-  return StatePaths(state).guard_ending();
-}
-
 fs::path copy_path(const Guard& guard) {
   return fs::path("/run/rewall") / ("guard-" + guard.id);
 }
@@ -49,8 +45,7 @@ StateKey milliseconds_key(std::chrono::milliseconds& into) {
 
 }  // namespace
 
-std::string print_guard(const Guard& guard) {
-  StateLines lines;
+std::string print_guard(const Guard& guard, StateLines lines) {
   lines.add("id", guard.id);
   lines.add("before", guard.before);
   lines.add("backends", guard.backends);
@@ -66,7 +61,7 @@ std::string print_guard(const Guard& guard) {
   return lines.text(kGuardVersion);
 }
 
-Result<Guard> parse_guard(std::string_view text) {
+Result<Guard> parse_guard(std::string_view text, StateKeys more) {
   Guard guard{.exact = false};
   StateKeys keys{
       {"id", required(text_key(guard.id))},
@@ -81,13 +76,13 @@ Result<Guard> parse_guard(std::string_view text) {
       {"login", text_key(guard.login)},
       {"command", text_key(guard.command)}};
   add_actor_keys(keys, guard.actor);
+  keys.merge(more);
   TRY(parse_state(text, kGuardVersion, keys));
   return guard;
 }
 
-namespace {
-
-Result<std::optional<Guard>> read_at(const fs::path& path) {
+Result<std::optional<Guard>> read_guard(const fs::path& state) {
+  const auto path = guard_path(state);
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return std::optional<Guard>{};
   if (!fd)
@@ -103,32 +98,8 @@ Result<std::optional<Guard>> read_at(const fs::path& path) {
   return std::optional(*std::move(guard));
 }
 
-}  // namespace
-
-Result<std::optional<Guard>> read_guard(const fs::path& state) {
-  return read_at(guard_path(state));
-}
-
 Status write_guard(const fs::path& state, const Guard& guard) {
   return write_file(guard_path(state), print_guard(guard), 0600);
-}
-
-void remove_guard(const fs::path& state, const Guard& guard, Ending ending) {
-  const auto path = guard_path(state);
-  const bool kept = ending == Ending::confirmed;
-  // No disk is too full to rename.
-  if ((kept ? ::rename(path.c_str(), confirmed_path(state).c_str()) : ::unlink(path.c_str())) != 0 &&
-      errno != ENOENT)
-    log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
-  const Fd folder(::open(state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) ::fsync(folder.get());
-  std::error_code ignored;
-  fs::remove_all(copy_path(guard), ignored);
-}
-
-Ending ending_of(const fs::path& state, const Guard& guard) {
-  const auto confirmed = read_at(confirmed_path(state));
-  return confirmed && *confirmed && (*confirmed)->id == guard.id ? Ending::confirmed : Ending::reverted;
 }
 
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here) {
@@ -164,6 +135,11 @@ Result<Files> read_copy(const Guard& guard) {
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", folder.string(), failed.message())};
   return files;
+}
+
+void remove_copy(const Guard& guard) {
+  std::error_code ignored;
+  fs::remove_all(copy_path(guard), ignored);
 }
 
 std::string name_of(const Guard& guard) {

@@ -10,6 +10,7 @@
 #include "core/time.h"
 #include "kernel/firewall.h"
 #include "ops/context/identity.h"
+#include "ops/context/state_file.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -33,10 +34,10 @@ struct Guard {
   Actor actor{};                         ///< the person who armed the guard
 };
 
-/// The text of a state file, in the format of ops/context/state_file.h. parse_guard() has the errors of
-/// parse_state().
-std::string print_guard(const Guard& guard);
-Result<Guard> parse_guard(std::string_view text);
+/// The text of a state file, in the format of ops/context/state_file.h, with lines and keys of the caller's
+/// own. parse_guard() has the errors of parse_state().
+std::string print_guard(const Guard& guard, StateLines more = {});
+Result<Guard> parse_guard(std::string_view text, StateKeys more = {});
 
 // `state` is the folder `.git/rewall` of the repository.
 
@@ -44,14 +45,6 @@ Result<Guard> parse_guard(std::string_view text);
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
 /// Writes and syncs the state file. The caller holds the repository's lock. Kind repository.
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
-/// How a guard ended: the change was confirmed, or it was reverted or never made.
-enum class Ending { confirmed, reverted };
-/// Removes the state file and the copy of the old ruleset. The file of a confirmed guard becomes
-/// `guard.confirmed`, for ending_of(). A failure is logged.
-void remove_guard(const std::filesystem::path& state, const Guard& guard, Ending ending);
-/// How a guard ended that is not armed any more.
-Ending ending_of(const std::filesystem::path& state, const Guard& guard);
-
 /// The time from now to the deadline; 0 after the deadline, and for a guard of an earlier boot. `here` is the
 /// current generation.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);
@@ -61,10 +54,11 @@ std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Gene
 std::filesystem::path guard_lock(const std::filesystem::path& state);
 
 /// Writes the files of the old ruleset to /run/rewall/guard-ID, in case the repository is damaged before the
-/// deadline. The copy lives until remove_guard() or the next boot. A failure is logged.
+/// deadline. The copy lives until end_guard() (guard_ending.h) or the next boot. A failure is logged.
 void keep_copy(const Guard& guard, const Files& files);
 /// Reads the copy. Kind repository: the copy does not exist or is not complete.
 Result<Files> read_copy(const Guard& guard);
+void remove_copy(const Guard& guard);
 
 /// A guard for people: "the guard of alice, pts/0 (rewall restore HEAD~1)".
 std::string name_of(const Guard& guard);

@@ -20,7 +20,7 @@ Status GuardedChange::arm(const Lock& held, const std::string& before, bool exac
 }
 
 void GuardedChange::drop(const Lock& held) {
-  if (guard_) disarm(session_, held, *std::exchange(guard_, std::nullopt));
+  if (guard_) disarm(session_, held, *std::exchange(guard_, std::nullopt), {.how = EndedBy::no_change});
 }
 
 void GuardedChange::keep(const Lock& held, bool exact) {

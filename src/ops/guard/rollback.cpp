@@ -1,11 +1,18 @@
 #include "ops/guard/rollback.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "kernel/daemon.h"
 #include "ops/context/namespace_match.h"
 #include "ops/context/pid_lock.h"
 #include "ops/guard/arm.h"
@@ -26,7 +33,38 @@ Result<Restored> fall_back_to_old(Session& session, const Lock& held, const Guar
   return error_of<messages::in_force_unrecorded>(to_text(fallback));
 }
 
+/// What was in force when the way back began.
+std::string tried_snapshot(Session& session, const Restored& restored) {
+  if (restored.before) return restored.before->hash;
+  if (!restored.after) return {};
+  if (!restored.after->changed) return restored.after->hash;
+  auto repository = session.repository();
+  auto snapshot =
+      repository ? (*repository)->snapshot(restored.after->hash) : Result<Snapshot>(repository.error());
+  return snapshot ? snapshot->parent : "";
+}
+
+/// A frozen process of the first version of control groups stays until somebody lets it go on: its guard has
+/// ended then, which it sees.
+void end_process(pid_t process, const std::filesystem::path& lock_path, const std::string& id) {
+  constexpr int kWait = 2000;  // milliseconds
+  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  // The number may be another process's by now; that which the handle has is not reused.
+  if (!handle || PidLock::process(lock_path, id) != process) return;
+  if (::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0) != 0) return;
+  pollfd gone{.fd = handle.get(), .events = POLLIN, .revents = 0};
+  ::poll(&gone, 1, kWait);
+}
+
 }  // namespace
+
+GuardEnding ending_of(Session& session, EndedBy how, const FallbackResult& fallback) {
+  GuardEnding ending{.how = how, .in_force = fallback.what};
+  if (!fallback.restored) return ending;
+  ending.tried = tried_snapshot(session, *fallback.restored);
+  if (fallback.restored->after) ending.result = fallback.restored->after->hash;
+  return ending;
+}
 
 Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known) {
   auto held = lock(session);
@@ -41,14 +79,16 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
                      guard->actor, true);
     return std::move(fallback).error();
   }
+  auto ending = ending_of(session, EndedBy::deadline, *fallback);
   if (held)
-    disarm(session, *held, *guard);
+    disarm(session, *held, *guard, std::move(ending));
   else
-    remove_guard(session.state_path(), *guard, Ending::reverted);
+    end_guard(session.state_path(), *guard, std::move(ending));
   const bool loud = !fallback->as_wanted || !fallback->restored;
-  notify_terminals(
-      format("nobody confirmed '{}' of {}: {}", guard->command, guard->actor.text(), to_text(*fallback)),
-      guard->actor, loud);
+  const auto notes = fallback->restored ? join(fallback->restored->notes, "; ") : "";
+  notify_terminals(format("nobody confirmed '{}' of {}: {}{}{}", guard->command, guard->actor.text(),
+                          to_text(*fallback), notes.empty() ? "" : "; ", notes),
+                   guard->actor, loud);
   return std::optional(*std::move(fallback));
 }
 
@@ -69,8 +109,12 @@ Status fire_overdue_guard(Session& session) {
       break;
   }
   if (time_left(*guard, here).count() > 0) return {};
-  if (PidLock::process(guard_lock(session.state_path()), guard->id) != 0) return {};
-  log_warning("{} is overdue and its process is gone: the old ruleset is put back now", name_of(*guard));
+  const auto lock_path = guard_lock(session.state_path());
+  const pid_t process = PidLock::process(lock_path, guard->id);
+  if (process != 0 && !is_stopped(process)) return {};
+  if (process != 0) end_process(process, lock_path, guard->id);
+  log_warning("{} is overdue and its process {}: the old ruleset is put back now", name_of(*guard),
+              process == 0 ? "is gone" : "was stopped");
   auto fired = TRY(fire(session, *guard));
   return {};
 }
@@ -79,7 +123,7 @@ Result<Restored> roll_back(Session& session) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(session));
   auto guard = TRY(read_guard(repository->state_path()));
-  if (!guard) return error_of<messages::no_guard_armed>();
+  if (!guard) return no_guard(session);
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
@@ -88,7 +132,13 @@ Result<Restored> roll_back(Session& session) {
   auto restored = restore(session, held, revision, options);
   if (!restored && restored.error().kind == ErrorKind::capture)
     restored = fall_back_to_old(session, held, *guard, options);
-  if (restored) disarm(session, held, *guard);
+  if (!restored) return restored;
+  auto ending = ending_of(session, EndedBy::rollback,
+                          {.what = old_ruleset(session, *guard).what, .restored = *restored});
+  ending.by = current_actor().text();
+  const auto told = format("{} {}", name_of(*guard), to_text(ending));
+  disarm(session, held, *guard, std::move(ending));
+  notify_terminals(told, guard->actor);
   return restored;
 }
 

@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "kernel/process.h"
 
 namespace rewall {
@@ -57,7 +58,7 @@ void write_to(const fs::path& device, const std::string& text) {
 }  // namespace
 
 void notify_terminals(const std::string& text, const Actor& actor, bool loud) {
-  const std::string words = escape(text);
+  const std::string words = escape(format("{} at {}: {}", host_name(), rfc3339(now()), text));
   ::syslog(LOG_MAKEPRI(LOG_DAEMON, loud ? LOG_ALERT : LOG_WARNING), "rewall: %s", words.c_str());
   const std::string line = format("\r\n\arewall: {}\r\n", words);
   const auto wall = find_program("wall");

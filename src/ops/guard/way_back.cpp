@@ -29,7 +29,11 @@ Candidate old_ruleset(Session& session, const Guard& guard) {
 }
 
 RestoreOptions options_of(const Guard& guard) {
-  return {.trigger = "rollback", .exact = guard.exact, .actor = guard.actor, .way_back = true};
+  return {.trigger = "rollback",
+          .exact = guard.exact,
+          .actor = guard.actor,
+          .way_back = true,
+          .lost_foreign = LostForeign::comes_back};
 }
 
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known) {

@@ -1,8 +1,10 @@
 #include "ops/host/status.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/parallel.h"
+#include "kernel/daemon.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -14,6 +16,8 @@
 
 namespace rewall {
 namespace {
+
+constexpr std::int64_t kShownFor = 3600;  // seconds
 
 // True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
 // there are none.
@@ -62,10 +66,12 @@ Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& 
   if (!guard) return std::optional<RepositoryStatus::GuardStatus>{};
   const auto here = session.firewall().generation();
   const auto left = time_left(*guard, here);
-  const bool overdue =
-      left.count() == 0 && PidLock::process(guard_lock(session.state_path()), guard->id) == 0;
-  return std::optional(
-      RepositoryStatus::GuardStatus{.guard = *std::move(guard), .left = left, .overdue = overdue});
+  RepositoryStatus::GuardStatus status{.guard = *std::move(guard), .left = left};
+  const pid_t process = PidLock::process(guard_lock(session.state_path()), status.guard.id);
+  status.gone = process == 0;
+  status.stopped = process != 0 && is_stopped(process);
+  status.overdue = left.count() == 0 && (status.gone || status.stopped);
+  return std::optional(std::move(status));
 }
 
 Result<RepositoryStatus> read_repository_status(Session& session) {
@@ -89,6 +95,9 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   TRY(add_remote_status(repository, status));
   auto guard = TRY(read_guard_status(session));
   status.guard = std::move(guard);
+  if (auto last = last_ending(session.state_path());
+      last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
+    status.last_guard = std::move(last);
   return status;
 }
 

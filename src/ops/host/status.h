@@ -6,6 +6,7 @@
 
 #include "core/result.h"
 #include "ops/context/session.h"
+#include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_state.h"
 #include "ops/remote/push_queue.h"
 
@@ -33,9 +34,12 @@ struct RepositoryStatus {
   struct GuardStatus {
     Guard guard{};
     std::chrono::milliseconds left{};
-    bool overdue = false;  ///< the deadline is over, and the guard's process is gone
+    bool gone = false;     ///< the guard's process is dead
+    bool stopped = false;  ///< the guard's process is stopped or frozen
+    bool overdue = false;  ///< the deadline is over, and there is no process that fires
   };
   std::optional<GuardStatus> guard{};
+  std::optional<GuardEnding> last_guard{};  ///< of the last guard, for an hour
 };
 
 /// Absent where no guard is armed. Does not open the repository.

@@ -75,13 +75,15 @@ Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revi
   return {};
 }
 // What is foreign stays as it is in LIVE.
-Status keep_foreign_parts(Session& session, Ruleset& wanted, RestorePlan& plan) {
+Status keep_foreign_parts(Session& session, Ruleset& wanted, LostForeign lost, RestorePlan& plan) {
   auto repository = TRY(session.repository());
   auto owners = TRY(read_owners(*repository));
-  auto kept = keep_foreign(wanted, plan.live.ruleset, owners);
+  auto kept = keep_foreign(wanted, plan.live.ruleset, owners, lost);
   wanted = std::move(kept.ruleset);
   plan.notes = std::move(kept.notes);
   if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
+  if (!kept.brought.empty())
+    plan.notes.push_back("put back, as they were gone or empty: " + to_text(kept.brought));
   if (!kept.left_out.empty()) {
     plan.notes.push_back("left out, as they are not there now: " + to_text(kept.left_out));
   }
@@ -197,7 +199,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   TRY(part_within_backend(plan.live.ruleset, revision, options));
   Ruleset wanted = choose(plan.live.ruleset, revision, options);
   if (!options.exact) {
-    TRY(keep_foreign_parts(session, wanted, plan));
+    TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;

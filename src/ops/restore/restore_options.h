@@ -8,6 +8,7 @@
 #include "ops/context/identity.h"
 #include "ops/history/record.h"
 #include "ops/restore/safeguard.h"
+#include "rules/foreign.h"
 
 namespace rewall {
 
@@ -23,7 +24,8 @@ struct RestoreOptions {
   std::optional<Actor> actor{};     ///< the person who restores; else the person behind this process
   /// For a way back (a guard or a boot): pre-restore.d and the signature are not checked.
   bool way_back = false;
-  bool nothing_is_no_loss = false;  ///< an empty LIVE is not recorded, as after a boot
+  LostForeign lost_foreign = LostForeign::stays_lost;  ///< without `exact`
+  bool nothing_is_no_loss = false;                     ///< an empty LIVE is not recorded, as after a boot
 };
 
 /// The result of a restore. A value.

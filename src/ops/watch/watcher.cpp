@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/audit.h"
+#include "kernel/daemon.h"
 #include "kernel/events.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/pid_lock.h"
@@ -532,6 +533,7 @@ pid_t watching_process(const std::filesystem::path& state) {
 }
 
 Status watch(Session& session, const std::function<void(const Recorded&)>& each) {
+  raise_limits();
   auto repository = TRY(session.repository());
   auto alone = PidLock::begin(watch_lock(session.state_path()), "watch");
   if (!alone) return error_of<messages::watch_running>(watching_process(session.state_path()));

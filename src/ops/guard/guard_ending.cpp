@@ -1,0 +1,151 @@
+#include "ops/guard/guard_ending.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
+#include "ops/guard/guard_place.h"
+
+namespace rewall {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kEndingsKept = 20;
+constexpr std::array<std::pair<EndedBy, std::string_view>, 5> kEndings{{{EndedBy::confirm, "confirmed"},
+                                                                        {EndedBy::rollback, "rolled-back"},
+                                                                        {EndedBy::deadline, "fired"},
+                                                                        {EndedBy::boot, "booted"},
+                                                                        {EndedBy::no_change, "dropped"}}};
+
+fs::path ending_path(const fs::path& state, const std::string& id, EndedBy how) {
+  return StatePaths(state).guard_endings() / (id + "." + name_of(how));
+}
+
+void sync_folder(const fs::path& path) {
+  const Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder) ::fsync(folder.get());
+}
+
+struct EndingFile {
+  fs::path path{};
+  EndedBy how = EndedBy::no_change;
+  timespec written{};
+};
+
+/// The newest first.
+std::vector<EndingFile> ending_files(const fs::path& state) {
+  std::vector<EndingFile> files;
+  std::error_code failed;
+  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
+       !failed && entry != fs::directory_iterator(); entry.increment(failed)) {
+    const auto how = std::ranges::find(kEndings, entry->path().extension().string(),
+                                       [](const auto& known) { return "." + std::string(known.second); });
+    struct stat facts {};
+    if (how == kEndings.end() || ::lstat(entry->path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode))
+      continue;
+    files.push_back({.path = entry->path(), .how = how->first, .written = facts.st_mtim});
+  }
+  std::ranges::sort(files, [](const EndingFile& a, const EndingFile& b) {
+    return std::pair(a.written.tv_sec, a.written.tv_nsec) > std::pair(b.written.tv_sec, b.written.tv_nsec);
+  });
+  return files;
+}
+
+std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
+  const auto text = read_file(file.path);
+  if (!text) return std::nullopt;
+  GuardEnding ending{.how = file.how, .ended = local(file.written.tv_sec)};
+  auto guard = parse_guard(*text, {{"ended", time_key(ending.ended)},
+                                   {"by", text_key(ending.by)},
+                                   {"tried", hash_key(ending.tried)},
+                                   {"result", hash_key(ending.result)},
+                                   {"in-force", text_key(ending.in_force)}});
+  if (!guard) return std::nullopt;
+  ending.guard = *std::move(guard);
+  return ending;
+}
+
+}  // namespace
+
+void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
+  const auto path = StatePaths(state).guard();
+  const auto end = ending_path(state, guard.id, ending.how);
+  ::mkdir(StatePaths(state).guard_endings().c_str(), 0700);
+  if (::rename(path.c_str(), end.c_str()) != 0 && errno != ENOENT) {
+    log_warning("{}: cannot be kept: {}", end.string(), errno_text(errno));
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+      log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
+  }
+  sync_folder(end.parent_path());
+  sync_folder(state);
+  ending.ended = now();
+  StateLines lines;
+  lines.add("ended", ending.ended);
+  lines.add("by", ending.by);
+  lines.add("tried", ending.tried);
+  lines.add("result", ending.result);
+  lines.add("in-force", ending.in_force);
+  if (auto written = write_file(end, print_guard(guard, lines), 0600); !written) {
+    log_info("{}", written.error().message);
+    ::utimensat(AT_FDCWD, end.c_str(), nullptr, 0);
+  }
+  std::error_code ignored;
+  auto files = ending_files(state);
+  for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
+  remove_copy(guard);
+  clear_place(guard);
+}
+
+std::optional<GuardEnding> read_ending(const fs::path& state, const std::string& id) {
+  for (const auto& file : ending_files(state)) {
+    if (file.path.stem() == id)
+      if (auto ending = read_ending_file(file)) return ending;
+  }
+  return std::nullopt;
+}
+
+std::optional<GuardEnding> last_ending(const fs::path& state) {
+  for (const auto& file : ending_files(state)) {
+    if (file.how == EndedBy::no_change) continue;
+    if (auto ending = read_ending_file(file)) return ending;
+  }
+  return std::nullopt;
+}
+
+std::string name_of(EndedBy how) {
+  return std::string(std::ranges::find(kEndings, how, [](const auto& known) { return known.first; })->second);
+}
+
+std::string to_text(const GuardEnding& ending) {
+  const auto by = ending.by.empty() ? "" : " by " + escape(ending.by);
+  const auto at = " at " + rfc3339(ending.ended);
+  const auto then = ending.in_force.empty() ? "" : format(": {} was put in force", escape(ending.in_force));
+  switch (ending.how) {
+    case EndedBy::confirm:
+      return "was confirmed" + by + at;
+    case EndedBy::rollback:
+      return "was rolled back" + by + at + then;
+    case EndedBy::deadline:
+      return "fired" + at + ", because nobody confirmed" + then;
+    case EndedBy::boot:
+      return "ended with a restart of the machine" + at + then;
+    case EndedBy::no_change:
+      break;
+  }
+  return "was dropped" + at + ": its change was never in force";
+}
+
+}  // namespace rewall
