@@ -13,6 +13,7 @@
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/guard/arm.h"
+#include "ops/guard/new_login.h"
 #include "ops/guard/rollback.h"
 #include "ui/ask.h"
 #include "ui/foreground.h"
@@ -27,10 +28,15 @@ std::string clock_of(std::chrono::milliseconds left) {
   return rfc3339(end).substr(11, 8);
 }
 
-std::string armed_text(const Guard& guard) {
+std::string armed_text(const Context& context, const Guard& guard) {
   const auto left = guard.deadline - boot_time();
-  return format("GUARD ARMED: reverts at {} (in {}) unless you run 'rewall confirm'", clock_of(left),
-                time_text(left));
+  const auto rewall = rewall_command(context.session.path());
+  const auto confirm = confirming_command(context.session);
+  auto text = format("GUARD ARMED: reverts at {} (in {}) unless you run '{} confirm'", clock_of(left),
+                     time_text(left), rewall);
+  if (confirm != rewall + " confirm")
+    text += format("; from a new login, which proves that it works: {}", confirm);
+  return text;
 }
 
 /// Counts down, and ends when the person at the terminal or in another session decides.
@@ -53,7 +59,7 @@ class Countdown {
       if (came != Question::Came::answer) continue;
       if (question_.answer() == kConfirm) return confirmed();
       if (question_.answer() == kRevert) return rolled_back();
-      question_.close(armed_text(guard_) + "\n");
+      question_.close(armed_text(context_, guard_) + "\n");
       return Answer::same;
     }
   }
@@ -94,14 +100,15 @@ class Countdown {
     auto back = roll_back(context_.session);
     question_.close("");
     if (!back) return std::move(back).error();
-    context_.terminal.say(format(
-        "reverted as requested; the live rules are back to {}. To try again: rewall restore --for 10m {}",
-        short_hash(guard_.before), short_hash(tried_)));
+    context_.terminal.say(
+        format("reverted as requested; the live rules are back to {}. To try again: {} restore --for 10m "
+               "{}",
+               short_hash(guard_.before), rewall_command(context_.session.path()), short_hash(tried_)));
     return Answer::reverted;
   }
 
   Result<Answer> interrupted() {
-    question_.close("\n" + armed_text(guard_) + "\n");
+    question_.close("\n" + armed_text(context_, guard_) + "\n");
     left_ = true;
     return Answer::same;
   }
@@ -157,7 +164,7 @@ Result<Answer> stand_by(Context& context, const Guard& guard, const std::string&
   const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
   const auto people_at = people ? Conversation::open() : std::nullopt;
   if (!people_at || !people_at->in_foreground()) {
-    context.terminal.say(armed_text(guard));
+    context.terminal.tell(armed_text(context, guard));
     return Answer::same;
   }
   bool left = false;
@@ -262,7 +269,7 @@ Action define_confirm(Syntax& syntax) {
   return [options](Context& context) -> Result<Answer> {
     auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
-      context.terminal.say(armed_text(confirmed.guard));
+      context.terminal.say(armed_text(context, confirmed.guard));
     else
       context.terminal.say("confirmed: the change is kept");
     print_recorded(context, confirmed.recorded, "",

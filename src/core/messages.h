@@ -158,12 +158,21 @@ inline constexpr Message rest_not_taken_back{
     .text = "{}; what the command did after that is in force: {}",
     .hint = "'rewall diff' shows what is not recorded, 'rewall log' what others did"};
 
-inline constexpr Message same_session{
+/// The command that confirms from a new connection.
+inline constexpr Message old_connection{
     .kind = ErrorKind::refused,
     .text =
-        "this session armed the guard, so it does not prove that new connections work; the guard is still "
-        "armed",
-    .hint = "log in again and run 'rewall confirm' there"};
+        "this connection began before the guard was armed, so it does not prove that new connections work; "
+        "the guard is still armed",
+    .hint = "confirm from a new connection: {}",
+    .live = LiveState::untouched};
+inline constexpr Message no_new_connection{
+    .kind = ErrorKind::refused,
+    .text =
+        "this session is not known to be of an ssh connection that began after the guard was armed; the "
+        "guard is still armed",
+    .hint = "confirm from a new connection, in its shell itself (not in tmux or at the console): {}",
+    .live = LiveState::untouched};
 
 inline constexpr Message nothing_in_force{
     .kind = ErrorKind::damaged,

@@ -83,6 +83,17 @@ std::vector<std::string> command_words(std::string_view line) {
   return words;
 }
 
+std::optional<std::chrono::milliseconds> started(pid_t process) {
+  constexpr std::size_t kStartTime = 20;  // in stat_words()
+  const auto words = stat_words(process);
+  const auto per_second = ::sysconf(_SC_CLK_TCK);
+  std::int64_t ticks = 0;
+  if (words.size() <= kStartTime || per_second <= 0) return std::nullopt;
+  const auto& text = words[kStartTime];
+  if (std::from_chars(text.data(), text.data() + text.size(), ticks).ec != std::errc{}) return std::nullopt;
+  return std::chrono::milliseconds(ticks * 1000 / per_second);
+}
+
 pid_t parent_of(pid_t process) {
   const auto stat = stat_words(process);
   return stat.size() > 2 ? static_cast<pid_t>(number(stat[2])) : 0;

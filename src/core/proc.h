@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,10 @@ std::vector<std::string> command_words(std::string_view line);
 
 /// The number of its parent; 0 when proc(5) does not show it.
 pid_t parent_of(pid_t process);
+
+/// When it was started, on the clock of boot_time() (core/time.h), to the tick before; absent when proc(5)
+/// does not show it.
+std::optional<std::chrono::milliseconds> started(pid_t process);
 
 /// The inode number of its network namespace (namespaces(7)); 0 when proc(5) does not show it.
 std::uint64_t network_of(pid_t process);

@@ -133,7 +133,10 @@ bool Terminal::out(std::string_view text) {
 }
 
 void Terminal::say(std::string_view text) {
-  if (options_.quiet) return;
+  if (!options_.quiet) tell(text);
+}
+
+void Terminal::tell(std::string_view text) {
   write_whole(STDERR_FILENO, format("rewall: {}\n", escape(text)));
 }
 

@@ -43,6 +43,8 @@ class Terminal {
 
   /// Prints a message, escaped, unless quiet.
   void say(std::string_view text);
+  /// The same, quiet or not: what somebody has to do in time.
+  static void tell(std::string_view text);
 
   /// Shows progress: the function takes pieces of a text whose lines end in \r or \n, and shows the newest
   /// line in place on standard error. Empty where standard error is not a terminal, and when quiet.

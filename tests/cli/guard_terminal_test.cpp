@@ -56,9 +56,9 @@ TEST_CASE("what was typed or pasted before the question is no answer, and neithe
   // The line is in the terminal long before rewall asks.
   const std::string waits = "try --for 10m -- sh -c 'echo go; while ! test -e typed; do sleep 0.05; done'";
   auto shown =
-      said(waits, "go $'type:confirm\\nconfirm\\n' '' 'run:touch typed' 'Reverting in ' answer:quit");
-  CHECK(has(shown,
-            "thrown away: 16 characters typed or pasted ahead; to answer type confirm or revert or quit"));
+      said(waits,
+           "go $'type:confirm\\nconfirm\\n' '' 'run:touch typed' 'thrown away: 16 characters typed or "
+           "pasted ahead; to answer type confirm or revert or quit, and Enter' answer:quit");
   shown =
       said("try --for 10m -- true",
            "'Reverting in ' answer:c \"'c' is no answer\" $'answer:confirmed' \"'confirmed' is no answer\" "
@@ -82,10 +82,11 @@ TEST_CASE("the countdown keeps to one line of a narrow terminal") {
 
 TEST_CASE("a minute before the end every terminal of the user is warned, and at the end it is told") {
   const GuardedHost host;
-  // Another terminal, on which nothing of it runs.
-  host.ok(
-      "(python3 terminal.py 'echo here; exec sleep 60' here 'run:touch open' 'To keep the change: rewall "
-      "confirm' 'run:touch warned' 'the old ruleset (snapshot ' signal:TERM >other 2>&1 </dev/null &)");
+  // Another terminal, on which nothing of it runs. Guards of other hosts write there too.
+  host.ok("(python3 terminal.py 'echo here; exec sleep 60' here 'run:touch open' " +
+          shell_quote("before 'rewall restore --for 62s open'") + " 'run:touch warned' " +
+          shell_quote("nobody confirmed 'rewall restore --for 62s open' of") +
+          " signal:TERM >other 2>&1 </dev/null &)");
   host.until("test -e open");
   const auto shown = host.ends(
       0, GuardedHost::on_terminal("restore --for 62s open",
@@ -100,8 +101,7 @@ TEST_CASE("a minute before the end every terminal of the user is warned, and at 
   host.time_is_up(500);
   host.until_gone();
   host.until(
-      "grep -q 'nobody confirmed .rewall restore --for 62s open. of root, .*: the old ruleset .* is in "
-      "force' other");
+      "grep -q 'nobody confirmed .rewall restore --for 62s open. of root, .*: the old ruleset ' other");
   CHECK(has(host.ok("rewall log -n 1"), "rollback"));
 }
 

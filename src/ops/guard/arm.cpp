@@ -23,6 +23,7 @@
 #include "ops/context/settings.h"
 #include "ops/context/systemd.h"
 #include "ops/guard/guard_place.h"
+#include "ops/guard/new_login.h"
 #include "ops/guard/way_back.h"
 #include "ops/history/revision.h"
 #include "ops/restore/recovery.h"
@@ -68,19 +69,38 @@ Result<Files> prove(Session& session, const Repository& repository, const Guard&
                                    guard.before.substr(0, 10), subject(diff))});
 }
 
-// A service that waits, restarted if it is killed, and a timer for the case that it cannot be.
-bool start_units(const Command& command, const Guard& guard) {
+std::string unit_name(const Guard& guard) {
+  return "rewall-guard-" + guard.id;
+}
+
+// Each deadline has a timer of its own name: one that ends is not gone at once.
+std::string timer_name(const Guard& guard) {
+  return format("{}-overdue-{}", unit_name(guard), guard.length.count());
+}
+
+Command guards_command(const Session& session, const Guard& guard) {
+  // What it records is signed: git finds the same agent and keys.
+  return {.words = {session.program, "-C", std::filesystem::absolute(session.path()), "guard", guard.id},
+          .environment = signing_environment()};
+}
+
+// For the case that the service is killed and cannot be restarted, or is stopped.
+void start_timer(const Command& command, const Guard& guard) {
   constexpr std::chrono::seconds kLater{15};
-  const auto unit = "rewall-guard-" + guard.id;
+  const auto left = std::max(guard.deadline - boot_time(), std::chrono::milliseconds{});
+  start_unit({"--unit=" + timer_name(guard), "--timer-property=AccuracySec=1s",
+              format("--on-active={}ms", (left + kLater).count())},
+             command);
+}
+
+// A service that waits, restarted if it is killed, and a timer.
+bool start_units(const Command& command, const Guard& guard) {
   const bool started =
-      start_unit({"--unit=" + unit, "--description=puts the old firewall back unless somebody confirms",
-                  "--service-type=exec", "--property=Restart=on-failure", "--property=RestartSec=1",
-                  "--property=TimeoutStopSec=5"},
+      start_unit({"--unit=" + unit_name(guard),
+                  "--description=puts the old firewall back unless somebody confirms", "--service-type=exec",
+                  "--property=Restart=on-failure", "--property=RestartSec=1", "--property=TimeoutStopSec=5"},
                  command);
-  if (started)
-    start_unit({"--unit=" + unit + "-overdue", "--timer-property=AccuracySec=1s",
-                format("--on-active={}ms", (guard.length + kLater).count())},
-               command);
+  if (started) start_timer(command, guard);
   return started;
 }
 
@@ -88,9 +108,16 @@ bool start_units(const Command& command, const Guard& guard) {
 void stop_timer(const Guard& guard) {
   const auto program = at_systemd() ? find_program("systemctl") : "";
   if (program.empty()) return;
-  const auto unit = "rewall-guard-" + guard.id + "-overdue.timer";
-  (void)run({.words = {program, "--quiet", "--no-block", "stop", unit}, .deadline = kStartDeadline},
+  (void)run({.words = {program, "--quiet", "--no-block", "stop", timer_name(guard) + ".timer"},
+             .deadline = kStartDeadline},
             ErrorKind::refused);
+}
+
+// The guard's process may be no service of systemd's.
+void move_timer(const Session& session, const Guard& before, const Guard& after) {
+  if (!at_systemd() || session.program.empty()) return;
+  start_timer(guards_command(session, after), after);
+  stop_timer(before);
 }
 
 Error not_started(const std::string& why) {
@@ -99,10 +126,7 @@ Error not_started(const std::string& why) {
 
 Status start(Session& session, const Repository& repository, const Guard& guard) {
   if (session.program.empty()) return not_started("this is no rewall");
-  // What it records is signed: git finds the same agent and keys.
-  const Command command{
-      .words = {session.program, "-C", std::filesystem::absolute(session.path()), "guard", guard.id},
-      .environment = signing_environment()};
+  const Command command = guards_command(session, guard);
   pid_t process = 0;
   if (!start_units(command, guard)) {
     if (const auto limit = limit_too_small()) return error_of<messages::guard_limited>(*limit);
@@ -332,13 +356,15 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   Repository& repository = *opened;
   auto held = TRY(lock(session));
   auto guard = TRY(armed_here(session, repository));
-  if (options.from_new_session && guard.login == login_session()) return error_of<messages::same_session>();
+  if (options.from_new_session) TRY(prove_new_connection(session, guard));
   Confirmed confirmed;
   if (options.extend) {
+    const Guard before = guard;
     guard.deadline += *options.extend;
     guard.length += *options.extend;
     if (auto written = write_guard(repository.state_path(), guard); !written)
       return std::move(written).error().within("the guard has no more time than before");
+    move_timer(session, before, guard);
     wake(repository.state_path(), guard);
     auto head = TRY(repository.head());
     auto snapshot = TRY(repository.snapshot(head));

@@ -15,6 +15,7 @@
 #include "ops/context/event_hooks.h"
 #include "ops/context/pid_lock.h"
 #include "ops/guard/guard_place.h"
+#include "ops/guard/new_login.h"
 #include "ops/guard/rollback.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
@@ -68,10 +69,10 @@ std::optional<PidLock> begin_watching(const std::filesystem::path& state, const 
   return std::nullopt;
 }
 
-std::string warning(const Guard& guard) {
+std::string warning(const std::filesystem::path& repository, const Guard& guard) {
   return format(
-      "in {} the firewall goes back to what it was before '{}' ({}). To keep the change: rewall confirm",
-      time_text(guard.deadline - boot_time()), guard.command, guard.actor.text());
+      "in {} the firewall goes back to what it was before '{}' ({}). To keep the change: {} confirm",
+      time_text(guard.deadline - boot_time()), guard.command, guard.actor.text(), rewall_command(repository));
 }
 
 }  // namespace
@@ -104,7 +105,7 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
     known = *guard;
     const auto left = known.deadline - boot_time();
     if (!warned && left <= kWarning && left.count() > 0) {
-      notify_terminals(warning(known), known.actor);
+      notify_terminals(warning(repository, known), known.actor);
       warned = true;
     } else if (left.count() > 0) {
       forget_code();
