@@ -238,11 +238,14 @@ class Child {
   }
 
   void advance() {
-    drain(out_, outcome_.out, command_.listener);
-    drain(err_, outcome_.err, command_.error_listener);
-    if (outcome_.err.size() > 2 * kSaid) outcome_.err.erase(kSaid, outcome_.err.size() - 2 * kSaid);
+    read_output();
     pollfd exited{.fd = handle_.get(), .events = POLLIN, .revents = 0};
-    if (pid_ != 0 && poll(&exited, 1, 0) > 0) reap();
+    if (pid_ == 0 || poll(&exited, 1, 0) <= 0) return;
+    reap();
+    if (!command_.leaves_children) return;
+    read_output();
+    out_.reset();
+    err_.reset();
   }
 
   void give_up() {
@@ -261,6 +264,14 @@ class Child {
   }
 
  private:
+  void read_output() {
+    drain(out_, outcome_.out, command_.listener);
+    drain(err_, outcome_.err, command_.error_listener);
+    if (command_.most_output > 0 && outcome_.out.size() > command_.most_output)
+      outcome_.out.resize(command_.most_output);
+    if (outcome_.err.size() > 2 * kSaid) outcome_.err.erase(kSaid, outcome_.err.size() - 2 * kSaid);
+  }
+
   static void drain(Fd& fd, std::string& text, const std::function<void(std::string_view)>& listener) {
     const std::size_t begin = text.size();
     drain(fd, text);
@@ -327,6 +338,11 @@ void wait_for(std::vector<Child>& children) {
   }
 }
 
+/// Of processes, memory or descriptors: that is no answer of the kernel to what the program was to load.
+bool ran_out(int error) {
+  return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
 std::string command_line(const std::vector<std::string>& words) {
   std::vector<std::string> all;
   for (const std::string& word : words) all.push_back(shell_quote(word));
@@ -381,7 +397,8 @@ Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, Err
       return Error{.kind = kind, .message = format("{}: not an absolute path", program)};
     Child& child = children.emplace_back(std::move(command));
     if (const int error = child.start(); error != 0)
-      return Error{.kind = kind, .message = format("{}: cannot be started: {}", program, errno_text(error))};
+      return Error{.kind = kind == ErrorKind::kernel && ran_out(error) ? ErrorKind::refused : kind,
+                   .message = format("{}: cannot be started: {}", program, errno_text(error))};
   }
   wait_for(children);
   std::vector<Outcome> outcomes;

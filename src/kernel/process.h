@@ -24,13 +24,18 @@ struct Command {
   std::function<void(std::string_view)> error_listener{};
   /// The largest file that the program may write, in bytes (RLIMIT_FSIZE, setrlimit(2)); 0 for no limit.
   std::uint64_t biggest_file = 0;
+  /// The most of the standard output that is kept, in bytes; what is more is read and dropped. 0 for no
+  /// limit.
+  std::size_t most_output = 0;
+  /// Processes that the program leaves behind may keep its output open: nobody waits for them.
+  bool leaves_children = false;
   bool gives_way = false;     ///< runs with a lower priority (nice(1))
   bool ends_with_us = false;  ///< gets SIGTERM, with all its children, when this process is killed
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};
 };
 
-/// How a program ended. `out` is complete. `err` is complete up to 128 KiB; of more it has the first and the
-/// last 64 KiB.
+/// How a program ended. `out` is complete, up to Command::most_output. `err` is complete up to 128 KiB; of
+/// more it has the first and the last 64 KiB.
 struct Outcome {
   int status = 0;          ///< exit status; 128 + signal when a signal ended it
   int signal = 0;          ///< 0 when it exited by itself
@@ -47,7 +52,8 @@ struct Outcome {
 /// Runs programs side by side and waits for all of them. Each gets a clean environment (PATH, LC_ALL=C,
 /// HOME), no descriptors but its three pipes, no terminal to ask on (setsid(2)), and the network namespace of
 /// the calling thread. With -vv the command lines are logged. The error, of kind `kind`, is for a program
-/// that could not be started; the outcome of one that ran says how it ended.
+/// that could not be started (kind refused instead of kernel, where processes, memory or descriptors ran out:
+/// the kernel refused no rules); the outcome of one that ran says how it ended.
 Result<std::vector<Outcome>> run_side_by_side(std::vector<Command> commands, ErrorKind kind);
 Result<Outcome> run(Command command, ErrorKind kind);
 

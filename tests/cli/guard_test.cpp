@@ -32,7 +32,7 @@ TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
   CHECK(answer["guard"]["restores"] == old);
   CHECK(answer["guard"]["command"] == "rewall --json restore --for 5s open");
   CHECK(answer["guard"]["overdue"] == false);
-  CHECK(has(said.err, "unless you run 'rewall confirm'"));
+  CHECK(has(said.err, "unless you run 'rewall -C " + host.repository() + " confirm'"));
   host.until_gone();
   CHECK(host.live() == before);
   const auto newest = host.newest();

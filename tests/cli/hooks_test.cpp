@@ -74,3 +74,21 @@ TEST_CASE("a set that packets fill while a restore of rules is planned keeps wha
   CHECK(has(host.ok("cat repo/ipset"), "add seen 192.0.2.1\n"));
   CHECK(has(host.ok("rewall status"), "matches HEAD"));
 }
+
+TEST_CASE("what a hook leaves in the background is not waited for, and its output is bounded") {
+  const Host host;
+  host.ok(
+      "iptables -P INPUT DROP; rewall init; rewall config hooks.path $PWD/etc; rewall config hooks.deadline "
+      "5m; "
+      "iptables -P INPUT ACCEPT; rewall snapshot");
+  // It holds the output open for longer than the test may take.
+  hook(host, "pre-restore.d/10-daemon", "sleep 3600 & echo $! >daemon");
+  hook(host, "pre-restore.d/20-talks", "seq 500; yes | head -c 30000000");
+  const auto said = host.sh("timeout 120 " REWALL_PROGRAM " restore HEAD~1");
+  host.ok("kill $(cat daemon)");
+  CHECK(said.status == 0);
+  CHECK(has(host.rules(), ":INPUT DROP"));
+  CHECK(has(said.err, "pre-restore.d/20-talks: 100\n"));
+  CHECK_FALSE(has(said.err, "pre-restore.d/20-talks: 101\n"));
+  CHECK(has(said.err, "pre-restore.d/20-talks: and more, which is not shown\n"));
+}

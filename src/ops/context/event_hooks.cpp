@@ -96,14 +96,32 @@ QueuedEvent as_queued(const Session& session, const Event& event, const Diff& di
           .diff = session.diff_text ? session.diff_text(diff) : ""};
 }
 
-Status run_program(const Program& program, const QueuedEvent& event, std::chrono::milliseconds deadline) {
-  auto outcome = TRY(run(
-      {.words = {program.path}, .input = event.diff, .environment = event.variables, .deadline = deadline},
-      ErrorKind::refused));
-  for (const auto* text : {&outcome.out, &outcome.err}) {
-    for (const auto line : split_lines(*text)) log_warning("{}: {}", program.name, line);
-  }
+using HookClock = std::chrono::steady_clock;
+
+constexpr std::size_t kLinesShown = 100;
+constexpr std::size_t kMostOutput = 1 << 16;
+
+void show_lines(const Program& program, std::string_view text) {
+  const auto lines = split_lines(text);
+  for (std::size_t i = 0; i < lines.size() && i < kLinesShown; ++i)
+    log_warning("{}: {}", program.name, lines[i]);
+  if (lines.size() > kLinesShown) log_warning("{}: and more, which is not shown", program.name);
+}
+
+/// All programs of an event have one deadline.
+Status run_program(const Program& program, const QueuedEvent& event, HookClock::time_point end,
+                   std::chrono::milliseconds deadline) {
+  auto outcome = TRY(run({.words = {program.path},
+                          .input = event.diff,
+                          .environment = event.variables,
+                          .most_output = kMostOutput,
+                          .leaves_children = true,
+                          .deadline = time_left(end)},
+                         ErrorKind::refused));
+  show_lines(program, outcome.out);
+  show_lines(program, outcome.err);
   if (outcome.ok()) return {};
+  outcome.deadline = deadline;
   return Error{.kind = ErrorKind::refused, .message = format("{}: {}", program.name, outcome.text())};
 }
 
@@ -122,8 +140,9 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
   }
   if (programs->empty()) return {};
   const QueuedEvent queued = as_queued(session, event, diff);
+  const auto end = HookClock::now() + folder.deadline;
   for (const auto& program : *programs) {
-    auto done = run_program(program, queued, folder.deadline);
+    auto done = run_program(program, queued, end, folder.deadline);
     if (done) continue;
     done.error().live = LiveState::untouched;
     return std::move(done).error().hinted(
@@ -160,8 +179,9 @@ void run_queued_events(Session& session) {
       warn(programs.error());
       continue;
     }
+    const auto end = HookClock::now() + folder->deadline;
     for (const auto& program : *programs) {
-      if (auto done = run_program(program, queued, folder->deadline); !done) warn(done.error());
+      if (auto done = run_program(program, queued, end, folder->deadline); !done) warn(done.error());
     }
   }
 }
