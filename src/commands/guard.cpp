@@ -280,7 +280,11 @@ Action define_confirm(Syntax& syntax) {
 
 Action define_rollback(Syntax&) {
   return [](Context& context) -> Result<Answer> {
-    return print_restored(context, {}, roll_back(context.session));
+    auto back = roll_back(context.session);
+    const bool done = back.has_value();
+    auto answer = print_restored(context, {}, std::move(back));
+    if (done) context.terminal.say("the guard is disarmed, and its old ruleset is in force");
+    return answer;
   };
 }
 

@@ -39,6 +39,7 @@ Json to_json(const RepositoryStatus& status) {
           {"changes", status.changes},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
+          {"guard_unreadable", or_null(status.guard_unreadable)},
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
           {"watch", status.watch},
           {"remote", remote},
@@ -110,6 +111,8 @@ std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint 
             "\n";
   }
   if (status.guard) text += guard_text(*status.guard, paint);
+  if (!status.guard_unreadable.empty())
+    text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
   if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
   if (status.watch) text += "watch    running: records every change\n";
   if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
@@ -136,7 +139,7 @@ Action define_status(Syntax&) {
       TRY(fire_overdue_guard(context.session));
     }
     const bool stale = status.remote && status.remote->stale;
-    const bool overdue = status.guard && status.guard->overdue;
+    const bool overdue = (status.guard && status.guard->overdue) || !status.guard_unreadable.empty();
     return status.clean && !stale && !overdue ? Answer::same : Answer::different;
   };
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/format.h"
 #include "core/parallel.h"
 #include "kernel/daemon.h"
 #include "ops/context/pid_lock.h"
@@ -93,8 +94,11 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
     return std::move(compared).error();
   }
   TRY(add_remote_status(repository, status));
-  auto guard = TRY(read_guard_status(session));
-  status.guard = std::move(guard);
+  auto guard = read_guard_status(session);
+  if (guard)
+    status.guard = *std::move(guard);
+  else
+    status.guard_unreadable = format("{} ({})", guard.error().message, guard.error().hint);
   if (auto last = last_ending(session.state_path());
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);

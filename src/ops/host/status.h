@@ -39,6 +39,7 @@ struct RepositoryStatus {
     bool overdue = false;  ///< the deadline is over, and there is no process that fires
   };
   std::optional<GuardStatus> guard{};
+  std::string guard_unreadable{};           ///< why the guard's file cannot be read; its process goes on
   std::optional<GuardEnding> last_guard{};  ///< of the last guard, for an hour
 };
 
