@@ -276,10 +276,15 @@ TEST_CASE("a script that leaves tables which iptables cannot read is taken back"
 TEST_CASE("rewall that is killed in the middle of a guarded restore leaves the guard to take it back") {
   const GuardedHost host;
   const auto before = host.live();
-  // The kernel has carried out the transaction, and its answer is not read any more.
-  host.ends(137,
-            "ASAN_OPTIONS=detect_leaks=0 strace -qq -o log -e signal=none -e trace=recvfrom -e "
-            "inject=recvfrom:signal=KILL:when=1 " REWALL_PROGRAM " restore --for 10m open");
+  // The kernel has carried out the transaction, and its answer is not read any more: that is the message
+  // behind the last that goes out with sendmsg(2), as an earlier restore of the same shows.
+  const std::string restore =
+      "-e signal=none -e trace=sendmsg,recvmsg " REWALL_PROGRAM " restore --for 10m open";
+  host.ok("for i in 1 2; do strace -qq -o log " + restore + "; rewall rollback; done");
+  const auto answer =
+      host.ok("awk '/^sendmsg/ { at = n } /^recvmsg/ { n++ } END { printf \"%d\", at + 1 }' log");
+  host.ends(137, "ASAN_OPTIONS=detect_leaks=0 strace -qq -o log -e inject=recvmsg:signal=KILL:when=" +
+                     answer + " " + restore);
   CHECK(host.live() != before);
   REQUIRE(host.armed());
   const auto guard = host.guard();
