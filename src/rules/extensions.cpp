@@ -10,8 +10,8 @@
 namespace rewall {
 namespace {
 
-// One line an extension: its options as NAME[,ALIAS...][=KIND]; no kind is one word. '*' before the name:
-// stateful;
+// One line an extension: its options as NAME[,ALIAS...][=KIND[:LONGEST]]; no kind is one word. LONGEST bytes
+// of a text are kept (XTOPT_POINTER of the extension). '*' before the name: stateful;
 // '+': its options are independent conditions.
 constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "addrtype --src-type=list --dst-type=list --limit-iface-in=flag --limit-iface-out=flag",
@@ -22,16 +22,15 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "--cluster-hash-seed=number",
     "comment --comment=free-text",
     "connbytes --connbytes --connbytes-dir --connbytes-mode",
-    "*connlabel --label=free-text --set=flag",
+    "*connlabel --label=number --set=flag",
     "*connlimit --connlimit-upto=number --connlimit-above=number --connlimit-mask --connlimit-saddr=flag "
     "--connlimit-daddr=flag",
     "+connmark --mark=mark",
-    "+conntrack --ctstate=list --ctproto=protocol --ctorigsrc=address --ctorigdst=address "
-    "--ctreplsrc=address "
-    "--ctrepldst=address --ctorigsrcport=port --ctorigdstport=port --ctreplsrcport=port --ctrepldstport=port "
+    "+conntrack --ctstate=list --ctproto=protocol --ctorigsrc=host --ctorigdst=host --ctreplsrc=host "
+    "--ctrepldst=host --ctorigsrcport=port --ctorigdstport=port --ctreplsrcport=port --ctrepldstport=port "
     "--ctstatus=list --ctexpire=range32 --ctdir=list",
     "+cpu --cpu=number",
-    "+dccp --sport,--source-port=port --dport,--destination-port=port --dccp-types --dccp-option=number",
+    "+dccp --sport,--source-port=port --dport,--destination-port=port --dccp-types=list --dccp-option=number",
     "devgroup --src-group=mark --dst-group=mark",
     "+dscp --dscp=number --dscp-class",
     "dst --dst-len=number --dst-opts",
@@ -39,34 +38,37 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "+esp --espspi=range32",
     "eui64",
     "frag --fragid=range32 --fraglen=number --fragres=flag --fragfirst=flag --fragmore=flag --fraglast=flag",
-    "*hashlimit --hashlimit-upto,--hashlimit --hashlimit-above --hashlimit-burst --hashlimit-mode=list "
-    "--hashlimit-srcmask --hashlimit-dstmask --hashlimit-name=free-text --hashlimit-htable-size=number "
+    "*hashlimit --hashlimit-upto,--hashlimit --hashlimit-above --hashlimit-burst=number "
+    "--hashlimit-mode=list "
+    "--hashlimit-srcmask --hashlimit-dstmask --hashlimit-name=free-text:254 --hashlimit-htable-size=number "
     "--hashlimit-htable-max=number --hashlimit-htable-expire=number --hashlimit-htable-gcinterval=number "
     "--hashlimit-rate-match=flag --hashlimit-rate-interval=number",
     "hbh --hbh-len=number --hbh-opts",
-    "helper --helper=free-text",
+    "helper --helper=free-text:29",
     "+hl --hl-eq,--hl=number --hl-lt=number --hl-gt=number",
     "+icmp --icmp-type",
     "+icmp6 --icmpv6-type",
     "+ipcomp --ipcompspi=range32 --compres=flag",
     "+iprange --src-range=address-range --dst-range=address-range",
     "ipv6header --header --soft=flag",
-    "ipvs --ipvs=flag --vproto=protocol --vaddr=address --vport=port --vdir --vmethod --vportctl=port",
-    "l2tp --pversion=number --tid=number --sid=number --type",
+    "ipvs --ipvs=flag --vproto=protocol --vaddr=host --vport=port --vdir=caseless --vmethod=caseless "
+    "--vportctl=port",
+    "l2tp --pversion=number --tid=number --sid=number --type=caseless",
     "+length --length=range16",
     "*limit --limit --limit-burst=number",
     "+mac --mac-source=mac",
     "+mark --mark=mark",
     "+mh --mh-type=range8",
     "+multiport --sports,--source-ports=ports --dports,--destination-ports=ports --ports=ports",
-    "*nfacct --nfacct-name=free-text",
-    "*osf --genre=free-text --ttl=number --log=number",
+    "*nfacct --nfacct-name=free-text:31",
+    "*osf --genre=free-text:31 --ttl=number --log=number",
     "owner --uid-owner=id --gid-owner=gid --socket-exists=flag --suppl-groups=flag --pid-owner=number "
     "--sid-owner=number --cmd-owner=free-text",
     "physdev --physdev-in=free-text --physdev-out=free-text --physdev-is-in=flag --physdev-is-out=flag "
     "--physdev-is-bridged=flag",
     "+pkttype --pkt-type",
-    "policy --dir --pol --strict=flag --reqid --spi --proto --mode --tunnel-src --tunnel-dst --next=flag",
+    "policy --dir --pol --strict=flag --reqid=number --spi=number --proto=protocol --mode --tunnel-src=host "
+    "--tunnel-dst=host --next=flag",
     "*quota --quota=number",
     "*rateest --rateest1,--rateest=free-text --rateest2=free-text --rateest-delta=flag "
     "--rateest-bps=optional-word "
@@ -77,7 +79,7 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "realm --realm=mark",
     "*recent --set=flag --rcheck=flag --update=flag --remove=flag --seconds=number --hitcount=number "
     "--rttl=flag "
-    "--reap=flag --name=free-text --mask --rsource=flag --rdest=flag",
+    "--reap=flag --name=free-text:199 --mask=host --rsource=flag --rdest=flag",
     "rpfilter --loose=flag --validmark=flag --accept-local=flag --invert=flag",
     "+rt --rt-type=number --rt-segsleft=range32 --rt-len=number --rt-0-res=flag --rt-0-addrs "
     "--rt-0-not-strict=flag",
@@ -86,11 +88,11 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "--packets-eq=number --packets-lt=number --packets-gt=number --bytes-eq=number --bytes-lt=number "
     "--bytes-gt=number",
     "socket --transparent=flag --nowildcard=flag --restore-skmark=flag",
-    "srh --srh-next-hdr --srh-hdr-len-eq --srh-hdr-len-gt --srh-hdr-len-lt --srh-segs-left-eq "
-    "--srh-segs-left-gt "
-    "--srh-segs-left-lt --srh-last-entry-eq --srh-last-entry-gt --srh-last-entry-lt --srh-tag --srh-psid "
-    "--srh-nsid "
-    "--srh-lsid",
+    "srh --srh-next-hdr=protocol --srh-hdr-len-eq=number --srh-hdr-len-gt=number --srh-hdr-len-lt=number "
+    "--srh-segs-left-eq=number --srh-segs-left-gt=number --srh-segs-left-lt=number "
+    "--srh-last-entry-eq=number "
+    "--srh-last-entry-gt=number --srh-last-entry-lt=number --srh-tag=number --srh-psid=host --srh-nsid=host "
+    "--srh-lsid=host",
     "+state --state=list",
     "*statistic --mode --probability --every=number --packet=number",
     "string --from=number --to=number --algo --string=free-text --hex-string=free-text --icase=flag",
@@ -107,6 +109,7 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "+udplite --sport,--source-port=port --dport,--destination-port=port",
 });
 
+// Of the prefix of NFLOG nft keeps so much, legacy 63 bytes.
 constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "ACCEPT",
     "DROP",
@@ -121,47 +124,48 @@ constexpr std::array kTargetSpecs = std::to_array<std::string_view>({
     "--restore-mark=flag --nfmask=number --ctmask=number --mask=number --left-shift-mark=number "
     "--right-shift-mark=number",
     "CONNSECMARK --save=flag --restore=flag",
-    "CT --notrack=flag --helper=free-text --timeout=free-text --ctevents=list --expevents=list --zone=number "
+    "CT --notrack=flag --helper=free-text:15 --timeout=free-text:31 --ctevents=list --expevents=list "
+    "--zone=number "
     "--zone-orig=number --zone-reply=number",
     "DNAT --to-destination --random=flag --random-fully=flag --persistent=flag",
-    "DNPT --src-pfx=address --dst-pfx=address",
+    "DNPT --src-pfx=host --dst-pfx=host",
     "DSCP --set-dscp=number --set-dscp-class",
     "ECN --ecn-tcp-remove=flag --ecn-tcp-cwr=number --ecn-tcp-ece=number --ecn-ip-ect=number",
     "HL --hl-set=number --hl-dec=number --hl-inc=number",
     "HMARK --hmark-tuple --hmark-mod=number --hmark-offset=number --hmark-rnd=number --hmark-src-prefix "
     "--hmark-dst-prefix --hmark-sport-mask=number --hmark-dport-mask=number --hmark-spi-mask=number "
     "--hmark-sport=number --hmark-dport=number --hmark-spi=number --hmark-proto-mask=number",
-    "IDLETIMER --timeout=number --label=free-text --alarm=flag",
-    "LED --led-trigger-id=free-text --led-delay --led-always-blink=flag",
-    "LOG --log-level --log-prefix=free-text --log-tcp-sequence=flag --log-tcp-options=flag "
+    "IDLETIMER --timeout=number --label=free-text:27 --alarm=flag",
+    "LED --led-trigger-id=free-text --led-delay=number --led-always-blink=flag",
+    "LOG --log-level --log-prefix=free-text:29 --log-tcp-sequence=flag --log-tcp-options=flag "
     "--log-ip-options=flag "
     "--log-uid=flag --log-macdecode=flag",
     "MARK --set-xmark --set-mark --and-mark=number --or-mark=number --xor-mark=number",
     "MASQUERADE --to-ports --random=flag --random-fully=flag",
-    "NETMAP --to=address",
-    "NFLOG --nflog-group=number --nflog-prefix=free-text --nflog-range=number --nflog-size=number "
+    "NETMAP --to=host",
+    "NFLOG --nflog-group=number --nflog-prefix=free-text:127 --nflog-range=number --nflog-size=number "
     "--nflog-threshold=number",
-    "NFQUEUE --queue-num=number --queue-balance --queue-bypass=flag --queue-cpu-fanout=flag",
+    "NFQUEUE --queue-num=number --queue-balance=range16 --queue-bypass=flag --queue-cpu-fanout=flag",
     "NOTRACK",
-    "RATEEST --rateest-name=free-text --rateest-interval --rateest-ewmalog",
+    "RATEEST --rateest-name=free-text:15 --rateest-interval --rateest-ewmalog",
     "REDIRECT --to-ports --random=flag --random-fully=flag",
     "REJECT --reject-with",
-    "SECMARK --selctx=free-text",
+    "SECMARK --selctx=free-text:255",
     "SET --add-set=two-words --del-set=two-words --map-set=two-words --exist=flag --timeout=number "
     "--map-mark=flag "
     "--map-prio=flag "
     "--map-queue=flag",
     "SNAT --to-source --random=flag --random-fully=flag --persistent=flag",
-    "SNPT --src-pfx=address --dst-pfx=address",
+    "SNPT --src-pfx=host --dst-pfx=host",
     "SYNPROXY --sack-perm=flag --timestamp=flag --wscale=number --mss=number --ecn=flag",
     "TCPMSS --set-mss=number --clamp-mss-to-pmtu=flag",
     "TCPOPTSTRIP --strip-options",
-    "TEE --gateway=address --oif=free-text",
+    "TEE --gateway=host --oif=free-text:15",
     "TOS --set-tos --and-tos=number --or-tos=number --xor-tos=number",
-    "TPROXY --on-port=port --on-ip=address --tproxy-mark=mark",
+    "TPROXY --on-port=port --on-ip=host --tproxy-mark=mark",
     "TRACE",
     "TTL --ttl-set=number --ttl-dec=number --ttl-inc=number",
-    "ULOG --ulog-nlgroup=number --ulog-prefix=free-text --ulog-cprange=number --ulog-qthreshold=number",
+    "ULOG --ulog-nlgroup=number --ulog-prefix=free-text:31 --ulog-cprange=number --ulog-qthreshold=number",
 });
 
 constexpr std::string_view kBase =
@@ -169,7 +173,7 @@ constexpr std::string_view kBase =
     "-i,--in-interface=free-text -o,--out-interface=free-text -f,--fragment,--fragments=flag";
 
 ValueKind kind_by_name(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, ValueKind>, 18> kKinds = {{
+  static constexpr std::array<std::pair<std::string_view, ValueKind>, 20> kKinds = {{
       {"flag", ValueKind::flag},
       {"two-words", ValueKind::two_words},
       {"optional-word", ValueKind::optional_word},
@@ -183,6 +187,8 @@ ValueKind kind_by_name(std::string_view name) {
       {"range16", ValueKind::range16},
       {"range32", ValueKind::range32},
       {"address", ValueKind::address},
+      {"host", ValueKind::host},
+      {"caseless", ValueKind::caseless},
       {"address-range", ValueKind::address_range},
       {"mark", ValueKind::mark},
       {"mac", ValueKind::mac},
@@ -195,9 +201,13 @@ ValueKind kind_by_name(std::string_view name) {
 
 OptionSpec read_option(std::string_view text) {
   const auto equals = std::min(text.find('='), text.size());
-  const auto kind = text.substr(std::min(equals + 1, text.size()));
+  auto kind = text.substr(std::min(equals + 1, text.size()));
+  const auto colon = std::min(kind.find(':'), kind.size());
+  const auto longest = kind.substr(std::min(colon + 1, kind.size()));
+  kind = kind.substr(0, colon);
   auto names = split(text.substr(0, equals), ',');
   OptionSpec spec{.name = names.front(), .kind = kind_by_name(kind), .group = kind == "gid"};
+  if (!longest.empty()) spec.longest = read_number(longest).value_or(spec.longest);
   spec.aliases.assign(names.begin() + 1, names.end());
   return spec;
 }

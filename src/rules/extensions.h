@@ -15,6 +15,7 @@ enum class ValueKind {
   two_words,      ///< two words
   optional_word,  ///< a word, or nothing when the next one is an option
   free_text,      ///< one word that may be anything, `!` too
+  caseless,       ///< one word, upper or lower case
   number,         ///< decimal, 0x or 0 octal (strtoul(3), base 0)
   list,           ///< comma list, order and case free
   protocol,       ///< name or number (protocols(5))
@@ -23,7 +24,8 @@ enum class ValueKind {
   range8,         ///< FIRST:LAST; one left out is the least or the greatest
   range16,
   range32,
-  address,        ///< ADDRESS[/MASK]
+  address,        ///< ADDRESS[/MASK], `10.1` is 10.1.0.0
+  host,           ///< ADDRESS[/MASK], `10.1` is 10.0.0.1 (getaddrinfo(3))
   address_range,  ///< ADDRESS[-ADDRESS]
   mark,           ///< VALUE[/MASK], 32 bits
   mac,            ///< six hexadecimal bytes
@@ -34,7 +36,8 @@ struct OptionSpec {
   std::string_view name{};  ///< as iptables-save prints it
   std::vector<std::string_view> aliases{};
   ValueKind kind = ValueKind::word;
-  bool group = false;  ///< for ValueKind::id: a group, not a user
+  bool group = false;                            ///< for ValueKind::id: a group, not a user
+  std::size_t longest = std::string_view::npos;  ///< bytes of a text that the kernel keeps
 };
 
 /// A match or target of iptables-extensions(8) and its options.

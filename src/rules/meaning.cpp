@@ -23,17 +23,26 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, N>& nam
   return std::ranges::find(names, name) != names.end();
 }
 
-// Options of a set match that ask its counters make it a matter of what came before.
+bool has(const Match& match, std::string_view option, bool negated = false) {
+  return std::ranges::any_of(match.options,
+                             [&](const Option& one) { return one.name == option && one.negated == negated; });
+}
+
+// A set match asks the counters of the member that it finds, or counts the packet there, unless it is told
+// not to.
 bool asks_counters(const Match& match) {
-  return match.name == "set" && std::ranges::any_of(match.options, [](const Option& option) {
-           return option.name.starts_with("--packets-") || option.name.starts_with("--bytes-");
-         });
+  return std::ranges::any_of(match.options, [](const Option& option) {
+    return option.name.starts_with("--packets-") || option.name.starts_with("--bytes-");
+  });
+}
+bool touches_counters(const Match& match) {
+  return match.name == "set" && (asks_counters(match) || !has(match, "--update-counters", true));
 }
 
 // Nothing may move across it.
 bool is_barrier(const Match& match) {
   const auto* spec = match.known ? find_match(match.name) : nullptr;
-  return spec == nullptr || spec->stateful || asks_counters(match);
+  return spec == nullptr || spec->stateful || writes(match) || touches_counters(match);
 }
 
 bool takes_ports(std::string_view match) {
@@ -426,6 +435,11 @@ void write_tables(const Tables& tables, std::string_view backend, const RuleMean
 }
 
 }  // namespace
+
+bool writes(const Match& match) {
+  return (match.name == "socket" && has(match, "--restore-skmark")) ||
+         (match.name == "bpf" && has(match, "--object-pinned"));
+}
 
 Meaning meaning(std::string_view words, Family family) {
   const auto rule = parse_rule(words, family);

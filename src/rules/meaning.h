@@ -44,6 +44,10 @@ std::vector<NamedPart> named_parts(std::string_view words, Family family);
 /// The target of -j or -g: a chain, a verdict or an extension; empty when the rule has none.
 std::string target_of(std::string_view words, Family family);
 
+/// True when a match that has no state by itself writes with one of its options: the packet's mark, or
+/// whatever a loaded BPF program keeps.
+bool writes(const Match& match);
+
 /// True when certainly no packet matches both rules, because their addresses, protocols, ports, interfaces or
 /// connection states exclude each other. False when unsure.
 bool disjoint(std::string_view a, std::string_view b, Family family);

@@ -14,6 +14,9 @@ namespace {
 
 using Word = Tokenizer::Word;
 
+// What the kernel keeps of a comment (XT_MAX_COMMENT_LEN, of which the last byte ends it).
+constexpr std::size_t kLongestComment = 255;
+
 bool looks_like_option(const Word& word) {
   return !word.quoted && (word.raw == "!" || (word.raw.size() > 1 && word.raw[0] == '-' &&
                                               (word.raw[1] < '0' || word.raw[1] > '9')));
@@ -233,7 +236,7 @@ class RuleReader {
     }
     if (!owner_.target && parts_.matches[owner_.match].name == "comment") {
       if (!parts_.comment.empty()) parts_.comment += ' ';
-      parts_.comment += option.values[0];
+      parts_.comment += option.values[0].substr(0, kLongestComment);
     }
     options_of(owner_).push_back(std::move(option));
     return {};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rules/extensions.h"
+#include "rules/meaning.h"
 #include "rules/rule.h"
 #include "rules/stable_rules.h"
 
@@ -18,7 +19,7 @@ enum class Effect { none, accept, drop, path, unsure };
 
 bool is_plain(const Match& match) {
   const ExtensionSpec* spec = match.known ? find_match(match.name) : nullptr;
-  if (spec == nullptr || spec->stateful) return false;
+  if (spec == nullptr || spec->stateful || writes(match)) return false;
   return match.name != "set" || match.options.size() == 1;  // others ask its counters
 }
 
@@ -29,10 +30,12 @@ Effect effect_of(const Rule& rule, const Table& table, Family family) {
     return Effect::unsure;
   if (!parts->target) return Effect::none;
   const std::string& target = parts->target->name;
+  // Before the names of targets: a chain can have one.
+  if (table.find(target) != nullptr) return Effect::path;
   if (target == "ACCEPT") return Effect::accept;
   if (target == "DROP" || target == "REJECT") return Effect::drop;
   if (std::ranges::find(kQuiet, target) != kQuiet.end()) return Effect::none;
-  return target == "RETURN" || table.find(target) != nullptr ? Effect::path : Effect::unsure;
+  return target == "RETURN" ? Effect::path : Effect::unsure;
 }
 
 template <class Allowed>

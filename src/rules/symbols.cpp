@@ -12,6 +12,10 @@
 #include <mutex>
 #include <vector>
 
+#include "core/file.h"
+#include "core/text.h"
+#include "rules/tokenizer.h"
+
 namespace rewall {
 namespace {
 
@@ -81,6 +85,21 @@ std::optional<std::uint16_t> port_of_host(const std::string& name) {
       });
   if (!entry) return std::nullopt;
   return ntohs(static_cast<std::uint16_t>(entry->s_port));
+}
+
+// Lines of NUMBER NAME, as xtables_lmap_init() of iptables reads them.
+std::optional<std::uint32_t> number_in_file(const char* path, std::string_view name) {
+  const auto text = read_file(path);
+  if (!text) return std::nullopt;
+  for (const auto line : split_lines(*text)) {
+    Tokenizer words(line);
+    const auto number = words.next();
+    const auto found = words.next();
+    if (!number || !found || found->raw != name) continue;
+    const auto id = read_number(number->raw, 255);
+    if (id) return static_cast<std::uint32_t>(*id);
+  }
+  return std::nullopt;
 }
 
 struct IcmpName {
@@ -251,6 +270,18 @@ std::optional<std::uint32_t> group_number(const std::string& name) {
   });
 }
 
+std::optional<std::uint32_t> device_group_number(const std::string& name) {
+  static Remembered<std::uint32_t> host;
+  return host.get(name,
+                  [](const std::string& group) { return number_in_file("/etc/iproute2/group", group); });
+}
+
+std::optional<std::uint32_t> realm_number(const std::string& name) {
+  static Remembered<std::uint32_t> host;
+  return host.get(name,
+                  [](const std::string& realm) { return number_in_file("/etc/iproute2/rt_realms", realm); });
+}
+
 std::optional<IcmpType> icmp_type(std::string_view text, Family family) {
   if (text.empty()) return std::nullopt;
   const auto named = family == Family::ipv4 ? icmp_by_name(kIcmp4, text) : icmp_by_name(kIcmp6, text);
@@ -259,11 +290,9 @@ std::optional<IcmpType> icmp_type(std::string_view text, Family family) {
   const auto type = read_number(text.substr(0, slash), 255);
   if (!type) return std::nullopt;
   IcmpType icmp{.type = static_cast<std::uint8_t>(*type)};
-  // The kernel takes type 255 of IPv4 for any type (ipt_icmp.c).
-  if (slash == std::string_view::npos) {
-    icmp.any = family == Family::ipv4 && icmp.type == 255;
-    return icmp;
-  }
+  // The kernel takes type 255 of IPv4 for any type, whatever the code (icmp_type_code_match in ip_tables.c).
+  icmp.any = family == Family::ipv4 && icmp.type == 255;
+  if (slash == std::string_view::npos) return icmp;
   const auto code = read_number(text.substr(slash + 1), 255);
   if (!code) return std::nullopt;
   icmp.first_code = icmp.last_code = static_cast<std::uint8_t>(*code);

@@ -24,6 +24,10 @@ std::optional<std::uint16_t> port_number(std::string_view text);
 std::optional<std::uint32_t> user_number(const std::string& name);
 std::optional<std::uint32_t> group_number(const std::string& name);
 
+/// The number of a name in /etc/iproute2/group, of devices, and in /etc/iproute2/rt_realms.
+std::optional<std::uint32_t> device_group_number(const std::string& name);
+std::optional<std::uint32_t> realm_number(const std::string& name);
+
 struct IcmpType {
   std::uint8_t type = 0;
   std::uint8_t first_code = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -53,6 +54,14 @@ std::string show(const std::array<std::uint8_t, 16>& bits, Family family) {
   char text[INET6_ADDRSTRLEN] = {};
   inet_ntop(AF_INET6, bits.data(), text, sizeof text);
   return text;
+}
+
+std::optional<Address> masked(const std::optional<std::array<std::uint8_t, 16>>& bits,
+                              const std::optional<std::array<std::uint8_t, 16>>& mask) {
+  if (!bits || !mask) return std::nullopt;
+  Address address{.mask = *mask};
+  for (std::size_t i = 0; i < 16; ++i) address.bits[i] = static_cast<std::uint8_t>((*bits)[i] & (*mask)[i]);
+  return address;
 }
 
 }  // namespace
@@ -127,14 +136,23 @@ std::optional<Interval> read_range(std::string_view text, std::uint32_t greatest
 
 std::optional<Address> read_address(std::string_view text, Family family) {
   const auto slash = text.find('/');
-  const auto bits = read_bits(text.substr(0, slash), family, false);
-  if (!bits) return std::nullopt;
   const auto mask = slash == std::string_view::npos ? mask_of_prefix(bytes_of(family) * 8)
                                                     : read_mask(text.substr(slash + 1), family);
-  if (!mask) return std::nullopt;
-  Address address{.mask = *mask};
-  for (std::size_t i = 0; i < 16; ++i) address.bits[i] = static_cast<std::uint8_t>((*bits)[i] & (*mask)[i]);
-  return address;
+  if (mask && *mask == Address{}.mask) return Address{};
+  return masked(read_bits(text.substr(0, slash), family, false), mask);
+}
+
+std::optional<Address> read_host(std::string_view text, Family family) {
+  const auto slash = text.find('/');
+  const auto host = text.substr(0, slash);
+  auto bits = family == Family::ipv6 ? read_bits(host, family, true) : std::nullopt;
+  in_addr address{};
+  if (family == Family::ipv4 && inet_aton(std::string(host).c_str(), &address) == 1) {
+    bits.emplace();
+    std::memcpy(bits->data(), &address, sizeof address);
+  }
+  return masked(bits, slash == std::string_view::npos ? mask_of_prefix(bytes_of(family) * 8)
+                                                      : read_mask(text.substr(slash + 1), family));
 }
 
 std::string to_text(const Address& address, Family family) {

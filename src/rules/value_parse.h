@@ -45,9 +45,11 @@ struct Address {
   bool any() const { return mask == std::array<std::uint8_t, 16>{}; }
 };
 
-/// Reads ADDRESS[/PREFIX] or ADDRESS/MASK as iptables does, with "10/8", "0/0" and "10.1.2.3/255.0.0.0".
-/// Nothing for host names.
+/// Reads ADDRESS[/PREFIX] or ADDRESS/MASK as -s and -d do, with "10/8", "0/0" and "10.1.2.3/255.0.0.0";
+/// before a mask of no bits stands anything ("any/0"). Nothing for other host names.
 std::optional<Address> read_address(std::string_view text, Family family);
+/// The same as most options read it: a missing number of a.b.c.d stands before the last (inet_aton(3)).
+std::optional<Address> read_host(std::string_view text, Family family);
 std::string to_text(const Address& address, Family family);
 /// True when no address is in both networks.
 bool disjoint(const Address& a, const Address& b);

@@ -187,6 +187,11 @@ TEST_CASE("rules that a packet can tell apart are not the same") {
       {"-m limit --limit 1/s -m mark --mark 1", "-m mark --mark 1 -m limit --limit 1/s"},
       {"-p tcp -m limit --limit 1/s -m tcp --dport 22", "-p tcp -m tcp --dport 22 -m limit --limit 1/s"},
       {"-m foo -m mark --mark 1", "-m mark --mark 1 -m foo"},
+      // These write: the mark, the set's counters, whatever the program of BPF keeps.
+      {"-m socket --restore-skmark -m mark --mark 1", "-m mark --mark 1 -m socket --restore-skmark"},
+      {"-m set --match-set a src -m mark --mark 1", "-m mark --mark 1 -m set --match-set a src"},
+      {"-m bpf --object-pinned /x -m mark --mark 1", "-m mark --mark 1 -m bpf --object-pinned /x"},
+      {"-m recent --rcheck -m mark --mark 1", "-m mark --mark 1 -m recent --rcheck"},
       {"-m foo --bar 1", "-m foo --bar 01"},
       {"-m limit --limit 1/s", "-m limit --limit 1/s -m limit --limit 1/s"},
       {"-j LOG --log-prefix a", "-j LOG --log-prefix b"},
@@ -198,6 +203,14 @@ TEST_CASE("rules that a packet can tell apart are not the same") {
   }));
   INFO(a << "  !=  " << b);
   CHECK(meaning(a, kFour).key != meaning(b, kFour).key);
+}
+
+TEST_CASE("matches that write nothing may stand in any order") {
+  CHECK(same("-m socket --transparent -m mark --mark 1", "-m mark --mark 1 -m socket --transparent"));
+  CHECK(same("-m set --match-set a src ! --update-counters -m mark --mark 1",
+             "-m mark --mark 1 -m set ! --update-counters --match-set a src"));
+  CHECK(same("-m bpf --bytecode \"1,6 0 0 0\" -m mark --mark 1",
+             "-m mark --mark 1 -m bpf --bytecode \"1,6 0 0 0,\""));
 }
 
 TEST_CASE("a comment is kept beside the meaning") {
@@ -297,6 +310,8 @@ TEST_CASE("rules whose order may matter cannot change places") {
       {"-j one", "-j one"},
       {"-m limit --limit 1/s -j ACCEPT", "-s 10.0.0.1 -j ACCEPT"},
       {"-s 10.0.0.1 -j REJECT", "-j REJECT --reject-with icmp-host-prohibited"},
+      {"-m socket --restore-skmark -j ACCEPT", "-m mark --mark 1 -j ACCEPT"},
+      {"-m set --match-set a src -j DROP", "-m set --match-set b src -j DROP"},
       {"-m mark --mark 1 -j MARK --set-mark 2", "-m mark --mark 2 -j ACCEPT"},
       {"-m conntrack --ctstate NEW -j NOTRACK", "-m conntrack --ctstate UNTRACKED -j ACCEPT"},
       {"-j LOG", "-j ACCEPT"},

@@ -49,11 +49,27 @@ TEST_CASE("a limit is what one packet costs, and has a burst of 5") {
   CHECK(match_of("-m limit --limit 1/fortnight") == "limit --limit 1/fortnight --limit-burst 5");
 }
 
-TEST_CASE("hashlimit has the masks and the burst that it has by itself") {
+TEST_CASE("hashlimit has the masks, the burst and the time of its entries that it has by itself") {
   CHECK(match_of("-m hashlimit --hashlimit-upto 10/sec --hashlimit-name a --hashlimit-srcmask 32") ==
-        "hashlimit --hashlimit-upto 100000 --hashlimit-name a --hashlimit-burst 5");
+        "hashlimit --hashlimit-upto 100000 --hashlimit-name a --hashlimit-burst 5 --hashlimit-htable-expire "
+        "1000");
+  // Entries live as long as the unit that was written.
+  CHECK(match_of("-m hashlimit ! --hashlimit-upto 600/min --hashlimit-name a --hashlimit-srcmask 0x18") ==
+        "hashlimit --hashlimit-above 100000 --hashlimit-name a --hashlimit-srcmask 24 --hashlimit-burst 5 "
+        "--hashlimit-htable-expire 60000");
+  // 2^32 - 1 divided by 1024 / 16 + 1; bytes alone have no burst.
   CHECK(match_of("-m hashlimit --hashlimit-above 1kb/s --hashlimit-name a") ==
-        "hashlimit --hashlimit-above 1024b --hashlimit-name a");
+        "hashlimit --hashlimit-above 66076419b --hashlimit-name a --hashlimit-htable-expire 15000");
+  CHECK(match_of("-m hashlimit --hashlimit-above 1kb/s --hashlimit-name a --hashlimit-burst 3kb") ==
+        "hashlimit --hashlimit-above 66076419b --hashlimit-name a --hashlimit-burst 3 "
+        "--hashlimit-htable-expire 60000");
+  // Without /s it is packets.
+  CHECK(match_of("-m hashlimit --hashlimit-above 10kb --hashlimit-name a") ==
+        match_of("-m hashlimit --hashlimit-above 10/s --hashlimit-name a"));
+  CHECK(match_of("-m hashlimit --hashlimit-upto 300/min --hashlimit-name a --hashlimit-rate-match") ==
+        "hashlimit --hashlimit-upto 3333 --hashlimit-name a --hashlimit-rate-match --hashlimit-rate-interval "
+        "60 "
+        "--hashlimit-burst 5 --hashlimit-htable-expire 60000");
 }
 
 TEST_CASE("not above is up to, and connections are counted by source address") {
@@ -118,7 +134,7 @@ TEST_CASE("times of day are seconds, days are numbers") {
   CHECK(match_of("-m time --weekdays Fri,Mon,Tue") == "time --weekdays 1-2,5 --timestart 0 --timestop 86399");
   CHECK(match_of("-m time ! --weekdays Sa,Su") == "time --weekdays 1-5 --timestart 0 --timestop 86399");
   CHECK(match_of("-m time --datestart 2026-01 --datestop 2038-01-19T03:14:07") ==
-        "time --datestart 2026-01-01T00:00:00 --timestart 0 --timestop 86399");
+        "time --datestart 1767225600 --timestart 0 --timestop 86399");
 }
 
 TEST_CASE("numbers of u32 have one base") {
@@ -194,4 +210,47 @@ TEST_CASE("a value that cannot be read is marked as such") {
   CHECK(value_of("tcp", "--dport", "nosuch") == "?nosuch");
   CHECK(value_of("mark", "--mark", "a b") == R"(?"a b")");
   CHECK(normal_value(nullptr, Option{.name = "--x", .values = {"a", "b c"}}, Family::ipv4) == R"(a "b c")");
+}
+
+TEST_CASE("names of headers, types and options are numbers") {
+  CHECK(match_of("-m ipv6header --header route,hop", Family::ipv6) == "ipv6header --header 0,43");
+  CHECK(match_of("-m ipv6header --header ipv6-route,0,hop", Family::ipv6) == "ipv6header --header 0,43");
+  CHECK(match_of("-p mh --mh-type brr:COTI", Family::ipv6) == "mh --mh-type 0:2");
+  CHECK(match_of("-p mh --mh-type binding-u", Family::ipv6) == "mh --mh-type 5");
+  CHECK(match_of("-p mh --mh-type home-test", Family::ipv6) == "mh --mh-type 3");
+  CHECK(target_of("-j TCPOPTSTRIP --strip-options timestamp,4,0x3") == "TCPOPTSTRIP --strip-options 3,4,8");
+  CHECK(match_of("-p sctp --chunk-types ANY data:Eb,init") == "sctp --chunk-types ANY DATA:bE,INIT");
+  CHECK(match_of("-m hbh --hbh-opts 0x1:2,23", Family::ipv6) == "hbh --hbh-opts 1:2,23");
+  CHECK(match_of("-m rt --rt-type 0 --rt-0-addrs 0:0::1,::2", Family::ipv6) ==
+        "rt --rt-type 0 --rt-0-addrs ::1,::2");
+}
+
+TEST_CASE("an address of most options ends with its last number, one of -s begins with its first") {
+  CHECK(value_of("conntrack", "--ctorigsrc", "10.1") == "10.0.0.1/32");
+  CHECK(normal_value(base_options().find("-s"), Option{.name = "-s", .values = {"10.1"}}, Family::ipv4) ==
+        "10.1.0.0/32");
+  CHECK(normal_value(base_options().find("-s"), Option{.name = "-s", .values = {"any/0"}}, Family::ipv4) ==
+        "0.0.0.0/0");
+}
+
+TEST_CASE("of a text that is too long counts what the kernel keeps") {
+  const std::string kept(29, 'x');
+  CHECK(normal_value(find_target("LOG")->find("--log-prefix"),
+                     Option{.name = "--log-prefix", .values = {kept + "yz"}}, Family::ipv4) == kept);
+  const std::string comment(255, 'c');
+  CHECK(parse_rule("-m comment --comment " + comment + "d -j ACCEPT", Family::ipv4)->comment == comment);
+}
+
+TEST_CASE("the tuple of HMARK is its masks") {
+  CHECK(target_of("-j HMARK --hmark-tuple src,sport --hmark-mod 5 --hmark-rnd 1") ==
+        "HMARK --hmark-src-prefix 32 --hmark-sport-mask 0xffff --hmark-mod 5 --hmark-rnd 1");
+  CHECK(target_of("-j HMARK --hmark-tuple src --hmark-src-prefix 0x18 --hmark-mod 5 --hmark-rnd 1",
+                  Family::ipv6) == "HMARK --hmark-src-prefix 24 --hmark-mod 5 --hmark-rnd 1");
+}
+
+TEST_CASE("the times of RATEEST are powers of two") {
+  CHECK(target_of("-j RATEEST --rateest-name x --rateest-interval 250ms --rateest-ewmalog 0.5s") ==
+        target_of("-j RATEEST --rateest-name x --rateest-interval 250.0ms --rateest-ewmalog 500.0ms"));
+  CHECK(target_of("-j RATEEST --rateest-name x --rateest-interval 250ms --rateest-ewmalog 0.5s") !=
+        target_of("-j RATEEST --rateest-name x --rateest-interval 250ms --rateest-ewmalog 2s"));
 }

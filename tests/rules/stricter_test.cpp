@@ -87,6 +87,16 @@ TEST_CASE("a jump that comes or goes is not judged") {
   CHECK(way(kWall, kWall + "-A own -s 192.0.2.1/32 -j RETURN\n") == Way::neither);
 }
 
+TEST_CASE("a jump to a chain with the name of a target is a jump") {
+  const std::string log = ":LOG - [0:0]\n" + kWall + "-A LOG -j ACCEPT\n";
+  CHECK(way(log, log + "-A INPUT -j LOG\n") == Way::neither);
+}
+
+TEST_CASE("a match that writes a mark may open what another rule closed") {
+  CHECK(way(kWall, kWall + "-A INPUT -m socket --restore-skmark -j DROP\n") == Way::neither);
+  CHECK(way(kWall, kWall + "-A INPUT -m socket --transparent -j DROP\n") == Way::stricter);
+}
+
 TEST_CASE("a chain that no rule leads to does not matter") {
   CHECK(way(kWall, kWall + ":spare - [0:0]\n-A spare -j ACCEPT\n") == Way::both);
 }

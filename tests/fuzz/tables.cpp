@@ -1,0 +1,61 @@
+// Text of iptables-save, as rules of either family.
+
+#include "fuzz/must.h"
+#include "rules/meaning.h"
+#include "rules/parse.h"
+#include "rules/print.h"
+#include "rules/rule.h"
+
+namespace rewall::fuzz {
+namespace {
+
+// The same parts, whichever way a rule comes to be written.
+void check_rule_of(std::string_view words, Family family) {
+  (void)check_rule(words, family);
+  (void)named_parts(words, family);
+  const auto key = meaning(words, family).key;
+  must(meaning(words, family).key == key, "the meaning changes by itself", std::string(words));
+  must(interchangeable(words, "-j ACCEPT", family) == interchangeable("-j ACCEPT", words, family),
+       "one may change places with the other, and not the other with the one", std::string(words));
+  const auto split = split_words(words);
+  if (!split) return;
+  std::string quoted;
+  for (const auto& word : *split) quoted += (quoted.empty() ? "" : " ") + quote_word(word);
+  const auto again = split_words(quoted);
+  must(again && *again == *split, "quoted words are other words", quoted);
+}
+
+void check(std::string_view text, Family family) {
+  const auto first = parse_tables(std::string(text), family, "fuzz");
+  if (!first) return;
+  const auto canonical = canonical_text(*first);
+  const auto second = parse_tables(canonical, family, "canonical");
+  must(second.has_value(), second ? "" : second.error().message, canonical);
+  must(canonical_text(*second) == canonical, "the canonical text is no fixed point", canonical);
+  const auto printed = print_tables(*first);
+  const auto third = parse_tables(printed, family, "printed");
+  must(third.has_value(), third ? "" : third.error().message, printed);
+  must(print_tables(*third) == printed, "what is printed is no fixed point", printed);
+  must(canonical_text(*third) == canonical, "what is printed is another ruleset", printed);
+  for (const auto& table : first->tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) check_rule_of(rule.words, family);
+    }
+  }
+  // In pieces, as it comes from a program.
+  TablesStream stream(family, "pieces");
+  for (std::size_t at = 0; at < text.size(); at += 7) stream.take(text.substr(at, 7));
+  const auto pieces = stream.finish();
+  must(pieces && canonical_text(*pieces) == canonical, "in pieces it is another ruleset", canonical);
+}
+
+}  // namespace
+}  // namespace rewall::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace rewall;
+  const auto text = fuzz::text_of(data, size);
+  (void)guess_family(text);
+  for (const auto family : {Family::ipv4, Family::ipv6}) fuzz::check(text, family);
+  return 0;
+}
