@@ -92,8 +92,39 @@ inline constexpr Message program_outlives{
     .text = "{}: a program of a killed restore is still running",
     .hint = "wait until it ends, or allow a longer wait: rewall config lock.wait 60s"};
 
-inline constexpr Message nothing_to_undo{.kind = ErrorKind::usage,
-                                         .text = "nothing to undo: HEAD is the first snapshot"};
+inline constexpr Message nothing_to_undo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to undo: the history has no change that is in force",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message all_is_undone{.kind = ErrorKind::refused,
+                                       .text = "nothing to undo: every change is undone",
+                                       .hint = "'rewall redo' puts the last one back",
+                                       .live = LiveState::untouched};
+
+inline constexpr Message nothing_recorded{.kind = ErrorKind::refused,
+                                          .text = "nothing to {}: nothing is recorded yet",
+                                          .hint = "record the live rules: rewall snapshot",
+                                          .live = LiveState::untouched};
+
+inline constexpr Message nothing_to_redo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the newest change was not an undo",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message changed_since_undo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the firewall was changed after the undo, by {} ('{}')",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message changed_unrecorded{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the live rules were changed after the undo",
+    .hint = "see the change: rewall diff; take it back first: rewall undo",
+    .live = LiveState::untouched};
 
 // --- guard
 

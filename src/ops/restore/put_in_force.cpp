@@ -146,6 +146,18 @@ Result<Recorded> load_and_record_or_put_back(const PlannedChange& change, const 
 
 }  // namespace
 
+Status put_in_force_unrecorded(const PlannedChange& change) {
+  const SignalBlock held;
+  const SocketsKept kept;
+  ReadBack after;
+  try {
+    return load_and_read_back(change, after);
+  } catch (const std::exception& error) {
+    return put_back(change,
+                    Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});
+  }
+}
+
 Result<Recorded> put_in_force(const PlannedChange& change, const JournalEntry& entry) {
   if (!change.changes_live()) return load_and_record(change, entry.record);
   const SignalBlock held;
