@@ -71,7 +71,9 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
 std::string rewall_command(const Session& session, const std::string& words) {
   const auto path = session.path().lexically_normal().string();
   if (path == kDefaultRepository) return "rewall " + words;
-  return format("rewall -C {} {}", shell_quote(std::filesystem::absolute(path).string()), words);
+  std::error_code failed;
+  const auto absolute = std::filesystem::absolute(path, failed);
+  return format("rewall -C {} {}", shell_quote(failed ? path : absolute.string()), words);
 }
 
 namespace {

@@ -74,8 +74,8 @@ Answer print_unrecorded(Context& context, const Restored& restored) {
   } else if (changed) {
     context.terminal.out(render_stat(restored.diff, context.terminal.paint()));
   }
-  context.terminal.say(format("NOT RECORDED: {}", restored.why_unrecorded));
   if (!changed) return Answer::same;
+  context.terminal.say(format("NOT RECORDED: {}", restored.why_unrecorded));
   context.terminal.say(
       format("the previous live rules are kept in {}; when the history is mended, record the new ones: {}",
              restored.kept, rewall_command(context.session, "snapshot")));

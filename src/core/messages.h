@@ -123,8 +123,28 @@ inline constexpr Message changed_since_undo{
 inline constexpr Message changed_unrecorded{
     .kind = ErrorKind::refused,
     .text = "nothing to redo: the live rules were changed after the undo",
-    .hint = "see the change: rewall diff; take it back first: rewall undo",
+    .hint = "see what changed: rewall diff; what was undone before is in: rewall log",
     .live = LiveState::untouched};
+
+/// Why the history cannot be used.
+inline constexpr Message unrecorded_unguarded{
+    .kind = ErrorKind::refused,
+    .text = "no guard can be armed, as its way back cannot be recorded: {}",
+    .hint = "run it without --for: the live rules are kept in files, and can be put back from there",
+    .live = LiveState::untouched};
+
+/// The damage, the newest snapshot that can be read, the repository, the branch.
+inline constexpr Message damaged_tip{
+    .kind = ErrorKind::repository,
+    .text = "the newest snapshot cannot be read: {0}",
+    .hint =
+        "put one of the list in force: rewall restore {1}; go on with the history from there: git -C {2} "
+        "update-ref refs/heads/hosts/{3} {1}"};
+
+inline constexpr Message damaged_snapshots{
+    .kind = ErrorKind::repository,
+    .text = "a part of the history cannot be read: {}",
+    .hint = "'rewall verify' lists what is damaged; every snapshot of the list can be restored"};
 
 // --- guard
 

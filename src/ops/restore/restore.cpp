@@ -1,12 +1,17 @@
 #include "ops/restore/restore.h"
 
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
 #include <filesystem>
 #include <utility>
 
+#include "core/file_lock.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
@@ -183,8 +188,8 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     restored.notes = plan.notes;
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
-    // No snapshot is its way back: it is refused.
-    TRY(guarded.arm("", options.exact));
+    // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
+    if (!guarded.arm("", options.exact)) return error_of<messages::unrecorded_unguarded>(why.message);
     if (restored.kept.empty()) {
       auto kept = keep_in_folder(session, plan.live.ruleset);
       if (!kept)
@@ -210,6 +215,22 @@ Result<Restored> carry_out_somehow(Session& session, Repository& repository, con
   if (restored || !can_do_without_history(restored.error(), options)) return restored;
   if (partial) revision = TRY(read_revision(session, revision.hash));
   return carry_out_unrecorded(session, repository, held, revision, options, restored.error());
+}
+
+// A disk that is read-only has no lock that can be taken for writing, and nobody writes there.
+Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
+  struct statvfs facts {};
+  const auto path = session.state_path() / "lock";
+  std::error_code failed;
+  if (::statvfs(session.state_path().c_str(), &facts) != 0 || (facts.f_flag & ST_RDONLY) == 0 ||
+      std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
+    return why;
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || lock_file(fd.get(), std::chrono::milliseconds{0}) != 0) return why;
+  Lock held(std::move(fd));
+  // It says nothing of its holder, and ends with it.
+  held.leave_to_mend();
+  return held;
 }
 
 // What is wanted: all of it, or where a partial read is enough, what that holds.
@@ -239,16 +260,22 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
   auto target = TRY(read_target(session, name, options));
-  auto held = TRY(lock(session));
+  auto held = lock(session);
   auto& [revision, partial] = target;
+  if (!held) {
+    const Error why = held.error();
+    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
+    if (partial) revision = TRY(read_revision(session, revision.hash));
+    return carry_out_unrecorded(session, *repository, read_only, revision, options, why);
+  }
   if (partial) {
     if (auto generation = still_live(session, *repository, partial->head.hash)) {
       auto known = known_by_partial_read(*repository, *std::move(partial), *std::move(generation));
-      return carry_out_somehow(session, *repository, held, std::move(revision), std::move(known), options);
+      return carry_out_somehow(session, *repository, *held, std::move(revision), std::move(known), options);
     }
     revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
   }
-  return restore(session, held, revision, options);
+  return restore(session, *held, revision, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
