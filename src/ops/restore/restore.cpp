@@ -1,8 +1,8 @@
 #include "ops/restore/restore.h"
 
 #include <fcntl.h>
-#include <sys/statvfs.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
@@ -178,6 +178,11 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
                                       const Revision& revision, const RestoreOptions& options,
                                       const Error& why) {
   Restored restored{.why_unrecorded = why.message, .restored = revision.hash};
+  TRY(check_backend(session.backend(), revision));
+  TRY(check_rules(revision));
+  std::vector<std::string> notes;
+  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash));
+  if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {
     auto live = TRY(session.capture());
@@ -185,7 +190,8 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     auto plan = TRY(make_plan(session, revision, options, known));
     restored.diff = std::move(plan.diff);
     restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
-    restored.notes = plan.notes;
+    restored.notes = notes;
+    restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
@@ -219,10 +225,9 @@ Result<Restored> carry_out_somehow(Session& session, Repository& repository, con
 
 // A disk that is read-only has no lock that can be taken for writing, and nobody writes there.
 Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
-  struct statvfs facts {};
   const auto path = session.state_path() / "lock";
   std::error_code failed;
-  if (::statvfs(session.state_path().c_str(), &facts) != 0 || (facts.f_flag & ST_RDONLY) == 0 ||
+  if (!why.message.ends_with(errno_text(EROFS)) ||
       std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
     return why;
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
