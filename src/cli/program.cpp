@@ -57,7 +57,9 @@ int print_plainly(std::string_view text, int status) {
   return status == 0 ? exit_code(written.error().kind) : status;
 }
 
-int fail(const Error& error, bool json) {
+// `leaves_live`: where the error says nothing of LIVE, nothing was begun.
+int fail(Error error, bool json, bool leaves_live) {
+  if (json && !error.live && leaves_live) error.live = LiveState::untouched;
   if (json) return print_plainly(print(to_json(error)), exit_code(error.kind));
   Terminal::error(error);
   return exit_code(error.kind);
@@ -113,6 +115,14 @@ bool sees_to_guard(const Chosen& chosen) {
          (boot != nullptr && boot->given);
 }
 
+// An error of a restore says what became of LIVE as soon as its load has begun. What a command of `try` did,
+// and what a guard or a boot loads without the history, is another matter.
+bool leaves_live(const Chosen& chosen) {
+  const auto name = chosen.command->name;
+  return chosen.command->effect != Effect::changes ||
+         (name != "try" && name != "rollback" && !sees_to_guard(chosen));
+}
+
 int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   const auto& globals = chosen.globals;
   start_log(globals.quiet ? -1 : globals.verbosity);
@@ -129,11 +139,14 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   auto answer = chosen.action(context);
   run_queued_events(session);
   auto written = terminal.finish();
-  if (!answer) return fail(answer.error(), globals.json);
-  if (!written) {
+  if (!answer) return fail(answer.error(), globals.json, leaves_live(chosen));
+  if (written) return static_cast<int>(*answer);
+  if (running.effect == Effect::looks) {
     Terminal::error(written.error());
     return exit_code(written.error().kind);
   }
+  // The work is done, and its exit status says so.
+  log_warning("{}: the command did its work, but its output is lost", written.error().message);
   return static_cast<int>(*answer);
 }
 
@@ -157,7 +170,7 @@ Error unexpected(std::string message, const Running& running) {
 int run_words(int argc, char** argv, bool json, Running& running) {
   const auto starting = start_early();
   auto parsed = parse_command_line(argc, argv);
-  if (!parsed) return fail(parsed.error(), json);
+  if (!parsed) return fail(parsed.error(), json, true);
   if (const auto* help = std::get_if<HelpText>(&*parsed)) return print_plainly(*help, 0);
   return run_chosen(argc, argv, std::get<Chosen>(*parsed), running);
 }
@@ -185,9 +198,10 @@ int run_program(int argc, char** argv) {
     }
     return run_words(argc, argv, json, running);
   } catch (const std::bad_alloc&) {
-    return fail(unexpected("out of memory", running), json);
+    return fail(unexpected("out of memory", running), json, running.effect != Effect::changes);
   } catch (const std::exception& error) {
-    return fail(unexpected(format("unexpected: {}", error.what()), running), json);
+    return fail(unexpected(format("unexpected: {}", error.what()), running), json,
+                running.effect != Effect::changes);
   }
 }
 

@@ -19,6 +19,14 @@ std::string command_of(const BlamedRule& rule) {
   return rule.from ? join(rule.from->trailers.commands, "; ") : "";
 }
 
+Json put_back_json(const Snapshot* snapshot) {
+  if (snapshot == nullptr) return nullptr;
+  return {{"hash", snapshot->hash},
+          {"time", rfc3339(snapshot->time)},
+          {"author", author_of(*snapshot)},
+          {"trigger", or_null(snapshot->trailers.trigger)}};
+}
+
 Json to_json(const BlamedRule& rule) {
   const auto* from = rule.from.get();
   return {{"family", name(rule.family)},
@@ -30,7 +38,8 @@ Json to_json(const BlamedRule& rule) {
           {"hash", from != nullptr ? Json(from->hash) : Json(nullptr)},
           {"time", from != nullptr ? Json(rfc3339(from->time)) : Json(nullptr)},
           {"author", from != nullptr ? Json(author_of(*from)) : Json(nullptr)},
-          {"command", or_null(command_of(rule))}};
+          {"command", or_null(command_of(rule))},
+          {"put_back", put_back_json(rule.put_back_by.get())}};
 }
 
 std::string heading(const BlamedRule& rule) {
@@ -48,6 +57,9 @@ std::string line(const BlamedRule& rule, Paint paint) {
   }
   std::string text = format("  {}  {:<4} {}", origin, rule.pos, readable_rule(rule.rule));
   if (const auto command = command_of(rule); !command.empty()) text += paint.quiet("  <- " + escape(command));
+  if (const auto* by = rule.put_back_by.get())
+    text += paint.quiet(format("  (put back by {}, {} {})", escape(by->author.name),
+                               escape(by->trailers.trigger), short_hash(by->hash)));
   return text + "\n";
 }
 

@@ -1,6 +1,7 @@
 #include "commands/command_output.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "commands/guard.h"
 #include "core/format.h"
@@ -8,9 +9,15 @@
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/settings.h"
+#include "ops/history/change_stack.h"
 #include "rules/print.h"
 
 namespace rewall {
+namespace {
+
+constexpr std::string_view kDefaultRepository = "/var/lib/rewall";
+
+}  // namespace
 
 std::string short_hash(const std::string& hash) {
   return hash.substr(0, 10);
@@ -59,6 +66,44 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
     return;
   }
   context.terminal.out(format("{} {}\n", short_hash(recorded.hash), escape(recorded.subject)));
+}
+
+std::string rewall_command(const Session& session, const std::string& words) {
+  const auto path = session.path().lexically_normal().string();
+  if (path == kDefaultRepository) return "rewall " + words;
+  std::error_code failed;
+  const auto absolute = std::filesystem::absolute(path, failed);
+  return format("rewall -C {} {}", shell_quote(failed ? path : absolute.string()), words);
+}
+
+namespace {
+
+// What takes the change back that HEAD recorded; empty where nothing does.
+std::string go_back(Context& context) {
+  auto repository = context.session.repository();
+  if (!repository) return "";
+  const auto hash = (*repository)->head();
+  const auto head = hash ? (*repository)->snapshot(*hash) : Result<Snapshot>(hash.error());
+  if (!head) return "";
+  const auto& trigger = head->trailers.trigger;
+  if (trigger == "rollback" && !head->parent.empty())
+    return "; to try the change again: " +
+           rewall_command(context.session, "restore --for 10m " + short_hash(head->parent));
+  if (trigger == "rollback" || trigger == "boot") return "";
+  if (trigger == "undo") return "; go back: " + rewall_command(context.session, "redo");
+  const auto done = newest_done(**repository, *hash);
+  return done && *done ? "; go back: " + rewall_command(context.session, "undo") : "";
+}
+
+}  // namespace
+
+void say_in_force(Context& context, const Recorded& recorded) {
+  const auto what = format("{} {}", short_hash(recorded.hash), recorded.subject);
+  const auto guard = read_guard(context.session.state_path());
+  if (guard && !*guard) return context.terminal.say(format("in force: {}{}", what, go_back(context)));
+  context.terminal.say(format("in force, unless the guard reverts it: {}; keep it: {}; go back: {}", what,
+                              rewall_command(context.session, "confirm"),
+                              rewall_command(context.session, "rollback")));
 }
 
 Json findings_json(std::span<const Finding> findings) {

@@ -35,6 +35,13 @@ Status check_table(const std::string& table);
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
                     const std::optional<Guard>& guard = {});
 
+/// `rewall WORDS` as it is typed for the session's repository: with `-C DIR` where that is not the default.
+std::string rewall_command(const Session& session, const std::string& words);
+
+/// Says which snapshot is in force, and the command that goes back to what was before: the last line of every
+/// command that changed LIVE.
+void say_in_force(Context& context, const Recorded& recorded);
+
 /// The JSON of `verify` and `doctor`.
 Json findings_json(std::span<const Finding> findings);
 /// `different` where a check failed, else `same`.

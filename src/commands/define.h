@@ -21,6 +21,7 @@ Action define_blame(Syntax& syntax);
 Action define_checkout(Syntax& syntax);
 Action define_restore(Syntax& syntax);
 Action define_undo(Syntax& syntax);
+Action define_redo(Syntax& syntax);
 Action define_apply(Syntax& syntax);
 Action define_edit(Syntax& syntax);
 Action define_try(Syntax& syntax);

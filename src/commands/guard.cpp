@@ -274,6 +274,7 @@ Action define_confirm(Syntax& syntax) {
       context.terminal.say("confirmed: the change is kept");
     print_recorded(context, confirmed.recorded, "",
                    options->extend ? std::optional(confirmed.guard) : std::nullopt);
+    if (!options->extend) say_in_force(context, confirmed.recorded);
     return Answer::same;
   };
 }

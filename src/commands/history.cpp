@@ -49,11 +49,23 @@ Status read_times(HistoryOptions& options) {
   return {};
 }
 
+namespace {
+
+// What a snapshot went back to: "  (takes back 1a2b3c4d5e)".
+std::string way_of(const Trailers& trailers) {
+  if (!trailers.undoes.empty()) return "  (takes back " + escape(short_hash(trailers.undoes)) + ")";
+  if (trailers.restores.empty()) return "";
+  const bool again = trailers.trigger == "redo";
+  return format("  ({} {})", again ? "puts back" : "back to", escape(short_hash(trailers.restores)));
+}
+
+}  // namespace
+
 std::string snapshot_line(const Snapshot& snapshot, Paint paint) {
-  return format("{}  {}  {}  {}  {}", paint.changed(short_hash(snapshot.hash)),
+  return format("{}  {}  {}  {}  {}{}", paint.changed(short_hash(snapshot.hash)),
                 paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
                 fitted(escape(snapshot.author.name), 12), fitted(escape(snapshot.trailers.trigger), 8),
-                escape(snapshot.subject));
+                escape(snapshot.subject), paint.quiet(way_of(snapshot.trailers)));
 }
 
 }  // namespace rewall

@@ -24,7 +24,8 @@ void add_history_options(Syntax& syntax, HistoryOptions& options);
 /// Parses the times into the filter. Kind usage: a time cannot be parsed.
 Status read_times(HistoryOptions& options);
 
-/// One line of a log: `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped.
+/// One line of a log: `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped, and where the snapshot put something
+/// back, a word on that: `(back to HASH)`.
 std::string snapshot_line(const Snapshot& snapshot, Paint paint);
 
 }  // namespace rewall

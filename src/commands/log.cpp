@@ -9,6 +9,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/history/change_stack.h"
 #include "ops/history/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
@@ -57,7 +58,7 @@ class Listing {
   Listing(Terminal& terminal, const LogOptions& options) : terminal_(terminal), options_(options) {}
 
   bool add(const Snapshot& snapshot) {
-    if (!options_.all && !snapshot.trailers.foreign.empty()) {
+    if (!options_.all && is_background(snapshot)) {
       run_.add(snapshot);
       return true;
     }

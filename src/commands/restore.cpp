@@ -63,6 +63,29 @@ void print_dry_run(Context& context, const Restored& restored) {
   context.terminal.say(restored.diff.identical() ? nothing_to_do(restored) : "dry run: nothing was changed");
 }
 
+// Of a restore that the history could not record.
+Answer print_unrecorded(Context& context, const Restored& restored) {
+  const bool changed = !restored.kept.empty();
+  if (context.json) {
+    Json json = answer_json("", "", changed, restored.restored);
+    json["unrecorded"] = restored.why_unrecorded;
+    json["kept"] = or_null(restored.kept);
+    context.terminal.out(print(json));
+  } else if (changed) {
+    context.terminal.out(render_stat(restored.diff, context.terminal.paint()));
+  }
+  if (!changed) return Answer::same;
+  context.terminal.say(format("NOT RECORDED: {}", restored.why_unrecorded));
+  context.terminal.say(
+      format("the previous live rules are kept in {}; when the history is mended, record the new ones: {}",
+             restored.kept, rewall_command(context.session, "snapshot")));
+  context.terminal.say(format(
+      "in force: {}, not recorded; go back: {}",
+      restored.restored.empty() ? "the rules of the file" : "snapshot " + short_hash(restored.restored),
+      rewall_command(context.session, "restore file:" + shell_quote(restored.kept))));
+  return Answer::same;
+}
+
 }  // namespace
 
 Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored) {
@@ -78,11 +101,16 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   }
   say_unseen(context, *restored);
   if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
+  if (!restored->after) return print_unrecorded(context, *restored);
   if (!context.json && !restored->diff.equal()) {
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
-  print_recorded(context, *restored->after, restored->restored, guard);
+  const bool changed = !restored->diff.identical();
+  // The snapshot of a command that did nothing is not its own.
+  if (changed || restored->after->changed || context.json)
+    print_recorded(context, *restored->after, restored->restored, guard);
+  if (changed) say_in_force(context, *restored->after);
   if (guard) return stand_by(context, *guard, restored->after->hash, !options.yes);
   if (options.guarded) context.terminal.say("nothing changed, so no guard is armed");
   return Answer::same;
@@ -118,13 +146,39 @@ Action define_restore(Syntax& syntax) {
   };
 }
 
+namespace {
+
+// "1a2b3c4d5e 'filter/INPUT: +1 tcp dport 443 ACCEPT' (alice, 3 minutes ago)"
+std::string named(const Snapshot& snapshot) {
+  if (snapshot.hash.empty()) return format("the change that is not recorded yet ({})", snapshot.subject);
+  return format("{} '{}' ({}, {})", short_hash(snapshot.hash), snapshot.subject, snapshot.author.name,
+                ago(snapshot.time, now()));
+}
+
+}  // namespace
+
 Action define_undo(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
   add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
-    options->restore.trigger = "undo";
-    return print_restored(context, *options, undo(context.session, options->restore));
+    const auto announce = [&](const Reversal& reversal) {
+      context.terminal.say(format("taking back {}: its chains and sets go back to {}", named(reversal.change),
+                                  short_hash(reversal.back_to.hash)));
+    };
+    return print_restored(context, *options, undo(context.session, options->restore, announce));
+  };
+}
+
+Action define_redo(Syntax& syntax) {
+  auto options = std::make_shared<ChangeOptions>();
+  add_change_options(syntax, *options);
+  return [options](Context& context) -> Result<Answer> {
+    TRY(begin_change(context, *options));
+    const auto announce = [&](const Reversal& reversal) {
+      context.terminal.say(format("putting back {}", named(reversal.change)));
+    };
+    return print_restored(context, *options, redo(context.session, options->restore, announce));
   };
 }
 

@@ -25,6 +25,8 @@ std::string facts(const Snapshot& snapshot, Paint paint) {
   for (const auto& command : snapshot.trailers.commands) fact("command", command);
   for (const auto& owner : snapshot.trailers.foreign) fact("foreign", owner);
   fact("restores", snapshot.trailers.restores);
+  fact("undoes", snapshot.trailers.undoes);
+  fact("exact", snapshot.trailers.exact);
   text += format("\n    {}\n", escape(snapshot.subject));
   if (!snapshot.body.empty()) text += "\n";
   for (const auto line : split_lines(snapshot.body)) text += format("    {}\n", escape(line));

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 29> kCommands{{
+  static constexpr std::array<CommandEntry, 30> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
       {"snapshot", "commit", "record", Effect::records, "Record the live rules",
@@ -39,8 +39,10 @@ std::span<const CommandEntry> command_table() {
       {"restore", "", "change", Effect::changes, "Make the live rules equal a revision",
        "rewall restore --dry-run good\nrewall restore HEAD~1\nrewall restore good --table nat",
        define_restore},
-      {"undo", "", "change", Effect::changes, "Revert the newest change; a second undo is redo",
-       "rewall undo", define_undo},
+      {"undo", "", "change", Effect::changes, "Revert the newest change; again: the one before it",
+       "rewall undo --dry-run\nrewall undo", define_undo},
+      {"redo", "", "change", Effect::changes, "Put back the change that was undone last", "rewall redo",
+       define_redo},
       {"apply", "", "change", Effect::changes, "Make the live rules equal a rules file",
        "rewall apply --dry-run /etc/iptables/rules.v4\nrewall apply rules.v4\n"
        "generate-rules | rewall apply --family ipv6 -",

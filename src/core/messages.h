@@ -92,8 +92,59 @@ inline constexpr Message program_outlives{
     .text = "{}: a program of a killed restore is still running",
     .hint = "wait until it ends, or allow a longer wait: rewall config lock.wait 60s"};
 
-inline constexpr Message nothing_to_undo{.kind = ErrorKind::usage,
-                                         .text = "nothing to undo: HEAD is the first snapshot"};
+inline constexpr Message nothing_to_undo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to undo: the history has no change that is in force",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message all_is_undone{.kind = ErrorKind::refused,
+                                       .text = "nothing to undo: every change is undone",
+                                       .hint = "'rewall redo' puts the last one back",
+                                       .live = LiveState::untouched};
+
+inline constexpr Message nothing_recorded{.kind = ErrorKind::refused,
+                                          .text = "nothing to {}: nothing is recorded yet",
+                                          .hint = "record the live rules: rewall snapshot",
+                                          .live = LiveState::untouched};
+
+inline constexpr Message nothing_to_redo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the newest change was not an undo",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message changed_since_undo{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the firewall was changed after the undo, by {} ('{}')",
+    .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
+    .live = LiveState::untouched};
+
+inline constexpr Message changed_unrecorded{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the live rules were changed after the undo",
+    .hint = "see what changed: rewall diff; what was undone before is in: rewall log",
+    .live = LiveState::untouched};
+
+/// Why the history cannot be used.
+inline constexpr Message unrecorded_unguarded{
+    .kind = ErrorKind::refused,
+    .text = "no guard can be armed, as its way back cannot be recorded: {}",
+    .hint = "run it without --for: the live rules are kept in files, and can be put back from there",
+    .live = LiveState::untouched};
+
+/// The damage, the newest snapshot that can be read, the repository, the branch.
+inline constexpr Message damaged_tip{
+    .kind = ErrorKind::repository,
+    .text = "the newest snapshot cannot be read: {0}",
+    .hint =
+        "put one of the list in force: rewall restore {1}; go on with the history from there: git -C {2} "
+        "update-ref refs/heads/hosts/{3} {1}"};
+
+inline constexpr Message damaged_snapshots{
+    .kind = ErrorKind::repository,
+    .text = "a part of the history cannot be read: {}",
+    .hint = "'rewall verify' lists what is damaged; every snapshot of the list can be restored"};
 
 // --- guard
 

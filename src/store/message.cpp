@@ -25,8 +25,12 @@ constexpr std::array<Single, 4> kSingleTrailers{{{"Rewall-Trigger", &Trailers::t
                                                  {"Rewall-Tools", &Trailers::tools},
                                                  {"Rewall-Actor", &Trailers::actor}}};
 constexpr std::string_view kCommand = "Rewall-Command";
+constexpr std::string_view kPart = "Rewall-Part";
 constexpr std::string_view kForeign = "Rewall-Foreign";
-constexpr Single kRestores{"Rewall-Restores", &Trailers::restores};
+constexpr std::array<Single, 3> kLastTrailers{{{"Rewall-Restores", &Trailers::restores},
+                                               {"Rewall-Undoes", &Trailers::undoes},
+                                               {"Rewall-Exact", &Trailers::exact}}};
+constexpr std::string_view kPerhaps = "(perhaps) ";
 
 std::string one_line(std::string_view text) {
   return escape(trim(text));
@@ -34,6 +38,68 @@ std::string one_line(std::string_view text) {
 
 void add_trailer(std::string& text, std::string_view key, std::string_view value) {
   if (const std::string line = one_line(value); !line.empty()) text += format("{}: {}\n", key, line);
+}
+
+/// The text with a backslash before each separator and each backslash.
+std::string quote_field(std::string_view text) {
+  std::string quoted;
+  for (const char c : text) {
+    if (c == ';' || c == ',' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted;
+}
+
+/// Splits at a separator that no backslash precedes; the backslashes stay.
+std::vector<std::string_view> split_quoted(std::string_view text, char separator) {
+  std::vector<std::string_view> fields;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      ++i;
+    } else if (text[i] == separator) {
+      fields.push_back(trim(text.substr(begin, i - begin)));
+      begin = i + 1;
+    }
+  }
+  fields.push_back(trim(text.substr(begin)));
+  return fields;
+}
+
+std::string unquote_field(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size()) ++i;
+    plain += text[i];
+  }
+  return plain;
+}
+
+std::string format_part(const PartAuthor& part) {
+  std::vector<std::string> quoted;
+  for (const auto& word : part.parts) quoted.push_back(quote_field(one_line(word)));
+  return format("{}{} <{}>; {}; {}", part.perhaps ? kPerhaps : "", quote_field(one_line(part.person.name)),
+                quote_field(one_line(part.person.email)), quote_field(one_line(part.actor)),
+                join(quoted, ", "));
+}
+
+/// A value that is no such line, because somebody else wrote it, has no parts.
+PartAuthor read_part(std::string_view value) {
+  PartAuthor part;
+  const auto fields = split_quoted(value, ';');
+  if (fields.size() != 3) return part;
+  std::string_view person = fields[0];
+  part.perhaps = person.starts_with(kPerhaps);
+  if (part.perhaps) person.remove_prefix(kPerhaps.size());
+  const auto email = person.rfind('<');
+  part.person.name = unquote_field(trim(person.substr(0, email)));
+  if (email != std::string_view::npos && person.ends_with('>'))
+    part.person.email = unquote_field(person.substr(email + 1, person.size() - email - 2));
+  part.actor = unquote_field(fields[1]);
+  for (const auto word : split_quoted(fields[2], ',')) {
+    if (!word.empty()) part.parts.push_back(unquote_field(word));
+  }
+  return part;
 }
 
 std::string format_trailers(const Trailers& trailers) {
@@ -46,8 +112,13 @@ std::string format_trailers(const Trailers& trailers) {
     }
     add_trailer(text, kCommand, trailers.commands[i].substr(0, kLongestPart));
   }
+  for (const auto& part : trailers.parts) {
+    // A snapshot is not to be refused for its message; a line that was cut would name other parts.
+    if (text.size() > 2 * kLongestPart) break;
+    text += format("{}: {}\n", kPart, format_part(part));
+  }
   add_trailer(text, kForeign, join(trailers.foreign, ", "));
-  add_trailer(text, kRestores.first, trailers.*kRestores.second);
+  for (const auto& [key, member] : kLastTrailers) add_trailer(text, key, trailers.*member);
   return text;
 }
 
@@ -69,8 +140,13 @@ void read_trailer(Trailers& trailers, std::string_view key, std::string_view val
   if (key == kForeign) {
     for (const auto owner : split(value, ',')) trailers.foreign.emplace_back(trim(owner));
   }
-  if (key == kRestores.first) trailers.*kRestores.second = value;
+  if (key == kPart) {
+    if (auto part = read_part(value); !part.parts.empty()) trailers.parts.push_back(std::move(part));
+  }
   for (const auto& [name, member] : kSingleTrailers) {
+    if (key == name) trailers.*member = value;
+  }
+  for (const auto& [name, member] : kLastTrailers) {
     if (key == name) trailers.*member = value;
   }
 }

@@ -27,18 +27,30 @@ struct Person {
   std::string email{};
 };
 
+/// The parts of a snapshot that one person changed, where several people changed something in one window
+/// (rewall-repository(5), Rewall-Part).
+struct PartAuthor {
+  Person person{};
+  std::string actor{};               ///< the user, the terminal and the address, those that are known
+  bool perhaps = false;              ///< nothing proves that it was this person
+  std::vector<std::string> parts{};  ///< "ip filter INPUT", "set bans"; in the order of their changes
+};
+
 /// The trailers of a snapshot's message (rewall-repository(5)); one that does not apply is empty.
 ///
-/// A new trailer (undo's stacks, an author for each part) is a member here and a row in store/message.cpp,
-/// which prints and reads the trailers; history/record.h fills them.
+/// A new trailer is a member here and a row in store/message.cpp, which prints and reads the trailers;
+/// history/record.h fills them.
 struct Trailers {
   std::string trigger{};
   std::string backend{};  ///< "nft", "legacy", "nft+legacy"
   std::string tools{};
   std::string actor{};
   std::vector<std::string> commands{};
+  std::vector<PartAuthor> parts{};
   std::vector<std::string> foreign{};
   std::string restores{};
+  std::string undoes{};  ///< the snapshot that an undo took back, full hash
+  std::string exact{};   ///< "yes" where foreign parts were restored too
 };
 
 /// A commit of the history, without its files.

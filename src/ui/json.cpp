@@ -78,6 +78,8 @@ Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff) {
           {"commands", snapshot.trailers.commands},
           {"foreign", snapshot.trailers.foreign},
           {"restores", or_null(snapshot.trailers.restores)},
+          {"undoes", or_null(snapshot.trailers.undoes)},
+          {"exact", !snapshot.trailers.exact.empty()},
           {"summary", diff ? summary_json(*diff) : Json(nullptr)}};
 }
 

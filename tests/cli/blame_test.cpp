@@ -79,3 +79,35 @@ TEST_CASE("a history that is packed is blamed as one that is not") {
   host.ok("f=$(echo repo/.git/objects/pack/*.pack); chmod u+w $f; truncate -s -200 $f");
   CHECK(has(host.ends(5, "rewall blame"), "rewall: error: "));
 }
+
+TEST_CASE("blame and log say who put back what a rollback, an undo and a redo put back") {
+  const Host host;
+  host.ok("iptables -A INPUT -p tcp --dport 443 -j ACCEPT; rewall init");
+  const auto first = std::string(trim(host.ok("git -C repo rev-parse --short=10 HEAD")));
+  host.ok("rewall try --for 10m --yes -- iptables -D INPUT 1; rewall rollback");
+  const auto back = std::string(trim(host.ok("git -C repo rev-parse --short=10 HEAD")));
+  CHECK(has(host.ok("rewall blame"), "  " + first + "  "));
+  CHECK(has(host.ok("rewall blame"), "(put back by root, rollback " + back + ")\n"));
+  CHECK(has(host.ok("rewall blame --json"), R"("put_back":{"hash":")" + back));
+  CHECK(has(host.ok("rewall log -n 1"), "  (back to " + first + ")\n"));
+  host.ok("iptables -A INPUT -j DROP; rewall snapshot; rewall undo");
+  const auto change = std::string(trim(host.ok("git -C repo rev-parse --short=10 HEAD~1")));
+  CHECK(has(host.ok("rewall log -n 1"), "  (takes back " + change + ")\n"));
+  host.ok("rewall redo");
+  CHECK(has(host.ok("rewall log -n 1"), "  (puts back " + change + ")\n"));
+  CHECK(has(host.ok("rewall blame"), "  " + change + "  "));
+}
+
+TEST_CASE("log never folds what a person's command did to foreign parts") {
+  const Host host;
+  host.ok(
+      "iptables -N f2b-sshd; iptables -A INPUT -j f2b-sshd; rewall init; "
+      "iptables -A f2b-sshd -s 203.0.113.1 -j DROP; rewall snapshot; "
+      "iptables -A f2b-sshd -s 203.0.113.2 -j DROP; rewall snapshot; rewall restore --exact HEAD~1; "
+      "iptables -A f2b-sshd -s 203.0.113.3 -j DROP; rewall snapshot; "
+      "iptables -A f2b-sshd -s 203.0.113.4 -j DROP; rewall snapshot");
+  const auto log = host.ok("rewall log");
+  CHECK(split_lines(log).size() == 4);
+  CHECK(has(log, "  restore   "));
+  CHECK(has(log, "2 snapshots by fail2ban only"));
+}

@@ -43,28 +43,6 @@ TEST_CASE("an administrator keeps a firewall, sees what changed, and gets back")
   host.ok("git -C repo fsck --strict && test -z \"$(git -C repo status --porcelain)\"");
 }
 
-TEST_CASE("undo takes the newest change back, and twice is redo") {
-  const Host host;
-  host.ok("iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init");
-  const auto before = host.rules();
-  host.ok("iptables -A INPUT -j DROP; rewall snapshot");
-  const auto after = host.rules();
-  host.ok("rewall undo");
-  CHECK(host.rules() == before);
-  host.ok("rewall undo");
-  CHECK(host.rules() == after);
-  // A change that nobody recorded is the newest one.
-  host.ok("iptables -F");
-  host.ok("rewall undo");
-  CHECK(host.rules() == after);
-}
-
-TEST_CASE("nothing to undo is said as such") {
-  const Host host;
-  host.ok("rewall init");
-  CHECK(host.ends(2, "rewall undo") == "rewall: error: nothing to undo: HEAD is the first snapshot\n");
-}
-
 TEST_CASE("a snapshot of what did not change makes no commit") {
   const Host host;
   host.ok("iptables -P INPUT DROP; rewall init");
@@ -380,19 +358,6 @@ TEST_CASE("rules of both backends are kept apart") {
   host.ok("rewall restore HEAD");
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 80"));
   CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
-}
-
-TEST_CASE("an import is no change that undo takes back") {
-  const Host host;
-  host.ok(
-      "iptables -A INPUT -j LOG; rewall init; iptables -A INPUT -j DROP; rewall snapshot; "
-      "printf '*filter\\n:INPUT ACCEPT [0:0]\\n-A INPUT -s 192.0.2.1 -j DROP\\nCOMMIT\\n' >old.bak; "
-      "ip6tables -P INPUT DROP; rewall snapshot; rewall import old.bak");
-  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v6"), ":INPUT DROP"));
-  CHECK(has(host.ok("git -C repo show HEAD~1:rules.v4"), "192.0.2.1"));
-  host.ok("rewall undo");
-  CHECK(has(host.rules(), "-A INPUT -j DROP"));
-  CHECK(has(host.ok("ip6tables-save"), ":INPUT ACCEPT"));
 }
 
 TEST_CASE("an empty file is no ruleset, and a folder speaks of the files that it has") {

@@ -149,7 +149,7 @@ TEST_CASE("undo takes the newest change of people back, not today's bans") {
     return rules.erase(at, ban.size());
   };
   CHECK(without_ban() == before);
-  host.ok("rewall undo");
+  host.ok("rewall redo");
   CHECK(without_ban() == after);
 }
 

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "support/host.h"
+#include "support/skip.h"
 
 using namespace rewall;
 
@@ -100,4 +101,108 @@ TEST_CASE("files are compared by the owners that are known without a repository"
       "DROP\\nCOMMIT\\n' >b");
   CHECK(host.ends(1, "rewall diff file:a file:b") ==
         "ip filter INPUT  policy ACCEPT -> DROP\n\nfail2ban  ~1 in 1 place\n");
+}
+
+TEST_CASE("a log goes on behind what cannot be read, and names a way out that works") {
+  const Host host;
+  host.ok(
+      "rewall init; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot -m second; rewall tag "
+      "good; "
+      "iptables -A INPUT -p tcp --dport 80 -j ACCEPT; rewall snapshot -m third; "
+      "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; rewall snapshot -m fourth");
+  const auto hash = [&](const std::string& name) {
+    return std::string(trim(host.ok("git -C repo rev-parse " + name)));
+  };
+  // What a power failure leaves of an object.
+  const auto empty = [&](const std::string& of) {
+    host.ok("cd repo/.git/objects/" + of.substr(0, 2) + "; chmod u+w " + of.substr(2) + "; : >" +
+            of.substr(2));
+  };
+  const auto live = host.rules();
+  const auto third = hash("HEAD~1");
+  SECTION("the newest") {
+    const auto fourth = hash("HEAD");
+    empty(fourth);
+    const auto outcome = host.sh("rewall log --oneline");
+    CHECK(outcome.status == 5);
+    CHECK(has(outcome.out, third.substr(0, 10) + " third\n"));
+    CHECK(split_lines(outcome.out).size() == 3);
+    CHECK(has(outcome.err, "the newest snapshot cannot be read: "));
+    CHECK(has(outcome.err, fourth));
+    CHECK_FALSE(has(outcome.err, "rewall log"));
+
+    const auto restored = host.sh("rewall restore good");
+    CHECK(restored.status == 0);
+    CHECK(has(restored.err, "NOT RECORDED: snapshot " + fourth));
+    CHECK(has(restored.err, "rewall: in force: snapshot " + hash("good").substr(0, 10) + ", not recorded"));
+    CHECK(host.ok("iptables -S INPUT | grep -c dport") == "1\n");
+    CHECK(has(host.ends(3, "rewall restore --for 1m " + third.substr(0, 10)), "no guard can be armed"));
+    CHECK(has(host.ends(0, "rewall restore good"), "nothing to do"));
+    const auto back = restored.err.substr(restored.err.find("; go back: ") + 11);
+    host.ok(back);
+    CHECK(host.rules() == live);
+
+    const auto way = outcome.err.substr(outcome.err.find("git -C "));
+    host.ok(way);
+    CHECK(has(host.ok("rewall snapshot -m again"), " again\n"));
+    CHECK(host.ok("rewall diff").empty());
+    CHECK(hash("HEAD~1") == third);
+  }
+  SECTION("one between") {
+    empty(third);
+    const auto outcome = host.sh("rewall log --oneline");
+    CHECK(outcome.status == 5);
+    CHECK(split_lines(outcome.out).size() == 3);
+    CHECK(has(outcome.out, " fourth\n"));
+    CHECK(has(outcome.out, " second\n"));
+    CHECK(has(outcome.err, third));
+    CHECK(has(host.sh("rewall verify").out, third));
+    host.ok("rewall restore good");
+    host.ok("rewall log -n 1");
+  }
+}
+
+TEST_CASE("a restore goes on where git cannot move the branch, and keeps LIVE in files") {
+  const Host host;
+  host.ok("rewall init; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot");
+  const auto head = host.ok("git -C repo rev-parse HEAD");
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 80 -j ACCEPT; touch repo/.git/$(git -C repo symbolic-ref HEAD).lock");
+  const auto live = host.rules();
+  const auto restored = host.sh("rewall restore HEAD~1 --json");
+  CHECK(restored.status == 0);
+  CHECK(has(restored.out, R"("hash":null,"subject":null,"changed":true)"));
+  CHECK(host.ok("iptables -S INPUT") == "-P INPUT ACCEPT\n");
+  CHECK(host.ok("git -C repo rev-parse HEAD") == head);
+  host.ok(restored.err.substr(restored.err.find("; go back: ") + 11));
+  CHECK(host.rules() == live);
+  host.ok("rm repo/.git/$(git -C repo symbolic-ref HEAD).lock; rewall snapshot");
+  CHECK(host.ok("rewall diff").empty());
+}
+
+TEST_CASE("a restore needs no room on the disk of the repository, nor the right to write there") {
+  const Host host;
+  host.ok(
+      "mkdir disk; install -m 755 /dev/stdin go <<'END'\n#!/bin/bash\n"
+      "rewall() { " REWALL_PROGRAM
+      " -C disk/repo \"$@\"; }\n"
+      "mount -t tmpfs -o size=4m disk disk || exit 77\n"
+      "rewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot -q\n"
+      "iptables -A INPUT -p tcp --dport 80 -j ACCEPT\n"
+      "case $1 in full) dd if=/dev/zero of=disk/fill bs=4k status=none 2>/dev/null;;\n"
+      "*) mount -o remount,ro disk;; esac\nrewall restore HEAD~1\nEND\n");
+  for (const char* state : {"full", "read-only"}) {
+    INFO(state);
+    host.ok("iptables -F");
+    const auto outcome = host.sh("unshare -m ./go " + std::string(state));
+    if (outcome.status == 77) return skip("no file system can be mounted");
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.status == 0);
+    CHECK(host.ok("iptables -S INPUT") == "-P INPUT ACCEPT\n");
+    CHECK(has(outcome.err, "NOT RECORDED: "));
+    const auto kept = outcome.err.find("/run/rewall/unrecorded-");
+    REQUIRE(kept != std::string::npos);
+    const auto folder = outcome.err.substr(kept, outcome.err.find(';', kept) - kept);
+    CHECK(host.ok("grep -c dport " + folder + "/rules.v4; rm -r " + folder) == "2\n");
+  }
 }

@@ -183,6 +183,106 @@ TEST_CASE("the remote that status speaks of is origin, where there is one") {
   CHECK(has(host.sh("rewall status --json").out, R"("name":"origin")"));
 }
 
+TEST_CASE("output that cannot be written does not change what a command that did its work says of it") {
+  for (const char* where : {">/dev/full", ">&-"}) {
+    const Host host;
+    host.ok(
+        "rewall init; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot; "
+        "rewall checkout HEAD | sed s/22/23/ >rules");
+    for (const std::string command :
+         {"restore HEAD~1", "undo", "redo", "undo --json", "apply rules",
+          "try --for 10m -- iptables -A INPUT -j "
+          "LOG",
+          "rollback", "restore --for 10m HEAD~1", "confirm", "snapshot --allow-empty", "tag here"}) {
+      INFO(command << " " << where);
+      const auto before = host.rules();
+      const auto said = host.ends(0, "rewall " + command + " " + where);
+      const bool changes =
+          command != "confirm" && command != "snapshot --allow-empty" && command != "tag here";
+      CHECK((host.rules() != before) == changes);
+      if (command != "tag here") CHECK(has(said, "the command did its work, but its output is lost"));
+    }
+    CHECK(host.sh("rewall restore --dry-run HEAD~2 " + std::string(where)).status <= 1);
+    host.ends(2, std::string("rewall log ") + where);
+  }
+}
+
+TEST_CASE("a command that changed LIVE ends with what is in force, and the way back that works") {
+  const Host host;
+  host.ok(
+      "rewall init; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot; "
+      "rewall checkout HEAD >rules");
+  const auto last_line = [&](const std::string& command) {
+    const auto err = host.sh("rewall " + command).err;
+    const auto lines = split_lines(err);
+    return lines.empty() ? "" : std::string(lines.back());
+  };
+  // Runs the command that the line names behind `word`.
+  const auto follow = [&](const std::string& line, const std::string& word) {
+    const auto at = line.find(word);
+    INFO(line);
+    REQUIRE(at != std::string::npos);
+    const auto command = line.substr(at + word.size());
+    host.ok(command.substr(0, command.find(';')));
+  };
+  const auto in_force = [&] {
+    return "rewall: in force: " +
+           std::string(trim(host.ok("git -C repo log -1 --format='%h %s' --abbrev=10")));
+  };
+  const auto before = host.rules();
+  for (const std::string command : {"restore HEAD~1", "undo", "apply - </dev/null"}) {
+    INFO(command);
+    if (command.starts_with("apply")) host.ok("iptables-save -t filter | grep -v dport >rules");
+    const auto line = last_line(command.starts_with("apply") ? "apply rules" : command);
+    CHECK(line.starts_with(in_force()));
+    CHECK(host.rules() != before);
+    follow(line, "; go back: ");
+    CHECK(host.rules() == before);
+  }
+  // It names the repository where that is not the default one.
+  CHECK(has(last_line("undo"), "; go back: rewall -C " + host.repository() + " redo"));
+  host.ok("rewall redo");
+
+  SECTION("nothing changed") {
+    const auto outcome = host.sh("rewall restore HEAD");
+    CHECK(outcome.out.empty());
+    CHECK(has(outcome.err, "nothing to do: the live rules already match "));
+    CHECK_FALSE(has(outcome.err, "in force"));
+    CHECK(has(host.ok("rewall restore HEAD --json"), R"("changed":false)"));
+  }
+  SECTION("a guard is armed") {
+    const auto line = host.sh("rewall restore --for 10m HEAD~1 2>&1 | grep 'in force'").out;
+    CHECK(has(line, "in force, unless the guard reverts it: "));
+    SECTION("and it is kept") {
+      follow(line, "; keep it: ");
+      CHECK(host.rules() != before);
+    }
+    SECTION("or not") {
+      follow(std::string(trim(line)), "; go back: ");
+      CHECK(host.rules() == before);
+    }
+  }
+  SECTION("it was rolled back") {
+    host.ok("rewall restore --for 10m HEAD~1");
+    const auto tried = host.rules();
+    const auto line = last_line("rollback");
+    CHECK(line.starts_with(in_force()));
+    follow(line, "; to try the change again: ");
+    CHECK(host.rules() == tried);
+    host.ok("rewall rollback");
+  }
+}
+
+TEST_CASE("an error says in JSON that a command that only looked left LIVE alone") {
+  const Host host;
+  host.ok("rewall init");
+  for (const char* command :
+       {"show nope", "restore nope", "apply nope", "log --nope", "snapshot nope", "undo"}) {
+    INFO(command);
+    CHECK(has(host.sh("rewall --json " + std::string(command)).out, R"("live":"untouched")"));
+  }
+}
+
 TEST_CASE("where no thread and no process can be had, a command fails and says nothing of a changed LIVE") {
   const Host host;
   host.ok("rewall init; iptables -A INPUT -j ACCEPT; chmod 755 .; chown -R 4242:4242 .");
@@ -209,7 +309,7 @@ TEST_CASE("help is clean and narrow") {
   CHECK(has(host.ok("rewall checkout --help"), "Usage: rewall checkout [OPTIONS] REV\n"));
   CHECK(has(host.ok("rewall log --help"), "LIVE"));
   for (const char* command : {"", "init", "snapshot", "status", "import", "log", "show", "diff", "blame",
-                              "checkout", "restore", "undo", "tag", "config"}) {
+                              "checkout", "restore", "undo", "redo", "tag", "config"}) {
     INFO(command);
     const auto help = host.ok("rewall " + std::string(command) + " --help");
     for (const char* noise : {"Excludes", "REQUIRED", "0x", "NONNEGATIVE", ":{", "\n\n\n", " \n"}) {

@@ -216,6 +216,49 @@ TEST_CASE("both families are blamed, one if asked, and a chain that is not there
   CHECK(wrong.error().hint == "did you mean 'INPUT'?");
 }
 
+TEST_CASE("what a restore put back is blamed on the snapshot that brought it, and says who put it back") {
+  World world;
+  const std::vector<std::string> both{"-i lo -j ACCEPT", "-p icmp -j ACCEPT"};
+  const auto first = world.record(ruleset(in_input(both)));
+  const auto second = world.record(ruleset(in_input({both[0], both[1], "-j LOG"})));
+  const auto third = world.record(ruleset(in_input({both[0]})));
+  // A restore of the second, on which somebody put a rule of his own.
+  world.firewall->change(ruleset(in_input({both[0], "-j DROP", both[1], "-j LOG"})));
+  const auto restored = record_now(*world.session, {.trigger = "rollback", .restores = second}).value().hash;
+  CHECK(world.input() == std::vector{first, restored, first, second});
+  const auto rules = blame(*world.session, "HEAD", {}).value();
+  REQUIRE(rules.size() == 4);
+  CHECK_FALSE(rules[0].put_back_by);
+  CHECK_FALSE(rules[1].put_back_by);
+  REQUIRE(rules[2].put_back_by);
+  CHECK(rules[2].put_back_by->hash == restored);
+  REQUIRE(rules[3].put_back_by);
+  CHECK(rules[3].put_back_by->trailers.trigger == "rollback");
+
+  SECTION("over restores of restores, the last one named") {
+    world.record({});
+    world.firewall->change(ruleset(in_input({"-j LOG", both[1]})));
+    const auto again = record_now(*world.session, {.trigger = "undo", .restores = restored}).value().hash;
+    CHECK(world.input() == std::vector{second, first});
+    CHECK(blame(*world.session, "HEAD", {}).value()[0].put_back_by->hash == again);
+    CHECK(world.input(third) == std::vector{first});
+  }
+  SECTION("a rule that was there all the time is not put back, nor one that came again by hand") {
+    world.record(ruleset(in_input({both[0]})));
+    const auto by_hand = world.record(ruleset(in_input({both[0], both[1]})));
+    world.firewall->change(ruleset(in_input({both[0], both[1], "-j LOG"})));
+    REQUIRE(record_now(*world.session, {.trigger = "restore", .restores = second}));
+    CHECK(world.input() == std::vector{first, by_hand, second});
+  }
+  SECTION("a snapshot that is not there, or is not in this history") {
+    world.record({});
+    world.firewall->change(ruleset(in_input({both[0]})));
+    const auto gone =
+        record_now(*world.session, {.trigger = "restore", .restores = std::string(40, '1')}).value().hash;
+    CHECK(world.input() == std::vector{gone});
+  }
+}
+
 TEST_CASE("over a long random history blame says since when each rule is there") {
   for (const unsigned seed : {1U, 2U, 3U}) {
     World world;

@@ -518,15 +518,30 @@ TEST_CASE("a text that is not the snapshot's own reaches neither LIVE nor the hi
   };
   // A whole object, in another's place.
   const auto other = object("HEAD~2:rules.v4");
-  const auto replaced = object(GENERATE("HEAD:rules.v4", "HEAD~1:rules.v4"));
-  std::filesystem::remove(replaced);
-  std::filesystem::copy_file(other, replaced);
+  const auto replace = [&](const std::string& name) {
+    std::filesystem::remove(object(name));
+    std::filesystem::copy_file(other, object(name));
+  };
   const auto before = world.live();
-  const auto refused = world.go_back();
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().kind == ErrorKind::repository);
-  CHECK(world.firewall->stages == 1);
-  CHECK(world.firewall->loads == 0);
-  CHECK(world.live() == before);
+  SECTION("of the snapshot that is restored") {
+    replace("HEAD~1:rules.v4");
+    const auto refused = world.go_back();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind == ErrorKind::repository);
+    CHECK(world.firewall->loads == 0);
+    CHECK(world.live() == before);
+  }
+  SECTION("of HEAD, which keeps nothing from being restored") {
+    replace("HEAD:rules.v4");
+    const auto restored = world.go_back();
+    REQUIRE(restored);
+    CHECK_FALSE(restored->after);
+    CHECK_FALSE(restored->why_unrecorded.empty());
+    CHECK(world.live() == text_of(of_many("-j DROP")));
+    const auto kept = read_file(std::filesystem::path(restored->kept) / "rules.v4");
+    REQUIRE(kept);
+    CHECK(kept->find("-A INPUT -j LOG\n") != std::string::npos);
+    std::filesystem::remove_all(restored->kept);
+  }
   CHECK(world.snapshots() == 5);
 }

@@ -13,8 +13,16 @@ Repository::Message full_message() {
                        .tools = "1.8.9",
                        .actor = "alice pts/0 192.0.2.7",
                        .commands = {"iptables -A INPUT -p tcp --dport 443 -j ACCEPT", "ip6tables -F"},
+                       .parts = {{.person = {.name = "alice", .email = "alice@web1"},
+                                  .actor = "alice, pts/0",
+                                  .parts = {"ip filter INPUT", "set bans"}},
+                                 {.person = {.name = "B; ob, \\", .email = "bob@web1"},
+                                  .perhaps = true,
+                                  .parts = {"ip6 nat A,B;C"}}},
                        .foreign = {"docker", "fail2ban"},
-                       .restores = "0123456789012345678901234567890123456789"}};
+                       .restores = "0123456789012345678901234567890123456789",
+                       .undoes = "9876543210987654321098765432109876543210",
+                       .exact = "yes"}};
 }
 
 void check_same(const Trailers& a, const Trailers& b) {
@@ -25,6 +33,16 @@ void check_same(const Trailers& a, const Trailers& b) {
   CHECK(a.commands == b.commands);
   CHECK(a.foreign == b.foreign);
   CHECK(a.restores == b.restores);
+  CHECK(a.undoes == b.undoes);
+  CHECK(a.exact == b.exact);
+  REQUIRE(a.parts.size() == b.parts.size());
+  for (std::size_t i = 0; i < a.parts.size(); ++i) {
+    CHECK(a.parts[i].person.name == b.parts[i].person.name);
+    CHECK(a.parts[i].person.email == b.parts[i].person.email);
+    CHECK(a.parts[i].actor == b.parts[i].actor);
+    CHECK(a.parts[i].perhaps == b.parts[i].perhaps);
+    CHECK(a.parts[i].parts == b.parts[i].parts);
+  }
 }
 
 TEST_CASE("a message holds subject, body and trailers in the contract's order") {
@@ -41,8 +59,12 @@ TEST_CASE("a message holds subject, body and trailers in the contract's order") 
         "Rewall-Actor: alice pts/0 192.0.2.7\n"
         "Rewall-Command: iptables -A INPUT -p tcp --dport 443 -j ACCEPT\n"
         "Rewall-Command: ip6tables -F\n"
+        "Rewall-Part: alice <alice@web1>; alice\\, pts/0; ip filter INPUT, set bans\n"
+        "Rewall-Part: (perhaps) B\\; ob\\, \\\\ <bob@web1>; ; ip6 nat A\\,B\\;C\n"
         "Rewall-Foreign: docker, fail2ban\n"
-        "Rewall-Restores: 0123456789012345678901234567890123456789\n");
+        "Rewall-Restores: 0123456789012345678901234567890123456789\n"
+        "Rewall-Undoes: 9876543210987654321098765432109876543210\n"
+        "Rewall-Exact: yes\n");
 }
 
 TEST_CASE("a message that is read back says the same") {
@@ -51,6 +73,18 @@ TEST_CASE("a message that is read back says the same") {
   CHECK(again.subject == message.subject);
   CHECK(again.body == message.body);
   check_same(again.trailers, message.trailers);
+}
+
+TEST_CASE("a trailer for a part that says no person or no part is none") {
+  for (const char* value : {"", "alice", "alice <a@b>; x", "alice <a@b>; x; ", "a; b; c; d", "\\"}) {
+    INFO(value);
+    const auto read = parse_message(std::string("a\n\nRewall-Trigger: watch\nRewall-Part: ") + value + "\n");
+    CHECK(read.trailers.trigger == "watch");
+    CHECK(read.trailers.parts.empty());
+  }
+  const auto read = parse_message("a\n\nRewall-Part: <>; ; x\\\n");
+  REQUIRE(read.trailers.parts.size() == 1);
+  CHECK(read.trailers.parts[0].parts == std::vector<std::string>{"x\\"});
 }
 
 TEST_CASE("a message without body or trailers is its subject alone") {

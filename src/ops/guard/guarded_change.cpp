@@ -11,6 +11,10 @@ Status GuardedChange::check() {
   return refuse_second_guard(session_);
 }
 
+Status GuardedChange::check_none_armed() {
+  return refuse_second_guard(session_);
+}
+
 Status GuardedChange::arm(const Lock& held, const std::string& before, bool exact) {
   if (!length_) return {};
   // A new plan begins at another snapshot.

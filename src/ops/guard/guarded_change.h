@@ -22,6 +22,7 @@ class GuardedChange : public Safeguard {
   const std::optional<Guard>& armed() const { return guard_; }
 
   Status check() override;
+  Status check_none_armed() override;
   Status arm(const Lock& held, const std::string& before, bool exact) override;
   void drop(const Lock& held) override;
   void keep(const Lock& held, bool exact) override;

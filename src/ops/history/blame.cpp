@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/format.h"
@@ -36,7 +37,33 @@ struct File {
   std::string text{};
   std::string hash{};  // empty: it is of no snapshot
   std::map<Place, Marks> marks{};
+
+  // Drops the marks of all rules but these.
+  void keep(const std::vector<BlamedRule*>& rules) {
+    const std::set<BlamedRule*> kept(rules.begin(), rules.end());
+    for (auto& [place, all] : marks) {
+      for (auto& mark : all)
+        if (!kept.contains(mark)) mark = nullptr;
+    }
+    std::erase_if(marks, [](const auto& entry) {
+      return std::ranges::all_of(entry.second, [](auto* mark) { return mark == nullptr; });
+    });
+  }
+
+  // The marks of the same file that came here another way.
+  void add(File other) {
+    if (text.empty()) text = std::move(other.text);
+    hash = std::move(other.hash);
+    for (auto& [place, all] : other.marks) {
+      auto& here = marks[place];
+      here.resize(std::max(here.size(), all.size()), nullptr);
+      for (std::size_t i = 0; i < all.size(); ++i)
+        if (all[i] != nullptr) here[i] = all[i];
+    }
+  }
 };
+
+using FileMap = std::map<std::string, File>;
 
 // The rules of one chain in two texts, paired by what compare() says.
 class Pairing {
@@ -171,12 +198,15 @@ class Blame {
   }
 
   Status walk(const std::string& hash) {
-    auto walked = repository_.walk(hash, [this](const Snapshot& before) -> Result<bool> {
-      TRY(step(before));
-      return !files_.empty();
-    });
-    if (!walked) return walked;
-    for (auto& [name, file] : files_) settle(file);
+    // A snapshot that was restored is mostly met on the way; one of another host is not.
+    for (std::string at = hash; !at.empty(); at = put_back_.empty() ? "" : put_back_.begin()->first) {
+      TRY(repository_.walk(at, [this](const Snapshot& before) -> Result<bool> {
+        TRY(step(before));
+        return !files_.empty() || !put_back_.empty();
+      }));
+      for (auto& [name, file] : files_) settle(file);
+      files_.clear();
+    }
     return {};
   }
 
@@ -223,30 +253,82 @@ class Blame {
 
   Status step(const Snapshot& before) {
     const auto& backends = before.trailers.backend;
-    auto hashes = TRY(repository_.file_hashes(before.hash));
-    std::map<std::string, File> there;
-    for (auto& [name, file] : files_) {
-      const auto was = name_before(name, backends_, backends);
-      const auto hash = hashes.find(was);
-      if (hash == hashes.end()) {
-        settle(file);
-        continue;
+    if (!files_.empty()) {
+      auto hashes = TRY(repository_.file_hashes(before.hash));
+      FileMap there;
+      for (auto& [name, file] : files_) {
+        const auto was = name_before(name, backends_, backends);
+        TRY(carry_over(name, file, before, was, hashes));
+        if (!file.marks.empty()) there.emplace(was, std::move(file));
       }
-      if (file.hash != hash->second) {
-        auto text = TRY(repository_.file(before.hash, was, Proof::checksum));
-        file.hash = hash->second;
-        const bool by_hand = backends.empty() || backends_.empty();
-        auto came = Step(file, std::move(text), family_of_file(was))
-                        .run(by_hand, before.hash.substr(0, 10) + ":" + was);
-        if (!came) return unreadable_snapshot(before.hash, came.error());
-        settle(*came);
-      }
-      if (!file.marks.empty()) there.emplace(was, std::move(file));
+      files_ = std::move(there);
     }
-    files_ = std::move(there);
+    if (auto found = put_back_.extract(before.hash)) {
+      for (auto& [name, file] : found.mapped()) files_[name].add(std::move(file));
+    }
     backends_ = backends;
     newest_ = std::make_shared<const Snapshot>(before);
     return {};
+  }
+
+  // The file as the snapshot `before` has it, under the name `was`, with the marks of the rules that it has.
+  Status carry_over(const std::string& name, File& file, const Snapshot& before, const std::string& was,
+                    const std::map<std::string, std::string>& hashes) {
+    const auto hash = hashes.find(was);
+    if (hash == hashes.end()) {
+      settle(TRY(look_in_restored(name, file, rules_of(file))));
+      file.marks.clear();
+      return {};
+    }
+    if (file.hash == hash->second) return {};
+    const File newer = restored_by_newest().empty() ? File{} : file;
+    auto came = TRY(take_step(file, before.hash, was, backends_, before.trailers.backend));
+    file.hash = hash->second;
+    settle(TRY(look_in_restored(name, newer, std::move(came))));
+    return {};
+  }
+
+  // Carries the marks over to the file of another snapshot; the rules that it lacks.
+  Result<std::vector<BlamedRule*>> take_step(File& file, const std::string& hash, const std::string& was,
+                                             const std::string& backends, const std::string& other) {
+    auto text = TRY(repository_.file(hash, was, Proof::checksum));
+    const bool by_hand = backends.empty() || other.empty();
+    auto came = Step(file, std::move(text), family_of_file(was)).run(by_hand, hash.substr(0, 10) + ":" + was);
+    if (!came) return unreadable_snapshot(hash, came.error());
+    return came;
+  }
+
+  std::string restored_by_newest() const { return newest_ ? newest_->trailers.restores : std::string{}; }
+
+  static std::vector<BlamedRule*> rules_of(const File& file) {
+    std::vector<BlamedRule*> rules;
+    for (const auto& [place, marks] : file.marks)
+      std::ranges::copy_if(marks, std::back_inserter(rules), [](auto* rule) { return rule != nullptr; });
+    return rules;
+  }
+
+  // Rules that came with the newest snapshot, which has them in the file `newer`, may have been put back by
+  // it: those wait for the walk to meet the snapshot that it restored. The others are returned.
+  Result<std::vector<BlamedRule*>> look_in_restored(const std::string& name, File newer,
+                                                    std::vector<BlamedRule*> came) {
+    const auto restored = restored_by_newest();
+    if (restored.empty() || came.empty()) return came;
+    // Restored from what is gone since: it came with the restore.
+    const auto snapshot = repository_.snapshot(restored);
+    if (!snapshot) return came;
+    const auto& backends = snapshot->trailers.backend;
+    const auto was = name_before(name, backends_, backends);
+    auto hashes = TRY(repository_.file_hashes(restored));
+    const auto hash = hashes.find(was);
+    if (hash == hashes.end()) return came;
+    newer.keep(came);
+    auto new_ones = TRY(take_step(newer, restored, was, backends_, backends));
+    newer.hash = hash->second;
+    for (auto* rule : rules_of(newer)) {
+      if (!rule->put_back_by) rule->put_back_by = newest_;
+    }
+    if (!newer.marks.empty()) put_back_[restored][was].add(std::move(newer));
+    return new_ones;
   }
 
   const Repository& repository_;
@@ -254,7 +336,9 @@ class Blame {
   std::vector<std::unique_ptr<BlamedRule>> rules_{};
   std::vector<std::string> chains_{};
   // Of the snapshot that was looked at last, those that still have rules whose origin is not known.
-  std::map<std::string, File> files_{};
+  FileMap files_{};
+  // Of snapshots that were restored, by their hash: rules that were put back.
+  std::map<std::string, FileMap> put_back_{};
   std::string backends_{};
   std::shared_ptr<const Snapshot> newest_{};
 };

@@ -20,7 +20,8 @@ struct BlameFilter {
 
 /// A rule of a revision and the snapshot that introduced the rule: every snapshot since then has the rule, by
 /// meaning. A rule stays the same rule when it moves, gets another comment or another spelling, or when its
-/// chain is renamed. A rule whose meaning changes is a new rule. A value.
+/// chain is renamed. A rule whose meaning changes is a new rule. A rule that a restore, undo, rollback or
+/// boot put back is the one of the snapshot that it restored. A value.
 struct BlamedRule {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
@@ -29,6 +30,8 @@ struct BlamedRule {
   std::uint32_t pos = 0;                   ///< the position in the chain, from 1
   std::string rule{};                      ///< in iptables-save words, without "-A CHAIN"
   std::shared_ptr<const Snapshot> from{};  ///< null where no snapshot has the rule (LIVE, a file)
+  /// The snapshot that put the rule back last; null where the rule was there since `from`.
+  std::shared_ptr<const Snapshot> put_back_by{};
 };
 
 /// The rules of a revision that the filter lets through, in the order of the revision. Kind usage: the

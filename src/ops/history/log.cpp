@@ -1,7 +1,10 @@
 #include "ops/history/log.h"
 
 #include <algorithm>
+#include <set>
 
+#include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
@@ -71,16 +74,82 @@ Result<std::optional<LogEntry>> LogMatcher::entry(const Repository& repository, 
   return std::optional(std::move(entry));
 }
 
+namespace {
+
+// The newest snapshot before `hash` that can be read, by git's log of HEAD, which outlives the objects;
+// without `hash`, the newest of all. Empty where there is none.
+std::string readable_before(const Repository& repository, const std::string& hash) {
+  constexpr int kMostUnreadable = 100;
+  bool behind = hash.empty();
+  int unreadable = 0;
+  for (int i = 0; unreadable < kMostUnreadable; ++i) {
+    const auto at = repository.resolve(format("HEAD@{{{}}}", i));
+    if (!at && at.error().kind == ErrorKind::usage) break;
+    if (!at) ++unreadable;
+    if (at && behind) return *at;
+    if (at && *at == hash) behind = true;
+  }
+  return "";
+}
+
+// What of the history cannot be read, while a log goes on behind it.
+class Damage {
+ public:
+  void note(Error error, bool newest) {
+    if (!first_) first_ = std::move(error);
+    newest_ = newest_ || newest;
+  }
+  void go_on_from(const std::string& hash) {
+    if (readable_.empty()) readable_ = hash;
+  }
+
+  Status status(const Repository& repository) const {
+    if (!first_) return {};
+    if (!newest_ || readable_.empty()) return error_of<messages::damaged_snapshots>(first_->message);
+    return error_of<messages::damaged_tip>(first_->message, readable_.substr(0, kShownDigits),
+                                           shell_quote(repository.path().string()), repository.host());
+  }
+
+ private:
+  static constexpr std::size_t kShownDigits = 10;
+  std::optional<Error> first_{};
+  bool newest_ = false;
+  std::string readable_{};
+};
+
+}  // namespace
+
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit) {
   auto matcher = TRY(LogMatcher::make(filter));
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
-  auto hash = TRY(repository.resolve(revision));
-  return repository.walk(hash, [&](const Snapshot& snapshot) -> Result<bool> {
-    auto entry = TRY(matcher.entry(repository, snapshot, with_diff));
-    return !entry || visit(*entry);
-  });
+  Damage damage;
+  auto start = repository.resolve(revision);
+  if (!start && (start.error().kind != ErrorKind::repository || revision != "HEAD"))
+    return std::move(start).error();
+  if (!start) damage.note(start.error(), true);
+  std::string at = start ? *start : readable_before(repository, "");
+  if (!start) damage.go_on_from(at);
+  bool wanted = true;
+  std::set<std::string> begun;
+  while (wanted && !at.empty() && begun.insert(at).second) {
+    std::string last;
+    auto walked = repository.walk(at, [&](const Snapshot& snapshot) -> Result<bool> {
+      last = snapshot.hash;
+      at = snapshot.parent;
+      auto entry = TRY(matcher.entry(repository, snapshot, with_diff));
+      wanted = !entry || visit(*entry);
+      return wanted;
+    });
+    if (walked) break;
+    if (walked.error().kind != ErrorKind::repository || last.empty()) return walked;
+    damage.note(std::move(walked).error(), false);
+    // A snapshot whose files are damaged has a parent; one that is gone has a place in git's log.
+    const bool stuck = !repository.snapshot(at);
+    if (stuck) at = readable_before(repository, last);
+  }
+  return damage.status(repository);
 }
 
 }  // namespace rewall

@@ -53,7 +53,9 @@ class LogMatcher {
 };
 
 /// Calls `visit` with each snapshot from `revision` back that matches, newest first, as soon as it is read;
-/// stops where `visit` returns false. Kind usage: an expression is invalid, or the revision does not exist.
+/// stops where `visit` returns false. Snapshots that cannot be read are left out: after the last readable one
+/// the result is an error of kind repository that names them and the way out. Kind usage: an expression is
+/// invalid, or the revision does not exist.
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit);
 

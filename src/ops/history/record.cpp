@@ -149,7 +149,9 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
                                                  .foreign = std::move(foreign),
-                                                 .restores = options.restores}};
+                                                 .restores = options.restores,
+                                                 .undoes = options.undoes,
+                                                 .exact = options.exact ? "yes" : ""}};
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);

@@ -39,6 +39,8 @@ struct RecordOptions {
   std::string hook{};                   ///< prefix of the subject where another program runs rewall
   std::vector<std::string> commands{};  ///< as Rewall-Command
   std::string restores{};               ///< as Rewall-Restores, full hash
+  std::string undoes{};                 ///< as Rewall-Undoes, full hash
+  bool exact = false;                   ///< as Rewall-Exact
   bool allow_empty = false;             ///< commits even where nothing differs
   std::optional<Actor> actor{};         ///< the author; else the person behind this process
   std::vector<std::string> notes{};     ///< lines of the body

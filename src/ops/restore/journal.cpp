@@ -33,6 +33,7 @@ std::string print_journal(const JournalEntry& entry) {
   lines.add("process", format("{}", entry.process));
   lines.add("trigger", entry.record.trigger);
   lines.add("restores", entry.record.restores);
+  lines.add("undoes", entry.record.undoes);
   lines.add("message", entry.record.message);
   for (const auto& command : entry.record.commands) lines.add("command", command);
   if (const auto& actor = entry.record.actor) lines.add(*actor);
@@ -54,12 +55,14 @@ Result<JournalEntry> parse_journal(std::string_view text) {
       {"process", required(number_key(entry.process))},
       {"trigger", required(text_key(entry.record.trigger))},
       {"restores", hash_key(entry.record.restores)},
+      {"undoes", hash_key(entry.record.undoes)},
       {"message", text_key(entry.record.message)},
       {"command",
        {.read = [&](std::string_view value) { return !entry.record.commands.emplace_back(value).empty(); },
         .repeats = true}}};
   add_actor_keys(keys, actor);
   TRY(parse_state(text, kJournalVersion, keys));
+  entry.record.exact = entry.exact;
   if (!actor.person.name.empty()) entry.record.actor = std::move(actor);
   return entry;
 }

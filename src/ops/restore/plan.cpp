@@ -43,6 +43,7 @@ Sets with_missing_sets(Sets live, const Sets& wanted) {
 
 Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
   Ruleset whole = overlay(live, revision);
+  if (options.parts != nullptr) return with_parts(live, whole, *options.parts);
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
   if (live.backend != whole.backend) wanted.backend = whole.backend;
@@ -200,6 +201,10 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   Ruleset wanted = choose(plan.live.ruleset, revision, options);
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
+  } else if (options.parts != nullptr) {
+    Ruleset kept = wanted;
+    TRY(keep_foreign_parts(session, kept, options.lost_foreign, plan));
+    wanted = with_parts(wanted, kept, left_otherwise(*options.parts, plan.live.ruleset));
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;

@@ -16,11 +16,12 @@ namespace {
 
 // Nothing that stood in the kernel for a moment is lost: what is replaced goes into the history, and what
 // replaces it.
-void keep(const PlannedChange& change, const Capture& capture, const std::string& why) {
+void keep(const PlannedChange& change, const Capture& capture, const RecordOptions& options) {
   auto head = read_head(change.repository);
   if (!head) return;
-  auto kept = record(change.session, change.repository, *head, capture, {.message = why});
-  if (kept && kept->changed) log_warning("{}: kept as snapshot {}", why, kept->hash.substr(0, 10));
+  auto kept = record(change.session, change.repository, *head, capture, options);
+  if (kept && kept->changed)
+    log_warning("{}: kept as snapshot {}", options.message, kept->hash.substr(0, 10));
 }
 
 // What is not as before in the places of the change; members come and go with the traffic.
@@ -63,11 +64,14 @@ Error put_back(const PlannedChange& change, Error why) {
   if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
   std::string then;
   bool kept = false;
+  // LIVE before the restore. Undo is not to take what failed for a change.
+  const auto head = change.repository.head();
+  const std::string before = head ? *head : std::string{};
   for (Tries tries(kFewTries); tries.next();) {
     auto now = change.session.capture();
     if (!now) return error_of<messages::lost_sight>(why.message, now.error().message);
     if (!kept && holds_more(transition, now->ruleset)) {
-      keep(change, *now, "what a restore that failed left");
+      keep(change, *now, {.message = "what a restore that failed left"});
       kept = true;
     }
     auto after = apply_again(change.session, undone(transition, now->ruleset), *now);
@@ -81,7 +85,9 @@ Error put_back(const PlannedChange& change, Error why) {
       then = left + " is left";
       continue;
     }
-    if (kept) keep(change, *after, "what a restore that failed put back");
+    if (kept)
+      keep(change, *after,
+           {.message = "what a restore that failed put back", .trigger = "rollback", .restores = before});
     why.live = LiveState::put_back;
     return why;
   }
@@ -145,6 +151,18 @@ Result<Recorded> load_and_record_or_put_back(const PlannedChange& change, const 
 }
 
 }  // namespace
+
+Status put_in_force_unrecorded(const PlannedChange& change) {
+  const SignalBlock held;
+  const SocketsKept kept;
+  ReadBack after;
+  try {
+    return load_and_read_back(change, after);
+  } catch (const std::exception& error) {
+    return put_back(change,
+                    Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});
+  }
+}
 
 Result<Recorded> put_in_force(const PlannedChange& change, const JournalEntry& entry) {
   if (!change.changes_live()) return load_and_record(change, entry.record);

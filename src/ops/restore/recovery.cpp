@@ -92,7 +92,7 @@ Status finish(Session& session, Repository& repository, const InterruptedRestore
   auto head = TRY(repository.head());
   if (head != entry.before) {
     const RecordOptions options{.message = "back to what was there before a restore that was interrupted",
-                                .trigger = entry.record.trigger,
+                                .trigger = "rollback",
                                 .restores = entry.before};
     TRY(record_as_is(session, repository, live, options));
   }

@@ -1,10 +1,17 @@
 #include "ops/restore/restore.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
+#include <filesystem>
 #include <utility>
 
+#include "core/file_lock.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/ruleset_files.h"
+#include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
@@ -75,7 +82,7 @@ class ArmedSafeguard {
   bool armed_ = false;
 };
 
-Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision revision,
+Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision& revision,
                            KnownState known, const RestoreOptions& options) {
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
@@ -119,6 +126,8 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
                       .trigger = options.trigger,
                       .commands = {session.command_line},
                       .restores = revision.hash,
+                      .undoes = options.undoes,
+                      .exact = options.exact,
                       .actor = options.actor ? *options.actor : current_actor()};
       const bool newest = entry.before == known.head.hash;
       auto after =
@@ -140,6 +149,95 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   return error_of<messages::kept_changing>();
 }
 
+// True for a failure of the history that leaves LIVE as it was. A guard and a boot have a way of their own.
+bool can_do_without_history(const Error& error, const RestoreOptions& options) {
+  return error.kind == ErrorKind::repository && !options.way_back && options.parts == nullptr &&
+         (!error.live || *error.live == LiveState::untouched || *error.live == LiveState::put_back);
+}
+
+// The folder with the files of LIVE, in place of a snapshot.
+Result<std::string> keep_in_folder(Session& session, const Ruleset& live) {
+  constexpr int kInOneSecond = 10;
+  const Files files = files_of(live);
+  const auto seconds = now().seconds;
+  for (int i = 0; i < kInOneSecond; ++i) {
+    const auto name = format("unrecorded-{}{}", seconds, i == 0 ? "" : format("-{}", i));
+    if (keep_in_run(name, files)) return "/run/rewall/" + name;
+  }
+  const auto folder = session.state_path() / format("unrecorded-{}", seconds);
+  std::error_code failed;
+  std::filesystem::create_directory(folder, failed);
+  for (const auto& [name, text] : files) {
+    TRY(write_file(folder / name, text, 0600));
+  }
+  return folder.string();
+}
+
+// Where the history cannot be read or written: LIVE is kept in files, and the result is not recorded.
+Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, const Lock& held,
+                                      const Revision& revision, const RestoreOptions& options,
+                                      const Error& why) {
+  Restored restored{.why_unrecorded = why.message, .restored = revision.hash};
+  TRY(check_backend(session.backend(), revision));
+  TRY(check_rules(revision));
+  std::vector<std::string> notes;
+  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash));
+  if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
+  ArmedSafeguard guarded(options.safeguard, held);
+  for (Tries tries(kFewTries); tries.next();) {
+    auto live = TRY(session.capture());
+    KnownState known{{std::move(live), Head{}}};
+    auto plan = TRY(make_plan(session, revision, options, known));
+    restored.diff = std::move(plan.diff);
+    restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
+    restored.notes = notes;
+    restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
+    if (options.dry_run || restored.diff.identical()) return restored;
+    TRY(ask(session, revision, known.head, restored.diff, options));
+    // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
+    if (!guarded.arm("", options.exact)) return error_of<messages::unrecorded_unguarded>(why.message);
+    if (restored.kept.empty()) {
+      auto kept = keep_in_folder(session, plan.live.ruleset);
+      if (!kept)
+        return std::move(kept).error().within(format("{}; and LIVE can be kept nowhere", why.message));
+      restored.kept = *std::move(kept);
+    }
+    auto loaded = put_in_force_unrecorded({session, repository, plan, restored.diff, nullptr});
+    if (loaded) {
+      guarded.keep(options.exact);
+      return restored;
+    }
+    if (loaded.error().kind != ErrorKind::refused) return std::move(loaded).error();
+  }
+  return error_of<messages::kept_changing>();
+}
+
+Result<Restored> carry_out_somehow(Session& session, Repository& repository, const Lock& held,
+                                   Revision revision, Result<KnownState> known,
+                                   const RestoreOptions& options) {
+  const bool partial = known && known->whole.has_value();
+  auto restored = known ? carry_out(session, repository, held, revision, *std::move(known), options)
+                        : Result<Restored>(std::move(known).error());
+  if (restored || !can_do_without_history(restored.error(), options)) return restored;
+  if (partial) revision = TRY(read_revision(session, revision.hash));
+  return carry_out_unrecorded(session, repository, held, revision, options, restored.error());
+}
+
+// A disk that is read-only has no lock that can be taken for writing, and nobody writes there.
+Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
+  const auto path = session.state_path() / "lock";
+  std::error_code failed;
+  if (!why.message.ends_with(errno_text(EROFS)) ||
+      std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
+    return why;
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || lock_file(fd.get(), std::chrono::milliseconds{0}) != 0) return why;
+  Lock held(std::move(fd));
+  // It says nothing of its holder, and ends with it.
+  held.leave_to_mend();
+  return held;
+}
+
 // What is wanted: all of it, or where a partial read is enough, what that holds.
 struct Target {
   Revision revision{};
@@ -148,10 +246,12 @@ struct Target {
 
 Result<Target> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
   if (!is_unrecorded(name) && !options.family && options.table.empty()) {
-    auto partial = TRY(read_partially(session, name, options.exact));
-    if (partial) {
-      Revision revision{.name = name, .hash = partial->wanted.hash, .ruleset = std::move(partial->to)};
-      return Target{std::move(revision), std::move(partial)};
+    auto partial = read_partially(session, name, options.exact);
+    // HEAD may be what cannot be read.
+    if (!partial && partial.error().kind != ErrorKind::repository) return std::move(partial).error();
+    if (partial && *partial) {
+      Revision revision{.name = name, .hash = (*partial)->wanted.hash, .ruleset = std::move((*partial)->to)};
+      return Target{std::move(revision), *std::move(partial)};
     }
   }
   auto revision = TRY(read_revision(session, name, options.family));
@@ -165,29 +265,35 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
   auto target = TRY(read_target(session, name, options));
-  auto held = TRY(lock(session));
+  auto held = lock(session);
   auto& [revision, partial] = target;
+  if (!held) {
+    const Error why = held.error();
+    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
+    if (partial) revision = TRY(read_revision(session, revision.hash));
+    return carry_out_unrecorded(session, *repository, read_only, revision, options, why);
+  }
   if (partial) {
     if (auto generation = still_live(session, *repository, partial->head.hash)) {
-      auto known = TRY(known_by_partial_read(*repository, *std::move(partial), *std::move(generation)));
-      return carry_out(session, *repository, held, std::move(revision), std::move(known), options);
+      auto known = known_by_partial_read(*repository, *std::move(partial), *std::move(generation));
+      return carry_out_somehow(session, *repository, *held, std::move(revision), std::move(known), options);
     }
     revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
   }
-  return restore(session, held, revision, options);
+  return restore(session, *held, revision, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
                          const RestoreOptions& options) {
   auto repository = TRY(session.repository());
-  auto known = TRY(know_live_and_head(session, *repository));
-  return carry_out(session, *repository, held, revision, std::move(known), options);
+  return carry_out_somehow(session, *repository, held, revision, know_live_and_head(session, *repository),
+                           options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, Revision revision, KnownState known,
                          const RestoreOptions& options) {
   auto repository = TRY(session.repository());
-  return carry_out(session, *repository, held, std::move(revision), std::move(known), options);
+  return carry_out_somehow(session, *repository, held, std::move(revision), std::move(known), options);
 }
 
 }  // namespace rewall

@@ -7,6 +7,7 @@
 #include "diff/diff.h"
 #include "ops/context/identity.h"
 #include "ops/history/record.h"
+#include "ops/restore/parts.h"
 #include "ops/restore/safeguard.h"
 #include "rules/foreign.h"
 
@@ -16,8 +17,10 @@ namespace rewall {
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
   std::string table{};              ///< only this table
+  const Parts* parts = nullptr;     ///< only these chains and sets; not together with family or table
   std::string message{};            ///< the subject of the result's snapshot; empty: made from the diff
   std::string trigger = "restore";  ///< as Rewall-Trigger
+  std::string undoes{};             ///< as Rewall-Undoes, full hash
   bool dry_run = false;             ///< plans only
   bool exact = false;               ///< restores foreign parts too, instead of keeping those of LIVE
   Safeguard* safeguard = nullptr;   ///< the guard of the change; null for a way back
@@ -33,8 +36,11 @@ struct Restored {
   Diff diff{};                       ///< from the old LIVE to the new one, also with dry_run
   std::string moves{};               ///< "from nft to legacy", where all rules go to the other backend
   std::optional<Recorded> before{};  ///< the snapshot of the old LIVE, where HEAD differed from it
-  std::optional<Recorded> after{};   ///< the snapshot of the new LIVE; absent with dry_run
-  std::string restored{};            ///< the snapshot that was restored, full hash; empty for a file
+  /// The snapshot of the new LIVE; absent with dry_run, and where the history cannot be read or written.
+  std::optional<Recorded> after{};
+  std::string why_unrecorded{};  ///< why the history could not be read or written; empty where it could
+  std::string kept{};      ///< the folder with the files of the old LIVE then; empty where it is LIVE still
+  std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
 };
 

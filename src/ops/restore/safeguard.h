@@ -16,6 +16,8 @@ class Safeguard {
 
   /// Called before the first plan. Kind refused: another guard is armed.
   virtual Status check() = 0;
+  /// Kind refused: a guard is armed in this network namespace, whose change nobody has decided on yet.
+  virtual Status check_none_armed() = 0;
   /// Arms the guard. `before` is the snapshot that LIVE equals; `exact` is that of the restore. Called again
   /// when the restore plans again. Kind refused: no guard could be armed, and none is.
   virtual Status arm(const Lock& held, const std::string& before, bool exact) = 0;

@@ -3,62 +3,141 @@
 #include <utility>
 #include <vector>
 
+#include "core/log.h"
 #include "core/messages.h"
 #include "ops/context/settings.h"
+#include "ops/history/change_stack.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
-#include "rules/foreign.h"
 
 namespace rewall {
 namespace {
 
-// True when what makes `to` of `from` are foreign parts alone.
-bool only_foreign(const Ruleset& from, const Ruleset& to, const std::vector<Owner>& owners) {
-  return compare(keep_foreign(from, to, owners).ruleset, to).equal();
+struct Begun {
+  Lock held;
+  KnownState known;
+};
+
+Result<Begun> begin(Session& session, const Repository& repository, const RestoreOptions& options,
+                    std::string_view command) {
+  auto held = TRY(lock(session));
+  if (options.safeguard != nullptr) TRY(options.safeguard->check_none_armed());
+  auto known = TRY(know_live_and_head(session, repository));
+  if (known.head.hash.empty()) return error_of<messages::nothing_recorded>(command);
+  return Begun{std::move(held), std::move(known)};
 }
 
-Result<Ruleset> ruleset_at(Session& session, const std::string& hash) {
+// True where LIVE differs from HEAD by more than foreign parts: recorded, that is a change.
+Result<bool> own_parts_differ(const Repository& repository, const KnownState& known) {
+  if (known.same) return false;
+  const Diff diff = compare(known.head.ruleset, known.live.ruleset);
+  if (diff.identical()) return false;
+  const auto owners = TRY(read_owners(repository));
+  return foreign_only(diff, known.head.ruleset, known.live.ruleset, owners).empty();
+}
+
+// LIVE goes into the history where HEAD differs from it, and is HEAD then.
+Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known) {
+  if (known.same) return std::optional<Recorded>{};
+  auto recorded = TRY(record(session, repository, known.head, known.live, {}));
+  for (const auto& note : recorded.notes) log_warning("{}", note);
+  if (!recorded.changed) return std::optional<Recorded>{};
+  known.head = TRY(read_head(repository));
+  return std::optional(std::move(recorded));
+}
+
+Result<Ruleset> ruleset_at(Session& session, const Head& head, const std::string& hash) {
+  if (hash == head.hash) return head.ruleset;
   auto revision = TRY(read_revision(session, hash));
   return std::move(revision.ruleset);
 }
 
-// The snapshot that an undo takes back: imports did nothing to the firewall, and are stepped over; so are
-// those whose changes a restore would keep.
-Result<Snapshot> newest_change(Session& session, const Repository& repository, const std::string& head,
-                               const std::vector<Owner>& owners) {
-  auto newest = repository.snapshot(head);
-  while (newest && !newest->parent.empty()) {
-    if (newest->trailers.trigger == "import" && !newest->trailers.restores.empty()) {
-      newest = repository.snapshot(newest->trailers.restores);
-      continue;
-    }
-    if (owners.empty()) break;
-    auto from = TRY(ruleset_at(session, newest->parent));
-    auto to = TRY(ruleset_at(session, newest->hash));
-    if (compare(from, to).equal() || !only_foreign(from, to, owners)) break;
-    newest = repository.snapshot(newest->parent);
+bool same_backends(const Ruleset& a, const Ruleset& b) {
+  return a.backend == b.backend && a.both_backends() == b.both_backends();
+}
+
+// Puts the chains and sets in which `left` and the snapshot differ back as they are in the snapshot.
+Result<Restored> put_parts_back(Session& session, Begun begun, const std::string& hash, Ruleset left,
+                                RestoreOptions options) {
+  auto target = TRY(ruleset_at(session, begun.known.head, hash));
+  Parts parts;
+  // Where the rules went to another backend, all of them go back.
+  if (same_backends(left, target) && same_backends(begun.known.live.ruleset, target)) {
+    parts = differing_parts(target, std::move(left));
+    options.parts = &parts;
   }
-  return newest;
+  Revision revision{.name = hash, .hash = hash, .ruleset = std::move(target)};
+  return restore(session, begun.held, std::move(revision), std::move(begun.known), options);
+}
+
+// What a person's command did to foreign parts is a part of the change; else their owners keep them.
+bool takes_foreign_parts(const Snapshot& change) {
+  return !change.trailers.exact.empty() || !change.trailers.foreign.empty();
+}
+
+Error nothing_done(const Repository& repository, const std::string& head) {
+  const auto undone = newest_undone(repository, head);
+  return undone && undone->change ? error_of<messages::all_is_undone>()
+                                  : error_of<messages::nothing_to_undo>();
+}
+
+// Of a change that is not recorded, as a dry run leaves it.
+Result<Restored> undo_unrecorded(Session& session, const Repository& repository, Begun begun,
+                                 const RestoreOptions& options, const Announce& announce) {
+  auto head = TRY(repository.snapshot(begun.known.head.hash));
+  const auto back_to = TRY(in_force_at(repository, std::move(head)));
+  if (!back_to) return error_of<messages::nothing_to_undo>();
+  Ruleset left = begun.known.live.ruleset;
+  const Snapshot change{.subject = subject(compare(begun.known.head.ruleset, left))};
+  if (announce) announce({change, *back_to});
+  return put_parts_back(session, std::move(begun), back_to->hash, std::move(left), options);
 }
 
 }  // namespace
 
-Result<Restored> undo(Session& session, const RestoreOptions& options) {
+Result<Restored> undo(Session& session, const RestoreOptions& given, const Announce& announce) {
   auto repository = TRY(session.repository());
-  auto held = TRY(lock(session));
-  auto known = TRY(know_live_and_head(session, *repository));
-  std::string target = known.head.hash;
-  std::vector<Owner> owners;
-  if (!options.exact) owners = TRY(read_owners(*repository));
-  if (only_foreign(known.head.ruleset, known.live.ruleset, owners)) {
-    auto newest = TRY(newest_change(session, *repository, target, owners));
-    if (newest.parent.empty()) {
-      return error_of<messages::nothing_to_undo>();
-    }
-    target = newest.parent;
+  auto begun = TRY(begin(session, *repository, given, "undo"));
+  std::optional<Recorded> before;
+  if (given.dry_run) {
+    const bool differ = TRY(own_parts_differ(*repository, begun.known));
+    if (differ) return undo_unrecorded(session, *repository, std::move(begun), given, announce);
+  } else {
+    before = TRY(record_first(session, *repository, begun.known));
   }
-  auto revision = TRY(read_revision(session, target));
-  return restore(session, held, std::move(revision), std::move(known), options);
+  const auto change = TRY(newest_done(*repository, begun.known.head.hash));
+  if (!change) return nothing_done(*repository, begun.known.head.hash);
+  const auto back_to = TRY(in_force_before(*repository, *change));
+  if (!back_to) return error_of<messages::nothing_to_undo>();
+  RestoreOptions options = given;
+  options.trigger = "undo";
+  options.undoes = change->hash;
+  options.exact = given.exact || takes_foreign_parts(*change);
+  if (announce) announce({*change, *back_to});
+  auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
+  auto restored = TRY(put_parts_back(session, std::move(begun), back_to->hash, std::move(left), options));
+  if (before && !restored.before) restored.before = std::move(before);
+  return restored;
+}
+
+Result<Restored> redo(Session& session, const RestoreOptions& given, const Announce& announce) {
+  auto repository = TRY(session.repository());
+  auto begun = TRY(begin(session, *repository, given, "redo"));
+  const bool differ = TRY(own_parts_differ(*repository, begun.known));
+  if (differ) return error_of<messages::changed_unrecorded>();
+  const auto undone = TRY(newest_undone(*repository, begun.known.head.hash));
+  if (undone.since)
+    return error_of<messages::changed_since_undo>(undone.since->hash.substr(0, 10), undone.since->subject);
+  if (!undone.change) return error_of<messages::nothing_to_redo>();
+  const Snapshot& change = *undone.change;
+  const auto before = TRY(in_force_before(*repository, change));
+  if (!before) return error_of<messages::nothing_to_redo>();
+  RestoreOptions options = given;
+  options.trigger = "redo";
+  options.exact = given.exact || takes_foreign_parts(change);
+  if (announce) announce({change, *before});
+  auto left = TRY(ruleset_at(session, begun.known.head, before->hash));
+  return put_parts_back(session, std::move(begun), change.hash, std::move(left), options);
 }
 
 }  // namespace rewall

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/result.h"
+#include "store/repository.h"
+
+namespace rewall {
+
+// Each snapshot has two stacks, the changes that are done and those that are undone. Both follow from the
+// trailers of the history alone (rewall(8), undo), so they survive a boot and a clone. The functions walk
+// back from a snapshot and read commits; files are compared only of snapshots that may be changes. Errors are
+// of kind repository: a snapshot cannot be read.
+
+/// True for a snapshot of foreign parts alone that no person's command made: undo steps over it, and log
+/// folds it.
+bool is_background(const Snapshot& snapshot);
+
+/// The change that undo would take back at the snapshot `hash`; absent where there is none.
+Result<std::optional<Snapshot>> newest_done(const Repository& repository, const std::string& hash);
+
+/// The answer of newest_undone().
+struct NewestUndone {
+  std::optional<Snapshot> change{};  ///< the change that redo would put back; absent where there is none
+  std::optional<Snapshot> since{};   ///< where there is none: the change that was made since an undo
+};
+/// The change that redo would put back at the snapshot `hash`.
+Result<NewestUndone> newest_undone(const Repository& repository, const std::string& hash);
+
+/// The newest snapshot before `change` that was in force: not that of an import or of a shutdown. Absent for
+/// the first snapshot.
+Result<std::optional<Snapshot>> in_force_before(const Repository& repository, const Snapshot& change);
+
+/// The snapshot itself, or where it was never in force (an import, a shutdown), the one that was before.
+Result<std::optional<Snapshot>> in_force_at(const Repository& repository, Snapshot snapshot);
+
+}  // namespace rewall
