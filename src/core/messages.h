@@ -509,6 +509,9 @@ inline constexpr Message policy_left_open{
 inline constexpr Message chain_twice{
     .text = "chain {} is made twice, first in line {}",
     .hint = "iptables-nft-restore empties it at the second, iptables-legacy-restore refuses: leave one out"};
+/// The chain, then the line.
+inline constexpr Message chain_used_before{.text = "chain {} is made here, and line {} jumps to it already",
+                                           .hint = "make it before the first rule that jumps to it"};
 inline constexpr Message chain_named_as_verdict{.text = "a chain cannot be named {}: that is a verdict"};
 inline constexpr Message chain_name_begins{.text = "a chain's name cannot begin with '-' or '!': {}"};
 inline constexpr Message chain_name_too_long{.text = "chain name {} is longer than {} bytes"};

@@ -246,8 +246,9 @@ class LineReader {
     }
     if (letter == 's' || letter == 'd') {
       sign(family_of_address(*value));
-      if (value->find(',') != std::string::npos)
-        line_.lists.push_back({first, apart ? 2U : 1U, letter == 's' ? "-s" : "-d", *value, negated});
+      // Attached addresses (-s192.0.2.1) iptables takes wrongly; whether it does is for it to say.
+      if (apart && value->find(',') != std::string::npos)
+        line_.lists.push_back({first, letter == 's' ? "-s" : "-d", *value, negated});
     }
     return {};
   }

@@ -21,8 +21,7 @@ namespace rewall {
 struct CommandLine {
   /// "-s" or "-d" with several addresses.
   struct AddressList {
-    std::size_t word = 0;   ///< its place in `words`
-    std::size_t count = 1;  ///< words that it has: 2 where the addresses are a word of their own
+    std::size_t word = 0;  ///< its place in `words`; the addresses are the next word
     std::string_view option{};
     std::string addresses{};
     bool negated = false;

@@ -74,6 +74,7 @@ class RulesFileReader {
     odd_blanks_ = odd_blanks_ || line[0] != '*';
     auto rest = without_blanks(bare.substr(1));
     open_ = TRY(open_table(lines_, first_word(rest)));
+    targets_.clear();
     return {};
   }
 
@@ -119,9 +120,23 @@ class RulesFileReader {
     TRY(check_chain_name(name));
     if (const auto* chain = open_->declared(name))
       return lines_.at(error_of<messages::chain_twice>(quoted(name), chain->line));
+    TRY(check_made_before_use(name));
     open_->add(Chain{
         .name = std::string(name), .policy = "-", .line = lines_.number(), .counters = counters_in(rest)});
     return {};
+  }
+
+  // iptables-restore knows a chain from its declaration on.
+  Status check_made_before_use(std::string_view name) {
+    for (const auto& chain : open_->chains()) {
+      for (const auto& rule : chain.rules) {
+        if (rule.line > targets_until_) targets_.try_emplace(target_of(rule.words, family()), rule.line);
+      }
+    }
+    targets_until_ = lines_.number();
+    const auto used = targets_.find(std::string(name));
+    if (used == targets_.end()) return {};
+    return lines_.at(error_of<messages::chain_used_before>(quoted(name), used->second));
   }
 
   // Names that no iptables makes a chain of, as they say something else behind -j.
@@ -348,7 +363,7 @@ class RulesFileReader {
       if (list->negated) return lines_.at(error_of<messages::negated_list>(quoted(list->addresses)));
       several = true;
       multiply(spellings, std::string(list->option), list->addresses);
-      i += list->count - 1;
+      ++i;
       ++list;
     }
     std::vector<Rule> rules;
@@ -419,6 +434,8 @@ class RulesFileReader {
   Texts texts_{};
   std::unordered_map<std::string_view, Meaning> meanings_{};
   std::optional<OpenTable> open_{};
+  std::unordered_map<std::string, std::uint32_t> targets_{};  ///< of the rules so far, with a line of each
+  std::uint32_t targets_until_ = 0;                           ///< the line that they are known until
   std::size_t skipped_ = 0;
   std::size_t turned_ = 0;
   bool odd_blanks_ = false;
