@@ -50,7 +50,7 @@ Result<Checkout> read(Context& context, const CheckoutOptions& options) {
 Result<std::string> meaning_of(const Checkout& checkout, Family family) {
   const std::string name(file_name({family}));
   const auto file = checkout.files.find(name);
-  auto tables = TRY(parse_tables(file == checkout.files.end() ? "" : file->second, family, name));
+  auto tables = TRY(parse_saved(file == checkout.files.end() ? "" : file->second, family, name));
   return meaning_text(tables);
 }
 

@@ -6,9 +6,11 @@
 
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 
 #include "core/format.h"
+#include "core/messages.h"
 
 namespace rewall {
 namespace {
@@ -43,7 +45,9 @@ std::string errno_text(int error) {
   return std::system_category().message(error);
 }
 
-Result<std::string> read_all(int fd, std::string_view name) {
+namespace {
+
+Result<std::string> read_up_to(int fd, std::string_view name, std::size_t most) {
   std::string content;
   struct stat facts {};
   if (::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode))
@@ -57,7 +61,32 @@ Result<std::string> read_all(int fd, std::string_view name) {
                    .message = format("{}: cannot read: {}", name, errno_text(errno))};
     if (n == 0) return content;
     content.append(buffer.data(), static_cast<std::size_t>(n));
+    if (content.size() > most) return error_of<messages::text_too_big>(name, most >> 20);
   }
+}
+
+}  // namespace
+
+Result<std::string> read_all(int fd, std::string_view name) {
+  return read_up_to(fd, name, std::numeric_limits<std::size_t>::max());
+}
+
+Result<std::string> read_text(int fd, std::string_view name) {
+  return read_up_to(fd, name, kBiggestText);
+}
+
+Result<std::string> read_text(const std::filesystem::path& path, Pipes pipes) {
+  // A FIFO that nobody writes to would block at once; one that is wanted may.
+  const int flags = O_RDONLY | O_CLOEXEC | (pipes == Pipes::refused ? O_NONBLOCK : 0);
+  const Fd fd(::open(path.c_str(), flags));
+  if (!fd) {
+    return Error{.kind = ErrorKind::usage,
+                 .message = format("{}: cannot read: {}", path.string(), errno_text(errno))};
+  }
+  struct stat facts {};
+  const bool plain = ::fstat(fd.get(), &facts) == 0 && S_ISREG(facts.st_mode);
+  if (!plain && pipes == Pipes::refused) return error_of<messages::not_a_plain_file>(path.string());
+  return read_text(fd.get(), path.string());
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

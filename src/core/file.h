@@ -41,6 +41,15 @@ Result<std::string> read_file(const std::filesystem::path& path);
 /// Reads an open descriptor (standard input, for example) to its end. Errors as read_file(), with `name`.
 Result<std::string> read_all(int fd, std::string_view name);
 
+/// The size above which a text is no firewall's: 256 MiB, ten times a set of a million members.
+inline constexpr std::size_t kBiggestText = std::size_t{256} << 20;
+/// read_all(), but no more than kBiggestText. Kind usage: there is more.
+Result<std::string> read_text(int fd, std::string_view name);
+/// Reads a file that a person names. Kind usage: it cannot be read, or is bigger than kBiggestText; with
+/// Pipes::refused, it is no plain file.
+enum class Pipes { refused, read };
+Result<std::string> read_text(const std::filesystem::path& path, Pipes pipes);
+
 /// Whether a file must survive a power failure.
 enum class Sync { yes, no };
 

@@ -247,6 +247,12 @@ inline constexpr Message no_such_chain{.kind = ErrorKind::usage, .text = "this r
 inline constexpr Message compressed{
     .kind = ErrorKind::usage, .text = "{}: compressed", .hint = "decompress it first: gunzip {0}"};
 
+inline constexpr Message not_a_plain_file{.kind = ErrorKind::usage,
+                                          .text = "{}: not a plain file",
+                                          .hint = "for a pipe use '-' and standard input"};
+/// The file, then MiB.
+inline constexpr Message text_too_big{.kind = ErrorKind::usage,
+                                      .text = "{}: more than {} MiB: too big for rules"};
 inline constexpr Message no_table_line{.kind = ErrorKind::usage,
                                        .text = "{}: no '*table' line found: not an iptables-save file",
                                        .hint = "rules begin with a line like '*filter' and end with COMMIT"};
@@ -256,7 +262,7 @@ inline constexpr Message no_rules_in_folder{.kind = ErrorKind::usage,
                                             .hint = "a folder of rules holds rules.v4, rules.v6 or ipset"};
 
 inline constexpr Message nothing_to_import{.kind = ErrorKind::usage,
-                                           .text = "nothing to import: HEAD has all of it"};
+                                           .text = "nothing to import: the history has all of it"};
 
 inline constexpr Message one_standard_input{.kind = ErrorKind::usage,
                                             .text = "standard input can be only one of the two revisions"};
@@ -587,7 +593,35 @@ inline constexpr Message policy_of_own_chain{
 inline constexpr Message invalid_counters{.text = "invalid counters {}"};
 inline constexpr Message invalid_chain_counters{.text = "chain {}: invalid counters {}"};
 inline constexpr Message counters_need_numbers{.text = "{} needs two numbers"};
-inline constexpr Message rule_of_other_table{.text = "the rule is for table {}, but stands in table '{}'"};
+inline constexpr Message nothing_to_negate{.text = "'!' before {} negates nothing"};
+inline constexpr Message two_commands{.text = "two commands in one line: -{} and -{}"};
+inline constexpr Message invalid_position{.text = "invalid position {}"};
+inline constexpr Message line_too_long{.text = "the line is longer than {} bytes",
+                                       .hint = "iptables-restore would read the rest as a line of its own"};
+/// The table, then the chain.
+inline constexpr Message policy_left_open{
+    .text = "table '{}' comes twice, and the second does not say the policy of {}",
+    .hint = "iptables-legacy keeps the first policy and iptables-nft does not: say it in the second too"};
+/// The chain, then the line that made it.
+inline constexpr Message chain_twice{
+    .text = "chain {} is made twice, first in line {}",
+    .hint = "iptables-nft-restore empties it at the second, iptables-legacy-restore refuses: leave one out"};
+/// The chain, then the line.
+inline constexpr Message chain_used_before{.text = "chain {} is made here, and line {} jumps to it already",
+                                           .hint = "make it before the first rule that jumps to it"};
+inline constexpr Message chain_named_as_verdict{.text = "a chain cannot be named {}: that is a verdict"};
+inline constexpr Message chain_name_begins{.text = "a chain's name cannot begin with '-' or '!': {}"};
+inline constexpr Message chain_name_too_long{.text = "chain name {} is longer than {} bytes"};
+/// The file, then a line of each family.
+inline constexpr Message family_in_doubt{
+    .kind = ErrorKind::usage,
+    .text = "{}: its family is in doubt: line {} is for IPv4, line {} for IPv6",
+    .hint = "say which one it is: --family ipv4 or --family ipv6; or mark the lines with -4 and -6"};
+/// The file, the family of its name, the line, the family of the line.
+inline constexpr Message family_against_name{
+    .kind = ErrorKind::usage,
+    .text = "{}: its family is in doubt: its name says {}, and line {} is for {}",
+    .hint = "say which one it is: --family ipv4 or --family ipv6; or mark the line with -4 or -6"};
 inline constexpr Message chain_exists{.text = "chain {} already exists"};
 inline constexpr Message command_not_allowed{.text = "'-{}' is not allowed in a rules file"};
 /// "remove" or "rename", then the chain; so for the next two.

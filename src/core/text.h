@@ -20,6 +20,8 @@ std::vector<std::string_view> split_lines(std::string_view text);
 
 std::vector<std::string_view> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
+/// The text with its ASCII letters in lower case.
+std::string lower(std::string_view text);
 std::string join(std::span<const std::string> words, std::string_view separator);
 
 /// The candidate with the smallest edit distance to `word`; empty when no candidate is near enough.

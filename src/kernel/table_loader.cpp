@@ -151,7 +151,7 @@ std::optional<Tables> TableLoader::read_counters(Step& step) {
   auto outcome = run(programs_.command({*program, "-c", "-t", step.name}), ErrorKind::kernel);
   if (!outcome) return lost(outcome.error().message);
   if (!outcome->ok()) return lost(outcome->text());
-  auto tables = parse_tables(with_names(outcome->out, unaliased_), of.family, base_name(*program));
+  auto tables = parse_saved(with_names(outcome->out, unaliased_), of.family, base_name(*program));
   if (!tables) return lost(tables.error().message);
   if (tables->find(step.name) == nullptr) return lost(base_name(*program) + " left it out");
   step.back = std::move(outcome->out);

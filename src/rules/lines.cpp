@@ -15,7 +15,10 @@ std::optional<std::string_view> Lines::next() {
   whole_ = end != std::string_view::npos;
   auto line = rest_.substr(0, end);
   rest_.remove_prefix(whole_ ? end + 1 : rest_.size());
-  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (ends_ == Ends::any && line.ends_with('\r')) {
+    line.remove_suffix(1);
+    stripped_ = true;
+  }
   return line;
 }
 

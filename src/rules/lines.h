@@ -10,11 +10,14 @@
 
 namespace rewall {
 
-/// Walks the lines of a text without their ends (\n or \r\n), counts them, and makes errors that name the
-/// newest line. The text must outlive the walk.
+/// Walks the lines of a text without their ends (\n or \r\n; Ends::newline: \n alone), counts them, and makes
+/// errors that name the newest line. The text must outlive the walk.
 class Lines {
  public:
-  Lines(std::string_view text, std::string_view name) : rest_(text), name_(name) {}
+  enum class Ends : std::uint8_t { any, newline };
+
+  Lines(std::string_view text, std::string_view name, Ends ends = Ends::any)
+      : rest_(text), name_(name), ends_(ends) {}
 
   std::optional<std::string_view> next();
   /// Continues with another text, after the last line was taken; the count goes on.
@@ -22,6 +25,8 @@ class Lines {
   std::uint32_t number() const { return number_; }
   /// False when the newest line is the last one and has no \n.
   bool whole() const { return whole_; }
+  /// True when a line so far ended in \r\n.
+  bool stripped() const { return stripped_; }
 
   /// Puts `NAME:LINE: ` before the message, for the newest line.
   Error at(Error error) const;
@@ -35,6 +40,8 @@ class Lines {
   std::string name_;
   std::uint32_t number_ = 0;
   bool whole_ = true;
+  bool stripped_ = false;
+  Ends ends_;
 };
 
 /// Prepares a word from outside for a message: escapes it, cuts it at 60 bytes, puts it in single quotes.

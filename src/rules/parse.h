@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,17 +9,16 @@
 
 namespace rewall {
 
-/// Reads iptables-save text (iptables-save(8), iptables-restore(8)): tables, chains, policies, counters and
-/// rules. Line ends may be CRLF; `COMMIT` may have trailing blanks; `#` lines are skipped; -A, -I, -N, -P,
-/// -F, -X, -D n and -R n are carried out as iptables-restore would; a rule with a comma list in -s or -d
-/// becomes several, as it does in the kernel. Rules are not parsed.
+/// Reads what iptables-save printed, or print_tables() and canonical_text(): tables, chains, policies,
+/// counters, and rules as `-A CHAIN WORDS`. The words stay as they are, whatever they look like. Rules are
+/// not parsed. For text that people write: rules_file.h.
 ///
-/// On failure the error (kind usage) begins `NAME:LINE: ` and names the word: a table without COMMIT, a rule
-/// for a chain that is not there, text outside a table, a NUL byte, `iptables-save`'s own "is incompatible"
-/// line.
-Result<Tables> parse_tables(std::string text, Family family, std::string_view name);
+/// On failure the error (kind usage) begins `NAME:LINE: ` and names the word: a line that iptables-save does
+/// not print, a table without COMMIT, a rule for a chain that is not there, text outside a table, a NUL byte,
+/// `iptables-save`'s own "is incompatible" line.
+Result<Tables> parse_saved(std::string text, Family family, std::string_view name);
 
-/// parse_tables() for a text that comes in pieces; each piece is read when it comes.
+/// parse_saved() for a text that comes in pieces; each piece is read when it comes.
 class TablesStream {
  public:
   TablesStream(Family family, std::string_view name);
@@ -39,9 +37,5 @@ class TablesStream {
 
 /// Reads `ipset save` text (ipset(8)): create and add lines. Errors as above.
 Result<Sets> parse_sets(std::string text, std::string_view name);
-
-/// The family that a text belongs to: that of the program in its header comment, or of the first rule that
-/// names an address, or a protocol or extension of one family alone. Nothing when the text has none of these.
-std::optional<Family> guess_family(std::string_view text);
 
 }  // namespace rewall

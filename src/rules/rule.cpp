@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 
 #include "core/messages.h"
 #include "core/text.h"
@@ -54,7 +55,8 @@ class RuleReader {
 
  private:
   Status take() {
-    const auto word = words_[place_++];
+    auto word = words_[place_++];
+    if (word.quoted && word.raw.find('-') < 2) word = Word{unquoted_.emplace_back(word.text()), false};
     if (word.is("!")) {
       if (negated_) parts_.unknown.emplace_back("!");
       negated_ = true;
@@ -73,24 +75,16 @@ class RuleReader {
   }
 
   Status take_long(const Word& word) {
-    const auto equals = word.quoted ? std::string_view::npos : word.raw.find('=');
+    const auto equals = word.raw.find('=');
     const auto name = word.raw.substr(0, equals);
     const auto value = equals == std::string_view::npos ? std::string_view{} : word.raw.substr(equals + 1);
     const auto* attached = equals == std::string_view::npos ? nullptr : &value;
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kLong = {
-        {{"--jump", "-j"},
-         {"--goto", "-g"},
-         {"--match", "-m"},
-         {"--set-counters", "-c"},
-         {"--table", "-t"},
-         {"--ipv4", "-4"},
-         {"--ipv6", "-6"}}};
     const auto found = std::ranges::find(kLong, name, &std::pair<std::string_view, std::string_view>::first);
     if (found != kLong.end()) return take_base(found->second, attached);
     if (const auto* base = base_options().find(name)) return take_base(base->name, attached);
     if (const auto* spec = find_loaded(name, false)) return take_option(*spec, attached);
     if (const auto* spec = find_loaded(name, true)) return take_option(*spec, attached);
-    if (const auto* base = base_beginning(name)) return take_base(base->name, attached);
+    if (const auto base = base_beginning(name); !base.empty()) return take_base(base, attached);
     // An unknown match may own the option; a chain, the usual unknown target, cannot.
     if (newest_unknown_ != 0 && !loaded_[newest_unknown_ - 1].target) return take_foreign(word);
     if (load_implied()) {
@@ -100,6 +94,15 @@ class RuleReader {
     }
     return take_unknown(word);
   }
+
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kLong = {
+      {{"--jump", "-j"},
+       {"--goto", "-g"},
+       {"--match", "-m"},
+       {"--set-counters", "-c"},
+       {"--table", "-t"},
+       {"--ipv4", "-4"},
+       {"--ipv6", "-6"}}};
 
   // -p -s -d -i -o -f -m -j -g, and what is no part of a rule: -c -t -4 -6.
   Status take_base(std::string_view name, const std::string_view* attached) {
@@ -214,13 +217,16 @@ class RuleReader {
     return found;
   }
 
-  // The long names of -p -s -d -i -o -f can be cut short too: `--proto`.
-  static const OptionSpec* base_beginning(std::string_view name) {
-    const auto begins = [name](std::string_view full) { return full.starts_with(name); };
-    const auto fits = [begins](const OptionSpec& spec) { return std::ranges::any_of(spec.aliases, begins); };
-    const auto& options = base_options().options;
-    const auto found = std::ranges::find_if(options, fits);
-    return found == options.end() || std::ranges::count_if(options, fits) > 1 ? nullptr : &*found;
+  // The short name of the only option of iptables whose long name begins so: `--proto`, `--matc`.
+  static std::string_view base_beginning(std::string_view name) {
+    std::vector<std::string_view> found;
+    for (const auto& [full, letter] : kLong)
+      if (full.starts_with(name)) found.push_back(letter);
+    for (const auto& spec : base_options().options) {
+      const auto begins = [name](std::string_view full) { return full.starts_with(name); };
+      if (std::ranges::any_of(spec.aliases, begins)) found.push_back(spec.name);
+    }
+    return found.size() == 1 ? found[0] : std::string_view{};
   }
 
   Status take_option(const OptionSpec& spec, const std::string_view* attached) {
@@ -265,6 +271,7 @@ class RuleReader {
   Tokenizer reader_;
   Family family_;
   std::vector<Word> words_{};
+  std::deque<std::string> unquoted_{};  // options that had quotes, which words view
   std::size_t place_ = 0;
   ParsedRule parts_{};
   std::vector<Loaded> loaded_{};

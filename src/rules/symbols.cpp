@@ -19,14 +19,8 @@
 namespace rewall {
 namespace {
 
-char lower(char c) {
+char lower_letter(char c) {
   return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
-  return out;
 }
 
 template <class Value, std::size_t N>
@@ -198,7 +192,7 @@ std::optional<IcmpType> icmp_by_name(const std::array<IcmpName, N>& names, std::
 }  // namespace
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  return std::ranges::equal(a, b, [](char x, char y) { return lower_letter(x) == lower_letter(y); });
 }
 
 std::optional<std::uint64_t> read_number(std::string_view text, std::uint64_t greatest) {

@@ -1,5 +1,7 @@
 #include "rules/tokenizer.h"
 
+#include <algorithm>
+
 namespace rewall {
 std::string Tokenizer::Word::text() const {
   if (!quoted) return std::string(raw);
@@ -26,10 +28,9 @@ std::optional<Tokenizer::Word> Tokenizer::next() {
   while (end < rest_.size() && !is_blank(rest_[end]) && rest_[end] != '"') ++end;
   const bool quoted = end < rest_.size() && rest_[end] == '"';
   if (quoted) {
-    do {
-      ++end;
-      if (end < rest_.size() && rest_[end] == '\\') end += 2;
-    } while (end < rest_.size() && rest_[end] != '"');
+    ++end;
+    while (end < rest_.size() && rest_[end] != '"') end += rest_[end] == '\\' ? 2 : 1;
+    end = std::min(end, rest_.size());
     if (end < rest_.size()) {
       ++end;
     } else {

@@ -19,7 +19,7 @@
 #include "kernel/netlink_attributes.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/nftables.h"
-#include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/host.h"
 
 using namespace rewall;

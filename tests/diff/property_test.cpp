@@ -6,7 +6,7 @@
 #include "diff/diff.h"
 #include "random_rules.h"
 #include "rules/meaning.h"
-#include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/corpus.h"
 #include "support/rulesets.h"
 

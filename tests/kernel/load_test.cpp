@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;

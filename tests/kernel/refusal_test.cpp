@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-#include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 
 using namespace rewall;
 

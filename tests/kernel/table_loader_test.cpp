@@ -4,6 +4,7 @@
 
 #include "kernel/nftables.h"
 #include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;

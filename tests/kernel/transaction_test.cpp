@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;

@@ -6,8 +6,8 @@
 #include <random>
 
 #include "ops/history/record.h"
-#include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "support/test_session.h"
 
 using namespace rewall;

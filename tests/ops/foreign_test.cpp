@@ -4,8 +4,8 @@
 #include "ops/context/settings.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/undo.h"
-#include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "support/test_session.h"
 
 using namespace rewall;

@@ -14,6 +14,7 @@
 #include "ops/restore/restore.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "support/forked_process.h"
 #include "support/test_session.h"
 

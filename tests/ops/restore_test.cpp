@@ -7,6 +7,7 @@
 #include "kernel/process.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "support/test_session.h"
 
 using namespace rewall;

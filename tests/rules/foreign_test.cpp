@@ -4,6 +4,7 @@
 
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "support/corpus.h"
 
 using namespace rewall;

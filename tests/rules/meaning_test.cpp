@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/corpus.h"
 
 using namespace rewall;

@@ -41,6 +41,8 @@ TEST_CASE("a quoted word holds blanks, and its text comes without the quotes") {
 TEST_CASE("a backslash keeps the next byte inside quotes alone") {
   CHECK(words_of(R"("a\"b")") == Texts{R"(a"b)"});
   CHECK(words_of(R"("a\\" b)") == Texts{R"(a\)", "b"});
+  CHECK(words_of(R"("\"\"x" y)") == Texts{R"(""x)", "y"});
+  CHECK(words_of(R"("\\\\" y)") == Texts{R"(\\)", "y"});
   CHECK(words_of(R"(a\ b)") == Texts{R"(a\)", "b"});
 }
 

@@ -7,6 +7,7 @@
 #include "diff/diff.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 #include "rules/ruleset.h"
 
 namespace rewall {

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "core/file.h"
 #include "core/format.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 
 namespace rewall {
 
@@ -28,13 +30,26 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
   for (const Slot slot : Ruleset::slots()) {
     const auto file = files.find(std::string(file_name(slot)));
     if (file == files.end()) continue;
-    ruleset[slot] =
-        TRY(parse_tables(std::move(file->second), slot.family, format("{}{}", name, file->first)));
+    ruleset[slot] = TRY(parse_saved(std::move(file->second), slot.family, format("{}{}", name, file->first)));
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
     ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
   }
   return ruleset;
+}
+
+Result<WrittenRuleset> written_ruleset_of(Files files, std::string_view name) {
+  WrittenRuleset written;
+  for (const Slot slot : Ruleset::slots()) {
+    const auto node = files.extract(std::string(file_name(slot)));
+    if (node.empty()) continue;
+    auto file =
+        TRY(read_rules_file(std::move(node.mapped()), slot.family, format("{}{}", name, file_name(slot))));
+    written.ruleset[slot] = std::move(file.tables);
+    std::ranges::move(file.notes, std::back_inserter(written.notes));
+  }
+  written.ruleset.sets = TRY(ruleset_of(std::move(files), name, "")).sets;
+  return written;
 }
 
 bool keep_in_run(const std::string& folder, const Files& files) {

@@ -19,6 +19,13 @@ Files files_of(const Ruleset& ruleset);
 /// is not known.
 Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends);
 
+/// The same of files that people may have written (read_rules_file()).
+struct WrittenRuleset {
+  Ruleset ruleset{};
+  std::vector<std::string> notes{};  ///< what people should know about how the files were read
+};
+Result<WrittenRuleset> written_ruleset_of(Files files, std::string_view name);
+
 /// The backends that a ruleset uses: "nft", "legacy" or "nft+legacy".
 std::string backends_of(const Ruleset& ruleset);
 

@@ -57,7 +57,7 @@ Tables tables_of(Family family, const std::string& ssh) {
                 : format("{}{}{}", line.substr(0, place), ssh, line.substr(place + kPlace.size()));
     text += '\n';
   }
-  return parse_tables(std::move(text), family, "lockdown.rules").value();
+  return parse_saved(std::move(text), family, "lockdown.rules").value();
 }
 
 }  // namespace

@@ -125,7 +125,7 @@ class Step {
     Ruleset from;
     Ruleset to;
     for (auto [text, ruleset] : {std::pair{&texts.first, &from}, std::pair{&texts.second, &to}}) {
-      auto read = TRY(parse_tables(std::move(*text), family_, name));
+      auto read = TRY(parse_saved(std::move(*text), family_, name));
       slot(*ruleset) = std::move(read);
     }
     return carry(compare(from, to), "", 0);
@@ -218,7 +218,7 @@ class Blame {
 
  private:
   Status mark_rules(const std::string& name, File& file) {
-    auto tables = TRY(parse_tables(file.text, family_of_file(name), name));
+    auto tables = TRY(parse_saved(file.text, family_of_file(name), name));
     const bool legacy = is_beside(name) || backends_ == "legacy";
     for (const auto& table : tables.tables) {
       if (!filter_.table.empty() && table.name != filter_.table) continue;

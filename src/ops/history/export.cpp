@@ -18,6 +18,7 @@
 #include "ops/context/state_paths.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 
 namespace rewall {
 namespace {

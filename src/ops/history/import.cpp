@@ -7,6 +7,7 @@
 #include <charconv>
 #include <filesystem>
 #include <iterator>
+#include <set>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -51,18 +52,15 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
     item.files["ipset"] = canonical_text(sets);
     return {};
   }
-  const Family family = asked ? *asked : family_of(path, text);
-  auto tables = TRY(parse_tables(std::move(text), family, path));
-  if (tables.tables.empty()) {
-    return error_of<messages::no_table_line>(path);
+  for (const auto& tables : TRY(read_rules(std::move(text), path, asked))) {
+    TRY(check_rules(tables, path));
+    item.files[std::string(file_name({tables.family}))] = canonical_text(tables);
   }
-  TRY(check_rules(tables, path));
-  item.files[std::string(file_name({family}))] = canonical_text(tables);
   return {};
 }
 
 Result<Item> read_item(const std::string& path, const ImportOptions& options) {
-  auto text = TRY(read_file(path));
+  auto text = TRY(read_text(path, Pipes::read));
   Item item{.from = path};
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
@@ -170,19 +168,52 @@ std::optional<Item> item_of(const ForeignVersion& version, const ImportOptions& 
   return item.files.empty() ? std::nullopt : std::optional(std::move(item));
 }
 
+// What the snapshots so far say of where they were imported from.
+class Imported {
+ public:
+  static Result<Imported> read(const Repository& repository) {
+    Imported imported;
+    auto head = TRY(repository.head());
+    TRY(repository.walk(head, [&imported](const Snapshot& snapshot) -> Result<bool> {
+      const auto at = snapshot.body.rfind(kFrom);
+      if (snapshot.trailers.trigger == "import" && at != std::string::npos) {
+        const auto from = trim(std::string_view(snapshot.body).substr(at + kFrom.size()));
+        imported.all_.insert(imported.key(std::string(from), snapshot.time));
+      }
+      return true;
+    }));
+    return imported;
+  }
+
+  bool has(const Item& item) const { return all_.contains(key(escape(item.from), item.time)); }
+
+  static constexpr std::string_view kFrom = "From ";
+
+ private:
+  // A commit is known by its hash, wherever the repository lies; a file by its name and date.
+  static std::string key(const std::string& from, Time time) {
+    const auto commit = from.rfind(kCommit);
+    return commit != std::string::npos ? from.substr(commit) : format("{} {}", from, time.seconds);
+  }
+  static constexpr std::string_view kCommit = ", commit ";
+
+  std::set<std::string> all_{};
+};
+
 // Records one after the other, on top of HEAD.
 class Importer {
  public:
-  Importer(Session& session, Repository& repository, Files files, std::string backends)
+  Importer(Session& session, Repository& repository, Imported imported, Files files, std::string backends)
       : session_(session),
         repository_(repository),
+        imported_(std::move(imported)),
         files_(std::move(files)),
         backends_(std::move(backends)) {}
 
   Status add(const Item& item) {
     Files files = files_;
     for (const auto& [name, text] : item.files) files[name] = text;
-    if (item.found && files == files_) return {};
+    if (item.found && (files == files_ || imported_.has(item))) return {};
     auto recorded = TRY(record(files, item));
     all_.push_back(std::move(recorded));
     files_ = std::move(files);
@@ -204,19 +235,21 @@ class Importer {
     message.erase(0, std::min(message.find('\n'), message.size()));
     if (recorded.subject.empty())
       recorded.subject = diff.equal() ? format("import {}", escape(item.from)) : subject(diff);
-    recorded.hash = TRY(repository_.commit(parent, files,
-                                           {.subject = recorded.subject,
-                                            .body = format("{}\n\nFrom {}", trim(message), escape(item.from)),
-                                            .trailers = {.trigger = "import",
-                                                         .backend = backends_,
-                                                         .actor = actor_.text(),
-                                                         .commands = {session_.command_line}}},
-                                           item.author ? *item.author : actor_.person, item.time));
+    recorded.hash = TRY(
+        repository_.commit(parent, files,
+                           {.subject = recorded.subject,
+                            .body = format("{}\n\n{}{}", trim(message), Imported::kFrom, escape(item.from)),
+                            .trailers = {.trigger = "import",
+                                         .backend = backends_,
+                                         .actor = actor_.text(),
+                                         .commands = {session_.command_line}}},
+                           item.author ? *item.author : actor_.person, item.time));
     return recorded;
   }
 
   Session& session_;
   Repository& repository_;
+  Imported imported_;
   Files files_;
   std::string backends_;
   Actor actor_ = current_actor();
@@ -256,7 +289,8 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   auto tip = TRY(repository->snapshot(head.hash));
 
   // What no file tells of is what HEAD says: a backup of IPv4 rules is no sign that IPv6 was open.
-  Importer importer(session, *repository, head.files, head.backends);
+  auto imported = TRY(Imported::read(*repository));
+  Importer importer(session, *repository, std::move(imported), head.files, head.backends);
   Status added;
   if (!options.git.empty()) added = add_history(importer, options);
   for (const auto& item : items) {

@@ -28,8 +28,8 @@ struct ImportOptions {
 /// modification time; at the same time `rules.v4.2` precedes `rules.v4.1` and `rules.v4`. With `git`, each
 /// commit that changes the path becomes a snapshot with the commit's date, author and message; the path is a
 /// rules file or a folder with the files of a snapshot (rewall-repository(5), WORK TREE). In folders and git
-/// repositories, files that do not parse are left out with a warning, and versions without a change are
-/// left out.
+/// repositories, files that do not parse are left out with a warning, and versions without a change and
+/// those that were imported before are left out.
 ///
 /// The last snapshot has the files of the old HEAD, so that HEAD is never an old backup.
 ///

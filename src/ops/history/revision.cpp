@@ -2,34 +2,33 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
-#include "rules/parse.h"
 #include "rules/rule.h"
+#include "rules/rules_file.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
 namespace {
 
 Result<Revision> from_text(std::string text, const std::string& path, std::optional<Family> asked) {
-  Revision revision{.name = path, .has_sets = false, .by_hand = true};
-  const Family family = asked ? *asked : family_of(path, text);
-  auto tables = TRY(parse_tables(std::move(text), family, path));
-  // A program that failed leaves an empty file, and an empty file must not open a firewall.
-  if (tables.tables.empty()) {
-    return error_of<messages::no_table_line>(path);
+  Revision revision{.name = path, .has_v4 = false, .has_v6 = false, .has_sets = false, .by_hand = true};
+  auto files = TRY(read_rules(std::move(text), path, asked));
+  for (auto& file : files) {
+    (file.family == Family::ipv4 ? revision.has_v4 : revision.has_v6) = true;
+    revision.ruleset[{file.family}] = std::move(file);
   }
-  revision.has_v4 = family == Family::ipv4;
-  revision.has_v6 = family == Family::ipv6;
-  (family == Family::ipv4 ? revision.ruleset.v4 : revision.ruleset.v6) = std::move(tables);
   return revision;
 }
 
@@ -37,7 +36,7 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
   Files files;
   for (const char* file : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
     if (!std::filesystem::exists(folder / file)) continue;
-    auto text = TRY(read_file(folder / file));
+    auto text = TRY(read_text(folder / file, Pipes::refused));
     files.emplace(file, std::move(text));
   }
   if (files.empty()) {
@@ -49,13 +48,16 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
                     .has_v6 = files.contains("rules.v6"),
                     .has_sets = files.contains("ipset"),
                     .by_hand = true};
-  revision.ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", ""));
+  auto written = TRY(written_ruleset_of(std::move(files), folder.string() + "/"));
+  for (const auto& note : written.notes) log_warning("{}", escape(note));
+  revision.ruleset = std::move(written.ruleset);
   return revision;
 }
 
-Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family) {
+Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family,
+                           Pipes pipes) {
   if (std::filesystem::is_directory(path)) return from_folder(path, name);
-  auto text = TRY(read_file(path));
+  auto text = TRY(read_text(path, pipes));
   auto revision = from_text(std::move(text), path, family);
   if (revision) revision->name = name;
   return revision;
@@ -98,18 +100,19 @@ void keep_differing(Files& from, Files& to) {
   }
 }
 
-Result<Revision> read_unrecorded(Session& session, const std::string& name, std::optional<Family> family) {
+Result<Revision> read_unrecorded(Session& session, const std::string& name, std::optional<Family> family,
+                                 Pipes pipes) {
   if (name == "LIVE") {
     auto capture = TRY(session.capture());
     return Revision{.name = name, .ruleset = std::move(capture.ruleset)};
   }
   if (name == "-") {
-    auto text = TRY(read_all(STDIN_FILENO, "standard input"));
+    auto text = TRY(read_text(STDIN_FILENO, "standard input"));
     auto revision = from_text(std::move(text), "standard input", family);
     if (revision) revision->name = name;
     return revision;
   }
-  return from_path(name.substr(5), name, family);
+  return from_path(name.substr(5), name, family, pipes);
 }
 
 // The file that the rules of a slot were read from.
@@ -147,17 +150,32 @@ bool is_unrecorded(const std::string& name) {
   return name == "LIVE" || name == "-" || name.starts_with("file:");
 }
 
-Family family_of(const std::string& path, std::string_view text) {
-  const auto name = std::filesystem::path(path).filename().string();
-  for (const char* sign : {"v6", "ip6", "ipv6"}) {
-    if (name.find(sign) != std::string::npos) return Family::ipv6;
+Result<std::vector<Tables>> read_rules(std::string text, const std::string& path,
+                                       std::optional<Family> asked) {
+  FileFamilies found;
+  if (asked) {
+    found.families = {*asked};
+  } else {
+    found = TRY(find_families(path, text));
   }
-  return guess_family(text).value_or(Family::ipv4);
+  std::vector<Tables> all;
+  std::vector<std::string> notes;
+  if (!found.note.empty()) notes.push_back(found.note);
+  for (const Family family : found.families) {
+    auto file = TRY(read_rules_file(text, family, path));
+    // A program that failed leaves an empty file, and an empty file must not open a firewall.
+    if (file.tables.tables.empty()) return error_of<messages::no_table_line>(path);
+    all.push_back(std::move(file.tables));
+    // Of a file for both families, each leaves out the lines of the other.
+    if (found.families.size() == 1) std::ranges::move(file.notes, std::back_inserter(notes));
+  }
+  for (const auto& note : notes) log_warning("{}", escape(note));
+  return all;
 }
 
 Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family,
-                               Proof proof) {
-  if (is_unrecorded(name)) return read_unrecorded(session, name, family);
+                               Proof proof, Pipes pipes) {
+  if (is_unrecorded(name)) return read_unrecorded(session, name, family, pipes);
   auto repository = TRY(session.repository());
   return from_repository(*repository, name, proof);
 }
@@ -199,7 +217,7 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
     return read_recordings(session, from, to, extent);
   }
   auto other = beside("read revision", ErrorKind::repository, [&session, &to]() -> Result<Revision> {
-    if (is_unrecorded(to)) return read_unrecorded(session, to, {});
+    if (is_unrecorded(to)) return read_unrecorded(session, to, {}, Pipes::refused);
     auto repository = TRY(open_again(session));
     return from_repository(repository, to, Proof::checksum);
   });

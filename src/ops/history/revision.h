@@ -3,7 +3,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "core/file.h"
 #include "core/result.h"
 #include "diff/diff.h"
 #include "kernel/firewall.h"
@@ -17,8 +19,8 @@ struct Revision {
   std::string name{};  ///< as the user wrote it
   std::string hash{};  ///< of a snapshot, full; empty for LIVE, `file:PATH` and `-`
   Ruleset ruleset{};
-  /// The parts that the revision covers. A rules file covers its family alone; a folder covers the parts that
-  /// it has files of; a snapshot and LIVE cover all.
+  /// The parts that the revision covers. A rules file covers its families alone; a folder covers the parts
+  /// that it has files of; a snapshot and LIVE cover all.
   bool has_v4 = true;
   bool has_v6 = true;
   bool has_sets = true;
@@ -28,12 +30,13 @@ struct Revision {
   bool by_hand = false;
 };
 
-/// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall(8), REVISIONS). The
-/// family of a rules file is `family`, else that of its name (`rules.v6`, `ip6tables.bak`), else that of its
-/// text, else IPv4. Kind usage: the revision does not exist, or a file cannot be read or parsed. The errors
-/// of Session::capture() and Session::repository().
+/// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall(8), REVISIONS). A
+/// rules file is read for `family`, else for those that find_families() finds; what people should know about
+/// how it was read is logged as a warning. `file:PATH` with Pipes::read may be a FIFO. Kind usage: the
+/// revision does not exist, or a file cannot be read or parsed. The errors of Session::capture() and
+/// Session::repository().
 Result<Revision> read_revision(Session& session, const std::string& name, std::optional<Family> family = {},
-                               Proof proof = Proof::hash);
+                               Proof proof = Proof::hash, Pipes pipes = Pipes::refused);
 
 /// The files of a snapshot, not parsed. A value.
 struct SnapshotFiles {
@@ -54,8 +57,11 @@ Result<Repository> open_again(const Session& session);
 /// True for LIVE, `file:PATH` and `-`: revisions that are not in the repository.
 bool is_unrecorded(const std::string& name);
 
-/// The family of a rules file, by its name, else by its text, else IPv4.
-Family family_of(const std::string& path, std::string_view text);
+/// Reads the text of a rules file for the family that was asked for, else for those that find_families()
+/// finds: one set of tables each, none of them empty. Logs what people should know. Kind usage: the family is
+/// in doubt, or the text cannot be read.
+Result<std::vector<Tables>> read_rules(std::string text, const std::string& path,
+                                       std::optional<Family> asked);
 
 /// The error, of kind repository, for a snapshot that does not parse: the history is damaged.
 Error unreadable_snapshot(const std::string& hash, const Error& why);

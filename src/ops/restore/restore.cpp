@@ -254,7 +254,8 @@ Result<Target> read_target(Session& session, const std::string& name, const Rest
       return Target{std::move(revision), *std::move(partial)};
     }
   }
-  auto revision = TRY(read_revision(session, name, options.family));
+  const auto pipes = options.trigger == "apply" ? Pipes::read : Pipes::refused;
+  auto revision = TRY(read_revision(session, name, options.family, Proof::hash, pipes));
   return Target{std::move(revision)};
 }
 
