@@ -12,6 +12,8 @@
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/reading.h"
+#include "kernel/set_dump.h"
+#include "kernel/set_numbers.h"
 #include "kernel/staging.h"
 #include "rules/print.h"
 
@@ -73,6 +75,13 @@ class HostFirewall : public Firewall {
       std::string note;
       return read_sets(programs_, note);
     });
+  }
+
+  std::optional<SetsDigest> sets_digest() override {
+    auto digest = at_border(ErrorKind::capture, []() -> Result<std::optional<SetsDigest>> {
+      return no_sets() ? SetsDigest{} : digest_of_kernel();
+    });
+    return digest ? *std::move(digest) : std::nullopt;
   }
 
   void expect_stage() override {

@@ -7,7 +7,6 @@
 
 #include "core/file.h"
 #include "core/format.h"
-#include "rules/parse.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -22,7 +21,7 @@ Files files_of(const Ruleset& ruleset) {
   return files;
 }
 
-Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends) {
+Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends, SetsText sets) {
   Ruleset ruleset;
   if (backends == "legacy") ruleset.backend = Backend::legacy;
   for (const Slot slot : Ruleset::slots()) {
@@ -32,7 +31,7 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
         TRY(parse_tables(std::move(file->second), slot.family, format("{}{}", name, file->first)));
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
-    ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
+    ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name), sets));
   }
   return ruleset;
 }

@@ -47,7 +47,7 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
     return error_of<messages::compressed>(path);
   }
   if (is_ipset_text(text)) {
-    auto sets = TRY(parse_sets(std::move(text), path));
+    auto sets = TRY(parse_sets(std::move(text), path, SetsText::by_hand));
     item.files["ipset"] = canonical_text(sets);
     return {};
   }

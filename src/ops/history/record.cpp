@@ -13,6 +13,7 @@
 #include "ops/history/generation_cache.h"
 #include "ops/history/revision.h"
 #include "rules/print.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -78,11 +79,15 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
-bool same_rules(const Files& recorded, const Files& live) {
-  return recorded.size() == live.size() + recorded.count("expect") &&
+// Sets that differ in what packets alone change, or in temporary members that an older version recorded, are
+// the same.
+bool same_rules(const Head& head, const Files& live, const Sets& sets) {
+  return head.files.size() == live.size() + head.files.count("expect") &&
          std::ranges::all_of(live, [&](const auto& file) {
-           const auto found = recorded.find(file.first);
-           return found != recorded.end() && found->second == file.second;
+           const auto found = head.files.find(file.first);
+           if (found == head.files.end()) return false;
+           return found->second == file.second ||
+                  (file.first == "ipset" && same_but_for_traffic(head.ruleset.sets, sets));
          });
 }
 
@@ -108,8 +113,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
-  const bool same =
-      !head.hash.empty() && same_rules(head.files, files) && same_backends(head.backends, capture.backends);
+  const bool same = !head.hash.empty() && same_rules(head, files, capture.ruleset.sets) &&
+                    same_backends(head.backends, capture.backends);
   if (same && same_expect && !options.allow_empty) {
     auto snapshot = TRY(repository.snapshot(head.hash));
     remember_generation(repository, capture, head.hash);

@@ -49,7 +49,7 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
                     .has_v6 = files.contains("rules.v6"),
                     .has_sets = files.contains("ipset"),
                     .by_hand = true};
-  revision.ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", ""));
+  revision.ruleset = TRY(ruleset_of(std::move(files), folder.string() + "/", "", SetsText::by_hand));
   return revision;
 }
 
