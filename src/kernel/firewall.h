@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -98,6 +99,11 @@ class Firewall {
   /// of a text, in less than half of the time of sets(). Absent where the kernel says what rewall has no
   /// words for; whoever asks reads sets() then.
   virtual std::optional<SetsDigest> sets_digest() { return std::nullopt; }
+
+  /// For the next capture(): it takes the sets that `known` has for their digest, where it has some, and does
+  /// not run `ipset save`. `known` is called on another thread, once for each reading.
+  using KnownSets = std::function<std::optional<Sets>(const SetsDigest&)>;
+  virtual void expect_sets(KnownSets /*known*/) {}
 
   /// Makes the scratch namespace for the next stage(), beside the caller.
   virtual void expect_stage() = 0;

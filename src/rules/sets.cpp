@@ -124,6 +124,22 @@ std::vector<const Set*> in_order(const Sets& sets) {
   return order;
 }
 
+// The name that ipset has now for a type of ipset 4.
+std::string_view type_of_now(std::string_view type) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kOld = {
+      {{"ipmap", "bitmap:ip"},
+       {"macipmap", "bitmap:ip,mac"},
+       {"portmap", "bitmap:port"},
+       {"iphash", "hash:ip"},
+       {"nethash", "hash:net"},
+       {"ipporthash", "hash:ip,port"},
+       {"ipportiphash", "hash:ip,port,ip"},
+       {"ipportnethash", "hash:ip,port,net"},
+       {"setlist", "list:set"}}};
+  const auto* found = std::ranges::find(kOld, type, [](const auto& names) { return names.first; });
+  return found == kOld.end() ? type : found->second;
+}
+
 // Reads `create` and `add` lines; add lines of one set usually follow each other.
 class SetsReader {
  public:
@@ -144,12 +160,14 @@ class SetsReader {
   Status take(std::string_view line) {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
-        !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back())) {
+        !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back()) &&
+        (words_ == SetsText::saved || line.find(" -") == std::string_view::npos)) {
       take_member(line.substr(again_.size()));
       return {};
     }
     auto rest = trim(line);
     if (rest.empty() || rest.starts_with('#') || rest == "COMMIT") return {};
+    if (words_ == SetsText::by_hand) return take_by_hand(rest);
     const auto command = word(rest);
     const auto set = word(rest);
     const bool create = command == "create" || command == "-N" || command == "--create";
@@ -157,6 +175,68 @@ class SetsReader {
     if (!create && !add) return lines_.at(error_of<messages::not_ipset_save>(quoted(command)));
     if (set.empty()) return lines_.at(error_of<messages::missing_word>("set name", quoted(command)));
     return create ? take_create(set, rest) : take_add(set, rest);
+  }
+
+  // As `ipset restore` reads a line (ipset(8), and the names of ipset 4 that it still knows).
+  Status take_by_hand(std::string_view line) {
+    bool exist = false;
+    auto rest = std::string_view(keep(plain_words(line, exist)));
+    const auto command = word(rest);
+    const auto set = word(rest);
+    const bool create = command == "create" || command == "-N" || command == "--create" || command == "n";
+    const bool add = command == "add" || command == "-A" || command == "--add" || command == "a";
+    const bool del = command == "del" || command == "-D" || command == "--del" || command == "d";
+    const bool flush = command == "flush" || command == "-F" || command == "--flush" || command == "f";
+    if (flush && set.empty()) {
+      for (Set& all : sets_.sets) empty(all);
+      return {};
+    }
+    if (!create && !add && !del && !flush)
+      return lines_.at(error_of<messages::not_ipset_save>(quoted(command)));
+    if (set.empty()) return lines_.at(error_of<messages::missing_word>("set name", quoted(command)));
+    if (create) return exist && places_.contains(set) ? Status{} : take_create(set, rest);
+    if (add) return take_add(set, rest);
+    const auto found = places_.find(set);
+    if (found == places_.end()) return unknown_set(set);
+    Set& known = sets_.sets[found->second];
+    if (flush)
+      empty(known);
+    else
+      remove(known, element_of(rest));
+    return {};
+  }
+
+  static void empty(Set& set) {
+    set.members.clear();
+    set.temporary.clear();
+  }
+
+  static void remove(Set& set, std::string_view element) {
+    const auto is = [&](std::string_view member) { return element_of(member) == element; };
+    std::erase_if(set.members, is);
+    std::erase_if(set.temporary, is);
+  }
+
+  static std::string plain_words(std::string_view line, bool& exist) {
+    std::string plain;
+    Tokenizer words(line);
+    for (std::size_t place = 0; const auto found = words.next();) {
+      auto option = found->raw;
+      if (option == "-exist" || option == "-!" || option == "--exist") {
+        exist = true;
+        continue;
+      }
+      if (place == 2) option = type_of_now(option);
+      // A set's name may be quoted; a comment needs its quotes.
+      if (place > 2 && option.starts_with("--")) option.remove_prefix(2);
+      append_word(plain, place == 1 && found->quoted ? found->text() : std::string(option));
+      ++place;
+    }
+    return plain;
+  }
+
+  const std::string& keep(std::string text) {
+    return *respelled_.emplace_back(std::make_shared<const std::string>(std::move(text)));
   }
 
   Status take_create(std::string_view name, std::string_view rest) {
@@ -178,7 +258,9 @@ class SetsReader {
       if (found == places_.end()) return unknown_set(name);
       last_ = found->second;
       again_ = format("add {} ", name);
-      default_timeout_ = timeout_in(sets_.sets[last_].options);
+      const auto timeout = timeout_in(sets_.sets[last_].options);
+      timeouts_ = !timeout.empty();
+      default_none_ = is_zero(timeout);
     }
     if (rest.empty()) return lines_.at(error_of<messages::missing_word>("member", "'add' " + quoted(name)));
     take_member(rest);
@@ -187,15 +269,13 @@ class SetsReader {
 
   void take_member(std::string_view member) {
     Set& set = sets_.sets[last_];
-    if (default_timeout_.empty() || stays(member)) {
+    if (!timeouts_ || stays(member)) {
       set.members.push_back(member);
     } else if (words_ == SetsText::saved) {
       return;
-    } else if (timeout_in(member).empty() && is_zero(default_timeout_)) {
+    } else if (timeout_in(member).empty() && default_none_) {
       const auto element = element_of(member);
-      respelled_.push_back(std::make_shared<const std::string>(
-          format("{} timeout 0{}", element, member.substr(element.size()))));
-      set.members.push_back(*respelled_.back());
+      set.members.push_back(keep(format("{} timeout 0{}", element, member.substr(element.size()))));
     } else {
       set.temporary.push_back(member);
     }
@@ -221,7 +301,8 @@ class SetsReader {
   std::size_t last_ = 0;
   std::string again_{};  ///< how a line that adds to the same set begins
   SetsText words_;
-  std::string_view default_timeout_{};  ///< of the same set; empty without timeouts
+  bool timeouts_ = false;      ///< of the same set
+  bool default_none_ = false;  ///< its members have no timeout unless they say so
   std::vector<std::shared_ptr<const std::string>> respelled_{};
 };
 

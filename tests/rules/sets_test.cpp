@@ -128,6 +128,24 @@ TEST_CASE("a temporary member is no part of a set, and a permanent one says so")
   }
 }
 
+TEST_CASE("a person's file of sets is read as ipset restore reads it") {
+  const auto [text, canonical] = GENERATE(table<std::string, std::string>({
+      {"-N bl nethash --hashsize 1024\n-A bl 192.0.2.0/24\nCOMMIT\n",
+       "create bl hash:net hashsize 1024\nadd bl 192.0.2.0/24\n"},
+      {"# a comment\ncreate bl hash:net -exist\ncreate bl hash:net -exist\nflush bl\nadd bl 192.0.2.0/24 "
+       "-exist\n"
+       "add -exist bl 10.0.0.0/8\ndel bl 192.0.2.0/24\n",
+       "create bl hash:net\nadd bl 10.0.0.0/8\n"},
+      {"create \"bl\" hash:ip timeout 0 comment\nadd bl 192.0.2.1 comment \"a  b --c\"\nadd bl 192.0.2.2\n"
+       "del bl 192.0.2.2\n",
+       "create bl hash:ip timeout 0 comment\nadd bl 192.0.2.1 timeout 0 comment \"a  b --c\"\n"},
+      {"create a iphash\nadd a 192.0.2.1\nflush\n", "create a hash:ip\n"},
+  }));
+  const auto sets = parse_sets(text, "ipset", SetsText::by_hand);
+  if (!sets) FAIL(sets.error().message);
+  CHECK(canonical_text(*sets) == canonical);
+}
+
 TEST_CASE("the hash of a set with timeouts grows with the traffic, that of another with its members") {
   const auto same = [](const std::string& one, const std::string& other) {
     return same_but_for_traffic(options("hash:ip", one), options("hash:ip", other));

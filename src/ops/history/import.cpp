@@ -37,7 +37,11 @@ struct Item {
 
 bool is_ipset_text(std::string_view text) {
   const auto lines = split_lines(text);
-  return std::ranges::any_of(lines, [](std::string_view line) { return line.starts_with("create "); }) &&
+  const auto creates = [](std::string_view line) {
+    return line.starts_with("create ") || line.starts_with("--create ") ||
+           (line.starts_with("-N ") && line.find(' ', 3) != std::string_view::npos);
+  };
+  return std::ranges::any_of(lines, creates) &&
          std::ranges::none_of(lines, [](std::string_view line) { return line.starts_with('*'); });
 }
 

@@ -13,6 +13,7 @@
 #include "ops/history/generation_cache.h"
 #include "ops/history/revision.h"
 #include "rules/print.h"
+#include "rules/set_digest.h"
 #include "rules/sets.h"
 
 namespace rewall {
@@ -172,11 +173,20 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
 
 Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
   auto reading = beside("read HEAD", ErrorKind::repository, [&] { return read_head(repository); });
+  std::optional<Result<Head>> head;
+  const auto read = [&]() -> const Result<Head>& {
+    if (!head) head = reading.get();
+    return *head;
+  };
+  session.firewall().expect_sets([&](const SetsDigest& digest) -> std::optional<Sets> {
+    if (!read() || digest != digest_of_text((*head)->files["ipset"])) return std::nullopt;
+    return (*head)->ruleset.sets;
+  });
   auto live = session.capture();
-  auto head = TRY(reading.get());
+  if (!read()) return head->error();
   if (!live) return std::move(live).error();
   for (const auto& note : live->notes) log_warning("{}", note);
-  return LiveAndHead{*std::move(live), std::move(head)};
+  return LiveAndHead{*std::move(live), **std::move(head)};
 }
 
 Result<Recorded> record_live(Session& session, const Lock&, const RecordOptions& options) {

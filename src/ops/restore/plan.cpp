@@ -138,12 +138,12 @@ bool sets_unmoved(const RestorePlan& plan, const Sets& now) {
 }
 
 // Sets without the members that both have hold less than LIVE has.
-bool sets_unmoved(Session& session, const RestorePlan& plan) {
+Result<bool> sets_unmoved(Session& session, const RestorePlan& plan) {
   const Sets& live = plan.live.ruleset.sets;
   if (const auto now = session.firewall().sets_digest(); now && *now == digest_of(live)) return true;
   if (std::ranges::any_of(live.sets, [](const Set& set) { return set.left_out.count > 0; })) return false;
-  const auto now = session.firewall().sets();
-  return now && sets_unmoved(plan, *now);
+  const auto now = TRY(session.firewall().sets());
+  return sets_unmoved(plan, now);
 }
 
 bool rules_unmoved(Ruleset live, Ruleset now) {
