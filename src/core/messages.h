@@ -470,6 +470,14 @@ inline constexpr Message ipset_missing{.kind = ErrorKind::kernel,
 inline constexpr Message sets_unreadable{.kind = ErrorKind::capture,
                                          .text = "rules name sets, and {}",
                                          .hint = "install the package ipset (apt install ipset)"};
+inline constexpr Message set_name_unsayable{
+    .kind = ErrorKind::capture,
+    .text = "set {}: no file of sets can hold this name",
+    .hint = "give it another: `ipset rename OLD NEW`, where the shell's $'...' says what cannot be typed"};
+inline constexpr Message set_unsayable{
+    .kind = ErrorKind::capture,
+    .text = "{}: what ipset says of it can be read in two ways, or changed during each of three readings",
+    .hint = "take line breaks and quotes out of the comments of its members"};
 inline constexpr Message save_failed{
     .kind = ErrorKind::capture, .text = "{0}: {1}", .hint = "run '{2}' by hand to see the reason"};
 inline constexpr Message table_dormant{.kind = ErrorKind::capture,

@@ -145,7 +145,7 @@ void report_removed(const Set& set, Diff& out) {
 }
 
 void compare_set(const Set& from, const Set& to, Diff& out) {
-  if (from.type != to.type || from.options != to.options) {
+  if (!same_options_but_for_traffic(from, to)) {
     if (same_options(from, to)) {
       out.respelled = true;
     } else {

@@ -12,6 +12,8 @@
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/reading.h"
+#include "kernel/set_dump.h"
+#include "kernel/set_numbers.h"
 #include "kernel/staging.h"
 #include "rules/print.h"
 
@@ -47,8 +49,9 @@ class HostFirewall : public Firewall {
   explicit HostFirewall(std::chrono::milliseconds deadline) : programs_(deadline) {}
 
   Result<Capture> capture(BackendChoice choice) override {
+    const KnownSets known = std::exchange(known_, {});
     if (!may_administer()) return not_permitted("the firewall");
-    return at_border(ErrorKind::capture, [&] { return capture_here(choice); });
+    return at_border(ErrorKind::capture, [&] { return capture_here(choice, known); });
   }
 
   Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
@@ -74,6 +77,15 @@ class HostFirewall : public Firewall {
       return read_sets(programs_, note);
     });
   }
+
+  std::optional<SetsDigest> sets_digest() override {
+    auto digest = at_border(ErrorKind::capture, []() -> Result<std::optional<SetsDigest>> {
+      return no_sets() ? SetsDigest{} : digest_of_kernel();
+    });
+    return digest ? *std::move(digest) : std::nullopt;
+  }
+
+  void expect_sets(KnownSets known) override { known_ = std::move(known); }
 
   void expect_stage() override {
     if (!may_administer() || scratch_.valid()) return;
@@ -107,12 +119,12 @@ class HostFirewall : public Firewall {
   }
 
  private:
-  Result<Capture> capture_here(BackendChoice choice) {
+  Result<Capture> capture_here(BackendChoice choice, const KnownSets& known) {
     auto backends = TRY(to_read(choice));
     Capture capture;
     // A program that only says its version takes as long to start as one that reads rules.
     auto asking = beside("iptables --version", ErrorKind::capture, [this] { programs_.default_backend(); });
-    auto reading = read_of_one_piece(backends, capture.generation);
+    auto reading = read_of_one_piece(backends, capture.generation, known);
     TRY(asking.get());
     if (!reading) return std::move(reading).error();
     capture.notes = std::move(reading->notes);
@@ -138,12 +150,13 @@ class HostFirewall : public Firewall {
   }
 
   /// By the generation where it speaks, else by two readings that agree.
-  Result<Reading> read_of_one_piece(Backends backends, std::optional<Generation>& generation) {
+  Result<Reading> read_of_one_piece(Backends backends, std::optional<Generation>& generation,
+                                    const KnownSets& known) {
     std::optional<std::string> last;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (attempt > 1) std::this_thread::sleep_for(kFirstPause * (1 << attempt));
       generation = read_generation();
-      auto reading = read_once(programs_, backends);
+      auto reading = read_once(programs_, backends, {}, known);
       if (generation != read_generation()) {
         last.reset();
         continue;
@@ -177,6 +190,7 @@ class HostFirewall : public Firewall {
   }
 
   Programs programs_;
+  KnownSets known_{};
   Task<std::shared_ptr<Scratch>> scratch_{};
 };
 

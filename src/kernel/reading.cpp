@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/nftables.h"
+#include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "rules/parse.h"
 #include "rules/print.h"
@@ -159,7 +160,8 @@ bool says_no_ip_set(const Outcome& outcome) {
          says("Kernel error received: Operation not supp") || says("Kernel error received: No such file");
 }
 
-Result<Sets> believe_sets(Outcome outcome, std::string& note) {
+/// `note` says why there are no sets, `warning` what is otherwise in them.
+Result<Sets> believe_sets(Programs& programs, Outcome outcome, std::string& note, std::string& warning) {
   if (says_not_permitted(outcome.err)) return not_permitted("ipset save", outcome.text());
   if (!outcome.ok()) {
     if (!says_no_ip_set(outcome))
@@ -167,11 +169,12 @@ Result<Sets> believe_sets(Outcome outcome, std::string& note) {
     note = format("no sets are recorded: ipset save: {}", outcome.text());
     return Sets{};
   }
-  auto sets = parse_sets(std::move(outcome.out), "ipset save");
-  if (sets) return sets;
-  Error error = std::move(sets).error();
-  error.kind = ErrorKind::capture;
-  return error;
+  const auto again = [&programs]() -> Result<std::string> {
+    auto once_more = TRY(run(programs.command({programs.ipset(), "save"}), ErrorKind::capture));
+    if (once_more.ok()) return std::move(once_more.out);
+    return error_of<messages::save_failed>("ipset save", once_more.text(), "ipset save");
+  };
+  return agreed_sets(std::move(outcome.out), again, SetsText::saved, {}, warning);
 }
 
 const std::string kNoIpset = "no sets are recorded: ipset is not installed";
@@ -221,10 +224,12 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
   }
   if (no_sets()) return Sets{};
   auto outcome = TRY(run(programs.command({program, "save"}), ErrorKind::capture));
-  return believe_sets(std::move(outcome), note);
+  std::string warning;
+  return believe_sets(programs, std::move(outcome), note, warning);
 }
 
-Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile) {
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile,
+                          const Firewall::KnownSets& known) {
   auto listed = TRY(list_nft_tables());
   const std::vector<NftTable> nft_tables = std::move(listed);
 
@@ -240,7 +245,11 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   }
   const std::string ipset = programs.ipset();
   const bool ask_ipset = !ipset.empty() && !no_sets();
-  if (ask_ipset) commands.push_back(programs.command({ipset, "save"}));
+  if (ask_ipset && !known) commands.push_back(programs.command({ipset, "save"}));
+  auto looking = beside("sets", ErrorKind::capture, [&]() -> Result<std::optional<Sets>> {
+    const auto digest = ask_ipset && known ? digest_of_kernel() : std::nullopt;
+    return digest ? known(*digest) : std::nullopt;
+  });
 
   auto checking = beside("nf_tables", ErrorKind::capture, [&]() -> Status {
     if (!meanwhile) return check_native_rules(saves);
@@ -263,9 +272,18 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   if (!ipset.empty()) {
     note.clear();
   }
-  if (ask_ipset) {
-    auto sets = TRY(believe_sets(std::move(outcomes->back()), note));
+  auto as_known = TRY(looking.get());
+  if (as_known) {
+    reading.sets = *std::move(as_known);
+  } else if (ask_ipset) {
+    if (known) {
+      auto outcome = TRY(run(programs.command({ipset, "save"}), ErrorKind::capture));
+      outcomes->push_back(std::move(outcome));
+    }
+    std::string warning;
+    auto sets = TRY(believe_sets(programs, std::move(outcomes->back()), note, warning));
     reading.sets = std::move(sets);
+    if (!warning.empty()) reading.notes.push_back(std::move(warning));
   }
   if (!note.empty()) {
     if (any_names_set(reading)) return error_of<messages::sets_unreadable>(note);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "kernel/firewall.h"
 #include "kernel/programs.h"
 #include "rules/ruleset.h"
 
@@ -38,7 +39,10 @@ struct Reading {
 ///
 /// `meanwhile` runs on another thread beside the programs, instead of the search for rules that nft made: for
 /// a namespace in which nobody else makes any.
-Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile = {});
+///
+/// `known` has the sets for their digest (Firewall::expect_sets()).
+Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile = {},
+                          const Firewall::KnownSets& known = {});
 
 /// Runs `ipset save`. Without the program or the kernel module the result is empty and `note` says why.
 Result<Sets> read_sets(Programs& programs, std::string& note);

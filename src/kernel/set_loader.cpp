@@ -1,19 +1,25 @@
 #include "kernel/set_loader.h"
 
+#include <charconv>
 #include <chrono>
-#include <memory>
+#include <cstdint>
 #include <string_view>
 #include <thread>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/refusal.h"
+#include "kernel/set_dump.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/set_change.h"
 #include "rules/sets.h"
+#include "rules/tokenizer.h"
 
 namespace rewall {
 
@@ -31,28 +37,49 @@ Status status_of(Result<std::string> result) {
   return result ? Status{} : Status(std::move(result).error());
 }
 
-/// One set's canonical text under another name; the members of a list of sets follow `names`.
-std::string text_of(const Set& set, const std::string& name, const SetNames& names) {
-  Set copy = set;
-  copy.name = name;
-  std::vector<std::string> members;
-  if (is_list(set) && !names.empty()) {
-    members.reserve(set.members.size());
-    copy.members.clear();
-    for (const std::string_view member : set.members) {
-      const auto end = std::min(member.find(' '), member.size());
-      members.push_back(renamed(std::string(member.substr(0, end)), names) + std::string(member.substr(end)));
-      copy.members.push_back(members.back());
-    }
+std::string text_of(Set set, const std::string& name) {
+  set.name = name;
+  std::string text = canonical_text(Sets{.sets = {set}});
+  for (const std::string_view member : set.temporary) text += format("add {} {}\n", name, member);
+  return text;
+}
+
+/// `add` lines work also where the member is there, `del` lines where it is not: a temporary one may be or
+/// not.
+std::string add_line(const std::string& name, std::string_view member) {
+  return format("add {} {} -exist\n", name, member);
+}
+
+std::string del_line(const std::string& name, std::string_view member) {
+  return format("del {} {} -exist\n", name, element_of(member));
+}
+
+std::string edits_of(const FewMembers& few, const Set& to) {
+  std::string lines;
+  for (const std::string& member : few.added) lines += add_line(to.name, member);
+  for (const std::string& member : few.removed) lines += del_line(to.name, member);
+  for (const std::string_view member : to.temporary) lines += add_line(to.name, member);
+  return lines;
+}
+
+/// The time that a temporary member has left, in seconds.
+std::uint64_t time_left(std::string_view member) {
+  Tokenizer words(member);
+  std::uint64_t seconds = 0;
+  while (const auto word = words.next()) {
+    if (!word->is("timeout")) continue;
+    const auto value = words.next().value_or(Tokenizer::Word{});
+    std::from_chars(value.raw.data(), value.raw.data() + value.raw.size(), seconds);
+    return seconds;
   }
-  return canonical_text(Sets{.sets = {std::move(copy)}});
+  return seconds;
 }
 
 }  // namespace
 
 SetLoader::SetLoader(Programs& programs, const Sets& live, const Sets& wanted, std::string file)
     : programs_(programs), live_(live), wanted_(wanted), file_(std::move(file)) {
-  for (const Set& set : live.sets) present_.emplace(set.name, text_of(set, set.name, {}));
+  for (const Set& set : live.sets) present_.emplace(set.name, set);
   for (const Set& set : wanted.sets) {
     const Set* old = live.find(set.name);
     if (old != nullptr && !can_swap(*old, set)) aliases_.emplace(set.name, fresh_name());
@@ -73,9 +100,12 @@ Status SetLoader::fill(const SetNames& names) {
 
 void SetLoader::undo() {
   aside_.clear();
-  if (swapped_ && fill(live_, {})) {
-    if (auto done = exchange(aside_); !done)
-      log_warning("{}: that change is lost, as what was there is put back", done.error().message);
+  edits_.clear();
+  if (changed_ && fill(live_, {})) {
+    auto done = exchange(aside_);
+    if (!done) log_warning("{}: that change is lost, as what was there is put back", done.error().message);
+    done = edit();
+    if (!done) log_warning("{}", done.error().message);
   }
   drop_fresh();
   for (const bool lists : {true, false}) {
@@ -86,81 +116,159 @@ void SetLoader::undo() {
   }
 }
 
+/// A set under another name; the members of a list of sets follow `names`.
+Set SetLoader::named(const Set& set, const std::string& name, const SetNames& names) {
+  Set copy = set;
+  copy.name = name;
+  if (!is_list(set) || names.empty()) return copy;
+  for (std::string_view& member : copy.members) {
+    const auto element = element_of(member);
+    renamed_.push_back(renamed(std::string(element), names) + std::string(member.substr(element.size())));
+    member = renamed_.back();
+  }
+  return copy;
+}
+
 Status SetLoader::fill(const Sets& sets, const SetNames& names) {
   std::string input;
   for (const bool lists : {false, true}) {  // a list of sets names the others
     for (const Set& set : sets.sets) {
       if (is_list(set) != lists) continue;
       const std::string& name = renamed(set.name, names);
-      std::string text = text_of(set, name, names);
+      Set wanted = named(set, name, names);
       const auto present = present_.find(name);
+      const auto few = present == present_.end() ? std::nullopt : few_members(present->second, wanted);
       if (present == present_.end()) {
-        input += text;
-      } else if (present->second != text) {
+        input += text_of(wanted, name);
+      } else if (few) {
+        edits_ += edits_of(*few, wanted);
+      } else if (!same_but_for_traffic(present->second, wanted) || !wanted.temporary.empty()) {
         const std::string aside = fresh_name();
-        input += text_of(set, aside, names);
-        aside_.emplace(name, Aside{.name = aside, .known = std::move(present->second)});
+        input += text_of(wanted, aside);
+        aside_.emplace(name, Aside{.name = aside, .known = std::move(present->second), .wanted = wanted});
       }
-      present_.insert_or_assign(name, std::move(text));
+      present_.insert_or_assign(name, std::move(wanted));
     }
   }
   return status_of(restore(input));
 }
 
 Status SetLoader::swap() {
-  if (aside_.empty()) return {};
+  if (aside_.empty()) return edit();
   Asides asides = std::exchange(aside_, {});
-  const bool swapped_before = swapped_;
+  const bool changed_before = changed_;
   auto known = exchange(asides);
   if (!known && known.error().kind != ErrorKind::refused) return known;
   if (!known) {
-    for (auto& [name, aside] : asides) std::swap(aside.known, present_[name]);
+    for (auto& [name, aside] : asides) {
+      std::swap(aside.known, present_[name]);
+      aside.wanted = present_[name];
+    }
     if (auto ours = exchange(asides); !ours) {
       if (ours.error().kind != ErrorKind::refused) return ours;
       log_warning("{} again, while it was put back: that change is lost", ours.error().message);
     }
-    swapped_ = swapped_before;
+    changed_ = changed_before;
   }
   std::string destroys;
   for (const auto& [name, aside] : asides) destroys += format("destroy {}\n", aside.name);
   TRY(restore(destroys));
-  return known;
+  return known ? edit() : known;
+}
+
+Status SetLoader::edit() {
+  if (edits_.empty()) return {};
+  changed_ = true;
+  return status_of(restore(std::exchange(edits_, {})));
+}
+
+/// Carries out lines, and returns the sets with temporary members.
+Result<Sets> SetLoader::saved(const std::string& input, const std::vector<std::string>& names) {
+  if (names.empty()) return Sets{};
+  std::string saves;
+  for (const std::string& name : names) saves += format("save {}\n", name);
+  auto text = TRY(restore(input + saves));
+  std::string note;
+  auto sets = agreed_sets(
+      std::move(text), [&] { return restore(saves); }, SetsText::by_hand, names, note);
+  if (!sets) return Error{.kind = ErrorKind::kernel, .message = std::move(sets).error().message};
+  return sets;
 }
 
 Status SetLoader::exchange(const Asides& asides) {
+  std::vector<std::string> before;
   std::string swaps;
-  std::string saves;
+  std::vector<std::string> after;
   for (const auto& [name, aside] : asides) {
+    if (has_timeout(aside.known) && has_timeout(aside.wanted)) before.push_back(name);
     swaps += format("swap {} {}\n", aside.name, name);
     // Nobody knows it by this name: what is in it now stays in it.
-    saves += format("save {}\n", aside.name);
+    after.push_back(aside.name);
   }
-  swapped_ = true;
-  auto saved = TRY(restore(swaps + saves));
-  auto sets = parse_sets(std::move(saved), "ipset save");
-  if (!sets) return Error{.kind = ErrorKind::kernel, .message = std::move(sets).error().message};
+  const Sets earlier = TRY(saved("", before));
+  for (const auto& [name, aside] : asides)
+    if (const Set* set = earlier.find(name)) bring_temporary(*set, {}, aside.wanted, aside.name);
+  changed_ = true;
+  const Sets sets = TRY(saved(swaps, after));
+  std::string other;
   for (const auto& [name, aside] : asides) {
-    Set now = sets->find(aside.name) != nullptr ? *sets->find(aside.name) : Set{};
+    Set now = sets.find(aside.name) != nullptr ? *sets.find(aside.name) : Set{};
     now.name = name;
-    const Set* before = live_.find(name);
-    if (text_of(now, name, {}) != aside.known && (before == nullptr || !only_expired(*before, now)))
-      return error_of<messages::set_changed>(name);
+    if (earlier.find(name) != nullptr) bring_temporary(now, earlier, aside.wanted, name);
+    if (!same_but_for_traffic(aside.known, now)) other = name;
   }
+  if (!other.empty()) return error_of<messages::set_changed>(other);
   return {};
+}
+
+/// Makes the temporary members of the set `to` those of `from`, which came to be since `earlier`.
+void SetLoader::bring_temporary(const Set& from, const Sets& earlier, const Set& wanted,
+                                const std::string& to) {
+  std::map<std::string_view, std::string_view> gone;
+  if (const Set* set = earlier.find(from.name))
+    for (const std::string_view member : set->temporary) gone.emplace(element_of(member), member);
+  if (from.temporary.empty() && gone.empty()) return;
+  std::unordered_set<std::string_view> permanent;
+  for (const std::string_view member : wanted.members) permanent.insert(element_of(member));
+  std::vector<std::string_view> news;
+  for (const std::string_view member : from.temporary) {
+    const auto known = gone.find(element_of(member));
+    const bool brought = known != gone.end() && time_left(known->second) >= time_left(member);
+    if (known != gone.end()) gone.erase(known);
+    if (!brought && !permanent.contains(element_of(member))) news.push_back(member);
+  }
+  std::string lines;
+  for (const std::string_view member : news) lines += add_line(to, member);
+  for (const auto& [element, member] : gone)
+    if (!permanent.contains(element)) lines += del_line(to, member);
+  if (lines.empty()) return;
+  if (const auto outcome = run_restore(lines); outcome && outcome->ok()) return;
+  // The wanted set may have no room for what a member says, or for the member.
+  std::size_t lost = 0;
+  for (const std::string_view member : news) {
+    const auto outcome =
+        run_restore(add_line(to, format("{} timeout {}", element_of(member), time_left(member))));
+    if (!outcome || !outcome->ok()) ++lost;
+  }
+  if (lost > 0) log_warning("set {}: {} cannot be in it now", from.name, counted(lost, "temporary member"));
 }
 
 Result<std::string> SetLoader::restore(const std::string& input) {
   if (input.empty()) return std::string{};
+  auto outcome = TRY(run_restore(input));
+  if (outcome.ok()) return std::move(outcome.out);
+  drop_fresh();  // what was filled aside
+  return set_refusal(file_, input, outcome);
+}
+
+Result<Outcome> SetLoader::run_restore(const std::string& input) {
   const std::string program = programs_.ipset();
   if (program.empty()) return error_of<messages::ipset_missing>();
   Command command = programs_.command({program, "restore"}, input);
   // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
   // (resolv.conf(5)): for longer than it takes to add the member.
   command.environment.emplace_back("RES_OPTIONS=no-reload");
-  auto outcome = TRY(run(std::move(command), ErrorKind::kernel));
-  if (outcome.ok()) return std::move(outcome.out);
-  drop_fresh();  // what was filled aside
-  return set_refusal(file_, input, outcome);
+  return run(std::move(command), ErrorKind::kernel);
 }
 
 void SetLoader::drop_fresh() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,7 +15,8 @@ namespace rewall {
 using SetNames = std::map<std::string, std::string>;
 
 /// Changes the sets of this namespace, in steps between which rules are loaded: a rule needs its sets before
-/// it is loaded, and a set cannot be destroyed while a rule names it (ipset(8)).
+/// it is loaded, and a set cannot be destroyed while a rule names it (ipset(8)). Temporary members of the
+/// kernel's sets stay, with their remaining time; those that the wanted sets bring are added.
 class SetLoader {
  public:
   /// Errors call `wanted` by the name `file`.
@@ -25,10 +27,11 @@ class SetLoader {
   const SetNames& aliases() const { return aliases_; }
 
   /// Creates every wanted set that is new, under its name of `names`, and fills a second set for every other
-  /// one. Sets that rules name do not change.
+  /// one, but where few members differ (rules/set_change.h). Sets that rules name do not change.
   Status fill(const SetNames& names);
-  /// Swaps each second set with the set that it was filled for, one after the other. Kind refused when a set
-  /// held something else than the live sets say: all of them have been swapped back.
+  /// Swaps each second set with the set that it was filled for, one after the other, and then adds and
+  /// removes few members of others. Kind refused when a set held something else than the live sets say: all
+  /// of them have been swapped back.
   Status swap();
   /// Restores the live sets and destroys the new ones. For a failure, once the live rules are back.
   void undo();
@@ -41,18 +44,24 @@ class SetLoader {
   /// A second set: filled by fill(), and the old set after swap().
   struct Aside {
     std::string name{};
-    std::string known{};  ///< the canonical text of the set that it replaces
+    Set known{};   ///< the set that it replaces
+    Set wanted{};  ///< what it is filled with
   };
 
   using Asides = std::map<std::string, Aside>;  ///< by the name of the set that each replaces
 
   std::string fresh_name();
+  Set named(const Set& set, const std::string& name, const SetNames& names);
   Status fill(const Sets& sets, const SetNames& names);
+  Status edit();
   /// Swaps each second set with its set, and compares the old set with what is known of it. Kind refused when
-  /// they differ by more than timeouts that have run on.
+  /// they differ by more than temporary members.
   Status exchange(const Asides& asides);
+  Result<Sets> saved(const std::string& input, const std::vector<std::string>& names);
+  void bring_temporary(const Set& from, const Sets& earlier, const Set& wanted, const std::string& to);
   void drop_fresh();
   Result<std::string> restore(const std::string& input);
+  Result<Outcome> run_restore(const std::string& input);
   Status destroy(const std::string& name);
 
   Programs& programs_;
@@ -61,8 +70,10 @@ class SetLoader {
   std::string file_;
   SetNames aliases_{};
   Asides aside_{};
-  std::map<std::string, std::string> present_{};  ///< the canonical text of each set in the kernel
-  bool swapped_ = false;
+  std::string edits_{};                   ///< lines that change members of sets in place
+  std::map<std::string, Set> present_{};  ///< the sets of the kernel, once all steps begun so far are done
+  std::deque<std::string> renamed_{};     ///< members of lists, under other names
+  bool changed_ = false;                  ///< a set of LIVE may have changed
   int fresh_ = 0;
 };
 

@@ -107,7 +107,10 @@ class Staging {
     const Sets none;
     Sets sets = wanted_.sets;
     if (live_ != nullptr) {
-      for (Set& set : sets.sets) set.members.clear();
+      for (Set& set : sets.sets) {
+        set.members.clear();
+        set.temporary.clear();
+      }
       aliases_ = SetLoader(programs_, live_->sets, wanted_.sets).aliases();
     }
     return SetLoader(programs_, none, sets, names_.sets).fill({});
@@ -190,13 +193,22 @@ class Staging {
     for (const Slot slot : Ruleset::slots())
       if (wanted_.uses(slot))
         ruleset[slot] = std::move(reading.tables(wanted_.backend_of(slot), slot.family));
-    ruleset.sets = std::move(reading.sets);
+    ruleset.sets = with_temporary(std::move(reading.sets));
     if (ruleset.backend != Backend::nft) return ruleset;
     for (const Tables* tables : {&ruleset.v4, &ruleset.v6})
       for (const Table& table : tables->tables)
         for (const Chain& chain : table.chains)
           scratch.positions[{tables->family, table.name, chain.name}] = all_of(chain.rules.size());
     return ruleset;
+  }
+
+  /// What is read says nothing of the members that pass by themselves.
+  Sets with_temporary(Sets sets) const {
+    for (Set& set : sets.sets) {
+      if (const Set* wanted = wanted_.sets.find(set.name)) set.temporary = wanted->temporary;
+    }
+    sets.texts.insert(sets.texts.end(), wanted_.sets.texts.begin(), wanted_.sets.texts.end());
+    return sets;
   }
 
   /// `wanted` in the kernel's words.

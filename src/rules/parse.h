@@ -35,7 +35,17 @@ class TablesStream {
   std::unique_ptr<Reader> reader_;
 };
 
+/// Whose words a text of sets is in.
+enum class SetsText {
+  /// Of `ipset save` or a snapshot: a permanent member of a set with `timeout` says `timeout 0`; other members
+  /// of such a set are left out.
+  saved,
+  /// Of a person: a member that says no timeout has that of its set, and gets `timeout 0` for none. Those whose
+  /// timeout runs go to Set::temporary.
+  by_hand,
+};
+
 /// Reads `ipset save` text (ipset(8)): create and add lines. Errors as above.
-Result<Sets> parse_sets(std::string text, std::string_view name);
+Result<Sets> parse_sets(std::string text, std::string_view name, SetsText words = SetsText::saved);
 
 }  // namespace rewall

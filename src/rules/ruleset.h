@@ -73,12 +73,26 @@ struct Tables {
   const Table* find(std::string_view table) const;
 };
 
+/// Members that are counted and summed, but not there: sums are equal when the members are. A hash of 128 bits
+/// of each member, so that the order does not matter (set_digest.h).
+struct MemberSum {
+  std::uint64_t count = 0;
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  bool operator==(const MemberSum&) const = default;
+};
+
 /// One ipset: `create NAME TYPE OPTIONS` and its members.
 struct Set {
   std::string name{};
   std::string type{};
   std::string options{};                    ///< verbatim: "family inet hashsize 1024 maxelem 65536 ..."
   std::vector<std::string_view> members{};  ///< verbatim words after "add NAME "; point into Sets::texts
+  /// The temporary members that a person's file brings, which a load adds. They are no part of what the set
+  /// is, and are never compared; those of LIVE and of snapshots stand nowhere.
+  std::vector<std::string_view> temporary{};
+  /// In a part of a ruleset (set_delta.h): the members that the set has beside these.
+  MemberSum left_out{};
 };
 
 struct Sets {

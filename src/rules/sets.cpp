@@ -27,25 +27,45 @@ bool is_inet6(const Set& set) {
   return set.options.find("family inet6") != std::string::npos;
 }
 
-bool has_timeout(const Set& set) {
-  Tokenizer words(set.options);
+// The word behind the option `timeout`; empty without it.
+std::string_view timeout_in(std::string_view options) {
+  Tokenizer words(options);
   while (const auto word = words.next()) {
-    if (word->is("timeout")) return true;
+    if (word->is("timeout")) return words.next().value_or(Tokenizer::Word{}).raw;
   }
-  return false;
+  return {};
+}
+
+bool is_zero(std::string_view number) {
+  return !number.empty() && number.find_first_not_of('0') == std::string_view::npos;
 }
 
 // In a set that has timeouts ipset save says right after the element that one has none.
 bool stays(std::string_view member) {
-  Tokenizer words(member);
-  words.next();
-  const auto option = words.next();
-  return option && option->is("timeout") && words.next().value_or(Tokenizer::Word{}).is("0");
+  constexpr std::string_view kNone = "timeout 0";
+  const auto options = member.substr(std::min(member.find(' '), member.size() - 1) + 1);
+  if (options.starts_with(kNone) && (options.size() == kNone.size() || options[kNone.size()] == ' '))
+    return true;
+  return is_zero(timeout_in(options));
+}
+
+// Options without the size of the hash, which the kernel grows with the members.
+std::string without_hashsize(std::string_view options) {
+  std::string out;
+  Tokenizer words(options);
+  while (const auto word = words.next()) {
+    if (word->is("hashsize"))
+      words.next();
+    else
+      append_word(out, word->raw);
+  }
+  return out;
 }
 
 // What the kernel chooses or grows by itself, and what ipset(8) takes when the line does not say it.
+constexpr std::array<std::string_view, 3> kKernels = {"hashsize", "bucketsize", "initval"};
+
 bool goes_without_saying(std::string_view option, std::string_view value) {
-  static constexpr std::array<std::string_view, 3> kKernels = {"hashsize", "bucketsize", "initval"};
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kDefaults = {
       {{"family", "inet"}, {"family", "ipv4"}, {"maxelem", "65536"}, {"size", "8"}}};
   return std::ranges::find(kKernels, option) != kKernels.end() ||
@@ -104,11 +124,27 @@ std::vector<const Set*> in_order(const Sets& sets) {
   return order;
 }
 
+// The name that ipset has now for a type of ipset 4.
+std::string_view type_of_now(std::string_view type) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kOld = {
+      {{"ipmap", "bitmap:ip"},
+       {"macipmap", "bitmap:ip,mac"},
+       {"portmap", "bitmap:port"},
+       {"iphash", "hash:ip"},
+       {"nethash", "hash:net"},
+       {"ipporthash", "hash:ip,port"},
+       {"ipportiphash", "hash:ip,port,ip"},
+       {"ipportnethash", "hash:ip,port,net"},
+       {"setlist", "list:set"}}};
+  const auto* found = std::ranges::find(kOld, type, [](const auto& names) { return names.first; });
+  return found == kOld.end() ? type : found->second;
+}
+
 // Reads `create` and `add` lines; add lines of one set usually follow each other.
 class SetsReader {
  public:
-  SetsReader(std::string text, std::string_view name)
-      : text_(std::make_shared<const std::string>(std::move(text))), lines_(*text_, name) {}
+  SetsReader(std::string text, std::string_view name, SetsText words)
+      : text_(std::make_shared<const std::string>(std::move(text))), lines_(*text_, name), words_(words) {}
 
   Result<Sets> read() {
     TRY(lines_.refuse_nul());
@@ -116,6 +152,7 @@ class SetsReader {
       TRY(take(*line));
     }
     sets_.texts.push_back(std::move(text_));
+    for (auto& text : respelled_) sets_.texts.push_back(std::move(text));
     return std::move(sets_);
   }
 
@@ -123,12 +160,14 @@ class SetsReader {
   Status take(std::string_view line) {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
-        !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back())) {
-      sets_.sets[last_].members.push_back(line.substr(again_.size()));
+        !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back()) &&
+        (words_ == SetsText::saved || line.find(" -") == std::string_view::npos)) {
+      take_member(line.substr(again_.size()));
       return {};
     }
     auto rest = trim(line);
     if (rest.empty() || rest.starts_with('#') || rest == "COMMIT") return {};
+    if (words_ == SetsText::by_hand) return take_by_hand(rest);
     const auto command = word(rest);
     const auto set = word(rest);
     const bool create = command == "create" || command == "-N" || command == "--create";
@@ -136,6 +175,68 @@ class SetsReader {
     if (!create && !add) return lines_.at(error_of<messages::not_ipset_save>(quoted(command)));
     if (set.empty()) return lines_.at(error_of<messages::missing_word>("set name", quoted(command)));
     return create ? take_create(set, rest) : take_add(set, rest);
+  }
+
+  // As `ipset restore` reads a line (ipset(8), and the names of ipset 4 that it still knows).
+  Status take_by_hand(std::string_view line) {
+    bool exist = false;
+    auto rest = std::string_view(keep(plain_words(line, exist)));
+    const auto command = word(rest);
+    const auto set = word(rest);
+    const bool create = command == "create" || command == "-N" || command == "--create" || command == "n";
+    const bool add = command == "add" || command == "-A" || command == "--add" || command == "a";
+    const bool del = command == "del" || command == "-D" || command == "--del" || command == "d";
+    const bool flush = command == "flush" || command == "-F" || command == "--flush" || command == "f";
+    if (flush && set.empty()) {
+      for (Set& all : sets_.sets) empty(all);
+      return {};
+    }
+    if (!create && !add && !del && !flush)
+      return lines_.at(error_of<messages::not_ipset_save>(quoted(command)));
+    if (set.empty()) return lines_.at(error_of<messages::missing_word>("set name", quoted(command)));
+    if (create) return exist && places_.contains(set) ? Status{} : take_create(set, rest);
+    if (add) return take_add(set, rest);
+    const auto found = places_.find(set);
+    if (found == places_.end()) return unknown_set(set);
+    Set& known = sets_.sets[found->second];
+    if (flush)
+      empty(known);
+    else
+      remove(known, element_of(rest));
+    return {};
+  }
+
+  static void empty(Set& set) {
+    set.members.clear();
+    set.temporary.clear();
+  }
+
+  static void remove(Set& set, std::string_view element) {
+    const auto is = [&](std::string_view member) { return element_of(member) == element; };
+    std::erase_if(set.members, is);
+    std::erase_if(set.temporary, is);
+  }
+
+  static std::string plain_words(std::string_view line, bool& exist) {
+    std::string plain;
+    Tokenizer words(line);
+    for (std::size_t place = 0; const auto found = words.next();) {
+      auto option = found->raw;
+      if (option == "-exist" || option == "-!" || option == "--exist") {
+        exist = true;
+        continue;
+      }
+      if (place == 2) option = type_of_now(option);
+      // A set's name may be quoted; a comment needs its quotes.
+      if (place > 2 && option.starts_with("--")) option.remove_prefix(2);
+      append_word(plain, place == 1 && found->quoted ? found->text() : std::string(option));
+      ++place;
+    }
+    return plain;
+  }
+
+  const std::string& keep(std::string text) {
+    return *respelled_.emplace_back(std::make_shared<const std::string>(std::move(text)));
   }
 
   Status take_create(std::string_view name, std::string_view rest) {
@@ -152,15 +253,32 @@ class SetsReader {
   }
 
   Status take_add(std::string_view name, std::string_view rest) {
-    if (last_ >= sets_.sets.size() || sets_.sets[last_].name != name) {
+    if (again_.empty() || sets_.sets[last_].name != name) {
       const auto found = places_.find(name);
       if (found == places_.end()) return unknown_set(name);
       last_ = found->second;
       again_ = format("add {} ", name);
+      const auto timeout = timeout_in(sets_.sets[last_].options);
+      timeouts_ = !timeout.empty();
+      default_none_ = is_zero(timeout);
     }
     if (rest.empty()) return lines_.at(error_of<messages::missing_word>("member", "'add' " + quoted(name)));
-    sets_.sets[last_].members.push_back(rest);
+    take_member(rest);
     return {};
+  }
+
+  void take_member(std::string_view member) {
+    Set& set = sets_.sets[last_];
+    if (!timeouts_ || stays(member)) {
+      set.members.push_back(member);
+    } else if (words_ == SetsText::saved) {
+      return;
+    } else if (timeout_in(member).empty() && default_none_) {
+      const auto element = element_of(member);
+      set.members.push_back(keep(format("{} timeout 0{}", element, member.substr(element.size()))));
+    } else {
+      set.temporary.push_back(member);
+    }
   }
 
   Error unknown_set(std::string_view name) const {
@@ -182,6 +300,10 @@ class SetsReader {
   std::unordered_map<std::string_view, std::size_t> places_{};
   std::size_t last_ = 0;
   std::string again_{};  ///< how a line that adds to the same set begins
+  SetsText words_;
+  bool timeouts_ = false;      ///< of the same set
+  bool default_none_ = false;  ///< its members have no timeout unless they say so
+  std::vector<std::shared_ptr<const std::string>> respelled_{};
 };
 
 }  // namespace
@@ -211,8 +333,8 @@ bool names_set(std::string_view words, const std::function<bool(std::string_view
   return false;
 }
 
-Result<Sets> parse_sets(std::string text, std::string_view name) {
-  return SetsReader(std::move(text), name).read();
+Result<Sets> parse_sets(std::string text, std::string_view name, SetsText words) {
+  return SetsReader(std::move(text), name, words).read();
 }
 
 std::string canonical_text(const Sets& sets) {
@@ -238,27 +360,55 @@ std::string canonical_text(const Sets& sets) {
 
 bool same_text(const Set& a, const Set& b) {
   if (a.name != b.name || a.type != b.type || a.options != b.options) return false;
-  if (a.members.size() != b.members.size()) return false;
+  if (a.members.size() != b.members.size() || a.left_out != b.left_out) return false;
   if (a.members == b.members) return true;
   std::deque<std::string> kept;
   return canonical_members(a, kept) == canonical_members(b, kept);
 }
 
-bool only_expired(const Set& before, const Set& now) {
-  if (before.name != now.name || before.type != now.type || before.options != now.options) return false;
-  if (is_list(now)) return same_text(before, now);
-  const bool passing = has_timeout(before);
-  Set lasting = before;
-  std::erase_if(lasting.members, [&](std::string_view member) { return passing && !stays(member); });
-  std::deque<std::string> kept;
-  const auto present = canonical_members(now, kept);
-  return std::ranges::includes(canonical_members(before, kept), present) &&
-         std::ranges::includes(present, canonical_members(lasting, kept));
+bool same_options_but_for_traffic(const Set& a, const Set& b) {
+  if (a.type != b.type) return false;
+  return a.options == b.options ||
+         (has_timeout(a) && without_hashsize(a.options) == without_hashsize(b.options));
+}
+
+bool same_but_for_traffic(const Set& a, const Set& b) {
+  if (a.options == b.options) return same_text(a, b);
+  if (!same_options_but_for_traffic(a, b)) return false;
+  Set like_b = a;
+  like_b.options = b.options;
+  return same_text(like_b, b);
 }
 
 bool same_text(const Sets& a, const Sets& b) {
   return std::ranges::equal(in_order(a), in_order(b),
                             [](const Set* one, const Set* other) { return same_text(*one, *other); });
+}
+
+bool same_but_for_traffic(const Sets& a, const Sets& b) {
+  return std::ranges::equal(in_order(a), in_order(b), [](const Set* one, const Set* other) {
+    return same_but_for_traffic(*one, *other);
+  });
+}
+
+bool chooses_for_kernel(const Set& set) {
+  Tokenizer words(set.options);
+  while (const auto word = words.next()) {
+    if (std::ranges::find(kKernels, word->raw) != kKernels.end()) return true;
+  }
+  return false;
+}
+
+bool has_timeout(const Set& set) {
+  return !timeout_in(set.options).empty();
+}
+
+bool brings_temporary(const Sets& sets) {
+  return std::ranges::any_of(sets.sets, [](const Set& set) { return !set.temporary.empty(); });
+}
+
+std::string_view element_of(std::string_view member) {
+  return member.substr(0, member.find_first_of(" \t"));
 }
 
 std::string meaning_of_options(const Set& set) {
@@ -284,12 +434,7 @@ std::string meaning_of_member(std::string_view member) {
   Tokenizer words(member);
   if (const auto element = words.next()) out = element->raw;
   while (const auto word = words.next()) {
-    if (word->is("timeout")) {
-      const auto seconds = words.next().value_or(Tokenizer::Word{});
-      if (!seconds.is("0")) continue;
-      append_word(out, word->raw);
-      append_word(out, seconds.raw);
-    } else if (word->is("packets") || word->is("bytes")) {
+    if (word->is("packets") || word->is("bytes")) {
       words.next();
     } else {
       append_word(out, word->raw);

@@ -30,8 +30,24 @@ void sort_members(std::vector<std::string_view>& members);
 bool same_text(const Set& a, const Set& b);
 bool same_text(const Sets& a, const Sets& b);
 
-/// True when `now` differs from `before` at most by missing members whose timeout may have run out.
-bool only_expired(const Set& before, const Set& now);
+/// True where type and options are the same, but for what packets alone can change: the size of the hash of a
+/// set with timeouts.
+bool same_options_but_for_traffic(const Set& a, const Set& b);
+/// The same, and same_text() in all else.
+bool same_but_for_traffic(const Set& a, const Set& b);
+bool same_but_for_traffic(const Sets& a, const Sets& b);
+
+/// True where the options say what the kernel otherwise chooses by itself: the size of the hash and its like.
+bool chooses_for_kernel(const Set& set);
+
+/// True for a set whose members have timeouts.
+bool has_timeout(const Set& set);
+
+/// True where a set brings temporary members.
+bool brings_temporary(const Sets& sets);
+
+/// The first word of a member, which the kernel knows it by: "192.0.2.1", "192.0.2.1,tcp:80".
+std::string_view element_of(std::string_view member);
 
 /// True when a rule matches or changes a set for which `wanted` returns true.
 bool names_set(std::string_view words, const std::function<bool(std::string_view)>& wanted);

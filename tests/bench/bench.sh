@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the parts of ./dev share variables
 # ./dev bench: how fast it is, in ratios to other programs on this machine. This is a part of ./dev, which reads it.
 
-for part in table history fleet restore guard watch; do
+for part in table history fleet restore sets guard watch; do
   # shellcheck disable=SC1090
   . "$root/tests/bench/$part.sh"
 done
@@ -35,6 +35,7 @@ bench_history
 bench_gc
 bench_fleet
 bench_restore
+bench_sets
 bench_guard
 bench_watch
 

@@ -267,6 +267,42 @@ TEST_CASE("a set with other members or options is swapped while rules name it") 
   });
 }
 
+TEST_CASE("temporary members stay with their time, in a set that is swapped and in one that is not") {
+  const Backend backend = both();
+  in_lab([&] {
+    shell(
+        "ipset create s hash:ip timeout 0 comment; ipset add s 192.0.2.1; ipset create few hash:ip timeout "
+        "0; "
+        "ipset add few 192.0.2.1; iptables-" +
+        std::string(name(backend)) + " -A INPUT -m set --match-set s src -j DROP");
+    const auto wanted = captured().ruleset;
+    shell(
+        "ipset flush s; ipset add s 192.0.2.7; ipset add s 192.0.2.8 timeout 900 comment \"a b\"; "
+        "ipset add s 192.0.2.1 timeout 900; ipset add few 192.0.2.7; ipset add few 192.0.2.8 timeout 900");
+    must_load(wanted);
+    CHECK(captured().ruleset.sets.find("s")->members == std::vector<std::string_view>{"192.0.2.1 timeout 0"});
+    const std::string sets = shell("ipset save | sed 's/timeout 8[0-9][0-9]/timeout N/' | sort");
+    CHECK(sets.find("add s 192.0.2.1 timeout 0\nadd s 192.0.2.8 timeout N comment \"a b\"\n") !=
+          std::string::npos);
+    CHECK(sets.find("add few 192.0.2.1 timeout 0\nadd few 192.0.2.8 timeout N\n") != std::string::npos);
+    CHECK(sets.find("192.0.2.7") == std::string::npos);
+  });
+}
+
+TEST_CASE("a set that gets no timeouts loses its temporary members") {
+  const Backend backend = both();
+  in_lab([&] {
+    shell("ipset create s hash:ip; ipset add s 192.0.2.1; iptables-" + std::string(name(backend)) +
+          " -A INPUT -m set --match-set s src -j DROP");
+    const auto wanted = captured().ruleset;
+    shell(
+        "ipset create t hash:ip timeout 0; ipset swap s t; ipset destroy t; ipset add s 192.0.2.8 timeout "
+        "900");
+    must_load(wanted);
+    CHECK(shell("ipset save | grep add") == "add s 192.0.2.1\n");
+  });
+}
+
 TEST_CASE("a set changes its type while rules and a list name it") {
   const Backend backend = both();
   in_lab([&] {

@@ -122,20 +122,20 @@ TEST_CASE("what is kept and what is left out is counted by owner") {
 TEST_CASE("what is the same in both is not spoken of") {
   const Ruleset both{.v4 = tables(filter(":f2b-a -\n-A INPUT -j f2b-a\n-A f2b-a -j RETURN\n")),
                      .sets = parse_sets("create f2b-c hash:ip family inet timeout 600\nadd f2b-c 203.0.113.1 "
-                                        "timeout 17\nadd f2b-c 203.0.113.2 timeout 3\n",
+                                        "timeout 0 packets 7 bytes 8\nadd f2b-c 203.0.113.2 timeout 0\n",
                                         "sets")
                                  .value()};
   Ruleset wanted = both;
   wanted.sets = parse_sets(
-                    "create f2b-c hash:ip family inet timeout 600\nadd f2b-c 203.0.113.2\nadd f2b-c "
-                    "203.0.113.1\n",
+                    "create f2b-c hash:ip family inet timeout 600\nadd f2b-c 203.0.113.2 timeout 0\n"
+                    "add f2b-c 203.0.113.1 timeout 0\n",
                     "sets")
                     .value();
   const auto result = keep_foreign(wanted, both, owners());
   CHECK(result.kept.empty());
   CHECK(result.left_out.empty());
-  // What is left of timeouts is no part of what is wanted.
-  CHECK(result.ruleset.sets.find("f2b-c")->members.front() == "203.0.113.1");
+  // Counters are no part of what is wanted.
+  CHECK(result.ruleset.sets.find("f2b-c")->members.front() == "203.0.113.1 timeout 0");
 }
 
 TEST_CASE("policies and tables are the wanted ones, and a table without foreign parts goes") {

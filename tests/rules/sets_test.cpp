@@ -28,12 +28,12 @@ TEST_CASE("sets are read with their type, options and members") {
   const auto sets = read(
       "create s hash:ip family inet hashsize 1024 maxelem 65536 timeout 100 counters comment\n"
       "add s 10.0.0.10 timeout 0 packets 0 bytes 0\n"
-      "create b bitmap:port range 1-100\nadd b 5\nadd s 10.0.0.2\ncreate e hash:net\r\n\n");
+      "create b bitmap:port range 1-100\nadd b 5\nadd s 10.0.0.2 timeout 0\ncreate e hash:net\r\n\n");
   REQUIRE(sets.sets.size() == 3);
   CHECK(sets.sets[0].type == "hash:ip");
   CHECK(sets.sets[0].options == "family inet hashsize 1024 maxelem 65536 timeout 100 counters comment");
   CHECK(sets.find("s")->members ==
-        std::vector<std::string_view>{"10.0.0.10 timeout 0 packets 0 bytes 0", "10.0.0.2"});
+        std::vector<std::string_view>{"10.0.0.10 timeout 0 packets 0 bytes 0", "10.0.0.2 timeout 0"});
   CHECK(sets.find("b")->members == std::vector<std::string_view>{"5"});
   CHECK(sets.find("e")->options.empty());
   CHECK(sets.find("x") == nullptr);
@@ -43,7 +43,7 @@ TEST_CASE("canonical sets are sorted, lists last, without what passes by itself"
   const auto sets = read(
       "create zz list:set size 8\ncreate s hash:ip family inet timeout 100 counters comment skbinfo\n"
       "add s 9.0.0.1 timeout 99 packets 0 bytes 0\n"
-      "add s 10.0.0.2 timeout 49 packets 5 bytes 6 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
+      "add s 10.0.0.2 timeout 0 packets 5 bytes 6 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
       "add s 10.0.0.10 timeout 0 packets 0 bytes 0\n"
       "create nn hash:net,port family inet\nadd nn 10.0.0.0/8,tcp:80 nomatch\nadd nn 0.0.0.0/1,udp:80\n"
       "add zz s\nadd zz nn\n");
@@ -51,8 +51,7 @@ TEST_CASE("canonical sets are sorted, lists last, without what passes by itself"
       "create nn hash:net,port family inet\nadd nn 0.0.0.0/1,udp:80\nadd nn 10.0.0.0/8,tcp:80 nomatch\n"
       "create s hash:ip family inet timeout 100 counters comment skbinfo\n"
       "add s 10.0.0.10 timeout 0\n"
-      "add s 10.0.0.2 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
-      "add s 9.0.0.1\n"
+      "add s 10.0.0.2 timeout 0 comment \"hello timeout 4 \\x\" skbmark 0x1/0x2\n"
       "create zz list:set size 8\nadd zz s\nadd zz nn\n";
   CHECK(canonical_text(sets) == canonical);
   CHECK(canonical_text(read(canonical)) == canonical);
@@ -89,10 +88,12 @@ TEST_CASE("sets have the same text when their members differ in order and in wha
     return same_text(read(one), read(other));
   };
   const std::string set = "create s hash:ip family inet timeout 100\n";
-  CHECK(same(set + "add s 10.0.0.2 timeout 99\nadd s 9.0.0.1\n", set + "add s 9.0.0.1\nadd s 10.0.0.2\n"));
+  CHECK(same(set + "add s 10.0.0.2 timeout 0\nadd s 9.0.0.1 timeout 7\nadd s 8.0.0.1 timeout 0\n",
+             set + "add s 8.0.0.1 timeout 0\nadd s 10.0.0.2 timeout 0\n"));
   CHECK(same(set + "create b hash:ip\n", "create b hash:ip\n" + set));
-  CHECK_FALSE(same(set + "add s 9.0.0.1\n", set + "add s 9.0.0.2\n"));
-  CHECK_FALSE(same(set + "add s 9.0.0.1\n", set + "add s 9.0.0.1\nadd s 9.0.0.2\n"));
+  CHECK_FALSE(same(set + "add s 9.0.0.1 timeout 0\n", set + "add s 9.0.0.2 timeout 0\n"));
+  CHECK_FALSE(
+      same(set + "add s 9.0.0.1 timeout 0\n", set + "add s 9.0.0.1 timeout 0\nadd s 9.0.0.2 timeout 0\n"));
   CHECK_FALSE(same(set + "add s 9.0.0.1 timeout 0\n", set + "add s 9.0.0.1\n"));
   CHECK_FALSE(same(set, "create s hash:ip family inet timeout 99\n"));
   CHECK_FALSE(same(set, "create s hash:net family inet timeout 100\n"));
@@ -102,28 +103,61 @@ TEST_CASE("sets have the same text when their members differ in order and in wha
   CHECK_FALSE(same(list + "add z a\nadd z b\n", list + "add z b\nadd z a\n"));
 }
 
-TEST_CASE("what was in a set with a timeout passes away by itself") {
-  const auto expired = [](const std::string& one, const std::string& other) {
-    const std::string set = "create s hash:ip family inet timeout 100\n";
-    const auto before = read(set + one);
-    const auto now = read(set + other);
-    return only_expired(before.sets[0], now.sets[0]);
+TEST_CASE("a temporary member is no part of a set, and a permanent one says so") {
+  const std::string text =
+      "create s hash:ip timeout 600\nadd s 192.0.2.1 timeout 599\nadd s 192.0.2.2 timeout 0\nadd s "
+      "192.0.2.3\n"
+      "create none hash:ip timeout 0 comment\nadd none 192.0.2.4\nadd none 192.0.2.5 comment \"timeout 9\"\n"
+      "add none 192.0.2.6 comment \"x\" timeout 8\ncreate plain hash:ip\nadd plain 192.0.2.7\n";
+  using Members = std::vector<std::string_view>;
+  SECTION("of a snapshot, where an older version recorded some without their time") {
+    const auto sets = read(text);
+    CHECK(sets.find("s")->members == Members{"192.0.2.2 timeout 0"});
+    CHECK(sets.find("s")->temporary.empty());
+    CHECK(sets.find("none")->members.empty());
+    CHECK(sets.find("plain")->members == Members{"192.0.2.7"});
+  }
+  SECTION("of a person, who leaves the timeout to the set") {
+    const auto sets = parse_sets(text, "ipset", SetsText::by_hand).value();
+    CHECK(sets.find("s")->members == Members{"192.0.2.2 timeout 0"});
+    CHECK(sets.find("s")->temporary == Members{"192.0.2.1 timeout 599", "192.0.2.3"});
+    CHECK(sets.find("none")->members ==
+          Members{"192.0.2.4 timeout 0", "192.0.2.5 timeout 0 comment \"timeout 9\""});
+    CHECK(sets.find("none")->temporary == Members{"192.0.2.6 comment \"x\" timeout 8"});
+    CHECK(brings_temporary(sets));
+  }
+}
+
+TEST_CASE("a person's file of sets is read as ipset restore reads it") {
+  const auto [text, canonical] = GENERATE(table<std::string, std::string>({
+      {"-N bl nethash --hashsize 1024\n-A bl 192.0.2.0/24\nCOMMIT\n",
+       "create bl hash:net hashsize 1024\nadd bl 192.0.2.0/24\n"},
+      {"# a comment\ncreate bl hash:net -exist\ncreate bl hash:net -exist\nflush bl\nadd bl 192.0.2.0/24 "
+       "-exist\n"
+       "add -exist bl 10.0.0.0/8\ndel bl 192.0.2.0/24\n",
+       "create bl hash:net\nadd bl 10.0.0.0/8\n"},
+      {"create \"bl\" hash:ip timeout 0 comment\nadd bl 192.0.2.1 comment \"a  b --c\"\nadd bl 192.0.2.2\n"
+       "del bl 192.0.2.2\n",
+       "create bl hash:ip timeout 0 comment\nadd bl 192.0.2.1 timeout 0 comment \"a  b --c\"\n"},
+      {"create a iphash\nadd a 192.0.2.1\nflush\n", "create a hash:ip\n"},
+  }));
+  const auto sets = parse_sets(text, "ipset", SetsText::by_hand);
+  if (!sets) FAIL(sets.error().message);
+  CHECK(canonical_text(*sets) == canonical);
+}
+
+TEST_CASE("the hash of a set with timeouts grows with the traffic, that of another with its members") {
+  const auto same = [](const std::string& one, const std::string& other) {
+    return same_but_for_traffic(options("hash:ip", one), options("hash:ip", other));
   };
-  const std::string both = "add s 9.0.0.1 timeout 9\nadd s 10.0.0.1 timeout 0\n";
-  CHECK(expired(both, both));
-  CHECK(expired(both, "add s 10.0.0.1 timeout 0\nadd s 9.0.0.1 timeout 1\n"));
-  CHECK(expired(both, "add s 10.0.0.1 timeout 0\n"));
-  CHECK_FALSE(expired(both, "add s 9.0.0.1 timeout 9\n"));
-  CHECK_FALSE(expired(both, both + "add s 9.0.0.2 timeout 9\n"));
-  // As it is recorded, without the remaining timeouts.
-  CHECK(expired("add s 9.0.0.1\n", ""));
-  const auto lasting = read("create s hash:ip family inet\nadd s 9.0.0.1\n");
-  CHECK_FALSE(only_expired(lasting.sets[0], read("create s hash:ip family inet\n").sets[0]));
+  CHECK(same("hashsize 1024 timeout 5", "hashsize 4096 timeout 5"));
+  CHECK_FALSE(same("hashsize 1024 timeout 5", "hashsize 1024 timeout 6"));
+  CHECK_FALSE(same("hashsize 1024", "hashsize 4096"));
 }
 
 TEST_CASE("a set may bear the name of an option") {
   CHECK(meaning_of_member("timeout") == "timeout");
-  CHECK(meaning_of_member("packets timeout 5") == "packets");
+  CHECK(meaning_of_member("packets packets 5 bytes 6") == "packets");
 }
 
 TEST_CASE("what the kernel chooses for a set is no part of its meaning") {

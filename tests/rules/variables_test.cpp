@@ -76,7 +76,7 @@ TEST_CASE("members of sets have the names, too") {
   Ruleset ruleset;
   ruleset.sets = parse_sets(
                      "create a hash:ip family inet comment timeout 60\n"
-                     "add a 192.0.2.10 timeout 0 comment \"192.0.2.10 is it\"\nadd a 192.0.2.100\n"
+                     "add a 192.0.2.10 timeout 0 comment \"192.0.2.10 is it\"\nadd a 192.0.2.100 timeout 0\n"
                      "create b hash:net family inet\nadd b 10.1.0.0/16\nadd b 192.0.2.0/24\n"
                      "create c hash:ip,port family inet\nadd c 192.0.2.10,tcp:80\n"
                      "create d hash:net,iface family inet6\nadd d 2001:db8::10,eth0\n"
@@ -89,7 +89,7 @@ TEST_CASE("members of sets have the names, too") {
     for (const auto member : set.members) members += std::string(member) + "\n";
   }
   CHECK(members ==
-        "$SELF timeout 0 comment \"192.0.2.10 is it\"\n192.0.2.100\n"
+        "$SELF timeout 0 comment \"192.0.2.10 is it\"\n192.0.2.100 timeout 0\n"
         "$LAN\n192.0.2.0/24\n$SELF,tcp:80\n$SELF,eth0\n$SELF,00:11:22:33:44:55\n");
 }
 

@@ -8,7 +8,6 @@
 
 #include "core/file.h"
 #include "core/format.h"
-#include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
 
@@ -24,7 +23,7 @@ Files files_of(const Ruleset& ruleset) {
   return files;
 }
 
-Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends) {
+Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends, SetsText sets) {
   Ruleset ruleset;
   if (backends == "legacy") ruleset.backend = Backend::legacy;
   for (const Slot slot : Ruleset::slots()) {
@@ -33,7 +32,7 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
     ruleset[slot] = TRY(parse_saved(std::move(file->second), slot.family, format("{}{}", name, file->first)));
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
-    ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name)));
+    ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name), sets));
   }
   return ruleset;
 }
@@ -48,7 +47,7 @@ Result<WrittenRuleset> written_ruleset_of(Files files, std::string_view name) {
     written.ruleset[slot] = std::move(file.tables);
     std::ranges::move(file.notes, std::back_inserter(written.notes));
   }
-  written.ruleset.sets = TRY(ruleset_of(std::move(files), name, "")).sets;
+  written.ruleset.sets = TRY(ruleset_of(std::move(files), name, "", SetsText::by_hand)).sets;
   return written;
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "rules/parse.h"
 #include "rules/ruleset.h"
 #include "store/repository.h"
 
@@ -16,8 +17,9 @@ Files files_of(const Ruleset& ruleset);
 
 /// Parses such files into a ruleset; rules stay text. `name` stands before the name of a file in an error
 /// (kind usage): "1a2b3c:rules.v4:3: ...". `backends` is the Rewall-Backend of the snapshot, empty where it
-/// is not known.
-Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends);
+/// is not known. `sets` says whose words the file `ipset` has.
+Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view backends,
+                           SetsText sets = SetsText::saved);
 
 /// The same of files that people may have written (read_rules_file()).
 struct WrittenRuleset {

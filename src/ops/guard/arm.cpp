@@ -26,9 +26,11 @@
 #include "ops/guard/new_login.h"
 #include "ops/guard/way_back.h"
 #include "ops/history/revision.h"
+#include "ops/restore/plan.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 #include "rules/foreign.h"
+#include "rules/set_delta.h"
 
 namespace rewall {
 namespace {
@@ -47,12 +49,26 @@ Error unsure(const Error& why) {
   return error_of<messages::guard_not_sure>(why.message).hinted(why.hint);
 }
 
+// The old ruleset. Sets that the kernel holds, member for member, need not be filled once more to prove that
+// it takes them.
+Result<Ruleset> to_be_proved(Session& session, Files files, const Guard& guard) {
+  const std::string name = guard.before.substr(0, 10) + ":";
+  const std::string sets = files["ipset"];
+  const auto live = sets.empty() ? std::nullopt : session.firewall().sets_digest();
+  if (!live || *live != digest_of_text(sets)) return ruleset_of(std::move(files), name, guard.backends);
+  files.erase("ipset");
+  auto ruleset = TRY(ruleset_of(std::move(files), name, guard.backends));
+  auto cut = TRY(differing_sets(sets, sets, *live));
+  ruleset.sets = std::move(cut.first);
+  return ruleset;
+}
+
 // The way back, walked up to the kernel's door.
 Result<Files> prove(Session& session, const Repository& repository, const Guard& guard) {
   auto files = repository.files(guard.before, Proof::hash);
   if (!files) return unsure(std::move(files).error());
   files->erase("expect");
-  auto ruleset = ruleset_of(*files, guard.before.substr(0, 10) + ":", guard.backends);
+  auto ruleset = to_be_proved(session, *files, guard);
   if (!ruleset) return unsure(std::move(ruleset).error());
   auto staged = session.firewall().stage(*ruleset, nullptr);
   if (!staged) return unsure(std::move(staged).error());
@@ -286,8 +302,9 @@ Result<Guard> begin_try(Session& session, std::chrono::milliseconds length) {
   auto repository = TRY(session.repository());
   TRY(refuse_second_guard(session));
   auto held = TRY(lock(session));
-  auto read = TRY(read_live_and_head(session, *repository));
-  auto before = TRY(record(session, *repository, read.head, read.live, {}));
+  auto known = TRY(know_live_and_head(session, *repository));
+  if (known.same) return arm(session, held, known.head.hash, length, true);
+  auto before = TRY(record(session, *repository, known.head, known.live, {}));
   for (const auto& note : before.notes) log_warning("{}", note);
   return arm(session, held, before.hash, length, true);
 }

@@ -38,7 +38,11 @@ struct Item {
 
 bool is_ipset_text(std::string_view text) {
   const auto lines = split_lines(text);
-  return std::ranges::any_of(lines, [](std::string_view line) { return line.starts_with("create "); }) &&
+  const auto creates = [](std::string_view line) {
+    return line.starts_with("create ") || line.starts_with("--create ") ||
+           (line.starts_with("-N ") && line.find(' ', 3) != std::string_view::npos);
+  };
+  return std::ranges::any_of(lines, creates) &&
          std::ranges::none_of(lines, [](std::string_view line) { return line.starts_with('*'); });
 }
 
@@ -48,7 +52,7 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
     return error_of<messages::compressed>(path);
   }
   if (is_ipset_text(text)) {
-    auto sets = TRY(parse_sets(std::move(text), path));
+    auto sets = TRY(parse_sets(std::move(text), path, SetsText::by_hand));
     item.files["ipset"] = canonical_text(sets);
     return {};
   }

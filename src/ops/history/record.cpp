@@ -13,6 +13,8 @@
 #include "ops/history/generation_cache.h"
 #include "ops/history/revision.h"
 #include "rules/print.h"
+#include "rules/set_digest.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -78,11 +80,15 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
-bool same_rules(const Files& recorded, const Files& live) {
-  return recorded.size() == live.size() + recorded.count("expect") &&
+// Sets that differ in what packets alone change, or in temporary members that an older version recorded, are
+// the same.
+bool same_rules(const Head& head, const Files& live, const Sets& sets) {
+  return head.files.size() == live.size() + head.files.count("expect") &&
          std::ranges::all_of(live, [&](const auto& file) {
-           const auto found = recorded.find(file.first);
-           return found != recorded.end() && found->second == file.second;
+           const auto found = head.files.find(file.first);
+           if (found == head.files.end()) return false;
+           return found->second == file.second ||
+                  (file.first == "ipset" && same_but_for_traffic(head.ruleset.sets, sets));
          });
 }
 
@@ -108,8 +114,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const auto recorded_expect = head.files.find("expect");
   const auto expect = repository.expectations();
   const bool same_expect = expect == (recorded_expect == head.files.end() ? "" : recorded_expect->second);
-  const bool same =
-      !head.hash.empty() && same_rules(head.files, files) && same_backends(head.backends, capture.backends);
+  const bool same = !head.hash.empty() && same_rules(head, files, capture.ruleset.sets) &&
+                    same_backends(head.backends, capture.backends);
   if (same && same_expect && !options.allow_empty) {
     auto snapshot = TRY(repository.snapshot(head.hash));
     remember_generation(repository, capture, head.hash);
@@ -169,11 +175,20 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
 
 Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repository) {
   auto reading = beside("read HEAD", ErrorKind::repository, [&] { return read_head(repository); });
+  std::optional<Result<Head>> head;
+  const auto read = [&]() -> const Result<Head>& {
+    if (!head) head = reading.get();
+    return *head;
+  };
+  session.firewall().expect_sets([&](const SetsDigest& digest) -> std::optional<Sets> {
+    if (!read() || digest != digest_of_text((*head)->files["ipset"])) return std::nullopt;
+    return (*head)->ruleset.sets;
+  });
   auto live = session.capture();
-  auto head = TRY(reading.get());
+  if (!read()) return head->error();
   if (!live) return std::move(live).error();
   for (const auto& note : live->notes) log_warning("{}", note);
-  return LiveAndHead{*std::move(live), std::move(head)};
+  return LiveAndHead{*std::move(live), **std::move(head)};
 }
 
 Result<Recorded> record_live(Session& session, const Lock&, const RecordOptions& options) {

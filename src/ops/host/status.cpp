@@ -10,10 +10,10 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/live_sets.h"
 #include "ops/history/record.h"
 #include "ops/remote/network.h"
 #include "ops/watch/watcher.h"
-#include "rules/print.h"
 
 namespace rewall {
 namespace {
@@ -23,13 +23,13 @@ constexpr std::int64_t kShownFor = 3600;  // seconds
 // True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
 // there are none.
 Result<bool> is_surely_unchanged(Session& session, const Repository& repository, const std::string& head,
-                                 Task<Sets> sets) {
+                                 Task<std::optional<SetsDigest>> sets) {
   if (!session.interrupted.empty()) return false;
   const auto seen = unchanged_since_cached(session, repository);
   if (!seen || seen->head != head) return false;
-  auto live = TRY(sets.get());
+  auto digest = TRY(sets.get());
   auto recorded = TRY(repository.file(head, "ipset"));
-  return canonical_text(live) == recorded;
+  return sets_are(session, recorded, digest);
 }
 
 Status compare_whole(Session& session, const Repository& repository, RepositoryStatus& status) {
@@ -76,8 +76,10 @@ Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& 
 }
 
 Result<RepositoryStatus> read_repository_status(Session& session) {
-  // ipset runs while the repository is opened: both take about the same time.
-  auto sets = beside("sets", ErrorKind::capture, [&session] { return session.firewall().sets(); });
+  // While the repository is opened.
+  auto sets = beside("sets", ErrorKind::capture, [&session]() -> Result<std::optional<SetsDigest>> {
+    return session.firewall().sets_digest();
+  });
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
   RepositoryStatus status{.host = repository.host(),

@@ -1,20 +1,29 @@
 #include "ops/restore/apply.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "ops/context/ruleset_files.h"
+#include "rules/set_digest.h"
 #include "rules/sets.h"
 
 namespace rewall {
 namespace {
 
-// The sets have no generation: they are asked for. Absent where the kernel's list does not prove all of LIVE.
+// The sets have no generation: they are asked for.
+bool sets_are_staged(Firewall& firewall, const Sets& staged) {
+  if (const auto now = firewall.sets_digest(); now && *now == digest_of(staged)) return true;
+  if (std::ranges::any_of(staged.sets, [](const Set& set) { return set.left_out.count > 0; })) return false;
+  const auto sets = firewall.sets();
+  return sets && same_but_for_traffic(*sets, staged);
+}
+
+// Absent where the kernel's list does not prove all of LIVE.
 std::optional<Capture> proven_by_kernel(Session& session, const Staged& staged, const Capture& live,
                                         const std::optional<Generation>& proven) {
   Firewall& firewall = session.firewall();
   if (!proven || firewall.legacy_tables()) return std::nullopt;
-  const auto sets = firewall.sets();
-  if (!sets || !same_text(*sets, staged.ruleset.sets)) return std::nullopt;
+  if (!sets_are_staged(firewall, staged.ruleset.sets)) return std::nullopt;
   if (firewall.generation() != proven) return std::nullopt;
   return Capture{.ruleset = staged.ruleset,
                  .backends = backends_of(staged.ruleset),

@@ -9,8 +9,9 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/live_sets.h"
 #include "rules/foreign.h"
-#include "rules/print.h"
+#include "rules/set_delta.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
@@ -34,9 +35,9 @@ std::size_t size_of(const Files& files) {
 
 // Both as rulesets; false where taking them apart whole is no more work, or gives another result or words for
 // what is wrong.
-bool take_apart(PartialRead& partial, const std::vector<Owner>& owners) {
-  Files from{{"ipset", partial.head.files.at("ipset")}};
-  Files to{{"ipset", partial.wanted.files.at("ipset")}};
+bool take_apart(PartialRead& partial, const std::vector<Owner>& owners, const SetsDigest& digest) {
+  Files from;
+  Files to;
   for (const char* file : kRules)
     std::tie(from[file], to[file]) =
         differing_chains(partial.head.files.at(file), partial.wanted.files.at(file));
@@ -47,6 +48,9 @@ bool take_apart(PartialRead& partial, const std::vector<Owner>& owners) {
     if (!read) return false;
     *ruleset = *std::move(read);
   }
+  auto sets = differing_sets(partial.head.files.at("ipset"), partial.wanted.files.at("ipset"), digest);
+  if (!sets) return false;
+  std::tie(partial.from.sets, partial.to.sets) = *std::move(sets);
   return keeps_foreign_alone(partial.to, partial.from, owners);
 }
 
@@ -57,7 +61,9 @@ Result<std::optional<PartialRead>> read_partially(Session& session, const std::s
   const auto live = unchanged_since_cached(session, *repository);
   if (!live) return std::optional<PartialRead>{};
   session.firewall().expect_stage();
-  auto asking = beside("ipset save", ErrorKind::capture, [&] { return session.firewall().sets(); });
+  auto asking = beside("sets", ErrorKind::capture, [&]() -> Result<std::optional<SetsDigest>> {
+    return session.firewall().sets_digest();
+  });
   auto reading = beside("read HEAD", ErrorKind::repository, [&]() -> Result<SnapshotFiles> {
     auto again = TRY(open_again(session));
     return read_snapshot_files(again, live->head, Proof::checksum);
@@ -65,16 +71,19 @@ Result<std::optional<PartialRead>> read_partially(Session& session, const std::s
   auto owners = exact ? std::vector<Owner>{} : read_owners(*repository);
   auto wanted = read_snapshot_files(*repository, name, Proof::checksum);
   auto head = reading.get();
-  const auto sets = asking.get();
+  const auto digest = asking.get();
   if (!owners) return std::move(owners).error();
   if (!wanted) return std::move(wanted).error();
   if (!head) return std::move(head).error();
-  if (!sets) return sets.error();
+  if (!digest) return digest.error();
   if (!can_be_cut(*wanted) || !can_be_cut(*head)) return std::optional<PartialRead>{};
   PartialRead partial{.head = *std::move(head), .wanted = *std::move(wanted)};
   partial.wanted.name = name;
-  if (canonical_text(*sets) != partial.head.files.at("ipset")) return std::optional<PartialRead>{};
-  if (!take_apart(partial, *owners)) return std::optional<PartialRead>{};
+  const std::string& text = partial.head.files.at("ipset");
+  auto same = TRY(sets_are(session, text, *digest));
+  if (!same) return std::optional<PartialRead>{};
+  if (!take_apart(partial, *owners, *digest ? **digest : digest_of_text(text)))
+    return std::optional<PartialRead>{};
   return std::optional(std::move(partial));
 }
 

@@ -13,8 +13,10 @@ namespace rewall {
 struct PartialRead {
   SnapshotFiles head{};
   SnapshotFiles wanted{};
-  Ruleset from{};  ///< of HEAD: the chains with different text (rules/text_delta.h) and all sets
-  Ruleset to{};    ///< of the snapshot: the same
+  /// Of HEAD: the chains with different text (rules/text_delta.h), and all sets, without the members that are
+  /// in both (rules/set_delta.h).
+  Ruleset from{};
+  Ruleset to{};  ///< of the snapshot: the same
 };
 
 /// Reads HEAD and the snapshot `name` partially. Absent where the generation cache does not prove that LIVE

@@ -11,8 +11,12 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/live_sets.h"
 #include "rules/foreign.h"
+#include "rules/meaning.h"
 #include "rules/print.h"
+#include "rules/set_delta.h"
+#include "rules/set_digest.h"
 #include "rules/sets.h"
 #include "rules/text_delta.h"
 
@@ -91,6 +95,18 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, LostForeign lost, R
   return {};
 }
 
+// Of a file a person says how a set is, seldom how the kernel keeps it: what was chosen in the scratch
+// namespace is no reason to make the set of LIVE anew.
+void keep_choices(Sets& staged, const Sets& live, const Sets& wanted) {
+  for (Set& set : staged.sets) {
+    const Set* old = live.find(set.name);
+    const Set* by_hand = wanted.find(set.name);
+    if (old != nullptr && by_hand != nullptr && !chooses_for_kernel(*by_hand) &&
+        meaning_of_options(*old) == meaning_of_options(set))
+      set.options = old->options;
+  }
+}
+
 bool same_words(const Tables& a, const Tables& b) {
   const auto same_chain = [](const Chain& one, const Chain& two) { return same_text(ChainPair{&one, &two}); };
   return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& two) {
@@ -99,7 +115,7 @@ bool same_words(const Tables& a, const Tables& b) {
 }
 
 bool same_words(const Ruleset& a, const Ruleset& b) {
-  return a.backend == b.backend && a.sets.sets.empty() && b.sets.sets.empty() &&
+  return a.backend == b.backend && same_text(a.sets, b.sets) &&
          std::ranges::all_of(Ruleset::slots(), [&](Slot slot) { return same_words(a[slot], b[slot]); });
 }
 
@@ -120,8 +136,17 @@ bool sets_unmoved(const RestorePlan& plan, const Sets& now) {
            const Set* after = now.find(before.name);
            if (after == nullptr) return false;
            const Set* stays = wanted.find(before.name);
-           return same_text(before, *after) || (stays != nullptr && same_text(*stays, before));
+           return same_but_for_traffic(before, *after) || (stays != nullptr && same_text(*stays, before));
          });
+}
+
+// Sets without the members that both have hold less than LIVE has.
+Result<bool> sets_unmoved(Session& session, const RestorePlan& plan) {
+  const Sets& live = plan.live.ruleset.sets;
+  if (const auto now = session.firewall().sets_digest(); now && *now == digest_of(live)) return true;
+  if (std::ranges::any_of(live.sets, [](const Set& set) { return set.left_out.count > 0; })) return false;
+  const auto now = TRY(session.firewall().sets());
+  return sets_unmoved(plan, now);
 }
 
 bool rules_unmoved(Ruleset live, Ruleset now) {
@@ -134,13 +159,14 @@ bool rules_unmoved(Ruleset live, Ruleset now) {
 Result<std::optional<KnownState>> know_live_by_head(Session& session, const Repository& repository) {
   const auto cached = unchanged_since_cached(session, repository);
   if (!cached) return std::optional<KnownState>{};
-  auto reading = beside("ipset save", ErrorKind::capture, [&] { return session.firewall().sets(); });
+  auto asking = beside("sets", ErrorKind::capture, [&]() -> Result<std::optional<SetsDigest>> {
+    return session.firewall().sets_digest();
+  });
   auto head = read_head(repository);
-  auto sets = reading.get();
+  auto digest = TRY(asking.get());
   if (!head) return std::move(head).error();
-  if (!sets) return std::move(sets).error();
-  if (head->hash != cached->head || canonical_text(*sets) != head->files["ipset"])
-    return std::optional<KnownState>{};
+  auto same = TRY(sets_are(session, head->files["ipset"], digest));
+  if (head->hash != cached->head || !same) return std::optional<KnownState>{};
   auto snapshot = TRY(repository.snapshot(head->hash));
   Capture live{.ruleset = head->ruleset,
                .backends = head->backends,
@@ -210,7 +236,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;
   // Beside the programs: the kernel mostly says a snapshot's rules as they were recorded.
   auto comparing = beside("compare", ErrorKind::kernel, [&]() -> std::optional<Diff> {
-    if (revision.by_hand || !wanted.sets.sets.empty()) return std::nullopt;
+    if (revision.by_hand) return std::nullopt;
     return compare(plan.live.ruleset, wanted);
   });
   auto proving =
@@ -224,6 +250,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
     TRY(staged_as_wanted(wanted, staged->ruleset, revision));
   }
   plan.staged = *std::move(staged);
+  if (revision.by_hand) keep_choices(plan.staged.ruleset.sets, plan.live.ruleset.sets, revision.ruleset.sets);
   plan.diff = as_wanted && diff ? *std::move(diff) : compare(plan.live.ruleset, plan.staged.ruleset);
   return plan;
 }
@@ -234,6 +261,7 @@ Result<Transition> transition_of(const RestorePlan& plan) {
   if (plan.rest == nullptr) return Transition(live, wanted);
   auto whole = TRY(ruleset_of(plan.rest->files, "HEAD:", plan.rest->backends));
   Ruleset all = with_differing_chains(whole, live, wanted);
+  all.sets = with_left_out(whole.sets, live.sets, wanted.sets);
   return Transition(std::move(whole), std::move(all));
 }
 
@@ -244,8 +272,7 @@ Result<bool> still_as_planned(Session& session, const RestorePlan& plan) {
     return rules_unmoved(live.ruleset, now.ruleset) && sets_unmoved(plan, now.ruleset.sets);
   }
   if (session.firewall().generation() != live.generation) return false;
-  auto sets = TRY(session.firewall().sets());
-  return sets_unmoved(plan, sets);
+  return sets_unmoved(session, plan);
 }
 
 }  // namespace rewall

@@ -10,6 +10,7 @@
 #include "ops/restore/partial_read.h"
 #include "ops/restore/restore_options.h"
 #include "ops/restore/transition.h"
+#include "rules/sets.h"
 
 namespace rewall {
 
@@ -40,7 +41,7 @@ struct PlannedChange {
   const Diff& diff;  ///< from LIVE to the staged ruleset
   const Head* head;  ///< null where a snapshot was made after HEAD was read
 
-  bool changes_live() const { return !diff.identical(); }
+  bool changes_live() const { return !diff.identical() || brings_temporary(plan.staged.ruleset.sets); }
 };
 
 /// Checks that `choice` includes the backend that a snapshot was recorded from, as rules go back to that

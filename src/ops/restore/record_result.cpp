@@ -18,11 +18,11 @@ bool holds_nothing(const Ruleset& live) {
 
 // True when what is staged is word for word what the revision, of which only some chains were taken apart,
 // says.
-bool staged_as_recorded(const RestorePlan& plan, const Revision& revision, const SnapshotFiles& recording) {
+bool staged_as_recorded(const RestorePlan& plan, const Revision& revision) {
   const Ruleset& staged = plan.staged.ruleset;
   return canonical_text(staged.v4) == canonical_text(revision.ruleset.v4) &&
          canonical_text(staged.v6) == canonical_text(revision.ruleset.v6) && !staged.both_backends() &&
-         canonical_text(staged.sets) == recording.files.at("ipset");
+         same_text(staged.sets, revision.ruleset.sets);
 }
 
 // The result's content, ahead: no disk is too full afterwards.
@@ -30,7 +30,7 @@ Result<PreparedFiles> write_ahead(Repository& repository, KnownState& known, con
                                   const RestorePlan& plan) {
   Files files;
   std::string same_as;
-  if (known.whole && staged_as_recorded(plan, revision, *known.whole)) {
+  if (known.whole && staged_as_recorded(plan, revision)) {
     files = std::move(known.whole->files);
     files.erase("expect");
     same_as = known.whole->hash;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rules/print.h"
+#include "rules/set_digest.h"
 
 namespace rewall {
 namespace {
@@ -25,7 +26,11 @@ std::map<Place, std::string> texts_of(const Ruleset& ruleset) {
       if (!is_empty(table)) texts.emplace(place_of(ruleset, slot, table.name), canonical_text(table));
     }
   }
-  for (const auto& set : ruleset.sets.sets) texts.emplace(place_of(set), canonical_text(Sets{.sets = {set}}));
+  for (Set set : ruleset.sets.sets) {
+    const Place place = place_of(set);
+    set.options = kind_of(set.type, set.options);
+    texts.emplace(place, canonical_text(Sets{.sets = {std::move(set)}}));
+  }
   return texts;
 }
 

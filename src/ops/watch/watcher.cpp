@@ -30,6 +30,7 @@
 #include "ops/context/systemd.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/live_sets.h"
 #include "ops/history/record.h"
 #include "ops/restore/recovery.h"
 #include "ops/watch/attribution.h"
@@ -38,6 +39,7 @@
 #include "ops/watch/pending_changes.h"
 #include "ops/watch/ruleset_state.h"
 #include "rules/print.h"
+#include "rules/set_digest.h"
 #include "rules/splice.h"
 
 namespace rewall {
@@ -110,6 +112,7 @@ class Watcher {
   Status follow_head();
   Result<RulesetState> read_state(const RulesetState& base);
   Result<std::optional<RulesetState>> read_chains(const RulesetState& base);
+  Result<std::string> sets_text(const RulesetState& base);
   std::optional<Generation> generation_after_events();
   void attribute_changes(const RulesetState& before, const RulesetState& after);
   Status hold_or_commit(RulesetState state, bool last);
@@ -248,11 +251,11 @@ void Watcher::reload() {
 // records when there are many; of everything where there is no nf_tables.
 void Watcher::poll() {
   const bool legacy = session_.backend() != BackendChoice::nft && session_.firewall().legacy_tables();
-  auto sets = session_.firewall().sets();
   const auto& state = held_ ? held_->state : recorded_;
   const auto recorded = state.files->find("ipset");
-  if (legacy || !events_ || !sets ||
-      canonical_text(*sets) != (recorded == state.files->end() ? "" : recorded->second)) {
+  const auto same = sets_are(session_, recorded == state.files->end() ? "" : recorded->second,
+                             session_.firewall().sets_digest());
+  if (legacy || !events_ || !same || !*same) {
     if (legacy || !events_) pending_.add_everything();
     pending_.note(boot_time() - settings_.settle);
   }
@@ -292,6 +295,17 @@ std::optional<Generation> Watcher::generation_after_events() {
   return generation;
 }
 
+// The sets of LIVE as they are recorded. What packets alone changed stays as it was.
+Result<std::string> Watcher::sets_text(const RulesetState& base) {
+  const auto recorded = base.files->find("ipset");
+  if (recorded != base.files->end()) {
+    const auto digest = session_.firewall().sets_digest();
+    if (digest && *digest == digest_of_text(recorded->second)) return recorded->second;
+  }
+  auto sets = TRY(session_.firewall().sets());
+  return canonical_text(sets);
+}
+
 // The base, with the chains that changed since as they are at one generation: none of them may change while
 // they are read. Absent where LIVE has to be read whole.
 Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& base) {
@@ -308,7 +322,7 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
         pending_.more_than_chains() || chains.size() > kMostChains)
       return std::optional<RulesetState>{};
     // Sets are not of iptables: nobody notifies of their changes.
-    auto sets = TRY(session_.firewall().sets());
+    auto sets = TRY(sets_text(base));
     auto tables = chains.empty() ? std::optional(std::vector<ChainsOfTable>{}) : std::nullopt;
     if (!tables) {
       auto read = TRY(session_.firewall().read_chains(chains));
@@ -320,7 +334,7 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
     if (!of_one_piece || pending_.more_than_chains()) continue;
     if (!tables) return std::optional<RulesetState>{};
     auto files = std::make_shared<Files>(*base.files);
-    (*files)["ipset"] = canonical_text(sets);
+    (*files)["ipset"] = std::move(sets);
     for (const auto& table : *tables) {
       auto& text = (*files)[std::string(file_name({table.family}))];
       auto spliced = with_chains(text, table.table, table.chains);

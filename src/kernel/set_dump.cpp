@@ -1,0 +1,213 @@
+#include "kernel/set_dump.h"
+
+#include <netinet/in.h>
+
+// After libc's own, which they would collide with.
+#include <linux/netfilter/ipset/ip_set.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/format.h"
+#include "core/messages.h"
+#include "core/text.h"
+#include "kernel/netlink_attributes.h"
+#include "kernel/netlink_socket.h"
+#include "kernel/set_words.h"
+#include "rules/lines.h"
+#include "rules/sets.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr int kRounds = 3;
+constexpr std::uint64_t kSoonListed = 4096;  // members
+
+/// Takes the messages of a listing: the first of a set has its header, and the members follow in pieces.
+class Listing {
+ public:
+  Listing(const SetHandler& on_set, const MemberHandler& on_member)
+      : on_set_(on_set), on_member_(on_member) {}
+
+  void take(const nlmsghdr* message) {
+    const auto at = attributes<IPSET_ATTR_CMD_MAX + 1>(message);
+    if (at[IPSET_ATTR_TYPENAME] != nullptr) begin(at);
+    if (at[IPSET_ATTR_ADT] == nullptr || !on_member_) return;
+    for_each_nested(at[IPSET_ATTR_ADT], [&](const nlattr* data) {
+      words_->take(data);
+      on_member_(set_, {.words = words_->words(),
+                        .known = words_->known(),
+                        .temporary = words_->temporary(),
+                        .replaced = words_->replaced()});
+    });
+  }
+
+ private:
+  void begin(const Attributes<IPSET_ATTR_CMD_MAX + 1>& at) {
+    const nlattr* data = at[IPSET_ATTR_DATA];
+    set_ = {.name = std::string(text(at[IPSET_ATTR_SETNAME])),
+            .type = std::string(text(at[IPSET_ATTR_TYPENAME]))};
+    const std::uint8_t family =
+        at[IPSET_ATTR_FAMILY] == nullptr ? std::uint8_t{0} : mnl_attr_get_u8(at[IPSET_ATTR_FAMILY]);
+    set_.options = option_words(set_.type, family, data, set_.known);
+    const auto header = attributes<IPSET_ATTR_CREATE_MAX + 1>(data);
+    set_.timeouts = header[IPSET_ATTR_TIMEOUT] != nullptr;
+    set_.comments = (number(header[IPSET_ATTR_CADT_FLAGS]) & IPSET_FLAG_WITH_COMMENT) != 0;
+    set_.elements = number(header[IPSET_ATTR_ELEMENTS]);
+    words_.emplace(set_.type);
+    on_set_(set_);
+  }
+
+  const SetHandler& on_set_;
+  const MemberHandler& on_member_;
+  KernelSet set_{};
+  std::optional<MemberWords> words_{};
+};
+
+/// Can stand in a line of `ipset save`, and is read back from there.
+bool can_be_said(const std::string& name) {
+  return std::ranges::none_of(name, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= ' ' || byte == 0x7f || c == '"';
+  });
+}
+
+/// What the kernel says that a listing in words must agree with.
+struct Facts {
+  KernelSet set{};
+  std::optional<std::uint64_t> members{};  ///< without temporary ones; absent where nobody counted
+};
+
+/// All that is asked of the kernel about the sets in question.
+struct Hearing {
+  std::vector<Facts> sets{};
+  bool heard = true;      ///< the kernel answered
+  bool two_ways = false;  ///< a comment has what the text cannot say
+};
+
+bool asked_for(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::ranges::find(names, name) != names.end();
+}
+
+Hearing hear(const std::vector<std::string>& names) {
+  Hearing hearing;
+  hearing.heard = list_sets(
+      [&](const KernelSet& set) {
+        if (asked_for(names, set.name)) hearing.sets.push_back({.set = set});
+      },
+      {});
+  for (Facts& facts : hearing.sets) {
+    if (!facts.set.timeouts && !facts.set.comments) {
+      facts.members = facts.set.elements;
+    } else if (facts.set.comments || facts.set.elements <= kSoonListed) {
+      facts.members = 0;
+      list_sets([](const KernelSet&) {},
+                [&](const KernelSet&, const KernelMember& member) {
+                  if (!member.temporary) ++*facts.members;
+                  hearing.two_ways = hearing.two_ways || member.replaced;
+                },
+                facts.set.name);
+    }
+  }
+  return hearing;
+}
+
+Status refuse_names(const Hearing& hearing) {
+  for (const Facts& facts : hearing.sets)
+    if (!can_be_said(facts.set.name))
+      return error_of<messages::set_name_unsayable>(rewall::quoted(facts.set.name));
+  return {};
+}
+
+bool agree(const Sets& sets, const Hearing& hearing) {
+  return sets.sets.size() == hearing.sets.size() &&
+         std::ranges::all_of(hearing.sets, [&](const Facts& facts) {
+           const Set* set = sets.find(facts.set.name);
+           return set != nullptr && set->type == facts.set.type &&
+                  (!facts.members || *facts.members == set->members.size());
+         });
+}
+
+/// The sets in the words of the kernel's own listing.
+Result<Sets> in_own_words(const std::vector<std::string>& names, SetsText words, std::string& note) {
+  std::string text;
+  std::string unsayable;
+  std::size_t replaced = 0;
+  std::string where;
+  const bool heard = list_sets(
+      [&](const KernelSet& set) {
+        if (!asked_for(names, set.name)) return;
+        if (!set.known) unsayable = set.name;
+        text += format("create {} {} {}\n", set.name, set.type, set.options);
+      },
+      [&](const KernelSet& set, const KernelMember& member) {
+        if (!asked_for(names, set.name)) return;
+        if (!member.known) unsayable = set.name;
+        if (member.replaced) {
+          ++replaced;
+          where = set.name;
+        }
+        text += format("add {} {}\n", set.name, member.words);
+      });
+  if (!heard || !unsayable.empty())
+    return error_of<messages::set_unsayable>(unsayable.empty() ? std::string("the sets")
+                                                               : "set " + rewall::quoted(unsayable));
+  auto sets = parse_sets(std::move(text), "the kernel's sets", words);
+  if (!sets) return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
+  if (replaced > 0)
+    note = format("set {}: what a comment cannot hold in a file (line breaks, quotes) stands as '?' in {}",
+                  rewall::quoted(where), counted(replaced, "member"));
+  return sets;
+}
+
+}  // namespace
+
+bool list_sets(const SetHandler& set, const MemberHandler& member, const std::string& only) {
+  NetlinkSocket socket;
+  if (!socket) return false;
+  NetlinkRequest request(IPSET_CMD_SAVE, AF_INET, NLM_F_DUMP | NLM_F_ACK, NFNL_SUBSYS_IPSET);
+  request.add(IPSET_ATTR_PROTOCOL, std::uint8_t{IPSET_PROTOCOL_MIN});
+  if (!only.empty()) request.add(IPSET_ATTR_SETNAME, only);
+  if (!member) request.add(IPSET_ATTR_FLAGS | NLA_F_NET_BYTEORDER, std::uint32_t{IPSET_FLAG_LIST_HEADER});
+  Listing listing(set, member);
+  return socket.ask(request, [&](const nlmsghdr* message) { listing.take(message); }) == 0;
+}
+
+std::optional<SetsDigest> digest_of_kernel() {
+  SetsDigest digest;
+  SetDigest* last = nullptr;
+  bool list = false;
+  bool known = true;
+  const bool heard = list_sets(
+      [&](const KernelSet& set) {
+        last = &digest[set.name];
+        last->kind = kind_of(set.type, set.options);
+        list = set.type == "list:set";
+        known = known && set.known;
+      },
+      [&](const KernelSet&, const KernelMember& member) {
+        known = known && member.known;
+        if (!member.temporary) add_member(last->members, member.words, list);
+      });
+  if (!heard || !known) return std::nullopt;
+  return digest;
+}
+
+Result<Sets> agreed_sets(std::string text, const std::function<Result<std::string>()>& again, SetsText words,
+                         const std::vector<std::string>& names, std::string& note) {
+  for (int round = 1;; ++round) {
+    const Hearing hearing = hear(names);
+    TRY(refuse_names(hearing));
+    if (hearing.two_ways) return in_own_words(names, words, note);
+    auto sets = parse_sets(std::move(text), "ipset save", words);
+    if (sets && (!hearing.heard || agree(*sets, hearing))) return sets;
+    if (round == kRounds && !sets)
+      return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
+    if (round == kRounds) return in_own_words(names, words, note);
+    text = TRY(again());
+  }
+}
+
+}  // namespace rewall
