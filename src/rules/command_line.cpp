@@ -77,7 +77,7 @@ std::optional<std::uint32_t> to_position(std::string_view text) {
 }
 
 // The digits that a text begins with, as sscanf(3) takes them.
-std::optional<std::uint64_t> leading_number(std::string_view text) {
+std::optional<std::uint64_t> counter_number(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc{} ? std::optional(number) : std::nullopt;
@@ -303,8 +303,8 @@ class LineReader {
       if (comma != std::string::npos) bytes = value->substr(comma + 1);
       if (!bytes) bytes = argument();
     }
-    const auto first = value ? leading_number(*value) : std::nullopt;
-    const auto second = bytes ? leading_number(*bytes) : std::nullopt;
+    const auto first = value ? counter_number(*value) : std::nullopt;
+    const auto second = bytes ? counter_number(*bytes) : std::nullopt;
     if (!first || !second) return error_of<messages::counters_need_numbers>(quoted(word.raw));
     line_.counters = Counters{*first, *second};
     return {};
