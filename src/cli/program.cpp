@@ -123,7 +123,7 @@ bool sees_to_guard(const Chosen& chosen) {
 bool leaves_live(const Chosen& chosen) {
   const auto name = chosen.command->name;
   return chosen.command->effect != Effect::changes ||
-         (name != "try" && name != "rollback" && !sees_to_guard(chosen));
+         (name != "try" && name != "rollback" && !sees_to_guard(chosen) && !is_boot(chosen));
 }
 
 int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
