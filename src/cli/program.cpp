@@ -108,11 +108,14 @@ void take_up_what_was_left(Session& session, bool looks, bool sees_to_guard) {
     session.withhold_repository(std::move(recovered).error());
 }
 
-// These fire an overdue guard themselves, or put its old ruleset in force.
-bool sees_to_guard(const Chosen& chosen) {
+bool is_boot(const Chosen& chosen) {
   const auto* boot = chosen.syntax.find("--boot");
-  return chosen.command->name == "status" || chosen.command->name == "rollback" ||
-         (boot != nullptr && boot->given);
+  return boot != nullptr && boot->given;
+}
+
+// These fire an overdue guard themselves.
+bool sees_to_guard(const Chosen& chosen) {
+  return chosen.command->name == "status" || chosen.command->name == "rollback";
 }
 
 // An error of a restore says what became of LIVE as soon as its load has begun. What a command of `try` did,
@@ -120,7 +123,7 @@ bool sees_to_guard(const Chosen& chosen) {
 bool leaves_live(const Chosen& chosen) {
   const auto name = chosen.command->name;
   return chosen.command->effect != Effect::changes ||
-         (name != "try" && name != "rollback" && !sees_to_guard(chosen));
+         (name != "try" && name != "rollback" && !sees_to_guard(chosen) && !is_boot(chosen));
 }
 
 int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
@@ -130,8 +133,8 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   running.session = make_session(repository_path(globals), backend_choice(globals.backend));
   Session& session = *running.session;
   session.command_line = command_line(argc, argv);
-  // doctor reports what was left.
-  if (chosen.command->name != "doctor")
+  // doctor reports what was left, and a boot sees to it.
+  if (chosen.command->name != "doctor" && !is_boot(chosen))
     take_up_what_was_left(session, chosen.command->effect == Effect::looks, sees_to_guard(chosen));
   Terminal terminal(
       {.colour = colour_choice(globals.colour), .pager = !globals.no_pager, .quiet = globals.quiet});

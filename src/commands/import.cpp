@@ -29,7 +29,7 @@ Action define_import(Syntax& syntax) {
     if (!options->git.empty() && options->paths.size() != 1) {
       return error_of<messages::import_git_takes_one_file>();
     }
-    auto all = TRY(import_files(context.session, *options, [&] { return lock(context.session); }));
+    auto all = TRY(import_files(context.session, *options, [&] { return lock_history(context.session); }));
     Json json = Json::array();
     for (const auto& recorded : all) {
       json.push_back(answer_json(recorded.hash, recorded.subject, recorded.changed, ""));

@@ -54,7 +54,7 @@ Action define_remote(Syntax& syntax) {
     auto repository = TRY(context.session.repository());
     if (options->action == "rm") options->action = "remove";
     if (options->action.empty() || options->action == "list") return list_remotes(context, *repository);
-    auto held = TRY(lock(context.session));
+    auto held = TRY(lock_history(context.session));
     TRY(change(*repository, *options));
     return context.json ? list_remotes(context, *repository) : Answer::same;
   };

@@ -122,7 +122,9 @@ Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
   auto fallback = boot(context.session, options.restore);
   if (!fallback) return std::move(fallback).error();
   if (!fallback->as_wanted) return error_of<messages::booted_fallback>(to_text(*fallback));
+  if (!options.restore.dry_run) context.terminal.say(escape(to_text(*fallback)));
   if (fallback->restored) return print_restored(context, options, *std::move(fallback->restored));
+  if (context.json) context.terminal.out(print(answer_json("", "", true, "")));
   return Answer::same;
 }
 

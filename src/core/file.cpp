@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/messages.h"
 
 namespace rewall {
@@ -98,6 +99,29 @@ Result<std::string> read_file(const std::filesystem::path& path) {
   return read_all(fd.get(), path.string());
 }
 
+Result<std::optional<Fd>> open_plain_file(const std::filesystem::path& path, int flags) {
+  const auto failed = [&path](std::string_view why) {
+    return Error{.kind = ErrorKind::repository, .message = format("{}: {}", path.string(), why)};
+  };
+  Fd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd && errno == ENOENT) return std::optional<Fd>{};
+  struct stat facts {};
+  const bool known = fd && ::fstat(fd.get(), &facts) == 0;
+  if (!known && errno != ELOOP && errno != ENXIO && errno != EISDIR) return failed(errno_text(errno));
+  if (!known || !S_ISREG(facts.st_mode)) return failed("not a plain file");
+  return std::optional(std::move(fd));
+}
+
+Result<std::string> read_plain_file(const std::filesystem::path& path) {
+  auto fd = TRY(open_plain_file(path, O_RDONLY));
+  if (!fd)
+    return Error{.kind = ErrorKind::repository,
+                 .message = format("{}: {}", path.string(), errno_text(ENOENT))};
+  auto text = read_all(fd->get(), path.string());
+  if (!text) return Error{.kind = ErrorKind::repository, .message = std::move(text).error().message};
+  return text;
+}
+
 StagedFile::StagedFile(std::filesystem::path path, std::filesystem::path aside, Sync sync)
     : path_(std::move(path)), aside_(std::move(aside)), sync_(sync) {}
 
@@ -111,6 +135,20 @@ StagedFile::~StagedFile() {
 bool is_staged_name(std::string_view name, std::string_view file) {
   return name.size() == file.size() + kStagedEnd.size() && name.starts_with(file) &&
          name.substr(file.size()).starts_with(kStagedEnd.substr(0, kStagedEnd.find('X')));
+}
+
+bool is_staged_name(std::string_view name) {
+  return name.size() > kStagedEnd.size() &&
+         is_staged_name(name, name.substr(0, name.size() - kStagedEnd.size()));
+}
+
+void make_way(const std::filesystem::path& path) {
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) != 0 || S_ISREG(facts.st_mode)) return;
+  auto aside = path;
+  aside += ".unusable";
+  if (::rename(path.c_str(), aside.c_str()) == 0)
+    log_warning("{}: not a plain file: kept as {}", path.string(), aside.filename().string());
 }
 
 Result<StagedFile> StagedFile::write(const std::filesystem::path& path, std::string_view content, mode_t mode,

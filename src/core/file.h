@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,12 @@ class Fd {
 /// Reads a whole file. Errors are of kind usage and name the path and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);
 
+/// Opens a file and never waits: a FIFO, a folder or a device in its place is refused. Absent where there is
+/// no such file. Does not follow a link. `flags` as open(2). Errors are of kind repository.
+Result<std::optional<Fd>> open_plain_file(const std::filesystem::path& path, int flags);
+/// Reads a whole file so opened. Kind repository: it is not there, no plain file, or cannot be read.
+Result<std::string> read_plain_file(const std::filesystem::path& path);
+
 /// Reads an open descriptor (standard input, for example) to its end. Errors as read_file(), with `name`.
 Result<std::string> read_all(int fd, std::string_view name);
 
@@ -63,6 +70,8 @@ class StagedFile {
   StagedFile(StagedFile&& other) noexcept;
   StagedFile& operator=(StagedFile&&) = delete;
   ~StagedFile();
+  /// The file that commit() replaces.
+  const std::filesystem::path& path() const { return path_; }
   /// Renames the new file over the old one and syncs the folder.
   Status commit();
 
@@ -75,10 +84,16 @@ class StagedFile {
 
 /// True when StagedFile may have written `file` under `name`: both are names without a folder.
 bool is_staged_name(std::string_view name, std::string_view file);
+/// The same for a file of any name.
+bool is_staged_name(std::string_view name);
 
 /// StagedFile::write and commit in one.
 Status write_file(const std::filesystem::path& path, std::string_view content, mode_t mode,
                   Sync sync = Sync::yes);
+
+/// Renames what stands in the place of a file that is to be written there, a folder or a FIFO, to
+/// `PATH.unusable`, with a warning. Does nothing to a plain file.
+void make_way(const std::filesystem::path& path);
 
 /// The system's text for an errno: "No space left on device".
 std::string errno_text(int error);

@@ -516,9 +516,23 @@ inline constexpr Message repository_exists{.kind = ErrorKind::repository,
 inline constexpr Message folder_not_empty{.kind = ErrorKind::repository,
                                           .text = "{}: not an empty folder",
                                           .hint = "choose an empty or a new folder with -C"};
-inline constexpr Message head_on_other_branch{.kind = ErrorKind::repository,
-                                              .text = "{0}: HEAD is not on a branch hosts/NAME",
-                                              .hint = "git -C {1} switch hosts/NAME"};
+inline constexpr Message no_host_branch{
+    .kind = ErrorKind::repository,
+    .text = "{0}: HEAD is not on a branch hosts/NAME, and no such branch is known to be this host's",
+    .hint = "see the branches: git -C {1} branch -a; then: git -C {1} switch hosts/NAME"};
+/// The repository, its namespace, this one, the command that runs in the first.
+inline constexpr Message other_namespace{
+    .kind = ErrorKind::repository,
+    .text = "{0} belongs to {1}, and this is another network namespace ({2})",
+    .hint = "run it there: {3}; or keep a repository for this one: rewall -C DIR init",
+    .live = LiveState::untouched};
+/// The lock file, how long it is there, the command that removes it.
+inline constexpr Message git_lock_left{.kind = ErrorKind::repository,
+                                       .text = "{0}: a lock of git, {1} old, is in the way",
+                                       .hint = "when no git is at work here: {2}"};
+inline constexpr Message nothing_recorded{.kind = ErrorKind::repository,
+                                          .text = "nothing is recorded yet",
+                                          .hint = "take a snapshot: rewall snapshot"};
 inline constexpr Message branch_moved{.kind = ErrorKind::refused,
                                       .text = "{}: another snapshot was recorded meanwhile",
                                       .hint = "run the command again"};

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <filesystem>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -97,6 +98,25 @@ std::optional<std::chrono::milliseconds> started(pid_t process) {
 pid_t parent_of(pid_t process) {
   const auto stat = stat_words(process);
   return stat.size() > 2 ? static_cast<pid_t>(number(stat[2])) : 0;
+}
+
+bool runs_in(const std::filesystem::path& folder, std::string_view name) {
+  std::error_code failed;
+  bool any = false;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", failed)) {
+    const auto number = entry.path().filename().string();
+    if (number.empty() || number[0] < '0' || number[0] > '9') continue;
+    any = true;
+    const auto comm = read_file(entry.path() / "comm");
+    if (!comm || !comm->starts_with(name)) continue;
+    std::error_code unseen;
+    const auto place = std::filesystem::read_symlink(entry.path() / "cwd", unseen).string();
+    const auto words = read_file(entry.path() / "cmdline");
+    if (unseen || place.starts_with(folder.string()) ||
+        (words && words->find(folder.string()) != std::string::npos))
+      return true;
+  }
+  return !any;
 }
 
 std::uint64_t network_of(pid_t process) {

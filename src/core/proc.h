@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,10 @@ std::optional<Process> look_at_process(pid_t process);
 /// False when no process has that number, or one that has ended and that its parent has not waited for yet (a
 /// zombie). A process that took the number of another lives too.
 bool lives(pid_t process);
+
+/// True when a process whose name begins with `name` runs in `folder` or below, or names it in its command
+/// line; also where no process can be seen.
+bool runs_in(const std::filesystem::path& folder, std::string_view name);
 
 /// Splits a command line as the kernel stores it, with a NUL after each word.
 std::vector<std::string> command_words(std::string_view line);

@@ -157,7 +157,7 @@ std::optional<AuditTrail> AuditTrail::open() {
 std::vector<AuditRecord> AuditTrail::read() {
   std::vector<AuditRecord> all;
   for (;;) {
-    const ssize_t size = ::recv(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
+    const ssize_t size = receive_from_kernel(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
     if (size < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
     if (size < 0) return all;
     nlmsghdr header{};
@@ -181,7 +181,7 @@ std::optional<bool> audit_enabled() {
   pollfd ready{.fd = socket.get(), .events = POLLIN, .revents = 0};
   std::array<char, 1024> answer;
   if (::poll(&ready, 1, 1000) <= 0) return std::nullopt;
-  const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
+  const ssize_t size = receive_from_kernel(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
   nlmsghdr header{};
   audit_status status{};
   if (size < static_cast<ssize_t>(sizeof header + 2 * sizeof status.mask)) return std::nullopt;

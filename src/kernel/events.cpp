@@ -54,10 +54,12 @@ std::optional<FirewallEvents> FirewallEvents::open() {
 }
 
 void FirewallEvents::take(const char* data, std::size_t size, News& news) {
-  int left = static_cast<int>(size);
-  for (const auto* message = reinterpret_cast<const nlmsghdr*>(data); mnl_nlmsg_ok(message, left);
-       message = mnl_nlmsg_next(message, &left)) {
-    if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES) continue;
+  std::size_t at = 0;
+  while (const nlmsghdr* message = at < size ? whole_message(data + at, size - at) : nullptr) {
+    at += NLMSG_ALIGN(message->nlmsg_len);
+    if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
+        message->nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg)))
+      continue;
     switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
       case NFT_MSG_NEWRULE:
       case NFT_MSG_DELRULE:
@@ -90,7 +92,7 @@ void FirewallEvents::take(const char* data, std::size_t size, News& news) {
 FirewallEvents::News FirewallEvents::read() {
   News news;
   for (;;) {
-    const ssize_t size = ::recv(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
+    const ssize_t size = receive_from_kernel(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
     if (size >= 0) {
       take(received_.data(), static_cast<std::size_t>(size), news);
     } else if (errno == ENOBUFS) {

@@ -19,11 +19,22 @@ Error cannot(std::string_view what, int error) {
                         : error_of<messages::no_scratch_namespace>(reason);
 }
 
-/// Runs `work` on a thread of its own, because unshare(2) and setns(2) move the calling thread. There is no
-/// other way to do it: on this thread it would move the caller out of its namespace.
+/// The same on this thread, which returns to its own namespace.
+Status run_here(const std::function<void()>& work) {
+  const Fd own(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  // Without a way back nobody may leave.
+  if (!own || setns(own.get(), CLONE_NEWNET) != 0) return cannot("no thread: ", errno);
+  work();
+  // Going on in the scratch namespace would take its rules for LIVE.
+  if (setns(own.get(), CLONE_NEWNET) != 0) std::terminate();
+  return {};
+}
+
+/// Runs `work` on a thread of its own, because unshare(2) and setns(2) move the calling thread; on this one
+/// where no thread can be had.
 Status run_apart(const std::function<void()>& work) {
   auto thread = start_thread("scratch", work);
-  if (!thread) return cannot("no thread: ", EAGAIN);
+  if (!thread) return run_here(work);
   thread->join();
   return {};
 }

@@ -150,6 +150,13 @@ ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags) {
   }
 }
 
+const nlmsghdr* whole_message(const char* data, std::size_t left) {
+  const auto* message = reinterpret_cast<const nlmsghdr*>(data);
+  if (left < sizeof(nlmsghdr) || message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > left)
+    return nullptr;
+  return message;
+}
+
 Fd open_listener(int protocol, int group, int buffer) {
   Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
   sockaddr_nl address{};

@@ -69,6 +69,9 @@ class NetlinkSocket {
 /// CAP_NET_ADMIN, are passed over.
 ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags);
 
+/// The message at `data` when the `left` bytes there hold all of it; else null.
+const nlmsghdr* whole_message(const char* data, std::size_t left);
+
 /// Opens a non-blocking netlink socket with a buffer of `buffer` bytes, in the network namespace of the
 /// calling thread, as a member of multicast group `group` (0 for none, netlink(7)). Empty when the kernel
 /// refuses.

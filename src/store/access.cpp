@@ -109,7 +109,12 @@ Status check_repository_access(const std::filesystem::path& path) {
                                                   {".git/refs", S_IFDIR}}};
   TRY(check_facts(facts, S_IFDIR, path, path));
   for (const auto& [name, type] : kEntries) {
-    TRY(check_access(path / name, type, path));
+    std::error_code failed;
+    // A power failure may take it; Repository::open() writes it again.
+    const bool gone =
+        std::string_view(name) == ".git/HEAD" &&
+        std::filesystem::symlink_status(path / name, failed).type() == std::filesystem::file_type::not_found;
+    if (!gone) TRY(check_access(path / name, type, path));
   }
   struct stat git {};
   if (::lstat((path / ".git").c_str(), &git) != 0) return no_repository(path, errno);

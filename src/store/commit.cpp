@@ -46,7 +46,7 @@ Result<Expectations> read_expectations(const fs::path& path) {
   }
   if (!S_ISREG(found.facts.st_mode))
     return error_of<messages::repository_failed>(file.string(), "not a plain file");
-  auto content = read_file(file);
+  auto content = read_plain_file(file);
   if (!content) return Error{.kind = ErrorKind::repository, .message = std::move(content).error().message};
   found.present = true;
   found.content = *std::move(content);
@@ -181,9 +181,12 @@ Status move_branch(git_repository* repo, const std::string& branch, const git_oi
     locked = git_transaction_lock_ref(move.get(), branch.c_str());
   }
   if (locked != 0) {
-    Error error = git::last_error(branch);
-    if (locked == GIT_ELOCKED) error.hint = format("if no git is at work here, remove .git/{}.lock", branch);
-    return error;
+    if (locked != GIT_ELOCKED) return git::last_error(branch);
+    const auto lock = fs::path(git_repository_path(repo)) / (branch + ".lock");
+    struct stat facts {};
+    const auto age = ::lstat(lock.c_str(), &facts) == 0 ? now().seconds - facts.st_mtim.tv_sec : 0;
+    return error_of<messages::git_lock_left>(lock.string(), format("{} s", age),
+                                             format("rm {}", shell_quote(lock.string())));
   }
   git_oid now{};
   const int found = git_reference_name_to_id(&now, repo, branch.c_str());
@@ -227,14 +230,33 @@ Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& f
   return staged;
 }
 
-Status place_files(const fs::path& path, std::vector<StagedFile>& staged, const git_tree* tree) {
+/// A file of the work tree that git does not know: somebody's edit. Keeps a copy beside it.
+void keep_edit(git_repository* repo, const fs::path& file) {
+  const auto content = read_plain_file(file);
+  git::Odb odb;
+  if (!content || content->empty() || git::fill(odb, git_repository_odb, repo) != 0) return;
+  const git_oid id = git::hash_blob(*content);
+  if (git_odb_exists(odb.get(), &id) == 1) return;
+  for (int n = 1;; ++n) {
+    const auto copy = format("{}.edited-{}", file.string(), n);
+    if (::link(file.c_str(), copy.c_str()) == 0)
+      return log_warning("{} was edited by hand: kept as {}", file.string(),
+                         fs::path(copy).filename().string());
+    if (errno != EEXIST) return log_warning("{}: {}", copy, errno_text(errno));
+  }
+}
+
+Status place_files(git_repository* repo, const fs::path& path, std::vector<StagedFile>& staged,
+                   const git_tree* tree) {
   for (auto& file : staged) {
+    keep_edit(repo, file.path());
     TRY(file.commit());
   }
   for (const auto name : kGenerated) {
     const fs::path file = path / name;
-    if (git_tree_entry_byname(tree, std::string(name).c_str()) == nullptr && ::unlink(file.c_str()) != 0 &&
-        errno != ENOENT)
+    const bool gone = git_tree_entry_byname(tree, std::string(name).c_str()) == nullptr;
+    if (gone) keep_edit(repo, file);
+    if (gone && ::unlink(file.c_str()) != 0 && errno != ENOENT)
       return error_of<messages::repository_failed>(file.string(), errno_text(errno));
   }
   return {};
@@ -387,7 +409,7 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   TRY(move_branch(repo, impl_->branch(), from, id, committer.get(), entry));
 
   // From here on the snapshot is recorded; a work tree that lags behind is the next one's to mend.
-  auto settled = place_files(impl_->path, staged, tree.get());
+  auto settled = place_files(repo, impl_->path, staged, tree.get());
   if (settled) settled = update_index(repo, impl_->path, tree.get(), &expect);
   if (!settled)
     log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
@@ -433,7 +455,7 @@ Status repair_work_tree(const Repository& repository, git_repository* repo) {
   auto commit = TRY(read_commit(repo, head));
   auto tree = TRY(read_tree(commit.get()));
   auto staged = TRY(stage_files(repository.path(), files));
-  TRY(place_files(repository.path(), staged, tree.get()));
+  TRY(place_files(repo, repository.path(), staged, tree.get()));
   return update_index(repo, repository.path(), tree.get(), nullptr);
 }
 

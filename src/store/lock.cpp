@@ -1,10 +1,12 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <chrono>
 #include <span>
 #include <system_error>
 
@@ -12,7 +14,9 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
+#include "core/proc.h"
 #include "core/text.h"
+#include "store/host_branch.h"
 #include "store/repository_impl.h"
 
 namespace rewall {
@@ -49,16 +53,41 @@ void remove_file(const fs::path& file) {
   if (fs::remove(file, failed)) log_info("{}: left by a process that was killed, removed", file.string());
 }
 
-void remove_git_locks(const fs::path& git) {
-  for (const char* name :
-       {"HEAD.lock", "index.lock", "config.lock", "packed-refs.lock", "rewall/config.lock"})
-    remove_file(git / name);
+/// Nobody who is alive takes so long to write a file.
+constexpr std::chrono::minutes kOld{10};
+
+std::chrono::seconds age_of(const fs::path& file) {
+  struct stat facts {};
+  if (::lstat(file.c_str(), &facts) != 0) return {};
+  return std::chrono::seconds(std::max<std::int64_t>(0, now().seconds - facts.st_mtim.tv_sec));
+}
+
+bool is_old(const fs::path& file) {
+  return age_of(file) > kOld;
+}
+
+std::vector<fs::path> find_git_locks(const fs::path& git) {
   std::vector<fs::path> locks;
   std::error_code failed;
+  for (const char* name :
+       {"HEAD.lock", "index.lock", "config.lock", "packed-refs.lock", "rewall/config.lock"})
+    if (fs::exists(git / name, failed)) locks.push_back(git / name);
   for (const auto& entry : fs::recursive_directory_iterator(git / "refs", failed)) {
     if (entry.path().extension() == ".lock") locks.push_back(entry.path());
   }
-  std::ranges::for_each(locks, remove_file);
+  return locks;
+}
+
+/// Those whose git cannot be alive: they are old, and no git runs in this repository.
+void remove_dead_locks(const fs::path& git) {
+  auto locks = find_git_locks(git);
+  std::erase_if(locks, [](const fs::path& lock) { return !is_old(lock); });
+  std::error_code failed;
+  const auto folder = fs::canonical(git.parent_path(), failed);
+  if (locks.empty() || failed || runs_in(folder, "git")) return;
+  for (const auto& lock : locks) {
+    if (fs::remove(lock, failed)) log_warning("{}: left by a git that was killed, removed", lock.string());
+  }
 }
 
 /// Removes the files of `folder` whose name `is_remains` accepts.
@@ -94,13 +123,20 @@ Lock::~Lock() {
 }
 
 std::string Repository::lock_holder() const {
-  const Fd fd(::open((state_path() / "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Fd fd(::open((state_path() / "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   return fd ? read_holder(fd.get()) : std::string{};
+}
+
+std::vector<Repository::GitLock> Repository::git_locks() const {
+  std::vector<GitLock> locks;
+  for (const auto& path : find_git_locks(impl_->path / ".git")) locks.push_back({path, age_of(path)});
+  return locks;
 }
 
 Result<Lock> Repository::lock(std::chrono::milliseconds wait,
                               std::span<const std::string_view> state_files) const {
   const fs::path path = state_path() / "lock";
+  make_way(path);
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) {
     const ErrorKind kind = errno == EACCES ? ErrorKind::permission : ErrorKind::repository;
@@ -112,13 +148,22 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait,
   if (!last.empty() && last != kFree) {
     log_info("process {} was killed while it held the lock", last);
     const fs::path git = impl_->path / ".git";
-    remove_git_locks(git);
+    std::ranges::for_each(find_git_locks(git), remove_file);
     remove_remains(git / "objects", is_object_remains);
     remove_remains(impl_->path, is_remains_of(kGenerated));
     remove_remains(state_path(), is_remains_of(state_files));
     if (auto mended = repair_work_tree(*this, impl_->repo.get()); !mended)
       log_warning("the work tree is behind: {}", mended.error().message);
   }
+  const auto old = [](const fs::path& folder) {
+    return [&folder](const std::string& name) { return is_staged_name(name) && is_old(folder / name); };
+  };
+  const fs::path state = state_path();
+  for (const fs::path& folder : {state, impl_->path / ".git", impl_->path})
+    remove_remains(folder, old(folder));
+  remove_dead_locks(impl_->path / ".git");
+  mend_branch(impl_->repo.get(), impl_->path, impl_->host);
+  note_host(impl_->path, impl_->host);
   return Lock(std::move(fd));
 }
 

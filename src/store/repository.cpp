@@ -10,6 +10,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "store/access.h"
+#include "store/host_branch.h"
 #include "store/loose.h"
 #include "store/message.h"
 #include "store/repository_impl.h"
@@ -119,17 +120,6 @@ Status make_repository(const fs::path& path, const std::string& host) {
   return close_to_others(path);
 }
 
-Result<std::string> host_of_head(git_repository* repo, const fs::path& path) {
-  git::Reference head;
-  if (git::fill(head, git_reference_lookup, repo, "HEAD") != 0)
-    return git::last_error(format("{}/.git/HEAD", path.string()));
-  const char* target = git_reference_symbolic_target(head.get());
-  const std::string_view branch = target != nullptr ? target : "";
-  if (!branch.starts_with(kHostBranches))
-    return error_of<messages::head_on_other_branch>(path.string(), shell_quote(path.string()));
-  return std::string(branch.substr(kHostBranches.size()));
-}
-
 }  // namespace
 
 void keep_little() {
@@ -159,6 +149,7 @@ Result<Repository> Repository::init(const fs::path& path, const std::string& hos
   Site site(path);
   TRY(site.prepare());
   TRY(make_repository(path, clean_host(host)));
+  note_host(path, clean_host(host));
   auto repository = open(path);
   if (repository) site.keep();
   return repository;
@@ -172,16 +163,16 @@ Status Repository::check_place(const fs::path& path) {
 Result<Repository> Repository::open(const fs::path& path) {
   TRY(check_repository_access(path));
   const fs::path state = path / ".git/rewall";
-  // A plain `git clone` brings no state folder.
-  if (::mkdir(state.c_str(), kPrivateFolder) != 0 && errno != EEXIST) return folder_error(state, errno);
-  TRY(check_access(state, S_IFDIR, path));
+  // A plain `git clone` brings no state folder. Who only reads needs none.
+  if (::mkdir(state.c_str(), kPrivateFolder) == 0 || errno == EEXIST) TRY(check_access(state, S_IFDIR, path));
+  put_back_head(path);
   TRY(git::start());
   auto impl = std::make_unique<Impl>();
   impl->path = path;
   if (git::fill(impl->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
     return git::last_error(format("repository at {}", path.string()));
   TRY(git::use_safe_objects(impl->repo.get(), path / ".git/objects"));
-  auto host = TRY(host_of_head(impl->repo.get(), path));
+  auto host = TRY(find_host(impl->repo.get(), path));
   impl->host = std::move(host);
   const std::string email = "rewall@" + impl->host;
   if (git_repository_set_ident(impl->repo.get(), "rewall", email.c_str()) != 0)

@@ -139,7 +139,8 @@ class Repository {
   static Status check_place(const std::filesystem::path& path);
 
   /// Opens a repository. Refuses a path without one (the hint is the `rewall init` to run), files that
-  /// another user can change (store/access.h), and a HEAD that is no branch hosts/NAME.
+  /// another user can change (store/access.h), and a repository in which no branch hosts/NAME is this host's
+  /// (store/host_branch.h). A read-only disk is no matter.
   static Result<Repository> open(const std::filesystem::path& path);
 
   Repository(Repository&&) noexcept;
@@ -154,13 +155,29 @@ class Repository {
   /// the call first repairs what that process left: it removes git's lock files, half-written objects and
   /// files of the work tree, and makes work tree and index follow HEAD. It also removes half-written versions
   /// of `state_files`, the names in .git/rewall of files that are written with the lock held alone.
+  /// Half-written files of any name, and git's lock files while no git runs there, are removed when they are
+  /// ten minutes old. Puts back a branch that was lost (store/host_branch.h).
   Result<Lock> lock(std::chrono::milliseconds wait, std::span<const std::string_view> state_files = {}) const;
   /// The number of the process that took the lock last, or "free" where that process gave the lock back;
   /// empty where nobody took it yet or the file cannot be read.
   std::string lock_holder() const;
 
-  /// The hash of HEAD; empty before the first snapshot.
+  /// A lock file of git, which keeps snapshots from being recorded while it is there.
+  struct GitLock {
+    std::filesystem::path path{};
+    std::chrono::seconds age{};
+  };
+  std::vector<GitLock> git_locks() const;
+
+  /// The hash of HEAD, which is the tip of this host's branch, whatever `.git/HEAD` says; empty before the
+  /// first snapshot. Where the branch is empty or gone: the newest snapshot that is known (find_tip()).
   Result<std::string> head() const;
+
+  /// True where `.git/HEAD` names this host's branch, and that can be read.
+  bool is_at_branch() const;
+
+  /// The first parent of a snapshot, also of one whose commit cannot be read (find_parent()); empty for none.
+  std::string parent(const std::string& hash) const;
 
   /// The full hash of the commit that a `git rev-parse` expression names. Four or more hex digits are the
   /// snapshot whose hash starts with them, and `hosts/NAME` and `REMOTE/hosts/NAME` are branches, whatever is

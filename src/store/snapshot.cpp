@@ -5,6 +5,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "store/host_branch.h"
 #include "store/loose.h"
 #include "store/message.h"
 #include "store/repository_impl.h"
@@ -258,6 +259,20 @@ Error unresolved(git_repository* repo, const std::string& expression, int code) 
   }
 }
 
+/// The expression with this host's branch in the place of HEAD, where `.git/HEAD` is elsewhere.
+std::string at_branch(git_repository* repo, const std::string& host, const std::string& expression) {
+  const bool word = expression.starts_with("HEAD");
+  const std::string rest = expression.substr(word || expression == "@" ? (word ? 4 : 1) : 0);
+  const bool logged = rest.starts_with("@{");
+  const bool head =
+      word ? rest.empty() || std::string_view("~^@:").find(rest[0]) != std::string_view::npos
+           : rest.empty() || logged || expression.starts_with("@~") || expression.starts_with("@^");
+  if (!head || is_at_branch(repo, host)) return expression;
+  if (logged) return std::string(kHostBranches) + host + rest;
+  const auto tip = find_tip(repo, host);
+  return tip.empty() ? expression : tip + (word || rest.empty() ? rest : rest.substr(1));
+}
+
 /// `whole` is what an error calls the tree.
 Result<Files> read_files_of(git_repository* repo, const git_tree* tree, const std::string& whole,
                             std::span<const std::string_view> names, Proof proof) {
@@ -313,17 +328,21 @@ Result<git::Tree> find_tree(git_repository* repo, const std::string& hash) {
 }
 
 Result<std::string> Repository::head() const {
-  git_oid id{};
-  const int code = git_reference_name_to_id(&id, impl_->repo.get(), impl_->branch().c_str());
-  if (code == GIT_ENOTFOUND) return std::string{};
-  if (code != 0) return git::last_error(impl_->branch());
-  return git::hex(id);
+  return find_tip(impl_->repo.get(), impl_->host);
+}
+
+bool Repository::is_at_branch() const {
+  return rewall::is_at_branch(impl_->repo.get(), impl_->host);
+}
+
+std::string Repository::parent(const std::string& hash) const {
+  return find_parent(impl_->repo.get(), impl_->host, hash);
 }
 
 Result<std::string> Repository::resolve(const std::string& expression) const {
   git_repository* repo = impl_->repo.get();
   if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
-  const auto exact = TRY(without_lookalikes(repo, expression));
+  const auto exact = TRY(without_lookalikes(repo, at_branch(repo, impl_->host, expression)));
   git::Object object;
   if (const int code = git::fill(object, git_revparse_single, repo, exact.c_str()); code != 0)
     return unresolved(repo, expression, code);

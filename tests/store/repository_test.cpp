@@ -202,33 +202,81 @@ TEST_CASE("open refuses what belongs to somebody else") {
   CHECK(refused.hint == "chown -R root: " + path.string());
 }
 
-TEST_CASE("open refuses a repository without HEAD, with HEAD elsewhere, and links in its place") {
+TEST_CASE("whatever HEAD says, a repository is that of its host, and stands where the host's branch does") {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "r";
-  auto repository = must(Repository::init(path, "web1"));
-  record(repository, "22");
+  std::string newest;
+  {
+    auto repository = must(Repository::init(path, "web1"));
+    record(repository, "22");
+    newest = record(repository, "80");
+  }
   SECTION("no HEAD") {
     fs::remove(path / ".git/HEAD");
-    CHECK(must_fail(Repository::open(path)).kind == ErrorKind::repository);
   }
   SECTION("detached") {
-    git(path, {"checkout", "-q", "--detach"});
-    const auto refused = must_fail(Repository::open(path));
-    CHECK(refused.kind == ErrorKind::repository);
-    CHECK(refused.message == path.string() + ": HEAD is not on a branch hosts/NAME");
+    git(path, {"checkout", "-q", "--detach", "HEAD~1"});
   }
   SECTION("another branch") {
+    git(path, {"checkout", "-q", "-b", "main", "HEAD~1"});
+  }
+  SECTION("another host's branch") {
+    git(path, {"checkout", "-q", "-b", "hosts/web2", "HEAD~1"});
+  }
+  SECTION("nonsense in HEAD") {
+    put(path / ".git/HEAD", "nonsense\n");
+  }
+  SECTION("nonsense in the branch") {
+    put(path / ".git/refs/heads/hosts/web1", "nonsense\n");
+  }
+  SECTION("no branch") {
+    fs::remove(path / ".git/refs/heads/hosts/web1");
+  }
+  SECTION("no branch and no log") {
+    fs::remove(path / ".git/refs/heads/hosts/web1");
+    fs::remove_all(path / ".git/logs");
+  }
+  auto repository = must(Repository::open(path));
+  CHECK(repository.host() == "web1");
+  CHECK(must(repository.head()) == newest);
+  CHECK(must(repository.resolve("HEAD")) == newest);
+  CHECK(must(repository.resolve("HEAD~1")) == repository.parent(newest));
+  // Under the lock the branch is put back, and the next snapshot stands on the newest.
+  const auto held = must(repository.lock(std::chrono::seconds(1)));
+  const auto next = record(repository, "443");
+  CHECK(repository.parent(next) == newest);
+  CHECK(git(path, {"rev-parse", "refs/heads/hosts/web1"}) == next);
+}
+
+TEST_CASE("a branch that was renamed is the host's new one") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  {
+    auto repository = must(Repository::init(path, "web1"));
+    record(repository, "22");
+  }
+  git(path, {"branch", "-m", "hosts/db1"});
+  CHECK(must(Repository::open(path)).host() == "db1");
+}
+
+TEST_CASE("open refuses a repository without a host's branch, and links in its place") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "r";
+  {
+    auto repository = must(Repository::init(path, "web1"));
+    record(repository, "22");
+  }
+  SECTION("of somebody's own") {
     git(path, {"checkout", "-q", "-b", "main"});
-    CHECK(must_fail(Repository::open(path)).kind == ErrorKind::repository);
+    git(path, {"branch", "-q", "-D", "hosts/web1"});
+    fs::remove(path / ".git/rewall/host");
+    CHECK(must_fail(Repository::open(path)).message.find("HEAD is not on a branch hosts/NAME") !=
+          std::string::npos);
   }
   SECTION("a link") {
     fs::rename(path / ".git", folder.path() / "elsewhere");
     fs::create_directory_symlink(folder.path() / "elsewhere", path / ".git");
     CHECK(must_fail(Repository::open(path)).message == (path / ".git").string() + ": not a folder");
-  }
-  SECTION("nonsense in HEAD") {
-    put(path / ".git/HEAD", "nonsense\n");
-    CHECK(must_fail(Repository::open(path)).kind == ErrorKind::repository);
   }
 }
 

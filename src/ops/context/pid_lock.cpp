@@ -54,6 +54,7 @@ PidLock::~PidLock() {
 
 std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& id,
                                       std::chrono::milliseconds wait) {
+  make_way(path);
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return std::nullopt;
   int error = lock_file(fd.get(), wait);
@@ -64,7 +65,7 @@ std::optional<PidLock> PidLock::begin(const fs::path& path, const std::string& i
 }
 
 pid_t PidLock::process(const fs::path& path, const std::string& id) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return 0;
   const auto said = read_said(fd);
   pid_t process = 0;

@@ -1,14 +1,54 @@
 #include "ops/guard/boot.h"
 
+#include <chrono>
+
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/context/network_place.h"
+#include "ops/context/settings.h"
+#include "ops/context/state_paths.h"
 #include "ops/guard/arm.h"
+#include "ops/guard/boot_candidates.h"
 #include "ops/guard/rollback.h"
 #include "ops/guard/wall.h"
-#include "ops/guard/way_back.h"
 #include "ops/restore/recovery.h"
 
 namespace rewall {
+namespace {
+
+constexpr std::chrono::minutes kPatience{3};
+
+/// The lock; absent where it cannot be had, with the reason.
+std::optional<Lock> take_lock(Session& session, std::string& why) {
+  auto repository = session.repository();
+  auto held = repository ? lock(**repository) : Result<Lock>(repository.error());
+  if (!held) {
+    why = held.error().message;
+    return std::nullopt;
+  }
+  recover_for_boot(session, *held);
+  return *std::move(held);
+}
+
+/// A guard's file that tells nothing is in the way of the next guard.
+void set_guard_aside(Session& session) {
+  const auto path = StatePaths(session.state_path()).guard();
+  auto aside = path;
+  aside += ".unusable";
+  std::error_code failed;
+  std::filesystem::rename(path, aside, failed);
+  if (!failed) log_warning("{} is kept as {}", path.string(), aside.filename().string());
+}
+
+void end_guard(Session& session, const Lock& held, const BootCandidates& candidates,
+               const FallbackResult& fallback) {
+  if (candidates.guard())
+    disarm(session, held, *candidates.guard(), ending_of(session, EndedBy::boot, fallback));
+  else if (candidates.guard_is_damaged())
+    set_guard_aside(session);
+}
+
+}  // namespace
 
 Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   auto repository = session.repository();
@@ -16,29 +56,30 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   // A host without a history boots as if there were no rewall.
   if (!repository && !std::filesystem::exists(session.path() / ".git", failed))
     return std::move(repository).error();
+  TRY(check_network(session));
   options.trigger = "boot";
   options.way_back = true;
   options.nothing_is_no_loss = true;
-  const auto guard = read_guard(session.state_path());
-  const bool guarded = guard && *guard;
-  auto candidates = with_fallbacks(
-      session,
-      guarded ? old_ruleset(session, **guard)
-              : Candidate{.what = "HEAD", .read = [&session] { return read_revision(session, "HEAD"); }},
-      guarded ? (*guard)->login : "");
-  for (auto& candidate : candidates) candidate.exact = options.exact;
-  auto held = lock(session);
-  auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options);
+  std::string why;
+  const auto held = take_lock(session, why);
+  BootCandidates candidates(session, options.exact);
+  auto fallback = restore_or_fall_back(
+      session, held ? &*held : nullptr, [&] { return candidates.next(); }, options, kPatience);
   if (!fallback || options.dry_run) return fallback;
+  if (!held && !fallback->restored) fallback->why_unrecorded = why;
+  if (!candidates.guard_matter().empty()) {
+    fallback->as_wanted = false;
+    fallback->refused.insert(fallback->refused.begin(),
+                             "the old ruleset of the guard: " + candidates.guard_matter());
+  }
   const auto text = to_text(*fallback);
-  if (!fallback->as_wanted || !fallback->restored)
-    notify_terminals("at boot: " + text, guarded ? (*guard)->actor : Actor{}, true);
-  if (guarded && held) disarm(session, *held, **guard, ending_of(session, EndedBy::boot, *fallback));
+  const bool guarded = candidates.guard().has_value();
+  if (!fallback->as_wanted || !fallback->restored || !fallback->left_out.empty())
+    notify_terminals("at boot: " + text, guarded ? candidates.guard()->actor : Actor{}, true);
+  if (held) end_guard(session, *held, candidates, *fallback);
   // What is not as wanted is the caller's error.
-  if (guarded && fallback->as_wanted)
-    log_warning("{} was armed when the machine went down: {}", name_of(**guard), escape(text));
-  else if (fallback->as_wanted && !fallback->restored)
-    log_warning("{}", escape(text));
+  if (!fallback->as_wanted) return fallback;
+  if (guarded) log_warning("{} was armed when the machine went down", name_of(*candidates.guard()));
   return fallback;
 }
 

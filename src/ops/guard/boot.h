@@ -6,11 +6,10 @@
 
 namespace rewall {
 
-/// Puts a ruleset in force at boot (rewall(8), Booting): the old ruleset of a guard that was armed, else
-/// HEAD; after a failure the tag good, then the template lockdown. Takes the lock, and works without the lock
-/// where the lock cannot be had; with the lock, removes the guard. Sets trigger, way_back and
-/// nothing_is_no_loss of `options`. The errors of restore_or_fall_back(); without a repository, those of
-/// Session::repository().
+/// Puts a ruleset in force at boot (rewall(8), Booting): the first of BootCandidates that can be loaded.
+/// Takes the lock, and works without the lock where the lock cannot be had; with the lock, removes the guard.
+/// Sets trigger, way_back and nothing_is_no_loss of `options`. The errors of restore_or_fall_back(); without
+/// a repository, those of Session::repository().
 Result<FallbackResult> boot(Session& session, RestoreOptions options);
 
 }  // namespace rewall

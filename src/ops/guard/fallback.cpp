@@ -1,11 +1,15 @@
 #include "ops/guard/fallback.h"
 
+#include <chrono>
 #include <exception>
+#include <thread>
 
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "diff/pairs.h"
+#include "kernel/trouble.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/guard/lockdown.h"
@@ -13,12 +17,16 @@
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 #include "rules/foreign.h"
+#include "rules/parse.h"
 
 namespace rewall {
 namespace {
 
+using std::chrono::milliseconds;
+
 // What is about to go, where it cannot go into the history.
 void keep_aside(const Ruleset& live) {
+  if (!holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty()) return;
   const auto folder = format("unrecorded-{}", now().seconds);
   if (keep_in_run(folder, files_of(live))) log_warning("what was in force is kept in /run/rewall/{}", folder);
 }
@@ -112,8 +120,26 @@ std::optional<Restored> record_fallback(Session& session, const Revision& revisi
   return Restored{.after = *std::move(recorded), .restored = revision.hash};
 }
 
+/// How long a boot waits for what passes by itself; nothing is waited for without one.
+class Patience {
+ public:
+  explicit Patience(milliseconds length) : end_(std::chrono::steady_clock::now() + length) {}
+
+  /// Says each trouble once.
+  void tell(const std::string& trouble) {
+    if (trouble == told_) return;
+    told_ = trouble;
+    log_warning("{}: it is waited for", trouble);
+  }
+  bool over() const { return std::chrono::steady_clock::now() >= end_; }
+
+ private:
+  std::chrono::steady_clock::time_point end_;
+  std::string told_{};
+};
+
 Status put(Session& session, const Lock* held, const Revision& revision, const RestoreOptions& options,
-           FallbackResult& fallback) {
+           bool patient, FallbackResult& fallback) {
   if (held != nullptr) {
     auto restored = restore_patiently(session, *held, revision, options);
     if (restored) {
@@ -121,6 +147,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
       return {};
     }
     if (restored.error().kind == ErrorKind::permission || options.dry_run) return std::move(restored).error();
+    if (patient && passing_trouble()) return std::move(restored).error();
     fallback.why_unrecorded = restored.error().message;
   }
   auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded);
@@ -128,15 +155,98 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
   return loaded;
 }
 
+/// What the xtables lock does not hinder: the tables of the nft backend, where the revision has any.
+void load_meanwhile(Session& session, const Revision& revision) {
+  if (revision.ruleset.backend != Backend::nft || !revision.ruleset.both_backends()) return;
+  auto live = session.capture();
+  if (!live) return;
+  Ruleset wanted = overlay(live->ruleset, revision);
+  for (const Slot slot : Ruleset::slots())
+    if (slot.beside) wanted[slot] = live->ruleset[slot];
+  if (compare(wanted, live->ruleset).identical()) return;
+  auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
+  if (staged && apply(session, *staged, *live, std::nullopt))
+    log_warning("the rules of the nft backend are in force meanwhile");
+}
+
+Status put_when_possible(Session& session, const Lock* held, const Revision& revision,
+                         const RestoreOptions& options, Patience* patience, FallbackResult& fallback) {
+  constexpr milliseconds kPause{500};
+  for (;;) {
+    auto trouble = patience == nullptr ? std::nullopt : passing_trouble();
+    if (trouble) patience->tell(*trouble);
+    auto done = put(session, held, revision, options, patience != nullptr && !patience->over(), fallback);
+    if (done || patience == nullptr || patience->over()) return done;
+    if (auto now = passing_trouble()) trouble = std::move(now);
+    if (!trouble) return done;
+    patience->tell(*trouble);
+    load_meanwhile(session, revision);
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+/// Why not even an empty table of a family can be loaded here; absent where one can.
+std::optional<std::string> missing_family(Session& session, Family family, Backend backend) {
+  constexpr const char* kTable =
+      "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
+  Ruleset ruleset{.backend = backend};
+  (family == Family::ipv4 ? ruleset.v4 : ruleset.v6) = parse_tables(kTable, family, "").value();
+  const auto staged = session.firewall().stage(ruleset, nullptr);
+  return staged ? std::nullopt : std::optional(staged.error().message);
+}
+
+/// A revision without the family that cannot be loaded here; absent where that family is not the matter.
+std::optional<Revision> without_missing_family(Session& session, Revision revision, std::string& left_out) {
+  const auto v4 = missing_family(session, Family::ipv4, revision.ruleset.backend);
+  const auto v6 = missing_family(session, Family::ipv6, revision.ruleset.backend);
+  if (v4.has_value() == v6.has_value()) return std::nullopt;
+  const Family family = v4 ? Family::ipv4 : Family::ipv6;
+  (v4 ? revision.has_v4 : revision.has_v6) = false;
+  for (const Slot slot : Ruleset::slots())
+    if (slot.family == family) revision.ruleset[slot] = Tables{.family = family};
+  left_out = format("{}, of which this system can load nothing ({})", v4 ? "IPv4" : "IPv6", v4 ? *v4 : *v6);
+  return revision;
+}
+
 Status put_safely(Session& session, const Lock* held, const Candidate& candidate, RestoreOptions options,
-                  FallbackResult& fallback) {
+                  Patience* patience, FallbackResult& fallback) {
   try {
     auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
-    return put(session, held, revision, options, fallback);
+    auto done = put_when_possible(session, held, revision, options, patience, fallback);
+    if (done || patience == nullptr || done.error().kind == ErrorKind::permission || options.dry_run)
+      return done;
+    const auto part = without_missing_family(session, revision, fallback.left_out);
+    if (!part) return done;
+    done = put_when_possible(session, held, *part, options, patience, fallback);
+    if (!done) fallback.left_out.clear();
+    return done;
   } catch (const std::exception& thrown) {
     return Error{.kind = ErrorKind::damaged, .message = format("unexpected: {}", thrown.what())};
   }
+}
+
+Result<FallbackResult> try_all(Session& session, const Lock* held, const NextCandidate& next,
+                               const RestoreOptions& options, Patience* patience) {
+  FallbackResult fallback;
+  if (held == nullptr) fallback.why_unrecorded = "the repository cannot be used";
+  // What works without the repository changes LIVE.
+  if (held == nullptr && options.dry_run)
+    return error_of<messages::dry_run_of_fallback>(fallback.why_unrecorded);
+  std::string why;
+  while (const auto candidate = next()) {
+    auto done = put_safely(session, held, *candidate, options, patience, fallback);
+    if (done) {
+      fallback.what = candidate->what;
+      fallback.as_wanted = fallback.refused.empty();
+      return fallback;
+    }
+    if (done.error().kind == ErrorKind::permission) return std::move(done).error();
+    fallback.refused.push_back(format("{}: {}", candidate->what, done.error().message));
+    why += (why.empty() ? "" : "; ") + fallback.refused.back();
+  }
+  return options.dry_run ? error_of<messages::dry_run_of_fallback>(why)
+                         : error_of<messages::nothing_in_force>(why);
 }
 
 }  // namespace
@@ -144,25 +254,16 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
 Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
                                             std::span<const Candidate> candidates,
                                             const RestoreOptions& options) {
-  FallbackResult fallback;
-  if (held == nullptr) fallback.why_unrecorded = "the repository cannot be used";
-  // What works without the repository changes LIVE.
-  if (held == nullptr && options.dry_run)
-    return error_of<messages::dry_run_of_fallback>(fallback.why_unrecorded);
-  std::string why;
-  for (const auto& candidate : candidates) {
-    auto done = put_safely(session, held, candidate, options, fallback);
-    if (done) {
-      fallback.what = candidate.what;
-      fallback.as_wanted = fallback.refused.empty();
-      return fallback;
-    }
-    if (done.error().kind == ErrorKind::permission) return std::move(done).error();
-    fallback.refused.push_back(format("{}: {}", candidate.what, done.error().message));
-    why += (why.empty() ? "" : "; ") + fallback.refused.back();
-  }
-  return options.dry_run ? error_of<messages::dry_run_of_fallback>(why)
-                         : error_of<messages::nothing_in_force>(why);
+  std::size_t n = 0;
+  const auto next = [&] { return n < candidates.size() ? std::optional(candidates[n++]) : std::nullopt; };
+  return try_all(session, held, next, options, nullptr);
+}
+
+Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held, const NextCandidate& next,
+                                            const RestoreOptions& options,
+                                            std::chrono::milliseconds patience) {
+  Patience waits(patience);
+  return try_all(session, held, next, options, &waits);
 }
 
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login) {
@@ -175,6 +276,7 @@ std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const 
 std::string to_text(const FallbackResult& fallback) {
   std::string text = fallback.what + " is in force";
   if (!fallback.restored) text += format(", but not recorded ({})", fallback.why_unrecorded);
+  if (!fallback.left_out.empty()) text += "; left out: " + fallback.left_out;
   for (const auto& refused : fallback.refused) text += "; it could not be " + refused;
   return text;
 }

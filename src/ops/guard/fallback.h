@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <span>
@@ -28,7 +29,11 @@ struct FallbackResult {
   std::optional<Restored> restored{};  ///< absent where the candidate is not recorded
   std::string why_unrecorded{};        ///< why the candidate is not recorded
   std::vector<std::string> refused{};  ///< the candidates tried before, each with the reason
+  std::string left_out{};              ///< the family that cannot be loaded here at all, with the reason
 };
+
+/// The next candidate; absent after the last.
+using NextCandidate = std::function<std::optional<Candidate>()>;
 
 /// Puts the first candidate in force that the kernel accepts: by a restore with the lock `held`, or, where
 /// `held` is null or the restore fails, by a load without the history; the old LIVE is kept in /run/rewall
@@ -39,6 +44,12 @@ struct FallbackResult {
 Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held,
                                             std::span<const Candidate> candidates,
                                             const RestoreOptions& options);
+/// The same for a boot, which has time: a trouble that passes by itself (kernel/trouble.h) is waited for, no
+/// longer than `patience` in all, and the backend that it does not hinder is loaded meanwhile. A family of
+/// which not even an empty table can be loaded is left out of a candidate.
+Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held, const NextCandidate& next,
+                                            const RestoreOptions& options,
+                                            std::chrono::milliseconds patience);
 
 /// The candidates in their order: `wanted`, the tag good, the template lockdown. `login` is Guard::login.
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login);

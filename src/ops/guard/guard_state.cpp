@@ -83,12 +83,9 @@ Result<Guard> parse_guard(std::string_view text, StateKeys more) {
 
 Result<std::optional<Guard>> read_guard(const fs::path& state) {
   const auto path = guard_path(state);
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return std::optional<Guard>{};
-  if (!fd)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", path.string(), errno_text(errno))};
-  auto text = TRY(read_all(fd.get(), path.string()));
+  const auto fd = TRY(open_plain_file(path, O_RDONLY));
+  if (!fd) return std::optional<Guard>{};
+  auto text = TRY(read_all(fd->get(), path.string()));
   auto guard = parse_guard(text);
   if (!guard)
     return std::move(guard)
@@ -99,6 +96,7 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
 }
 
 Status write_guard(const fs::path& state, const Guard& guard) {
+  make_way(guard_path(state));
   return write_file(guard_path(state), print_guard(guard), 0600);
 }
 
@@ -127,7 +125,7 @@ Result<Files> read_copy(const Guard& guard) {
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
     const auto name = entry.path().filename().string();
     if (name == kWhole) continue;
-    auto text = read_file(entry.path());
+    auto text = read_plain_file(entry.path());
     if (!text) return Error{.kind = ErrorKind::repository, .message = std::move(text).error().message};
     files.emplace(name, *std::move(text));
   }

@@ -9,7 +9,7 @@
 
 namespace rewall {
 std::optional<CachedGeneration> read_cached_generation(const Repository& repository) {
-  const auto text = read_file(StatePaths(repository).generation());
+  const auto text = read_plain_file(StatePaths(repository).generation());
   if (!text) return std::nullopt;
   const auto words = split(trim(*text), ' ');
   CachedGeneration cached;

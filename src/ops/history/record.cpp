@@ -8,8 +8,11 @@
 #include "core/log.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "diff/pairs.h"
+#include "ops/context/network_place.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/context/stopping.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/revision.h"
 #include "rules/print.h"
@@ -80,6 +83,23 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
+bool is_bare(const Ruleset& live) {
+  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty();
+}
+
+// What the end of the system did to the firewall is nobody's wish. Who restores wishes it all the same.
+std::string trigger_of(const RecordOptions& options, const Ruleset& live, const Diff& diff) {
+  const bool takes = std::ranges::any_of(diff.changes, [](const Change& change) {
+    return change.kind != ChangeKind::added && change.kind != ChangeKind::chain_added &&
+           change.kind != ChangeKind::set_added && change.kind != ChangeKind::comment;
+  });
+  const bool may_be = options.trigger == "manual" || options.trigger == "watch" ||
+                      options.trigger == "hook" || options.trigger == "apply";
+  if (!takes || !may_be || !options.restores.empty()) return options.trigger;
+  const bool stopping = system_is_stopping().value_or(options.last && is_bare(live));
+  return stopping ? std::string(kShutdown) : options.trigger;
+}
+
 // Sets that differ in what packets alone change, or in temporary members that an older version recorded, are
 // the same.
 bool same_rules(const Head& head, const Files& live, const Sets& sets) {
@@ -119,19 +139,21 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   if (same && same_expect && !options.allow_empty) {
     auto snapshot = TRY(repository.snapshot(head.hash));
     remember_generation(repository, capture, head.hash);
-    session.notify({.repository = repository,
-                    .files = files,
-                    .diff = Diff{},
-                    .from = head.hash,
-                    .hash = head.hash,
-                    .subject = snapshot.subject,
-                    .trigger = options.trigger});
+    session.notify(
+        {.repository = repository,
+         .files = files,
+         .diff = Diff{},
+         .from = head.hash,
+         .hash = head.hash,
+         .subject = snapshot.subject,
+         .trigger = snapshot.trailers.trigger == kShutdown ? std::string(kShutdown) : options.trigger});
     return Recorded{.hash = head.hash, .subject = snapshot.subject};
   }
 
   const bool compared = prepared != nullptr && prepared->diff != nullptr;
   const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
   const Diff& diff = compared ? *prepared->diff : found;
+  const auto trigger = trigger_of(options, capture.ruleset, diff);
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
@@ -149,7 +171,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
   const Repository::Message message{.subject = recorded.subject,
                                     .body = std::string(trim(body)),
-                                    .trailers = {.trigger = options.trigger,
+                                    .trailers = {.trigger = trigger,
                                                  .backend = capture.backends,
                                                  .tools = capture.tools,
                                                  .actor = actor.text(),
@@ -167,7 +189,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                   .from = head.hash,
                   .hash = recorded.hash,
                   .subject = recorded.subject,
-                  .trigger = options.trigger,
+                  .trigger = trigger,
                   .restores = options.restores,
                   .changed = true});
   return recorded;
@@ -202,6 +224,7 @@ Result<Recorded> make_repository(Session& session, const std::string& remote_url
   for (const auto& note : capture.notes) log_warning("{}", note);
   const bool existed = std::filesystem::exists(session.path());
   auto repository = TRY(Repository::init(session.path(), host_name()));
+  note_network(repository.state_path());
   auto recorded = [&]() -> Result<Recorded> {
     if (!remote_url.empty()) {
       TRY(repository.add_remote("origin", remote_url));

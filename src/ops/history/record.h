@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -44,7 +45,11 @@ struct RecordOptions {
   bool allow_empty = false;             ///< commits even where nothing differs
   std::optional<Actor> actor{};         ///< the author; else the person behind this process
   std::vector<std::string> notes{};     ///< lines of the body
+  bool last = false;                    ///< of a process that ends, perhaps with the system
 };
+
+/// The trigger of a snapshot that the end of the system made. Such a snapshot is never booted or exported.
+inline constexpr std::string_view kShutdown = "shutdown";
 
 /// The result of a recording.
 struct Recorded {
@@ -61,9 +66,10 @@ struct PreparedFiles {
   const Diff* diff = nullptr;            ///< from HEAD to the capture; null where it was not made
 };
 
-/// Commits `capture` on top of `head` where they differ, notes the generation, and notifies the session's
-/// observers. The caller holds the repository's lock. `prepared` holds the files of the capture; null where
-/// none were written. The errors of Repository::commit().
+/// Commits `capture` on top of `head` where they differ, with the trigger shutdown where the system is going
+/// down and nobody asked for this ruleset (ops/context/stopping.h), notes the generation, and notifies the
+/// session's observers. The caller holds the repository's lock. `prepared` holds the files of the capture;
+/// null where none were written. The errors of Repository::commit().
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const PreparedFiles* prepared = nullptr);
 

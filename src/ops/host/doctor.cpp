@@ -229,7 +229,7 @@ Finding examine_work_tree(const Repository& repository, const Head& head) {
   std::vector<std::string> differing;
   for (const auto& [name, content] : head.files) {
     if (name == "expect") continue;
-    const auto found = read_file(repository.path() / name);
+    const auto found = read_plain_file(repository.path() / name);
     if (!found || *found != content) differing.push_back(name);
   }
   if (differing.empty()) return {.check = "work tree", .message = "matches HEAD"};
@@ -260,6 +260,32 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
                                           escape(tag.name), escape(tag.name)),
                         .hint = format("rewall tag -d {}", shell_quote(tag.name))});
   }
+}
+
+Finding examine_git_locks(const Repository& repository) {
+  const auto locks = repository.git_locks();
+  if (locks.empty()) return {.check = "locks", .message = "no git has locked anything"};
+  std::string names;
+  std::string commands;
+  for (const auto& [path, age] : locks) {
+    names += format("{}{} ({} s old)", names.empty() ? "" : ", ", path.string(), age.count());
+    commands += " " + shell_quote(path.string());
+  }
+  return {.check = "locks",
+          .ok = false,
+          .message = format("git locks keep snapshots from being recorded: {}", names),
+          .hint = format("when no git is at work here: rm{}", commands)};
+}
+
+Finding examine_head(const Repository& repository) {
+  if (repository.is_at_branch())
+    return {.check = "branch", .message = format("HEAD is on hosts/{}", repository.host())};
+  return {
+      .check = "branch",
+      .ok = false,
+      .message = format("git's HEAD is not on hosts/{}, where the snapshots are recorded", repository.host()),
+      .hint =
+          format("git -C {} checkout hosts/{}", shell_quote(repository.path().string()), repository.host())};
 }
 
 Finding examine_journal(const Repository& repository) {
@@ -312,6 +338,8 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
   checks.push_back({.check = "repository", .message = format("can open {}", session.path().string())});
   const auto newest = examine_history(*repository, checks);
   examine_good(*repository, checks);
+  checks.push_back(examine_head(*repository));
+  checks.push_back(examine_git_locks(*repository));
   checks.push_back(examine_journal(*repository));
   checks.push_back(examine_guard(session));
   std::ranges::move(examine_remotes(*repository), std::back_inserter(checks));

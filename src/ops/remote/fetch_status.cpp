@@ -28,6 +28,7 @@ Status write_fetch_status(const fs::path& state, const std::map<std::string, Fet
   std::string text;
   for (const auto& [name, status] : remotes)
     text += format("{} {} {} {}\n", name, status.success, status.failure, status.why);
+  make_way(status_file(state));
   return write_file(status_file(state), text, 0600, Sync::no);
 }
 
@@ -35,7 +36,7 @@ Status write_fetch_status(const fs::path& state, const std::map<std::string, Fet
 
 std::map<std::string, FetchStatus> read_fetch_status(const fs::path& state) {
   std::map<std::string, FetchStatus> remotes;
-  const auto text = read_file(status_file(state));
+  const auto text = read_plain_file(status_file(state));
   if (!text) return remotes;
   for (auto line : split_lines(*text)) {
     const std::string remote(take_word(line));

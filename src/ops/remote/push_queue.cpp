@@ -31,7 +31,7 @@ Status begin_queue(const Repository& repository, std::int64_t next) {
 }  // namespace
 
 std::optional<PushQueue> read_push_queue(const fs::path& state) {
-  auto text = read_file(queue_file(state));
+  auto text = read_plain_file(queue_file(state));
   if (!text) return std::nullopt;
   PushQueue queue;
   const StateKeys keys{{"since", required(time_key(queue.since))},
@@ -48,6 +48,7 @@ Status write_push_queue(const fs::path& state, const PushQueue& queue) {
   lines.add("tries", format("{}", queue.tries));
   lines.add("next", format("{}", queue.next));
   lines.add("why", queue.why);
+  make_way(queue_file(state));
   return write_file(queue_file(state), lines.text(kQueueVersion), 0600);
 }
 

@@ -77,6 +77,7 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", path.string(), errno_text(error))};
   };
+  make_way(path);
   if (auto written = write_file(path, print_journal(entry), 0600); !written)
     return std::move(written).error().with_live(LiveState::untouched);
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -87,27 +88,22 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
 
 Result<std::optional<Journal>> Journal::left(const Repository& repository, std::chrono::milliseconds wait) {
   const auto path = StatePaths(repository).journal();
-  const auto failed = [&](int error) {
+  make_way(path);
+  auto fd = TRY(open_plain_file(path, O_RDONLY));
+  if (!fd) return std::optional<Journal>{};
+  const int error = lock_file(fd->get(), wait);
+  if (error == EWOULDBLOCK) return error_of<messages::program_outlives>(path.string());
+  if (error != 0)
     return Error{.kind = ErrorKind::repository,
                  .message = format("{}: {}", path.string(), errno_text(error))};
-  };
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return std::optional<Journal>{};
-  if (!fd) return failed(errno);
-  const int error = lock_file(fd.get(), wait);
-  if (error == EWOULDBLOCK) return error_of<messages::program_outlives>(path.string());
-  if (error != 0) return failed(error);
-  return std::optional<Journal>(Journal(path, std::move(fd)));
+  return std::optional<Journal>(Journal(path, *std::move(fd)));
 }
 
 Result<std::optional<JournalEntry>> Journal::peek(const Repository& repository) {
   const auto path = StatePaths(repository).journal();
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return std::optional<JournalEntry>{};
-  if (!fd)
-    return Error{.kind = ErrorKind::repository,
-                 .message = format("{}: {}", path.string(), errno_text(errno))};
-  auto entry = TRY(Journal(path, std::move(fd)).read());
+  auto fd = TRY(open_plain_file(path, O_RDONLY));
+  if (!fd) return std::optional<JournalEntry>{};
+  auto entry = TRY(Journal(path, *std::move(fd)).read());
   return std::optional(std::move(entry));
 }
 

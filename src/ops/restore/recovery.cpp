@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "diff/diff.h"
 #include "ops/context/namespace_match.h"
+#include "ops/context/network_place.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/signal_block.h"
@@ -186,7 +187,7 @@ Status recover_under_lock(Session& session, Repository& repository) {
 /// Names the restore that holds the lock, while its process lives. Absent where another process holds the
 /// lock: one that is about to recover the journal, or one that the dead restore forked.
 std::optional<std::string> at_work(const Repository& repository) {
-  const auto text = read_file(StatePaths(repository).journal());
+  const auto text = read_plain_file(StatePaths(repository).journal());
   const auto entry = text ? parse_journal(*text) : Result<JournalEntry>(text.error());
   if (!entry || !lives(entry->process)) return std::nullopt;
   const auto holder = repository.lock_holder();
@@ -215,7 +216,29 @@ Status recover_interrupted_restore(Session& session) {
   return recovered;
 }
 
+void recover_for_boot(Session& session, const Lock&) {
+  auto repository = session.repository();
+  if (!repository) return;
+  const auto recovered = recover_under_lock(session, **repository);
+  if (recovered) return;
+  const auto journal = StatePaths(**repository).journal();
+  auto aside = journal;
+  aside += ".unusable";
+  std::error_code failed;
+  std::filesystem::rename(journal, aside, failed);
+  log_warning("{}; the journal {}", escape(recovered.error().message),
+              failed ? "stays" : format("is kept as {}", aside.string()));
+}
+
 Result<Lock> lock(Session& session) {
+  auto repository = TRY(session.repository());
+  auto held = TRY(lock(*repository));
+  TRY(check_network(session));
+  TRY(recover_under_lock(session, *repository));
+  return held;
+}
+
+Result<Lock> lock_history(Session& session) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(*repository));
   TRY(recover_under_lock(session, *repository));

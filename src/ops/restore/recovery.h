@@ -20,7 +20,13 @@ Status recover_interrupted_restore(Session& session);
 
 /// Takes the repository's lock, after a wait of at most `lock.wait`, and recovers a restore that the last
 /// holder did not end. The lock is held as long as the result lives. The errors of Repository::lock() and of
-/// recover_interrupted_restore().
+/// recover_interrupted_restore(), and of check_network(): whoever takes this lock records or changes LIVE.
 Result<Lock> lock(Session& session);
+/// The same for a command that has nothing to do with LIVE: any network namespace will do.
+Result<Lock> lock_history(Session& session);
+
+/// The same for a boot, which puts a whole ruleset in force whatever the restore left. A journal that cannot
+/// be used is renamed to `.git/rewall/journal.unusable`, with a warning.
+void recover_for_boot(Session& session, const Lock& held);
 
 }  // namespace rewall

@@ -23,10 +23,12 @@
 #include "kernel/daemon.h"
 #include "kernel/events.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/network_place.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_paths.h"
+#include "ops/context/stopping.h"
 #include "ops/context/systemd.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/generation_cache.h"
@@ -53,6 +55,7 @@ constexpr milliseconds kLastRetry{30000};
 // With more changed chains it is faster to read LIVE whole.
 constexpr std::size_t kMostChains = 256;
 constexpr int kReadAttempts = 5;
+constexpr milliseconds kEndOfSystem{10000};
 
 struct WatchSettings {
   milliseconds settle{};
@@ -122,6 +125,7 @@ class Watcher {
   void try_to_commit_held();
   void wait_to_retry(ErrorKind why);
   void keep_metrics();
+  void mark_shutdown();
 
   Session& session_;
   Repository& repository_;
@@ -145,6 +149,7 @@ class Watcher {
   milliseconds retry_at_{};
   milliseconds retry_pause_ = kFirstRetry;
   std::string failure_{};
+  std::optional<milliseconds> emptied_at_{};  ///< when it recorded that LIVE is empty
   bool stop_ = false;
 };
 
@@ -375,7 +380,7 @@ Status Watcher::commit(const RulesetState& state, const AttributedChanges& chang
                      .backends = state.backends,
                      .tools = state.tools,
                      .generation = state.generation};
-  RecordOptions options{.trigger = "watch", .actor = nobody()};
+  RecordOptions options{.trigger = "watch", .actor = nobody(), .last = stop_};
   for (const auto& change : changes.changes) {
     if (options.commands.empty() || options.commands.back() != command_of(change))
       options.commands.push_back(command_of(change));
@@ -387,6 +392,8 @@ Status Watcher::commit(const RulesetState& state, const AttributedChanges& chang
   const PreparedFiles written{.files = state.files, .diff = &difference.diff};
   auto recorded = TRY(record(session_, repository_, head, live, options, &written));
   if (recorded.changed) {
+    const bool bare = std::ranges::all_of(*state.files, [](const auto& file) { return file.second.empty(); });
+    emptied_at_ = bare && !stop_ ? std::optional(boot_time()) : std::nullopt;
     ++metrics_.snapshots;
     metrics_.last_snapshot = now().seconds;
     each_(recorded);
@@ -493,6 +500,24 @@ void Watcher::keep_metrics() {
     log_warning("{}", escape(written.error().message));
 }
 
+// Where the system cannot be asked whether it goes down, an empty ruleset right before the end was its work:
+// a snapshot of the same files says so.
+void Watcher::mark_shutdown() {
+  if (!emptied_at_ || boot_time() - *emptied_at_ > kEndOfSystem || system_is_stopping()) return;
+  const auto done = [&]() -> Status {
+    auto held = TRY(lock(session_));
+    auto read = TRY(read_live_and_head(session_, repository_));
+    if (read.head.hash != head_) return {};
+    TRY(record(session_, repository_, read.head, read.live,
+               {.message = "the system went down: the snapshot before is not what boots",
+                .trigger = std::string(kShutdown),
+                .allow_empty = true,
+                .actor = nobody()}));
+    return {};
+  }();
+  if (!done) log_warning("cannot record that the system went down: {}", escape(done.error().message));
+}
+
 Status Watcher::run() {
   TRY(open());
   // Changes from before the watch began.
@@ -533,6 +558,7 @@ Status Watcher::run() {
     run_queued_events(session_);
     if (held_) try_to_commit_held();
   }
+  mark_shutdown();
   return {};
 }
 
@@ -551,6 +577,7 @@ Status watch(Session& session, const std::function<void(const Recorded&)>& each)
   auto repository = TRY(session.repository());
   auto alone = PidLock::begin(watch_lock(session.state_path()), "watch");
   if (!alone) return error_of<messages::watch_running>(watching_process(session.state_path()));
+  TRY(check_network(session));
   auto settings = TRY(read_watch_settings(*repository));
   give_back_large_memory();
   return Watcher(session, *repository, settings, each).run();

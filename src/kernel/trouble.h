@@ -1,0 +1,14 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace rewall {
+
+/// A trouble that passes by itself and keeps any ruleset from being loaded now, as it is measured: a process
+/// holds the lock of iptables-legacy (/run/xtables.lock, iptables(8) -w), or no process can be started
+/// (fork(2): EAGAIN, ENOMEM). For people: "'iptables' (process 812) holds the xtables lock". Absent where
+/// there is none.
+std::optional<std::string> passing_trouble();
+
+}  // namespace rewall

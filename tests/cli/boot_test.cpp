@@ -1,0 +1,274 @@
+// `rewall restore --boot` where something is not as it should be: the state that it ends in, and the line
+// that says which.
+#include "support/host.h"
+
+using namespace rewall;
+
+namespace {
+
+/// A repository with three snapshots: "first" allows ssh, "second" also 80, HEAD also 443.
+class BootHost : public Host {
+ public:
+  BootHost() {
+    ok("iptables -P INPUT DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall -q init; git -C repo "
+       "tag first; "
+       "iptables -A INPUT -p tcp --dport 80 -j ACCEPT; rewall -q snapshot; git -C repo tag second; "
+       "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; rewall -q snapshot");
+  }
+  /// What a restart leaves of the firewall.
+  void forget() const { ok("iptables -F; iptables -P INPUT ACCEPT"); }
+  /// Boots, and returns what is said.
+  std::string boot(int status, const std::string& before = "") const {
+    forget();
+    return ends(status, before + "rewall restore --boot");
+  }
+  /// "22 80 443": the ports that are open, by the kernel.
+  std::string ports() const {
+    return ok("iptables -S INPUT | sed -n 's/.*--dport \\([0-9]*\\) .*/\\1/p' | xargs echo | tr -d '\\n'");
+  }
+  std::string branch() const { return "repo/.git/refs/heads/hosts/$(ls repo/.git/refs/heads/hosts)"; }
+};
+
+/// Makes the object of `expression` unreadable, as a power failure does.
+std::string empty_object(const std::string& expression) {
+  return "o=$(git -C repo rev-parse " + expression +
+         "); o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; : >$o; ";
+}
+
+}  // namespace
+
+TEST_CASE(
+    "whatever HEAD of git says, the newest snapshot of this host boots, and is the parent of the next") {
+  const BootHost host;
+  const auto count = std::stoi(host.ok("git -C repo rev-list --count HEAD"));
+  host.ok("cp -a repo whole");
+  for (const std::string harm :
+       {"git -C repo checkout -q HEAD~1", "git -C repo checkout -q -b mine", ": >repo/.git/HEAD",
+        "rm repo/.git/HEAD", "git -C repo checkout -q -b hosts/mine HEAD~2",
+        ": >repo/.git/refs/heads/hosts/*", "rm repo/.git/refs/heads/hosts/*",
+        "git -C repo update-ref -d $(git -C repo symbolic-ref HEAD)",
+        "rm -r repo/.git/refs/heads/* repo/.git/logs"}) {
+    INFO(harm);
+    host.ok("rm -rf repo; cp -a whole repo; b=$(ls repo/.git/refs/heads/hosts); " +
+            std::string(harm.find('*') == std::string::npos
+                            ? harm
+                            : "for f in " + harm.substr(harm.find("repo")) + "; do " +
+                                  harm.substr(0, harm.find("repo")) + "$f; done"));
+    const auto said = host.boot(0);
+    INFO(said);
+    CHECK(host.ports() == "22 80 443");
+    CHECK(has(said, "HEAD (snapshot "));
+    CHECK(has(host.ok("rewall log -n 1 --oneline"), "443"));
+    host.ok("iptables -A INPUT -p tcp --dport 25 -j ACCEPT; rewall -q snapshot");
+    CHECK(std::stoi(host.ok(
+              "git -C repo rev-list --count hosts/$(git -C whole symbolic-ref HEAD | cut -d/ -f4)")) >=
+          count + 1);
+    host.ok("git -C repo fsck --strict");
+  }
+}
+
+TEST_CASE("what cannot be read is passed over: the newest snapshot before it boots") {
+  const BootHost host;
+  SECTION("a file") {
+    host.ok(empty_object("HEAD:rules.v4"));
+    const auto said = host.boot(9);
+    INFO(said);
+    CHECK(host.ports() == "22 80");
+    CHECK(has(said, "the older snapshot "));
+    CHECK(has(said, "it could not be HEAD"));
+  }
+  SECTION("a commit") {
+    host.ok(empty_object("HEAD"));
+    const auto said = host.boot(9);
+    INFO(said);
+    CHECK(host.ports() == "22 80");
+  }
+  SECTION("two commits, and the log of the branch alone knows what was before") {
+    host.ok(empty_object("HEAD~1") + empty_object("HEAD"));
+    host.boot(9);
+    CHECK(host.ports() == "22");
+  }
+  SECTION("every snapshot: the tag good, which cannot be read either, then lockdown") {
+    host.ok("rewall -q tag good; " + empty_object("HEAD:rules.v4") + empty_object("first:rules.v4") +
+            empty_object("second:rules.v4"));
+    const auto said = host.boot(9);
+    INFO(said);
+    CHECK(has(said, "the template lockdown is in force"));
+    CHECK(host.ports() == "22");
+    CHECK(has(host.rules(), ":OUTPUT"));
+  }
+}
+
+TEST_CASE("a state file that is of another version, a FIFO or a folder stops no boot and no snapshot") {
+  const BootHost host;
+  host.ok("cp -a repo whole");
+  for (const std::string file :
+       {"journal", "guard.confirmed", "seen", "exported", "push", "fetched", "namespace", "host", "lock",
+        "watch.lock", "guard.lock", "environment", "background", "network", "gc"})
+    for (const std::string what : {"printf 'rewall thing 99\\nx y\\n' >", "mkfifo ", "mkdir "}) {
+      INFO(what << file);
+      host.ok("rm -rf repo; cp -a whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
+              "repo/.git/rewall/" + file);
+      const auto said = host.boot(0, "timeout 60 ");
+      INFO(said);
+      CHECK(host.ports() == "22 80 443");
+      host.ok("iptables -A INPUT -p tcp --dport 25 -j ACCEPT; timeout 60 " REWALL_PROGRAM
+              " -q snapshot; timeout 60 " REWALL_PROGRAM " -q restore HEAD~1; timeout 60 " REWALL_PROGRAM
+              " -q status");
+    }
+}
+
+TEST_CASE("a guard's file that cannot be read does not make the unconfirmed change boot") {
+  const BootHost host;
+  host.ok("rewall -q restore --for 1h first");
+  const auto armed = "repo/.git/rewall/guard";
+  SECTION("of another version, with the snapshot that it restores") {
+    host.ok(std::string("sed -i '1s/.*/rewall guard 99/; $i more of it' ") + armed);
+    const auto said = host.boot(0);
+    INFO(said);
+    CHECK(host.ports() == "22 80 443");
+    CHECK(has(said, "the old ruleset (snapshot "));
+  }
+  SECTION("without a word") {
+    host.ok(std::string("t=$(stat -c %Y ") + armed + "); echo garbage >" + armed + "; touch -d @$((t+1)) " +
+            armed);
+    host.ok("rewall -q tag good second");
+    const auto said = host.boot(9);
+    INFO(said);
+    CHECK(host.ports() != "22");
+    CHECK(has(said, "the old ruleset of the guard: "));
+  }
+  host.ok("test ! -e repo/.git/rewall/guard");
+}
+
+TEST_CASE("a disk that is read-only or full, and a repository that is locked, stop no boot") {
+  const BootHost host;
+  host.forget();
+  SECTION("read-only") {
+    const auto said = host.ends(
+        0, "unshare -m bash -c 'mount --bind repo repo; mount -o remount,ro,bind repo; " REWALL_PROGRAM
+           " restore --boot'");
+    INFO(said);
+    CHECK(has(said, "Read-only file system"));
+    CHECK(has(said, "is in force, but not recorded"));
+  }
+  SECTION("full") {
+    const auto said =
+        host.ends(0,
+                  "unshare -m bash -c 'mkdir small; mount -t tmpfs -o size=1m none small; cp -a repo small; "
+                  "dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null; " REWALL_PROGRAM
+                  " -C small/repo restore --boot'");
+    INFO(said);
+  }
+  SECTION("locked") {
+    host.ok(
+        "rewall config lock.wait 300ms; flock repo/.git/rewall/lock sleep 60 >/dev/null 2>&1 </dev/null & "
+        "for i in $(seq 100); do flock -n repo/.git/rewall/lock true || break; sleep 0.05; done");
+    const auto said = host.ends(0, "rewall restore --boot");
+    INFO(said);
+    CHECK(has(said, "is in force, but not recorded"));
+  }
+  SECTION("JSON is printed all the same") {
+    host.ok("unshare -m bash -c 'mount --bind repo repo; mount -o remount,ro,bind repo; " REWALL_PROGRAM
+            " --json restore --boot | python3 -c \"import json,sys; j=json.load(sys.stdin); "
+            "sys.exit(j[\\\"changed\\\"] is not True)\"'");
+  }
+  CHECK(host.ports() == "22 80 443");
+}
+
+TEST_CASE("the xtables lock is waited for, and it is said who holds it") {
+  const Host host;
+  host.ok(
+      "iptables-legacy -A INPUT -p tcp --dport 443 -j ACCEPT; rewall --backend legacy -q init; "
+      "iptables-legacy -F");
+  const auto said = host.ends(
+      0,
+      "unshare -m bash -c 'mount -t tmpfs none /run; exec 9>/run/xtables.lock; (flock 9; exec 9>&-; "
+      "exec python3 -c \"import fcntl,time,os; f=open(\\\"/run/xtables.lock\\\"); "
+      "fcntl.flock(f,fcntl.LOCK_EX); "
+      "open(\\\"held\\\",\\\"w\\\"); [time.sleep(0.1) for i in range(1200) if not "
+      "os.path.exists(\\\"go\\\")]\") & exec 9>&-; "
+      "for i in $(seq 200); do test -e held && break; sleep 0.05; done; "
+      "(for i in $(seq 1200); do grep -q \"is waited for\" said && break; sleep 0.05; done; touch go) "
+      "& " REWALL_PROGRAM " --backend legacy restore --boot 2>said; s=$?; cat said; exit $s'");
+  INFO(said);
+  CHECK(has(said, "holds the xtables lock: it is waited for"));
+  CHECK(has(said, "'python3' (process "));
+  CHECK(has(host.ok("iptables-legacy -S INPUT"), "--dport 443"));
+}
+
+TEST_CASE("a family that the system cannot load is left out of the boot, and that is said") {
+  const std::string backend = GENERATE("nft", "legacy");
+  const Host host;
+  host.ok("iptables-" + backend + " -A INPUT -p tcp --dport 443 -j ACCEPT; ip6tables-" + backend +
+          " -A INPUT -p tcp --dport 443 -j ACCEPT; rewall --backend " + backend +
+          " -q init; rm repo/.git/rewall/namespace");
+  host.ok(
+      "mkdir without; for p in /usr/sbin/ip6tables*; do printf '%s\\n' '#!/bin/sh' 'echo \"${0##*/}: "
+      "can'\"'\"'t "
+      "initialize ip6tables table: Address family not supported by protocol\" >&2' 'exit 3' "
+      ">without/${p##*/}; "
+      "done; chmod 755 without/*");
+  // Another boot: no table of a family that the kernel does not have.
+  const auto boot = [&](int status) {
+    return host.ends(status, "unshare -n bash -c 'PATH=$PWD/without:$PATH " REWALL_PROGRAM " --backend " +
+                                 backend + " restore --boot; s=$?; iptables-" + backend +
+                                 " -S INPUT; exit $s'");
+  };
+  SECTION("HEAD") {
+    const auto said = boot(0);
+    INFO(said);
+    CHECK(has(said, "left out: IPv6"));
+    CHECK(has(said, "--dport 443"));
+  }
+  SECTION("lockdown") {
+    host.ok(empty_object("HEAD:rules.v4"));
+    const auto said = boot(9);
+    INFO(said);
+    CHECK(has(said, "the template lockdown is in force"));
+    CHECK(has(said, "left out: IPv6"));
+    CHECK(has(said, "-P INPUT DROP"));
+  }
+}
+
+TEST_CASE("what a shutdown does to the firewall is recorded, and neither boots nor is exported") {
+  const BootHost host;
+  host.ok(
+      "mkdir away out; printf '#!/bin/sh\\necho 2 ${LEVEL:-6}\\n' >away/runlevel; chmod 755 away/runlevel; "
+      "rewall config export.path $PWD/out; rewall -q snapshot");
+  // Where systemd runs here, it would be asked.
+  const std::string stopping = "unshare -m bash -c 'mount -t tmpfs none /run; export PATH=$PWD/away:$PATH; ";
+  host.forget();
+  host.ok(stopping + REWALL_PROGRAM " -q snapshot'");
+  CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: shutdown"));
+  CHECK(host.ok("git -C repo show HEAD:rules.v4").empty());
+  CHECK(has(host.ok("cat out/rules.v4"), "--dport 443"));
+  host.ok("rewall -q snapshot");  // nothing new: the export stays
+  CHECK(has(host.ok("cat out/rules.v4"), "--dport 443"));
+  const auto said = host.ends(0, "rewall restore --boot");
+  INFO(said);
+  CHECK(host.ports() == "22 80 443");
+  CHECK(has(said, "the newest before a shutdown"));
+  // On a running system it is a wish.
+  host.forget();
+  host.ok("sed -i s/:-6/:-2/ away/runlevel; " + stopping + REWALL_PROGRAM " -q snapshot'");
+  CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: manual"));
+  host.ok("rewall -q restore --boot");
+  CHECK(host.ports().empty());
+}
+
+TEST_CASE("a flush that watch records right before its end is the shutdown's where nobody can be asked") {
+  const BootHost host;
+  host.ok(
+      "mkdir empty; ln -s /usr/sbin/* /usr/bin/* empty/ 2>/dev/null; rm -f empty/runlevel empty/systemctl; "
+      "(exec env PATH=$PWD/empty unshare -m sh -c 'mount -t tmpfs none /run; exec " REWALL_PROGRAM
+      " watch >said 2>&1 </dev/null') & until rewall status | grep -q 'watch.*process\\|process'; do sleep "
+      "0.05; done");
+  host.forget();
+  host.until("test -z \"$(git -C repo show HEAD:rules.v4)\"", "cat said");
+  host.ok("kill $(cut -d' ' -f1 repo/.git/rewall/watch.lock)");
+  host.until("flock -n repo/.git/rewall/watch.lock true", "cat said");
+  CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: shutdown"));
+  host.ok("rewall -q restore --boot");
+  CHECK(host.ports() == "22 80 443");
+}
