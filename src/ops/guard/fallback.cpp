@@ -190,7 +190,7 @@ std::optional<std::string> missing_family(Session& session, Family family, Backe
   constexpr const char* kTable =
       "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
   Ruleset ruleset{.backend = backend};
-  (family == Family::ipv4 ? ruleset.v4 : ruleset.v6) = parse_tables(kTable, family, "").value();
+  (family == Family::ipv4 ? ruleset.v4 : ruleset.v6) = parse_saved(kTable, family, "").value();
   const auto staged = session.firewall().stage(ruleset, nullptr);
   return staged ? std::nullopt : std::optional(staged.error().message);
 }
