@@ -4,8 +4,8 @@ namespace rewall {
 
 // terminal.py COMMAND [WORDS ACTION]...: runs COMMAND on a terminal of its own, and does each action when its
 // words stand there: `type:KEYS`, `answer:WORD` with Enter, and again while
-// the terminal says that it was thrown away, `signal:NAME` to what COMMAND became, `run:SHELL LINE`, or `close`. Prints
-// what the terminal showed; ends as COMMAND did, with 128 + N after signal N.
+// the terminal says that it was thrown away, `signal:NAME` to what COMMAND became, `run:SHELL LINE`, or
+// `close`. Prints what the terminal showed; ends as COMMAND did, with 128 + N after signal N.
 inline const char* const kTerminal = R"PY(
 import os, pty, signal, subprocess, sys
 command, talk = sys.argv[1], sys.argv[2:]
