@@ -53,7 +53,7 @@ TEST_CASE("what somebody adds while a restore is planned is in the history") {
     CHECK(host.ok("git -C repo diff --stat $(git -C repo rev-list HEAD | tail -1) HEAD").empty());
     CHECK(host.ok("rewall status; rewall restore --dry-run HEAD >/dev/null; ls -A repo/.git/rewall")
               .find("journal") == std::string::npos);
-    host.ok("chmod -x etc/pre-restore.d/meanwhile; rewall undo; rewall undo");
+    host.ok("chmod -x etc/pre-restore.d/meanwhile; rewall undo; rewall redo");
     host.ok("rewall restore $(git -C repo rev-list HEAD | tail -2 | head -1)");
   };
   meanwhile("iptables -A INPUT -s 198.51.100.66 -j DROP", "198.51.100.66");
