@@ -70,12 +70,9 @@ constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "policy --dir --pol --strict=flag --reqid=number --spi=number --proto=protocol --mode --tunnel-src=host "
     "--tunnel-dst=host --next=flag",
     "*quota --quota=number",
-    "*rateest --rateest1,--rateest=free-text --rateest2=free-text --rateest-delta=flag "
-    "--rateest-bps=optional-word "
-    "--rateest-pps=optional-word "
-    "--rateest-bps1=optional-word --rateest-pps1=optional-word --rateest-bps2=optional-word "
-    "--rateest-pps2=optional-word --rateest-lt=flag "
-    "--rateest-gt=flag --rateest-eq=flag",
+    "*rateest --rateest1,--rateest=free-text:15 --rateest2=free-text:15 --rateest-delta=flag "
+    "--rateest-bps1=optional-word --rateest-pps1=optional-word --rateest-bps2,--rateest-bps=optional-word "
+    "--rateest-pps2,--rateest-pps=optional-word --rateest-lt=flag --rateest-gt=flag --rateest-eq=flag",
     "realm --realm=mark",
     "*recent --set=flag --rcheck=flag --update=flag --remove=flag --seconds=number --hitcount=number "
     "--rttl=flag "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
@@ -169,6 +170,42 @@ std::optional<double> read_microseconds(const std::string& text) {
   return std::floor(number * found->second);
 }
 
+// NUMBER[bit|kbit|KBps|...] in bits a second, as rateest_get_rate() reads it and, rounded,
+// rateest_print_rate() prints it: nobody sees the rest.
+std::optional<std::string> read_bandwidth(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || !(number >= 0)) return std::nullopt;
+  std::string unit(end);
+  double scale = 1;
+  if (unit.size() > 3) {
+    const auto power =
+        std::string_view("kmgt").find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    const bool binary = unit[1] == 'i' && unit.size() == 5;
+    if (power == std::string_view::npos) return std::nullopt;
+    scale = std::pow(binary ? 1024 : 1000, static_cast<double>(power) + 1);
+    unit.erase(0, binary ? 2 : 1);
+  }
+  if (equal_ignoring_case(unit, "Bps"))
+    scale *= 8;
+  else if (!unit.empty() && !equal_ignoring_case(unit, "bit"))
+    return std::nullopt;
+  const double bytes = std::floor(number * scale / 8);
+  if (bytes > static_cast<double>(kGreatest32)) return std::nullopt;
+  const double bits = bytes * 8;
+  const double step = bits >= 1e9 ? 1e6 : bits >= 1e6 ? 1e3 : 1;
+  return format("{:.0f}", std::nearbyint(bits / step) * step);
+}
+
+// A value of `bps` or `pps`; 0 for none, as the kernel has it.
+std::string rate_of(const Option* option, bool packets) {
+  if (option == nullptr || option->values.empty()) return "0";
+  const auto& text = option->values[0];
+  if (!packets) return read_bandwidth(text).value_or(text);
+  const auto number = read_number(text, kGreatest32);
+  return number ? format("{}", *number) : text;
+}
+
 }  // namespace
 
 void normalize_limit(Match& match, Family) {
@@ -229,6 +266,23 @@ void normalize_time(Match& match, Family) {
   remove_default(match.options, "--datestop", 0x7fffffff);
   normalize_days(match.options, "--weekdays", 7);
   normalize_days(match.options, "--monthdays", 31);
+}
+
+// The first value counts where differences are compared, the second unless two estimators are.
+void normalize_rateest_match(Match& match, Family) {
+  const bool delta = find_option(match.options, "--rateest-delta") != nullptr;
+  const bool two = find_option(match.options, "--rateest2") != nullptr;
+  for (const bool packets : {false, true}) {
+    const std::string name = packets ? "--rateest-pps" : "--rateest-bps";
+    auto* first = find_option(match.options, name + '1');
+    auto* second = find_option(match.options, name + '2');
+    if (first == nullptr && second == nullptr) continue;
+    const auto value = format("{} {}", delta ? rate_of(first, packets) : "-",
+                              delta || !two ? rate_of(second, packets) : "-");
+    remove_flag(match.options, name + '1');
+    remove_flag(match.options, name + '2');
+    match.options.push_back(Option{.name = name, .values = {value}});
+  }
 }
 
 // The kernel keeps both as powers of two (RATEEST_final_check).

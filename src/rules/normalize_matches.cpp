@@ -404,6 +404,7 @@ MatchRule match_rule(std::string_view name) {
                                                               {"mh", normalize_mh},
                                                               {"pkttype", normalize_pkttype},
                                                               {"policy", normalize_policy},
+                                                              {"rateest", normalize_rateest_match},
                                                               {"realm", normalize_realm},
                                                               {"recent", normalize_recent},
                                                               {"rt", normalize_rt},

@@ -42,6 +42,7 @@ TargetRule target_rule(std::string_view name);
 void normalize_limit(Match& match, Family family);
 void normalize_hashlimit(Match& match, Family family);
 void normalize_time(Match& match, Family family);
+void normalize_rateest_match(Match& match, Family family);
 void normalize_rateest(Target& target, Family family);
 
 }  // namespace rewall

@@ -7,8 +7,8 @@
 
 #include "fuzz/must.h"
 #include "rules/meaning.h"
-#include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/rules_file.h"
 
 namespace rewall::fuzz {
 namespace {

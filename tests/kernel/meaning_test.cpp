@@ -6,9 +6,11 @@
 #include <set>
 
 #include "core/file.h"
+#include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/corpus.h"
 #include "support/kernel_lab.h"
 
@@ -171,7 +173,7 @@ TEST_CASE("every dump of the corpus that loads means the same once the kernel ha
           run({.words = {"/usr/sbin/" + program + "-restore"}, .input = text}, ErrorKind::usage);
       if (!restored || !restored->ok()) return;
       ++loaded;
-      const auto kept = parse_tables(saved(program + "-save"), family, "saved");
+      const auto kept = parse_saved(saved(program + "-save"), family, "saved");
       REQUIRE(kept);
       CHECK(meaning_of(*written, family) == meaning_of(*kept, family));
     });
@@ -188,6 +190,12 @@ TEST_CASE("however a rule is written, what is saved of it means the same, and an
   std::size_t loaded = 0;
   in_lab([&] {
     shell("ipset create s4 hash:ip counters skbinfo timeout 0; ipset create s5 hash:ip counters");
+    for (const auto* estimator : {"e1", "e2"}) {
+      shell(
+          format("iptables-legacy -t mangle -A OUTPUT -j RATEEST --rateest-name {} --rateest-interval 250ms "
+                 "--rateest-ewmalog 500ms",
+                 estimator));
+    }
     const Programs programs(family, backend);
     for (const auto line : split_lines(*text)) {
       if (line.empty() || line.starts_with('#')) continue;
