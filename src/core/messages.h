@@ -530,9 +530,6 @@ inline constexpr Message other_namespace{
 inline constexpr Message git_lock_left{.kind = ErrorKind::repository,
                                        .text = "{0}: a lock of git, {1} old, is in the way",
                                        .hint = "when no git is at work here: {2}"};
-inline constexpr Message history_is_empty{.kind = ErrorKind::repository,
-                                          .text = "nothing is recorded yet",
-                                          .hint = "take a snapshot: rewall snapshot"};
 inline constexpr Message branch_moved{.kind = ErrorKind::refused,
                                       .text = "{}: another snapshot was recorded meanwhile",
                                       .hint = "run the command again"};

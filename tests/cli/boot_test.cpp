@@ -103,7 +103,7 @@ TEST_CASE("a state file that is of another version, a FIFO or a folder stops no 
   const BootHost host;
   host.ok("cp -a repo whole");
   for (const std::string file :
-       {"journal", "guard.confirmed", "seen", "exported", "push", "fetched", "namespace", "host", "lock",
+       {"journal", "seen", "exported", "push", "fetched", "namespace", "host", "lock",
         "watch.lock", "guard.lock", "environment", "background", "network", "gc"})
     for (const std::string what : {"printf 'rewall thing 99\\nx y\\n' >", "mkfifo ", "mkdir "}) {
       INFO(what << file);

@@ -94,7 +94,7 @@ void BootCandidates::begin() {
   auto repository = session_.repository();
   auto head = repository ? (*repository)->head() : Result<std::string>(repository.error());
   if (!head || head->empty()) {
-    auto why = head ? error_of<messages::history_is_empty>() : std::move(head).error();
+    auto why = head ? error_of<messages::nothing_recorded>("boot") : std::move(head).error();
     first_.push_back({.what = "HEAD", .read = [why]() -> Result<Revision> { return why; }});
     return;
   }
