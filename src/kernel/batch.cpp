@@ -144,7 +144,11 @@ std::optional<BatchRefusal> Batch::answer(const NetlinkSocket& socket) const {
   std::vector<char> received(1 << 16);
   bool overflowed = false;
   while (true) {
-    const ssize_t got = receive_from_kernel(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
+    sockaddr_nl sender{};
+    socklen_t length = sizeof sender;
+    const ssize_t got = recvfrom(socket.fd(), received.data(), received.size(), MSG_DONTWAIT,
+                                 reinterpret_cast<sockaddr*>(&sender), &length);
+    if (got >= 0 && sender.nl_pid != 0) continue;  // of another process
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS && !std::exchange(overflowed, true)) continue;
     if (got < 0)

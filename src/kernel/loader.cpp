@@ -89,7 +89,7 @@ ChainText text_of(const Tables& tables, const ChainName& name) {
 /// True when the host's programs print the changed chains word for word as they are wanted. False also where
 /// they are many, or in other words: LIVE is read whole then, and compared by meaning.
 bool reads_back(Programs& programs, const Ruleset& wanted, const std::map<ChainName, bool>& changed) {
-  constexpr std::size_t kMany = 64;
+  constexpr std::size_t kMany = 256;
   if (changed.size() > kMany) return false;
   const auto read = read_chains(programs, changed);
   if (!read || !*read) return false;

@@ -204,6 +204,31 @@ TEST_CASE("a rule that needs what another rule makes is staged with it") {
   });
 }
 
+TEST_CASE("a load proves nothing where the host's programs print a changed chain otherwise") {
+  const std::string spoils = GENERATE("s/ DROP/ ACCEPT/", "/^-A/d", "s/^-P INPUT DROP/-P INPUT ACCEPT/", "p");
+  in_lab([&] {
+    shell("iptables-nft -A INPUT -s 192.0.2.1 -j ACCEPT");
+    const auto live = captured();
+    Ruleset wanted = live.ruleset;
+    wanted.v4 = tables_of(
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -s "
+        "192.0.2.2/32 -j DROP\nCOMMIT\n");
+    const auto staged = host_firewall()->stage(wanted, &live.ruleset);
+    REQUIRE(staged);
+    {
+      OnlyPath path;
+      for (const char* name : {"iptables-nft-save", "ip6tables-nft-save", "ipset"}) path.link(name);
+      path.script("iptables-nft-restore",
+                  "/usr/sbin/iptables-nft-restore \"$@\" | /bin/sed '" + spoils + "'");
+      const auto loaded = host_firewall()->load(*staged, live.ruleset, live.generation);
+      INFO((loaded ? "" : loaded.error().message));
+      REQUIRE(loaded);
+      CHECK_FALSE(loaded->has_value());
+    }
+    CHECK(saved("iptables-nft-save") == print_tables(wanted.v4));
+  });
+}
+
 TEST_CASE("a change of backend never leaves the machine without the rules of both") {
   const bool to_nft = GENERATE(true, false);
   in_lab([&] {

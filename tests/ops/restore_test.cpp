@@ -168,7 +168,7 @@ TEST_CASE("when LIVE reads as before after all, a refused way back is no status 
   const auto restored = world.go_back();
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::kernel);
-  CHECK(restored.error().live == LiveState::untouched);
+  CHECK(restored.error().live == LiveState::put_back);
 }
 
 TEST_CASE("a load that changed nothing is no status 9 where the programs cannot read LIVE afterwards") {
@@ -181,7 +181,7 @@ TEST_CASE("a load that changed nothing is no status 9 where the programs cannot 
   const auto restored = world.go_back();
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::kernel);
-  CHECK(restored.error().live == LiveState::untouched);
+  CHECK(restored.error().live == LiveState::put_back);
   CHECK(world.live() == before);
   CHECK_FALSE(std::filesystem::exists(world.session->repository().value()->state_path() / "journal"));
 }

@@ -44,7 +44,7 @@ bool had_begun(const PlannedChange& change) {
 }
 
 // True when LIVE was asked and is the ruleset that the plan was made for, also where no program can read it.
-bool is_untouched(const PlannedChange& change) {
+bool is_as_planned(const PlannedChange& change) {
   const auto still = still_as_planned(change.session, change.plan);
   return still && *still && !had_begun(change);
 }
@@ -52,9 +52,9 @@ bool is_untouched(const PlannedChange& change) {
 // Puts the old tables and sets back after a load that went wrong, and says what is in force. What others
 // changed elsewhere stays; what stands in their places and is in neither ruleset goes into the history.
 Error put_back(const PlannedChange& change, Error why) {
-  if (is_untouched(change)) {
+  if (is_as_planned(change)) {
     if (why.kind == ErrorKind::refused) why.kind = ErrorKind::kernel;
-    why.live = LiveState::untouched;
+    why.live = LiveState::put_back;
     return why;
   }
   const auto planned = transition_of(change.plan);
