@@ -1,10 +1,11 @@
-// Text of iptables-save, as rules of either family.
+// A rules file of either family, and what is printed of it as text of iptables-save.
 
 #include "fuzz/must.h"
 #include "rules/meaning.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rule.h"
+#include "rules/rules_file.h"
 
 namespace rewall::fuzz {
 namespace {
@@ -29,11 +30,11 @@ void check(std::string_view text, Family family) {
   const auto first = parse_tables(std::string(text), family, "fuzz");
   if (!first) return;
   const auto canonical = canonical_text(*first);
-  const auto second = parse_tables(canonical, family, "canonical");
+  const auto second = parse_saved(canonical, family, "canonical");
   must(second.has_value(), second ? "" : second.error().message, canonical);
   must(canonical_text(*second) == canonical, "the canonical text is no fixed point", canonical);
   const auto printed = print_tables(*first);
-  const auto third = parse_tables(printed, family, "printed");
+  const auto third = parse_saved(printed, family, "printed");
   must(third.has_value(), third ? "" : third.error().message, printed);
   must(print_tables(*third) == printed, "what is printed is no fixed point", printed);
   must(canonical_text(*third) == canonical, "what is printed is another ruleset", printed);
@@ -44,7 +45,8 @@ void check(std::string_view text, Family family) {
   }
   // In pieces, as it comes from a program.
   TablesStream stream(family, "pieces");
-  for (std::size_t at = 0; at < text.size(); at += 7) stream.take(text.substr(at, 7));
+  for (std::size_t at = 0; at < canonical.size(); at += 7)
+    stream.take(std::string_view(canonical).substr(at, 7));
   const auto pieces = stream.finish();
   must(pieces && canonical_text(*pieces) == canonical, "in pieces it is another ruleset", canonical);
 }
@@ -55,7 +57,7 @@ void check(std::string_view text, Family family) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rewall;
   const auto text = fuzz::text_of(data, size);
-  (void)guess_family(text);
+  (void)find_families("text", text);
   for (const auto family : {Family::ipv4, Family::ipv6}) fuzz::check(text, family);
   return 0;
 }

@@ -8,7 +8,7 @@
 #include "core/file.h"
 #include "core/text.h"
 #include "kernel/process.h"
-#include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/corpus.h"
 #include "support/kernel_lab.h"
 
