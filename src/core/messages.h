@@ -609,6 +609,12 @@ inline constexpr Message unknown_policy{.text = "chain {}: unknown policy {}",
 /// The chain, the table, then the nearest chain as did_you_mean() says it.
 inline constexpr Message policy_of_own_chain{
     .text = "chain {} cannot have a policy: it is not a built-in chain of table '{}'", .hint = "{2}"};
+inline constexpr Message flush_of_undeclared{
+    .text = "a flush of all chains, and chain {} has rules and no declaration",
+    .hint =
+        "iptables-nft-restore leaves its rules and iptables-legacy-restore does not: flush it by its name"};
+inline constexpr Message policy_in_nat{.text = "-P sets no policy DROP in table nat: iptables refuses it",
+                                       .hint = "filter in table filter; a line like ':OUTPUT DROP' is taken"};
 inline constexpr Message invalid_counters{.text = "invalid counters {}"};
 inline constexpr Message invalid_chain_counters{.text = "chain {}: invalid counters {}"};
 inline constexpr Message counters_need_numbers{.text = "{} needs two numbers"};

@@ -56,7 +56,8 @@ class RuleReader {
  private:
   Status take() {
     auto word = words_[place_++];
-    if (word.quoted && word.raw.find('-') < 2) word = Word{unquoted_.emplace_back(word.text()), false};
+    const auto plain = word.quoted ? word.text() : std::string{};
+    if (plain == "!" || plain.starts_with('-')) word = Word{unquoted_.emplace_back(plain), false};
     if (word.is("!")) {
       if (negated_) parts_.unknown.emplace_back("!");
       negated_ = true;

@@ -235,6 +235,8 @@ class RulesFileReader {
     if (chain == nullptr) return unknown_chain(lines_, *open_, command.chain);
     switch (command.letter) {
       case 'P':
+        if (open_->name() == "nat" && command.name == "DROP")
+          return lines_.at(error_of<messages::policy_in_nat>());
         return chain->built_in() ? set_policy(*chain, command.name)
                                  : Status(policy_of_own_chain(chain->name));
       case 'F':
@@ -252,6 +254,10 @@ class RulesFileReader {
   }
 
   Status flush_all() {
+    for (const auto& chain : open_->chains()) {
+      if (chain.line == 0 && !chain.rules.empty())
+        return lines_.at(error_of<messages::flush_of_undeclared>(quoted(chain.name)));
+    }
     for (auto& chain : open_->chains()) chain.rules.clear();
     return {};
   }

@@ -91,8 +91,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto text = fuzz::text_of(data, size);
   const auto middle = text.find("\n%\n");
   if (middle == std::string_view::npos) return 0;
-  auto from = parse_tables(std::string(text.substr(0, middle + 1)), Family::ipv4, "from");
-  auto to = parse_tables(std::string(text.substr(middle + 3)), Family::ipv4, "to");
+  auto from = parse_saved(std::string(text.substr(0, middle + 1)), Family::ipv4, "from");
+  auto to = parse_saved(std::string(text.substr(middle + 3)), Family::ipv4, "to");
   if (!from || !to) return 0;
   fuzz::check(Ruleset{.v4 = *std::move(from)}, Ruleset{.v4 = *std::move(to)}, std::string(text));
   return 0;

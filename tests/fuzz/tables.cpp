@@ -65,6 +65,7 @@ void check(std::string_view text, Family family) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace rewall;
   const auto text = fuzz::text_of(data, size);
+  (void)find_families("text", text);
   for (const auto family : {Family::ipv4, Family::ipv6}) fuzz::check(text, family);
   return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "core/format.h"
 #include "rules/parse.h"
+#include "rules/rules_file.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;

@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
 
