@@ -85,7 +85,8 @@ struct Running {
 };
 
 std::unique_ptr<Session> make_session(const std::filesystem::path& repository, BackendChoice backend) {
-  auto session = std::make_unique<Session>(repository, backend, host_firewall());
+  auto firewall = host_firewall(std::chrono::minutes{2}, StatePaths(repository / ".git/rewall").proofs());
+  auto session = std::make_unique<Session>(repository, backend, std::move(firewall));
   session->program = own_path();
   session->signer = sign_commit;
   session->record_observers = {export_snapshot, push_and_pack, queue_post_snapshot};

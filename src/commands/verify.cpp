@@ -1,5 +1,9 @@
 #include "ops/history/verify.h"
 
+#include <algorithm>
+#include <iterator>
+#include <memory>
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
@@ -21,9 +25,16 @@ std::string to_text(const Finding& finding, Paint paint) {
 Action define_verify(Syntax& syntax) {
   auto range = std::make_shared<std::string>();
   syntax.positional("RANGE", range.get(), "A..B, or REV and all its ancestors (default HEAD)");
-  return [range](Context& context) -> Result<Answer> {
+  auto stage = std::make_shared<bool>(false);
+  syntax.flag("--stage", *stage,
+              "Also load HEAD, or each snapshot of RANGE, into a scratch network namespace");
+  return [range, stage](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
     auto findings = TRY(verify(*repository, *range));
+    if (*stage) {
+      auto staged = TRY(verify_by_staging(context.session, *repository, *range));
+      std::ranges::move(staged, std::back_inserter(findings));
+    }
     if (!context.json) start_pager(context);
     if (context.json) context.terminal.out(print(findings_json(findings)));
     for (const auto& finding : findings) {

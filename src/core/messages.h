@@ -483,6 +483,44 @@ inline constexpr Message save_failed{
 inline constexpr Message table_dormant{.kind = ErrorKind::capture,
                                        .text = "table {0} is dormant: none of its rules is in force",
                                        .hint = "activate it: nft add table {0}"};
+inline constexpr Message rules_disagree{
+    .kind = ErrorKind::capture,
+    .text = "{0}: chain {1}: {2} prints {3}, and the kernel has {4}",
+    .hint = "run the command again; if it says the same, look for a line break in a rule: '{2}'"};
+inline constexpr Message chains_disagree{
+    .kind = ErrorKind::capture,
+    .text = "{0}: {1} prints {2}, and the kernel has {3}",
+    .hint = "run the command again; '{1}' and 'nft list chains' show them"};
+inline constexpr Message table_disagrees{
+    .kind = ErrorKind::capture,
+    .text = "{0} prints what is no table of the kernel: {1}",
+    .hint = "run the command again; if it says the same, look for a line break in a rule: '{0}'"};
+inline constexpr Message unsayable_chain{
+    .kind = ErrorKind::capture,
+    .text = "{0}: the name of chain {1} holds a blank or a line break, which iptables cannot say",
+    .hint = "give it another name: nft rename chain {0} ..."};
+inline constexpr Message unsayable_name{
+    .kind = ErrorKind::capture,
+    .text = "{0}: a name in it holds a line break, which iptables cannot say: {1}",
+    .hint = "delete the rule: {2}"};
+inline constexpr Message incompatible_rule{
+    .kind = ErrorKind::capture,
+    .text = "{0}: nft made it ({1}), and iptables-save does not print it",
+    .hint = "'nft -a list chain {2}' shows it; write it with iptables, or move it to a table of its own"};
+inline constexpr Message unsayable_rule{
+    .kind = ErrorKind::capture,
+    .text = "{0}: nft made it ({1}), and iptables makes another rule of what iptables-save says of it: '{2}'",
+    .hint = "'nft -a list chain {3}' shows it; write it with iptables, or move it to a table of its own"};
+inline constexpr Message unloadable_rule{
+    .kind = ErrorKind::capture,
+    .text = "{0}: nft made it ({1}), and iptables refuses what iptables-save says of it: '{2}': {3}",
+    .hint = "'nft -a list chain {4}' shows it; write it with iptables, or move it to a table of its own"};
+inline constexpr Message untried_rule{
+    .kind = ErrorKind::capture,
+    .text =
+        "{0}: it is of no known shape ({1}), and there is no scratch network namespace to try what "
+        "iptables-save says of it: '{2}'",
+    .hint = "run it as root with CAP_SYS_ADMIN; 'nft -a list chain {3}' shows the rule"};
 inline constexpr Message capture_kept_changing{
     .kind = ErrorKind::capture,
     .text = "the ruleset changed during each of {} readings",

@@ -1,6 +1,7 @@
 #include "kernel/chains.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/format.h"
@@ -29,41 +30,40 @@ std::string question_for(const std::vector<ChainsOfTable>& tables, Family family
   return request;
 }
 
-std::string_view take_line(std::string_view& text) {
-  const auto line = text.substr(0, text.find('\n'));
-  text.remove_prefix(std::min(line.size() + 1, text.size()));
-  return line;
-}
-
-// "-P INPUT DROP" or "-N mine", then its rules.
-bool take_answer(std::string_view& text, ChainText& chain) {
-  const auto head = take_line(text);
+/// Takes "-P INPUT DROP" or "-N mine", and the rules: as many as the kernel has. False where the program
+/// printed something else.
+Result<bool> take_answer(PrintedRules& printed, ChainText& chain, const KernelTable& table) {
+  const KernelChain* kernel = table.find(chain.chain);
+  const std::string_view head = printed.rest().substr(0, printed.rest().find('\n'));
   if (head == "-N " + chain.chain)
     chain.policy = "-";
   else if (const auto start = "-P " + chain.chain + " "; head.starts_with(start))
     chain.policy = head.substr(start.size());
   else
     return false;
-  const auto begin = "-A " + chain.chain + " ";
-  const auto whole = text;
-  while (text.starts_with(begin)) take_line(text);
-  chain.rules = whole.substr(0, whole.size() - text.size());
+  printed.skip(std::min(head.size() + 1, printed.rest().size()));
+  const auto begin = "-A " + chain.chain;
+  printed.begin_copy();
+  for (std::size_t place = 0; place < kernel->rules; ++place) {
+    const std::string_view rest = printed.rest();
+    if (!rest.starts_with(begin) || rest.find_first_of(" \n", begin.size()) != begin.size()) return false;
+    TRY(printed.take(table, *kernel, place));
+  }
+  chain.rules = printed.end_copy();
   return true;
 }
 
-Status refuse_native_rules(const std::vector<ChainsOfTable>& tables) {
+std::vector<KernelTable> kernel_of(const std::vector<ChainsOfTable>& tables) {
+  std::vector<KernelTable> told;
   for (const auto& table : tables) {
     std::vector<std::string> names;
     for (const auto& chain : table.chains)
       if (!chain.policy.empty()) names.push_back(chain.chain);
-    auto native = find_native_rule(table.family, table.table, names);
     // What is not there any more is the generation's matter.
-    if (!native || !*native) continue;
-    return Error{.kind = ErrorKind::capture,
-                 .message = format("table {} {}: chain {}: {}", short_name(table.family), table.table,
-                                   (*native)->chain, (*native)->what)};
+    auto asked = ask_nft_table(table.family, table.table, names);
+    told.push_back(asked ? *std::move(asked) : KernelTable{.family = table.family, .name = table.table});
   }
-  return {};
+  return told;
 }
 
 std::vector<ChainsOfTable> by_table(const std::map<ChainName, bool>& chains) {
@@ -80,12 +80,13 @@ std::vector<ChainsOfTable> by_table(const std::map<ChainName, bool>& chains) {
 }  // namespace
 
 Result<std::optional<std::vector<ChainsOfTable>>> read_chains(Programs& programs,
-                                                              const std::map<ChainName, bool>& chains) {
+                                                              const std::map<ChainName, bool>& chains,
+                                                              ChainDoubts* doubts) {
   using Nothing = std::optional<std::vector<ChainsOfTable>>;
   for (const auto& [name, there] : chains)
     if (!is_plain(name.chain)) return Nothing{};
   auto tables = by_table(chains);
-  TRY(refuse_native_rules(tables));
+  const auto told = kernel_of(tables);
   std::vector<Command> commands;
   std::vector<Family> families;
   for (const Family family : kFamilies) {
@@ -98,12 +99,17 @@ Result<std::optional<std::vector<ChainsOfTable>>> read_chains(Programs& programs
   auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::capture));
   for (std::size_t i = 0; i < families.size(); ++i) {
     if (!outcomes[i].ok()) return Nothing{};
-    std::string_view text = outcomes[i].out;
-    for (auto& table : tables)
-      for (auto& chain : table.chains)
-        if (table.family == families[i] && !chain.policy.empty() && !take_answer(text, chain))
+    PrintedRules printed(outcomes[i].out);
+    for (std::size_t at = 0; at < tables.size(); ++at)
+      for (auto& chain : tables[at].chains) {
+        if (tables[at].family != families[i] || chain.policy.empty()) continue;
+        if (told[at].find(chain.chain) == nullptr || !TRY(take_answer(printed, chain, told[at])))
           return Nothing{};
-    if (!text.empty()) return Nothing{};
+      }
+    if (!printed.rest().empty()) return Nothing{};
+    if (doubts == nullptr) continue;
+    std::ranges::move(printed.doubtful, std::back_inserter(doubts->rules));
+    std::ranges::move(printed.notes, std::back_inserter(doubts->notes));
   }
   return std::optional(std::move(tables));
 }

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -76,13 +77,15 @@ class Firewall {
 
   /// Reads all tables and sets, as they were at one moment: the generation proves this for the nft backend,
   /// two equal readings prove it for the legacy backend and for sets. Kind capture: a program is missing (the
-  /// hint names the package), failed, was killed or printed only a part; a table is incompatible; the ruleset
-  /// kept changing. Kind permission without CAP_NET_ADMIN.
+  /// hint names the package), failed, was killed or printed only a part, or other rules than the kernel has;
+  /// a table is incompatible; a rule is none that iptables can say; the ruleset kept changing. Kind
+  /// permission without CAP_NET_ADMIN.
   virtual Result<Capture> capture(BackendChoice choice) = 0;
 
   /// Reads some chains of the nft backend, in a time that depends on these chains only. The value of `chains`
   /// is false for a chain that is gone. Each chain is as it was at some moment during the call. Absent when a
-  /// program did not print all of them. Kind capture for a rule that nft made.
+  /// program did not print all of them as the kernel has them. Kind capture for a rule that iptables cannot
+  /// say.
   virtual Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
       const std::map<ChainName, bool>& chains) = 0;
 
@@ -153,7 +156,8 @@ class SocketsKept {
 };
 
 /// The firewall of the calling thread's network namespace. A program that does not end within `deadline` is
-/// killed.
-std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline = std::chrono::minutes{2});
+/// killed. What was proved of rules is kept in the file `proofs` (proofs.h), if it is given.
+std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline = std::chrono::minutes{2},
+                                        std::filesystem::path proofs = {});
 
 }  // namespace rewall

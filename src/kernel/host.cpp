@@ -1,8 +1,11 @@
+#include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "core/log.h"
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
@@ -11,6 +14,7 @@
 #include "kernel/loader.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
+#include "kernel/proofs.h"
 #include "kernel/reading.h"
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
@@ -22,6 +26,7 @@ namespace rewall {
 namespace {
 
 constexpr int kAttempts = 5;
+constexpr int kRounds = 3;  ///< in which what is printed may differ from what the kernel has
 constexpr std::chrono::milliseconds kFirstPause{10};
 
 /// What two readings of things without a generation must agree in.
@@ -46,7 +51,8 @@ auto at_border(ErrorKind kind, Work work) {
 
 class HostFirewall : public Firewall {
  public:
-  explicit HostFirewall(std::chrono::milliseconds deadline) : programs_(deadline) {}
+  HostFirewall(std::chrono::milliseconds deadline, std::filesystem::path proofs)
+      : programs_(deadline), proofs_(std::move(proofs)) {}
 
   Result<Capture> capture(BackendChoice choice) override {
     const KnownSets known = std::exchange(known_, {});
@@ -56,7 +62,7 @@ class HostFirewall : public Firewall {
 
   Result<std::optional<std::vector<ChainsOfTable>>> read_chains(
       const std::map<ChainName, bool>& chains) override {
-    return at_border(ErrorKind::capture, [&] { return rewall::read_chains(programs_, chains); });
+    return at_border(ErrorKind::capture, [&] { return read_chains_here(chains); });
   }
 
   std::optional<Generation> generation() override {
@@ -127,12 +133,33 @@ class HostFirewall : public Firewall {
     auto reading = read_of_one_piece(backends, capture.generation, known);
     TRY(asking.get());
     if (!reading) return std::move(reading).error();
+    const auto sets = [&]() -> Result<Sets> { return reading->sets; };
+    TRY(proofs_.prove(programs_, reading->doubtful, sets, reading->notes));
     capture.notes = std::move(reading->notes);
     if (choice == BackendChoice::nft && legacy_tables())
       capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
     arrange(choice, *std::move(reading), capture);
     capture.tools = programs_.version(capture.ruleset.backend);
     return capture;
+  }
+
+  Result<std::optional<std::vector<ChainsOfTable>>> read_chains_here(
+      const std::map<ChainName, bool>& chains) {
+    ChainDoubts doubts;
+    auto read = TRY(rewall::read_chains(programs_, chains, &doubts));
+    if (!read) return read;
+    const auto sets = [this]() -> Result<Sets> {
+      std::string note;
+      return read_sets(programs_, note);
+    };
+    TRY(proofs_.prove(programs_, doubts.rules, sets, doubts.notes));
+    for (const std::string& note : doubts.notes) say_once(note);
+    return read;
+  }
+
+  /// Of a chain that is read again and again.
+  void say_once(const std::string& note) {
+    if (said_.insert(note).second) log_warning("{}", note);
   }
 
   /// With nothing in the kernel no program runs; one that would be needed must be there all the same.
@@ -153,6 +180,7 @@ class HostFirewall : public Firewall {
   Result<Reading> read_of_one_piece(Backends backends, std::optional<Generation>& generation,
                                     const KnownSets& known) {
     std::optional<std::string> last;
+    int disagreed = 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       if (attempt > 1) std::this_thread::sleep_for(kFirstPause * (1 << attempt));
       generation = read_generation();
@@ -162,6 +190,11 @@ class HostFirewall : public Firewall {
         continue;
       }
       if (!reading) return reading;
+      if (reading->disagreement) {
+        if (++disagreed == kRounds) return *std::move(reading->disagreement);
+        last.reset();
+        continue;
+      }
       const bool numbered =
           generation && reading->legacy_v4.tables.empty() && reading->legacy_v6.tables.empty();
       if (numbered) return reading;
@@ -190,14 +223,16 @@ class HostFirewall : public Firewall {
   }
 
   Programs programs_;
+  Proofs proofs_;
+  std::set<std::string> said_{};
   KnownSets known_{};
   Task<std::shared_ptr<Scratch>> scratch_{};
 };
 
 }  // namespace
 
-std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline) {
-  return std::make_unique<HostFirewall>(deadline);
+std::unique_ptr<Firewall> host_firewall(std::chrono::milliseconds deadline, std::filesystem::path proofs) {
+  return std::make_unique<HostFirewall>(deadline, std::move(proofs));
 }
 
 }  // namespace rewall

@@ -18,7 +18,7 @@
 #include "core/text.h"
 #include "kernel/netlink_attributes.h"
 #include "kernel/netlink_socket.h"
-#include "kernel/rule_shape.h"
+#include "kernel/rule_list.h"
 #include "rules/print.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -104,39 +104,35 @@ Result<std::vector<NftTable>> list_nft_tables() {
   return tables;
 }
 
-Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table) {
+Result<KernelTable> ask_nft_table(Family family, const std::string& table) {
   NetlinkSocket socket;
   if (!socket) return refused(errno, "netlink socket");
-  const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
   std::vector<std::string> chains;
-  const int error =
-      socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number, NLM_F_DUMP), [&](const nlmsghdr* message) {
-        const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
-        if (text(facts[NFTA_CHAIN_TABLE]) == table) chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
-      });
+  const int error = socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number_of(family), NLM_F_DUMP),
+                               [&](const nlmsghdr* message) {
+                                 const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
+                                 if (text(facts[NFTA_CHAIN_TABLE]) == table)
+                                   chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
+                               });
   if (error != 0) return refused(error, "list of chains");
-  return find_native_rule(family, table, chains);
+  return ask_nft_table(family, table, chains);
 }
 
-Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table,
-                                                   std::span<const std::string> chains) {
+Result<KernelTable> ask_nft_table(Family family, const std::string& table,
+                                  std::span<const std::string> chains) {
   NetlinkSocket socket;
   if (!socket) return refused(errno, "netlink socket");
-  const std::uint8_t number = family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  KernelTable asked{.family = family, .name = table};
   // Chain by chain: the kernel walks a list from its start for every 32 KiB, so one list of all rules takes a
   // time that grows with the square of their number.
-  for (const std::string& chain : chains) {
-    NetlinkRequest request(NFT_MSG_GETRULE, number, NLM_F_DUMP);
-    request.add(NFTA_RULE_TABLE, table);
-    request.add(NFTA_RULE_CHAIN, chain);
-    std::string what;
-    const int error = socket.ask(request, [&](const nlmsghdr* message) {
-      if (what.empty()) what = native_part(message, family);
+  for (const std::string& name : chains) {
+    KernelChain& chain = asked.chains.emplace_back(KernelChain{.name = name});
+    const int error = each_rule(socket, family, table, name, [&](const auto& facts) {
+      add_rule(chain, family, payload(facts[NFTA_RULE_EXPRESSIONS]), payload(facts[NFTA_RULE_USERDATA]));
     });
     if (error != 0) return refused(error, "list of rules");
-    if (!what.empty()) return std::optional(NativeRule{.chain = chain, .what = std::move(what)});
   }
-  return std::optional<NativeRule>{};
+  return asked;
 }
 
 std::optional<Generation> read_generation() {

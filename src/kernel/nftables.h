@@ -8,6 +8,7 @@
 
 #include "core/result.h"
 #include "kernel/firewall.h"
+#include "kernel/kernel_rules.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -25,12 +26,6 @@ struct NftTable {
   std::string text() const;
 };
 
-/// A rule that nft made and that iptables-nft-save 1.8.9 would print as another, with exit status 0.
-struct NativeRule {
-  std::string chain{};
-  std::string what{};  ///< the part that iptables cannot express: "a lookup in a set of nft"
-};
-
 /// True when this process can open a netlink socket to the kernel's netfilter (socket(2), AF_NETLINK).
 bool netlink_opens();
 
@@ -40,10 +35,10 @@ bool netlink_opens();
 /// All tables of nf_tables; none when the kernel has no nf_tables.
 Result<std::vector<NftTable>> list_nft_tables();
 
-/// The first rule of a table that iptables-nft could not have made; of all its chains, or of `chains`.
-Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table);
-Result<std::optional<NativeRule>> find_native_rule(Family family, const std::string& table,
-                                                   std::span<const std::string> chains);
+/// A table of the nft backend: all of its chains, or `chains`.
+Result<KernelTable> ask_nft_table(Family family, const std::string& table);
+Result<KernelTable> ask_nft_table(Family family, const std::string& table,
+                                  std::span<const std::string> chains);
 
 /// Waits until no transaction is running, and returns the generation then; absent when nf_tables does not
 /// answer. During a transaction a list of rules may lack rules or repeat some, and the kernel does not mark

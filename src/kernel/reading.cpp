@@ -1,6 +1,7 @@
 #include "kernel/reading.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -81,10 +82,37 @@ Error failed(const Save& save, const Outcome& outcome) {
   return error_of<messages::save_failed>(base_name(save.program), outcome.text(), save.program);
 }
 
-Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& read) {
-  if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
+/// The first rule of unknown shape: where a program gives up, it says of which table at best.
+std::optional<Error> first_unknown(const std::vector<KernelTable>& tables) {
+  for (const KernelTable& table : tables)
+    for (const KernelChain& chain : table.chains)
+      for (const OddRule& rule : chain.odd)
+        if (!rule.unknown.empty())
+          return error_of<messages::incompatible_rule>(
+              place_of(table, chain, rule.place), rule.unknown,
+              format("{} {} {}", short_name(table.family), table.name, shell_quote(chain.name)));
+  return std::nullopt;
+}
+
+/// The tables of a program that ended well. `told` is what the kernel says of them; null where nobody asked.
+Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& read,
+                       const std::vector<KernelTable>* told, Reading& reading) {
+  std::optional<Printed> printed;
+  if (outcome.ok() && told != nullptr)
+    printed = TRY(hold_against_kernel(outcome.out, *told, base_name(save.program)));
+  if (!printed || printed->disagreement || printed->tables < told->size()) {
+    if (told != nullptr)
+      if (auto rule = first_unknown(*told)) return *std::move(rule);
+    if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
+  }
   if (!outcome.ok()) return failed(save, outcome);
-  auto tables = read.finish();
+  const bool changed = printed && !printed->disagreement && printed->text;
+  auto tables =
+      changed ? parse_tables(*std::move(printed->text), save.family, base_name(save.program)) : read.finish();
+  if (printed && printed->disagreement) {
+    if (!reading.disagreement) reading.disagreement = std::move(printed->disagreement);
+    return Tables{.family = save.family};
+  }
   if (!tables) {
     Error error = std::move(tables).error();
     error.kind = ErrorKind::capture;
@@ -93,6 +121,9 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
   for (const std::string& name : save.tables)
     if (tables->find(name) == nullptr)
       return unreadable(save.backend, save.family, name, base_name(save.program) + " left it out");
+  if (!printed) return tables;
+  std::ranges::move(printed->notes, std::back_inserter(reading.notes));
+  std::ranges::move(printed->doubtful, std::back_inserter(reading.doubtful));
   return tables;
 }
 
@@ -127,19 +158,14 @@ Result<std::vector<Save>> plan(Programs& programs, Backends backends,
   return saves;
 }
 
-/// Beside the programs, on the other core: the rules that they would print as something else.
-Status check_native_rules(const std::vector<Save>& saves) {
-  for (const Save& save : saves) {
-    if (save.backend != Backend::nft) continue;
-    for (const std::string& table : save.tables) {
-      auto native = TRY(find_native_rule(save.family, table));
-      if (const auto& rule = native)
-        return unreadable(
-            save.backend, save.family, table,
-            format("incompatible, chain {} holds a rule that nft made ({})", rule->chain, rule->what));
-    }
-  }
-  return {};
+/// Beside the programs, on the other core: what the kernel says of each program's tables.
+Result<std::vector<std::vector<KernelTable>>> ask_kernel(const std::vector<Save>& saves) {
+  std::vector<std::vector<KernelTable>> told(saves.size());
+  for (std::size_t i = 0; i < saves.size(); ++i)
+    for (const std::string& table : saves[i].tables)
+      told[i].push_back(TRY(saves[i].backend == Backend::nft ? ask_nft_table(saves[i].family, table)
+                                                             : ask_legacy_table(saves[i].family, table)));
+  return told;
 }
 
 std::optional<std::string> note_of_others(const std::vector<NftTable>& tables, bool nft_is_read) {
@@ -251,20 +277,21 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
     return digest ? known(*digest) : std::nullopt;
   });
 
-  auto checking = beside("nf_tables", ErrorKind::capture, [&]() -> Status {
-    if (!meanwhile) return check_native_rules(saves);
+  using Told = std::vector<std::vector<KernelTable>>;
+  auto asking = beside("nf_tables", ErrorKind::capture, [&]() -> Result<Told> {
+    if (!meanwhile) return ask_kernel(saves);
     meanwhile();
-    return {};
+    return Told{};
   });
   auto outcomes = run_side_by_side(std::move(commands), ErrorKind::capture);
-  auto native = checking.get();
+  const auto told = asking.get();
   if (!outcomes) return std::move(outcomes).error();
-  // It names the chain and the reason; the programs name the table at best, or crash.
-  if (!native) return std::move(native).error();
+  if (!told) return told.error();
 
   Reading reading;
   for (std::size_t i = 0; i < saves.size(); ++i) {
-    auto tables = TRY(believe(saves[i], (*outcomes)[i], reads[i]));
+    auto tables =
+        TRY(believe(saves[i], (*outcomes)[i], reads[i], meanwhile ? nullptr : &(*told)[i], reading));
     reading.tables(saves[i].backend, saves[i].family) = std::move(tables);
   }
 

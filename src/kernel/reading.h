@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/result.h"
 #include "kernel/firewall.h"
+#include "kernel/printed.h"
 #include "kernel/programs.h"
 #include "rules/ruleset.h"
 
@@ -26,6 +28,9 @@ struct Reading {
   Tables legacy_v6{.family = Family::ipv6};
   Sets sets{};
   std::vector<std::string> notes{};
+  std::vector<DoubtfulRule> doubtful{};  ///< to be proved (proofs.h)
+  /// What a program printed is not what the kernel has. Absent in a reading that can be believed.
+  std::optional<Error> disagreement{};
 
   Tables& tables(Backend backend, Family family);
   const Tables& tables(Backend backend, Family family) const;
@@ -34,11 +39,11 @@ struct Reading {
 };
 
 /// Runs the save programs side by side, for the tables that the kernel lists. Their output is checked for
-/// completeness, because these programs exit with 0 after half a table, after the word "incompatible", and
-/// after rules that iptables cannot express. Errors as Firewall::capture().
+/// completeness, because these programs exit with 0 after half a table and after the word "incompatible", and
+/// is held against the kernel's own list of rules (printed.h). Errors as Firewall::capture().
 ///
-/// `meanwhile` runs on another thread beside the programs, instead of the search for rules that nft made: for
-/// a namespace in which nobody else makes any.
+/// `meanwhile` runs on another thread beside the programs, instead of the listing of the kernel's rules: for
+/// a namespace in which nobody but iptables makes any.
 ///
 /// `known` has the sets for their digest (Firewall::expect_sets()).
 Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile = {},

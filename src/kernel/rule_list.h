@@ -5,6 +5,7 @@
 // After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netlink.h>
 
 #include <cstdint>

@@ -335,14 +335,13 @@ class RuleReader {
 
 }  // namespace
 
-std::string native_part(const nlmsghdr* rule, Family family) {
-  const auto parts = attributes<NFTA_RULE_MAX + 1>(rule);
+std::string native_part(std::string_view expressions, Family family) {
   std::string what;
-  if (parts[NFTA_RULE_EXPRESSIONS] == nullptr) return what;
   RuleReader reader(family);
-  for_each_nested(parts[NFTA_RULE_EXPRESSIONS], [&](const nlattr* expression) {
-    if (what.empty()) what = reader.read(expression);
-  });
+  for_each_attribute(expressions.data(), expressions.data() + expressions.size(),
+                     [&](const nlattr* expression) {
+                       if (what.empty()) what = reader.read(expression);
+                     });
   return what.empty() ? reader.unfinished() : what;
 }
 

@@ -1,6 +1,7 @@
 #include "kernel/staging.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "kernel/loader.h"
+#include "kernel/printed.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
 #include "kernel/scratch.h"
@@ -88,10 +90,12 @@ class Staging {
     TRY(make_sets());
     for (const BackendTables& tables : wanted_tables_) parts_.push_back(part_of(tables, scratch));
     TRY(load());
-    auto reading = read_once(programs_,
-                             {.nft = wanted_.backend == Backend::nft,
-                              .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
-                             [&] { scratch.list_rules(); });
+    auto reading = read_once(
+        programs_,
+        {.nft = wanted_.backend == Backend::nft,
+         .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
+        raw_names_ ? std::function<void()>{} : [&] { scratch.list_rules(); });
+    if (reading && reading->disagreement) reading = *std::move(reading->disagreement);
     if (!reading) {
       Error error = std::move(reading).error().within("scratch network namespace");
       error.kind = ErrorKind::kernel;
@@ -167,6 +171,7 @@ class Staging {
       std::string text = part.whole ? canonical_text(part.tables)
                                     : text_of_part(part.tables, live_->tables(part.of.family, Backend::nft));
       if (text.empty()) continue;
+      raw_names_ = raw_names_ || holds_quoted_names(text);
       auto command = TRY(restore_command(programs_, part.of, text));
       commands.push_back(std::move(command));
       used.push_back(&part);
@@ -248,6 +253,7 @@ class Staging {
   std::vector<BackendTables> wanted_tables_;
   SetNames aliases_{};
   std::vector<Part> parts_{};
+  bool raw_names_ = false;  ///< the kernel has to be asked which of the printed words are names
 };
 
 /// A rule whose set is not in the kernel yet cannot be tested there.

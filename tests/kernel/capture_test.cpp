@@ -151,9 +151,8 @@ TEST_CASE("a table with a rule that iptables cannot say is refused by its name")
     const auto error = capture_error();
     INFO(rule << ": " << error.message);
     CHECK(error.kind == ErrorKind::capture);
-    CHECK(
-        error.message.starts_with("table ip filter: incompatible, chain INPUT holds a rule that nft made ("));
-    CHECK(error.hint.starts_with("`nft list table ip filter` shows the rule"));
+    CHECK(error.message.starts_with("table ip filter: chain INPUT, rule 2: nft made it ("));
+    CHECK(error.hint.starts_with("'nft -a list chain ip filter INPUT' shows it"));
     captured(BackendChoice::legacy);
   });
 }
@@ -176,8 +175,7 @@ TEST_CASE("a rule of nft that iptables-save would print as another is refused") 
     const auto error = capture_error();
     INFO(rule << ": " << error.message);
     CHECK(error.kind == ErrorKind::capture);
-    CHECK(
-        error.message.starts_with("table ip filter: incompatible, chain INPUT holds a rule that nft made ("));
+    CHECK(error.message.starts_with("table ip filter: chain INPUT, rule 2: nft made it ("));
   });
 }
 
@@ -189,7 +187,7 @@ TEST_CASE("a rule of nft in the table of ip6tables is no other than in that of i
     const auto error = capture_error();
     INFO(rule << ": " << error.message);
     CHECK(error.kind == ErrorKind::capture);
-    CHECK(error.message.starts_with("table ip6 filter: incompatible, chain INPUT "));
+    CHECK(error.message.starts_with("table ip6 filter: chain INPUT, rule 2: nft made it ("));
   });
 }
 
@@ -197,7 +195,8 @@ TEST_CASE("the words for a set of nft are whole") {
   in_lab([] {
     mix_in("tcp dport { 22, 80 } accept");
     CHECK(capture_error().message ==
-          "table ip filter: incompatible, chain INPUT holds a rule that nft made (a lookup in a set of nft)");
+          "table ip filter: chain INPUT, rule 2: nft made it (a lookup in a set of nft), and iptables makes "
+          "another rule of what iptables-save says of it: '-p tcp -j ACCEPT'");
   });
 }
 
@@ -313,7 +312,7 @@ TEST_CASE("a program is not believed on its exit status") {
   const Fake fake = GENERATE(
       Fake{"echo '*filter'; echo ':INPUT ACCEPT [0:0]'; echo '-A INPUT -j ACC'", "iptables-nft-save:3: "},
       Fake{"exit 0", "table ip filter: iptables-nft-save left it out"},
-      Fake{"echo '*nat'; echo COMMIT", "table ip filter: iptables-nft-save left it out"},
+      Fake{"echo '*nat'; echo COMMIT", "iptables-nft-save prints what is no table of the kernel: *nat"},
       Fake{"echo '*filter'; kill -9 $$", "iptables-nft-save: killed by signal 9"},
       Fake{"echo '*filter'; echo broken >&2; exit 4",
            "table ip filter: iptables-nft-save: exit status 4: broken"},

@@ -83,6 +83,27 @@ Compat asked_by(std::string_view expressions, Family family) {
   return asked;
 }
 
+/// Chain by chain as watch reads them, LIVE is what the capture says.
+void check_chain_by_chain(const Tables& tables) {
+  std::map<ChainName, bool> names;
+  for (const Table& table : tables.tables)
+    for (const Chain& chain : table.chains) names[{tables.family, table.name, chain.name}] = true;
+  const auto read = host_firewall()->read_chains(names);
+  INFO((read ? "" : read.error().message));
+  REQUIRE(read);
+  REQUIRE(*read);
+  for (const auto& table : **read)
+    for (const ChainText& chain : table.chains) {
+      const Chain* captured_chain = tables.find(table.table)->find(chain.chain);
+      std::string lines;
+      for (const Rule& rule : captured_chain->rules)
+        lines.append("-A ").append(chain.chain).append(rule.words.empty() ? "" : " ").append(rule.words) +=
+            '\n';
+      CHECK(chain.rules == lines);
+      CHECK(chain.policy == captured_chain->policy);
+    }
+}
+
 }  // namespace
 
 TEST_CASE("the words of every rule of the corpus name the protocol that its expressions ask for") {
@@ -176,6 +197,7 @@ TEST_CASE("every rule of the corpus that loads is captured as the programs print
     CHECK(loaded > 150);
     ruleset = captured().ruleset;
     CHECK(print_tables(place(ruleset, family)) == saved(program(family, backend) + "-save"));
+    if (backend == Backend::nft) check_chain_by_chain(place(ruleset, family));
     text_there = canonical_text(place(ruleset, family));  // legacy prints its tables in any order
   });
   in_lab([&] {

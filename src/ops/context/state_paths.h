@@ -22,6 +22,7 @@ class StatePaths {
   std::filesystem::path guard_endings() const { return state_ / "guards"; }   ///< ops/guard/guard_ending.h
   std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
+  std::filesystem::path proofs() const { return state_ / "proofs"; }      ///< kernel/proofs.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
   std::filesystem::path fetch_status() const { return state_ / "fetched"; }  ///< ops/remote/fetch_status.h

@@ -11,8 +11,10 @@
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "diff/diff.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/history/revision.h"
 #include "ops/history/signature.h"
 
 namespace rewall {
@@ -299,6 +301,49 @@ Result<std::vector<Finding>> verify(const Repository& repository, const std::str
   add_objects(findings, walk);
   add_snapshots(findings, walk);
   TRY(add_signatures(findings, repository, walk));
+  return findings;
+}
+
+Result<Finding> stage_snapshot(Session& session, const std::string& hash, const Ruleset& ruleset) {
+  Finding finding{
+      .check = "restore", .ok = false, .hint = "restore an older one, or what 'rewall edit' makes"};
+  const auto staged = session.firewall().stage(ruleset, nullptr);
+  if (!staged && staged.error().kind != ErrorKind::kernel) return staged.error();
+  if (!staged) {
+    finding.message = format("{} cannot be restored: {}", name_of(hash), staged.error().message);
+    return finding;
+  }
+  const Diff diff = compare(ruleset, staged->ruleset);
+  const auto rule =
+      std::ranges::find_if(diff.changes, [](const Change& change) { return change.set.empty(); });
+  if (rule == diff.changes.end())
+    return Finding{.check = "restore", .message = format("{} can be restored", name_of(hash))};
+  finding.message = format("{} cannot be restored as it is: {} {} {}: of '{}' the kernel makes '{}'",
+                           name_of(hash), short_name(rule->family.value_or(Family::ipv4)), rule->table,
+                           rule->chain, rule->from.value_or("nothing"), rule->to.value_or("nothing"));
+  return finding;
+}
+
+Result<std::vector<Finding>> verify_by_staging(Session& session, const Repository& repository,
+                                               const std::string& text) {
+  auto range = TRY(read_range(repository, text));
+  std::vector<std::string> hashes{range.to};
+  if (!text.empty()) {
+    Walk walk(repository);
+    walk.take(range.to, range.from);
+    hashes.clear();
+    for (const Checked& checked : walk.checked()) hashes.push_back(checked.hash);
+  }
+  std::vector<Finding> findings;
+  for (const std::string& hash : hashes) {
+    auto files = read_snapshot_files(repository, hash, Proof::checksum);
+    if (!files) continue;
+    const auto revision = to_revision(*std::move(files));
+    if (!revision) continue;
+    auto finding = TRY(stage_snapshot(session, hash, revision->ruleset));
+    if (!finding.ok) findings.push_back(std::move(finding));
+  }
+  say_all_is_well(findings, "restore", format("{} can be restored", counted(hashes.size(), "snapshot")));
   return findings;
 }
 

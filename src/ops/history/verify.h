@@ -5,6 +5,7 @@
 
 #include "core/result.h"
 #include "ops/context/finding.h"
+#include "ops/context/session.h"
 #include "store/repository.h"
 
 namespace rewall {
@@ -16,5 +17,15 @@ namespace rewall {
 /// fails only where `sign.require` is true; a bad one always fails. Kind usage: the range or a revision in it
 /// does not exist. Kind repository: HEAD or the settings cannot be read.
 Result<std::vector<Finding>> verify(const Repository& repository, const std::string& range);
+
+/// Loads the rules of each snapshot of a range, without a range those of HEAD alone, into a scratch network
+/// namespace, and compares what the kernel has of them with the snapshot, by meaning. Returns a finding for
+/// each snapshot that does not come back as it is, and one where all do. What cannot be read verify() tells.
+/// Errors as verify(); kind permission without the privilege for the firewall.
+Result<std::vector<Finding>> verify_by_staging(Session& session, const Repository& repository,
+                                               const std::string& range);
+
+/// The same for one snapshot.
+Result<Finding> stage_snapshot(Session& session, const std::string& hash, const Ruleset& ruleset);
 
 }  // namespace rewall

@@ -19,6 +19,7 @@
 #include "kernel/programs.h"
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
+#include "ops/history/verify.h"
 #include "ops/host/doctor_remotes.h"
 #include "ops/host/status.h"
 #include "ops/restore/journal.h"
@@ -313,7 +314,8 @@ Finding examine_guard(Session& session) {
 }
 
 /// Checks HEAD. Returns the time of the newest snapshot; absent where it cannot be read.
-std::optional<Time> examine_history(const Repository& repository, std::vector<Finding>& checks) {
+std::optional<Time> examine_history(Session& session, const Repository& repository,
+                                    std::vector<Finding>& checks) {
   const auto head = read_head(repository);
   if (!head) {
     checks.push_back(failed("history", head.error()));
@@ -324,6 +326,8 @@ std::optional<Time> examine_history(const Repository& repository, std::vector<Fi
     return std::nullopt;
   }
   checks.push_back({.check = "history", .message = "can read HEAD"});
+  // Without the privilege another check says so.
+  if (const auto staged = stage_snapshot(session, head->hash, head->ruleset)) checks.push_back(*staged);
   checks.push_back(examine_work_tree(repository, *head));
   const auto newest = repository.snapshot(head->hash);
   return newest ? std::optional(newest->time) : std::nullopt;
@@ -336,7 +340,7 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
     return std::nullopt;
   }
   checks.push_back({.check = "repository", .message = format("can open {}", session.path().string())});
-  const auto newest = examine_history(*repository, checks);
+  const auto newest = examine_history(session, *repository, checks);
   examine_good(*repository, checks);
   checks.push_back(examine_head(*repository));
   checks.push_back(examine_git_locks(*repository));

@@ -1,0 +1,256 @@
+#include "kernel/proofs.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "core/digest.h"
+#include "core/file.h"
+#include "core/format.h"
+#include "core/log.h"
+#include "core/messages.h"
+#include "core/text.h"
+#include "kernel/rule_list.h"
+#include "kernel/staging.h"
+#include "rules/print.h"
+#include "rules/sets.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr std::string_view kFirstWords = "rewall proofs 1 ";
+constexpr std::size_t kMostProofs = 100000;
+
+/// The expressions of a rule without what packets change in them. Of an extension of iptables its name and
+/// revision: its data is what the extension's own words make, but for bytes that it does not use (of the mask
+/// of recent, say).
+std::string comparable(std::string_view expressions) {
+  std::string text;
+  const auto add = [&](const nlattr* attribute) { text.append(payload(attribute)).append(1, '\0'); };
+  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
+    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
+    const std::string_view name = rewall::text(parts[NFTA_EXPR_NAME]);
+    const nlattr* data = parts[NFTA_EXPR_DATA];
+    text.append(name).append(1, '\0');
+    if (name == "match") {
+      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
+      for (const nlattr* fact : {facts[NFTA_MATCH_NAME], facts[NFTA_MATCH_REV]}) add(fact);
+    } else if (name == "target") {
+      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
+      for (const nlattr* fact : {facts[NFTA_TARGET_NAME], facts[NFTA_TARGET_REV]}) add(fact);
+    } else if (name == "quota" && data != nullptr) {
+      for_each_nested(data, [&](const nlattr* at) {
+        if (mnl_attr_get_type(at) != NFTA_QUOTA_CONSUMED) add(at);
+      });
+    } else if (name != "counter" && name != "last") {
+      add(data);
+    }
+  });
+  return text;
+}
+
+std::string digest_of(const DoubtfulRule& rule) {
+  Digest digest;
+  for (const std::string_view part :
+       {short_name(rule.family), std::string_view(rule.table), std::string_view(rule.words)})
+    digest.add(part);
+  digest.add(comparable(rule.expressions));
+  std::string hex;
+  for (const std::uint8_t byte : digest.take()) hex += format("{:02x}", byte);
+  return hex;
+}
+
+/// The chain that a rule leads to; empty where it leads to none.
+std::string chain_behind(const std::string& expressions) {
+  std::string chain;
+  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
+    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
+    if (text(parts[NFTA_EXPR_NAME]) != "immediate") return;
+    const auto facts = attributes<NFTA_IMMEDIATE_MAX + 1>(parts[NFTA_EXPR_DATA]);
+    const auto value = attributes<NFTA_DATA_MAX + 1>(facts[NFTA_IMMEDIATE_DATA]);
+    const auto verdict = attributes<NFTA_VERDICT_MAX + 1>(value[NFTA_DATA_VERDICT]);
+    chain = text(verdict[NFTA_VERDICT_CHAIN]);
+  });
+  return chain;
+}
+
+/// A rule on trial.
+struct Trial {
+  const DoubtfulRule* rule = nullptr;
+  std::string digest{};
+  std::optional<bool> same{};  ///< absent where it could not be tried
+  std::string reason{};        ///< of the program, or of the kernel
+};
+
+Chain& chain_of(Ruleset& ruleset, const DoubtfulRule& rule, const std::string& chain) {
+  Tables& tables = ruleset[Slot{rule.family, false}];
+  auto table = std::ranges::find(tables.tables, rule.table, &Table::name);
+  if (table == tables.tables.end()) {
+    tables.tables.push_back({.name = rule.table});
+    table = tables.tables.end() - 1;
+  }
+  auto found = std::ranges::find(table->chains, chain, &Chain::name);
+  if (found != table->chains.end()) return *found;
+  const bool built_in = std::ranges::count(built_in_chains(rule.table), chain) != 0;
+  return table->chains.emplace_back(Chain{.name = chain, .policy = built_in ? "ACCEPT" : "-"});
+}
+
+/// The rules on trial in chains of their names, the chains that they lead to, and empty sets in place of
+/// theirs.
+Ruleset ruleset_of(std::span<const Trial> trials, const Sets& sets) {
+  Ruleset ruleset;
+  std::set<std::string, std::less<>> named;
+  for (const Trial& trial : trials) {
+    const DoubtfulRule& rule = *trial.rule;
+    chain_of(ruleset, rule, rule.chain).rules.push_back({.words = rule.words});
+    if (const std::string behind = chain_behind(rule.expressions); !behind.empty())
+      chain_of(ruleset, rule, behind);
+    names_set(rule.words, [&](std::string_view set) {
+      named.emplace(set);
+      return false;
+    });
+  }
+  for (const Set& set : sets.sets)
+    if (named.contains(set.name))
+      ruleset.sets.sets.push_back({.name = set.name, .type = set.type, .options = set.options});
+  return ruleset;
+}
+
+/// Loads the rules and compares what the kernel has of them. Kind permission without a scratch namespace,
+/// kind kernel where they are refused as a whole.
+Status try_all(Programs& programs, std::span<Trial> trials, const Sets& sets) {
+  auto scratch = TRY(make_scratch().get());
+  const Ruleset ruleset = ruleset_of(trials, sets);
+  const auto staged = TRY(stage(programs, ruleset, nullptr, {},
+                                beside("scratch", ErrorKind::kernel, [scratch] { return scratch; })));
+  std::map<Scratch::Place, std::vector<RawRule>> made;
+  std::map<Scratch::Place, std::size_t> next;
+  for (Trial& trial : trials) {
+    const DoubtfulRule& rule = *trial.rule;
+    const Scratch::Place place{rule.family, rule.table, rule.chain};
+    if (!made.contains(place)) static_cast<void>(staged.scratch->take_rules(place, made[place]));
+    const auto& rules = made[place];
+    const std::size_t at = next[place]++;
+    const Table* table = staged.ruleset.tables(rule.family, Backend::nft).find(rule.table);
+    const Chain* chain = table != nullptr ? table->find(rule.chain) : nullptr;
+    trial.same = chain != nullptr && chain->rules.size() == rules.size() && at < rules.size() &&
+                 chain->rules[at].words == rule.words &&
+                 comparable(rules[at].expressions) == comparable(rule.expressions);
+  }
+  return {};
+}
+
+bool is_settled(const Trial& trial) {
+  return trial.same == false && !trial.rule->unknown.empty();
+}
+
+/// Where one rule keeps all of them from being loaded, it is looked for. Ends at the first rule that is known
+/// to be none of iptables.
+Status narrow_down(Programs& programs, std::span<Trial> trials, const Sets& sets) {
+  Status tried = try_all(programs, trials, sets);
+  if (tried) return {};
+  if (tried.error().kind == ErrorKind::permission) return {};  // they are not tried
+  if (trials.size() == 1) {
+    trials[0].same = false;
+    trials[0].reason = tried.error().message;
+    return {};
+  }
+  const auto half = trials.first(trials.size() / 2);
+  TRY(narrow_down(programs, half, sets));
+  if (std::ranges::any_of(half, is_settled)) return {};
+  return narrow_down(programs, trials.subspan(half.size()), sets);
+}
+
+std::string place_of(const DoubtfulRule& rule) {
+  return rewall::place_of(rule.family, rule.table, rule.chain, rule.place);
+}
+
+Error unsayable(const Trial& trial) {
+  const DoubtfulRule& rule = *trial.rule;
+  const std::string words = escape(rule.words);
+  const std::string chain = format("{} {} {}", short_name(rule.family), rule.table, shell_quote(rule.chain));
+  if (!trial.same) return error_of<messages::untried_rule>(place_of(rule), rule.unknown, words, chain);
+  if (trial.reason.empty())
+    return error_of<messages::unsayable_rule>(place_of(rule), rule.unknown, words, chain);
+  return error_of<messages::unloadable_rule>(place_of(rule), rule.unknown, words, trial.reason, chain);
+}
+
+std::string unloadable_note(const DoubtfulRule& rule, const std::string& reason = {}) {
+  return format("{}: it cannot be restored: iptables-restore {} '{}'{}", place_of(rule),
+                reason.empty() ? "makes another rule of" : "refuses", escape(rule.words),
+                reason.empty() ? "" : ": " + reason);
+}
+
+std::string kernel_release() {
+  utsname names{};
+  return uname(&names) == 0 ? names.release : "?";
+}
+
+}  // namespace
+
+void Proofs::read(const std::string& tools) {
+  if (tools_ == tools) return;
+  tools_ = tools;
+  known_.clear();
+  const auto text = file_.empty() ? Result<std::string>(std::string()) : read_file(file_);
+  if (!text) return;
+  const auto lines = split_lines(*text);
+  if (lines.empty() || lines[0] != format("{}{}", kFirstWords, tools_)) return;
+  for (const std::string_view line : lines)
+    if (line.starts_with("= ") || line.starts_with("- "))
+      known_.emplace(line.substr(2), line.starts_with('='));
+}
+
+void Proofs::write() const {
+  if (file_.empty()) return;
+  std::string text = format("{}{}\n", kFirstWords, tools_);
+  for (const auto& [digest, same] : known_) text += format("{} {}\n", same ? '=' : '-', digest);
+  // Without it they are proved again: slower, not wrong.
+  if (auto kept = write_file(file_, text, 0600, Sync::no); !kept)
+    log_info("the proofs were not kept: {}", kept.error().message);
+}
+
+Status Proofs::prove(Programs& programs, std::span<const DoubtfulRule> rules,
+                     const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes) {
+  if (rules.empty()) return {};
+  read(format("{}, kernel {}", programs.version(Backend::nft), kernel_release()));
+  std::vector<Trial> trials;
+  std::set<std::string> on_trial;
+  for (const DoubtfulRule& rule : rules) {
+    std::string digest = digest_of(rule);
+    const auto known = known_.find(digest);
+    if (known == known_.end()) {
+      if (on_trial.insert(digest).second) trials.push_back({.rule = &rule, .digest = std::move(digest)});
+    } else if (!known->second) {
+      notes.push_back(unloadable_note(rule));
+    }
+  }
+  if (trials.empty()) return {};
+  Sets named;
+  if (std::ranges::any_of(trials, [](const Trial& trial) { return names_set(trial.rule->words); }))
+    named = TRY(sets());
+  for (const Trial& trial : trials)
+    TRY(programs.iptables(Backend::nft, trial.rule->family, "restore", ErrorKind::capture));
+  TRY(narrow_down(programs, trials, named));
+  if (known_.size() > kMostProofs) known_.clear();
+  const Trial* refused = nullptr;
+  for (const Trial& trial : trials) {
+    const bool names_alone = trial.rule->unknown.empty();
+    // What a program refused today it may take tomorrow.
+    if (trial.same == true || (trial.same && names_alone && trial.reason.empty()))
+      known_.emplace(trial.digest, *trial.same);
+    if (trial.same == true) continue;
+    if (names_alone && trial.same) notes.push_back(unloadable_note(*trial.rule, trial.reason));
+    if (!names_alone && (refused == nullptr || (is_settled(trial) && !is_settled(*refused))))
+      refused = &trial;
+  }
+  write();
+  return refused == nullptr ? Status{} : unsayable(*refused);
+}
+
+}  // namespace rewall

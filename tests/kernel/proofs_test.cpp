@@ -1,0 +1,87 @@
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/file.h"
+#include "support/kernel_lab.h"
+
+using namespace rewall;
+
+namespace {
+
+Result<Capture> captured_with(const std::filesystem::path& proofs) {
+  return host_firewall(std::chrono::seconds(60), proofs)->capture(BackendChoice::automatic);
+}
+
+}  // namespace
+
+TEST_CASE("a rule of iptables that has no known shape is read, and comes back") {
+  in_lab([] {
+    shell(
+        "iptables-nft -t raw -A PREROUTING -p icmp -j TRACE; ip6tables-nft -t raw -A OUTPUT -p tcp -j TRACE; "
+        "ipset create s hash:ip; iptables-nft -t raw -N own; iptables-nft -t raw -A own -j TRACE; "
+        "iptables-nft -t raw -A PREROUTING -m set --match-set s src -j TRACE");
+    const auto capture = captured();
+    CHECK(print_tables(capture.ruleset.v4) == saved("iptables-nft-save"));
+    CHECK(print_tables(capture.ruleset.v6) == saved("ip6tables-nft-save"));
+    const std::string before = saved("iptables-nft-save");
+    shell("iptables-nft -t raw -F; ip6tables-nft -t raw -F");
+    const auto live = captured();
+    const auto staged = host_firewall()->stage(capture.ruleset, &live.ruleset);
+    REQUIRE(staged);
+    REQUIRE(host_firewall()->load(*staged, live.ruleset, live.generation));
+    CHECK(saved("iptables-nft-save") == before);
+    const auto chains = host_firewall()->read_chains({{ChainName{Family::ipv4, "raw", "PREROUTING"}, true}});
+    REQUIRE(chains);
+    REQUIRE(*chains);
+    CHECK((**chains)[0].chains[0].rules ==
+          "-A PREROUTING -p icmp -j TRACE\n-A PREROUTING -m set --match-set s src -j TRACE\n");
+  });
+}
+
+TEST_CASE("a rule of nft among those of iptables is told by its number") {
+  in_lab([] {
+    shell(
+        "iptables-nft -t raw -A OUTPUT -p tcp -j TRACE; iptables-nft -t raw -A OUTPUT -p udp -j TRACE; nft "
+        "add "
+        "rule ip raw OUTPUT tcp dport '{ 22, 80 }' accept; iptables-nft -t raw -A OUTPUT -p icmp -j TRACE");
+    const auto error = capture_error();
+    CHECK(error.message ==
+          "table ip raw: chain OUTPUT, rule 3: nft made it (a lookup in a set of nft), and iptables makes "
+          "another rule of what iptables-save says of it: '-p tcp -j ACCEPT'");
+    const auto chains = host_firewall()->read_chains({{ChainName{Family::ipv4, "raw", "OUTPUT"}, true}});
+    REQUIRE_FALSE(chains);
+    CHECK(chains.error().message == error.message);
+  });
+}
+
+TEST_CASE("what was proved once is not proved again, but by another iptables") {
+  in_lab([] {
+    shell("iptables-nft -t raw -A PREROUTING -p icmp -j TRACE");
+    const TemporaryFolder folder;
+    const auto proofs = folder.path() / "proofs";
+    REQUIRE(captured_with(proofs));
+    CHECK(std::filesystem::exists(proofs));
+
+    // Without the program to load it, nothing can be proved.
+    OnlyPath path;
+    for (const std::string program : {"iptables-nft-save", "ip6tables-nft-save", "ipset"}) path.link(program);
+    path.link("iptables");
+    REQUIRE(captured_with(proofs));
+    CHECK_FALSE(captured_with({}));
+    std::filesystem::remove(path.folder() / "iptables");
+    path.script("iptables", "echo 'iptables v9.9.9 (nf_tables)'");
+    CHECK_FALSE(captured_with(proofs));
+  });
+}
+
+TEST_CASE("a file of proofs that cannot be read or written costs time alone") {
+  in_lab([] {
+    shell("iptables-nft -t raw -A PREROUTING -p icmp -j TRACE");
+    const TemporaryFolder folder;
+    std::ofstream(folder.path() / "proofs") << "rewall proofs 1 of another\n= 00\n";
+    CHECK(captured_with(folder.path() / "proofs"));
+    CHECK(captured_with(folder.path() / "none" / "proofs"));
+  });
+}
