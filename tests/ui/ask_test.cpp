@@ -36,7 +36,8 @@ TEST_CASE("a Ctrl-C that comes while the question is still being written is its 
     ::ioctl(theirs, TIOCSCTTY, 0);
     ::alarm(30);
     auto conversation = Conversation::open();
-    ::_exit(conversation ? conversation->ask("Apply? ", "yn", 'n') : 1);
+    if (!conversation) ::_exit(1);
+    ::_exit(conversation->ask("Apply? ", {"yes", "no"}, "no").front());
   }
   while (!writes(process)) ::usleep(1000);
   ::kill(process, SIGINT);
