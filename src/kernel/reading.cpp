@@ -108,7 +108,7 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
   if (!outcome.ok()) return failed(save, outcome);
   const bool changed = printed && !printed->disagreement && printed->text;
   auto tables =
-      changed ? parse_tables(*std::move(printed->text), save.family, base_name(save.program)) : read.finish();
+      changed ? parse_saved(*std::move(printed->text), save.family, base_name(save.program)) : read.finish();
   if (printed && printed->disagreement) {
     if (!reading.disagreement) reading.disagreement = std::move(printed->disagreement);
     return Tables{.family = save.family};
