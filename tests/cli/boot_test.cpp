@@ -103,8 +103,8 @@ TEST_CASE("a state file that is of another version, a FIFO or a folder stops no 
   const BootHost host;
   host.ok("cp -a repo whole");
   for (const std::string file :
-       {"journal", "seen", "exported", "push", "fetched", "namespace", "host", "lock",
-        "watch.lock", "guard.lock", "environment", "background", "network", "gc"})
+       {"journal", "seen", "exported", "push", "fetched", "namespace", "host", "lock", "watch.lock",
+        "guard.lock", "environment", "background", "network", "gc"})
     for (const std::string what : {"printf 'rewall thing 99\\nx y\\n' >", "mkfifo ", "mkdir "}) {
       INFO(what << file);
       host.ok("rm -rf repo; cp -a whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
@@ -262,8 +262,9 @@ TEST_CASE("a flush that watch records right before its end is the shutdown's whe
   host.ok(
       "mkdir empty; ln -s /usr/sbin/* /usr/bin/* empty/ 2>/dev/null; rm -f empty/runlevel empty/systemctl; "
       "(exec env PATH=$PWD/empty unshare -m sh -c 'mount -t tmpfs none /run; exec " REWALL_PROGRAM
-      " watch >said 2>&1 </dev/null') & until rewall status | grep -q 'watch.*process\\|process'; do sleep "
-      "0.05; done");
+      " watch >said 2>&1 </dev/null') &");
+  host.until("test -s repo/.git/rewall/watch.lock && ! flock -n repo/.git/rewall/watch.lock true",
+             "cat said");
   host.forget();
   host.until("test -z \"$(git -C repo show HEAD:rules.v4)\"", "cat said");
   host.ok("kill $(cut -d' ' -f1 repo/.git/rewall/watch.lock)");
