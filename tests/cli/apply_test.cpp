@@ -90,3 +90,28 @@ TEST_CASE("apply takes the options of every change") {
   CHECK(has(host.ends(0, "rewall apply --for 10m web"), "no guard is armed"));
   CHECK(has(host.ends(2, "rewall apply --table fliter web"), "did you mean 'filter'?"));
 }
+
+TEST_CASE("a file for both families is loaded into both, and rules.v4 into IPv4 alone") {
+  const Host host;
+  host.ok(
+      "rewall init; printf '*filter\\n:INPUT DROP [0:0]\\n-6 -A INPUT -s 2001:db8::1 -j ACCEPT\\n"
+      "-4 -A INPUT -s 192.0.2.1 -j ACCEPT\\nCOMMIT\\n' >both; cp both rules.v4");
+  host.ok("rewall apply --yes both");
+  CHECK(host.ok("iptables -S INPUT") == "-P INPUT DROP\n-A INPUT -s 192.0.2.1/32 -j ACCEPT\n");
+  CHECK(host.ok("ip6tables -S INPUT") == "-P INPUT DROP\n-A INPUT -s 2001:db8::1/128 -j ACCEPT\n");
+  host.ok("ip6tables -P INPUT ACCEPT; ip6tables -F; iptables -F");
+  CHECK(has(host.ends(0, "rewall apply --yes rules.v4"), "rules.v4: 1 line marked for IPv6 (-6) left out"));
+  CHECK(host.ok("iptables -S INPUT") == "-P INPUT DROP\n-A INPUT -s 192.0.2.1/32 -j ACCEPT\n");
+  CHECK(host.ok("ip6tables -S INPUT") == "-P INPUT ACCEPT\n");
+  host.ok("printf '*filter\\n-A INPUT -s 2001:db8::1 -j DROP\\nCOMMIT\\n' >wrong.v4");
+  CHECK(has(host.ends(2, "rewall apply --yes wrong.v4"), "its family is in doubt"));
+}
+
+TEST_CASE("a pipe is read by apply and as standard input, with a limit, and not as file:") {
+  const Host host;
+  host.ok(kWeb);
+  host.ok("rewall init; mkfifo pipe; { cat web >pipe & }; rewall apply --yes --family ipv4 pipe");
+  CHECK(has(host.rules(), "--dport 443"));
+  CHECK(has(host.ends(2, "rewall diff file:pipe"), "pipe: not a plain file"));
+  CHECK(has(host.ends(2, "rewall diff - </dev/zero"), "standard input: more than 256 MiB"));
+}

@@ -104,3 +104,23 @@ TEST_CASE("the history of a git repository arrives with its dates, authors and m
   CHECK(host.sh("ls ran").status != 0);
   CHECK(has(host.ok("rewall status"), "matches HEAD"));
 }
+
+TEST_CASE("what was imported before is not imported again") {
+  const Host host;
+  host.ok(std::string(kRules) +
+          "rewall init; mkdir etc; cd etc; git init -q; export GIT_COMMITTER_NAME=c GIT_AUTHOR_NAME=c "
+          "GIT_COMMITTER_EMAIL=c@example.org GIT_AUTHOR_EMAIL=c@example.org; c() { rules $1 rules.v4; git "
+          "add -A; "
+          "git commit -q -m \"port $1\"; }; c 1; c 2; cd ..; mkdir old; rules 3 old/rules.v4-20240131");
+  host.ok("rewall import --git etc rules.v4; rewall import old");
+  const auto before = host.ok("git -C repo rev-list --count HEAD");
+  CHECK(
+      has(host.ends(2, "rewall import --git etc rules.v4"), "nothing to import: the history has all of it"));
+  CHECK(has(host.ends(2, "rewall import --git $PWD/etc rules.v4"), "nothing to import"));
+  CHECK(has(host.ends(2, "rewall import old"), "nothing to import"));
+  CHECK(host.ok("git -C repo rev-list --count HEAD") == before);
+  host.ok(std::string(kRules) +
+          "cd etc; rules 4 rules.v4; git -c user.name=c -c user.email=c@example.org commit -qam 'port 4'");
+  CHECK(has(host.ok("rewall import --git etc rules.v4"), "port 4\n"));
+  CHECK(host.ok("git -C repo log --format=%s | grep -c ^port") == "3\n");
+}
