@@ -37,10 +37,12 @@ class TablesStream {
 
 /// Whose words a text of sets is in.
 enum class SetsText {
-  /// Of `ipset save` or a snapshot: a permanent member of a set with `timeout` says `timeout 0`; other members
+  /// Of `ipset save` or a snapshot: a permanent member of a set with `timeout` says `timeout 0`; other
+  /// members
   /// of such a set are left out.
   saved,
-  /// Of a person: a member that says no timeout has that of its set, and gets `timeout 0` for none. Those whose
+  /// Of a person: a member that says no timeout has that of its set, and gets `timeout 0` for none. Those
+  /// whose
   /// timeout runs go to Set::temporary.
   by_hand,
 };

@@ -73,8 +73,8 @@ struct Tables {
   const Table* find(std::string_view table) const;
 };
 
-/// Members that are counted and summed, but not there: sums are equal when the members are. A hash of 128 bits
-/// of each member, so that the order does not matter (set_digest.h).
+/// Members that are counted and summed, but not there: sums are equal when the members are. A hash of 128
+/// bits of each member, so that the order does not matter (set_digest.h).
 struct MemberSum {
   std::uint64_t count = 0;
   std::uint64_t low = 0;
