@@ -51,7 +51,7 @@ std::string own_name() {
 std::string host_in_head(git_repository* repo) {
   git::Reference head;
   if (git::fill(head, git_reference_lookup, repo, "HEAD") != 0) return {};
-  const std::string_view target = git::or_empty(git_reference_symbolic_target(head.get()));
+  const std::string target = git::or_empty(git_reference_symbolic_target(head.get()));
   return target.starts_with(kHostBranches) ? std::string(target.substr(kHostBranches.size())) : std::string{};
 }
 
