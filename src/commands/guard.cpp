@@ -282,10 +282,8 @@ Action define_confirm(Syntax& syntax) {
 Action define_rollback(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     auto back = roll_back(context.session);
-    const bool done = back.has_value();
-    auto answer = print_restored(context, {}, std::move(back));
-    if (done) context.terminal.say("the guard is disarmed, and its old ruleset is in force");
-    return answer;
+    if (back) context.terminal.say("the guard is disarmed, and its old ruleset is in force");
+    return print_restored(context, {}, std::move(back));
   };
 }
 
