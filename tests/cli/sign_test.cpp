@@ -194,8 +194,37 @@ TEST_CASE("a guard goes back to what nobody signed") {
   host.in("rewall try --for 1s --yes -- iptables -A INPUT -p tcp --dport 2 -j ACCEPT");
   host.until("! test -e repo/.git/rewall/guard");
   CHECK(host.rules() == before);
+  host.in("rewall try --yes -- iptables -A INPUT -p tcp --dport 3 -j ACCEPT");
   host.in("iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
   CHECK(host.rules() == before);
+}
+
+TEST_CASE("a boot passes over what nobody signed") {
+  const SigningHost host;
+  const auto before = host.rules();
+  host.in("rewall config sign.require true");
+  SECTION("down to lockdown, where nothing is signed") {
+    host.ok("rewall tag good HEAD");
+    const auto said = host.ends_in(9, "iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+    CHECK(has(said, "the template lockdown is in force; it could not be HEAD"));
+    CHECK(has(said, " is not signed"));
+    CHECK(has(said, "the tag good: "));
+    CHECK(has(host.rules(), ":INPUT DROP"));
+  }
+  SECTION("to the newest one that is signed") {
+    host.sign_with("$PWD/key");
+    host.in("rewall snapshot --allow-empty");
+    host.sign_with("''");
+    host.in("iptables -A INPUT -p tcp --dport 4 -j ACCEPT; rewall snapshot");
+    const auto said = host.ends_in(9, "iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+    CHECK(has(said, "it could not be HEAD"));
+    CHECK(host.rules() == before);
+  }
+  SECTION("and takes HEAD where it is signed") {
+    host.sign_with("$PWD/key");
+    host.in("rewall snapshot --allow-empty; iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+    CHECK(host.rules() == before);
+  }
 }
 
 TEST_CASE("a fetched branch with something else in the place of rules is refused") {
