@@ -13,7 +13,7 @@ TEST_CASE("blame names the snapshot, the time, the person and the command of eac
       "ip6tables -A FORWARD -j DROP; rewall snapshot");
   // What a watch would have written, by git's own hand.
   host.ok(
-      "cd repo; git checkout -q -b hosts/x; sed -i '/-A INPUT -i lo/a -A INPUT -p icmp -j ACCEPT' rules.v4; "
+      "cd repo; sed -i '/-A INPUT -i lo/a -A INPUT -p icmp -j ACCEPT' rules.v4; "
       "printf 'ping\\n\\nRewall-Trigger: watch\\nRewall-Backend: nft\\nRewall-Command: iptables -A INPUT -p "
       "icmp -j "
       "ACCEPT\\n' | git -c user.name=alice -c user.email=alice@example.org commit -q -a -F - "
