@@ -85,8 +85,9 @@ TEST_CASE("a change after an undo is the newest, and ends what redo could put ba
   }
   SECTION("not recorded") {
     host.ok("iptables -A INPUT " + UndoHost::rule(8080));
-    CHECK(
-        has(host.ends(3, "rewall redo"), "changed after the undo; LIVE is untouched\nhint: see the change"));
+    CHECK(has(host.ends(3, "rewall redo"),
+              "changed after the undo; LIVE is untouched\nhint: see what changed: rewall diff;"));
+    CHECK(has(host.ends(1, "rewall diff"), "+ 3     -p tcp --dport 8080 -j ACCEPT"));
     CHECK(host.ports() == "22 80 8080");
     CHECK(has(host.ends(1, "rewall undo --dry-run"), "taking back the change that is not recorded yet"));
     CHECK(host.ports() == "22 80 8080");
