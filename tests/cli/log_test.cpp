@@ -97,9 +97,9 @@ TEST_CASE("a bridge that docker's chains name elsewhere makes docker's rules doc
 TEST_CASE("files are compared by the owners that are known without a repository") {
   const Host host;
   host.ok(
-      "printf '*filter\\n:INPUT ACCEPT\\n:f2b-a - [0:0]\\nCOMMIT\\n' >a; printf '*filter\\n:INPUT "
-      "DROP\\nCOMMIT\\n' >b");
-  CHECK(host.ends(1, "rewall diff file:a file:b") ==
+      "printf '*filter\\n:INPUT ACCEPT\\n:f2b-a - [0:0]\\nCOMMIT\\n' >a.v4; printf '*filter\\n:INPUT "
+      "DROP\\nCOMMIT\\n' >b.v4");
+  CHECK(host.ends(1, "rewall diff file:a.v4 file:b.v4") ==
         "ip filter INPUT  policy ACCEPT -> DROP\n\nfail2ban  ~1 in 1 place\n");
 }
 
