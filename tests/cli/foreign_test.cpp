@@ -113,6 +113,12 @@ TEST_CASE("yesterday's revision keeps today's bans") {
   host.ok("iptables -I f2b-sshd -s 203.0.113.2 -j REJECT; iptables -D f2b-sshd -s 203.0.113.1 -j REJECT");
   host.ok("ipset add f2b-web 203.0.113.2; ipset del f2b-web 203.0.113.1");
   const auto today = host.rules();
+  SECTION("a ban that ends by itself is no part of a revision") {
+    CHECK(has(host.ends(0, "rewall restore HEAD"), "kept as they are: fail2ban (1 chain)\n"));
+    CHECK(host.rules() == today);
+  }
+  // Such a set may hold members that stay for ever.
+  host.ok("ipset add f2b-web 203.0.113.3 timeout 0");
   SECTION("nothing else changed: LIVE was that already") {
     const auto said = host.ends(0, "rewall restore HEAD");
     CHECK(has(said, "nothing to do: the live rules already match "));
@@ -124,7 +130,8 @@ TEST_CASE("yesterday's revision keeps today's bans") {
     host.ok("rewall restore HEAD");
     CHECK(host.rules() == today);
   }
-  CHECK(has(host.ok("ipset save f2b-web"), "add f2b-web 203.0.113.2"));
+  CHECK(has(host.ok("ipset save f2b-web"), "add f2b-web 203.0.113.2 timeout "));
+  CHECK(has(host.ok("ipset save f2b-web"), "add f2b-web 203.0.113.3 timeout 0\n"));
   CHECK_FALSE(has(host.ok("ipset save f2b-web"), "203.0.113.1"));
 }
 
