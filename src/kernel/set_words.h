@@ -2,6 +2,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -38,6 +38,10 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   host.ok("rewall tag good " + name + "/good");
   CHECK(host.ok("git -C repo rev-parse HEAD good") == host.ok("git -C lost rev-parse HEAD good"));
   CHECK(host.ok("git -C repo status --porcelain").empty());
+  // What came from there does not go there once more, one level deeper.
+  host.ok("GIT_SSH_COMMAND='ssh -F " + server.file("ssh_config") + "' rewall push");
+  CHECK(host.ok("git -C remote.git for-each-ref --format='%(refname)' refs/tags") ==
+        "refs/tags/" + name + "/good\n");
   host.ok("rewall restore HEAD");
   CHECK(host.rules() == newest);
   host.ok("rewall restore good");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "core/format.h"
@@ -79,6 +80,20 @@ Error push_failed(const Repository& repository, const Remote& remote, const Outc
   return error_of<messages::push_hook_refused>(remote.name, hook);
 }
 
+// The tags of this host as HOST/TAG. Those below HOST/ a clone brought from the remote; git would take a
+// pattern that leaves them out for one that leaves out all (git-push(1), negative refspecs).
+Result<std::vector<std::string>> tag_refspecs(const Repository& repository) {
+  const auto host = repository.host();
+  const auto tags = TRY(repository.tags());
+  const auto is_brought = [&](const Tag& tag) { return tag.name.starts_with(host + "/"); };
+  if (std::ranges::none_of(tags, is_brought)) return std::vector{format("+refs/tags/*:refs/tags/{}/*", host)};
+  std::vector<std::string> refspecs;
+  for (const auto& tag : tags) {
+    if (!is_brought(tag)) refspecs.push_back(format("+refs/tags/{0}:refs/tags/{1}/{0}", tag.name, host));
+  }
+  return refspecs;
+}
+
 }  // namespace
 
 Result<PushResult> push(const Repository& repository, const std::string& remote, bool all,
@@ -90,16 +105,21 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
   auto behind = TRY(repository.behind(to.name));
   const auto host = repository.host();
   const auto branch = format("{}{}", kHostBranches, all ? "*" : host);
-  auto outcome =
-      run_on_network(repository, to,
-                     {.words = {"push", "--porcelain", "--no-signed", "--recurse-submodules=no",
-                                "--no-follow-tags", progress ? "--progress" : "--no-progress", "--", to.name,
-                                format("{0}:{0}", branch), format("+refs/tags/*:refs/tags/{}/*", host),
-                                // A clone brought these from there.
-                                format("^refs/tags/{}/*", host)},
-                      .progress = std::move(progress),
-                      .with_hooks = true,
-                      .deadline = kLongestTransfer});
+  std::vector<std::string> words{"push",
+                                 "--porcelain",
+                                 "--no-signed",
+                                 "--recurse-submodules=no",
+                                 "--no-follow-tags",
+                                 progress ? "--progress" : "--no-progress",
+                                 "--",
+                                 to.name,
+                                 format("{0}:{0}", branch)};
+  std::ranges::move(TRY(tag_refspecs(repository)), std::back_inserter(words));
+  auto outcome = run_on_network(repository, to,
+                                {.words = std::move(words),
+                                 .progress = std::move(progress),
+                                 .with_hooks = true,
+                                 .deadline = kLongestTransfer});
   if (!outcome) return std::move(outcome).error();
   // A server that rejects some of the refs reports each in a line.
   PushResult pushed{.remote = to, .snapshots = behind.snapshots};
