@@ -480,6 +480,10 @@ inline constexpr Message set_unsayable{
     .hint = "take line breaks and quotes out of the comments of its members"};
 inline constexpr Message save_failed{
     .kind = ErrorKind::capture, .text = "{0}: {1}", .hint = "run '{2}' by hand to see the reason"};
+inline constexpr Message no_raw_socket{
+    .kind = ErrorKind::capture,
+    .text = "{0}: {1}",
+    .hint = "rules that name a set need CAP_NET_RAW: iptables asks for the set by a raw socket"};
 inline constexpr Message table_dormant{.kind = ErrorKind::capture,
                                        .text = "table {0} is dormant: none of its rules is in force",
                                        .hint = "activate it: nft add table {0}"};
@@ -498,7 +502,7 @@ inline constexpr Message table_disagrees{
 inline constexpr Message unsayable_chain{
     .kind = ErrorKind::capture,
     .text = "{0}: the name of chain {1} holds a blank or a line break, which iptables cannot say",
-    .hint = "give it another name: nft rename chain {0} ..."};
+    .hint = "give it another name: {2} NEWNAME"};
 inline constexpr Message unsayable_name{
     .kind = ErrorKind::capture,
     .text = "{0}: a name in it holds a line break, which iptables cannot say: {1}",

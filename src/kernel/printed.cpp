@@ -60,9 +60,29 @@ std::size_t end_of_word(std::string_view text) {
   return text.size();
 }
 
+std::string command_for(const KernelTable& table) {
+  return format("{}-{} -t {}", table.family == Family::ipv4 ? "iptables" : "ip6tables", name(table.backend),
+                table.name);
+}
+
 std::string delete_command(const KernelTable& table, const KernelChain& chain, std::size_t place) {
-  return format("{}-{} -t {} -D {} {}", table.family == Family::ipv4 ? "iptables" : "ip6tables",
-                name(table.backend), table.name, shell_quote(chain.name), place + 1);
+  return format("{} -D {} {}", command_for(table), shell_quote(chain.name), place + 1);
+}
+
+/// The name as a word of a shell, which an error can say: a line break stands as an escape of printf(1).
+std::string word_for_shell(std::string_view name) {
+  std::string escaped;
+  for (const char c : name) {
+    if (c == '%')
+      escaped += "%%";
+    else if (c == '\\')
+      escaped += "\\\\";
+    else if (static_cast<unsigned char>(c) < ' ')
+      escaped += format("\\0{}{}", static_cast<int>(c) / 8, static_cast<int>(c) % 8);
+    else
+      escaped += c;
+  }
+  return escaped == name ? shell_quote(name) : format("\"$(printf {})\"", shell_quote(escaped));
 }
 
 /// A name of the rule whose line break the text has at `at`.
@@ -139,7 +159,8 @@ Status refuse_chain_names(std::span<const KernelTable> tables) {
     for (const KernelChain& chain : table.chains)
       if (chain.name.find_first_of(" \t\n\v\f\r") != std::string::npos)
         return error_of<messages::unsayable_chain>(
-            format("table {} {}", short_name(table.family), table.name), rewall::quoted(chain.name));
+            format("table {} {}", short_name(table.family), table.name), rewall::quoted(chain.name),
+            format("{} -E {}", command_for(table), word_for_shell(chain.name)));
   return {};
 }
 

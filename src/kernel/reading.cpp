@@ -75,6 +75,8 @@ std::string last_table(std::string_view text) {
 
 Error failed(const Save& save, const Outcome& outcome) {
   if (says_not_permitted(outcome.err)) return not_permitted(base_name(save.program), outcome.text());
+  if (outcome.err.find("Can't open socket to ipset") != std::string::npos)
+    return error_of<messages::no_raw_socket>(base_name(save.program), outcome.text());
   const std::string what = format("{}: {}", base_name(save.program), outcome.text());
   const std::string table = last_table(outcome.out);
   if (!table.empty() && outcome.signal == 0 && !outcome.timed_out)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/programs.h"
 
@@ -72,8 +73,7 @@ std::string_view words_of(const Outcome& outcome) {
 std::string hint_for(std::string_view words) {
   if (words.find("Set ") == 0 && words.find("doesn't exist") != std::string_view::npos)
     return "the revision has no such set: create it, or take the rule out";
-  if (words.find("Can't open socket to ipset") == 0)
-    return "rules that name a set need CAP_NET_RAW: iptables asks for the set by a raw socket";
+  if (words.find("Can't open socket to ipset") == 0) return std::string(messages::no_raw_socket.hint);
   if (words.find("Couldn't load") == 0)
     return "no such extension is installed; `iptables -m NAME --help` shows those that are";
   if (is_vague(words) || words == "refused by the kernel" ||

@@ -109,7 +109,8 @@ TEST_CASE("a state file that is of another version, a FIFO or a folder stops no 
       INFO(what << file);
       host.ok("rm -rf repo; cp -a whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
               "repo/.git/rewall/" + file);
-      const auto said = host.boot(0, "timeout 60 ");
+      host.forget();
+      const auto said = host.ends(0, "timeout 60 " REWALL_PROGRAM " restore --boot");
       INFO(said);
       CHECK(host.ports() == "22 80 443");
       host.ok("iptables -A INPUT -p tcp --dport 25 -j ACCEPT; timeout 60 " REWALL_PROGRAM

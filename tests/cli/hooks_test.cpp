@@ -71,7 +71,8 @@ TEST_CASE("a set that packets fill while a restore of rules is planned keeps wha
   CHECK(host.ok("wc -l <calls") == "1\n");
   CHECK(has(host.rules(), ":INPUT DROP"));
   CHECK(has(host.ok("ipset save seen"), "add seen 192.0.2.1 timeout "));
-  CHECK(has(host.ok("cat repo/ipset"), "add seen 192.0.2.1\n"));
+  // It comes and goes with the traffic.
+  CHECK_FALSE(has(host.ok("cat repo/ipset"), "add seen"));
   CHECK(has(host.ok("rewall status"), "matches HEAD"));
 }
 

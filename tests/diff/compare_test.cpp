@@ -280,13 +280,16 @@ TEST_CASE("members are one change a set, sorted") {
 }
 
 TEST_CASE("what the kernel does to a set by itself is no change") {
-  const auto from = sets(
-      "create black hash:ip family inet hashsize 1024 maxelem 65536 timeout 600\n"
-      "add black 10.0.0.1 timeout 599\nadd black 10.0.0.2 timeout 20\n");
+  const std::string head = "create black hash:ip family inet hashsize 1024 maxelem 65536 timeout 600\n";
+  const auto from = sets(head + "add black 10.0.0.1 timeout 0\nadd black 10.0.0.2 timeout 20\n");
+  // It grows, one member runs out, another one comes.
   const auto to = sets(
       "create black hash:ip family inet hashsize 4096 maxelem 65536 timeout 600\n"
-      "add black 10.0.0.2 timeout 1\nadd black 10.0.0.1 timeout 580\n");
+      "add black 10.0.0.3 timeout 580\nadd black 10.0.0.1 timeout 0\n");
   CHECK(compare(from, to).equal());
+  // A member whose timeout begins to run stays no longer.
+  CHECK(lines(compare(from, sets(head + "add black 10.0.0.1 timeout 20\n"))) ==
+        Lines{"members black [member: 10.0.0.1 timeout 0 -> none]"});
 }
 
 TEST_CASE("a set of another type or with other options is changed") {

@@ -469,6 +469,18 @@ TEST_CASE("without threads a capture works, and a scratch namespace is refused")
   });
 }
 
+TEST_CASE("without CAP_NET_RAW a rule that names a set cannot be read, and the hint says what is missing") {
+  const std::string backend = GENERATE("nft", "legacy");
+  in_lab([&] {
+    shell("ipset create a hash:ip; iptables-" + backend + " -A INPUT -m set --match-set a src -j DROP");
+    REQUIRE(prctl(PR_CAPBSET_DROP, CAP_NET_RAW) == 0);  // of this thread alone
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message.find("Can't open socket to ipset") != std::string::npos);
+    CHECK(error.hint.find("CAP_NET_RAW") != std::string::npos);
+  });
+}
+
 TEST_CASE("without CAP_NET_ADMIN the capture says what to do") {
   in_lab([] {
     drop_capabilities();  // of this thread alone

@@ -130,6 +130,23 @@ TEST_CASE("a name with a line break is refused with its rule, and deleting the r
   });
 }
 
+TEST_CASE("a chain that iptables cannot name is refused, and the hint renames it") {
+  const std::string family = GENERATE("ip", "ip6");
+  const std::string json = GENERATE("a b", R"(a\nb%s)", R"(a'\t\\d)");  // as JSON writes the name
+  in_lab([&] {
+    shell(family + "tables-nft -A INPUT -j ACCEPT");
+    shell("nft -j -f -", R"({"nftables":[{"add":{"chain":{"family":")" + family +
+                             R"(","table":"filter","name":")" + json + R"("}}}]})");
+    const auto error = capture_error();
+    CHECK(error.kind == ErrorKind::capture);
+    CHECK(error.message.starts_with("table " + family + " filter: the name of chain "));
+    const std::string hint = "give it another name: ";
+    REQUIRE(error.hint.starts_with(hint));
+    shell(error.hint.substr(hint.size()));
+    CHECK(captured_tables(captured(), family == "ip6").find("filter")->find("NEWNAME") != nullptr);
+  });
+}
+
 TEST_CASE("a name that iptables-save prints as two words is recorded as one") {
   const std::string backend = GENERATE("nft", "legacy");
   std::vector<std::string> recorded{

@@ -28,14 +28,32 @@ std::uint64_t inode_of(const fs::path& path) {
   return ::stat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
 }
 
+bool is_number(const fs::path& path) {
+  return std::ranges::all_of(path.filename().string(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// A process that only holds a namespace open has a descriptor that reads "net:[INODE]".
+bool is_held_by(const fs::path& process, std::uint64_t inode) {
+  if (inode_of(process / "ns/net") == inode) return true;
+  std::error_code failed;
+  for (const auto& thread : fs::directory_iterator(process / "task", failed))
+    if (inode_of(thread.path() / "ns/net") == inode) return true;
+  const auto text = format("net:[{}]", inode);
+  for (const auto& open : fs::directory_iterator(process / "fd", failed)) {
+    std::error_code closed;
+    if (fs::read_symlink(open.path(), closed) == text) return true;
+  }
+  return false;
+}
+
+// What keeps a namespace alive (namespaces(7)): a thread in it, a descriptor, a mount.
 bool is_there(std::uint64_t inode) {
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator("/proc", failed)) {
-    const auto name = entry.path().filename().string();
-    if (std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }) &&
-        inode_of(entry.path() / "ns/net") == inode)
-      return true;
-  }
+  for (const auto& entry : fs::directory_iterator("/proc", failed))
+    if (is_number(entry.path()) && is_held_by(entry.path(), inode)) return true;
+  const auto mounts = read_file("/proc/thread-self/mountinfo");
+  const auto root = format(" net:[{}] ", inode);
+  if (mounts && mounts->find(root) != std::string::npos) return true;
   for (const auto& entry : fs::directory_iterator(kNames, failed))
     if (inode_of(entry.path()) == inode) return true;
   return false;

@@ -18,6 +18,7 @@
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
 #include "ops/context/namespace_match.h"
+#include "ops/context/network_place.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -238,6 +239,8 @@ Status refuse_second_guard(Session& session) {
   }
   const auto here = session.firewall().generation();
   const auto where = match_namespace(guard->place, here);
+  // Neither confirm nor rollback helps here then.
+  if (where == NamespaceMatch::elsewhere) TRY(check_network(session));
   const std::string left = where == NamespaceMatch::gone ? "from before a restart of the machine"
                            : where == NamespaceMatch::elsewhere
                                ? "in another network namespace"
