@@ -151,10 +151,8 @@ Result<KernelTable> ask(KernelTable table) {
   if (getsockopt(socket.get(), Of::kLevel, Of::kInfo, &info, &size) != 0) return no_answer(table, "its size");
   constexpr std::size_t kHead = offsetof(typename Of::Entries, entrytable);
   std::vector<char> buffer(kHead + info.size);
-  typename Of::Entries request{};
-  std::ranges::copy(table.name, request.name);
-  request.size = info.size;
-  std::memcpy(buffer.data(), &request, kHead);
+  std::ranges::copy(table.name, buffer.data() + offsetof(typename Of::Entries, name));
+  std::memcpy(buffer.data() + offsetof(typename Of::Entries, size), &info.size, sizeof info.size);
   size = static_cast<socklen_t>(buffer.size());
   if (getsockopt(socket.get(), Of::kLevel, Of::kEntries, buffer.data(), &size) != 0)
     return no_answer(table, "its rules");

@@ -9,14 +9,14 @@
 namespace rewall {
 namespace {
 
-constexpr std::chrono::seconds kDeadline{5};
+constexpr std::chrono::seconds kAsking{5};
 
 /// The first line that a program says, whatever its exit status; absent where it cannot be asked.
 std::optional<std::string> ask(const char* name, std::vector<std::string> words) {
   const auto program = find_program(name);
   if (program.empty()) return std::nullopt;
   words.insert(words.begin(), program);
-  const auto outcome = run({.words = std::move(words), .deadline = kDeadline}, ErrorKind::usage);
+  const auto outcome = run({.words = std::move(words), .deadline = kAsking}, ErrorKind::usage);
   if (!outcome || outcome->timed_out || outcome->signal != 0) return std::nullopt;
   const auto lines = split_lines(outcome->out);
   return lines.empty() ? std::nullopt : std::optional(std::string(trim(lines.front())));

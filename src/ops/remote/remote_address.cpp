@@ -122,7 +122,7 @@ RemoteAddress parse_remote_address(std::string_view url) {
 
 std::string shown_address(const std::string& url) {
   const auto query = query_in(url);
-  const auto shown = query == std::string::npos ? url : url.substr(0, query) + "***";
+  auto shown = query == std::string::npos ? url : url.substr(0, query) + "***";
   const auto login = login_in(url);
   if (!login || (!login->has_password && !login->hides_user)) return shown;
   const auto begin = shown.find("://") + 3;
