@@ -273,6 +273,7 @@ Result<Outcome> SetLoader::run_restore(const std::string& input) {
 
 void SetLoader::drop_fresh() {
   const std::string program = programs_.ipset();
+  if (program.empty()) return;
   for ([[maybe_unused]] const int pass : {1, 2}) {  // a list may come after its members
     for (int i = 1; i <= fresh_; ++i) {
       const std::string name = format("rewall-{}", i);
@@ -283,11 +284,13 @@ void SetLoader::drop_fresh() {
 }
 
 Status SetLoader::destroy(const std::string& name) {
+  const std::string program = programs_.ipset();
+  if (program.empty()) return error_of<messages::ipset_missing>();
   Outcome last;
   // Right after its last rule is gone a set may still be in use for a moment.
   for (int attempt = 0; attempt < kDestroyAttempts; ++attempt) {
     if (attempt != 0) std::this_thread::sleep_for(kDestroyPause);
-    auto outcome = TRY(run(programs_.command({programs_.ipset(), "destroy", name}), ErrorKind::kernel));
+    auto outcome = TRY(run(programs_.command({program, "destroy", name}), ErrorKind::kernel));
     if (outcome.ok()) {
       present_.erase(name);
       return {};

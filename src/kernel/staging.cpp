@@ -11,6 +11,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/loader.h"
 #include "kernel/printed.h"
@@ -111,6 +112,9 @@ class Staging {
     const Sets none;
     Sets sets = wanted_.sets;
     if (live_ != nullptr) {
+      // Sets that are only removed are not made here, and the kernel tells of LIVE's sets without ipset.
+      if (programs_.ipset().empty() && !same_but_for_traffic(live_->sets, wanted_.sets))
+        return error_of<messages::ipset_missing>();
       for (Set& set : sets.sets) {
         set.members.clear();
         set.temporary.clear();

@@ -364,12 +364,12 @@ TEST_CASE("an empty file is no ruleset, and a folder speaks of the files that it
   const Host host;
   host.ok(
       "iptables -P INPUT DROP; ip6tables -P INPUT DROP; rewall init; : >empty; echo '# nothing' >remarks");
-  for (const char* command :
-       {"rewall restore - </dev/null", "rewall restore file:/dev/null", "rewall restore file:empty",
-        "rewall restore file:remarks", "rewall import empty"}) {
+  for (const char* command : {"rewall restore - </dev/null", "rewall restore file:empty",
+                              "rewall restore file:remarks", "rewall import empty"}) {
     INFO(command);
     CHECK(has(host.ends(2, command), "no '*table' line found"));
   }
+  CHECK(has(host.ends(2, "rewall restore file:/dev/null"), "/dev/null: not a plain file"));
   CHECK(has(host.rules(), ":INPUT DROP"));
   host.ok("mkdir f; sed s/DROP/ACCEPT/ repo/rules.v4 >f/rules.v4; rewall restore file:f");
   CHECK(has(host.ok("ip6tables-save"), ":INPUT DROP"));

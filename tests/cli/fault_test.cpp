@@ -64,10 +64,17 @@ TEST_CASE("what a rules file may hold is read whole or refused with line and wor
   CHECK(has(said, "\\xff\\x1b]0;pwned\\x07"));
   CHECK_FALSE(has(said, "\x1b]"));
 
-  host.ok("{ printf '" + head +
-          "-A INPUT -m comment --comment \"'; head -c 1000000 /dev/zero | tr '\\0' x; "
-          "printf '\" -j DROP\\nCOMMIT\\n'; } >rules");
-  CHECK(host.ends(1, "rewall diff HEAD file:rules").size() > 1'000'000);
+  // iptables-restore has a buffer of 10,240 bytes for a line, its end and a zero (iptables-restore.c).
+  const std::string begins = "-A INPUT -m comment --comment ";
+  const std::string ends = " -j DROP";
+  const std::size_t room = 10'240 - 2 - begins.size() - ends.size();
+  const auto line_with = [&](std::size_t length) {
+    file(begins + std::string(length, 'x') + ends + "\\nCOMMIT\\n");
+  };
+  line_with(room);
+  CHECK(has(host.ends(1, "rewall diff HEAD file:rules"), std::string(room, 'x')));
+  line_with(room + 1);
+  CHECK(has(host.ends(2, "rewall diff HEAD file:rules"), "rules:5: the line is longer than 10238 bytes"));
   CHECK(has(host.ends(2, "rewall diff HEAD file:none"), "none: cannot read: No such file or directory"));
 }
 
@@ -124,7 +131,10 @@ TEST_CASE("a repository that is missing, ours no more, or damaged is refused, an
   refused("chmod 770 repo", "chmod 700 repo");
   refused("chmod o+w repo/.git/config", "chmod 600 repo/.git/config");
   refused("chown nobody repo", "chown root repo");
-  refused("mv repo/.git/HEAD HEAD", "mv HEAD repo/.git/HEAD");
+
+  host.ok("rm repo/.git/HEAD");
+  CHECK(has(host.ok("rewall status 2>&1"), ".git/HEAD was gone"));
+  CHECK(host.ok("git -C repo symbolic-ref HEAD") == "refs/heads/hosts/" + host.ok("hostname"));
 
   host.ok(
       "object=$(git -C repo rev-parse HEAD:rules.v4); "
@@ -134,7 +144,7 @@ TEST_CASE("a repository that is missing, ours no more, or damaged is refused, an
   CHECK(has(host.ok("rewall checkout HEAD~1"), ":INPUT DROP"));
 }
 
-TEST_CASE("a full disk records nothing, and what was recorded stays readable") {
+TEST_CASE("a full disk records nothing, stops no restore, and what was recorded stays readable") {
   const Host host;
   const std::string setup = "mkdir small; mount -t tmpfs -o size=600k none small; ";
   // The mount lives in a mount namespace of its own and goes with it.
@@ -147,10 +157,14 @@ TEST_CASE("a full disk records nothing, and what was recorded stays readable") {
       "for i in $(seq 400); do echo \"-A INPUT -s 192.0.2.1/32 -p tcp -m tcp --dport $i -j ACCEPT\"; done "
       "| { echo \"*filter\"; cat; echo COMMIT; } | iptables-restore -n; "
       "r snapshot 2>said; test $? = 5 || exit 12; cat said; "
-      "r restore HEAD 2>>said; test $? = 5 || exit 13; "
-      "test $(iptables-save | grep -c dport) = 400 || exit 14; "
+      "r restore HEAD 2>said || exit 13; cat said; grep -q \"NOT RECORDED\" said || exit 13; "
+      "test $(iptables-save | grep -c dport) = 0 || exit 14; "
       "test \"$(r log --oneline | wc -l)\" = 2 || exit 15; r show >/dev/null || exit 16; "
-      "git -C small/repo fsck --strict 2>&1 || exit 17; rm small/fill; r snapshot >/dev/null || exit 18; "
+      "git -C small/repo fsck --strict 2>&1 || exit 17; rm small/fill; "
+      // What was in force is kept, and comes back by the command that was printed.
+      "r restore $(grep -o \"file:/run/rewall/.*\" said | tail -1) >/dev/null || exit 18; "
+      "test $(iptables-save | grep -c dport) = 400 || exit 19; "
+      "test \"$(r log --oneline | wc -l)\" = 3 || exit 20; "
       "umount small'");
   CHECK(has(said, "No space left on device"));
 }
@@ -175,7 +189,7 @@ TEST_CASE("mistyped commands and options are answered with the nearest one") {
         "rewall: error: unknown command 'snapshto'\nhint: did you mean 'rewall snapshot'?\n");
   CHECK(host.ends(2, "rewall log --onelin") ==
         "rewall: error: unknown option '--onelin'\nhint: did you mean '--oneline'?\n");
-  CHECK(host.ends(2, "rewall") == "rewall: error: no command\nhint: 'rewall --help' lists the commands\n");
+  CHECK(host.ok("rewall") == host.ok("rewall --help"));
   host.ok("rewall init");
   CHECK(has(host.ends(2, "rewall show nothing-of-that-name"), "nothing-of-that-name"));
 }

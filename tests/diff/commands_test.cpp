@@ -21,7 +21,7 @@ const std::string kSsh = "-p tcp -m tcp --dport 22 -j ACCEPT";
 const std::string kLocal = "-i lo -j ACCEPT";
 
 std::string saved(const TestKernel& kernel, const std::string& program, Family family) {
-  return canonical_text(tables(kernel.save(program), family));
+  return canonical_text(saved_tables(kernel.save(program), family));
 }
 
 // "add" lines as a set, and of the "create" lines what the maker chose.
@@ -140,7 +140,7 @@ TEST_CASE("what iptables refuses is a here-document to iptables-restore") {
   CHECK(commands(log, forward) == Lines{"iptables-restore --noflush <<'EOF'\n*filter\n:LOG - [0:0]\n-A LOG " +
                                         kWeb + "\n-A FORWARD -j LOG\nCOMMIT\nEOF"});
   CHECK(commands(forward, log) == Lines{"iptables -F FORWARD"});
-  const auto dash = filter({":-x - [0:0]", "-A INPUT -j -x"}).v4;
+  const auto dash = saved_tables(filter_text({":-x - [0:0]", "-A INPUT -j -x"}));
   CHECK(commands(Ruleset{.backend = Backend::legacy}, Ruleset{.v4 = dash, .backend = Backend::legacy}) ==
         Lines{"iptables-legacy-restore --noflush <<'EOF'\n*filter\n:-x - [0:0]\nCOMMIT\nEOF",
               "iptables-legacy -A INPUT -j -x"});

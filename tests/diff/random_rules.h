@@ -27,13 +27,13 @@ class RandomRules {
   Ruleset next(const Ruleset& before) {
     auto out = before;
     if (one_in(2)) {
-      out.v6 = tables(tables_text(true, false), Family::ipv6);
-      if (hostile_) out.v6_legacy = tables(tables_text(true, true), Family::ipv6);
+      out.v6 = saved_tables(tables_text(true, false), Family::ipv6);
+      if (hostile_) out.v6_legacy = saved_tables(tables_text(true, true), Family::ipv6);
       return out;
     }
     sets_ = random_sets();
-    out.v4 = tables(tables_text(false, false));
-    out.v4_legacy = one_in(2) ? tables(tables_text(false, true)) : Tables{};
+    out.v4 = saved_tables(tables_text(false, false));
+    out.v4_legacy = one_in(2) ? saved_tables(tables_text(false, true)) : Tables{};
     std::string text;
     for (const auto& [name, lines] : sets_) text += lines;
     out.sets = testing::sets(text).sets;

@@ -167,10 +167,12 @@ class Edits {
     static const Lines kChains = {"INPUT", "FORWARD", "OUTPUT", "f2b-sshd", "own-a", "own-b", "DOCKER-USER"};
     const auto commit = lines.end() - 1;
     switch (below(8)) {
-      case 0:
-        lines.insert(std::ranges::find(lines, ":DOCKER-USER - [0:0]"),
-                     below(2) == 0 ? ":f2b-web - [0:0]" : ":own-d - [0:0]");
+      case 0: {
+        const std::string chain = below(2) == 0 ? ":f2b-web - [0:0]" : ":own-d - [0:0]";
+        if (std::ranges::find(lines, chain) == lines.end())
+          lines.insert(std::ranges::find(lines, ":DOCKER-USER - [0:0]"), chain);
         return;
+      }
       case 1:
         *(std::ranges::find(lines, "*filter") + 1) =
             below(2) == 0 ? ":INPUT ACCEPT [0:0]" : ":INPUT DROP [0:0]";

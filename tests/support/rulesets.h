@@ -26,6 +26,13 @@ inline Tables tables(const std::string& text, Family family = Family::ipv4) {
   return *std::move(parsed);
 }
 
+/// What iptables-save prints, with names that a rules file may not have.
+inline Tables saved_tables(const std::string& text, Family family = Family::ipv4) {
+  auto parsed = parse_saved(text, family, "test");
+  if (!parsed) FAIL(parsed.error().message << "\n" << text);
+  return *std::move(parsed);
+}
+
 inline Ruleset v4(const std::string& text) {
   return Ruleset{.v4 = tables(text)};
 }

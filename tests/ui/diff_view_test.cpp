@@ -80,10 +80,12 @@ TEST_CASE("colours come only when they are asked for") {
   CHECK(render(diff, Paint{}).find('\x1b') == std::string::npos);
 }
 
-TEST_CASE("a remaining timeout is no part of a member") {
+TEST_CASE("a member whose timeout is running is no part of a set") {
   const auto from = ruleset("", "create bad hash:ip timeout 300\n");
-  const auto to = ruleset("", "create bad hash:ip timeout 300\nadd bad 192.0.2.1 timeout 299\n");
-  CHECK(shown(from, to) == "set bad\n  + 192.0.2.1\n");
+  const auto to = ruleset("",
+                          "create bad hash:ip timeout 300\nadd bad 192.0.2.1 timeout 0\n"
+                          "add bad 192.0.2.2 timeout 299\n");
+  CHECK(shown(from, to) == "set bad\n  + 192.0.2.1 timeout 0\n");
 }
 
 TEST_CASE("counts are summed a chain") {
