@@ -95,6 +95,9 @@ std::string SetLoader::fresh_name() {
 }
 
 Status SetLoader::fill(const SetNames& names) {
+  // Known before anything changes, also where sets would only be removed.
+  if (programs_.ipset().empty() && !same_but_for_traffic(live_, wanted_))
+    return error_of<messages::ipset_missing>();
   return fill(wanted_, names);
 }
 

@@ -291,6 +291,9 @@ Task<std::shared_ptr<Scratch>> make_scratch() {
 
 Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names,
                      Task<std::shared_ptr<Scratch>> ready) {
+  // Sets that are only removed are not made here, and the kernel tells of LIVE's sets without ipset.
+  if (live != nullptr && programs.ipset().empty() && !same_but_for_traffic(live->sets, wanted.sets))
+    return error_of<messages::ipset_missing>();
   auto made = ready.get();
   if (!made) {
     if (made.error().kind == ErrorKind::permission) return test_here(programs, wanted, names);
