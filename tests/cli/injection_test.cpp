@@ -216,6 +216,11 @@ TEST_CASE("without ipset a restore that needs sets is refused, and says which pa
   CHECK(has(kept, "ipset: no such program in PATH"));
   CHECK(has(kept, "apt install ipset"));
   CHECK(host.ok(save) == with_set);
+  host.ok(
+      "mkdir f; : >f/ipset; printf '*filter\\n:INPUT ACCEPT [0:0]\\n:FORWARD ACCEPT [0:0]\\n"
+      ":OUTPUT ACCEPT [0:0]\\nCOMMIT\\n' >f/rules.v4");
+  CHECK(has(host.ends(4, "PATH=$PWD/bin rewall restore file:f"), "LIVE is what it was before"));
+  CHECK(host.ok(save) == with_set);
   host.ok("rewall status; test ! -e repo/.git/rewall/journal");
 }
 
