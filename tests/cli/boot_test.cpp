@@ -107,7 +107,7 @@ TEST_CASE("a state file that is of another version, a FIFO or a folder stops no 
         "guard.lock", "environment", "background", "network", "gc"})
     for (const std::string what : {"printf 'rewall thing 99\\nx y\\n' >", "mkfifo ", "mkdir "}) {
       INFO(what << file);
-      host.ok("rm -rf repo; cp -a whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
+      host.ok("rm -rf repo; cp -aT whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
               "repo/.git/rewall/" + file);
       host.forget();
       const auto said = host.ends(0, "timeout 60 " REWALL_PROGRAM " restore --boot");
