@@ -137,9 +137,11 @@ Action define_restore(Syntax& syntax) {
   auto at_boot = std::make_shared<bool>(false);
   add_family_and_table(syntax, options->restore);
   add_change_options(syntax, *options);
-  syntax.flag("--boot", *at_boot,
-              "Load what should be active at boot: a pending guard's old rules, else HEAD, else the tag "
-              "'good', else lockdown");
+  syntax
+      .flag("--boot", *at_boot,
+            "Load what should be active at boot: a pending guard's old rules, else HEAD, else the tag "
+            "'good', else lockdown")
+      .excludes = {"REV", "--family", "--table", "--for"};
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
     if (*at_boot) return run_boot(context, *options);
     TRY(begin_change(context, *options));

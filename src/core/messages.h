@@ -408,8 +408,8 @@ inline constexpr Message guard_without_time{.text = "the time must be longer tha
 /// How the guard ended, and the snapshot of the change.
 inline constexpr Message not_confirmed{
     .kind = ErrorKind::refused,
-    .text = "the change was taken back: the guard {}",
-    .hint = "'rewall status' shows what is in force; to try again: rewall restore --for 10m {}"};
+    .text = "the change was taken back: the guard {0}",
+    .hint = "'rewall status' shows what is in force; to try again: rewall restore --for 10m {1}"};
 inline constexpr Message ending_unknown{
     .kind = ErrorKind::refused,
     .text = "the guard is not armed any more, and nobody noted how it ended: nothing was taken back here",

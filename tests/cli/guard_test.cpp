@@ -552,6 +552,18 @@ TEST_CASE("a guard whose process is stopped is overdue, and the next rewall does
   CHECK(host.status()["last_guard"]["how"] == "fired");
 }
 
+TEST_CASE("a stopped process of a guard that somebody ended stands in the way of no other guard") {
+  const GuardedHost host;
+  for (const char* command : {"confirm", "rollback"}) {
+    host.ok("rewall restore --for 10m open");
+    const auto guard = host.guard();
+    host.ok("kill -STOP " + guard.process);
+    host.ok("rewall " + std::string(command));
+    host.nothing_left_of(guard);
+    host.ok("rewall restore --for 10m HEAD~1; rewall confirm");
+  }
+}
+
 TEST_CASE("one guard is armed in a network namespace, whatever the repository and the mount namespace") {
   const GuardedHost host;
   host.ok("rewall -C two init; rewall restore --for 10m open");

@@ -284,6 +284,11 @@ TEST_CASE("what a guard took back is no change that undo could put in force") {
     host.ok("rewall rollback");
     CHECK(host.live() == before);
   }
+  SECTION("that somebody rolled back, though a hand had undone it before") {
+    host.ok("rewall checkout HEAD~1 | iptables-restore; rewall rollback");
+    CHECK(host.live() == before);
+    CHECK(has(host.ok("rewall show"), "rollback"));
+  }
   SECTION("but it is one that was confirmed") {
     host.ok("rewall confirm; rewall undo");
     CHECK(host.live() == before);

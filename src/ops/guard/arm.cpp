@@ -164,7 +164,9 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
 
 void wake(const std::filesystem::path& state, const Guard& guard) {
   const pid_t process = PidLock::process(guard_lock(state), guard.id);
-  if (process > 0 && process != ::getpid()) ::kill(process, SIGUSR1);
+  if (process <= 0 || process == ::getpid()) return;
+  // A stopped one would hear it too late, and hold the namespace's one place for a guard until then.
+  ::kill(process, is_stopped(process) ? SIGKILL : SIGUSR1);
 }
 
 // True when what made `after` of `before` is more than a restore would take back by itself.

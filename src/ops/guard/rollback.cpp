@@ -142,6 +142,7 @@ Result<Restored> roll_back(Session& session) {
   auto ending = ending_of(session, EndedBy::rollback,
                           {.what = old_ruleset(session, *guard).what, .restored = *restored});
   ending.by = current_actor().text();
+  ending.ended = now();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));
   disarm(session, held, *guard, std::move(ending));
   notify_terminals(told, guard->actor);

@@ -51,7 +51,9 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
                                    const Revision& revision, RestorePlan& plan, const RestoreOptions& options,
                                    Restored& restored) {
   std::string before_hash = known.head.hash;
-  if (!known.same && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
+  // LIVE that went back by itself is the result of a way back, not a change before it.
+  const bool is_back = options.way_back && restored.diff.identical();
+  if (!known.same && !is_back && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
     auto before = TRY(record(session, repository, known.head, plan.live, {}));
     for (const auto& note : before.notes) log_warning("{}", note);
     if (before.changed) restored.before = before;
