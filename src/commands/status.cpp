@@ -33,6 +33,8 @@ Json to_json(const RepositoryStatus& status) {
               {"queued", queue ? queue_json(*queue) : Json(nullptr)}};
   }
   return {{"clean", status.clean},
+          {"reasons", status.reasons()},
+          {"foreign_changes", status.foreign_changes},
           {"head", or_null(status.head)},
           {"host", status.host},
           {"backend", status.backend},
@@ -95,24 +97,43 @@ std::string remote_text(const RepositoryStatus::RemoteStatus& status, Paint pain
   return text;
 }
 
+std::string live_text(const RepositoryStatus& status, Paint paint) {
+  const auto foreign = format("{} of other programs", counted(status.foreign_changes, "change"));
+  if (status.clean && status.foreign_changes == 0)
+    return format("LIVE     {}\n", paint.added("matches HEAD"));
+  if (status.clean) return format("LIVE     {}\n", paint.added("matches HEAD") + ", but for " + foreign);
+  const auto also = status.foreign_changes == 0 ? "" : " and " + foreign;
+  return format("LIVE     {}: {}\n",
+                paint.removed(format("differs from HEAD by {}", counted(status.changes, "change")) + also),
+                escape(status.summary)) +
+         paint.quiet(
+             "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' "
+             "reverts it") +
+         "\n";
+}
+
+std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
+  if (guard.repository.empty())
+    return format("guard    {}\n",
+                  paint.removed("one of another repository is armed in this network namespace"));
+  return format("guard    {}\n         'rewall -C {} status' shows it\n",
+                paint.removed(format("{}, of the repository {}, is armed", escape(guard.name),
+                                     escape(guard.repository))),
+                escape(shell_quote(guard.repository)));
+}
+
 std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint paint) {
-  std::string text = format("host     {}, backend {}\n", escape(status.host), escape(status.backend));
+  std::string text;
+  if (const auto reasons = status.reasons(); !reasons.empty())
+    text += format("look at  {}\n", paint.removed(join(reasons, ", ")));
+  text += format("host     {}, backend {}\n", escape(status.host), escape(status.backend));
   text += format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head.subject),
                  paint.quiet("(" + ago(head.time, now()) + ")"));
-  if (status.clean) {
-    text += format("LIVE     {}\n", paint.added("matches HEAD"));
-  } else {
-    text += format("LIVE     {}: {}\n",
-                   paint.removed(format("differs from HEAD by {}", counted(status.changes, "change"))),
-                   escape(status.summary));
-    text += paint.quiet(
-                "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' "
-                "reverts it") +
-            "\n";
-  }
+  text += live_text(status, paint);
   if (status.guard) text += guard_text(*status.guard, paint);
   if (!status.guard_unreadable.empty())
     text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
+  if (status.other_guard) text += other_guard_text(*status.other_guard, paint);
   if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
   if (status.watch) text += "watch    running: records every change\n";
   if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
@@ -138,9 +159,7 @@ Action define_status(Syntax&) {
     if (status.guard && status.guard->overdue) {
       TRY(fire_overdue_guard(context.session));
     }
-    const bool stale = status.remote && status.remote->stale;
-    const bool overdue = (status.guard && status.guard->overdue) || !status.guard_unreadable.empty();
-    return status.clean && !stale && !overdue ? Answer::same : Answer::different;
+    return status.reasons().empty() ? Answer::same : Answer::different;
   };
 }
 

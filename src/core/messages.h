@@ -148,6 +148,11 @@ inline constexpr Message damaged_snapshots{
 
 // --- guard
 
+inline constexpr Message guard_of_other{
+    .kind = ErrorKind::refused,
+    .text = "no guard of this repository is armed; {0}, of the repository {1}, is",
+    .hint = "'rewall -C {1} confirm' keeps its change, 'rewall -C {1} rollback' reverts it",
+    .live = LiveState::untouched};
 inline constexpr Message no_guard_armed{
     .kind = ErrorKind::refused,
     .text = "no guard is armed",

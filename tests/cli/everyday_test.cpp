@@ -237,6 +237,41 @@ TEST_CASE("a second init says that the repository is there") {
   CHECK(has(first, host.ok("git -C repo rev-parse HEAD")));
 }
 
+TEST_CASE("status exits 1 for what needs a person, and names it") {
+  const Host host;
+  host.ok("iptables -N f2b-sshd; iptables -A INPUT -p tcp --dport 22 -j f2b-sshd; rewall init");
+  const auto status = [&](int expected) {
+    host.ends(expected, "rewall status");
+    return json::parse(host.sh("rewall --json status").out);
+  };
+  CHECK(status(0)["reasons"] == json::array());
+  // A ban: fail2ban's own doing.
+  host.ok("iptables -A f2b-sshd -s 192.0.2.1 -j REJECT");
+  const auto banned = status(0);
+  CHECK(banned["foreign_changes"] == 1);
+  CHECK(banned["changes"] == 0);
+  CHECK(banned["clean"] == true);
+  CHECK(has(host.ok("rewall status"), "but for 1 change of other programs"));
+  host.ok("iptables -A INPUT -p tcp --dport 80 -j DROP");
+  const auto changed = status(1);
+  CHECK(changed["reasons"] == json::array({"live-differs"}));
+  CHECK(changed["changes"] == 1);
+  CHECK(changed["clean"] == false);
+  CHECK(host.ends(1, "rewall status").starts_with("look at  live-differs\n"));
+}
+
+TEST_CASE("a guard of another repository is shown by status, and named by confirm") {
+  const Host host;
+  host.ok("rewall init; rewall -C other init; rewall try --for 10m --yes -- iptables -A INPUT -j DROP");
+  const auto repository = (host.folder() / "repo").string();
+  CHECK(has(host.ends(1, "rewall -C other status"), "of the repository " + repository + ", is armed"));
+  for (const char* command : {"confirm", "rollback"}) {
+    const auto said = host.ends(3, "rewall -C other " + std::string(command));
+    CHECK(has(said, "'rewall -C " + repository + " rollback' reverts it"));
+  }
+  host.ok("rewall -C " + repository + " rollback");
+}
+
 TEST_CASE("help is asked for by a word, and lists the commands where there is none") {
   const Host host;
   const auto all = host.ok("rewall");

@@ -88,6 +88,8 @@ class Session {
   /// Names a restore that another process is doing now, or says why a restore could not be recovered; else
   /// empty.
   std::string interrupted{};
+  /// True where `interrupted` names a restore that runs.
+  bool restoring = false;
 
  private:
   std::filesystem::path path_;

@@ -368,6 +368,8 @@ std::string in_force_now(Session& session) {
 }  // namespace
 
 Error no_guard(Session& session) {
+  if (const auto other = guard_of_other_repository(session); other && !other->repository.empty())
+    return error_of<messages::guard_of_other>(other->name, other->repository);
   const auto ending = last_ending(session.state_path());
   if (!ending) return error_of<messages::no_guard_armed>();
   return error_of<messages::guard_ended>(name_of(ending->guard), to_text(*ending), in_force_now(session));

@@ -36,9 +36,12 @@ Status compare_whole(Session& session, const Repository& repository, RepositoryS
   auto read = TRY(read_live_and_head(session, repository));
   const auto& [live, head] = read;
   status.backend = live.backends;
-  const Diff diff = compare(head.ruleset, live.ruleset);
-  status.clean = diff.equal();
-  status.changes = diff.changes.size();
+  Diff diff = compare(head.ruleset, live.ruleset);
+  mark_foreign(diff, head.ruleset, live.ruleset, TRY(read_owners(repository)));
+  status.foreign_changes = static_cast<std::size_t>(
+      std::ranges::count_if(diff.changes, [](const Change& change) { return !change.foreign.empty(); }));
+  status.changes = diff.changes.size() - status.foreign_changes;
+  status.clean = status.changes == 0;
   status.summary = diff.equal() ? "" : subject(diff);
   // Only where the words are the same too: a restore then takes the rules of HEAD for those of LIVE.
   if (diff.identical()) remember_generation(repository, live, head.hash);
@@ -84,6 +87,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   const Repository& repository = *opened;
   RepositoryStatus status{.host = repository.host(),
                           .journal = session.interrupted,
+                          .restoring = session.restoring,
                           .watch = watching_process(session.state_path()) != 0};
   auto head = TRY(repository.head());
   status.head = std::move(head);
@@ -104,7 +108,17 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   if (auto last = last_ending(session.state_path());
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);
+  if (!status.guard) status.other_guard = guard_of_other_repository(session);
   return status;
+}
+
+std::vector<std::string> RepositoryStatus::reasons() const {
+  std::vector<std::string> all;
+  if (!clean) all.emplace_back("live-differs");
+  if (remote && remote->stale) all.emplace_back("push-stale");
+  if ((guard && guard->overdue) || !guard_unreadable.empty()) all.emplace_back("guard-overdue");
+  if (!journal.empty() && !restoring) all.emplace_back("interrupted");
+  return all;
 }
 
 }  // namespace rewall

@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "ops/context/session.h"
 #include "ops/guard/guard_ending.h"
+#include "ops/guard/guard_place.h"
 #include "ops/guard/guard_state.h"
 #include "ops/remote/push_queue.h"
 
@@ -14,12 +16,13 @@ namespace rewall {
 
 /// Whether LIVE matches HEAD, and how many snapshots the remote lacks.
 struct RepositoryStatus {
-  bool clean = false;
+  bool clean = false;  ///< LIVE matches HEAD, but for foreign parts
   std::string head{};
   std::string host{};
   std::string backend{};
-  std::size_t changes = 0;  ///< of LIVE against HEAD, by meaning; above 0 where LIVE does not match
-  std::string summary{};    ///< of the changes, as the subject of a commit
+  std::size_t changes = 0;          ///< of LIVE against HEAD, by meaning, without those of foreign parts
+  std::string summary{};            ///< of all changes, as the subject of a commit
+  std::size_t foreign_changes = 0;  ///< of parts that other programs own
 
   struct RemoteStatus {
     Remote remote{};
@@ -29,7 +32,8 @@ struct RepositoryStatus {
   };
   std::optional<RemoteStatus> remote{};
   std::string journal{};  ///< Session::interrupted
-  bool watch = false;     ///< `rewall watch` is running
+  bool restoring = false;
+  bool watch = false;  ///< `rewall watch` is running
 
   struct GuardStatus {
     Guard guard{};
@@ -39,8 +43,12 @@ struct RepositoryStatus {
     bool overdue = false;  ///< the deadline is over, and there is no process that fires
   };
   std::optional<GuardStatus> guard{};
-  std::string guard_unreadable{};           ///< why the guard's file cannot be read; its process goes on
-  std::optional<GuardEnding> last_guard{};  ///< of the last guard, for an hour
+  std::string guard_unreadable{};            ///< why the guard's file cannot be read; its process goes on
+  std::optional<GuardEnding> last_guard{};   ///< of the last guard, for an hour
+  std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
+
+  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "interrupted".
+  std::vector<std::string> reasons() const;
 };
 
 /// Absent where no guard is armed. Does not open the repository.

@@ -207,6 +207,7 @@ Status recover_interrupted_restore(Session& session) {
     if (held.error().kind == ErrorKind::permission) return std::move(held).error();
     if (auto working = at_work(*repository)) {
       session.interrupted = *std::move(working);
+      session.restoring = true;
       return {};
     }
     const Lock waited = TRY(lock(*repository));
