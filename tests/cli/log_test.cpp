@@ -103,6 +103,16 @@ TEST_CASE("files are compared by the owners that are known without a repository"
         "ip filter INPUT  policy ACCEPT -> DROP\n\nfail2ban  ~1 in 1 place\n");
 }
 
+namespace {
+
+/// What stands behind `words`, to the end of their line.
+std::string line_after(const std::string& text, const std::string& words) {
+  const auto begin = text.find(words) + words.size();
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+}  // namespace
+
 TEST_CASE("a log goes on behind what cannot be read, and names a way out that works") {
   const Host host;
   host.ok(
@@ -138,12 +148,10 @@ TEST_CASE("a log goes on behind what cannot be read, and names a way out that wo
     CHECK(host.ok("iptables -S INPUT | grep -c dport") == "1\n");
     CHECK(has(host.ends(3, "rewall restore --for 1m " + third.substr(0, 10)), "no guard can be armed"));
     CHECK(has(host.ends(0, "rewall restore good"), "nothing to do"));
-    const auto back = restored.err.substr(restored.err.find("; go back: ") + 11);
-    host.ok(back);
+    host.ok(line_after(restored.err, "; go back: "));
     CHECK(host.rules() == live);
 
-    const auto way = outcome.err.substr(outcome.err.find("git -C "));
-    host.ok(way);
+    host.ok("git -C " + line_after(outcome.err, "git -C "));
     CHECK(has(host.ok("rewall snapshot -m again"), " again\n"));
     CHECK(host.ok("rewall diff").empty());
     CHECK(hash("HEAD~1") == third);
@@ -174,7 +182,7 @@ TEST_CASE("a restore goes on where git cannot move the branch, and keeps LIVE in
   CHECK(has(restored.out, R"("hash":null,"subject":null,"changed":true)"));
   CHECK(host.ok("iptables -S INPUT") == "-P INPUT ACCEPT\n");
   CHECK(host.ok("git -C repo rev-parse HEAD") == head);
-  host.ok(restored.err.substr(restored.err.find("; go back: ") + 11));
+  host.ok(line_after(restored.err, "; go back: "));
   CHECK(host.rules() == live);
   host.ok("rm repo/.git/$(git -C repo symbolic-ref HEAD).lock; rewall snapshot");
   CHECK(host.ok("rewall diff").empty());
