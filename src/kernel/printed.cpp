@@ -85,10 +85,16 @@ std::string word_for_shell(std::string_view name) {
   return escaped == name ? shell_quote(name) : format("\"$(printf {})\"", shell_quote(escaped));
 }
 
-/// A name of the rule whose line break the text has at `at`.
+/// A name of the rule whose line break the text has at `at`. Numbers may stand among the names: bytes like
+/// "T\n" are where a line ends in ACCEPT. Where the next line is one of a save program, it is the end of the
+/// rule unless the name says that line too; the count of rules tells if that is wrong.
 std::string_view broken_name(std::string_view text, std::size_t at, const OddRule& rule) {
+  constexpr std::size_t kNoChance = 4;  // bytes behind the line break
+  const std::string_view after = text.substr(at + 1);
+  const bool line_begins = after.empty() || after.starts_with("-A ") || after.starts_with("COMMIT\n");
   for (const std::string_view whole : rule.names) {
     std::string_view name = whole;
+    if (line_begins && whole.size() - whole.find('\n') <= kNoChance) continue;
     for (auto before = name.find('\n'); before != std::string_view::npos && before > 0; --before) {
       if (at >= before && text.substr(at - before).starts_with(name)) return name;
       name.remove_prefix(1);

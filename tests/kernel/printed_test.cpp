@@ -130,6 +130,22 @@ TEST_CASE("a name with a line break is refused with its rule, and deleting the r
   });
 }
 
+TEST_CASE("numbers whose bytes look like the end of a line are no name") {
+  const std::string backend = GENERATE("nft", "legacy");
+  in_lab([&] {
+    // 84 is 'T' and 10 a line break: bytes as at the end of "-j ACCEPT".
+    const std::string program = "iptables-" + backend;
+    shell(program + " -A INPUT -s 10.1.84.10 -j ACCEPT; " + program +
+          " -A INPUT -p tcp --dport 21514 -j ACCEPT; " + program +
+          " -A INPUT -m u32 --u32 '0=0x41540a2d' -j ACCEPT; " + program +
+          " -A INPUT -p tcp -m multiport --dports 21514,11585 -j ACCEPT; " + program + " -A INPUT -j DROP");
+    const auto saved = shell(program + "-save | grep ^-A | cut -d' ' -f3-");
+    std::string words;
+    for (const auto& rule : words_of(captured().ruleset.v4)) words += rule + "\n";
+    CHECK(words == saved);
+  });
+}
+
 TEST_CASE("a chain that iptables cannot name is refused, and the hint renames it") {
   const std::string family = GENERATE("ip", "ip6");
   const std::string json = GENERATE("a b", R"(a\nb%s)", R"(a'\t\\d)");  // as JSON writes the name
