@@ -8,17 +8,12 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
+#include "ops/context/rewall_command.h"
 #include "ops/context/settings.h"
 #include "ops/history/change_stack.h"
 #include "rules/print.h"
 
 namespace rewall {
-namespace {
-
-constexpr std::string_view kDefaultRepository = "/var/lib/rewall";
-
-}  // namespace
-
 std::string short_hash(const std::string& hash) {
   return hash.substr(0, 10);
 }
@@ -69,11 +64,7 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
 }
 
 std::string rewall_command(const Session& session, const std::string& words) {
-  const auto path = session.path().lexically_normal().string();
-  if (path == kDefaultRepository) return "rewall " + words;
-  std::error_code failed;
-  const auto absolute = std::filesystem::absolute(path, failed);
-  return format("rewall -C {} {}", shell_quote(failed ? path : absolute.string()), words);
+  return format("{} {}", rewall_command(session.path()), words);
 }
 
 namespace {

@@ -51,20 +51,26 @@ constexpr std::string_view kGlobals =
 constexpr std::string_view kRevisions =
     "HEAD LIVE $(rewall --json tag 2>/dev/null | grep -o '\"name\":\"[^\"]*' | cut -d'\"' -f4)";
 
-std::string bash_script() {
-  std::string text = R"(# bash completion for rewall: rewall completion bash
-_rewall() {
-  local word=${COMP_WORDS[COMP_CWORD]} command= words= i
-  COMPREPLY=()
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case ${COMP_WORDS[i]} in
+/// Finds the command among the words of a command line, an array of the shell, and opens a `case` about it.
+std::string begin_case(std::string_view array, std::string_view first, std::string_view end) {
+  return format(R"(  for ((i = {1}; i < {2}; i++)); do
+    case ${{{0}[i]}} in
       -C | --repo | --backend | --color) ((i++)) ;;
       -*) ;;
-      *) command=${COMP_WORDS[i]}; break ;;
+      *) command=${{{0}[i]}}; break ;;
     esac
   done
   case $command in
-)";
+)",
+                array, first, end);
+}
+
+std::string bash_script() {
+  std::string text = std::string(R"(# bash completion for rewall: rewall completion bash
+_rewall() {
+  local word=${COMP_WORDS[COMP_CWORD]} command= words= i
+  COMPREPLY=()
+)") + begin_case("COMP_WORDS", "1", "COMP_CWORD");
   std::string names;
   for (const auto& command : completed_commands()) {
     names += (names.empty() ? "" : " ") + command.name;
@@ -87,20 +93,12 @@ _rewall() {
 }
 
 std::string zsh_script() {
-  std::string text = R"(#compdef rewall
+  std::string text = std::string(R"(#compdef rewall
 # zsh completion for rewall: rewall completion zsh
 _rewall() {
   local -a commands options
   local command= i
-  for ((i = 2; i < CURRENT; i++)); do
-    case ${words[i]} in
-      -C | --repo | --backend | --color) ((i++)) ;;
-      -*) ;;
-      *) command=${words[i]}; break ;;
-    esac
-  done
-  case $command in
-)";
+)") + begin_case("words", "2", "CURRENT");
   std::string described;
   for (const auto& command : completed_commands()) {
     std::string summary = command.summary;

@@ -12,6 +12,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
+#include "ops/context/rewall_command.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/new_login.h"
 #include "ops/guard/rollback.h"

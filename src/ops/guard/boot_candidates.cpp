@@ -74,11 +74,7 @@ BootCandidates::BootCandidates(Session& session, bool exact)
   }
   last_ = {{.what = "the template lockdown",
             .read = [login = login_]() -> Result<Revision> { return lockdown(login); }},
-           {.what = "the tag good", .read = [&session]() -> Result<Revision> {
-              auto repository = TRY(session.repository());
-              auto hash = TRY(repository->resolve(std::string(kGood)));
-              return read_allowed(session, hash);
-            }}};
+           good()};
   for (auto* candidates : {&first_, &last_})
     for (auto& candidate : *candidates) candidate.exact = exact;
   if (guard_) first_.back().exact = guard_->exact;
@@ -87,6 +83,16 @@ BootCandidates::BootCandidates(Session& session, bool exact)
 Candidate BootCandidates::of_snapshot(const std::string& hash, std::string what) {
   return {.what = std::move(what),
           .read = [&session = session_, hash] { return read_allowed(session, hash); },
+          .exact = exact_};
+}
+
+Candidate BootCandidates::good() {
+  return {.what = "the tag good",
+          .read = [&session = session_]() -> Result<Revision> {
+            auto repository = TRY(session.repository());
+            auto hash = TRY(repository->resolve(std::string(kGood)));
+            return read_allowed(session, hash);
+          },
           .exact = exact_};
 }
 
@@ -142,11 +148,7 @@ void BootCandidates::begin_with_damaged_guard(const Error& why) {
   if (at_ != head)
     first_ = {of_snapshot(at_, format("{}, from before the guard", name_of_snapshot(at_)))};
   else if ((*repository)->resolve(std::string(kGood)))
-    first_.insert(first_.end(), {.what = "the tag good", .read = [&session = session_]() -> Result<Revision> {
-                                   auto opened = TRY(session.repository());
-                                   auto hash = TRY(opened->resolve(std::string(kGood)));
-                                   return read_allowed(session, hash);
-                                 }});
+    first_.push_back(good());
 }
 
 bool BootCandidates::is_new(const std::string& hash) {

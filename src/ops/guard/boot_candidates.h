@@ -33,6 +33,7 @@ class BootCandidates {
  private:
   void begin();
   void begin_with_damaged_guard(const Error& why);
+  Candidate good();
   Candidate of_snapshot(const std::string& hash, std::string what);
   std::optional<Candidate> older();
   bool is_new(const std::string& hash);

@@ -5,13 +5,9 @@
 #include "core/text.h"
 #include "ops/context/connection.h"
 #include "ops/context/identity.h"
+#include "ops/context/rewall_command.h"
 
 namespace rewall {
-
-std::string rewall_command(const std::filesystem::path& repository) {
-  const auto path = std::filesystem::absolute(repository).lexically_normal();
-  return path == "/var/lib/rewall" ? "rewall" : format("rewall -C {}", shell_quote(path.string()));
-}
 
 std::string confirming_command(const Session& session) {
   const auto connection = ssh_connection();

@@ -9,9 +9,6 @@
 
 namespace rewall {
 
-/// "rewall", or "rewall -C DIR" where another shell would not find this repository.
-std::string rewall_command(const std::filesystem::path& repository);
-
 /// The command that confirms from a new connection, as the person types it on the machine from which this one
 /// is reached: "ssh -o ControlPath=none -p 22 root@203.0.113.5 rewall confirm --new-session". Without an ssh
 /// connection: "rewall confirm".
