@@ -307,6 +307,24 @@ inline constexpr Message not_a_size{.kind = ErrorKind::usage,
                                     .text = "'{}' is not a size: bytes, or 500M, 2G"};
 inline constexpr Message not_a_number{.kind = ErrorKind::usage, .text = "'{}' is not a number"};
 inline constexpr Message not_a_switch{.kind = ErrorKind::usage, .text = "'{}' is not true or false"};
+inline constexpr Message owner_rule_too_long{.kind = ErrorKind::usage,
+                                             .text = "{} bytes, and an owner's expression has at most {}"};
+inline constexpr Message owner_rule_repeats{
+    .kind = ErrorKind::usage,
+    .text = "'{}' repeats too much: it would take too long to match",
+    .hint = "multiply the numbers in braces that are within each other: 4096 in all is the most"};
+inline constexpr Message owner_rule_refers_back{
+    .kind = ErrorKind::usage,
+    .text = "'{}' would take too long to match: it refers back to a group (\\1)",
+    .hint = "begin it with '^', and write '[^ ]+' for '.*' and for a repeated group"};
+inline constexpr Message not_a_pair{.kind = ErrorKind::usage,
+                                    .text = "'{}' is not KEY=VALUE",
+                                    .hint = "for example: rewall init -c sign.key=/etc/rewall/key"};
+/// The file, the line, why, the file for a shell.
+inline constexpr Message config_unreadable{
+    .kind = ErrorKind::repository,
+    .text = "{0}: line {1} cannot be read: {2}",
+    .hint = "correct or delete line {1} of that file; 'git config --file {3} --list' reads it then"};
 inline constexpr Message not_an_absolute_path{.kind = ErrorKind::usage,
                                               .text = "'{}' is not an absolute path"};
 

@@ -133,6 +133,7 @@ class Watcher {
   const std::function<void(const Recorded&)>& each_;
   CpuBudget budget_;
   Metrics metrics_{};
+  std::string metrics_trouble_{};  ///< the last warning; empty while the file can be written
   Fd epoll_{};
   Fd signals_{};
   std::optional<FirewallEvents> events_{};
@@ -496,8 +497,10 @@ void Watcher::wait_to_retry(ErrorKind why) {
 
 void Watcher::keep_metrics() {
   if (settings_.metrics.empty()) return;
-  if (auto written = write_metrics(settings_.metrics, metrics_); !written)
-    log_warning("{}", escape(written.error().message));
+  const auto written = write_metrics(settings_.metrics, metrics_);
+  const auto trouble = written ? std::string{} : full_message(written.error());
+  if (!trouble.empty() && trouble != metrics_trouble_) log_warning("watch.metrics: {}", escape(trouble));
+  metrics_trouble_ = trouble;
 }
 
 // Where the system cannot be asked whether it goes down, an empty ruleset right before the end was its work:
