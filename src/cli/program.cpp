@@ -26,6 +26,7 @@
 #include "ops/restore/recovery.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
+#include "ui/foreground.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -183,6 +184,7 @@ int run_words(int argc, char** argv, bool json, Running& running) {
 
 int run_program(int argc, char** argv) {
   hold_standard_descriptors();
+  make_files_private();
   // A file that is too big is an error, and who started us may not want to hear of children.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);
