@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "core/messages.h"
 #include "rules/sets.h"
 #include "rules/tokenizer.h"
 
@@ -114,6 +115,59 @@ std::size_t after(std::string_view rule, std::size_t at) {
   return rule.find(']', at + 1) + 1;  // 0, and so no progress, where there is none
 }
 
+constexpr std::size_t kLongestRule = 4096;
+/// regcomp(3) copies what is repeated: 150 MB for 65,000 places, and nobody needs a thousand.
+constexpr std::size_t kBiggestRule = 4096;
+
+/// What decides how long regcomp(3) and regexec(3) take.
+struct RuleShape {
+  std::size_t size = 0;  ///< characters to match, each as often as it is repeated by a number
+  bool refers_back = false;
+  bool has_open_repeat = false;  ///< `.*`, `.+`, `(...)*` or `(...)+`
+};
+
+/// The largest number of `{n,m}` at `at`, which moves behind it; 1 where none is there.
+std::size_t read_times(std::string_view rule, std::size_t& at) {
+  std::size_t most = 1;
+  std::size_t number = 0;
+  for (++at; at < rule.size() && rule[at] != '}'; ++at) {
+    const bool digit = rule[at] >= '0' && rule[at] <= '9';
+    number = digit ? std::min(number * 10 + static_cast<std::size_t>(rule[at] - '0'), kBiggestRule) : 0;
+    most = std::max(most, number);
+  }
+  ++at;
+  return most;
+}
+
+RuleShape shape_of(std::string_view rule) {
+  RuleShape shape;
+  std::vector<std::size_t> before;  // the size where each open group begins
+  std::size_t last = 0;             // the size before what a repetition repeats
+  bool any = false;                 // that is `.` or a group
+  for (std::size_t at = 0; at < rule.size() && shape.size <= kBiggestRule;) {
+    const char c = rule[at];
+    if (c == '{') {
+      shape.size = last + (shape.size - last) * read_times(rule, at);
+      shape.has_open_repeat = shape.has_open_repeat || any;
+      continue;
+    }
+    if (c == '*' || c == '+') shape.has_open_repeat = shape.has_open_repeat || any;
+    if (c == '*' || c == '+' || c == '?') {
+      ++at;
+      continue;
+    }
+    if (c == '(') before.push_back(shape.size);
+    last = c == ')' && !before.empty() ? before.back() : shape.size;
+    if (c == ')' && !before.empty()) before.pop_back();
+    any = c == '.' || c == ')';
+    if (c == '\\' && at + 1 < rule.size() && rule[at + 1] >= '1' && rule[at + 1] <= '9')
+      shape.refers_back = true;
+    ++shape.size;
+    at = std::max(after(rule, at), at + 1);
+  }
+  return shape;
+}
+
 /// A space that must be there.
 bool ends_word(std::string_view rule, std::size_t at) {
   const bool repeated =
@@ -202,6 +256,12 @@ std::vector<Owner> default_owners() {
 }
 
 Status check_owner_rule(const std::string& rule) {
+  if (rule.size() > kLongestRule) return error_of<messages::owner_rule_too_long>(rule.size(), kLongestRule);
+  // Before it is compiled: that takes the time and the memory.
+  const RuleShape shape = shape_of(rule);
+  if (shape.size > kBiggestRule) return error_of<messages::owner_rule_repeats>(rule);
+  if (shape.refers_back && (!rule.starts_with('^') || shape.has_open_repeat))
+    return error_of<messages::owner_rule_refers_back>(rule);
   TRY(Expression::make(rule, Expression::Case::exact));
   return {};
 }

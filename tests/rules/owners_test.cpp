@@ -227,3 +227,25 @@ TEST_CASE("an owner's expression knows a rule in whatever way it names the chain
     CHECK_FALSE(knows(rule, "FORWARD-2", drop));
   }
 }
+
+TEST_CASE("an owner's expression takes no more time and memory than rules are worth") {
+  for (const auto& owner : owners()) {
+    INFO(owner.name);
+    CHECK(check_owner_rule(owner.rule));
+  }
+  for (const char* good :
+       {"^-A FORWARD -i ([a-z0-9]+) -o \\1 ", ".*-m comment --comment \"(a|b)*\"", "a{1,30}", "[{]{2}",
+        "(x{8}){8}", "^-A (FORWARD|INPUT) .*(-i|-o) (br-[0-9a-f]{12}|%i)"}) {
+    INFO(good);
+    CHECK(check_owner_rule(good));
+  }
+  for (const std::string bad :
+       {std::string("a{1,255}{1,255}"), std::string("((x{20}){20}){20}"), std::string(5000, 'a'),
+        std::string("(.*)(.*)\\1\\2c"), std::string("^(a*)*\\1b"), std::string("^(.*) \\1"),
+        std::string("([^ ]+) \\1"), std::string("^((ab){2})\\1")}) {
+    INFO(bad);
+    const auto checked = check_owner_rule(bad);
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().kind == ErrorKind::usage);
+  }
+}
