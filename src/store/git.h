@@ -83,7 +83,8 @@ Status start();
 constexpr const char* kFreeSpace = "free some space there and run the command again";
 
 /// The error of the libgit2 call that just failed, as `object: reason`, of kind repository. A full disk gets
-/// the hint to free space. Call this before any other libgit2 function.
+/// the hint to free space, a line of a configuration that cannot be read its own words. Call this before any
+/// other libgit2 function.
 Error last_error(const std::string& object);
 
 /// The same for an object of the history that cannot be read; the hint names the earlier snapshots.

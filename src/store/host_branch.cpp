@@ -221,8 +221,12 @@ std::string find_tip(git_repository* repo, const std::string& host) {
   return newest ? git::hex(*newest) : std::string{};
 }
 
+bool has_branch(git_repository* repo, const std::string& host) {
+  return read_reference(repo, branch_of(host)).has_value();
+}
+
 bool is_at_branch(git_repository* repo, const std::string& host) {
-  return host_in_head(repo) == host && read_reference(repo, branch_of(host));
+  return host_in_head(repo) == host && has_branch(repo, host);
 }
 
 std::string find_parent(git_repository* repo, const std::string& host, const std::string& hash) {

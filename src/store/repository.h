@@ -143,11 +143,17 @@ class Repository {
   /// (store/host_branch.h). A read-only disk is no matter.
   static Result<Repository> open(const std::filesystem::path& path);
 
+  /// The same for a boot, which uses what can be read: where `.git/config` cannot, the repository is opened
+  /// without it, and lock() returns the error.
+  static Result<Repository> open_readable(const std::filesystem::path& path);
+
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
 
   const std::filesystem::path& path() const;
+  /// Where git(1) can read the repository: path(), but of open_readable() a folder without the `config`.
+  std::filesystem::path path_for_git() const;
   std::filesystem::path state_path() const;  ///< .git/rewall
   std::string host() const;                  ///< NAME of the branch hosts/NAME
 
@@ -173,6 +179,10 @@ class Repository {
   /// first snapshot. Where the branch is empty or gone: the newest snapshot that is known (find_tip()).
   Result<std::string> head() const;
 
+  /// True where this host's branch is empty, damaged or gone, and head() found the newest snapshot otherwise.
+  /// The next lock() puts the branch back.
+  bool branch_is_lost() const;
+
   /// True where `.git/HEAD` names this host's branch, and that can be read.
   bool is_at_branch() const;
 
@@ -187,6 +197,8 @@ class Repository {
 
   /// Whether the repository has an object with this full hash, reachable or not.
   bool has_object(const std::string& hash) const;
+  /// Whether the object with this full hash begins as one: a power failure leaves empty files.
+  bool begins_well(const std::string& hash) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 

@@ -331,6 +331,10 @@ Result<std::string> Repository::head() const {
   return find_tip(impl_->repo.get(), impl_->host);
 }
 
+bool Repository::branch_is_lost() const {
+  return !has_branch(impl_->repo.get(), impl_->host) && !find_tip(impl_->repo.get(), impl_->host).empty();
+}
+
 bool Repository::is_at_branch() const {
   return rewall::is_at_branch(impl_->repo.get(), impl_->host);
 }
@@ -358,6 +362,15 @@ bool Repository::has_object(const std::string& hash) const {
   const auto id = git::parse_hash(hash);
   return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
          git_odb_exists(odb.get(), &*id) == 1;
+}
+
+bool Repository::begins_well(const std::string& hash) const {
+  git::Odb odb;
+  const auto id = git::parse_hash(hash);
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
+         git_odb_read_header(&size, &type, odb.get(), &*id) == 0;
 }
 
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {

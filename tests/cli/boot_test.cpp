@@ -274,3 +274,49 @@ TEST_CASE("a flush that watch records right before its end is the shutdown's whe
   host.ok("rewall -q restore --boot");
   CHECK(host.ports() == "22 80 443");
 }
+
+TEST_CASE("a settings file that cannot be read stops no boot, and every other command says how to mend it") {
+  const BootHost host;
+  const std::string file = GENERATE("repo/.git/config", "repo/.git/rewall/config");
+  host.ok("cp " + file + " whole 2>/dev/null || : >whole; printf '[core]\n\tno value [\n' >>" + file);
+  const auto line = trim(host.ok("wc -l <" + file));
+  const auto said = host.boot(0);
+  INFO(said);
+  CHECK(host.ports() == "22 80 443");
+  CHECK(has(said, "HEAD (snapshot "));
+  CHECK(has(said, "config: line " + std::string(line) + " cannot be read"));
+  for (const std::string command : {"snapshot --allow-empty", "restore HEAD", "config lock.wait 20s", "gc"}) {
+    const auto error = host.ends(5, "rewall " + command);
+    INFO(error);
+    CHECK(has(error,
+              host.folder().string() + "/" + file + ": line " + std::string(line) + " cannot be read: "));
+    CHECK(has(error, "hint: correct or delete line " + std::string(line)));
+  }
+  // What the hint says.
+  CHECK(has(host.sh("rewall doctor").out, "line " + std::string(line)));
+  host.ok("sed -i '" + std::string(line) + "d' " + file + "; git config --file " + file + " --list");
+  host.ok("rewall -q snapshot --allow-empty; rewall -q restore HEAD~1");
+  // Nothing is left of what it was opened through.
+  CHECK(host.ok("find /run /dev/shm /tmp -maxdepth 3 -lname $PWD/repo/.git/objects 2>/dev/null || true")
+            .empty());
+}
+
+TEST_CASE("a boot asks for signatures also where the settings of git cannot be read") {
+  const BootHost host;
+  host.ok(
+      "ssh-keygen -q -t ed25519 -f key -N ''; printf 'me@example.org %s\n' \"$(cat key.pub)\" >allowed; "
+      "rewall config sign.allowed $PWD/allowed; rewall config sign.key $PWD/key; rewall -q snapshot "
+      "--allow-empty; rewall config sign.require true; printf '[core\n' >>repo/.git/config");
+  SECTION("and takes what is signed") {
+    host.boot(0);
+    CHECK(host.ports() == "22 80 443");
+  }
+  SECTION("and nothing else") {
+    host.ok(
+        "sed -i '$d' repo/.git/config; rewall config sign.key ''; iptables -A INPUT -p tcp --dport 25 -j "
+        "ACCEPT; rewall -q snapshot; printf '[core\n' >>repo/.git/config");
+    const auto said = host.boot(9);
+    CHECK(has(said, "is not signed"));
+    CHECK(host.ports() == "22 80 443");
+  }
+}

@@ -88,6 +88,8 @@ class Session {
   /// Names a restore that another process is doing now, or says why a restore could not be recovered; else
   /// empty.
   std::string interrupted{};
+  /// True for a boot: repository() is Repository::open_readable(). Set before its first call.
+  bool uses_what_it_can = false;
   /// True where `interrupted` names a restore that runs.
   bool restoring = false;
 

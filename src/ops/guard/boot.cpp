@@ -51,6 +51,7 @@ void end_guard(Session& session, const Lock& held, const BootCandidates& candida
 }  // namespace
 
 Result<FallbackResult> boot(Session& session, RestoreOptions options) {
+  session.uses_what_it_can = true;
   auto repository = session.repository();
   std::error_code failed;
   // A host without a history boots as if there were no rewall.

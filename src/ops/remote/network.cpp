@@ -30,13 +30,18 @@ struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 18> kTroubles{{
+constexpr std::array<Trouble, 20> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
      "ssh-keygen -R HOST"},
     {"Host key verification failed",
      "unknown host key: verify it, then run 'ssh HOST' once to add it to known_hosts"},
     {"Permission denied", "the server accepts no key of this user: 'ssh -v HOST' shows which keys are tried"},
+    {"detected dubious ownership",
+     "git refuses a repository of another user; on the server, as the user that works there: chown -R USER "
+     "PATH, or git config --global --add safe.directory PATH"},
+    {"bad line length character",
+     "the server prints something before git speaks, as a .bashrc may: 'ssh HOST true' must print nothing"},
     {"Could not resolve", "check the address: rewall remote"},
     {"Connection refused", "is the server up? with push.auto rewall tries again by itself"},
     {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
