@@ -37,7 +37,7 @@ Json to_json(const RepositoryStatus& status) {
           {"foreign_changes", status.foreign_changes},
           {"head", or_null(status.head)},
           {"host", status.host},
-          {"backend", status.backend},
+          {"backend", or_null(status.backend)},
           {"changes", status.changes},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
@@ -45,7 +45,8 @@ Json to_json(const RepositoryStatus& status) {
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
           {"watch", status.watch},
           {"remote", remote},
-          {"journal", or_null(status.journal)}};
+          {"journal", or_null(status.journal)},
+          {"damage", status.damage}};
 }
 
 std::string guard_text(const RepositoryStatus::GuardStatus& status, Paint paint) {
@@ -98,6 +99,7 @@ std::string remote_text(const RepositoryStatus::RemoteStatus& status, Paint pain
 }
 
 std::string live_text(const RepositoryStatus& status, Paint paint) {
+  if (!status.compared) return format("LIVE     {}\n", paint.removed("cannot be compared with HEAD"));
   const auto foreign = format("{} of other programs", counted(status.foreign_changes, "change"));
   if (status.clean && status.foreign_changes == 0)
     return format("LIVE     {}\n", paint.added("matches HEAD"));
@@ -122,14 +124,31 @@ std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
                 escape(shell_quote(guard.repository)));
 }
 
-std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint paint) {
+std::string damage_text(const RepositoryStatus& status, Paint paint) {
+  std::string text;
+  for (const auto& damage : status.damage)
+    text += format("history  {}\n", paint.removed("DAMAGED: " + escape(damage)));
+  if (!text.empty())
+    text +=
+        paint.quiet("         'rewall verify' lists all damage, 'rewall log' what can be restored") + "\n";
+  return text;
+}
+
+std::string head_text(const RepositoryStatus& status, const std::optional<Snapshot>& head, Paint paint) {
+  if (!head) return format("HEAD     {}\n", short_hash(status.head));
+  return format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head->subject),
+                paint.quiet("(" + ago(head->time, now()) + ")"));
+}
+
+std::string to_text(const RepositoryStatus& status, const std::optional<Snapshot>& head, Paint paint) {
   std::string text;
   if (const auto reasons = status.reasons(); !reasons.empty())
     text += format("look at  {}\n", paint.removed(join(reasons, ", ")));
-  text += format("host     {}, backend {}\n", escape(status.host), escape(status.backend));
-  text += format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head.subject),
-                 paint.quiet("(" + ago(head.time, now()) + ")"));
+  text += format("host     {}{}\n", escape(status.host),
+                 status.backend.empty() ? "" : ", backend " + escape(status.backend));
+  text += head_text(status, head, paint);
   text += live_text(status, paint);
+  text += damage_text(status, paint);
   if (status.guard) text += guard_text(*status.guard, paint);
   if (!status.guard_unreadable.empty())
     text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
@@ -152,8 +171,10 @@ Action define_status(Syntax&) {
       context.terminal.out(print(to_json(status)));
     } else {
       auto repository = TRY(context.session.repository());
-      auto head = TRY(repository->snapshot(status.head));
-      context.terminal.out(to_text(status, head, context.terminal.paint()));
+      auto head = repository->snapshot(status.head);
+      if (!head && status.damage.empty()) return std::move(head).error();
+      context.terminal.out(
+          to_text(status, head ? std::optional(*std::move(head)) : std::nullopt, context.terminal.paint()));
     }
     // Shown first, then fired: the next status shows the result.
     if (status.guard && status.guard->overdue) {

@@ -16,7 +16,8 @@ namespace rewall {
 
 /// Whether LIVE matches HEAD, and how many snapshots the remote lacks.
 struct RepositoryStatus {
-  bool clean = false;  ///< LIVE matches HEAD, but for foreign parts
+  bool clean = false;    ///< LIVE matches HEAD, but for foreign parts
+  bool compared = true;  ///< false where HEAD cannot be read: whether LIVE matches it is not known
   std::string head{};
   std::string host{};
   std::string backend{};
@@ -31,7 +32,8 @@ struct RepositoryStatus {
     std::optional<PushQueue> queue{};  ///< absent where no snapshot waits to be pushed
   };
   std::optional<RemoteStatus> remote{};
-  std::string journal{};  ///< Session::interrupted
+  std::vector<std::string> damage{};  ///< what of the branch and of the newest snapshots cannot be read
+  std::string journal{};              ///< Session::interrupted
   bool restoring = false;
   bool watch = false;  ///< `rewall watch` is running
 
@@ -47,7 +49,7 @@ struct RepositoryStatus {
   std::optional<GuardEnding> last_guard{};   ///< of the last guard, for an hour
   std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
 
-  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "interrupted".
+  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "interrupted", "history-damaged".
   std::vector<std::string> reasons() const;
 };
 
