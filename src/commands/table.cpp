@@ -7,7 +7,9 @@ namespace rewall {
 std::span<const CommandEntry> command_table() {
   static constexpr std::array<CommandEntry, 30> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
-       "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
+       "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
+       "rewall init -c sign.key=/etc/rewall/key",
+       define_init},
       {"snapshot", "commit", "record", Effect::records, "Record the live rules",
        "rewall snapshot\nrewall snapshot -m 'open https'", define_snapshot},
       {"status", "", "record", Effect::looks, "Show whether the live rules match the last snapshot (HEAD)",
@@ -19,7 +21,8 @@ std::span<const CommandEntry> command_table() {
        "rewall import --git /etc iptables",
        define_import},
       {"verify", "", "record", Effect::looks, "Check that every snapshot is complete, signed and readable",
-       "rewall verify\nrewall verify good..HEAD\nrewall verify origin/hosts/web1", define_verify},
+       "rewall verify\nrewall verify --all\nrewall verify good..HEAD\nrewall verify origin/hosts/web1",
+       define_verify},
       {"gc", "", "record", Effect::looks, "Compact the repository", "rewall gc", define_gc},
       {"doctor", "", "record", Effect::looks, "Check this host for problems and show how to fix them",
        "rewall doctor\nrewall doctor || mail -s 'rewall needs a look' root", define_doctor},

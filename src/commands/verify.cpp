@@ -28,9 +28,12 @@ Action define_verify(Syntax& syntax) {
   auto stage = std::make_shared<bool>(false);
   syntax.flag("--stage", *stage,
               "Also load HEAD, or each snapshot of RANGE, into a scratch network namespace");
-  return [range, stage](Context& context) -> Result<Answer> {
+  auto all = std::make_shared<bool>(false);
+  syntax.flag("--all", *all, "Also check the branches of remotes and other hosts, and the tags").excludes = {
+      "RANGE"};
+  return [range, stage, all](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    auto findings = TRY(verify(*repository, *range));
+    auto findings = TRY(verify(*repository, *range, *all));
     if (*stage) {
       auto staged = TRY(verify_by_staging(context.session, *repository, *range));
       std::ranges::move(staged, std::back_inserter(findings));

@@ -95,7 +95,9 @@ void set_signals(posix_spawnattr_t& attributes) {
 class Words {
  public:
   explicit Words(const Command& command) : words_(command.words) {
-    variables_ = {std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
+    variables_ = {std::string("PATH=") + kSystemPath, "LC_ALL=C"};
+    const auto is_home = [](const std::string& variable) { return variable.starts_with("HOME="); };
+    if (std::ranges::none_of(command.environment, is_home)) variables_.push_back("HOME=" + home());
     variables_.insert(variables_.end(), command.environment.begin(), command.environment.end());
     for (std::string& word : words_) argv_.push_back(word.data());
     for (std::string& variable : variables_) environment_.push_back(variable.data());

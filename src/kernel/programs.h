@@ -53,6 +53,9 @@ std::string base_name(const std::string& path);
 
 /// True when this process may change the firewall of its network namespace (CAP_NET_ADMIN, capabilities(7)).
 bool may_administer();
+
+/// True with CAP_NET_RAW, without which iptables asks for no set.
+bool may_open_raw_sockets();
 /// True when a program's standard error says that it lacks a permission.
 bool says_not_permitted(std::string_view words);
 /// The error, of kind permission, for either case; `words` are the program's if one ran.

@@ -1,5 +1,8 @@
 #include "ops/context/git_command.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <span>
 
@@ -42,6 +45,12 @@ std::string quoted_after(std::string_view said, std::string_view start) {
   const auto open = said.find('\'', at);
   const auto close = open == std::string_view::npos ? open : said.find('\'', open + 1);
   return close == std::string_view::npos ? "" : std::string(said.substr(open + 1, close - open - 1));
+}
+
+/// As a service manager has it, whatever $HOME says.
+std::string own_home() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr && *entry->pw_dir == '/' ? entry->pw_dir : "/";
 }
 
 }  // namespace
@@ -93,7 +102,10 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   }
   if (!work.with_hooks) command.words.insert(command.words.end(), {"-c", "core.hooksPath=/dev/null"});
   command.words.insert(command.words.end(), work.words.begin(), work.words.end());
-  for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
+  if (work.as_service)
+    command.environment.push_back("HOME=" + own_home());
+  else
+    for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
   command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());
   return run(std::move(command), ErrorKind::repository);
 }

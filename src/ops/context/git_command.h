@@ -21,6 +21,7 @@ struct GitWork {
   std::function<void(std::string_view)> progress{};  ///< gets standard error while git runs
   std::uint64_t biggest_file = 0;  ///< bytes, the largest file that git may write; 0: no limit
   bool gives_way = false;          ///< runs at low priority
+  bool as_service = false;         ///< without the variables and the HOME of whoever started this process
   bool with_hooks = false;    ///< the user's hooks (githooks(5)) run: for a push, where people expect them
   bool ends_with_us = false;  ///< when this process is killed, git removes its locks and ends too
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};

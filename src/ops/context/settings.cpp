@@ -149,6 +149,21 @@ Status check_value(const Key& key, const std::string& value) {
   return {};
 }
 
+Result<Assignment> read_assignment(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return error_of<messages::not_a_pair>(escape(text));
+  Assignment assignment{.key = text.substr(0, equals), .value = text.substr(equals + 1)};
+  TRY(check_value(TRY(find_key(assignment.key)), assignment.value));
+  return assignment;
+}
+
+Status assign(const Repository& repository, const std::vector<Assignment>& assignments) {
+  if (assignments.empty()) return {};
+  auto settings = TRY(Settings::open(repository));
+  for (const auto& [key, value] : assignments) TRY(settings.set(key, value));
+  return {};
+}
+
 Result<double> parse_percent(std::string_view text) {
   const auto digits = text.ends_with('%') ? text.substr(0, text.size() - 1) : text;
   double percent = 0;

@@ -128,6 +128,18 @@ Result<Key> find_key(const std::string& name);
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
+/// A key with the value that it is to get.
+struct Assignment {
+  std::string key{};
+  std::string value{};
+};
+
+/// Reads "KEY=VALUE" (`init -c`). Kind usage: it has no '=', the key is unknown, or it cannot have the value.
+Result<Assignment> read_assignment(const std::string& text);
+
+/// Writes them into the repository's settings.
+Status assign(const Repository& repository, const std::vector<Assignment>& assignments);
+
 /// The value of a key, else its default value, as text.
 Result<std::string> setting_text(const Repository& repository, const Key& key);
 

@@ -33,6 +33,7 @@ class StatePaths {
   std::filesystem::path background_environment() const { return state_ / "environment"; }
   std::filesystem::path gc_lock() const { return state_ / "gc"; }             ///< ops/remote/gc.h
   std::filesystem::path network() const { return state_ / "namespace"; }      ///< ops/context/network_place.h
+  std::filesystem::path machine() const { return state_ / "machine"; }        ///< ops/context/machine.h
   std::filesystem::path watch_lock() const { return state_ / "watch.lock"; }  ///< ops/watch/watcher.h
 
   /// The files that are only written with the repository's lock held. The next holder of the lock removes the

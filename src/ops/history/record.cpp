@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "diff/pairs.h"
+#include "ops/context/machine.h"
 #include "ops/context/network_place.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -183,6 +184,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);
+  // Of an older version.
+  if (noted_machine(repository.state_path()).empty()) note_machine(repository.state_path());
   session.notify({.repository = repository,
                   .files = files,
                   .diff = diff,
@@ -219,13 +222,17 @@ Result<Recorded> record_live(Session& session, const Lock&, const RecordOptions&
   return record(session, *repository, read.head, read.live, options);
 }
 
-Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
+Result<Recorded> make_repository(Session& session, const std::string& remote_url,
+                                 const std::vector<Assignment>& assignments) {
   auto capture = TRY(session.capture());
   for (const auto& note : capture.notes) log_warning("{}", note);
   const bool existed = std::filesystem::exists(session.path());
   auto repository = TRY(Repository::init(session.path(), host_name()));
   note_network(repository.state_path());
+  note_machine(repository.state_path());
+  if (session.signer) repository.sign_with(session.signer);
   auto recorded = [&]() -> Result<Recorded> {
+    TRY(assign(repository, assignments));
     if (!remote_url.empty()) {
       TRY(repository.add_remote("origin", remote_url));
     }

@@ -11,6 +11,7 @@
 #include "diff/diff.h"
 #include "ops/context/identity.h"
 #include "ops/context/session.h"
+#include "ops/context/settings.h"
 
 namespace rewall {
 
@@ -78,6 +79,7 @@ Result<Recorded> record_live(Session& session, const Lock& held, const RecordOpt
 
 /// Makes the session's repository and its first snapshot: `rewall init`. Captures LIVE first, so that a
 /// failure leaves no repository. `remote_url` becomes the remote `origin`; empty for none.
-Result<Recorded> make_repository(Session& session, const std::string& remote_url);
+Result<Recorded> make_repository(Session& session, const std::string& remote_url,
+                                 const std::vector<Assignment>& assignments = {});
 
 }  // namespace rewall

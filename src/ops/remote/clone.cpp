@@ -6,6 +6,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/identity.h"
+#include "ops/context/machine.h"
 #include "ops/context/network_place.h"
 #include "ops/remote/clone_folder.h"
 #include "ops/remote/fetch.h"
@@ -74,6 +75,7 @@ Result<CloneResult> clone(const fs::path& path, const std::string& url, const st
   auto folder = TRY(CloneFolder::begin(path));
   auto repository = TRY(Repository::init(folder.path(), host.empty() ? host_name() : host));
   note_network(repository.state_path());
+  note_machine(repository.state_path());
   auto cloned = TRY(clone_into(repository, url, !host.empty(), std::move(progress)));
   TRY(folder.take_place());
   return cloned;

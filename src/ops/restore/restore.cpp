@@ -90,7 +90,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
-    notes = TRY(check_signature(repository, revision.hash));
+    notes = TRY(check_signature(repository, revision.hash, revision.name));
   }
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
@@ -181,7 +181,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
   std::vector<std::string> notes;
-  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash));
+  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash, revision.name));
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {
