@@ -239,7 +239,7 @@ TEST_CASE("an owner's expression takes no more time and memory than rules are wo
     INFO(good);
     CHECK(check_owner_rule(good));
   }
-  for (const std::string bad :
+  for (const std::string& bad :
        {std::string("a{1,255}{1,255}"), std::string("((x{20}){20}){20}"), std::string(5000, 'a'),
         std::string("(.*)(.*)\\1\\2c"), std::string("^(a*)*\\1b"), std::string("^(.*) \\1"),
         std::string("([^ ]+) \\1"), std::string("^((ab){2})\\1")}) {
