@@ -38,8 +38,10 @@ Action define_init(Syntax& syntax) {
   syntax.option("--remote", "URL", url.get(),
                 "Add URL as the remote 'origin'; 'rewall push' sends the history");
   auto set = std::make_shared<std::vector<std::string>>();
-  syntax.option("-c", "KEY=VALUE", set.get(),
-                "Make this setting first: 'sign.key=FILE' signs the first snapshot (several -c are allowed)");
+  syntax
+      .option("-c", "KEY=VALUE", set.get(),
+              "Make this setting first: 'sign.key=FILE' signs the first snapshot (several -c are allowed)")
+      .most = Argument::kMany;
   return [url, set](Context& context) -> Result<Answer> {
     Session& session = context.session;
     std::vector<Assignment> assignments;

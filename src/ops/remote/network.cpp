@@ -78,7 +78,8 @@ std::string reason_in(std::string_view said) {
     line = trim(line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1));
     if (is_noise(line)) continue;
     for (const auto& trouble : kTroubles) {
-      if (line.find(trouble.words) != std::string_view::npos) return std::string(line);
+      if (line.find(trouble.words) == std::string_view::npos) continue;
+      return std::string(line.starts_with("fatal: ") ? line.substr(7) : line);
     }
     if (first.empty() && line.starts_with("fatal: ")) first = line.substr(7);
     last = line;
