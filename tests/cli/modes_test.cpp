@@ -4,10 +4,10 @@
 namespace rewall {
 namespace {
 
-/// What is not 0700 (a folder), 0600 (a file) or 0400 (an object), as `MODE PATH`.
+/// What is not 0700 (a folder), 0600 (a file) or 0400 or 0444 (an object), as `MODE PATH`.
 std::string others_may(const Host& host, const std::string& folder) {
   return host.ok("find " + folder +
-                 " -printf '%m %p\\n' | grep -v '^[76]00 ' | grep -v '^400 .*/objects/' || true");
+                 " -printf '%m %p\\n' | grep -v '^[76]00 ' | grep -v '^4[04]* .*/objects/' || true");
 }
 
 }  // namespace
