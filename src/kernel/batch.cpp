@@ -36,7 +36,7 @@ std::string words_of(const nlmsghdr* message) {
   if (mnl_nlmsg_get_payload_len(message) < skip) return {};
   Attributes<NLMSGERR_ATTR_MAX + 1> facts{};
   for_each_attribute(static_cast<const char*>(mnl_nlmsg_get_payload(message)) + skip,
-                     static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
+                     reinterpret_cast<const char*>(message) + message->nlmsg_len,
                      [&](const nlattr* at) { keep(facts, at); });
   return std::string(text(facts[NLMSGERR_ATTR_MSG]));
 }
@@ -143,26 +143,25 @@ std::optional<BatchRefusal> Batch::answer(const NetlinkSocket& socket) const {
   // refusals overflow the socket, which says so once (ENOBUFS) before it gives out the first of them.
   std::vector<char> received(1 << 16);
   bool overflowed = false;
-  while (true) {
-    sockaddr_nl sender{};
-    socklen_t length = sizeof sender;
-    const ssize_t got = recvfrom(socket.fd(), received.data(), received.size(), MSG_DONTWAIT,
-                                 reinterpret_cast<sockaddr*>(&sender), &length);
-    if (got >= 0 && sender.nl_pid != 0) continue;  // of another process
+  std::optional<BatchRefusal> refusal;
+  bool answered = false;
+  while (!answered) {
+    const ssize_t got = receive_from_kernel(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS && !std::exchange(overflowed, true)) continue;
     if (got < 0)
       return BatchRefusal{.error = errno != EAGAIN ? errno : overflowed ? int{ENOBUFS} : int{EPROTO}};
-    int left = static_cast<int>(got);
-    for (auto* message = reinterpret_cast<const nlmsghdr*>(received.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_type != NLMSG_ERROR) continue;
+    for_each_message({received.data(), static_cast<std::size_t>(got)}, [&](const nlmsghdr* message) {
+      if (answered || message->nlmsg_type != NLMSG_ERROR ||
+          message->nlmsg_len < NLMSG_LENGTH(sizeof(nlmsgerr)))
+        return;
       const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
       if (error->error != 0)
-        return BatchRefusal{.error = -error->error, .message = message->nlmsg_seq, .text = words_of(message)};
-      if (message->nlmsg_seq == count_) return std::nullopt;
-    }
+        refusal = {.error = -error->error, .message = message->nlmsg_seq, .text = words_of(message)};
+      answered = refusal || message->nlmsg_seq == count_;
+    });
   }
+  return refusal;
 }
 
 }  // namespace rewall

@@ -54,12 +54,10 @@ std::optional<FirewallEvents> FirewallEvents::open() {
 }
 
 void FirewallEvents::take(const char* data, std::size_t size, News& news) {
-  std::size_t at = 0;
-  while (const nlmsghdr* message = at < size ? whole_message(data + at, size - at) : nullptr) {
-    at += NLMSG_ALIGN(message->nlmsg_len);
+  for_each_message({data, size}, [&](const nlmsghdr* message) {
     if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
         message->nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg)))
-      continue;
+      return;
     switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
       case NFT_MSG_NEWRULE:
       case NFT_MSG_DELRULE:
@@ -86,7 +84,7 @@ void FirewallEvents::take(const char* data, std::size_t size, News& news) {
       default:
         break;
     }
-  }
+  });
 }
 
 FirewallEvents::News FirewallEvents::read() {

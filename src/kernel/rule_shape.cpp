@@ -53,9 +53,7 @@ struct RegisterLoad {
 };
 
 std::string_view bytes(const nlattr* data) {
-  const nlattr* value = attributes<NFTA_DATA_MAX + 1>(data)[NFTA_DATA_VALUE];
-  if (value == nullptr) return {};
-  return {static_cast<const char*>(mnl_attr_get_payload(value)), mnl_attr_get_payload_len(value)};
+  return payload(attributes<NFTA_DATA_MAX + 1>(data)[NFTA_DATA_VALUE]);
 }
 
 std::uint8_t byte(std::string_view value, std::size_t at) {
@@ -129,9 +127,8 @@ class RuleReader {
   std::string limit(const Attributes<NFTA_LIMIT_MAX + 1>& limit) {
     matched_ = true;
     // -m limit knows these units and packets only, and at most 10000 of them (XT_LIMIT_SCALE).
-    const auto wide = [](const nlattr* at) { return at != nullptr ? be64toh(mnl_attr_get_u64(at)) : 0; };
-    const auto unit = wide(limit[NFTA_LIMIT_UNIT]);
-    const auto rate = wide(limit[NFTA_LIMIT_RATE]);
+    const auto unit = number64(limit[NFTA_LIMIT_UNIT]);
+    const auto rate = number64(limit[NFTA_LIMIT_RATE]);
     const bool good = (unit == 1 || unit == 60 || unit == 3600 || unit == 86400) && rate >= 1 &&
                       rate <= 10000 && number(limit[NFTA_LIMIT_TYPE]) == NFT_LIMIT_PKTS &&
                       number(limit[NFTA_LIMIT_FLAGS]) == 0;

@@ -49,8 +49,7 @@ class Listing {
     const nlattr* data = at[IPSET_ATTR_DATA];
     set_ = {.name = std::string(text(at[IPSET_ATTR_SETNAME])),
             .type = std::string(text(at[IPSET_ATTR_TYPENAME]))};
-    const std::uint8_t family =
-        at[IPSET_ATTR_FAMILY] == nullptr ? std::uint8_t{0} : mnl_attr_get_u8(at[IPSET_ATTR_FAMILY]);
+    const auto family = raw_number<std::uint8_t>(at[IPSET_ATTR_FAMILY]);
     set_.options = option_words(set_.type, family, data, set_.known);
     const auto header = attributes<IPSET_ATTR_CREATE_MAX + 1>(data);
     set_.timeouts = header[IPSET_ATTR_TIMEOUT] != nullptr;

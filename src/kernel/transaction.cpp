@@ -34,10 +34,6 @@ namespace rewall {
 
 namespace {
 
-std::uint64_t handle_of(const nlattr* attribute) {
-  return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
-}
-
 Error unreadable(std::string_view what, int error) {
   return Error{.kind = ErrorKind::kernel, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
@@ -241,7 +237,7 @@ class Transaction::Work {
   Result<std::vector<std::uint64_t>> list_handles(const ChainName& place, std::size_t count) {
     std::vector<std::uint64_t> handles;
     const int error = each_rule(socket_, place.family, place.table, place.chain, [&](const auto& facts) {
-      handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
+      handles.push_back(number64(facts[NFTA_RULE_HANDLE]));
     });
     if (error == EINTR || error == ENOENT) return moved();
     if (error != 0) return unreadable("list of rules", error);
