@@ -8,6 +8,7 @@
 // After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <utility>
 
 #include "kernel/netlink_attributes.h"
+#include "kernel/rule_list.h"
 
 namespace rewall {
 
@@ -94,6 +96,25 @@ std::uint32_t Batch::add(BatchMessage& message) {
   message.header()->nlmsg_seq = ++count_;
   append(message.header());
   return count_;
+}
+
+std::uint32_t Batch::add_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
+                              std::uint64_t before) {
+  const auto at_end = before == 0 ? NLM_F_APPEND : 0;
+  auto message =
+      start(NFT_MSG_NEWRULE, number_of(place.family), static_cast<std::uint16_t>(NLM_F_CREATE | at_end));
+  message.text(NFTA_RULE_TABLE, place.table);
+  message.text(NFTA_RULE_CHAIN, place.chain);
+  if (before != 0) message.handle(NFTA_RULE_POSITION, before);
+  message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
+  if (compat != Compat{}) {
+    nlattr* nest = message.begin(NFTA_RULE_COMPAT);
+    message.number(NFTA_RULE_COMPAT_PROTO, compat.protocol);
+    message.number(NFTA_RULE_COMPAT_FLAGS, compat.flags);
+    message.end(nest);
+  }
+  if (!rule.userdata.empty()) message.bytes(NFTA_RULE_USERDATA, rule.userdata);
+  return add(message);
 }
 
 std::optional<BatchRefusal> Batch::send(const NetlinkSocket& socket) {

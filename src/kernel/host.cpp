@@ -19,6 +19,7 @@
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "kernel/staging.h"
+#include "kernel/told_rules.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -89,6 +90,10 @@ class HostFirewall : public Firewall {
       return no_sets() ? SetsDigest{} : digest_of_kernel();
     });
     return digest ? *std::move(digest) : std::nullopt;
+  }
+
+  Result<std::vector<std::string>> words_of(std::span<const ToldRule> rules) override {
+    return at_border(ErrorKind::kernel, [&] { return rewall::words_of(programs_, rules); });
   }
 
   void expect_sets(KnownSets known) override { known_ = std::move(known); }

@@ -14,7 +14,7 @@
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
-#include "kernel/rule_list.h"
+#include "kernel/expressions.h"
 #include "kernel/staging.h"
 #include "rules/print.h"
 #include "rules/sets.h"
@@ -26,57 +26,15 @@ namespace {
 constexpr std::string_view kFirstWords = "rewall proofs 1 ";
 constexpr std::size_t kMostProofs = 100000;
 
-/// The expressions of a rule without what packets change in them. Of an extension of iptables its name and
-/// revision: its data is what the extension's own words make, but for bytes that it does not use (of the mask
-/// of recent, say).
-std::string comparable(std::string_view expressions) {
-  std::string text;
-  const auto add = [&](const nlattr* attribute) { text.append(payload(attribute)).append(1, '\0'); };
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
-    const std::string_view name = rewall::text(parts[NFTA_EXPR_NAME]);
-    const nlattr* data = parts[NFTA_EXPR_DATA];
-    text.append(name).append(1, '\0');
-    if (name == "match") {
-      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
-      for (const nlattr* fact : {facts[NFTA_MATCH_NAME], facts[NFTA_MATCH_REV]}) add(fact);
-    } else if (name == "target") {
-      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
-      for (const nlattr* fact : {facts[NFTA_TARGET_NAME], facts[NFTA_TARGET_REV]}) add(fact);
-    } else if (name == "quota" && data != nullptr) {
-      for_each_nested(data, [&](const nlattr* at) {
-        if (mnl_attr_get_type(at) != NFTA_QUOTA_CONSUMED) add(at);
-      });
-    } else if (name != "counter" && name != "last") {
-      add(data);
-    }
-  });
-  return text;
-}
-
 std::string digest_of(const DoubtfulRule& rule) {
   Digest digest;
   for (const std::string_view part :
        {short_name(rule.family), std::string_view(rule.table), std::string_view(rule.words)})
     digest.add(part);
-  digest.add(comparable(rule.expressions));
+  digest.add(comparable(rule.expressions, ExtensionData::left_out));
   std::string hex;
   for (const std::uint8_t byte : digest.take()) hex += format("{:02x}", byte);
   return hex;
-}
-
-/// The chain that a rule leads to; empty where it leads to none.
-std::string chain_behind(const std::string& expressions) {
-  std::string chain;
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
-    if (text(parts[NFTA_EXPR_NAME]) != "immediate") return;
-    const auto facts = attributes<NFTA_IMMEDIATE_MAX + 1>(parts[NFTA_EXPR_DATA]);
-    const auto value = attributes<NFTA_DATA_MAX + 1>(facts[NFTA_IMMEDIATE_DATA]);
-    const auto verdict = attributes<NFTA_VERDICT_MAX + 1>(value[NFTA_DATA_VERDICT]);
-    chain = text(verdict[NFTA_VERDICT_CHAIN]);
-  });
-  return chain;
 }
 
 /// A rule on trial.
@@ -140,7 +98,7 @@ Status try_all(Programs& programs, std::span<Trial> trials, const Sets& sets) {
     const Chain* chain = table != nullptr ? table->find(rule.chain) : nullptr;
     trial.same = chain != nullptr && chain->rules.size() == rules.size() && at < rules.size() &&
                  chain->rules[at].words == rule.words &&
-                 comparable(rules[at].expressions) == comparable(rule.expressions);
+                 comparable(rules[at].expressions, ExtensionData::left_out) == comparable(rule.expressions, ExtensionData::left_out);
   }
   return {};
 }

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/format.h"
@@ -458,6 +460,50 @@ void sort_members(std::vector<std::string_view>& members) {
 
 bool names_set(std::string_view words) {
   return names_set(words, [](std::string_view) { return true; });
+}
+
+namespace {
+
+/// How many members a set has room for (ipset(8), maxelem and size); a bitmap has room for all that it can
+/// name.
+std::size_t room_of(const Set& set) {
+  constexpr std::size_t kHash = 65536;
+  constexpr std::size_t kList = 8;
+  if (set.type.starts_with("bitmap:")) return SIZE_MAX;
+  std::size_t room = is_list(set) ? kList : kHash;
+  Tokenizer words(set.options);
+  while (const auto word = words.next()) {
+    if (!word->is("maxelem") && !word->is("size")) continue;
+    const auto value = words.next();
+    if (value) std::from_chars(value->raw.data(), value->raw.data() + value->raw.size(), room);
+  }
+  return room;
+}
+
+Set with_both(const Set& before, const Set& after) {
+  if (before.type != after.type || without_hashsize(before.options) != without_hashsize(after.options))
+    return before;
+  Set both = before;
+  both.options = after.options;
+  std::unordered_set<std::string_view> elements;
+  for (const auto member : before.members) elements.insert(element_of(member));
+  for (const auto member : after.members)
+    if (!elements.contains(element_of(member))) both.members.push_back(member);
+  return both.members.size() > room_of(both) ? after : both;
+}
+
+}  // namespace
+
+Sets with_both(const Sets& before, const Sets& after) {
+  Sets both{.texts = before.texts};
+  both.texts.insert(both.texts.end(), after.texts.begin(), after.texts.end());
+  for (const Set& set : before.sets) {
+    const Set* other = after.find(set.name);
+    both.sets.push_back(other == nullptr ? set : with_both(set, *other));
+  }
+  for (const Set& set : after.sets)
+    if (before.find(set.name) == nullptr) both.sets.push_back(set);
+  return both;
 }
 
 }  // namespace rewall

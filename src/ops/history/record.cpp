@@ -176,6 +176,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .tools = capture.tools,
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
+                                                 .parts = options.parts,
                                                  .foreign = std::move(foreign),
                                                  .restores = options.restores,
                                                  .undoes = options.undoes,

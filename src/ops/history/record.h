@@ -39,6 +39,7 @@ struct RecordOptions {
   std::string trigger = "manual";
   std::string hook{};                   ///< prefix of the subject where another program runs rewall
   std::vector<std::string> commands{};  ///< as Rewall-Command
+  std::vector<PartAuthor> parts{};      ///< as Rewall-Part
   std::string restores{};               ///< as Rewall-Restores, full hash
   std::string undoes{};                 ///< as Rewall-Undoes, full hash
   bool exact = false;                   ///< as Rewall-Exact
