@@ -196,7 +196,7 @@ TEST_CASE(
   CHECK(made["subject"] == "filter/INPUT: -1 tcp dport 22 ACCEPT (undone)");
   CHECK(has(body(host), "\nwas gone for a moment: ip filter INPUT: -p tcp -m tcp --dport 22 -j ACCEPT\n"));
   made = host.change("ip6tables -A INPUT -p tcp -m multiport --dports 22,80 -j ACCEPT; ip6tables -F");
-  CHECK(made["subject"] == "ip6 filter/INPUT: +1 tcp dport 22,80 ACCEPT (undone)");
+  CHECK(made["subject"] == "ip6 filter/INPUT: +1 tcp dports 22,80 ACCEPT (undone)");
   made = host.change("iptables -A INPUT -m set --match-set s src -j DROP; iptables -D INPUT 3");
   CHECK(has(body(host), "\ncame and went: ip filter INPUT: -m set --match-set s src -j DROP\n"));
   made = host.change("iptables -N mine; iptables -A mine -j LOG; iptables -F mine; iptables -X mine");
@@ -332,7 +332,7 @@ TEST_CASE("two user namespaces that flood the audit trail change no author, and 
       ">like-ours; "
       "chmod 755 .; chmod 644 like-ours; cat >flood <<'END'\n"
       "export XTABLES_LOCKFILE=/dev/null\n"
-      "restore() { while kill -0 $1 2>/dev/null; do cat like-ours; done | $2 2>/dev/null; }\n"
+      "restore() { while test -d /proc/$1; do cat like-ours; done | $2 2>/dev/null; }\n"
       "restore $1 iptables-legacy-restore & restore $1 'iptables-restore --noflush'\nEND\n"
       "sleep 300 >/dev/null 2>&1 </dev/null & echo $! >until; for i in 1 2; do setpriv --reuid nobody "
       "--clear-groups "

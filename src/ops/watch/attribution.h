@@ -85,6 +85,8 @@ class Attribution {
   void add(AuditRecord record);
   /// Records were lost: which change fits alone is not known.
   void note_loss() { is_whole_ = false; }
+  /// Notifications were lost: what was undone is not known.
+  void note_lost_notifications() { steps_are_all_ = false; }
 
   /// True where the audit trail had a change of the legacy backend, perhaps one of this network namespace,
   /// since the last call.

@@ -172,6 +172,7 @@ class Watcher {
   Attribution attribution_{};
   std::uint32_t audit_lost_ = 0;  ///< AuditState::lost, as it was seen last
   bool awaits_audit_ = false;     ///< records may be expected for notifications
+  bool others_recorded_ = false;  ///< another process moved HEAD since the last change was recorded
   std::map<std::string, std::size_t>
       undone_foreign_{};  ///< since the last snapshot of foreign parts, by owner
 
@@ -253,6 +254,7 @@ void Watcher::read_events() {
     auto news = events_->read();
     if (news.lost) {
       ++metrics_.lost;
+      attribution_.note_lost_notifications();
       pending_.add_everything();
       pending_.note(boot_time());
     }
@@ -310,6 +312,7 @@ void Watcher::poll() {
 Status Watcher::follow_head() {
   auto head = TRY(repository_.head());
   if (head.empty() || head == head_) return {};
+  others_recorded_ = !head_.empty();
   auto snapshot = TRY(repository_.snapshot(head));
   auto files = TRY(repository_.files(head));
   const auto seen = read_cached_generation(repository_);
@@ -423,11 +426,17 @@ AttributedChanges Watcher::changes_between(const RulesetState& before, const Rul
   if (attribution_.has_legacy())
     if (const auto audit = audit_state(); audit && std::exchange(audit_lost_, audit->lost) != audit->lost)
       attribution_.note_loss();
-  return attribution_.changes(
+  auto changes = attribution_.changes(
       {.generation = after.generation ? std::optional(after.generation->number) : std::nullopt,
        .before = legacy_tables(before),
        .after = legacy_tables(after),
        .policy_before = [&](const ChainName& chain) { return policy_in(before, chain); }});
+  // What rewall does is in the history that it writes, before and after.
+  const auto is_ours = [&](std::size_t change) { return changes.changes[change].who.name == "rewall"; };
+  if (others_recorded_)
+    std::erase_if(changes.undone,
+                  [&](const UndoneStep& step) { return is_ours(step.by) || is_ours(step.back_by); });
+  return changes;
 }
 
 UndoneChanges Watcher::undone_in(const AttributedChanges& changes, std::span<const Owner> owners) {
@@ -590,6 +599,7 @@ Status Watcher::record_changes(bool last) {
   TRY(hold_or_commit(std::move(state), last));
   const auto recorded_to = generation ? std::optional(generation->number) : std::nullopt;
   attribution_.forget(recorded_to);
+  others_recorded_ = false;
   pending_.drop(recorded_to, boot_time());
   return {};
 }
