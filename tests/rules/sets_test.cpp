@@ -209,3 +209,28 @@ TEST_CASE("sets are swapped only with sets of their type and family") {
   CHECK_FALSE(can_swap(four, six));
   CHECK_FALSE(can_swap(four, net));
 }
+
+TEST_CASE("the sets of two sides together load with the rules of either") {
+  const auto sets = [](const std::string& text) { return parse_sets(text, "test").value(); };
+  const auto both = [&](const std::string& before, const std::string& after) {
+    return canonical_text(with_both(sets(before), sets(after)));
+  };
+  CHECK(both("create a hash:ip family inet\nadd a 192.0.2.1\nadd a 192.0.2.2\n",
+             "create a hash:ip family inet\nadd a 192.0.2.3\nadd a 192.0.2.2\ncreate b hash:net family "
+             "inet\n") ==
+        "create a hash:ip family inet\nadd a 192.0.2.1\nadd a 192.0.2.2\nadd a 192.0.2.3\n"
+        "create b hash:net family inet\n");
+  CHECK(both("create gone hash:ip family inet\n", "") == "create gone hash:ip family inet\n");
+  // One element is there once, as it was.
+  CHECK(both("create a hash:net comment\nadd a 192.0.2.0/24 comment \"one\"\n",
+             "create a hash:net comment\nadd a 192.0.2.0/24 nomatch comment \"two\"\n") ==
+        "create a hash:net comment\nadd a 192.0.2.0/24 comment \"one\"\n");
+  // Another kind of set stays what it was, and one that is too small for both is what it is.
+  CHECK(both("create a hash:ip family inet\n", "create a hash:net family inet\nadd a 192.0.2.0/24\n") ==
+        "create a hash:ip family inet\n");
+  CHECK(both("create a hash:ip maxelem 1\nadd a 192.0.2.1\n",
+             "create a hash:ip maxelem 1\nadd a 192.0.2.2\n") ==
+        "create a hash:ip maxelem 1\nadd a 192.0.2.2\n");
+  CHECK(both("create a bitmap:port range 1-9\nadd a 1\n", "create a bitmap:port range 1-9\nadd a 2\n") ==
+        "create a bitmap:port range 1-9\nadd a 1\nadd a 2\n");
+}
