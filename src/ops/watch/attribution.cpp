@@ -75,6 +75,7 @@ std::size_t put(AttributedChanges& all, AttributedChange change) {
 
 // Whoever reads the history cannot see what a transaction does and undoes itself: nothing was ever in force.
 std::vector<ChainStep> lasting(std::vector<ChainStep> steps) {
+  if (steps.size() < 2) return steps;
   StepFold fold([](const ChainName&) { return std::string(); });
   std::map<ChainName, const ChainStep*> policies;
   for (const auto& step : steps) {

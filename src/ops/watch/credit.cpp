@@ -164,10 +164,14 @@ Credit credit_of(const AttributedChanges& all, const Diff& diff) {
   return credit;
 }
 
-std::vector<std::size_t> undone_rules(const AttributedChanges& all) {
+std::vector<std::size_t> undone_rules(const AttributedChanges& all, std::span<const Owner> owners) {
   std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < all.undone.size() && places.size() < kMostUndone; ++i)
-    if (!all.undone[i].step.rule.expressions.empty()) places.push_back(i);
+  const Ownership ownership(owners, {});
+  for (std::size_t i = 0; i < all.undone.size() && places.size() < kMostUndone; ++i) {
+    const auto& step = all.undone[i].step;
+    if (!step.rule.expressions.empty() && ownership.of_chain(step.chain.chain) == nullptr)
+      places.push_back(i);
+  }
   return places;
 }
 

@@ -44,7 +44,7 @@ UndoneChanges describe_undone(const AttributedChanges& changes, std::span<const 
                               std::span<const Owner> owners);
 /// The rules of the steps, for Firewall::words_of(): as many as a message shows. Their places in
 /// AttributedChanges::undone.
-std::vector<std::size_t> undone_rules(const AttributedChanges& changes);
+std::vector<std::size_t> undone_rules(const AttributedChanges& changes, std::span<const Owner> owners);
 
 /// Who did what is told in a snapshot of its own.
 Credit credit_of_undone(const AttributedChanges& changes, const UndoneChanges& undone);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/digest.h"
 #include "kernel/expressions.h"
 
 namespace rewall {
@@ -10,11 +11,20 @@ namespace {
 
 using Kind = ChainStep::Kind;
 
+// Nobody can make another rule with the same digest.
+std::string content_of(const RawRule& rule) {
+  Digest digest;
+  digest.add(comparable(rule.expressions, ExtensionData::taken));
+  digest.add(rule.userdata);
+  const auto value = digest.take();
+  return {value.begin(), value.end()};
+}
+
 std::string key_of(const ChainStep& step) {
   switch (step.kind) {
     case Kind::rule_added:
     case Kind::rule_removed:
-      return 'r' + comparable(step.rule.expressions, ExtensionData::taken) + step.rule.userdata;
+      return content_of(step.rule);
     case Kind::chain_added:
     case Kind::chain_removed:
       return "chain";

@@ -442,7 +442,7 @@ AttributedChanges Watcher::changes_between(const RulesetState& before, const Rul
 UndoneChanges Watcher::undone_in(const AttributedChanges& changes, std::span<const Owner> owners) {
   if (changes.undone.empty()) return {};
   std::vector<std::string> words(changes.undone.size());
-  const auto places = undone_rules(changes);
+  const auto places = undone_rules(changes, owners);
   std::vector<ToldRule> rules;
   for (const auto place : places)
     rules.push_back({.chain = changes.undone[place].step.chain, .rule = changes.undone[place].step.rule});
@@ -494,9 +494,9 @@ Status Watcher::commit_state(const RulesetState& state, const Credit& credit, St
 Status Watcher::commit_in_steps(const RulesetState& state, const AttributedChanges& changes,
                                 const std::vector<std::string>& notes) {
   static constexpr const char* kBetween =
-      "in between: this state was not in force; rules and sets changed in the same moment, and nothing says "
-      "who "
-      "changed the sets";
+      "in between: this state was not in force; rules and sets changed together, and nobody knows who "
+      "changed "
+      "the sets";
   const auto text_of_sets = [](const RulesetState& of) {
     const auto found = of.files->find("ipset");
     return found == of.files->end() ? std::string() : found->second;
@@ -572,21 +572,27 @@ Status Watcher::hold_or_commit(RulesetState state, bool last) {
       !same && !last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty();
   if ((same || holds) && !undone.subject.empty())
     TRY(commit_undone(changes, undone, same && !held_ ? state.generation : std::nullopt));
-  for (const auto& [owner, count] : undone.foreign) undone_foreign_[owner] += count;
+  const auto count_foreign = [&] {
+    for (const auto& [owner, count] : undone.foreign) undone_foreign_[owner] += count;
+  };
   if (same) {
+    count_foreign();
     (held_ ? held_->state : recorded_).generation = state.generation;
     if (!held_)
       remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
     return {};
   }
   if (holds) {
+    count_foreign();
     if (!held_) held_ = HeldChanges{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
     held_->changes.append(std::move(changes));
     return {};
   }
   if (held_) TRY(commit_held());
-  return commit(state, changes, std::move(difference), undone.notes);
+  TRY(commit(state, changes, std::move(difference), undone.notes));
+  count_foreign();
+  return {};
 }
 
 Status Watcher::record_changes(bool last) {
