@@ -65,6 +65,18 @@ constexpr const char* kNobody =
     "nobody() { setpriv --reuid nobody --clear-groups --inh-caps +net_admin,+net_raw --ambient-caps "
     "+net_admin,+net_raw \"$@\"; }; ";
 
+/// Commands that watch hears of together, however long they take; recorded as `count` snapshots. The newest.
+json at_once(const WatchedHost& host, const std::string& commands, int count = 1) {
+  const int before = host.snapshots();
+  host.signal("STOP");
+  const auto done = host.sh(commands);
+  host.signal("CONT");
+  INFO(commands << done.err);
+  REQUIRE(done.status == 0);
+  host.until_snapshots(before + count);
+  return host.newest();
+}
+
 std::string body(const WatchedHost& host) {
   return host.ok("git -C repo log -n 1 --format=%B");
 }
@@ -171,10 +183,10 @@ TEST_CASE(
     "whom") {
   const Auditing on(true);
   const WatchedHost host(
-      "rewall config watch.settle 1s; ipset create s hash:ip; iptables -A INPUT -p udp -j LOG; rewall "
+      "ipset create s hash:ip; iptables -A INPUT -p udp -j LOG; rewall "
       "snapshot");
   const auto tree = host.ok("git -C repo rev-parse 'HEAD^{tree}'");
-  auto made = host.change("iptables -I INPUT -s 192.0.2.9 -j ACCEPT; iptables -D INPUT 1");
+  auto made = at_once(host, "iptables -I INPUT -s 192.0.2.9 -j ACCEPT; iptables -D INPUT 1");
   CHECK(made["subject"] == "filter/INPUT: +1 from 192.0.2.9/32 ACCEPT (undone)");
   CHECK(made["trigger"] == "watch");
   CHECK(made["actor"] == "root");
@@ -189,17 +201,17 @@ TEST_CASE(
   CHECK(has(told, ", by root)\n  undone by: iptables -D INPUT 1 (iptables, pid "));
   // It is nothing that undo takes back.
   CHECK(has(host.sh("rewall undo --dry-run").err, "nothing"));
-  made = host.change("iptables -P FORWARD DROP; iptables -P FORWARD ACCEPT");
+  made = at_once(host, "iptables -P FORWARD DROP; iptables -P FORWARD ACCEPT");
   CHECK(made["subject"] == "filter/FORWARD: policy ACCEPT -> DROP (undone)");
   CHECK(has(body(host), "\nwas DROP for a moment: the policy of ip filter FORWARD\n"));
-  made = host.change("iptables -D INPUT 1; iptables -I INPUT -p tcp --dport 22 -j ACCEPT");
+  made = at_once(host, "iptables -D INPUT 1; iptables -I INPUT -p tcp --dport 22 -j ACCEPT");
   CHECK(made["subject"] == "filter/INPUT: -1 tcp dport 22 ACCEPT (undone)");
   CHECK(has(body(host), "\nwas gone for a moment: ip filter INPUT: -p tcp -m tcp --dport 22 -j ACCEPT\n"));
-  made = host.change("ip6tables -A INPUT -p tcp -m multiport --dports 22,80 -j ACCEPT; ip6tables -F");
+  made = at_once(host, "ip6tables -A INPUT -p tcp -m multiport --dports 22,80 -j ACCEPT; ip6tables -F");
   CHECK(made["subject"] == "ip6 filter/INPUT: +1 tcp dports 22,80 ACCEPT (undone)");
-  made = host.change("iptables -A INPUT -m set --match-set s src -j DROP; iptables -D INPUT 3");
+  made = at_once(host, "iptables -A INPUT -m set --match-set s src -j DROP; iptables -D INPUT 3");
   CHECK(has(body(host), "\ncame and went: ip filter INPUT: -m set --match-set s src -j DROP\n"));
-  made = host.change("iptables -N mine; iptables -A mine -j LOG; iptables -F mine; iptables -X mine");
+  made = at_once(host, "iptables -N mine; iptables -A mine -j LOG; iptables -F mine; iptables -X mine");
   CHECK(has(body(host), "\ncame and went: ip filter mine: -j LOG\n"));
   CHECK(has(body(host), "\ncame and went: chain ip filter mine\n"));
   CHECK(host.ok("git -C repo rev-parse 'HEAD^{tree}'") == tree);
@@ -214,11 +226,11 @@ TEST_CASE(
 
 TEST_CASE("who undid what they did is no author of what somebody else did to the same chain") {
   const Auditing on(true);
-  const WatchedHost host("rewall config watch.settle 1s");
-  const auto made = host.change(
-      std::string(kNobody) +
-      "nobody iptables -A INPUT -p tcp --dport 1 -j ACCEPT; nobody iptables -D INPUT 2; iptables -P INPUT "
-      "DROP");
+  const WatchedHost host;
+  const auto made = at_once(host, std::string(kNobody) +
+                                      "nobody iptables -A INPUT -p tcp --dport 1 -j ACCEPT; nobody iptables "
+                                      "-D INPUT 2; iptables -P INPUT "
+                                      "DROP");
   CHECK(made["subject"] == "filter/INPUT: policy ACCEPT -> DROP");
   CHECK(made["author"].get<std::string>().starts_with("root <root@"));
   CHECK(made["actor"] == "root");
@@ -234,10 +246,10 @@ TEST_CASE("who undid what they did is no author of what somebody else did to the
 
 TEST_CASE("several people in one snapshot have their parts each, and log and blame know them") {
   const Auditing on(true);
-  const WatchedHost host("rewall config watch.settle 1s");
+  const WatchedHost host;
   const auto made =
-      host.change(std::string(kNobody) +
-                  "iptables -P INPUT DROP; nobody iptables -A FORWARD -p tcp --dport 80 -j ACCEPT");
+      at_once(host, std::string(kNobody) +
+                        "iptables -P INPUT DROP; nobody iptables -A FORWARD -p tcp --dport 80 -j ACCEPT");
   CHECK(made["author"].get<std::string>().starts_with("nobody <nobody@"));
   REQUIRE(made["parts"].size() == 2);
   CHECK(made["parts"][0]["actor"] == "root");
@@ -258,7 +270,8 @@ TEST_CASE("several people in one snapshot have their parts each, and log and bla
   CHECK(blamed[0]["author"].get<std::string>().starts_with("nobody <"));
   CHECK(has(host.ok("rewall show"), "part     nobody: ip filter FORWARD\n"));
   // Two in one chain: which rule is whose nothing says.
-  host.change(std::string(kNobody) +
+  at_once(host,
+          std::string(kNobody) +
               "iptables -A OUTPUT -p tcp --dport 80 -j ACCEPT; nobody iptables -A OUTPUT -p tcp --dport 81 "
               "-j ACCEPT");
   const auto both = json::parse(host.ok("rewall blame --json --chain OUTPUT"));
@@ -270,16 +283,16 @@ TEST_CASE("several people in one snapshot have their parts each, and log and bla
 TEST_CASE("a set that changes together with somebody's rules has snapshots of its own, which load each") {
   const Auditing on(true);
   const WatchedHost host(
-      "rewall config watch.settle 1s; ipset create old hash:ip; ipset add old 192.0.2.1; ipset create both "
+      "ipset create old hash:ip; ipset add old 192.0.2.1; ipset create both "
       "hash:ip; "
       "ipset add both 192.0.2.2; iptables -A INPUT -m set --match-set old src -j DROP; rewall snapshot");
-  const int before = host.snapshots();
-  host.ok(
+  at_once(
+      host,
       "iptables -D INPUT 2; until ipset destroy old 2>/dev/null; do sleep 0.02; done; ipset create new "
       "hash:net; ipset add new 198.51.100.0/24; "
       "ipset add both 192.0.2.3; ipset del both 192.0.2.2; iptables -A INPUT -m set --match-set new src -j "
-      "DROP");
-  host.until_snapshots(before + 3);
+      "DROP",
+      3);
   const auto log = json::parse(host.ok("rewall log -n 3 --json"));
   for (const int of_sets : {0, 2}) {
     CHECK(log[of_sets]["author"].get<std::string>().starts_with("unknown <"));
@@ -303,19 +316,18 @@ TEST_CASE("a set that changes together with somebody's rules has snapshots of it
             "; unshare -n sh -c 'ipset restore <" + rev + "/ipset && iptables-restore <" + rev +
             "/rules.v4'");
   // Rules alone, and sets alone, are one snapshot.
-  CHECK(host.change("iptables -A INPUT -p udp -j LOG")["author"].get<std::string>().starts_with("root <"));
+  CHECK(at_once(host, "iptables -A INPUT -p udp -j LOG")["author"].get<std::string>().starts_with("root <"));
 }
 
 TEST_CASE("foreign parts that came and went are counted in the next foreign snapshot") {
   const WatchedHost host(
-      "rewall config watch.settle 300ms; rewall config watch.foreign 1s; iptables -N f2b-sshd; iptables -A "
+      "rewall config watch.foreign 1s; iptables -N f2b-sshd; iptables -A "
       "INPUT -p tcp "
       "-j f2b-sshd; rewall snapshot");
-  const int before = host.snapshots();
-  host.ok("iptables -A f2b-sshd -s 192.0.2.1 -j REJECT; iptables -F f2b-sshd; sleep 1");
-  CHECK(host.snapshots() == before);
-  host.ok("iptables -A f2b-sshd -s 192.0.2.2 -j REJECT");
-  host.until_snapshots(before + 1);
+  at_once(host,
+          "iptables -A f2b-sshd -s 192.0.2.1 -j REJECT; iptables -F f2b-sshd; iptables -A f2b-sshd -s "
+          "192.0.2.2 -j "
+          "REJECT");
   CHECK(host.newest()["foreign"] == json::array({"fail2ban"}));
   CHECK(has(body(host), "\nfail2ban: 1 change that came and went\n"));
 }

@@ -42,8 +42,8 @@ struct UndoneChanges {
 /// rule.
 UndoneChanges describe_undone(const AttributedChanges& changes, std::span<const std::string> words,
                               std::span<const Owner> owners);
-/// The rules of the steps, for Firewall::words_of(): as many as a message shows. Their places in
-/// AttributedChanges::undone.
+/// The rules of the steps in chains of people, for Firewall::words_of(): as many as a message shows. Their places
+/// in AttributedChanges::undone.
 std::vector<std::size_t> undone_rules(const AttributedChanges& changes, std::span<const Owner> owners);
 
 /// Who did what is told in a snapshot of its own.
