@@ -34,9 +34,12 @@ std::string key_of(const ChainStep& step) {
   return {};
 }
 
-// Policies are two, so that each change of one takes back the change before.
-bool takes_back(Kind later, Kind earlier) {
-  return later == Kind::policy || later != earlier;
+// Policies are two, so that each change of one takes back the change before. A rule holds the number of a
+// set, which another set may have by the time that somebody else adds such a rule again.
+bool takes_back(const ChainStep& later, const ChainStep& earlier, bool by_the_same) {
+  if (!by_the_same && later.kind == Kind::rule_added && !set_numbers(later.rule.expressions).empty())
+    return false;
+  return later.kind == Kind::policy || later.kind != earlier.kind;
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ void StepFold::add(const ChainStep& step, std::size_t change) {
     found->second = step.policy;
   }
   auto& open = open_[{step.chain, key_of(step)}];
-  if (open.empty() || !takes_back(step.kind, open.back().step->kind)) {
+  if (open.empty() || !takes_back(step, *open.back().step, open.back().change == change)) {
     open.push_back({.step = &step, .change = change, .place = next_++});
     return;
   }
