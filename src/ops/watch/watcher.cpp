@@ -114,6 +114,22 @@ std::string policy_in(const RulesetState& state, const ChainName& chain) {
   return std::string(rest.substr(0, rest.find(' ')));
 }
 
+// True where a table of the legacy backend changed, and nothing is known of who changed it.
+bool lacks_legacy(const AttributedChanges& changes, const Attribution::Window& window) {
+  const auto hash_in = [](const LegacyTables& tables, const LegacyTableName& name) {
+    const auto found = tables.find(name);
+    return found == tables.end() ? std::size_t{0} : found->second.hash;
+  };
+  const auto is_known = [&](const LegacyTableName& name) {
+    return std::ranges::any_of(changes.changes,
+                               [&](const AttributedChange& change) { return change.table == name; });
+  };
+  for (const auto* tables : {&window.before, &window.after})
+    for (const auto& [name, table] : *tables)
+      if (hash_in(window.before, name) != hash_in(window.after, name) && !is_known(name)) return true;
+  return false;
+}
+
 class Watcher {
  public:
   Watcher(Session& session, Repository& repository, const WatchSettings& settings,
@@ -426,11 +442,22 @@ AttributedChanges Watcher::changes_between(const RulesetState& before, const Rul
   if (attribution_.has_legacy())
     if (const auto audit = audit_state(); audit && std::exchange(audit_lost_, audit->lost) != audit->lost)
       attribution_.note_loss();
-  auto changes = attribution_.changes(
-      {.generation = after.generation ? std::optional(after.generation->number) : std::nullopt,
-       .before = legacy_tables(before),
-       .after = legacy_tables(after),
-       .policy_before = [&](const ChainName& chain) { return policy_in(before, chain); }});
+  const Attribution::Window window{
+      .generation = after.generation ? std::optional(after.generation->number) : std::nullopt,
+      .before = legacy_tables(before),
+      .after = legacy_tables(after),
+      .policy_before = [&](const ChainName& chain) { return policy_in(before, chain); }};
+  auto changes = attribution_.changes(window);
+  if (lacks_legacy(changes, window) && audit_ && audit_state().value_or(AuditState{}).enabled) {
+    // Another record may have led here before the one of this change came.
+    const auto until = boot_time() + std::min(kLongestAudit, settings_.latest);
+    while (lacks_legacy(changes, window) && boot_time() < until) {
+      pollfd ready{.fd = audit_->fd(), .events = POLLIN, .revents = 0};
+      ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>((until - boot_time()).count(), 0)));
+      read_events();
+      changes = attribution_.changes(window);
+    }
+  }
   // What rewall does is in the history that it writes, before and after.
   const auto is_ours = [&](std::size_t change) { return changes.changes[change].who.name == "rewall"; };
   if (others_recorded_)
