@@ -151,6 +151,7 @@ class SetsReader {
     while (const auto line = lines_.next()) {
       TRY(take(*line));
     }
+    close_gaps();
     sets_.texts.push_back(std::move(text_));
     for (auto& text : respelled_) sets_.texts.push_back(std::move(text));
     return std::move(sets_);
@@ -188,7 +189,9 @@ class SetsReader {
     const bool del = command == "del" || command == "-D" || command == "--del" || command == "d";
     const bool flush = command == "flush" || command == "-F" || command == "--flush" || command == "f";
     if (flush && set.empty()) {
-      for (Set& all : sets_.sets) empty(all);
+      for (const std::size_t place : filled_) empty(place);
+      filled_.clear();
+      again_.clear();
       return {};
     }
     if (!create && !add && !del && !flush)
@@ -198,23 +201,53 @@ class SetsReader {
     if (add) return take_add(set, rest);
     const auto found = places_.find(set);
     if (found == places_.end()) return unknown_set(set);
-    Set& known = sets_.sets[found->second];
     if (flush)
-      empty(known);
+      empty(found->second);
     else
-      remove(known, element_of(rest));
+      remove(found->second, element_of(rest));
     return {};
   }
 
-  static void empty(Set& set) {
-    set.members.clear();
-    set.temporary.clear();
+  void empty(std::size_t place) {
+    sets_.sets[place].members.clear();
+    sets_.sets[place].temporary.clear();
+    by_element_.erase(place);
   }
 
-  static void remove(Set& set, std::string_view element) {
-    const auto is = [&](std::string_view member) { return element_of(member) == element; };
-    std::erase_if(set.members, is);
-    std::erase_if(set.temporary, is);
+  // Where the members of a set stand, by their element, in both lists. What is taken out leaves an empty
+  // place.
+  struct ByElement {
+    std::unordered_map<std::string_view, std::vector<std::size_t>> members{};
+    std::unordered_map<std::string_view, std::vector<std::size_t>> temporary{};
+    std::size_t members_until = 0;  ///< those before are known
+    std::size_t temporary_until = 0;
+  };
+
+  void remove(std::size_t place, std::string_view element) {
+    Set& set = sets_.sets[place];
+    auto& known = by_element_[place];
+    const auto look = [](std::vector<std::string_view>& list, std::size_t& until,
+                         std::unordered_map<std::string_view, std::vector<std::size_t>>& places) {
+      for (; until < list.size(); ++until) places[element_of(list[until])].push_back(until);
+    };
+    look(set.members, known.members_until, known.members);
+    look(set.temporary, known.temporary_until, known.temporary);
+    const auto take_out = [&](std::vector<std::string_view>& list,
+                              std::unordered_map<std::string_view, std::vector<std::size_t>>& places) {
+      const auto found = places.find(element);
+      if (found == places.end()) return;
+      for (const std::size_t at : found->second) list[at] = {};
+      places.erase(found);
+    };
+    take_out(set.members, known.members);
+    take_out(set.temporary, known.temporary);
+  }
+
+  void close_gaps() {
+    for (const auto& [place, known] : by_element_) {
+      std::erase(sets_.sets[place].members, std::string_view{});
+      std::erase(sets_.sets[place].temporary, std::string_view{});
+    }
   }
 
   static std::string plain_words(std::string_view line, bool& exist) {
@@ -257,6 +290,7 @@ class SetsReader {
       const auto found = places_.find(name);
       if (found == places_.end()) return unknown_set(name);
       last_ = found->second;
+      filled_.push_back(last_);
       again_ = format("add {} ", name);
       const auto timeout = timeout_in(sets_.sets[last_].options);
       timeouts_ = !timeout.empty();
@@ -299,7 +333,9 @@ class SetsReader {
   Sets sets_{};
   std::unordered_map<std::string_view, std::size_t> places_{};
   std::size_t last_ = 0;
-  std::string again_{};  ///< how a line that adds to the same set begins
+  std::string again_{};                ///< how a line that adds to the same set begins
+  std::vector<std::size_t> filled_{};  ///< sets that got members since the last flush of all, some twice
+  std::unordered_map<std::size_t, ByElement> by_element_{};  ///< of sets that lost members one by one
   SetsText words_;
   bool timeouts_ = false;      ///< of the same set
   bool default_none_ = false;  ///< its members have no timeout unless they say so
