@@ -268,6 +268,10 @@ inline constexpr Message no_rules_in_folder{.kind = ErrorKind::usage,
 
 inline constexpr Message nothing_to_import{.kind = ErrorKind::usage,
                                            .text = "nothing to import: the history has all of it"};
+inline constexpr Message no_rules_in_history{
+    .kind = ErrorKind::usage,
+    .text = "nothing to import: no commit of {0} has rules in '{1}'",
+    .hint = "name the file that holds the output of iptables-save, from the top of that repository"};
 
 inline constexpr Message one_standard_input{.kind = ErrorKind::usage,
                                             .text = "standard input can be only one of the two revisions"};
