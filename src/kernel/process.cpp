@@ -215,10 +215,8 @@ class Child {
       pid_ = 0;
       return error;
     }
-    if (command_.biggest_file > 0) {
-      const rlimit limit{.rlim_cur = command_.biggest_file, .rlim_max = command_.biggest_file};
-      prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr);
-    }
+    limit_to(RLIMIT_FSIZE, command_.biggest_file);
+    limit_to(RLIMIT_DATA, command_.most_memory);
     if (command_.ends_with_us) watcher_ = std::make_unique<Watcher>(pid_);
     if (command_.gives_way) setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), kGivesWay);
     handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
@@ -227,6 +225,12 @@ class Child {
     err_ = std::move(err.read);
     end_ = Clock::now() + command_.deadline;
     return 0;
+  }
+
+  void limit_to(__rlimit_resource what, std::uint64_t most) const {
+    if (most == 0) return;
+    const rlimit limit{.rlim_cur = most, .rlim_max = most};
+    prlimit(pid_, what, &limit, nullptr);
   }
 
   bool done() const { return pid_ == 0 && !out_ && !err_; }

@@ -5,6 +5,7 @@
 // and a lock. rewall-repository(5) describes the files.
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -188,6 +189,9 @@ class Repository {
   /// Whether the repository has an object with this full hash, reachable or not.
   bool has_object(const std::string& hash) const;
 
+  /// The size of an object in bytes, from its header; 0 where that cannot be read.
+  std::uint64_t size(const std::string& hash) const;
+
   Result<Snapshot> snapshot(const std::string& hash) const;
 
   /// The files of a snapshot. Other files of the commit's tree are left out. A link or a folder with the name
@@ -276,6 +280,9 @@ class Repository {
 
   /// The branches below refs/heads/hosts/ and refs/remotes/REMOTE/hosts/, sorted by host, then by remote.
   Result<std::vector<HostBranch>> host_branches() const;
+  /// Lets the branch of a host that was fetched from a remote name `hash` again, or removes it where `hash`
+  /// is empty.
+  Status put_back_branch(const HostBranch& branch, const std::string& hash);
 
   Result<std::vector<Remote>> remotes() const;
   /// The remote with this name. Kind usage for an unknown one, with the nearest name as hint.

@@ -210,6 +210,19 @@ Result<std::vector<HostBranch>> Repository::host_branches() const {
   return branches;
 }
 
+Status Repository::put_back_branch(const HostBranch& branch, const std::string& hash) {
+  const std::string name = format("refs/remotes/{}/hosts/{}", branch.remote, branch.host);
+  if (hash.empty()) {
+    const int removed = git_reference_remove(impl_->repo.get(), name.c_str());
+    return removed == 0 || removed == GIT_ENOTFOUND ? Status{} : git::last_error(name);
+  }
+  const auto id = TRY(git::parse_hash(hash));
+  git::Reference made;
+  if (git::fill(made, git_reference_create, impl_->repo.get(), name.c_str(), &id, 1, "rewall: refused") != 0)
+    return git::last_error(name);
+  return {};
+}
+
 Status Repository::add_remote(const std::string& name, const std::string& url) {
   int valid = 0;
   if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)

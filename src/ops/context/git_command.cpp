@@ -84,6 +84,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
                       "GIT_ASKPASS=", "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
       .error_listener = std::move(work.progress),
       .biggest_file = work.biggest_file,
+      .most_memory = work.most_memory,
       .gives_way = work.gives_way,
       .ends_with_us = work.ends_with_us,
       .deadline = work.deadline};

@@ -49,6 +49,10 @@ inline constexpr Setting<std::string> export_path{
     "export.path", "", "folder whose rules.v4, rules.v6 and ipsets follow HEAD; empty for none", parse_path};
 inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "largest pack that a fetch accepts",
                                                     parse_size};
+inline constexpr Setting<std::uint64_t> fetch_memory{"fetch.memory", "512M",
+                                                     "most memory that git may use in a fetch", parse_size};
+inline constexpr Setting<std::uint64_t> fetch_snapshot{"fetch.snapshot", "32M",
+                                                       "largest snapshot that a fetch accepts", parse_size};
 inline constexpr Setting<std::chrono::milliseconds> fleet_stale{
     "fleet.stale", "30d", "age of the newest snapshot of a host at which fleet status reports the host",
     parse_length};

@@ -25,8 +25,9 @@ class StatePaths {
   std::filesystem::path proofs() const { return state_ / "proofs"; }      ///< kernel/proofs.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
-  std::filesystem::path fetch_status() const { return state_ / "fetched"; }  ///< ops/remote/fetch_status.h
-  std::filesystem::path network_lock() const { return state_ / "network"; }  ///< one push or fetch at a time
+  std::filesystem::path fetch_status() const { return state_ / "fetched"; }   ///< ops/remote/fetch_status.h
+  std::filesystem::path refused_parts() const { return state_ / "refused"; }  ///< ops/remote/refused_parts.h
+  std::filesystem::path network_lock() const { return state_ / "network"; }   ///< one push or fetch at a time
   std::filesystem::path background_lock() const {
     return state_ / "background";
   }  ///< ops/remote/background.h

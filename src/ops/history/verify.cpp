@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,8 @@ constexpr std::array<std::string_view, 6> kOurs{"rules.v4",        "rules.v6",  
                                                 "rules.v4.legacy", "rules.v6.legacy", "expect"};
 
 constexpr int kDeepest = 64;
+constexpr std::uint64_t kBiggestOther = 64U << 20U;
+constexpr std::uint64_t kManyAtOnce = 4U << 20U;  // larger ones are read one after the other
 
 bool is_ours(const std::string& name) {
   return std::ranges::find(kOurs, name) != kOurs.end();
@@ -156,8 +159,13 @@ class Walk {
   std::map<std::string, std::vector<std::size_t>> folders_{};
 };
 
-void check_piece(const Repository& repository, Piece& piece) {
+void check_piece(const Repository& repository, Piece& piece, std::mutex& big) {
   if (!piece.matter.empty()) return;
+  const auto size = repository.size(piece.hash);
+  // What people keep beside the rules may be of any size.
+  if (piece.name.empty() && size > kBiggestOther) return;
+  std::unique_lock<std::mutex> alone(big, std::defer_lock);
+  if (size > kManyAtOnce) alone.lock();
   auto content = repository.content(piece.hash, piece.name.empty() ? "file" : piece.name);
   if (!content) {
     piece.whole = false;
@@ -171,9 +179,10 @@ void check_piece(const Repository& repository, Piece& piece) {
 
 // On all processors, each lane with a repository of its own.
 Status check_pieces(const std::filesystem::path& path, std::vector<Piece>& pieces) {
+  std::mutex big;
   return share_out("verify", ErrorKind::repository, pieces.size(), [&](Items& items, std::size_t) -> Status {
     const auto repository = TRY(Repository::open(path));
-    while (const auto at = items.next()) check_piece(repository, pieces[*at]);
+    while (const auto at = items.next()) check_piece(repository, pieces[*at], big);
     return {};
   });
 }

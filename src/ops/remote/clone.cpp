@@ -30,7 +30,8 @@ Result<std::vector<std::string>> keep_plain_tags(Repository& repository) {
   std::vector<std::string> kept;
   for (const auto& tag : tags) {
     const auto own = std::string_view(tag.name).substr(tag.name.find('/') + 1);
-    if (is_misleading_tag(own) || is_misleading_tag(tag.name))
+    if (is_misleading_tag(own) || is_misleading_tag(tag.name) ||
+        !matter_of_size(repository, tag.hash).empty())
       TRY(repository.remove_tag(tag.name));
     else
       kept.push_back(tag.name);

@@ -208,10 +208,13 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
   return known.size() == 1 && name.empty() ? known.front() : repository.remote(wanted);
 }
 
-Error unreachable(const Remote& remote, const Outcome& outcome) {
+std::string reason_of(const Outcome& outcome) {
   const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
-  return error_of<messages::remote_failed>(remote.name, shown_address(remote.url),
-                                           why.empty() ? outcome.text() : why)
+  return why.empty() ? outcome.text() : why;
+}
+
+Error unreachable(const Remote& remote, const Outcome& outcome) {
+  return error_of<messages::remote_failed>(remote.name, shown_address(remote.url), reason_of(outcome))
       .hinted(outcome.timed_out ? "allow more time: rewall config network.timeout 30m"
                                 : hint_for(outcome.err));
 }
