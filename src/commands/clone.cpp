@@ -62,7 +62,7 @@ Action define_clone(Syntax& syntax) {
       signature = format("nobody knows who signed it: {}", signer.error().message);
     else if (*signer)
       signature = to_text(**signer);
-    const Json refused = print_refused("origin", cloned->refused);
+    const Json refused = print_refused(context, "origin", cloned->refused);
     if (context.json)
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},

@@ -111,11 +111,16 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
-Json print_refused(const std::string& remote, std::span<const RefusedPart> refused) {
+Json print_refused(const Context& context, const std::string& remote, std::span<const RefusedPart> refused) {
   Json json = Json::array();
-  for (const auto& [name, why] : refused) {
-    json.push_back({{"name", name}, {"why", why}});
-    Terminal::error(error_of<messages::branch_refused>(remote, name, why));
+  for (const auto& part : refused) {
+    json.push_back({{"name", part.name}, {"why", part.why}});
+    auto error = error_of<messages::branch_refused>(remote, part.name, part.why);
+    const auto limit = limit_in(part);
+    Terminal::error(limit.empty() ? error
+                                  : std::move(error).hinted(format(
+                                        "if you trust the remote, allow more: {}",
+                                        rewall_command(context.session, format("config {} 4G", limit)))));
   }
   return json;
 }

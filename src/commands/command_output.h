@@ -48,7 +48,7 @@ Json findings_json(std::span<const Finding> findings);
 Answer answer_of(std::span<const Finding> findings);
 
 /// Prints an error for each branch of a remote that was refused, and returns them as JSON.
-Json print_refused(const std::string& remote, std::span<const RefusedPart> refused);
+Json print_refused(const Context& context, const std::string& remote, std::span<const RefusedPart> refused);
 
 /// The text as a file or a pipe gets it; for a terminal, every line escaped.
 std::string exact_text(const Context& context, const std::string& text);

@@ -191,6 +191,9 @@ class Repository {
 
   /// The size of an object in bytes, from its header; 0 where that cannot be read.
   std::uint64_t size(const std::string& hash) const;
+  /// True for a snapshot whose commit or folder is larger than any that the store makes, and that it
+  /// therefore does not read.
+  bool is_oversized(const std::string& hash) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 

@@ -34,18 +34,37 @@ Result<std::string> tag_reference(const std::string& name) {
   return reference;
 }
 
+/// The commit that a chain of tag objects ends in. The objects may come from a remote that means harm: few
+/// are followed, and none that is larger than a commit may be.
+std::optional<git_oid> tagged_commit(git_repository* repo, git_oid id) {
+  constexpr int kLongestChain = 32;
+  constexpr std::size_t kBiggestTag = 2U << 20U;
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) != 0) return std::nullopt;
+  for (int i = 0; i < kLongestChain; ++i) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_odb_read_header(&size, &type, odb.get(), &id) != 0) return std::nullopt;
+    if (type == GIT_OBJECT_COMMIT) return id;
+    git::TagObject tag;
+    if (type != GIT_OBJECT_TAG || size > kBiggestTag || git::fill(tag, git_tag_lookup, repo, &id) != 0)
+      return std::nullopt;
+    id = *git_tag_target_id(tag.get());
+  }
+  return std::nullopt;
+}
+
 /// A tag whose snapshot is gone is listed all the same, with the hash and no time.
 Tag read_tag(git_repository* repo, git_reference* reference) {
   Tag tag{.name = std::string(git_reference_name(reference)).substr(kTags.size())};
-  git::Object commit;
-  if (git::fill(commit, git_reference_peel, reference, GIT_OBJECT_COMMIT) != 0) {
-    if (const git_oid* target = git_reference_target(reference)) tag.hash = git::hex(*target);
-    return tag;
-  }
-  tag.hash = git::hex(*git_object_id(commit.get()));
-  git::Commit of;
-  if (git::fill(of, git_commit_lookup, repo, git_object_id(commit.get())) == 0) {
-    const git_time when = git_commit_author(of.get())->when;
+  git::Reference direct;
+  if (git::fill(direct, git_reference_resolve, reference) != 0) return tag;
+  const git_oid* target = git_reference_target(direct.get());
+  const auto commit = tagged_commit(repo, *target);
+  tag.hash = git::hex(commit.value_or(*target));
+  const auto of = read_commit(repo, tag.hash);
+  if (commit && of) {
+    const git_time when = git_commit_author(of->get())->when;
     tag.time = {.seconds = when.time, .offset = when.offset};
   }
   return tag;

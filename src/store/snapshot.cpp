@@ -370,6 +370,12 @@ std::uint64_t Repository::size(const std::string& hash) const {
   return id ? object_size(impl_->repo.get(), *id) : 0;
 }
 
+bool Repository::is_oversized(const std::string& hash) const {
+  if (size(hash) > kBiggestCommit) return true;
+  const auto commit = read_commit(impl_->repo.get(), hash);
+  return commit && object_size(impl_->repo.get(), *git_commit_tree_id(commit->get())) > kBiggestTree;
+}
+
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {
   auto commit = TRY(read_commit(impl_->repo.get(), hash));
   return read_snapshot(commit.get());
@@ -435,6 +441,8 @@ Repository::Entry::Kind kind_of(const git_tree_entry* entry) {
 
 Result<std::vector<Repository::Entry>> Repository::entries(const std::string& hash) const {
   const auto id = TRY(git::parse_hash(hash));
+  if (const std::size_t size = object_size(impl_->repo.get(), id); size > kBiggestTree)
+    return error_of<messages::snapshot_too_big>(format("tree of {}", hash), size, "the folder", kBiggestTree);
   git::Object object;
   git::Object tree;
   if (git::fill(object, git_object_lookup, impl_->repo.get(), &id, GIT_OBJECT_ANY) != 0 ||

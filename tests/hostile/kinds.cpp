@@ -1,5 +1,8 @@
 #include "kinds.h"
 
+#include <cstdlib>
+#include <string_view>
+
 #include "core/format.h"
 
 namespace rewall {
@@ -400,22 +403,39 @@ std::vector<Kind> kinds_of_histories() {
 
 std::vector<Kind> kinds_of_rules() {
   std::vector<Kind> kinds;
-  for (const char* line :
-       {"-N evil", "-X", "-X evil", "-I INPUT -j ACCEPT", "-D INPUT 1", "-R INPUT 1 -j ACCEPT", "-F",
-        "-F INPUT", "-Z", "-P INPUT ACCEPT", "-E a b", "-L", "--append INPUT -j ACCEPT",
-        "-4 -A INPUT -j ACCEPT", "*nat", ":evil", "-A evil -j ACCEPT", "COMMIT\n-A INPUT -j ACCEPT"})
+  for (const char* line : {"-N evil",
+                           "-X",
+                           "-X evil",
+                           "-I INPUT -j ACCEPT",
+                           "-D INPUT 1",
+                           "-R INPUT 1 -j ACCEPT",
+                           "-F",
+                           "-F INPUT",
+                           "-Z",
+                           "-P INPUT ACCEPT",
+                           "-E a b",
+                           "-L",
+                           "--append INPUT -j ACCEPT",
+                           "-4 -A INPUT -j ACCEPT",
+                           "*nat",
+                           ":evil",
+                           "-A evil -j ACCEPT",
+                           "-A INPUT -j ACCEPT --modprobe=/tmp/evil",
+                           "-A INPUT -M /tmp/evil -j ACCEPT",
+                           "-A INPUT -m evil --mod /tmp/evil -j ACCEPT",
+                           "-A INPUT \"-\\M\" /tmp/evil -j ACCEPT",
+                           "COMMIT\n-A INPUT -j ACCEPT"})
     kinds.push_back(refused_in_rules(format("a line {}", line), line));
   for (const char* line :
        {"destroy", "flush a", "del a 192.0.2.1", "swap a b", "rename a b", "-exist add a x", "list", "save",
         "restore", "add b 192.0.2.1", "create a hash:ip", "-file /tmp/evil", "quit"})
     kinds.push_back(refused_in_sets(format("sets with a line {}", line), line));
   for (const char* line :
-       {"-A INPUT -j ACCEPT -t nat", "-A INPUT -j ACCEPT --modprobe=/tmp/evil",
-        "-A INPUT -M /tmp/evil -j ACCEPT", "-A INPUT -p tcp -A FORWARD -j ACCEPT",
-        "-A INPUT -j ACCEPT -D OUTPUT", "-A INPUT -j ACCEPT -N evil", "-A INPUT -j ACCEPT -w 1000000",
-        "-A INPUT -j ACCEPT -Z", "-A INPUT -j ACCEPT -V", "-A INPUT -j ACCEPT -h", "-A INPUT -j ACCEPT -L",
-        "-A INPUT -j ACCEPT -F", "-A INPUT -j ACCEPT -I INPUT", "-A INPUT -j ACCEPT -c 1 1",
-        "-A INPUT -j ACCEPT -6", "-A INPUT -j ACCEPT --line-numbers"})
+       {"-A INPUT -j ACCEPT -t nat", "-A INPUT -p tcp -A FORWARD -j ACCEPT", "-A INPUT -j ACCEPT -D OUTPUT",
+        "-A INPUT -j ACCEPT -N evil", "-A INPUT -j ACCEPT -w 1000000", "-A INPUT -j ACCEPT -Z",
+        "-A INPUT -j ACCEPT -V", "-A INPUT -j ACCEPT -h", "-A INPUT -j ACCEPT -L", "-A INPUT -j ACCEPT -F",
+        "-A INPUT -j ACCEPT -I INPUT", "-A INPUT -j ACCEPT -c 1 1", "-A INPUT -j ACCEPT -6",
+        "-A INPUT -j ACCEPT --line-numbers"})
     kinds.push_back(
         of_rules(format("a rule {}", line), [line] { return rules_with(std::string(line) + "\n"); }));
   kinds.push_back(of_rules("escape sequences in rules", [] {
@@ -447,83 +467,110 @@ std::vector<Kind> kinds_of_rules() {
 
 std::vector<Kind> kinds_of_sizes() {
   constexpr std::size_t kMiB = 1U << 20U;
+  const auto refused = [](Kind kind) {
+    kind.fetch = 7;
+    kind.clone = 7;
+    kind.diff = 2;
+    return kind;
+  };
+  const auto taken = [](Kind kind) {
+    kind.fetch = 0;
+    kind.diff = 1;
+    return kind;
+  };
+  // As many as fetch.snapshot allows by default, or a share of that.
+  const int few = 2500 / scale();
+  const auto many = [](int thousands, const auto& line) {
+    std::string text;
+    for (int i = 0; i < thousands * 1000 / scale(); ++i) text += line(i);
+    return text;
+  };
   std::vector<Kind> kinds{
-      with(of_rules("a file of 300 MiB", [] { return std::string(300 * kMiB, '\n'); }),
-           [](Kind& kind) { kind.diff = 5; }),
-      {.name = "a small pack of a huge file",
-       .make =
-           [](RemoteMaker& remote, const Victim&) {
-             const auto file = remote.bomb("blob", std::string(1U << 16U, '\n'), 1024 * kMiB);
-             remote.branch("evil", remote.commit({.tree = remote.tree({{"100644", "rules.v4", file}})}));
-           },
-       .fetch = 7},
-      {.name = "a small pack of a huge tree",
-       .make =
-           [](RemoteMaker& remote, const Victim&) {
-             const auto entry = std::string("100644 a\0", 9) + std::string(20, 'x');
-             const auto tree = remote.bomb("tree", repeated(entry, 2000), 200 * kMiB);
-             remote.branch("evil", remote.commit({.tree = tree}));
-           }},
-      of_tree("a tree of a hundred thousand names",
-              [](RemoteMaker& remote) {
+      refused(of_rules("a file of 300 MiB", [] { return std::string(300 * kMiB, '\n'); })),
+      refused(
+          {.name = "a small pack of a huge file",
+           .make =
+               [](RemoteMaker& remote, const Victim&) {
+                 const auto file = remote.bomb("blob", std::string(1U << 16U, '\n'), 100 * kMiB);
+                 remote.branch("evil", remote.commit({.tree = remote.tree({{"100644", "rules.v4", file}})}));
+               },
+           .memory = "64M",
+           .says = "fetch.memory"}),
+      refused({.name = "a small pack of a huge tree",
+               .make =
+                   [](RemoteMaker& remote, const Victim&) {
+                     const auto entry = std::string("100644 a\0", 9) + std::string(20, 'x');
+                     const auto tree = remote.bomb("tree", repeated(entry, 2000), 100 * kMiB);
+                     remote.branch("evil", remote.commit({.tree = tree}));
+                   }}),
+      of_tree("a tree of many names",
+              [few](RemoteMaker& remote) {
                 const auto file = remote.blob("x");
                 std::vector<RemoteMaker::Entry> entries;
-                for (int i = 0; i < 100000; ++i) entries.push_back({"100644", format("a{:06}", i), file});
+                for (int i = 0; i < few * 40; ++i) entries.push_back({"100644", format("a{:06}", i), file});
                 entries.push_back({"100644", "rules.v4", remote.blob(rules_with(""))});
                 return remote.tree(entries);
               }),
       of_tree(
-          "folders 3000 deep",
-          [](RemoteMaker& remote) {
+          "folders in folders",
+          [few](RemoteMaker& remote) {
             auto tree = remote.tree_of_rules("x");
-            for (int i = 0; i < 3000; ++i) tree = remote.tree({{"40000", "d", tree}});
+            for (int i = 0; i < few; ++i) tree = remote.tree({{"40000", "d", tree}});
             return remote.tree({{"40000", "d", tree}, {"100644", "rules.v4", remote.blob(rules_with(""))}});
           }),
-      of_tree(
+      taken(of_tree(
           "a tree of 2^40 files",
           [](RemoteMaker& remote) {
             auto tree = remote.tree_of_rules("x");
             for (int i = 0; i < 40; ++i) tree = remote.tree({{"40000", "a", tree}, {"40000", "b", tree}});
             return remote.tree({{"40000", "a", tree}, {"100644", "rules.v4", remote.blob(rules_with(""))}});
-          }),
-      of_commit("a message of 20 MiB", {.message = std::string(20 * kMiB, 'm')}),
-      of_commit("a message of a million lines",
-                {.message = "s\n\n" + repeated("Rewall-Command: x\n", 100000)}),
-      {.name = "a long history",
-       .make =
-           [](RemoteMaker& remote, const Victim&) {
-             const auto tree = remote.tree_of_rules(rules_with(""));
-             auto last = remote.commit({.tree = tree});
-             for (int i = 0; i < 10000; ++i)
-               last = remote.commit({.tree = tree, .parents = {last}, .message = format("{}\n", i)});
-             remote.branch("evil", last);
-           },
-       .fetch = 0},
-      of_rules("a hundred thousand chains",
-               [] {
-                 std::string text;
-                 for (int i = 0; i < 100000; ++i) text += format(":c{} - [0:0]\n", i);
-                 for (int i = 0; i < 100000; ++i) text += format("-A c{} -s 192.0.2.1/32 -j DROP\n", i);
-                 return rules_with(text);
-               }),
-      of_rules("a million short rules", [] { return rules_with(repeated("-A INPUT -j DROP\n", 1000000)); }),
-      of_tree("a million members",
-              [](RemoteMaker& remote) {
-                std::string text = "create a hash:ip family inet hashsize 1024 maxelem 2000000\n";
-                for (int i = 0; i < 1000000; ++i)
-                  text += format("add a 10.{}.{}.{}\n", i >> 16U, i >> 8U & 255U, i & 255U);
-                return remote.tree({{"100644", "ipset", remote.blob(text)},
-                                    {"100644", "rules.v4", remote.blob(rules_with(""))}});
-              }),
-      of_rules("a rule of 20 MiB",
-               [] {
-                 return rules_with("-A INPUT -m comment --comment \"" + std::string(20 * kMiB, 'x') +
-                                   "\" -j DROP\n");
-               }),
-      of_rules("a chain with a name of 20 MiB",
-               [] { return rules_with(":" + std::string(20 * kMiB, 'x') + " - [0:0]\n"); }),
+          })),
+      refused(of_commit("a message of 20 MiB", {.message = std::string(20 * kMiB, 'm')})),
+      taken(of_commit("a message of many lines",
+                      {.message = "s\n\n" + repeated("Rewall-Command: x\n", 100'000)})),
+      taken({.name = "a long history",
+             .make =
+                 [few](RemoteMaker& remote, const Victim&) {
+                   const auto tree = remote.tree_of_rules(rules_with(""));
+                   auto last = remote.commit({.tree = tree});
+                   for (int i = 0; i < few * 4; ++i)
+                     last = remote.commit({.tree = tree, .parents = {last}, .message = format("{}\n", i)});
+                   remote.branch("evil", last);
+                 }}),
+      taken(of_rules(
+          "the most rules",
+          [=] { return rules_with(many(160, [](int i) { return format("-A INPUT -m {}\n", i); })); })),
+      taken(
+          of_rules("the most chains",
+                   [=] { return rules_with(many(160, [](int i) { return format(":{} - [0:0]\n", i); })); })),
+      taken(of_tree("the most members",
+                    [=](RemoteMaker& remote) {
+                      const auto members = many(780, [](int i) { return format("add a {}\n", i); });
+                      return remote.tree({{"100644", "ipset", remote.blob("create a hash:ip\n" + members)},
+                                          {"100644", "rules.v4", remote.blob(rules_with(""))}});
+                    })),
+      taken(of_tree("the most sets",
+                    [=](RemoteMaker& remote) {
+                      const auto sets = many(260, [](int i) { return format("create {} hash:ip\n", i); });
+                      return remote.tree({{"100644", "ipset", remote.blob(sets)},
+                                          {"100644", "rules.v4", remote.blob(rules_with(""))}});
+                    })),
+      refused(of_rules("more rules than a fetch takes",
+                       [] { return rules_with(repeated("-A INPUT -j DROP\n", 400'000)); })),
+      taken(of_rules("a rule of many words",
+                     [] { return rules_with("-A INPUT " + repeated("-m a ", 4 * kMiB / 5) + "-j DROP\n"); })),
+      taken(of_rules(
+          "a rule of many options",
+          [] { return rules_with("-A INPUT -p tcp " + repeated("-m tcp --dport 1 ", kMiB / 20) + "\n"); })),
+      taken(of_rules("a chain with a long name",
+                     [] { return rules_with(":" + std::string(8 * kMiB, 'x') + " - [0:0]\n"); })),
   };
   return kinds;
+}
+
+int scale() {
+  const char* full = std::getenv("HOSTILE_FULL");
+  return full != nullptr ? 1 : 10;
 }
 
 }  // namespace rewall

@@ -24,6 +24,7 @@ struct Kind {
   int fetch = -1;               ///< how `fetch` ends; -1: as it likes
   int clone = -1;               ///< how `clone --host BRANCH` ends
   int diff = -1;                ///< how `diff HEAD origin/hosts/BRANCH` ends
+  std::string memory{};         ///< fetch.memory of the host that fetches; empty: the default
   std::string says{};           ///< a part of what one of the commands prints
 };
 
@@ -31,7 +32,10 @@ std::vector<Kind> kinds_of_objects();
 std::vector<Kind> kinds_of_names();
 std::vector<Kind> kinds_of_histories();
 std::vector<Kind> kinds_of_rules();
-/// Few and big.
 std::vector<Kind> kinds_of_sizes();
+
+/// The share of the largest sizes that kinds_of_sizes() takes: a tenth, so that a test takes seconds; where
+/// the variable HOSTILE_FULL is set all of it, 1.
+int scale();
 
 }  // namespace rewall

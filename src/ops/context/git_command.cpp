@@ -85,6 +85,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
       .error_listener = std::move(work.progress),
       .biggest_file = work.biggest_file,
       .most_memory = work.most_memory,
+      .most_output = work.most_output,
       .gives_way = work.gives_way,
       .ends_with_us = work.ends_with_us,
       .deadline = work.deadline};

@@ -51,7 +51,7 @@ inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "larges
                                                     parse_size};
 inline constexpr Setting<std::uint64_t> fetch_memory{"fetch.memory", "512M",
                                                      "most memory that git may use in a fetch", parse_size};
-inline constexpr Setting<std::uint64_t> fetch_snapshot{"fetch.snapshot", "32M",
+inline constexpr Setting<std::uint64_t> fetch_snapshot{"fetch.snapshot", "24M",
                                                        "largest snapshot that a fetch accepts", parse_size};
 inline constexpr Setting<std::chrono::milliseconds> fleet_stale{
     "fleet.stale", "30d", "age of the newest snapshot of a host at which fleet status reports the host",

@@ -101,9 +101,11 @@ class Sizes {
       const auto hash = std::move(next.back());
       next.pop_back();
       if (hash.empty() || !seen_.insert(hash).second) continue;
+      if (repository_.is_oversized(hash))
+        return format("snapshot {} is bigger than any that rewall makes", hash.substr(0, 10));
       const auto snapshot = repository_.snapshot(hash);
       if (!snapshot) continue;
-      if (const auto weight = weight_of(hash); weight > most_)
+      if (weight_of(hash) > most_)
         return format("snapshot {} is bigger than fetch.snapshot allows", hash.substr(0, 10));
       next.insert(next.end(), snapshot->merged.begin(), snapshot->merged.end());
       next.push_back(snapshot->parent);
@@ -112,29 +114,37 @@ class Sizes {
   }
 
  private:
+  // What a line takes when it is read and compared, however short it is.
+  struct Lines {
+    std::uint64_t each = 0;
+    std::string_view start{};    // of those that take more: "\ncreate "
+    std::uint64_t starting = 0;  // what they take
+  };
+  static constexpr Lines kRules{.each = 150, .start = "\n:", .starting = 150};
+  static constexpr Lines kMembers{.each = 32, .start = "\ncreate ", .starting = 96};
+
   std::uint64_t weight_of(const std::string& hash) {
     const auto files = repository_.file_hashes(hash);
     if (!files) return 0;
     std::uint64_t all = 0;
     for (const auto& [name, file] : *files) {
       const auto [known, fresh] = weights_.try_emplace(file);
-      if (fresh) known->second = weight_of_file(file, name == "ipset" ? kOfMember : kOfRule);
+      if (fresh) known->second = weight_of_file(file, name == "ipset" ? kMembers : kRules);
       all += known->second;
     }
     return all;
   }
 
-  std::uint64_t weight_of_file(const std::string& hash, std::uint64_t of_line) const {
+  std::uint64_t weight_of_file(const std::string& hash, const Lines& lines) const {
     const auto size = repository_.size(hash);
-    if (size > most_ || size * of_line <= most_) return size;
+    if (size > most_ || size * lines.starting <= most_) return size;
     const auto text = repository_.content(hash, "file");
     if (!text) return size;
-    return std::max(size, of_line * static_cast<std::uint64_t>(std::ranges::count(*text, '\n')));
+    auto weight = lines.each * static_cast<std::uint64_t>(std::ranges::count(*text, '\n'));
+    for (auto at = text->find(lines.start); at != std::string::npos; at = text->find(lines.start, at + 1))
+      weight += lines.starting - lines.each;
+    return std::max(size, weight);
   }
-
-  // What a line takes when it is read, however short it is.
-  static constexpr std::uint64_t kOfRule = 64;
-  static constexpr std::uint64_t kOfMember = 16;
 
   const Repository& repository_;
   std::uint64_t most_;
@@ -223,7 +233,8 @@ class Fetching {
   // Adds a part for each branch that the remote has, but for those that were refused as they are.
   Status list(std::vector<RemotePart>& parts) {
     auto listed =
-        TRY(run({.words = {"ls-remote", "--quiet", "--", remote_.name, format("{}*", kHostBranches)}}));
+        TRY(run({.words = {"ls-remote", "--quiet", "--", remote_.name, format("{}*", kHostBranches)},
+                 .most_output = kLongestList}));
     if (!listed.ok()) return unreachable(remote_, listed);
     for (const auto line : split_lines(listed.out)) {
       // "HASH\tNAME", also of names that only end so.
@@ -285,20 +296,21 @@ class Fetching {
                        "--refmap=", "--stdin", progress_ ? "--progress" : "--quiet", "--", remote_.name},
              .input = std::move(refspecs),
              .progress = progress_,
-             .biggest_file = limits_.pack,
-             .most_memory = limits_.memory});
+             .biggest_file = limits_.pack});
     if (outcome && !outcome->ok()) remove_refused_packs(repository_);
     return outcome;
   }
 
   Result<Outcome> run(GitWork work) {
     work.deadline = time_left(end_);
+    work.most_memory = limits_.memory;
     auto outcome = run_on_network(repository_, remote_, std::move(work));
     if (outcome) outcome->deadline = longest_;
     return outcome;
   }
 
   static constexpr int kMostRuns = 100;
+  static constexpr std::size_t kLongestList = 16U << 20U;  // bytes; a branch has about 80
 
   const Repository& repository_;
   Remote remote_;
@@ -312,6 +324,14 @@ class Fetching {
 };
 
 }  // namespace
+
+std::string_view limit_in(const RefusedPart& part) {
+  for (const std::string_view key :
+       {settings::fetch_limit.name, settings::fetch_memory.name, settings::fetch_snapshot.name}) {
+    if (part.why.ends_with(format("{} allows", key))) return key;
+  }
+  return {};
+}
 
 std::string matter_of_size(const Repository& repository, const std::string& hash) {
   const auto most = read_setting(repository, settings::fetch_snapshot);

@@ -30,6 +30,8 @@ struct RefusedPart {
   std::string name{};  ///< "hosts/web1", "tags/web1", or kRestOfRemote
   std::string why{};
 };
+/// The setting that a part was refused by ("fetch.memory"); empty where it was for another reason.
+std::string_view limit_in(const RefusedPart& part);
 /// All parts that a fetch had not asked for when it failed.
 inline constexpr std::string_view kRestOfRemote = "the rest";
 
