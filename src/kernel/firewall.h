@@ -38,6 +38,7 @@ struct Capture {
   std::string tools{};                     ///< "iptables v1.8.9 (nf_tables)"
   std::optional<Generation> generation{};  ///< absent when the kernel has none
   std::vector<std::string> notes{};        ///< warnings: nft tables that are not recorded, no ipset program
+  bool without_ipv6 = false;               ///< this kernel has no IPv6, and so no rules of it
 };
 
 /// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.

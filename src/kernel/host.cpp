@@ -19,6 +19,7 @@
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "kernel/staging.h"
+#include "kernel/trouble.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -139,6 +140,9 @@ class HostFirewall : public Firewall {
     if (choice == BackendChoice::nft && legacy_tables())
       capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
     arrange(choice, *std::move(reading), capture);
+    const Ruleset& ruleset = capture.ruleset;
+    capture.without_ipv6 = canonical_text(ruleset.v6).empty() &&
+                           canonical_text(ruleset[{Family::ipv6, true}]).empty() && !kernel_has_ipv6();
     capture.tools = programs_.version(capture.ruleset.backend);
     return capture;
   }
