@@ -125,7 +125,12 @@ Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
-  return put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
+  auto error = put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
+  const bool members = std::ranges::all_of(
+      unexpected.changes, [](const Change& found) { return found.kind == ChangeKind::members; });
+  // Sets have no generation: whoever was faster is seen only now, and the restore plans again.
+  if (members && error.live == LiveState::put_back) error.kind = ErrorKind::refused;
+  return error;
 }
 
 Result<Recorded> load_and_record(const PlannedChange& change, const RecordOptions& options) {
