@@ -17,9 +17,11 @@ class StatePaths {
   explicit StatePaths(std::filesystem::path state) : state_(std::move(state)) {}
   explicit StatePaths(const Repository& repository) : StatePaths(repository.state_path()) {}
 
-  std::filesystem::path journal() const { return state_ / "journal"; }        ///< ops/restore/journal.h
-  std::filesystem::path guard() const { return state_ / "guard"; }            ///< ops/guard/guard_state.h
-  std::filesystem::path guard_endings() const { return state_ / "guards"; }   ///< ops/guard/guard_ending.h
+  std::filesystem::path journal() const { return state_ / "journal"; }       ///< ops/restore/journal.h
+  std::filesystem::path guard() const { return state_ / "guard"; }           ///< ops/guard/guard_state.h
+  std::filesystem::path guard_endings() const { return state_ / "guards"; }  ///< ops/guard/guard_ending.h
+  /// The second copy of `guard`: a boot asks it where the first tells nothing.
+  std::filesystem::path guard_copy(const std::string& id) const { return guard_endings() / (id + ".armed"); }
   std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
   std::filesystem::path proofs() const { return state_ / "proofs"; }      ///< kernel/proofs.h

@@ -394,7 +394,10 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
     auto snapshot = TRY(repository.snapshot(head));
     confirmed.recorded = {.hash = std::move(head), .subject = snapshot.subject};
   } else {
-    disarm(session, held, guard, {.how = EndedBy::confirm, .by = current_actor().text()});
+    // What stands before the recording: the snapshot that is proved by it to be wished (boot_candidates.h).
+    const auto tried = repository.head();
+    disarm(session, held, guard,
+           {.how = EndedBy::confirm, .by = current_actor().text(), .tried = tried ? *tried : ""});
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

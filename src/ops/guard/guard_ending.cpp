@@ -89,6 +89,7 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT)
       log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
   }
+  remove_second_copies(state);
   sync_folder(end.parent_path());
   sync_folder(state);
   ending.ended = now();
@@ -115,6 +116,13 @@ std::optional<GuardEnding> read_ending(const fs::path& state, const std::string&
       if (auto ending = read_ending_file(file)) return ending;
   }
   return std::nullopt;
+}
+
+std::vector<GuardEnding> endings(const fs::path& state) {
+  std::vector<GuardEnding> all;
+  for (const auto& file : ending_files(state))
+    if (auto ending = read_ending_file(file)) all.push_back(*std::move(ending));
+  return all;
 }
 
 std::optional<GuardEnding> last_ending(const fs::path& state) {
