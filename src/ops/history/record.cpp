@@ -53,17 +53,21 @@ std::set<std::string> tables_in(std::string_view text) {
   return names;
 }
 
-// A table that holds nothing stands in no snapshot.
-std::vector<std::string> lost_tables(const Files& before, const Files& after) {
+// A table that holds nothing stands in no snapshot, whether it is there or not.
+std::vector<std::string> lost_tables(const Files& before, const Files& after, const Ruleset& live) {
   std::vector<std::string> lost;
-  for (const auto& [file, text] : before) {
-    if (!file.starts_with("rules.")) continue;
-    const auto now = after.find(file);
+  for (const Slot slot : Ruleset::slots()) {
+    const auto old = before.find(std::string(file_name(slot)));
+    if (old == before.end()) continue;
+    const auto now = after.find(old->first);
     const auto left = now == after.end() ? std::set<std::string>{} : tables_in(now->second);
-    for (const auto& table : tables_in(text))
+    for (const auto& table : tables_in(old->second))
       if (!left.contains(table))
-        lost.push_back(format("table {} {} is gone: it had rules in the snapshot before",
-                              file.starts_with("rules.v4") ? "ip" : "ip6", escape(table)));
+        lost.push_back(live[slot].find(table) == nullptr
+                           ? format("table {} {} is gone: it had rules in the snapshot before",
+                                    short_name(slot.family), escape(table))
+                           : format("table {} {} is now empty; the previous snapshot had rules in it",
+                                    short_name(slot.family), escape(table)));
   }
   return lost;
 }
@@ -157,7 +161,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
-  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files);
+  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files, capture.ruleset);
   if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
   // The first snapshot says what stood, not what changed.
   std::vector<std::string> foreign;
