@@ -74,6 +74,10 @@ bool can_be_said(const std::string& name) {
   });
 }
 
+bool has_word(std::string_view text, std::string_view word) {
+  return std::ranges::any_of(split(text, ' '), [&](std::string_view one) { return one == word; });
+}
+
 /// What the kernel says that a listing in words must agree with.
 struct Facts {
   KernelSet set{};
@@ -128,6 +132,19 @@ bool agree(const Sets& sets, const Hearing& hearing) {
            return set != nullptr && set->type == facts.set.type &&
                   (!facts.members || *facts.members == set->members.size());
          });
+}
+
+/// `ipset save` 7 says nothing of forceadd, which decides what a full set does with one member more.
+void say_forceadd(Sets& sets, const Hearing& hearing) {
+  constexpr std::string_view kOption = "forceadd";
+  for (const Facts& facts : hearing.sets) {
+    if (!has_word(facts.set.options, kOption)) continue;
+    const auto set = std::ranges::find(sets.sets, facts.set.name, &Set::name);
+    if (set == sets.sets.end() || has_word(set->options, kOption)) continue;
+    // Where newer versions say it.
+    const auto at = std::min(set->options.find(" skbinfo"), set->options.find(" bucketsize"));
+    set->options.insert(std::min(at, set->options.size()), format(" {}", kOption));
+  }
 }
 
 /// The sets in the words of the kernel's own listing.
@@ -202,7 +219,10 @@ Result<Sets> agreed_sets(std::string text, const std::function<Result<std::strin
     TRY(refuse_names(hearing));
     if (hearing.two_ways) return in_own_words(names, words, note);
     auto sets = parse_sets(std::move(text), "ipset save", words);
-    if (sets && (!hearing.heard || agree(*sets, hearing))) return sets;
+    if (sets && (!hearing.heard || agree(*sets, hearing))) {
+      say_forceadd(*sets, hearing);
+      return sets;
+    }
     if (round == kRounds && !sets)
       return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
     if (round == kRounds) return in_own_words(names, words, note);
