@@ -84,7 +84,7 @@ struct Work {
   const Table& wanted;
   const Table& live;
   std::vector<const Rule*> from_live{};  // rules whose needs must be met
-  std::set<std::string> lost{};          // chains of wanted that come back
+  std::set<std::string> lost{};          // chains of wanted to which jumps come back
 };
 
 class Merge {
@@ -143,6 +143,7 @@ class Merge {
     };
 
     if (lost_ == LostForeign::comes_back) work.lost = lost_chains(wanted, live);
+    work.lost.merge(unreached_shared(wanted, live));
     Table out{.name = wanted.name};
     for (const auto& chain : wanted.chains) {
       if (auto merged = merge_chain(work, chain, find(in_live, chain.name))) out.chains.push_back(*merged);
@@ -181,6 +182,19 @@ class Merge {
       if (there == nullptr || there->rules.empty() || unreached) lost.insert(chain.name);
     }
     return lost;
+  }
+
+  // What people wrote there holds no packet back until something jumps there again.
+  std::set<std::string> unreached_shared(const Table& wanted, const Table& live) const {
+    std::set<std::string> unreached;
+    for (const auto& chain : wanted.chains) {
+      if (chain.built_in() || ownership_.of_shared(chain.name) == nullptr) continue;
+      const bool used = std::ranges::any_of(chain.rules, [&](const Rule& rule) {
+        return ownership_.of_rule(chain.name, rule.words) == nullptr;
+      });
+      if (used && !targets_of(live).contains(chain.name)) unreached.insert(chain.name);
+    }
+    return unreached;
   }
 
   static void take_chain(Work& work, const Chain& chain, Table& out, std::set<std::string>& there) {

@@ -178,8 +178,10 @@ TEST_CASE("DOCKER-USER is docker's, its rules are people's") {
   SECTION("wanted lacks it: live's, as it is") {
     CHECK(merged(filter(""), filter(chain(jump + later))) == filter(chain(jump + later)));
   }
-  SECTION("live lacks it: the rules of people are brought, the jump is docker's to make") {
-    CHECK(merged(filter(chain(jump + mine + ret)), filter("")) == filter(chain(mine)));
+  SECTION("live lacks it: the rules of people are brought, and the jump without which they do nothing") {
+    CHECK(merged(filter(chain(jump + mine + ret)), filter("")) == filter(chain(jump + mine)));
+    CHECK(merged(filter(chain(jump + mine + ret)), filter(chain(mine + ret))) ==
+          filter(chain(jump + mine + ret)));
     CHECK(merged(filter(chain(jump + ret)), filter("-A INPUT -j DROP\n")).empty());
   }
 }
