@@ -14,10 +14,12 @@
 #include "commands/command.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/state_paths.h"
+#include "ops/context/systemd.h"
 #include "ops/guard/guard_process.h"
 #include "ops/guard/rollback.h"
 #include "ops/history/export.h"
@@ -127,10 +129,20 @@ bool leaves_live(const Chosen& chosen) {
          (name != "try" && name != "rollback" && !sees_to_guard(chosen) && !is_boot(chosen));
 }
 
+// The guard's process starts with the limits of this one, unless systemd starts it. Too small, they would end
+// this process in the middle of the arming.
+Status check_limits(const Chosen& chosen) {
+  const auto* guarded = chosen.syntax.find("--for");
+  const bool arms = chosen.command->name == "try" || (guarded != nullptr && guarded->given);
+  const auto limit = arms && !at_systemd() ? limit_too_small() : std::nullopt;
+  return limit ? Status(error_of<messages::guard_limited>(*limit)) : Status{};
+}
+
 int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   const auto& globals = chosen.globals;
   start_log(globals.quiet ? -1 : globals.verbosity);
   running.effect = chosen.command->effect;
+  if (const auto enough = check_limits(chosen); !enough) return fail(enough.error(), globals.json, true);
   running.session = make_session(repository_path(globals), backend_choice(globals.backend));
   Session& session = *running.session;
   session.command_line = command_line(argc, argv);
