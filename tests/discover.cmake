@@ -11,13 +11,13 @@ set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/verify cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection cli/undo
                cli/concurrent_change cli/atomic_restore kill/kill)
-set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd cli/undo)
+set(of_guard ops/guard cli/boot cli/guard cli/guard_boot cli/guard_death cli/guard_terminal cli/systemd cli/undo)
 set(of_remote share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
 set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_state cli/attribution cli/systemd cli/watch)
 set(of_fleet cli/fleet)
 set(of_host ops/integrations cli/doctor cli/edit cli/without_ipv6 hooks/integrations)
 # Those that take longest begin first.
-set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
+set(long cli/atomic_restore cli/guard cli/guard_boot cli/guard_death stress/stress cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
          diff/property diff/compare diff/text_delta store/fault rules/parse)
 
 # These switch the kernel's audit trail on and off, which is the machine's: one at a time.
