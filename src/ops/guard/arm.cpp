@@ -36,7 +36,7 @@
 namespace rewall {
 namespace {
 
-constexpr std::chrono::seconds kStartDeadline{10};
+constexpr std::chrono::seconds kStartDeadline{30};  // with the lowest priority on a busy machine
 constexpr std::chrono::milliseconds kStartPoll{5};
 
 std::string fresh_id() {

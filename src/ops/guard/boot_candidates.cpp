@@ -98,11 +98,18 @@ std::int64_t made_at(const std::filesystem::path& path) {
   return (facts.stx_mask & STATX_BTIME) != 0 ? std::min(changed, facts.stx_btime.tv_sec) : changed;
 }
 
-/// What was recorded since the guard's file was made, and the newest `try` that nobody is known to have
-/// confirmed, with all since. A guard records one snapshot of the trigger `try`.
+bool is_guarded(const Snapshot& snapshot) {
+  return snapshot.trailers.trigger == "try" ||
+         std::ranges::any_of(snapshot.trailers.commands, [](const std::string& command) {
+           return command.find(" --for") != std::string::npos;
+         });
+}
+
+/// The newest guarded change that nobody is known to have confirmed, and what was recorded since the guard's
+/// file was made.
 struct Suspect {
+  std::string before{};  ///< the newest from before that change; empty where there is none
   std::string since{};   ///< the newest snapshot from before the file; empty where none is
-  std::string before{};  ///< the newest from before the `try`; empty where there is no such `try`
 };
 Suspect find_suspect(const Repository& repository, const std::filesystem::path& state,
                      const std::string& head) {
@@ -122,22 +129,13 @@ Suspect find_suspect(const Repository& repository, const std::filesystem::path& 
     const auto time = snapshot ? snapshot->time.seconds : made;
     if (snapshot && suspect.since.empty() && time < made && !is_shutdown(repository, at)) suspect.since = at;
     if (time + kLongest < made) break;
-    if (snapshot && snapshot->trailers.trigger == "try") {
+    if (snapshot && is_guarded(*snapshot)) {
       if (!confirmed(*snapshot)) suspect.before = oldest_wish(repository, parent);
       break;
     }
     at = parent;
   }
   return suspect;
-}
-
-/// True where `older` is among the ancestors of `hash`.
-bool is_before(const Repository& repository, const std::string& older, std::string hash) {
-  for (int i = 0; i < kLookedAt && !hash.empty(); ++i) {
-    hash = repository.parent(hash);
-    if (hash == older) return true;
-  }
-  return false;
 }
 
 /// The snapshot in a line `before HASH` of a guard's file, which every version has.
@@ -241,8 +239,8 @@ void BootCandidates::begin_before_unconfirmed() {
   const Repository& repository = **session_.repository();
   const auto head = at_;
   const auto suspect = find_suspect(repository, session_.state_path(), head);
-  for (const auto& before : {suspect.since, suspect.before})
-    if (!before.empty() && is_before(repository, before, at_)) at_ = before;
+  const auto& before = suspect.before.empty() ? suspect.since : suspect.before;
+  if (!before.empty()) at_ = before;
   // A guard with more time was written again after its change.
   if (at_ != head)
     first_ = {of_snapshot(at_, format("{}, from before the guard", name_of_snapshot(at_)))};

@@ -26,7 +26,7 @@ namespace {
 constexpr std::chrono::milliseconds kWarning = std::chrono::seconds{60};
 constexpr std::chrono::milliseconds kBeginPoll{10};
 constexpr int kBegins = 300;
-constexpr std::chrono::seconds kBeginning{10};  // as long as whoever arms waits for the process
+constexpr std::chrono::seconds kBeginning{30};  // as long as whoever arms waits for the process
 constexpr std::chrono::milliseconds kAgain = std::chrono::seconds{5};
 
 class Sleep {
