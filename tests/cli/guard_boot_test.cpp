@@ -197,7 +197,10 @@ TEST_CASE("what a guard put back without the history is recorded as its return a
       "o=$(git -C repo rev-parse HEAD:rules.v4); mv repo/.git/objects/${o%${o#??}}/${o#??} lost";
   std::string mend =
       "o=$(git -C repo rev-parse HEAD:rules.v4); mv lost repo/.git/objects/${o%${o#??}}/${o#??}";
-  SECTION("a file of HEAD cannot be read") {}
+  std::string next = "snapshot";
+  SECTION("a file of HEAD cannot be read") {
+    next = GENERATE("snapshot", "undo --dry-run", "status", "diff HEAD~0 LIVE", "import before.v4");
+  }
   SECTION("another process holds the lock for ever") {
     harm =
         "rewall config lock.wait 300ms; (exec flock -F repo/.git/rewall/lock sleep 600 >/dev/null 2>&1 "
@@ -222,8 +225,6 @@ TEST_CASE("what a guard put back without the history is recorded as its return a
   host.time_is_up();
   host.until_gone();
   host.ok(mend);
-  const std::string next =
-      GENERATE("snapshot", "undo --dry-run", "status", "diff HEAD~0 LIVE", "import before.v4");
   INFO(next);
   const auto said = host.sh("rewall " + next);
   INFO(said.out << said.err << host.sh("git -C repo log --format='%h %s%n%b'").out);
