@@ -47,10 +47,11 @@ bool list_sets(const SetHandler& set, const MemberHandler& member, const std::st
 std::optional<SetsDigest> digest_of_kernel();
 
 /// Takes what `ipset save` printed for sets that it agrees with: each set has as many members as the kernel
-/// counts. What the program leaves out of a set's options (forceadd) is added. Text that could be read in two ways is not believed: the kernel's own listing stands for it, in
-/// which comments are replaced where they cannot be said, and `note` says so. `again` runs the program once
-/// more, for sets that change meanwhile. `names`: the sets in question; all where empty. Kind capture: a
-/// set's name, or what else has a meaning, cannot be said; or the sets kept changing.
+/// counts. What the program leaves out of a set's options (forceadd) is added. Text that could be read in two
+/// ways is not believed: the kernel's own listing stands for it, in which comments are replaced where they
+/// cannot be said, and `note` says so. `again` runs the program once more, for sets that change meanwhile.
+/// `names`: the sets in question; all where empty. Kind capture: a set's name, or what else has a meaning,
+/// cannot be said; or the sets kept changing.
 Result<Sets> agreed_sets(std::string text, const std::function<Result<std::string>()>& again, SetsText words,
                          const std::vector<std::string>& names, std::string& note);
 
