@@ -55,8 +55,8 @@ class Session {
   BackendChoice backend() const { return backend_; }
   void look_at(BackendChoice backend) { backend_ = backend; }
   Firewall& firewall() { return *firewall_; }
-  /// Reads LIVE; of a family that this kernel does not have (Capture::without_ipv6) it is what HEAD says, with
-  /// a note: what cannot be in force is not gone. The errors of Firewall::capture().
+  /// Reads LIVE; of a family that this kernel does not have (Capture::without_ipv6) it is what HEAD says,
+  /// with a note: what cannot be in force is not gone. The errors of Firewall::capture().
   Result<Capture> capture();
 
   /// The repository, opened at the first call and valid as long as the session. The errors of
