@@ -176,7 +176,7 @@ class StressHost : public Host {
         return restore(Does::restore, "");
       case 2:
       case 3:
-        return restore(Does::restore_for, "--for 10m ");
+        return restore(Does::restore_for, "--for 20h ");
       case 4: {
         const Value value = any_value();
         write_folder(name, value);
@@ -186,7 +186,7 @@ class StressHost : public Host {
       case 5:
       case 6: {
         const Value value = any_value();
-        return {"rewall -q try --yes --for 10m -- bash -c " + shell_quote(by_hand(1, value)),
+        return {"rewall -q try --yes --for 20h -- bash -c " + shell_quote(by_hand(1, value)),
                 {{.does = Does::try_arm},
                  {.does = Does::try_run, .parts = {1}, .value = value},
                  {.does = Does::try_end}}};
