@@ -7,11 +7,11 @@
 cmake_minimum_required(VERSION 3.22)
 
 set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_file ops/trust
-               cli/fault cli/hooks)
+               cli/fault cli/hooks cli/hints cli/state_files)
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/verify cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection cli/undo
                cli/concurrent_change cli/atomic_restore kill/kill)
-set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd cli/undo)
+set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd cli/undo cli/expire)
 set(of_remote share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
 set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_state cli/attribution cli/systemd cli/watch)
 set(of_fleet cli/fleet)

@@ -16,21 +16,25 @@ void say_tags(Context& context, const CloneResult& cloned) {
   if (cloned.tags.empty()) return;
   const auto good = cloned.host + "/good";
   const bool has_good = std::ranges::find(cloned.tags, good) != cloned.tags.end();
-  context.terminal.say(
+  context.terminal.say(for_repository(
       format("{} of {}, below its name: see 'rewall tag'{}", counted(cloned.tags.size(), "tag"), cloned.host,
-             has_good ? format("; 'rewall tag good {}' takes its good snapshot as yours", good) : ""));
+             has_good ? format("; 'rewall tag good {}' takes its good snapshot as yours", good) : ""),
+      context.session.path()));
 }
 
 void say_next(Context& context, const CloneResult& cloned) {
   context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
   if (cloned.hash.empty())
-    context.terminal.say(format(
-        "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
-        cloned.host));
+    context.terminal.say(for_repository(
+        format(
+            "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
+            cloned.host),
+        context.session.path()));
   else
-    context.terminal.say(
-        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it");
+    context.terminal.say(for_repository(
+        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it",
+        context.session.path()));
 }
 
 }  // namespace

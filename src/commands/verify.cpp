@@ -12,11 +12,13 @@
 namespace rewall {
 namespace {
 
-std::string to_text(const Finding& finding, Paint paint) {
+std::string to_text(const Context& context, const Finding& finding) {
+  const Paint paint = context.terminal.paint();
   const std::string mark = finding.ok ? paint.added("ok  ") : paint.removed("FAIL");
   std::string text = format("{}  {:<10}  {}\n", mark, finding.check, escape(finding.message));
   if (!finding.ok && !finding.hint.empty())
-    text += format("      {:<10}  {}\n", "", paint.quiet(escape(finding.hint)));
+    text += format("      {:<10}  {}\n", "",
+                   paint.quiet(escape(for_repository(finding.hint, context.session.path()))));
   return text;
 }
 
@@ -36,9 +38,9 @@ Action define_verify(Syntax& syntax) {
       std::ranges::move(staged, std::back_inserter(findings));
     }
     if (!context.json) start_pager(context);
-    if (context.json) context.terminal.out(print(findings_json(findings)));
+    if (context.json) context.terminal.out(print(findings_json(context, findings)));
     for (const auto& finding : findings) {
-      if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));
+      if (!context.json) context.terminal.out(to_text(context, finding));
     }
     return answer_of(findings);
   };

@@ -31,7 +31,9 @@ Error error_of(const Args&... args) {
 }
 
 /// The errors that people read, by the area that reports them: one sentence each, in the words of the
-/// glossary (src/README.md). An error says what failed; the hint names a command that works in that state.
+/// glossary (src/README.md). An error says what failed; the hint names a command that works in that state:
+/// `rewall COMMAND`, where `-C` is added when the error is shown, and REPOSITORY for the folder
+/// (for_repository() in commands/command_output.h). tests/cli/hints_test.cpp runs each.
 namespace messages {
 
 // --- restore
@@ -50,12 +52,12 @@ inline constexpr Message other_backend{
 inline constexpr Message part_of_other_backend{
     .kind = ErrorKind::usage,
     .text = "'{}' was recorded from the {} backend, but LIVE's rules are in the {} backend",
-    .hint = "restore the whole revision, or load its rules with 'rewall apply'"};
+    .hint = "restore all of it: rewall restore {0}"};
 
 inline constexpr Message stages_differently{
     .kind = ErrorKind::kernel,
     .text = "'{}' does not read back from the kernel as it is written ({})",
-    .hint = "another version of iptables may have recorded it: 'rewall checkout' writes its files",
+    .hint = "another version of iptables may have recorded it; its rules: rewall checkout {0}",
     .live = LiveState::untouched};
 
 inline constexpr Message cannot_read_back{.kind = ErrorKind::kernel, .text = "cannot read LIVE back: {}"};
@@ -84,8 +86,8 @@ inline constexpr Message not_recovered{
     .kind = ErrorKind::damaged,
     .text = "{} was interrupted, and the old ruleset could not be put back: {}",
     .hint =
-        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand "
-        "(iptables-restore) and remove .git/rewall/journal"};
+        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand: git -C "
+        "REPOSITORY show {2}:rules.v4 | iptables-restore; and remove REPOSITORY/.git/rewall/journal"};
 
 inline constexpr Message program_outlives{
     .kind = ErrorKind::repository,
@@ -245,6 +247,29 @@ inline constexpr Message in_force_unrecorded{
     .text = "{}",
     .hint = "'rewall confirm' ends the guard and records the ruleset in force"};
 
+// --- rules that expire
+
+inline constexpr Message nothing_expires{
+    .kind = ErrorKind::refused,
+    .text = "the change adds no rule, chain or set member, so nothing of it can expire",
+    .hint = "run it without --expire; '--for TIME' reverts a whole change unless somebody confirms",
+    .live = LiveState::untouched};
+/// Why.
+inline constexpr Message no_expiry{
+    .kind = ErrorKind::refused,
+    .text = "no expiry: the process that takes the rules out does not start ({})",
+    .hint = "raise it for whoever starts rewall: ulimit, limits.conf(5), or Limit...= in the service",
+    .live = LiveState::untouched};
+inline constexpr Message expire_needs_command{
+    .text = "--expire and --keep need a COMMAND",
+    .hint = "for example: rewall try --keep --expire 2h -- iptables -I INPUT -s 192.0.2.7 -j ACCEPT"};
+/// What was given, then rewall's command.
+inline constexpr Message no_such_expiry{.kind = ErrorKind::usage,
+                                        .text = "no rules expire under '{0}'",
+                                        .hint = "'{1} status' lists what expires"};
+inline constexpr Message ambiguous_expiry{
+    .kind = ErrorKind::usage, .text = "several expiries begin with '{}'", .hint = "give more digits"};
+
 // --- history
 
 inline constexpr Message no_such_chain{.kind = ErrorKind::usage, .text = "this revision has no chain '{}'"};
@@ -281,7 +306,7 @@ inline constexpr Message not_a_range{
 inline constexpr Message not_by_rewall{
     .kind = ErrorKind::repository,
     .text = "{}",
-    .hint = "snapshot {1} was not made by rewall; undo that commit: git revert {1}"};
+    .hint = "snapshot {1} was not made by rewall; undo that commit: git -C REPOSITORY revert --no-edit {1}"};
 
 inline constexpr Message snapshot_changed{.kind = ErrorKind::repository,
                                           .text = "a snapshot does not match its hash"};
@@ -609,7 +634,7 @@ inline constexpr Message no_such_remote{
     .kind = ErrorKind::usage, .text = "remote '{0}': no such remote", .hint = "{1}"};
 inline constexpr Message remote_exists{.kind = ErrorKind::usage,
                                        .text = "remote '{0}': already exists",
-                                       .hint = "rewall remote set-url {1} ADDRESS"};
+                                       .hint = "rewall remote set-url {1} {2}"};
 inline constexpr Message not_an_address{.kind = ErrorKind::usage,
                                         .text = "remote '{}': not a valid address",
                                         .hint = "an address is like ssh://git@host/firewalls.git, or a path"};

@@ -219,7 +219,7 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   git::Remote made;
   const int code = git::fill(made, git_remote_create_with_fetchspec, impl_->repo.get(), name.c_str(),
                              url.c_str(), fetch.c_str());
-  if (code == GIT_EEXISTS) return error_of<messages::remote_exists>(name, shell_quote(name));
+  if (code == GIT_EEXISTS) return error_of<messages::remote_exists>(name, shell_quote(name), shell_quote(url));
   if (code != 0) return git::last_error(format("remote '{}'", name));
   return close_config(impl_->path);
 }

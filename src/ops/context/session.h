@@ -99,6 +99,10 @@ class Session {
   std::optional<Error> withheld_{};
 };
 
+/// Makes a session on a repository, complete with the signer, the observers and the path of rewall.
+using SessionFactory =
+    std::function<std::unique_ptr<Session>(const std::filesystem::path& repository, BackendChoice backend)>;
+
 /// Makes a session look at another backend, which a state file names, as long as the object lives.
 class BackendScope {
  public:

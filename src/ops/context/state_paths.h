@@ -17,10 +17,12 @@ class StatePaths {
   explicit StatePaths(std::filesystem::path state) : state_(std::move(state)) {}
   explicit StatePaths(const Repository& repository) : StatePaths(repository.state_path()) {}
 
-  std::filesystem::path journal() const { return state_ / "journal"; }        ///< ops/restore/journal.h
-  std::filesystem::path guard() const { return state_ / "guard"; }            ///< ops/guard/guard_state.h
-  std::filesystem::path guard_endings() const { return state_ / "guards"; }   ///< ops/guard/guard_ending.h
-  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }  ///< the guard's process
+  std::filesystem::path journal() const { return state_ / "journal"; }          ///< ops/restore/journal.h
+  std::filesystem::path guard() const { return state_ / "guard"; }              ///< ops/guard/guard_state.h
+  std::filesystem::path guard_endings() const { return state_ / "guards"; }     ///< ops/guard/guard_ending.h
+  std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }    ///< the guard's process
+  std::filesystem::path expiries() const { return state_ / "expiries"; }        ///< ops/expiry/expiry_state.h
+  std::filesystem::path expiry_lock() const { return state_ / "expire.lock"; }  ///< the process that waits
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
   std::filesystem::path proofs() const { return state_ / "proofs"; }      ///< kernel/proofs.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h

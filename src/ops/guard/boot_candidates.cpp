@@ -12,6 +12,7 @@
 #include "ops/context/settings.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/lockdown.h"
 #include "ops/guard/way_back.h"
 #include "ops/history/signature.h"
@@ -40,7 +41,9 @@ Status check_signed(const Repository& repository, const std::string& hash) {
 Result<Revision> read_allowed(Session& session, const std::string& hash) {
   auto repository = TRY(session.repository());
   TRY(check_signed(*repository, hash));
-  return read_revision(session, hash);
+  auto revision = TRY(read_revision(session, hash));
+  revision.ruleset = without_expired(session, std::move(revision.ruleset), hash);
+  return revision;
 }
 
 bool is_shutdown(const Repository& repository, const std::string& hash) {

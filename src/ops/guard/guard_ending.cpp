@@ -16,6 +16,7 @@
 #include "core/text.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_place.h"
 
 namespace rewall {
@@ -107,6 +108,10 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
   remove_copy(guard);
   clear_place(guard);
+  if (ending.how == EndedBy::confirm)
+    wake_expiries(state);
+  else
+    drop_expiries_of(state, guard.id);
 }
 
 std::optional<GuardEnding> read_ending(const fs::path& state, const std::string& id) {

@@ -91,8 +91,14 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
     return std::move(guard)
         .error()
         .within(path.string())
-        .hinted("no guard can be told from it; when LIVE is what it should be, remove the file");
+        .hinted("no guard can be told from it; when LIVE is what it should be: rm -r " +
+                shell_quote(path.string()));
   return std::optional(*std::move(guard));
+}
+
+std::string armed_guard_id(const Session& session) {
+  const auto guard = read_guard(session.state_path());
+  return guard && *guard ? (*guard)->id : "";
 }
 
 Status write_guard(const fs::path& state, const Guard& guard) {

@@ -10,6 +10,7 @@
 #include "core/time.h"
 #include "kernel/firewall.h"
 #include "ops/context/identity.h"
+#include "ops/context/session.h"
 #include "ops/context/state_file.h"
 #include "store/repository.h"
 
@@ -43,6 +44,8 @@ Result<Guard> parse_guard(std::string_view text, StateKeys more = {});
 
 /// Reads the guard that is armed; absent where none is. Kind repository: the file cannot be read or parsed.
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
+/// The id of the guard that is armed; empty where none is, or its file cannot be read.
+std::string armed_guard_id(const Session& session);
 /// Writes and syncs the state file. The caller holds the repository's lock. Kind repository.
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
 /// The time from now to the deadline; 0 after the deadline, and for a guard of an earlier boot. `here` is the

@@ -19,6 +19,7 @@ namespace rewall {
 namespace {
 
 constexpr std::int64_t kShownFor = 3600;  // seconds
+constexpr std::int64_t kOverdue = 30;     // seconds, for a process that is just about to do it
 
 // True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
 // there are none.
@@ -108,6 +109,8 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   if (auto last = last_ending(session.state_path());
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);
+  status.expiries = read_expiries(session.state_path());
+  status.expired = expiries_ended(session.state_path(), now().seconds - kShownFor);
   if (!status.guard) status.other_guard = guard_of_other_repository(session);
   return status;
 }
@@ -117,6 +120,11 @@ std::vector<std::string> RepositoryStatus::reasons() const {
   if (!clean) all.emplace_back("live-differs");
   if (remote && remote->stale) all.emplace_back("push-stale");
   if ((guard && guard->overdue) || !guard_unreadable.empty()) all.emplace_back("guard-overdue");
+  const auto is_overdue = [](const Expiry& one) {
+    return !one.done && one.due.seconds + kOverdue < now().seconds;
+  };
+  if (std::ranges::any_of(expiries.pending, is_overdue) || !expiries.unreadable.empty())
+    all.emplace_back("expiry-overdue");
   if (!journal.empty() && !restoring) all.emplace_back("interrupted");
   return all;
 }

@@ -7,6 +7,7 @@
 
 #include "core/result.h"
 #include "ops/context/session.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_place.h"
 #include "ops/guard/guard_state.h"
@@ -45,9 +46,12 @@ struct RepositoryStatus {
   std::optional<GuardStatus> guard{};
   std::string guard_unreadable{};            ///< why the guard's file cannot be read; its process goes on
   std::optional<GuardEnding> last_guard{};   ///< of the last guard, for an hour
+  Expiries expiries{};                       ///< rules that expire
+  std::vector<ExpiryEnding> expired{};       ///< those of the last hour
   std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
 
-  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "interrupted".
+  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "expiry-overdue",
+  /// "interrupted".
   std::vector<std::string> reasons() const;
 };
 

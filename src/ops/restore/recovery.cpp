@@ -147,7 +147,7 @@ Status judge_unusable_journal(Session& session, const Repository& repository, Er
   why.kind = ErrorKind::repository;
   why.message = "a restore was interrupted, and its journal cannot be used: " + why.message;
   return std::move(why).hinted(
-      "look at 'rewall diff'; when LIVE is what it should be, remove .git/rewall/journal");
+      "look at 'rewall diff'; when LIVE is what it should be: rm REPOSITORY/.git/rewall/journal");
 }
 
 Status recover_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {

@@ -65,14 +65,14 @@ class ArmedSafeguard {
     if (armed_) safeguard_->drop(held_);
   }
 
-  Status arm(const std::string& before, bool exact) {
+  Status arm(const std::string& before, bool exact, const Diff& diff, const RestorePlan& plan) {
     if (safeguard_ == nullptr) return {};
-    TRY(safeguard_->arm(held_, before, exact));
+    TRY(safeguard_->arm(held_, before, exact, {diff, plan.live.ruleset, plan.staged.ruleset}));
     armed_ = true;
     return {};
   }
-  void keep(bool exact) {
-    if (safeguard_ != nullptr) safeguard_->keep(held_, exact);
+  void keep(bool exact, const std::string& after = "") {
+    if (safeguard_ != nullptr) safeguard_->keep(held_, exact, after);
     armed_ = false;
   }
 
@@ -117,7 +117,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     }
     TRY(ask(session, revision, known.head, restored.diff, options));
     auto entry = TRY(record_before(session, repository, known, revision, *plan, options, restored));
-    if (!restored.diff.identical()) TRY(guarded.arm(entry.before, options.exact));
+    if (!restored.diff.identical()) TRY(guarded.arm(entry.before, options.exact, restored.diff, *plan));
     auto still = TRY(still_as_planned(session, *plan));
     if (still) {
       entry.looks_at = session.backend();
@@ -134,7 +134,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
           put_in_force({session, repository, *plan, restored.diff, newest ? &known.head : nullptr}, entry);
       if (after) {
         restored.after = *std::move(after);
-        if (!restored.diff.identical()) guarded.keep(options.exact);
+        if (!restored.diff.identical()) guarded.keep(options.exact, restored.after->hash);
         tell(session, revision, known.head, restored, options);
         return restored;
       }
@@ -142,7 +142,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
       if (after.error().kind == ErrorKind::damaged) guarded.keep(options.exact);
       if (after.error().kind != ErrorKind::refused) return std::move(after).error();
     }
-    if (tries.last()) break;
+    if (tries.last() || options.of_this_live) break;
     if (known.whole) TRY(read_whole(session, known, revision));
     known = {TRY(read_live_and_head(session, repository))};
   }
@@ -195,7 +195,8 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
-    if (!guarded.arm("", options.exact)) return error_of<messages::unrecorded_unguarded>(why.message);
+    if (!guarded.arm("", options.exact, restored.diff, plan))
+      return error_of<messages::unrecorded_unguarded>(why.message);
     if (restored.kept.empty()) {
       auto kept = keep_in_folder(session, plan.live.ruleset);
       if (!kept)
