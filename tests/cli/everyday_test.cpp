@@ -368,7 +368,7 @@ TEST_CASE("the same rules in the other backend are no state that LIVE has alread
   host.ok("iptables-legacy -F; iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot");
   const auto part = host.ends(2, "rewall restore HEAD~1 --table filter");
   CHECK(has(part, "was recorded from the legacy backend"));
-  CHECK(has(part, "restore the whole revision"));
+  CHECK(has(part, "restore all of it: rewall -C "));
   host.ends(2, "rewall restore HEAD~1 --family ipv4");
   CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules move from nft to legacy"));
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));

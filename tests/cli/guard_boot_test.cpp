@@ -332,7 +332,7 @@ TEST_CASE("a command that is not there arms nothing, and one that dies is taken 
   host.ends(2, "rewall try --for 1m -- ./repo/rules.v4");
   CHECK_FALSE(host.armed());
   const auto said = host.ends(1, "rewall try --for 10m -- sh -c './break; kill -9 $$'");
-  CHECK(has(said, "failed (exit 137). What it changed: rewall diff "));
+  CHECK(has(said, "failed (exit 137). What it changed: rewall -C " + host.repository() + " diff "));
   host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);

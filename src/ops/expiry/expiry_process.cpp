@@ -97,8 +97,13 @@ int keep_expiries(const std::filesystem::path& repository, const SessionFactory&
   // Once more, as a command may have added one while this process was about to end.
   do {
     const auto working = PidLock::begin(expiry_lock(state), std::string(kExpiryWork), kOtherEnds);
-    // Another process sees to all of them.
-    if (!working) return 0;
+    if (!working) {
+      const pid_t other = PidLock::process(expiry_lock(state), std::string(kExpiryWork));
+      // Another process sees to all of them, unless it is stopped.
+      if (other == 0 || !is_stopped(other)) return 0;
+      PidLock::end_process(expiry_lock(state), std::string(kExpiryWork));
+      continue;
+    }
     work(repository, make_session, sleep);
     if (std::getenv("INVOCATION_ID") != nullptr) return 0;
   } while (next_work(state));
