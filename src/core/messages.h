@@ -475,10 +475,11 @@ inline constexpr Message ipset_missing{.kind = ErrorKind::kernel,
 inline constexpr Message sets_unreadable{.kind = ErrorKind::capture,
                                          .text = "rules name sets, and {}",
                                          .hint = "install the package ipset (apt install ipset)"};
+/// The set, what has to be done before it can be renamed, and its name as a word of a shell.
 inline constexpr Message set_name_unsayable{
     .kind = ErrorKind::capture,
     .text = "set {}: no file of sets can hold this name",
-    .hint = "give it another: `ipset rename OLD NEW`, where the shell's $'...' says what cannot be typed"};
+    .hint = "give it another: {1}ipset rename {2} NEWNAME"};
 inline constexpr Message set_unsayable{
     .kind = ErrorKind::capture,
     .text = "{}: what ipset says of it can be read in two ways, or changed during each of three readings",
@@ -656,10 +657,9 @@ inline constexpr Message unknown_policy{.text = "chain {}: unknown policy {}",
 /// The chain, the table, then the nearest chain as did_you_mean() says it.
 inline constexpr Message policy_of_own_chain{
     .text = "chain {} cannot have a policy: it is not a built-in chain of table '{}'", .hint = "{2}"};
-inline constexpr Message flush_of_undeclared{
-    .text = "a flush of all chains, and chain {} has rules and no declaration",
-    .hint =
-        "iptables-nft-restore leaves its rules and iptables-legacy-restore does not: flush it by its name"};
+inline constexpr Message flush_behind_rules{
+    .text = "a flush of all chains, and the file has rules of chain {} before it",
+    .hint = "iptables-nft-restore leaves them and iptables-legacy-restore does not: flush chains by name"};
 inline constexpr Message policy_in_nat{.text = "-P sets no policy DROP in table nat: iptables refuses it",
                                        .hint = "filter in table filter; a line like ':OUTPUT DROP' is taken"};
 inline constexpr Message invalid_counters{.text = "invalid counters {}"};

@@ -197,8 +197,10 @@ Result<Sets> believe_sets(Programs& programs, Outcome outcome, std::string& note
     note = format("no sets are recorded: ipset save: {}", outcome.text());
     return Sets{};
   }
-  const auto again = [&programs]() -> Result<std::string> {
-    auto once_more = TRY(run(programs.command({programs.ipset(), "save"}), ErrorKind::capture));
+  const auto again = [&programs](const std::string& only) -> Result<std::string> {
+    std::vector<std::string> words{programs.ipset(), "save"};
+    if (!only.empty()) words.push_back(only);
+    auto once_more = TRY(run(programs.command(std::move(words)), ErrorKind::capture));
     if (once_more.ok()) return std::move(once_more.out);
     return error_of<messages::save_failed>("ipset save", once_more.text(), "ipset save");
   };

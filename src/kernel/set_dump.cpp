@@ -56,6 +56,7 @@ class Listing {
     set_.timeouts = header[IPSET_ATTR_TIMEOUT] != nullptr;
     set_.comments = (number(header[IPSET_ATTR_CADT_FLAGS]) & IPSET_FLAG_WITH_COMMENT) != 0;
     set_.elements = number(header[IPSET_ATTR_ELEMENTS]);
+    set_.referenced = number(header[IPSET_ATTR_REFERENCES]) != 0;
     words_.emplace(set_.type);
     on_set_(set_);
   }
@@ -117,7 +118,9 @@ Hearing hear(const std::vector<std::string>& names) {
 Status refuse_names(const Hearing& hearing) {
   for (const Facts& facts : hearing.sets)
     if (!can_be_said(facts.set.name))
-      return error_of<messages::set_name_unsayable>(rewall::quoted(facts.set.name));
+      return error_of<messages::set_name_unsayable>(
+          rewall::quoted(facts.set.name), facts.set.referenced ? "delete the rules that name it, then " : "",
+          shell_word(facts.set.name));
   return {};
 }
 
@@ -130,30 +133,44 @@ bool agree(const Sets& sets, const Hearing& hearing) {
          });
 }
 
-/// The sets in the words of the kernel's own listing.
-Result<Sets> in_own_words(const std::vector<std::string>& names, SetsText words, std::string& note) {
-  std::string text;
-  std::string unsayable;
-  std::size_t replaced = 0;
-  std::string where;
+/// A set in the words of the kernel's own listing.
+struct ListedSet {
+  std::string name{};
+  std::string lines{};
+  bool known = true;         ///< all of it has words here
+  std::size_t replaced = 0;  ///< members
+};
+
+/// The sets in the words of the kernel's own listing; what it has no words for in those of `ipset save`,
+/// where no comment makes two readings of these possible.
+Result<Sets> in_own_words(const std::vector<std::string>& names, SetsText words, const SaveAgain& again,
+                          std::string& note) {
+  std::vector<ListedSet> listed;
   const bool heard = list_sets(
       [&](const KernelSet& set) {
         if (!asked_for(names, set.name)) return;
-        if (!set.known) unsayable = set.name;
-        text += format("create {} {} {}\n", set.name, set.type, set.options);
+        listed.push_back({.name = set.name,
+                          .lines = format("create {} {} {}\n", set.name, set.type, set.options),
+                          .known = set.known});
       },
       [&](const KernelSet& set, const KernelMember& member) {
         if (!asked_for(names, set.name)) return;
-        if (!member.known) unsayable = set.name;
-        if (member.replaced) {
-          ++replaced;
-          where = set.name;
-        }
-        text += format("add {} {}\n", set.name, member.words);
+        auto& last = listed.back();
+        last.known = last.known && member.known;
+        last.replaced += member.replaced ? 1 : 0;
+        last.lines += format("add {} {}\n", set.name, member.words);
       });
-  if (!heard || !unsayable.empty())
-    return error_of<messages::set_unsayable>(unsayable.empty() ? std::string("the sets")
-                                                               : "set " + rewall::quoted(unsayable));
+  if (!heard) return error_of<messages::set_unsayable>("the sets");
+  std::string text;
+  std::size_t replaced = 0;
+  std::string where;
+  for (ListedSet& set : listed) {
+    if (!set.known && set.replaced > 0)
+      return error_of<messages::set_unsayable>("set " + rewall::quoted(set.name));
+    text += set.known ? set.lines : TRY(again(set.name));
+    replaced += set.replaced;
+    if (set.replaced > 0) where = set.name;
+  }
   auto sets = parse_sets(std::move(text), "the kernel's sets", words);
   if (!sets) return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
   if (replaced > 0)
@@ -195,18 +212,18 @@ std::optional<SetsDigest> digest_of_kernel() {
   return digest;
 }
 
-Result<Sets> agreed_sets(std::string text, const std::function<Result<std::string>()>& again, SetsText words,
+Result<Sets> agreed_sets(std::string text, const SaveAgain& again, SetsText words,
                          const std::vector<std::string>& names, std::string& note) {
   for (int round = 1;; ++round) {
     const Hearing hearing = hear(names);
     TRY(refuse_names(hearing));
-    if (hearing.two_ways) return in_own_words(names, words, note);
+    if (hearing.two_ways) return in_own_words(names, words, again, note);
     auto sets = parse_sets(std::move(text), "ipset save", words);
     if (sets && (!hearing.heard || agree(*sets, hearing))) return sets;
     if (round == kRounds && !sets)
       return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
-    if (round == kRounds) return in_own_words(names, words, note);
-    text = TRY(again());
+    if (round == kRounds) return in_own_words(names, words, again, note);
+    text = TRY(again({}));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 
+#include "rules/rule.h"
 #include "rules/sets.h"
 #include "rules/tokenizer.h"
 
@@ -288,6 +289,9 @@ bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
 }
 
 std::string jump_of(std::string_view words) {
+  std::string target;
+  bool sure = true;
+  std::size_t jumps = 0;
   Tokenizer reader(words);
   while (const auto word = reader.next()) {
     if (word->quoted) continue;
@@ -295,15 +299,18 @@ std::string jump_of(std::string_view words) {
     if (raw == "--comment") {
       reader.next();
     } else if (raw == "-j" || raw == "-g" || raw == "--jump" || raw == "--goto") {
-      const auto target = reader.next();
-      return target ? target->text() : std::string{};
-    } else if (raw.starts_with("-j") || raw.starts_with("-g")) {
-      return std::string(raw.substr(2));
-    } else if (raw.starts_with("--jump=") || raw.starts_with("--goto=")) {
-      return std::string(raw.substr(7));
+      const auto next = reader.next();
+      target = next ? next->text() : std::string{};
+      ++jumps;
+    } else if (raw.starts_with("-j") || raw.starts_with("-g") || raw.starts_with("--jump=") ||
+               raw.starts_with("--goto=")) {
+      sure = false;
     }
   }
-  return {};
+  // A value may look like it: -i -jx, --name -j.
+  if (sure && jumps < 2) return target;
+  const auto rule = parse_rule(words, Family::ipv4);
+  return rule && rule->target ? rule->target->name : std::string{};
 }
 
 }  // namespace rewall

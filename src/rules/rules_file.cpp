@@ -117,7 +117,7 @@ class RulesFileReader {
   }
 
   Status declare(std::string_view name, std::string_view rest) {
-    TRY(check_chain_name(name));
+    TRY(check_declared_name(name));
     if (const auto* chain = open_->declared(name))
       return lines_.at(error_of<messages::chain_twice>(quoted(name), chain->line));
     TRY(check_made_before_use(name));
@@ -139,13 +139,18 @@ class RulesFileReader {
     return lines_.at(error_of<messages::chain_used_before>(quoted(name), used->second));
   }
 
-  // Names that no iptables makes a chain of, as they say something else behind -j.
+  // iptables-legacy-restore makes `:-x - [0:0]`, and prints it so; commands (-N, -E) take no such name.
   Status check_chain_name(std::string_view name) const {
+    if (name.starts_with('-') || name.starts_with('!'))
+      return lines_.at(error_of<messages::chain_name_begins>(quoted(name)));
+    return check_declared_name(name);
+  }
+
+  // Names that no iptables makes a chain of, as they say something else behind -j.
+  Status check_declared_name(std::string_view name) const {
     static constexpr std::array<std::string_view, 4> kVerdicts = {"ACCEPT", "DROP", "QUEUE", "RETURN"};
     if (std::ranges::find(kVerdicts, name) != kVerdicts.end())
       return lines_.at(error_of<messages::chain_named_as_verdict>(quoted(name)));
-    if (name.starts_with('-') || name.starts_with('!'))
-      return lines_.at(error_of<messages::chain_name_begins>(quoted(name)));
     if (name.size() > kLongestChainName)
       return lines_.at(error_of<messages::chain_name_too_long>(quoted(name), kLongestChainName));
     return {};
@@ -255,10 +260,8 @@ class RulesFileReader {
 
   Status flush_all() {
     for (const auto& chain : open_->chains()) {
-      if (chain.line == 0 && !chain.rules.empty())
-        return lines_.at(error_of<messages::flush_of_undeclared>(quoted(chain.name)));
+      if (!chain.rules.empty()) return lines_.at(error_of<messages::flush_behind_rules>(quoted(chain.name)));
     }
-    for (auto& chain : open_->chains()) chain.rules.clear();
     return {};
   }
 
@@ -366,7 +369,8 @@ class RulesFileReader {
         if (here) ++list;
         continue;
       }
-      if (list->negated) return lines_.at(error_of<messages::negated_list>(quoted(list->addresses)));
+      if (command.negated_address)
+        return lines_.at(error_of<messages::negated_list>(quoted(list->addresses)));
       several = true;
       multiply(spellings, std::string(list->option), list->addresses);
       ++i;

@@ -13,6 +13,7 @@
 #include "rules/meaning.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/set_elements.h"
 #include "rules/tokenizer.h"
 
 namespace rewall {
@@ -161,7 +162,7 @@ class SetsReader {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
         !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back()) &&
-        (words_ == SetsText::saved || line.find(" -") == std::string_view::npos)) {
+        (words_ != SetsText::by_hand || line.find(" -") == std::string_view::npos)) {
       take_member(line.substr(again_.size()));
       return {};
     }
@@ -202,7 +203,7 @@ class SetsReader {
     if (flush)
       empty(known);
     else
-      remove(known, element_of(rest));
+      for (const auto& element : spelled_out(known, element_of(rest))) remove(known, element);
     return {};
   }
 
@@ -248,7 +249,9 @@ class SetsReader {
       return lines_.at(error_of<messages::set_created_twice>(quoted(name)));
     }
     sets_.sets.push_back(
-        Set{.name = std::string(name), .type = std::string(type), .options = std::string(rest)});
+        Set{.name = std::string(name),
+            .type = std::string(type),
+            .options = words_ == SetsText::by_hand ? spelled_options(type, rest) : std::string(rest)});
     return {};
   }
 
@@ -268,6 +271,13 @@ class SetsReader {
   }
 
   void take_member(std::string_view member) {
+    const Set& set = sets_.sets[last_];
+    if (words_ != SetsText::by_hand || is_spelled_out(set, member)) return take_spelled(member);
+    for (auto& spelled : spelled_out(set, member))
+      take_spelled(spelled == member ? member : std::string_view(keep(std::move(spelled))));
+  }
+
+  void take_spelled(std::string_view member) {
     Set& set = sets_.sets[last_];
     if (!timeouts_ || stays(member)) {
       set.members.push_back(member);
@@ -327,6 +337,10 @@ bool names_set(std::string_view words, const std::function<bool(std::string_view
   Tokenizer reader(words);
   bool named = false;
   while (const auto word = reader.next()) {
+    if (word->is("--comment")) {
+      reader.next();
+      continue;
+    }
     if (named && wanted(word->text())) return true;
     named = !word->quoted && std::ranges::find(kOptions, word->raw) != kOptions.end();
   }

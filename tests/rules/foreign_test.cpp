@@ -309,3 +309,20 @@ TEST_CASE(
     CHECK(canonical_text(keep_foreign({}, both, owners()).ruleset.*slot) == canonical_text(docker.*slot));
   }
 }
+
+TEST_CASE("where a rule jumps to is no value that looks like a jump") {
+  const auto [words, target] = GENERATE(table<std::string, std::string>({
+      {"-p tcp -j DROP", "DROP"},
+      {"-p tcp", ""},
+      {"-m comment --comment \"-j x\" -j DROP", "DROP"},
+      {"-m comment --comment -j -j DROP", "DROP"},
+      {"-i -jx -j DROP", "DROP"},
+      {"-m recent --set --name -j --mask 255.255.255.255 --rsource -j DROP", "DROP"},
+      {"-m recent --set --name -gx --mask 255.255.255.255 --rsource", ""},
+      {"-jDROP", "DROP"},
+      {"--jump=DROP -p tcp", "DROP"},
+      {"-j \"a b\"", "a b"},
+  }));
+  INFO(words);
+  CHECK(jump_of(words) == target);
+}
