@@ -354,6 +354,7 @@ class LineReader {
     std::vector<Found> begins;
     for (const auto* spec : loaded_) {
       for (const auto& option : spec->options) {
+        if (option.six && family_ == Family::ipv4) continue;
         const auto fits = [&](std::string_view full) { return full.substr(2).starts_with(name); };
         const auto same = [&](std::string_view full) { return full.substr(2) == name; };
         if (same(option.name) || std::ranges::any_of(option.aliases, same)) return Found{'\0', &option};

@@ -208,6 +208,7 @@ class RuleReader {
       }
       for (const auto& option : loaded->spec->options) {
         const auto begins = [name](std::string_view full) { return full.starts_with(name); };
+        if (option.six && family_ == Family::ipv4) continue;
         if (&option == found || (!begins(option.name) && std::ranges::none_of(option.aliases, begins)))
           continue;
         if (found != nullptr) return nullptr;

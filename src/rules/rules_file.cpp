@@ -424,7 +424,7 @@ class RulesFileReader {
                   family() == Family::ipv4 ? "IPv6 (-6)" : "IPv4 (-4)"));
     }
     if (lines_.stripped())
-      note("lines that end in CRLF are read as if they ended in LF; iptables-restore refuses them");
+      note("lines that end in CRLF are read as if they ended in LF; iptables-restore does not read them so");
     if (odd_blanks_)
       note("blanks around COMMIT, before '*' or alone in a line are read; iptables-restore refuses them");
     if (turned_ > 0) {

@@ -243,6 +243,8 @@ inline std::optional<Reason> reason(Backend backend, Family family, const std::s
     return Reason{"iptables-restore crashed", std::move(left)};
   }
   if (host.taken && ours.taken) {
+    if (auto plain = plain_text(text); plain != text)
+      return Reason{"read on purpose, with a note", std::move(plain)};
     auto left = without_commands({"-Z", "--z"});
     if (backend != Backend::nft || left == text || without_policies(host.save) != without_policies(ours.save))
       return std::nullopt;

@@ -90,7 +90,8 @@ namespace {
 
 struct Said {
   std::string rule;
-  bool whole;
+  bool whole = true;
+  std::string by_newer{};  ///< iptables 1.8.11 says it by this
 };
 
 /// The numbers, from 1, of the rules of INPUT that a note says cannot be restored.
@@ -113,10 +114,10 @@ TEST_CASE("a rule of which iptables-save does not say all is recorded with a war
   const std::string rates = "-m rateest --rateest e --rateest-lt --rateest-bps ";
   const std::string limit = "-m hashlimit --hashlimit-name h --hashlimit-mode srcip --hashlimit-above ";
   const std::string bytes = "-m connbytes --connbytes-dir both --connbytes-mode bytes --connbytes ";
-  std::vector<Said> rules{{"-p ah -m ah ! --ahspi :", false},
+  std::vector<Said> rules{{"-p ah -m ah ! --ahspi :", false, "! --ahspi"},
                           {"-p ah -m ah ! --ahspi 5", true},
                           {"-p ah -m ah", true},
-                          {"-p esp -m esp ! --espspi :", false},
+                          {"-p esp -m esp ! --espspi :", false, "! --espspi"},
                           {"-p esp -m esp --espspi 5:7", true},
                           {"-p ipcomp -m ipcomp --ipcompspi :", false},
                           {rates + "1234567", false},
@@ -129,8 +130,9 @@ TEST_CASE("a rule of which iptables-save does not say all is recorded with a war
                           {"-s 10.0.0.1 -j ACCEPT", true}};
   if (backend == "legacy")
     for (const Said& said :
-         {Said{"! -i +", false}, Said{"! -i eth0", true}, Said{"-p tcp -m tcp ! --sport :", false},
-          Said{"-p tcp -m tcp ! --sport 5", true}, Said{"-p udp -m udp ! --dport :", false}})
+         {Said{"! -i +", false, "! -i"}, Said{"! -i eth0", true},
+          Said{"-p tcp -m tcp ! --sport :", false, "! --sport"}, Said{"-p tcp -m tcp ! --sport 5", true},
+          Said{"-p udp -m udp ! --dport :", false, "! --dport"}})
       rules.push_back(said);
   in_lab([&] {
     const std::string program = "iptables-" + backend;
@@ -140,7 +142,9 @@ TEST_CASE("a rule of which iptables-save does not say all is recorded with a war
     std::vector<std::size_t> expected;
     for (const Said& said : rules) {
       shell(program + " -A INPUT " + said.rule);
-      if (!said.whole) expected.push_back(static_cast<std::size_t>(&said - rules.data()) + 1);
+      const std::string printed = shell(program + " -S INPUT | tail -n 1");
+      const bool newer = !said.by_newer.empty() && printed.find(said.by_newer) != std::string::npos;
+      if (!said.whole && !newer) expected.push_back(static_cast<std::size_t>(&said - rules.data()) + 1);
     }
     const TemporaryFolder folder;
     for (int time = 0; time < 2; ++time) {
