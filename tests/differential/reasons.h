@@ -163,6 +163,9 @@ inline std::optional<Reason> reason_of_refusal(const TextLines& lines, const std
   if (contains(said, "negates nothing"))
     return leave_out("'!' before what it cannot negate",
                      any([](const std::string& word) { return word == "!"; }));
+  if (contains(said, "unexpected word '-m'") || contains(said, "unexpected word '--match"))
+    return leave_out("a match beside a command that is not about a rule",
+                     !any([](const std::string& word) { return word == "-A" || word == "-I"; }));
   if (contains(said, "invalid counters"))
     return leave_out("odd counters before a rule", bare.starts_with('['));
   if (contains(said, "missing closing quote"))
