@@ -132,7 +132,7 @@ class RuleReader {
       case 'g':
         return load_target(option.values[0], name[1] == 'g');
       default:
-        if (name == "-p") protocol_ = option.negated ? std::string{} : option.values[0];
+        if (name == "-p") protocol_ = option.values[0];
         parts_.options.push_back(std::move(option));
         return {};
     }
