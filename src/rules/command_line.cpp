@@ -301,6 +301,7 @@ class LineReader {
   }
 
   Status take_counters_option(const Word& word, std::optional<std::string> value) {
+    if (line_.counters) return error_of<messages::unexpected_word>(quoted(word.raw));
     if (!value && place_ < words_.size()) value = words_[place_++].text();
     std::optional<std::string> bytes;
     if (value) {

@@ -271,6 +271,8 @@ inline std::optional<Reason> reason(Backend backend, Family family, const std::s
   const auto refused = std::max(number, line_named(host.said, "Error occurred at line: "));
   if (refused >= 1 && refused < lines.size() && is_rule(lines.at(refused)) && removes_later(lines, refused))
     return Reason{"an odd rule that a later line removes", lines.without(refused)};
+  if (refused >= 1 && refused <= lines.size() && has_word(lines.at(refused), {"-D", "-C", "--d", "--c"}))
+    return Reason{"an odd rule that is looked for", lines.without(refused)};
   // iptables-restore looks at what stands before the mark.
   const auto odd = line_named(host.said, "Error occurred at line: ");
   if (odd >= 1 && odd <= lines.size() && is_marked_for_other(lines.at(odd), family))

@@ -263,6 +263,7 @@ TEST_CASE("what cannot be read is refused with line and word") {
        "rules.v4:4: cannot remove chain 'a': rules jump to it", ""},
       {"*filter\n-N a\n-A a -j DROP\n-X\nCOMMIT\n", "rules.v4:4: cannot remove chain 'a': it has rules", ""},
       {"*filter\n-N a\n-N a\nCOMMIT\n", "rules.v4:3: chain 'a' already exists", ""},
+      {"*filter\n-A INPUT -c 1 2 -c 1 2\nCOMMIT\n", "rules.v4:2: unexpected word '-c'", ""},
       {"*filter\n-A INPUT -c 1 x\nCOMMIT\n", "rules.v4:2: '-c' needs two numbers", ""},
       {"*filter\n-A\nCOMMIT\n", "rules.v4:2: no chain name after '-A'", ""},
       {"*filter\n-A INPUT -s 1.1.1.1,2 -m comment --comment \"x\nCOMMIT\n",
