@@ -14,6 +14,7 @@
 #include "commands/command.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/text.h"
 #include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
@@ -172,6 +173,7 @@ Error unexpected(std::string message, const Running& running) {
 }
 
 int run_words(int argc, char** argv, bool json, Running& running) {
+  use_large_pages();
   const auto starting = start_early();
   auto parsed = parse_command_line(argc, argv);
   if (!parsed) return fail(parsed.error(), json, true);

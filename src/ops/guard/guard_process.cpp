@@ -111,6 +111,7 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
       forget_code();
       sleep.until(warned ? known.deadline : known.deadline - kWarning, place);
     } else {
+      use_large_pages();
       const auto session = make_session(repository, known.looks_at);
       auto fired = fire(*session, known);
       run_queued_events(*session);
