@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "core/format.h"
@@ -50,19 +51,27 @@ std::string_view comment_of(std::string_view userdata) {
   return {};
 }
 
-void take_expression(OddRule& rule, const nlattr* expression) {
-  const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
-  const std::string_view name = text(parts[NFTA_EXPR_NAME]);
-  const nlattr* data = parts[NFTA_EXPR_DATA];
+/// The register with bytes of a packet, if these were loaded last.
+using PacketRegister = std::optional<std::uint32_t>;
+
+void take_expression(OddRule& rule, PacketRegister& packet, std::string_view name, const nlattr* data) {
+  if (name == "cmp") {
+    const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
+    // What a packet holds is printed as addresses and numbers.
+    if (packet != number(facts[NFTA_CMP_SREG]))
+      take_names(rule, payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]));
+    return;
+  }
+  if (name == "payload")
+    packet = number(attributes<NFTA_PAYLOAD_MAX + 1>(data)[NFTA_PAYLOAD_DREG]);
+  else if (name != "bitwise")
+    packet.reset();
   if (name == "match") {
     const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
     take_words(rule, text(facts[NFTA_MATCH_NAME]), payload(facts[NFTA_MATCH_INFO]));
   } else if (name == "target") {
     const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
     take_words(rule, text(facts[NFTA_TARGET_NAME]), payload(facts[NFTA_TARGET_INFO]));
-  } else if (name == "cmp") {
-    const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
-    take_names(rule, payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]));
   } else if (name == "log") {
     take_text(rule, up_to_nul(payload(attributes<NFTA_LOG_MAX + 1>(data)[NFTA_LOG_PREFIX])));
   } else if (name == "immediate") {
@@ -117,10 +126,11 @@ void take_words(OddRule& rule, std::string_view extension, std::string_view data
 
 void add_rule(KernelChain& chain, Family family, std::string_view expressions, std::string_view userdata) {
   OddRule rule{.place = chain.rules++};
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(),
-                     [&](const nlattr* expression) { take_expression(rule, expression); });
+  PacketRegister packet;
+  rule.unknown = native_part(expressions, family, [&](std::string_view name, const nlattr* data) {
+    take_expression(rule, packet, name, data);
+  });
   if (!userdata.empty()) take_text(rule, comment_of(userdata));
-  rule.unknown = native_part(expressions, family);
   if (rule.unknown.empty() && rule.texts.empty() && rule.names.empty()) return;
   rule.expressions = expressions;
   chain.odd.push_back(std::move(rule));

@@ -103,6 +103,12 @@ std::string_view broken_name(std::string_view text, std::size_t at, const OddRul
   return {};
 }
 
+/// A name without blanks.
+bool begins_with_word(std::string_view text, std::string_view word) {
+  return text.starts_with(word) &&
+         (text.size() == word.size() || text[word.size()] == ' ' || text[word.size()] == '\n');
+}
+
 /// The chains of a table, with the rules that were printed of each so far.
 class PrintedTable {
  public:
@@ -122,10 +128,9 @@ class PrintedTable {
 
   /// Takes the rule that `printed` is at. False when the kernel has no such rule.
   Result<bool> take(PrintedRules& printed) {
-    std::string_view rest = printed.rest().substr(kAppend.size());
-    const std::string_view chain = rest.substr(0, rest.find_first_of(" \n"));
-    if (last_ >= counts_.size() || table_.chains[last_].name != chain) {
-      const auto found = places_.find(chain);
+    const std::string_view rest = printed.rest().substr(kAppend.size());
+    if (last_ >= counts_.size() || !begins_with_word(rest, table_.chains[last_].name)) {
+      const auto found = places_.find(rest.substr(0, rest.find_first_of(" \n")));
       if (found == places_.end()) return false;
       last_ = found->second;
     }
