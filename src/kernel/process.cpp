@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kPipeSize = 1 << 20;
-constexpr std::size_t kReadSize = 1 << 18;
+constexpr std::size_t kReadSize = 1 << 16;
 constexpr int kReads = 16;              // one after the other; then the deadline is looked at
 constexpr std::size_t kSaid = 1 << 16;  // of the beginning of standard error, and of its end
 constexpr int kGivesWay = 10;           // of nice(1)
@@ -279,14 +279,11 @@ class Child {
   }
 
   static void drain(Fd& fd, std::string& text) {
+    std::array<char, kReadSize> piece;
     for (int i = 0; fd && i < kReads; ++i) {
-      const std::size_t before = text.size();
-      if (text.capacity() < before + kReadSize)
-        text.reserve(std::max(2 * text.capacity(), before + kReadSize));
-      text.resize(before + kReadSize);
-      const ssize_t n = read(fd.get(), text.data() + before, kReadSize);
+      const ssize_t n = read(fd.get(), piece.data(), piece.size());
       const int error = errno;
-      text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+      if (n > 0) text.append(piece.data(), static_cast<std::size_t>(n));
       if (n > 0 || (n < 0 && error == EINTR)) continue;
       if (n < 0 && error == EAGAIN) return;
       fd.reset();
