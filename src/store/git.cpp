@@ -7,6 +7,15 @@
 #include "core/format.h"
 #include "core/messages.h"
 
+/// libgit2 reads the certificates of all authorities when it starts (git_mbedtls_stream_global_init), which
+/// is most of that time, to speak TLS. Here nobody does: the network is git(1)'s. The linker shows libgit2
+/// this function in place of the one of mbed TLS. It reads none, so that libgit2 would trust no server.
+extern "C" __attribute__((visibility("default"))) int mbedtls_x509_crt_parse_file(void* chain,
+                                                                                  const char* path);
+int mbedtls_x509_crt_parse_file(void* /*chain*/, const char* /*path*/) {
+  return 0;
+}
+
 namespace rewall::git {
 namespace {
 
