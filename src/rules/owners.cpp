@@ -155,10 +155,19 @@ std::vector<std::string> chains_of(std::string_view rule) {
   return closed && depth == 0 ? chains : std::vector<std::string>{};
 }
 
-bool any_rule(const Ruleset& ruleset, const std::function<bool(const std::string&)>& is) {
+/// False where an expression with these chains_of() matches no rule of `chain`.
+bool may_match(const std::vector<std::string>& chains, std::string_view chain) {
+  return chains.empty() || chain.find(' ') != std::string_view::npos ||
+         std::ranges::find(chains, chain) != chains.end();
+}
+
+/// Asks of the lines of the rules that an expression with these chains_of() may match.
+bool any_rule(const Ruleset& ruleset, const std::vector<std::string>& chains,
+              const std::function<bool(const std::string&)>& is) {
   for (const Slot slot : Ruleset::slots()) {
     for (const auto& table : ruleset[slot].tables) {
       for (const auto& chain : table.chains) {
+        if (!may_match(chains, chain.name)) continue;
         for (const auto& rule : chain.rules) {
           if (is(line_of(chain.name, rule.words))) return true;
         }
@@ -271,19 +280,19 @@ const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) 
   if (of_sets != nullptr) return of_sets;
   if (expressions_.empty()) return nullptr;
   const std::string line = line_of(chain, words);
-  for (const auto& [owner, expression, chains] : expressions_) {
-    const bool may = chains.empty() || chain.find(' ') != std::string_view::npos ||
-                     std::ranges::find(chains, chain) != chains.end();
-    if (may && expression->matches(line)) return owner;
-  }
+  for (const auto& [owner, expression, chains] : expressions_)
+    if (may_match(chains, chain) && expression->matches(line)) return owner;
   return nullptr;
 }
 
 bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
   return std::ranges::any_of(owners, [&](const Owner& owner) {
     if (owner.rule.find(kPlace) == std::string::npos) return false;
-    const auto any = Expression::make(with_place(owner.rule, "[^ ]+"), Expression::Case::exact);
-    return !any || any_rule(part, [&](const std::string& line) { return any->matches(line); });
+    std::optional<Result<Expression>> any;
+    return any_rule(part, chains_of(owner.rule), [&](const std::string& line) {
+      if (!any) any = Expression::make(with_place(owner.rule, "[^ ]+"), Expression::Case::exact);
+      return !*any || (*any)->matches(line);
+    });
   });
 }
 

@@ -227,3 +227,18 @@ TEST_CASE("an owner's expression knows a rule in whatever way it names the chain
     CHECK_FALSE(knows(rule, "FORWARD-2", drop));
   }
 }
+
+TEST_CASE("interfaces outside a part decide whose its rules are only where an expression may match them") {
+  const auto depends = [](const std::vector<Owner>& all, const std::string& rules) {
+    return depends_on_interfaces(all, v4("*filter\n:FORWARD ACCEPT\n:zone -\n" + rules + "COMMIT\n"));
+  };
+  CHECK_FALSE(depends(owners(), ""));
+  CHECK_FALSE(depends(owners(), "-A zone -i shop0 -o shop0 -j ACCEPT\n"));
+  CHECK_FALSE(depends(owners(), "-A FORWARD -i shop0 -j ACCEPT\n"));
+  CHECK(depends(owners(), "-A zone -j DROP\n-A FORWARD -i shop0 -o shop0 -j ACCEPT\n"));
+  CHECK(depends(owners(), "-A FORWARD -i shop0 ! -o shop0 -j ACCEPT\n"));
+  // These are not written so that the chains of their rules can be told.
+  CHECK(depends({{.name = "x", .rule = "-i %i -j DROP$"}}, "-A zone -i shop0 -j DROP\n"));
+  CHECK(depends({{.name = "x", .rule = "^-A (%i|FORWARD) "}}, "-A zone -j DROP\n"));
+  CHECK(depends({{.name = "x", .rule = "(-i %i"}}, "-A zone -j DROP\n"));  // no expression
+}
