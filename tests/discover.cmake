@@ -6,26 +6,27 @@
 
 cmake_minimum_required(VERSION 3.22)
 
-set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_file ops/trust
-               cli/fault cli/hooks)
+set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_file
+               cli/fault cli/hooks cli/hints cli/modes cli/state_files cli/trust)
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/verify cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection cli/undo
                cli/concurrent_change cli/atomic_restore kill/kill)
-set(of_guard ops/guard cli/guard cli/guard_boot cli/guard_terminal cli/systemd cli/undo)
-set(of_remote share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
+set(of_guard ops/guard cli/boot cli/guard cli/guard_boot cli/guard_death cli/guard_terminal cli/systemd cli/undo)
+set(of_expiry cli/expire)
+set(of_remote hostile/hostile share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
 set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_state cli/attribution cli/systemd cli/watch)
 set(of_fleet cli/fleet)
 set(of_host ops/integrations cli/doctor cli/edit cli/without_ipv6 hooks/integrations)
 # Those that take longest begin first.
-set(long cli/atomic_restore cli/guard cli/guard_boot cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
+set(long cli/atomic_restore cli/guard cli/guard_boot cli/guard_death stress/stress cli/injection cli/watch cli/gc kill/kill kernel/corpus diff/commands
          diff/property diff/compare diff/text_delta store/fault rules/parse)
 
 # These switch the kernel's audit trail on and off, which is the machine's: one at a time.
 set(audit cli/attribution)
-set(parts context history restore guard remote watch fleet host)
+set(parts context history restore expiry guard remote watch fleet host)
 
 # A file that is gone, or has another name, is no longer spoken of.
-foreach(name ${audit} ${long} ${of_context} ${of_history} ${of_restore} ${of_guard} ${of_remote} ${of_watch} ${of_fleet} ${of_host})
+foreach(name ${audit} ${long} ${of_context} ${of_history} ${of_restore} ${of_expiry} ${of_guard} ${of_remote} ${of_watch} ${of_fleet} ${of_host})
   get_filename_component(folder ${name} DIRECTORY)
   get_filename_component(file ${name}_test.cpp NAME)
   if(folder STREQUAL FOLDER AND NOT file IN_LIST FILES)

@@ -12,12 +12,18 @@
 
 #include "cli/parser.h"
 #include "commands/command.h"
+#include "commands/command_output.h"
 #include "core/format.h"
 #include "core/log.h"
+#include "core/memory.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/state_paths.h"
+#include "ops/context/systemd.h"
+#include "ops/expiry/expiry.h"
+#include "ops/expiry/expiry_process.h"
 #include "ops/guard/guard_process.h"
 #include "ops/guard/rollback.h"
 #include "ops/history/export.h"
@@ -26,6 +32,7 @@
 #include "ops/restore/recovery.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
+#include "ui/foreground.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -58,7 +65,8 @@ int print_plainly(std::string_view text, int status) {
 }
 
 // `leaves_live`: where the error says nothing of LIVE, nothing was begun.
-int fail(Error error, bool json, bool leaves_live) {
+int fail(Error error, bool json, bool leaves_live, const Session* session = nullptr) {
+  if (session != nullptr) error.hint = for_repository(error.hint, session->path());
   if (json && !error.live && leaves_live) error.live = LiveState::untouched;
   if (json) return print_plainly(print(to_json(error)), exit_code(error.kind));
   Terminal::error(error);
@@ -94,6 +102,13 @@ std::unique_ptr<Session> make_session(const std::filesystem::path& repository, B
   return session;
 }
 
+// What cannot be taken out now stays due, and is in nobody's way.
+void see_to_expiries(Session& session) {
+  if (auto done = take_out_expired(session); !done)
+    log_warning("rules that expired are in force still: {}", escape(full_message(done.error())));
+  wait_for_expiries(session);
+}
+
 // What an earlier rewall left: a restore that was killed, a guard whose process is gone, pushes that wait.
 // Where that cannot be recovered, a command that looks says so, and one that changes something is refused the
 // repository.
@@ -101,6 +116,7 @@ void take_up_what_was_left(Session& session, bool looks, bool sees_to_guard) {
   if (!session.repository()) return;  // the command reports it
   auto recovered = recover_interrupted_restore(session);
   if (recovered && !sees_to_guard) recovered = fire_overdue_guard(session);
+  if (recovered) see_to_expiries(session);
   start_background_work(session);
   if (recovered) return;
   if (looks)
@@ -127,10 +143,20 @@ bool leaves_live(const Chosen& chosen) {
          (name != "try" && name != "rollback" && !sees_to_guard(chosen) && !is_boot(chosen));
 }
 
+// The guard's process starts with the limits of this one, unless systemd starts it. Too small, they would end
+// this process in the middle of the arming.
+Status check_limits(const Chosen& chosen) {
+  const auto* guarded = chosen.syntax.find("--for");
+  const bool arms = chosen.command->name == "try" || (guarded != nullptr && guarded->given);
+  const auto limit = arms && !at_systemd() ? limit_too_small() : std::nullopt;
+  return limit ? Status(error_of<messages::guard_limited>(*limit)) : Status{};
+}
+
 int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   const auto& globals = chosen.globals;
   start_log(globals.quiet ? -1 : globals.verbosity);
   running.effect = chosen.command->effect;
+  if (const auto enough = check_limits(chosen); !enough) return fail(enough.error(), globals.json, true);
   running.session = make_session(repository_path(globals), backend_choice(globals.backend));
   Session& session = *running.session;
   session.command_line = command_line(argc, argv);
@@ -143,7 +169,7 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   auto answer = chosen.action(context);
   run_queued_events(session);
   auto written = terminal.finish();
-  if (!answer) return fail(answer.error(), globals.json, leaves_live(chosen));
+  if (!answer) return fail(answer.error(), globals.json, leaves_live(chosen), &session);
   if (written) return static_cast<int>(*answer);
   if (running.effect == Effect::looks) {
     Terminal::error(written.error());
@@ -172,6 +198,7 @@ Error unexpected(std::string message, const Running& running) {
 }
 
 int run_words(int argc, char** argv, bool json, Running& running) {
+  use_large_pages();
   const auto starting = start_early();
   auto parsed = parse_command_line(argc, argv);
   if (!parsed) return fail(parsed.error(), json, true);
@@ -183,6 +210,7 @@ int run_words(int argc, char** argv, bool json, Running& running) {
 
 int run_program(int argc, char** argv) {
   hold_standard_descriptors();
+  make_files_private();
   // A file that is too big is an error, and who started us may not want to hear of children.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);
@@ -195,6 +223,10 @@ int run_program(int argc, char** argv) {
       start_log(0);
       return keep_guard(argv[2], argv[4], make_session);
     }
+    if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == kExpiryWork) {
+      start_log(0);
+      return keep_expiries(argv[2], make_session);
+    }
     if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("background")) {
       start_log(0);
       become_independent(false);
@@ -202,10 +234,11 @@ int run_program(int argc, char** argv) {
     }
     return run_words(argc, argv, json, running);
   } catch (const std::bad_alloc&) {
-    return fail(unexpected("out of memory", running), json, running.effect != Effect::changes);
+    return fail(unexpected("out of memory", running), json, running.effect != Effect::changes,
+                running.session.get());
   } catch (const std::exception& error) {
     return fail(unexpected(format("unexpected: {}", error.what()), running), json,
-                running.effect != Effect::changes);
+                running.effect != Effect::changes, running.session.get());
   }
 }
 

@@ -1,4 +1,5 @@
 #include "commands/define.h"
+#include "commands/expiry.h"
 #include "commands/restore.h"
 
 namespace rewall {
@@ -11,6 +12,7 @@ Action define_apply(Syntax& syntax) {
   file.required = true;
   add_family_and_table(syntax, options->restore);
   add_change_options(syntax, *options);
+  add_expire(syntax, options->expires);
   return [path, options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     options->restore.trigger = "apply";

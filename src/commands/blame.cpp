@@ -37,7 +37,8 @@ Json to_json(const BlamedRule& rule) {
           {"rule", rule.rule},
           {"hash", from != nullptr ? Json(from->hash) : Json(nullptr)},
           {"time", from != nullptr ? Json(rfc3339(from->time)) : Json(nullptr)},
-          {"author", from != nullptr ? Json(author_of(*from)) : Json(nullptr)},
+          {"author", from != nullptr ? Json(author_text(author_of(rule, *from).person)) : Json(nullptr)},
+          {"perhaps", from != nullptr ? Json(author_of(rule, *from).perhaps) : Json::array()},
           {"command", or_null(command_of(rule))},
           {"put_back", put_back_json(rule.put_back_by.get())}};
 }
@@ -53,10 +54,13 @@ std::string line(const BlamedRule& rule, Paint paint) {
     auto time = rfc3339(rule.from->time).substr(0, 16);
     time[10] = ' ';
     origin = format("{}  {}  {}", paint.changed(short_hash(rule.from->hash)), paint.quiet(time),
-                    fitted(escape(rule.from->author.name), 12));
+                    fitted(escape(author_of(rule, *rule.from).person.name), 12));
   }
   std::string text = format("  {}  {:<4} {}", origin, rule.pos, readable_rule(rule.rule));
   if (const auto command = command_of(rule); !command.empty()) text += paint.quiet("  <- " + escape(command));
+  if (rule.from)
+    if (const auto perhaps = author_of(rule, *rule.from).perhaps; !perhaps.empty())
+      text += paint.quiet(format("  (perhaps by {})", escape(join(perhaps, " or "))));
   if (const auto* by = rule.put_back_by.get())
     text += paint.quiet(format("  (put back by {}, {} {})", escape(by->author.name),
                                escape(by->trailers.trigger), short_hash(by->hash)));

@@ -1,11 +1,15 @@
 #include "ops/remote/clone.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <vector>
 
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/history/signature.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -16,21 +20,33 @@ void say_tags(Context& context, const CloneResult& cloned) {
   if (cloned.tags.empty()) return;
   const auto good = cloned.host + "/good";
   const bool has_good = std::ranges::find(cloned.tags, good) != cloned.tags.end();
-  context.terminal.say(
+  context.terminal.say(for_repository(
       format("{} of {}, below its name: see 'rewall tag'{}", counted(cloned.tags.size(), "tag"), cloned.host,
-             has_good ? format("; 'rewall tag good {}' takes its good snapshot as yours", good) : ""));
+             has_good ? format("; 'rewall tag good {}' takes its good snapshot as yours", good) : ""),
+      context.session.path()));
+}
+
+// The signer of the snapshot that a restore puts in force; nothing where the remote has no such host.
+Result<std::optional<Signature>> signer_of(const CloneResult& cloned, const std::filesystem::path& path) {
+  if (cloned.hash.empty()) return std::optional<Signature>{};
+  const auto repository = TRY(Repository::open(path));
+  auto signatures = TRY(read_signatures(repository, std::vector{cloned.hash}));
+  return std::optional(std::move(signatures.at(0)));
 }
 
 void say_next(Context& context, const CloneResult& cloned) {
   context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
   if (cloned.hash.empty())
-    context.terminal.say(format(
-        "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
-        cloned.host));
+    context.terminal.say(for_repository(
+        format(
+            "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
+            cloned.host),
+        context.session.path()));
   else
-    context.terminal.say(
-        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it");
+    context.terminal.say(for_repository(
+        "next: 'rewall restore --dry-run HEAD' shows what would change, 'rewall restore HEAD' applies it",
+        context.session.path()));
 }
 
 }  // namespace
@@ -44,15 +60,24 @@ Action define_clone(Syntax& syntax) {
   return [url, host](Context& context) -> Result<Answer> {
     auto cloned = clone(context.session.path(), *url, *host, context.terminal.progress());
     if (!cloned) return std::move(cloned).error();
-    const Json refused = print_refused("origin", cloned->refused);
+    const auto signer = signer_of(*cloned, context.session.path());
+    std::string signature;
+    if (!signer)
+      signature = format("nobody knows who signed it: {}", signer.error().message);
+    else if (*signer)
+      signature = to_text(**signer);
+    const Json refused = print_refused(context, "origin", cloned->refused);
     if (context.json)
       context.terminal.out(print({{"host", cloned->host},
                                   {"hash", or_null(cloned->hash)},
                                   {"hosts", cloned->hosts},
                                   {"tags", cloned->tags},
+                                  {"signature", or_null(signature)},
                                   {"refused", refused}}));
     else if (!cloned->hash.empty())
       context.terminal.out(format("{} {}\n", cloned->hash.substr(0, 10), cloned->host));
+    if (!signature.empty())
+      context.terminal.say(format("HEAD, {}: {}", cloned->hash.substr(0, 10), signature));
     say_tags(context, *cloned);
     say_next(context, *cloned);
     return Answer::same;

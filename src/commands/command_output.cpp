@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "commands/expiry.h"
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/messages.h"
@@ -52,11 +53,12 @@ Status check_table(const std::string& table) {
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
-                    const std::optional<Guard>& guard) {
+                    const std::optional<Guard>& guard, const std::optional<Expiry>& expiry) {
   for (const auto& note : recorded.notes) context.terminal.say(escape(note));
   if (context.json) {
     Json json = answer_json(recorded.hash, recorded.subject, recorded.changed, restored);
     if (guard) json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
+    if (expiry) json["expiry"] = expiry_json(*expiry);
     context.terminal.out(print(json));
     return;
   }
@@ -65,6 +67,44 @@ void print_recorded(Context& context, const Recorded& recorded, const std::strin
 
 std::string rewall_command(const Session& session, const std::string& words) {
   return format("{} {}", rewall_command(session.path()), words);
+}
+
+namespace {
+
+bool is_command(std::string_view word) {
+  return std::ranges::any_of(command_table(), [&](const CommandEntry& entry) {
+    return word == entry.name || (!entry.alias.empty() && word == entry.alias);
+  });
+}
+
+// The word that a text begins with.
+std::string_view first_of(std::string_view text) {
+  return text.substr(0, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"));
+}
+
+}  // namespace
+
+std::string for_repository(std::string_view hint, const std::filesystem::path& repository) {
+  constexpr std::string_view kProgram = "rewall ";
+  constexpr std::string_view kFolder = "REPOSITORY";
+  const auto program = rewall_command(repository) + " ";
+  std::string text;
+  while (!hint.empty()) {
+    const bool begins = text.empty() || std::string_view(" '`(").find(text.back()) != std::string_view::npos;
+    if (begins && hint.starts_with(kProgram) && is_command(first_of(hint.substr(kProgram.size())))) {
+      text += program;
+      hint.remove_prefix(kProgram.size());
+    } else if (hint.starts_with(kFolder)) {
+      std::error_code failed;
+      const auto absolute = std::filesystem::absolute(repository, failed);
+      text += shell_quote((failed ? repository : absolute).lexically_normal().string());
+      hint.remove_prefix(kFolder.size());
+    } else {
+      text += hint.front();
+      hint.remove_prefix(1);
+    }
+  }
+  return text;
 }
 
 namespace {
@@ -97,13 +137,13 @@ void say_in_force(Context& context, const Recorded& recorded) {
                               rewall_command(context.session, "rollback")));
 }
 
-Json findings_json(std::span<const Finding> findings) {
+Json findings_json(const Context& context, std::span<const Finding> findings) {
   Json json = Json::array();
   for (const auto& finding : findings)
     json.push_back({{"check", finding.check},
                     {"ok", finding.ok},
                     {"message", finding.message},
-                    {"hint", or_null(finding.hint)}});
+                    {"hint", or_null(for_repository(finding.hint, context.session.path()))}});
   return json;
 }
 
@@ -111,11 +151,16 @@ Answer answer_of(std::span<const Finding> findings) {
   return std::ranges::all_of(findings, &Finding::ok) ? Answer::same : Answer::different;
 }
 
-Json print_refused(const std::string& remote, std::span<const RefusedPart> refused) {
+Json print_refused(const Context& context, const std::string& remote, std::span<const RefusedPart> refused) {
   Json json = Json::array();
-  for (const auto& [name, why] : refused) {
-    json.push_back({{"name", name}, {"why", why}});
-    Terminal::error(error_of<messages::branch_refused>(remote, name, why));
+  for (const auto& part : refused) {
+    json.push_back({{"name", part.name}, {"why", part.why}});
+    auto error = error_of<messages::branch_refused>(remote, part.name, part.why);
+    const auto limit = limit_in(part);
+    Terminal::error(limit.empty() ? error
+                                  : std::move(error).hinted(format(
+                                        "if you trust the remote, allow more: {}",
+                                        rewall_command(context.session, format("config {} 4G", limit)))));
   }
   return json;
 }

@@ -3,6 +3,7 @@
 // What several commands share: how they print hashes, snapshots, findings and refused branches, and the
 // options that they have in common.
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "commands/command.h"
 #include "ops/context/finding.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
 #include "ops/remote/fetch.h"
@@ -33,22 +35,26 @@ Status check_table(const std::string& table);
 
 /// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot`.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
-                    const std::optional<Guard>& guard = {});
+                    const std::optional<Guard>& guard = {}, const std::optional<Expiry>& expiry = {});
 
 /// `rewall WORDS` as it is typed for the session's repository: with `-C DIR` where that is not the default.
 std::string rewall_command(const Session& session, const std::string& words);
+
+/// A hint as it is typed for a repository: each `rewall COMMAND` of it with `-C DIR` where another shell
+/// would not find the repository, and the word REPOSITORY as its folder.
+std::string for_repository(std::string_view hint, const std::filesystem::path& repository);
 
 /// Says which snapshot is in force, and the command that goes back to what was before: the last line of every
 /// command that changed LIVE.
 void say_in_force(Context& context, const Recorded& recorded);
 
-/// The JSON of `verify` and `doctor`.
-Json findings_json(std::span<const Finding> findings);
+/// The JSON of `verify` and `doctor`, with the hints of for_repository().
+Json findings_json(const Context& context, std::span<const Finding> findings);
 /// `different` where a check failed, else `same`.
 Answer answer_of(std::span<const Finding> findings);
 
 /// Prints an error for each branch of a remote that was refused, and returns them as JSON.
-Json print_refused(const std::string& remote, std::span<const RefusedPart> refused);
+Json print_refused(const Context& context, const std::string& remote, std::span<const RefusedPart> refused);
 
 /// The text as a file or a pipe gets it; for a terminal, every line escaped.
 std::string exact_text(const Context& context, const std::string& text);

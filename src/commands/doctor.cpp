@@ -8,13 +8,17 @@
 namespace rewall {
 namespace {
 
-std::string to_text(const std::vector<Finding>& findings, Paint paint) {
+std::string to_text(const Context& context, const std::vector<Finding>& findings) {
+  const Paint paint = context.terminal.paint();
   std::string text;
   for (const auto& finding : findings) {
     const auto line = format("{:<11} {}", finding.check, escape(finding.message));
     const auto word = !finding.ok ? paint.removed("BAD ") : finding.hint.empty() ? "ok  " : "note";
     text += format("{} {}\n", word, line);
-    if (!finding.hint.empty()) text += paint.quiet(format("     {:<11} {}", "", escape(finding.hint))) + "\n";
+    if (!finding.hint.empty())
+      text += paint.quiet(format("     {:<11} {}", "",
+                                 escape(for_repository(finding.hint, context.session.path())))) +
+              "\n";
   }
   return text;
 }
@@ -24,8 +28,7 @@ std::string to_text(const std::vector<Finding>& findings, Paint paint) {
 Action define_doctor(Syntax&) {
   return [](Context& context) -> Result<Answer> {
     const auto findings = examine(context.session);
-    context.terminal.out(context.json ? print(findings_json(findings))
-                                      : to_text(findings, context.terminal.paint()));
+    context.terminal.out(context.json ? print(findings_json(context, findings)) : to_text(context, findings));
     return answer_of(findings);
   };
 }

@@ -123,7 +123,7 @@ class Editing {
   Ending after_error(Error error) {
     const bool in_the_text = error.kind == ErrorKind::usage || error.kind == ErrorKind::kernel;
     if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
-    Terminal::error(error);
+    Terminal::error(Error(error).hinted(for_repository(error.hint, context_.session.path())));
     people_->show("edit it again, exit without a change, or keep the text in a file and exit\n");
     const auto answer = people_->ask("What now? (edit, exit or keep) ", {"edit", "exit", "keep"}, "keep");
     if (answer == "edit") return {};

@@ -49,7 +49,7 @@ Action define_fetch(Syntax& syntax) {
         context.terminal.out(format("{}/hosts/{}: {}\n", escape(fetched.remote.name), escape(branch.host),
                                     counted(branch.snapshots, "new snapshot")));
     }
-    const Json refused = print_refused(fetched.remote.name, fetched.refused);
+    const Json refused = print_refused(context, fetched.remote.name, fetched.refused);
     if (context.json)
       context.terminal.out(
           print({{"remote", fetched.remote.name}, {"branches", branches}, {"refused", refused}}));

@@ -7,12 +7,14 @@
 
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "commands/expiry.h"
 #include "commands/restore.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/rewall_command.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/new_login.h"
 #include "ops/guard/rollback.h"
@@ -150,15 +152,7 @@ Json ending_json(const GuardEnding& ending) {
 
 void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
                     const std::string& what) {
-  syntax.option(
-      "--for", "TIME",
-      [&length](const std::string& word) -> Status {
-        const auto time = TRY(parse_duration(word));
-        if (time.count() == 0) return error_of<messages::guard_without_time>();
-        length = time;
-        return {};
-      },
-      what);
+  add_time(syntax, "--for", length, what);
 }
 
 Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask) {
@@ -183,6 +177,8 @@ namespace {
 
 struct TryOptions {
   std::optional<std::chrono::milliseconds> length{};
+  std::optional<std::chrono::milliseconds> expires{};
+  bool keep = false;
   std::string message{};
   std::vector<std::string> words{};
   bool yes = false;
@@ -213,6 +209,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     auto found = TRY(program_of(options.words));
     program = std::move(found);
   }
+  if (!program && (options.keep || options.expires)) return error_of<messages::expire_needs_command>();
   auto guard = TRY(begin_try(context.session, options.length.value_or(std::chrono::minutes{10})));
   if (!program) {
     if (context.json) {
@@ -223,12 +220,24 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     return stand_by(context, guard, guard.before, false);
   }
   auto status = run_tried(*std::move(program));
-  auto tried = TRY(end_try(context.session, guard, options.message));
-  print_recorded(context, tried.recorded, "", tried.armed ? std::optional(guard) : std::nullopt);
+  auto tried = TRY(end_try(context.session, guard, options.message, options.expires));
+  const bool expires = !options.expires || tried.expiry || tried.recorded.hash == guard.before;
+  const bool keeps = options.keep && tried.armed && status && *status == 0 && expires;
+  if (keeps) TRY(confirm(context.session, {}));
+  print_recorded(context, tried.recorded, "", tried.armed && !keeps ? std::optional(guard) : std::nullopt,
+                 tried.expiry);
+  if (tried.expiry) context.terminal.say(expiry_text(context, *tried.expiry));
+  if (options.expires && !tried.expiry)
+    context.terminal.say("nothing expires: the command added no rule, chain or set member");
+  if (keeps) {
+    context.terminal.say("kept without a question, as asked");
+    say_in_force(context, tried.recorded);
+    return Answer::same;
+  }
   if (!status) return std::move(status).error();
   if (*status != 0)
-    context.terminal.say(format("'{}' failed (exit {}). What it changed: rewall diff {}", options.words[0],
-                                *status, short_hash(guard.before)));
+    context.terminal.say(format("'{}' failed (exit {}). What it changed: {}", options.words[0], *status,
+                                rewall_command(context.session, "diff " + short_hash(guard.before))));
   if (!tried.armed) {
     context.terminal.say(
         tried.ending ? format("no guard is armed: while the command ran, its guard {}; all that the "
@@ -249,25 +258,50 @@ Action define_try(Syntax& syntax) {
   add_guard_time(syntax, options->length, "Revert after TIME unless 'rewall confirm' is run (default 10m)");
   syntax.option("-m,--message", "MSG", &options->message, "Subject of the snapshot that records the result");
   syntax.flag("--yes", options->yes, "Do not count down on the terminal");
+  add_expire(syntax, options->expires);
+  syntax
+      .flag("--keep", options->keep,
+            "Keep the change without a question when COMMAND succeeds; the guard watches until then")
+      .excludes = {"--yes"};
   syntax.positional("COMMAND", &options->words,
                     "A command that changes the firewall; without one, only arm the guard");
   return [options](Context& context) { return run_try(context, *options); };
 }
 
+namespace {
+
+Result<Answer> confirm_expiry(Context& context, const std::string& id,
+                              std::optional<std::chrono::milliseconds> extend) {
+  auto expiry = TRY(keep_expiring(context.session, id, extend));
+  const auto parts = count_text(expiry.parts);
+  context.terminal.say(extend ? expiry_text(context, expiry) : format("kept for good: {}", parts));
+  if (!context.json) return Answer::same;
+  auto repository = TRY(context.session.repository());
+  auto head = TRY(repository->head());
+  auto snapshot = TRY(repository->snapshot(head));
+  Json json = answer_json(head, snapshot.subject, false, "");
+  json["expiry"] = extend ? expiry_json(expiry) : Json(nullptr);
+  context.terminal.out(print(json));
+  return Answer::same;
+}
+
+}  // namespace
+
 Action define_confirm(Syntax& syntax) {
   auto options = std::make_shared<ConfirmOptions>();
-  syntax.option(
-      "--extend", "TIME",
-      [options](const std::string& word) -> Status {
-        options->extend = TRY(parse_duration(word));
-        return {};
-      },
-      "Extend the deadline by TIME without confirming");
+  auto expiry = std::make_shared<std::string>();
+  add_time(syntax, "--extend", options->extend, "Extend the deadline by TIME without confirming");
   syntax.flag("--new-session", options->from_new_session,
               "Accept only from another login, which proves new connections work");
   syntax.option("-m,--message", "MSG", &options->message,
                 "Subject of the snapshot, if the live rules are not recorded yet");
-  return [options](Context& context) -> Result<Answer> {
+  syntax
+      .option("--expiry", "ID", expiry.get(),
+              "Keep for good what would expire (see 'rewall status'); with --extend, keep it longer")
+      .excludes = {"--new-session", "--message"};
+  auto* named = syntax.find("--expiry");
+  return [options, expiry, named](Context& context) -> Result<Answer> {
+    if (named->given) return confirm_expiry(context, *expiry, options->extend);
     auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
       context.terminal.say(armed_text(context, confirmed.guard));

@@ -20,7 +20,7 @@ Result<Answer> list_remotes(Context& context, const Repository& repository) {
   auto remotes = TRY(repository.remotes());
   Json json = Json::array();
   for (const auto& remote : remotes) {
-    json.push_back({{"name", remote.name}, {"url", remote.url}});
+    json.push_back({{"name", remote.name}, {"url", shown_address(remote.url)}});
     if (!context.json)
       context.terminal.out(format("{}  {}\n", escape(remote.name), escape(shown_address(remote.url))));
   }

@@ -1,6 +1,7 @@
 #include "commands/restore.h"
 
 #include "commands/define.h"
+#include "commands/expiry.h"
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/messages.h"
@@ -31,7 +32,7 @@ void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
 
 Status begin_change(Context& context, ChangeOptions& options) {
   TRY(check_table(options.restore.table));
-  options.restore.safeguard = &options.guard.emplace(context.session, options.guarded);
+  options.restore.safeguard = &options.guard.emplace(context.session, options.guarded, options.expires);
   return {};
 }
 
@@ -106,13 +107,16 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
     context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
+  const auto expiry = options.guard ? options.guard->expiry() : std::nullopt;
   const bool changed = !restored->diff.identical();
   // The snapshot of a command that did nothing is not its own.
   if (changed || restored->after->changed || context.json)
-    print_recorded(context, *restored->after, restored->restored, guard);
+    print_recorded(context, *restored->after, restored->restored, guard, expiry);
+  if (expiry) context.terminal.say(expiry_text(context, *expiry));
   if (changed) say_in_force(context, *restored->after);
   if (guard) return stand_by(context, *guard, restored->after->hash, !options.yes);
   if (options.guarded) context.terminal.say("nothing changed, so no guard is armed");
+  if (options.expires && !expiry) context.terminal.say("nothing changed, so nothing expires");
   return Answer::same;
 }
 

@@ -11,6 +11,7 @@ namespace rewall {
 struct ChangeOptions {
   RestoreOptions restore{};
   std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits; absent: no guard
+  std::optional<std::chrono::milliseconds> expires{};  ///< when what the change adds is taken out (apply)
   std::optional<GuardedChange> guard{};
   bool yes = false;
   bool force = false;

@@ -23,6 +23,9 @@ std::string facts(const Snapshot& snapshot, Paint paint) {
   fact("tools", snapshot.trailers.tools);
   fact("actor", snapshot.trailers.actor);
   for (const auto& command : snapshot.trailers.commands) fact("command", command);
+  for (const auto& part : snapshot.trailers.parts)
+    fact("part", format("{}{}: {}", part.perhaps ? "(perhaps) " : "",
+                        part.actor.empty() ? part.person.name : part.actor, join(part.parts, ", ")));
   for (const auto& owner : snapshot.trailers.foreign) fact("foreign", owner);
   fact("restores", snapshot.trailers.restores);
   fact("undoes", snapshot.trailers.undoes);

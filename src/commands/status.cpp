@@ -1,7 +1,10 @@
 #include "ops/host/status.h"
 
+#include <algorithm>
+
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "commands/expiry.h"
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
@@ -17,6 +20,18 @@ Json queue_json(const PushQueue& queue) {
           {"tries", queue.tries},
           {"next", rfc3339(local(queue.next))},
           {"why", or_null(queue.why)}};
+}
+
+Json expiries_json(const Expiries& expiries) {
+  Json json = Json::array();
+  for (const auto& expiry : expiries.pending) json.push_back(expiry_json(expiry));
+  return json;
+}
+
+Json expired_json(const std::vector<ExpiryEnding>& endings) {
+  Json json = Json::array();
+  for (const auto& ending : endings) json.push_back(ended_json(ending));
+  return json;
 }
 
 Json to_json(const RepositoryStatus& status) {
@@ -37,18 +52,22 @@ Json to_json(const RepositoryStatus& status) {
           {"foreign_changes", status.foreign_changes},
           {"head", or_null(status.head)},
           {"host", status.host},
-          {"backend", status.backend},
+          {"backend", or_null(status.backend)},
           {"changes", status.changes},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
           {"guard_unreadable", or_null(status.guard_unreadable)},
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
+          {"expiries", expiries_json(status.expiries)},
+          {"expired", expired_json(status.expired)},
           {"watch", status.watch},
           {"remote", remote},
-          {"journal", or_null(status.journal)}};
+          {"journal", or_null(status.journal)},
+          {"damage", status.damage}};
 }
 
-std::string guard_text(const RepositoryStatus::GuardStatus& status, Paint paint) {
+std::string guard_text(const Context& context, const RepositoryStatus::GuardStatus& status) {
+  const Paint paint = context.terminal.paint();
   const Guard& guard = status.guard;
   std::string text = "guard    ";
   const auto* process = status.gone ? "gone" : status.stopped ? "stopped" : "";
@@ -60,7 +79,10 @@ std::string guard_text(const RepositoryStatus::GuardStatus& status, Paint paint)
         format("\n         its process is {}: after the deadline the next rewall reverts", process));
   text += format("\n         by {}: {}\n", escape(guard.actor.text()), escape(guard.command));
   if (status.overdue) return text;
-  return text + paint.quiet("         'rewall confirm' keeps the change, 'rewall rollback' reverts it") +
+  return text +
+         paint.quiet(format("         '{}' keeps the change, '{}' reverts it",
+                            rewall_command(context.session, "confirm"),
+                            rewall_command(context.session, "rollback"))) +
          "\n";
 }
 
@@ -71,11 +93,42 @@ std::string ending_text(const GuardEnding& ending) {
   return text;
 }
 
+std::string expiry_lines(const Context& context, const Expiry& expiry, Paint paint) {
+  constexpr std::size_t kShown = 3;
+  std::string text = "expires  ";
+  if (expiry.done)
+    text += format("{} {}, taken out; looked at again when the guard ends\n", count_text(expiry.parts),
+                   origin_text(expiry));
+  else if (expiry.due.seconds <= now().seconds)
+    text += paint.removed(format("OVERDUE since {}: {} {}", rfc3339(expiry.due), count_text(expiry.parts),
+                                 origin_text(expiry))) +
+            "\n";
+  else
+    text += format("{}\n         {}\n", escape(expiry_text(context, expiry)), origin_text(expiry));
+  for (std::size_t i = 0; i < std::min(kShown, expiry.parts.size()); ++i)
+    text += format("         {}\n", escape(to_text(expiry.parts[i])));
+  if (expiry.parts.size() > kShown) text += format("         and {} more\n", expiry.parts.size() - kShown);
+  return text;
+}
+
+std::string expiries_text(const Context& context, const RepositoryStatus& status, Paint paint) {
+  std::string text;
+  for (const auto& expiry : status.expiries.pending) text += expiry_lines(context, expiry, paint);
+  for (const auto& why : status.expiries.unreadable)
+    text += format("expires  {}\n", paint.removed("cannot be read: " + escape(why)));
+  for (const auto& ending : status.expired)
+    text += format("expired  {} {}: {}{}\n", ago(ending.ended, now()), origin_text(ending.expiry),
+                   escape(ending.says),
+                   ending.result.empty() ? "" : format(" (snapshot {})", short_hash(ending.result)));
+  return text;
+}
+
 std::string counted_pushes(std::size_t n) {
   return n == 1 ? "1 push" : format("{} pushes", n);
 }
 
-std::string remote_text(const RepositoryStatus::RemoteStatus& status, Paint paint) {
+std::string remote_text(const Context& context, const RepositoryStatus::RemoteStatus& status) {
+  const Paint paint = context.terminal.paint();
   const auto& [remote, behind, stale, queue] = status;
   std::string state = format("{} has all snapshots", escape(remote.name));
   if (behind.snapshots > 0) {
@@ -92,12 +145,16 @@ std::string remote_text(const RepositoryStatus::RemoteStatus& status, Paint pain
   } else if (queue) {
     text += "         a push is waiting or running\n";
   } else if (behind.snapshots > 0) {
-    text += paint.quiet("         push them: rewall push; always: rewall config push.auto true") + "\n";
+    text += paint.quiet(format("         push them: {}; always: {}", rewall_command(context.session, "push"),
+                               rewall_command(context.session, "config push.auto true"))) +
+            "\n";
   }
   return text;
 }
 
-std::string live_text(const RepositoryStatus& status, Paint paint) {
+std::string live_text(const Context& context, const RepositoryStatus& status) {
+  const Paint paint = context.terminal.paint();
+  if (!status.compared) return format("LIVE     {}\n", paint.removed("cannot be compared with HEAD"));
   const auto foreign = format("{} of other programs", counted(status.foreign_changes, "change"));
   if (status.clean && status.foreign_changes == 0)
     return format("LIVE     {}\n", paint.added("matches HEAD"));
@@ -106,9 +163,10 @@ std::string live_text(const RepositoryStatus& status, Paint paint) {
   return format("LIVE     {}: {}\n",
                 paint.removed(format("differs from HEAD by {}", counted(status.changes, "change")) + also),
                 escape(status.summary)) +
-         paint.quiet(
-             "         'rewall diff' shows it, 'rewall snapshot' records it, 'rewall restore HEAD' "
-             "reverts it") +
+         paint.quiet(format("         '{}' shows it, '{}' records it, '{}' reverts it",
+                            rewall_command(context.session, "diff"),
+                            rewall_command(context.session, "snapshot"),
+                            rewall_command(context.session, "restore HEAD"))) +
          "\n";
 }
 
@@ -122,23 +180,46 @@ std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
                 escape(shell_quote(guard.repository)));
 }
 
-std::string to_text(const RepositoryStatus& status, const Snapshot& head, Paint paint) {
+std::string damage_text(const Context& context, const RepositoryStatus& status) {
+  const Paint paint = context.terminal.paint();
+  std::string text;
+  for (const auto& damage : status.damage)
+    text += format("history  {}\n", paint.removed("DAMAGED: " + escape(damage)));
+  if (!text.empty())
+    text += paint.quiet(format("         '{}' lists all damage, '{}' what can be restored",
+                               rewall_command(context.session, "verify"),
+                               rewall_command(context.session, "log"))) +
+            "\n";
+  return text;
+}
+
+std::string head_text(const RepositoryStatus& status, const std::optional<Snapshot>& head, Paint paint) {
+  if (!head) return format("HEAD     {}\n", short_hash(status.head));
+  return format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head->subject),
+                paint.quiet("(" + ago(head->time, now()) + ")"));
+}
+
+std::string to_text(const Context& context, const RepositoryStatus& status,
+                    const std::optional<Snapshot>& head) {
+  const Paint paint = context.terminal.paint();
   std::string text;
   if (const auto reasons = status.reasons(); !reasons.empty())
     text += format("look at  {}\n", paint.removed(join(reasons, ", ")));
-  text += format("host     {}, backend {}\n", escape(status.host), escape(status.backend));
-  text += format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head.subject),
-                 paint.quiet("(" + ago(head.time, now()) + ")"));
-  text += live_text(status, paint);
-  if (status.guard) text += guard_text(*status.guard, paint);
+  text += format("host     {}{}\n", escape(status.host),
+                 status.backend.empty() ? "" : ", backend " + escape(status.backend));
+  text += head_text(status, head, paint);
+  text += live_text(context, status);
+  text += damage_text(context, status);
+  if (status.guard) text += guard_text(context, *status.guard);
   if (!status.guard_unreadable.empty())
     text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
   if (status.other_guard) text += other_guard_text(*status.other_guard, paint);
   if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
+  text += expiries_text(context, status, paint);
   if (status.watch) text += "watch    running: records every change\n";
   if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
   if (status.remote) {
-    text += remote_text(*status.remote, paint);
+    text += remote_text(context, *status.remote);
   }
   return text;
 }
@@ -152,8 +233,9 @@ Action define_status(Syntax&) {
       context.terminal.out(print(to_json(status)));
     } else {
       auto repository = TRY(context.session.repository());
-      auto head = TRY(repository->snapshot(status.head));
-      context.terminal.out(to_text(status, head, context.terminal.paint()));
+      auto head = repository->snapshot(status.head);
+      if (!head && status.damage.empty()) return std::move(head).error();
+      context.terminal.out(to_text(context, status, head ? std::optional(*std::move(head)) : std::nullopt));
     }
     // Shown first, then fired: the next status shows the result.
     if (status.guard && status.guard->overdue) {

@@ -7,7 +7,9 @@ namespace rewall {
 std::span<const CommandEntry> command_table() {
   static constexpr std::array<CommandEntry, 30> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
-       "rewall init\nrewall init --remote git@backup.example.org:firewalls.git", define_init},
+       "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
+       "rewall init -c sign.key=/etc/rewall/key",
+       define_init},
       {"snapshot", "commit", "record", Effect::records, "Record the live rules",
        "rewall snapshot\nrewall snapshot -m 'open https'", define_snapshot},
       {"status", "", "record", Effect::looks, "Show whether the live rules match the last snapshot (HEAD)",
@@ -19,7 +21,8 @@ std::span<const CommandEntry> command_table() {
        "rewall import --git /etc iptables",
        define_import},
       {"verify", "", "record", Effect::looks, "Check that every snapshot is complete, signed and readable",
-       "rewall verify\nrewall verify good..HEAD\nrewall verify origin/hosts/web1", define_verify},
+       "rewall verify\nrewall verify --all\nrewall verify good..HEAD\nrewall verify origin/hosts/web1",
+       define_verify},
       {"gc", "", "record", Effect::looks, "Compact the repository", "rewall gc", define_gc},
       {"doctor", "", "record", Effect::looks, "Check this host for problems and show how to fix them",
        "rewall doctor\nrewall doctor || mail -s 'rewall needs a look' root", define_doctor},
@@ -45,16 +48,20 @@ std::span<const CommandEntry> command_table() {
        define_redo},
       {"apply", "", "change", Effect::changes, "Make the live rules equal a rules file",
        "rewall apply --dry-run /etc/iptables/rules.v4\nrewall apply rules.v4\n"
-       "generate-rules | rewall apply --family ipv6 -",
+       "generate-rules | rewall apply --family ipv6 -\nrewall apply --expire 2h with-support-access.v4",
        define_apply},
       {"edit", "", "change", Effect::changes, "Edit, check and apply the live rules",
        "rewall edit\nrewall edit --family ipv6\nEDITOR='emacs -nw' rewall edit --table nat", define_edit},
       {"try", "", "change", Effect::changes,
        "Run a command that changes the firewall; revert it unless confirmed",
-       "rewall try -- ./my-firewall.sh\nrewall try --for 1h\nrewall try --for 90s -- iptables -P INPUT DROP",
+       "rewall try -- ./my-firewall.sh\nrewall try --for 1h\nrewall try --for 90s -- iptables -P INPUT DROP\n"
+       "rewall try --keep --expire 2h -- iptables -I INPUT -s 192.0.2.7 -j ACCEPT",
        define_try},
-      {"confirm", "", "change", Effect::records, "Keep a guarded change, or extend its deadline",
-       "rewall confirm\nrewall confirm --new-session\nrewall confirm --extend 10m", define_confirm},
+      {"confirm", "", "change", Effect::records,
+       "Keep a guarded change or rules that expire, or extend their time",
+       "rewall confirm\nrewall confirm --new-session\nrewall confirm --extend 10m\nrewall confirm --expiry "
+       "1a2b3c4d",
+       define_confirm},
       {"rollback", "", "change", Effect::changes, "Revert the guarded change now", "rewall rollback",
        define_rollback},
       {"tag", "", "change", Effect::records, "List, set or delete names of revisions",

@@ -12,11 +12,13 @@
 namespace rewall {
 namespace {
 
-std::string to_text(const Finding& finding, Paint paint) {
+std::string to_text(const Context& context, const Finding& finding) {
+  const Paint paint = context.terminal.paint();
   const std::string mark = finding.ok ? paint.added("ok  ") : paint.removed("FAIL");
   std::string text = format("{}  {:<10}  {}\n", mark, finding.check, escape(finding.message));
   if (!finding.ok && !finding.hint.empty())
-    text += format("      {:<10}  {}\n", "", paint.quiet(escape(finding.hint)));
+    text += format("      {:<10}  {}\n", "",
+                   paint.quiet(escape(for_repository(finding.hint, context.session.path()))));
   return text;
 }
 
@@ -28,17 +30,20 @@ Action define_verify(Syntax& syntax) {
   auto stage = std::make_shared<bool>(false);
   syntax.flag("--stage", *stage,
               "Also load HEAD, or each snapshot of RANGE, into a scratch network namespace");
-  return [range, stage](Context& context) -> Result<Answer> {
+  auto all = std::make_shared<bool>(false);
+  syntax.flag("--all", *all, "Also check the branches of remotes and other hosts, and the tags").excludes = {
+      "RANGE"};
+  return [range, stage, all](Context& context) -> Result<Answer> {
     auto repository = TRY(context.session.repository());
-    auto findings = TRY(verify(*repository, *range));
+    auto findings = TRY(verify(*repository, *range, *all));
     if (*stage) {
       auto staged = TRY(verify_by_staging(context.session, *repository, *range));
       std::ranges::move(staged, std::back_inserter(findings));
     }
     if (!context.json) start_pager(context);
-    if (context.json) context.terminal.out(print(findings_json(findings)));
+    if (context.json) context.terminal.out(print(findings_json(context, findings)));
     for (const auto& finding : findings) {
-      if (!context.json) context.terminal.out(to_text(finding, context.terminal.paint()));
+      if (!context.json) context.terminal.out(to_text(context, finding));
     }
     return answer_of(findings);
   };

@@ -31,7 +31,9 @@ Error error_of(const Args&... args) {
 }
 
 /// The errors that people read, by the area that reports them: one sentence each, in the words of the
-/// glossary (src/README.md). An error says what failed; the hint names a command that works in that state.
+/// glossary (src/README.md). An error says what failed; the hint names a command that works in that state:
+/// `rewall COMMAND`, where `-C` is added when the error is shown, and REPOSITORY for the folder
+/// (for_repository() in commands/command_output.h). tests/cli/hints_test.cpp runs each.
 namespace messages {
 
 // --- restore
@@ -50,12 +52,12 @@ inline constexpr Message other_backend{
 inline constexpr Message part_of_other_backend{
     .kind = ErrorKind::usage,
     .text = "'{}' was recorded from the {} backend, but LIVE's rules are in the {} backend",
-    .hint = "restore the whole revision, or load its rules with 'rewall apply'"};
+    .hint = "restore all of it: rewall restore {0}"};
 
 inline constexpr Message stages_differently{
     .kind = ErrorKind::kernel,
     .text = "'{}' does not read back from the kernel as it is written ({})",
-    .hint = "another version of iptables may have recorded it: 'rewall checkout' writes its files",
+    .hint = "another version of iptables may have recorded it; its rules: rewall checkout {0}",
     .live = LiveState::untouched};
 
 inline constexpr Message cannot_read_back{.kind = ErrorKind::kernel, .text = "cannot read LIVE back: {}"};
@@ -84,8 +86,8 @@ inline constexpr Message not_recovered{
     .kind = ErrorKind::damaged,
     .text = "{} was interrupted, and the old ruleset could not be put back: {}",
     .hint =
-        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand "
-        "(iptables-restore) and remove .git/rewall/journal"};
+        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand: git -C "
+        "REPOSITORY show {2}:rules.v4 | iptables-restore; and remove REPOSITORY/.git/rewall/journal"};
 
 inline constexpr Message program_outlives{
     .kind = ErrorKind::repository,
@@ -245,6 +247,29 @@ inline constexpr Message in_force_unrecorded{
     .text = "{}",
     .hint = "'rewall confirm' ends the guard and records the ruleset in force"};
 
+// --- rules that expire
+
+inline constexpr Message nothing_expires{
+    .kind = ErrorKind::refused,
+    .text = "the change adds no rule, chain or set member, so nothing of it can expire",
+    .hint = "run it without --expire; '--for TIME' reverts a whole change unless somebody confirms",
+    .live = LiveState::untouched};
+/// Why.
+inline constexpr Message no_expiry{
+    .kind = ErrorKind::refused,
+    .text = "no expiry: the process that takes the rules out does not start ({})",
+    .hint = "raise it for whoever starts rewall: ulimit, limits.conf(5), or Limit...= in the service",
+    .live = LiveState::untouched};
+inline constexpr Message expire_needs_command{
+    .text = "--expire and --keep need a COMMAND",
+    .hint = "for example: rewall try --keep --expire 2h -- iptables -I INPUT -s 192.0.2.7 -j ACCEPT"};
+/// What was given, then rewall's command.
+inline constexpr Message no_such_expiry{.kind = ErrorKind::usage,
+                                        .text = "no rules expire under '{0}'",
+                                        .hint = "'{1} status' lists what expires"};
+inline constexpr Message ambiguous_expiry{
+    .kind = ErrorKind::usage, .text = "several expiries begin with '{}'", .hint = "give more digits"};
+
 // --- history
 
 inline constexpr Message no_such_chain{.kind = ErrorKind::usage, .text = "this revision has no chain '{}'"};
@@ -268,6 +293,10 @@ inline constexpr Message no_rules_in_folder{.kind = ErrorKind::usage,
 
 inline constexpr Message nothing_to_import{.kind = ErrorKind::usage,
                                            .text = "nothing to import: the history has all of it"};
+inline constexpr Message no_rules_in_history{
+    .kind = ErrorKind::usage,
+    .text = "nothing to import: no commit of {0} has rules in '{1}'",
+    .hint = "name the file that holds the output of iptables-save, from the top of that repository"};
 
 inline constexpr Message one_standard_input{.kind = ErrorKind::usage,
                                             .text = "standard input can be only one of the two revisions"};
@@ -281,7 +310,7 @@ inline constexpr Message not_a_range{
 inline constexpr Message not_by_rewall{
     .kind = ErrorKind::repository,
     .text = "{}",
-    .hint = "snapshot {1} was not made by rewall; undo that commit: git revert {1}"};
+    .hint = "snapshot {1} was not made by rewall; undo that commit: git -C REPOSITORY revert --no-edit {1}"};
 
 inline constexpr Message snapshot_changed{.kind = ErrorKind::repository,
                                           .text = "a snapshot does not match its hash"};
@@ -307,6 +336,24 @@ inline constexpr Message not_a_size{.kind = ErrorKind::usage,
                                     .text = "'{}' is not a size: bytes, or 500M, 2G"};
 inline constexpr Message not_a_number{.kind = ErrorKind::usage, .text = "'{}' is not a number"};
 inline constexpr Message not_a_switch{.kind = ErrorKind::usage, .text = "'{}' is not true or false"};
+inline constexpr Message owner_rule_too_long{.kind = ErrorKind::usage,
+                                             .text = "{} bytes, and an owner's expression has at most {}"};
+inline constexpr Message owner_rule_repeats{
+    .kind = ErrorKind::usage,
+    .text = "'{}' repeats too much: it would take too long to match",
+    .hint = "multiply the numbers in braces that are within each other: 4096 in all is the most"};
+inline constexpr Message owner_rule_refers_back{
+    .kind = ErrorKind::usage,
+    .text = "'{}' would take too long to match: it refers back to a group (\\1)",
+    .hint = "begin it with '^', and write '[^ ]+' for '.*' and for a repeated group"};
+inline constexpr Message not_a_pair{.kind = ErrorKind::usage,
+                                    .text = "'{}' is not KEY=VALUE",
+                                    .hint = "for example: rewall init -c sign.key=/etc/rewall/key"};
+/// The file, the line, why, the file for a shell.
+inline constexpr Message config_unreadable{
+    .kind = ErrorKind::repository,
+    .text = "{0}: line {1} cannot be read: {2}",
+    .hint = "correct or delete line {1} of that file; 'git config --file {3} --list' reads it then"};
 inline constexpr Message not_an_absolute_path{.kind = ErrorKind::usage,
                                               .text = "'{}' is not an absolute path"};
 
@@ -475,10 +522,10 @@ inline constexpr Message ipset_missing{.kind = ErrorKind::kernel,
 inline constexpr Message sets_unreadable{.kind = ErrorKind::capture,
                                          .text = "rules name sets, and {}",
                                          .hint = "install the package ipset (apt install ipset)"};
-inline constexpr Message set_name_unsayable{
-    .kind = ErrorKind::capture,
-    .text = "set {}: no file of sets can hold this name",
-    .hint = "give it another: `ipset rename OLD NEW`, where the shell's $'...' says what cannot be typed"};
+/// The set, what has to be done before it can be renamed, and its name as a word of a shell.
+inline constexpr Message set_name_unsayable{.kind = ErrorKind::capture,
+                                            .text = "set {}: no file of sets can hold this name",
+                                            .hint = "give it another: {1}ipset rename {2} NEWNAME"};
 inline constexpr Message set_unsayable{
     .kind = ErrorKind::capture,
     .text = "{}: what ipset says of it can be read in two ways, or changed during each of three readings",
@@ -609,7 +656,7 @@ inline constexpr Message no_such_remote{
     .kind = ErrorKind::usage, .text = "remote '{0}': no such remote", .hint = "{1}"};
 inline constexpr Message remote_exists{.kind = ErrorKind::usage,
                                        .text = "remote '{0}': already exists",
-                                       .hint = "rewall remote set-url {1} ADDRESS"};
+                                       .hint = "rewall remote set-url {1} {2}"};
 inline constexpr Message not_an_address{.kind = ErrorKind::usage,
                                         .text = "remote '{}': not a valid address",
                                         .hint = "an address is like ssh://git@host/firewalls.git, or a path"};
@@ -656,10 +703,9 @@ inline constexpr Message unknown_policy{.text = "chain {}: unknown policy {}",
 /// The chain, the table, then the nearest chain as did_you_mean() says it.
 inline constexpr Message policy_of_own_chain{
     .text = "chain {} cannot have a policy: it is not a built-in chain of table '{}'", .hint = "{2}"};
-inline constexpr Message flush_of_undeclared{
-    .text = "a flush of all chains, and chain {} has rules and no declaration",
-    .hint =
-        "iptables-nft-restore leaves its rules and iptables-legacy-restore does not: flush it by its name"};
+inline constexpr Message flush_behind_rules{
+    .text = "a flush of all chains, and the file has rules of chain {} before it",
+    .hint = "iptables-nft-restore leaves them and iptables-legacy-restore does not: flush chains by name"};
 inline constexpr Message policy_in_nat{.text = "-P sets no policy DROP in table nat: iptables refuses it",
                                        .hint = "filter in table filter; a line like ':OUTPUT DROP' is taken"};
 inline constexpr Message invalid_counters{.text = "invalid counters {}"};

@@ -76,6 +76,21 @@ std::string shell_quote(std::string_view word) {
   return out + "'";
 }
 
+std::string shell_word(std::string_view word) {
+  std::string escaped;
+  for (const char c : word) {
+    if (c == '%')
+      escaped += "%%";
+    else if (c == '\\')
+      escaped += "\\\\";
+    else if (static_cast<unsigned char>(c) < ' ')
+      escaped += format("\\0{}{}", static_cast<int>(c) / 8, static_cast<int>(c) % 8);
+    else
+      escaped += c;
+  }
+  return escaped == word ? shell_quote(word) : format("\"$(printf {})\"", shell_quote(escaped));
+}
+
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {

@@ -14,6 +14,9 @@ std::string escape(std::string_view text);
 /// Quotes a word for a POSIX shell. A harmless word is unchanged, any other one is in single quotes.
 std::string shell_quote(std::string_view word);
 
+/// The same for a word that stands in an error: control characters are escapes of printf(1) in `"$(...)"`.
+std::string shell_word(std::string_view word);
+
 /// The lines of a text, without their ends (\n or \r\n). A last line without an end counts. The views point
 /// into `text`.
 std::vector<std::string_view> split_lines(std::string_view text);

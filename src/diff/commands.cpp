@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "core/format.h"
@@ -84,8 +85,10 @@ std::string element_of(std::string_view member) {
 class SetsScript {
  public:
   SetsScript(const Sets& from, const Sets& to, Lines& out) : from_(from), to_(to), out_(out) {
+    for (const auto& set : from.sets) old_sets_.emplace(set.name, &set);
+    for (const auto& set : to.sets) new_sets_.emplace(set.name, &set);
     for (const auto& set : to.sets) {
-      const auto* old = from.find(set.name);
+      const auto* old = find(old_sets_, set.name);
       if (old != nullptr && !same_options(*old, set) && !can_swap(*old, set)) replaced_.insert(set.name);
     }
   }
@@ -111,12 +114,19 @@ class SetsScript {
   void remove() {
     for (const bool lists : {true, false}) {
       for (const auto& set : from_.sets) {
-        if (to_.find(set.name) == nullptr && is_list(set) == lists) destroy(set.name);
+        if (!new_sets_.contains(set.name) && is_list(set) == lists) destroy(set.name);
       }
     }
   }
 
  private:
+  using ByName = std::unordered_map<std::string_view, const Set*>;
+
+  static const Set* find(const ByName& sets, std::string_view name) {
+    const auto found = sets.find(name);
+    return found == sets.end() ? nullptr : found->second;
+  }
+
   void destroy(const std::string& name) { out_.push_back("ipset destroy " + shell_quote(name)); }
 
   void create(const Set& set, const std::string& name) {
@@ -137,7 +147,7 @@ class SetsScript {
   // in order.
   void shorten_lists() {
     for (const auto& set : from_.sets) {
-      const auto* newer = to_.find(set.name);
+      const auto* newer = find(new_sets_, set.name);
       if (!is_list(set) || replaced_.contains(set.name)) continue;
       if (newer == nullptr) {
         // It is destroyed last of all, when no rule names it.
@@ -155,7 +165,7 @@ class SetsScript {
   }
 
   void make_set(const Set& set) {
-    const auto* old = from_.find(set.name);
+    const auto* old = find(old_sets_, set.name);
     if (old == nullptr || replaced_.contains(set.name)) return create(set, set.name);
     if (!same_options(*old, set)) return swap(set);
     if (is_list(set)) {
@@ -176,13 +186,15 @@ class SetsScript {
 
   std::string free_name() const {
     std::string name = "rewall-aside";
-    while (from_.find(name) != nullptr || to_.find(name) != nullptr) name += '+';
+    while (old_sets_.contains(name) || new_sets_.contains(name)) name += '+';
     return name;
   }
 
   const Sets& from_;
   const Sets& to_;
   Lines& out_;
+  ByName old_sets_{};
+  ByName new_sets_{};
   SetNames replaced_{};
   std::map<std::string_view, std::size_t> kept_of_list_{};
 };

@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "diff/diff.h"
 #include "diff/pairs.h"
@@ -60,8 +63,16 @@ class Owning {
     return is != nullptr ? is : was;
   }
 
-  // Where a person's rules kept their order among themselves, it is the others that moved.
+  // One answer for all that moved in a chain, whose changes come one after the other.
   const Owner* of_passed(const Change& change) const {
+    const auto chain = std::tuple(change.family, change.backend, std::string_view(change.table),
+                                  std::string_view(change.chain));
+    if (!passed_ || passed_->first != chain) passed_.emplace(chain, find_passed(change));
+    return passed_->second;
+  }
+
+  // Where a person's rules kept their order among themselves, it is the others that moved.
+  const Owner* find_passed(const Change& change) const {
     const auto tables = std::ranges::find_if(backends_, [&](const BackendPair& pair) {
       return pair.family == change.family && pair.backend == change.backend;
     });
@@ -96,6 +107,8 @@ class Owning {
   std::array<const Ruleset*, 2> rulesets_;
   BackendPairs backends_;
   Ownership ownership_;
+  using Place = std::tuple<std::optional<Family>, std::optional<Backend>, std::string_view, std::string_view>;
+  mutable std::optional<std::pair<Place, const Owner*>> passed_{};
 };
 
 }  // namespace

@@ -20,6 +20,9 @@ constexpr int kRounds = 16;
 // Beyond so many comparisons of rules only chains that are equal are found.
 constexpr std::size_t kAffordableComparisons = 5'000'000;
 
+// No rule of a kernel is so long (rules/rule.cpp).
+constexpr std::size_t kLongestJump = 1U << 20U;
+
 bool is_jump(std::string_view word) {
   return word == "-j" || word == "-g" || word == "--jump" || word == "--goto";
 }
@@ -152,9 +155,8 @@ class RenameSearch {
   }
 
   void remove_added(const std::set<std::size_t>& taken) {
-    for (auto i = taken.rbegin(); i != taken.rend(); ++i) {
-      added_.erase(added_.begin() + static_cast<std::ptrdiff_t>(*i));
-    }
+    std::size_t place = 0;
+    std::erase_if(added_, [&](const auto&) { return taken.contains(place++); });
   }
 
   Family family_;
@@ -172,7 +174,7 @@ Renames find_renames(const std::vector<const Chain*>& gone, const std::vector<co
 }
 
 bool names_renamed(std::string_view words, const Renames& renames) {
-  if (renames.empty()) return false;
+  if (renames.empty() || words.size() > kLongestJump) return false;
   std::string_view before;
   for (const auto word : split(words, ' ')) {
     if (is_jump(before) && renames.contains(word)) return true;

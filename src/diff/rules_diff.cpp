@@ -1,6 +1,7 @@
 #include "diff/rules_diff.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 
@@ -18,6 +19,7 @@ constexpr std::size_t kPairedFreely = 64;      // a larger gap's rules are paire
 constexpr std::size_t kPassed = 2'000;         // a move past more rules is unsure to be without effect
 constexpr std::size_t kInterchanges = 20'000;  // ... and so is any after this many questions in one chain
 constexpr std::size_t kOrderChecks = 5'000'000;
+constexpr std::size_t kWordsRead = 64U << 20U;  // bytes of the rules of these questions
 
 // One side's rules; what a rule means is found out when somebody asks.
 class RuleSide {
@@ -76,16 +78,35 @@ PartChange comment_change(const Meaning& from, const Meaning& to) {
   return {.part = "--comment", .from = shown_comment(from.comment), .to = shown_comment(to.comment)};
 }
 
-const NamedPart* find_part(const std::vector<NamedPart>& parts, std::string_view name) {
-  const auto found = std::ranges::find(parts, name, &NamedPart::name);
-  return found == parts.end() ? nullptr : &*found;
-}
+// The parts of a rule by name. Few rules have more than ten.
+class PartsByName {
+ public:
+  explicit PartsByName(const std::vector<NamedPart>& parts) : parts_(parts) {
+    constexpr std::size_t kFew = 16;
+    if (parts.size() <= kFew) return;
+    for (const auto& part : parts) sorted_.emplace(part.name, &part);
+  }
+  const NamedPart* find(std::string_view name) const {
+    if (!sorted_.empty()) {
+      const auto found = sorted_.find(name);
+      return found == sorted_.end() ? nullptr : found->second;
+    }
+    const auto found = std::ranges::find(parts_, name, &NamedPart::name);
+    return found == parts_.end() ? nullptr : &*found;
+  }
+
+ private:
+  const std::vector<NamedPart>& parts_;
+  std::map<std::string_view, const NamedPart*> sorted_{};
+};
 
 std::vector<PartChange> differing_parts(const std::vector<NamedPart>& from,
                                         const std::vector<NamedPart>& to) {
   std::vector<PartChange> out;
+  const PartsByName before(from);
+  const PartsByName after(to);
   for (const auto& part : from) {
-    const auto* other = find_part(to, part.name);
+    const auto* other = after.find(part.name);
     if (other == nullptr) {
       out.push_back({.part = part.name, .from = part.value});
     } else if (other->key != part.key) {
@@ -93,7 +114,7 @@ std::vector<PartChange> differing_parts(const std::vector<NamedPart>& from,
     }
   }
   for (const auto& part : to) {
-    if (find_part(from, part.name) == nullptr) out.push_back({.part = part.name, .to = part.value});
+    if (before.find(part.name) == nullptr) out.push_back({.part = part.name, .to = part.value});
   }
   return out;
 }
@@ -110,8 +131,9 @@ struct Similarity {
 
 Similarity similarity(const std::vector<NamedPart>& from, const std::vector<NamedPart>& to) {
   Similarity out{.all = to.size()};
+  const PartsByName after(to);
   for (const auto& part : from) {
-    const auto* other = find_part(to, part.name);
+    const auto* other = after.find(part.name);
     if (other == nullptr) ++out.all;
     if (other != nullptr && other->key == part.key) ++out.equal;
   }
@@ -395,7 +417,8 @@ class RulesComparison {
     for (auto other = middle_to_.begin; other < middle_to_.end; ++other) {
       const auto [was, fate] = of_to(other);
       if (other == j || fate == Fate::alone || (was < i) == (other < j)) continue;
-      if (++passed > kPassed || ++interchanges_ > kInterchanges) return false;
+      words_read_ += to_.verbatim(j).size() + to_.verbatim(other).size();
+      if (++passed > kPassed || ++interchanges_ > kInterchanges || words_read_ > kWordsRead) return false;
       if (!interchangeable(to_.words(j), to_.words(other), family_)) return false;
       if (fate == Fate::changed && !interchangeable(to_.words(j), from_.words(was), family_)) return false;
     }
@@ -417,6 +440,7 @@ class RulesComparison {
   std::vector<Partner> partner_of_to_{};
   std::size_t interchanges_ = 0;
   std::size_t order_checks_ = 0;
+  std::size_t words_read_ = 0;
 };
 
 }  // namespace

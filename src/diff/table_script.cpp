@@ -117,6 +117,7 @@ class TableScript {
     if (chain.to != nullptr && is_target_name(chain.to->name))
       like_targets_.emplace(chain.to->name, chain.to);
     chains_.push_back(chain);
+    names_.insert(chain.name());
   }
 
   void set_policies(std::string_view policy) {
@@ -174,11 +175,19 @@ class TableScript {
     return same_text(chain) && !shortened_.contains(chain.name());
   }
 
-  void remove_old_rule(const ChainPair& chain, std::size_t place) {
+  // Removes the rules that `unwanted` is true of, from the end to the start.
+  template <class Unwanted>
+  void remove_old_rules(const ChainPair& chain, Unwanted unwanted) {
     auto& rules = old_rules(chain);
-    out_.run(format("-D {} {}", shell_quote(chain.name()), place + 1));
-    rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(place));
-    shortened_.insert(chain.name());
+    std::vector<bool> gone(rules.size());
+    for (auto i = rules.size(); i-- > 0;) {
+      gone[i] = unwanted(rules[i]);
+      if (!gone[i]) continue;
+      out_.run(format("-D {} {}", shell_quote(chain.name()), i + 1));
+      shortened_.insert(chain.name());
+    }
+    std::size_t place = 0;
+    std::erase_if(rules, [&](const std::string&) { return gone[place++]; });
   }
 
   // `-j LOG` is the target on one side and a chain on the other: such rules differ, though their words do
@@ -186,9 +195,9 @@ class TableScript {
   void remove_rules_of_two_meanings() {
     if (two_meanings_.empty()) return;
     for (const auto& chain : chains_) {
-      for (auto i = old_rules(chain).size(); i-- > 0;) {
-        if (two_meanings_.contains(target_of(old_rules(chain)[i], family_))) remove_old_rule(chain, i);
-      }
+      remove_old_rules(chain, [this](const std::string& words) {
+        return two_meanings_.contains(target_of(words, family_));
+      });
     }
     for (const auto& chain : chains_) {
       if (chain.to != nullptr || !two_meanings_.contains(chain.name())) continue;
@@ -305,31 +314,41 @@ class TableScript {
   }
 
   void remove_jumps(const ChainPair& chain, const Edges& staying) {
-    for (auto i = old_rules(chain).size(); i-- > 0;) {
-      const Edge edge{chain.name(), target_of(old_rules(chain)[i], family_)};
-      if (is_chain(edge.second) && !staying.contains(edge)) remove_old_rule(chain, i);
-    }
+    remove_old_rules(chain, [&](const std::string& words) {
+      const Edge edge{chain.name(), target_of(words, family_)};
+      return names_.contains(edge.second) && !staying.contains(edge);
+    });
   }
 
-  bool is_chain(std::string_view target) const {
-    return std::ranges::find(chains_, target, &ChainPair::name) != chains_.end();
-  }
-
-  // Takes chains away that jump nowhere any more, until none is left or each left jumps to another one left.
-  static bool has_loop(Edges edges) {
-    for (;;) {
-      std::set<std::string> callers;
-      for (const auto& edge : edges) callers.insert(edge.first);
-      const auto gone =
-          std::erase_if(edges, [&](const Edge& edge) { return !callers.contains(edge.second); });
-      if (gone == 0) return !edges.empty();
+  // Takes chains away that jump nowhere any more, until none is left or each left jumps to another one left
+  // (Kahn 1962).
+  static bool has_loop(const Edges& edges) {
+    std::map<std::string_view, std::size_t> jumps;  // of a chain, to chains that are left
+    std::map<std::string_view, std::vector<std::string_view>> callers;
+    for (const auto& [from, to] : edges) {
+      ++jumps[from];
+      jumps.try_emplace(to, 0);
+      callers[to].push_back(from);
     }
+    std::vector<std::string_view> ends;
+    for (const auto& [chain, count] : jumps)
+      if (count == 0) ends.push_back(chain);
+    std::size_t gone = 0;
+    while (!ends.empty()) {
+      const auto chain = ends.back();
+      ends.pop_back();
+      ++gone;
+      for (const auto caller : callers[chain])
+        if (--jumps[caller] == 0) ends.push_back(caller);
+    }
+    return gone < jumps.size();
   }
 
   Family family_;
   std::string_view table_;
   TableCommands out_;
   std::vector<ChainPair> chains_{};
+  std::set<std::string_view, std::less<>> names_{};  // of chains_
   Renames renames_{};
   std::map<std::string_view, Lines> old_{};
   std::set<std::string_view> shortened_{};  // chains that lost rules before they are edited

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -24,8 +25,11 @@
 namespace rewall {
 namespace {
 
-constexpr int kAuditBuffer = 4 << 20;
-constexpr std::size_t kOpenEvents = 256;
+// Room for some ten thousand changes, by whom ever: the trail is that of all network namespaces.
+constexpr int kAuditBuffer = 32 << 20;
+constexpr std::size_t kOpenEvents = 1024;
+// Of one event. A transaction may name any number of tables; who made it is the same in each record.
+constexpr std::size_t kMostTables = 64;
 
 template <class Number>
 std::optional<Number> read_as(std::string_view text) {
@@ -66,17 +70,23 @@ std::string tty_of(std::string_view name) {
   return name.starts_with("pts") ? "pts/" + std::string(name.substr(3)) : std::string(name);
 }
 
+/// "table=filter:2 family=2 entries=5 op=nft_register_rule pid=7 comm="iptables"" (audit_log_nfcfg in
+/// kernel/auditsc.c). The name of a table stands there as it is, and may say anything: what the kernel says
+/// itself comes behind it. The generation follows the name of a table of nf_tables.
 AuditRecord table_record(std::string_view text) {
-  const auto fields = fields_of(text);
+  constexpr std::string_view kTable = "table=";
+  const auto end = text.rfind(" family=");
+  if (!text.starts_with(kTable) || end == std::string_view::npos) return {};
+  const auto fields = fields_of(text.substr(end + 1));
   const auto value = [&](std::string_view key) {
     const auto found = fields.find(key);
     return found == fields.end() ? std::string_view{} : found->second;
   };
   AuditRecord record;
-  const auto table = value("table");
-  record.table = table.substr(0, table.find(':'));
-  if (const auto colon = table.find(':'); colon != std::string_view::npos)
-    record.generation = read_as<std::uint32_t>(table.substr(colon + 1));
+  const auto table = text.substr(kTable.size(), end - kTable.size());
+  const auto colon = table.rfind(':');
+  record.table = table.substr(0, colon);
+  if (colon != std::string_view::npos) record.generation = read_as<std::uint32_t>(table.substr(colon + 1));
   if (value("family") == "2") record.family = Family::ipv4;
   if (value("family") == "10") record.family = Family::ipv6;
   record.entries = read_as<unsigned>(value("entries")).value_or(0);
@@ -133,7 +143,14 @@ std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text)
     event = open_.emplace(serial, Event{}).first;
   }
   auto& [tables, call] = event->second;
-  if (type == AUDIT_NETFILTER_CFG) tables.push_back(table_record(text));
+  if (type == AUDIT_NETFILTER_CFG && tables.size() < kMostTables) {
+    auto record = table_record(text);
+    const auto is_same = [&](const AuditRecord& other) {
+      return other.generation == record.generation && other.family == record.family &&
+             other.table == record.table && other.process == record.process;
+    };
+    if (std::ranges::none_of(tables, is_same)) tables.push_back(std::move(record));
+  }
   if (type == AUDIT_SYSCALL) add_call(call, text);
   if (type == AUDIT_PROCTITLE && text.starts_with("proctitle="))
     call.words = command_words(untrusted(trim(text.substr(10))));
@@ -147,6 +164,15 @@ std::vector<AuditRecord> AuditParser::take(unsigned type, std::string_view text)
   return records;
 }
 
+std::vector<AuditRecord> AuditParser::take(std::string_view received) {
+  nlmsghdr header{};
+  if (received.size() < sizeof header) return {};
+  std::memcpy(&header, received.data(), sizeof header);
+  // nlmsg_len is of the text alone or of all, from one version of the kernel to another.
+  const auto text = received.substr(sizeof header);
+  return take(header.nlmsg_type, text.substr(0, text.find('\0')));
+}
+
 std::optional<AuditTrail> AuditTrail::open() {
   auto socket = open_outside();
   if (!socket) socket = open_listener(NETLINK_AUDIT, AUDIT_NLGRP_READLOG, kAuditBuffer);
@@ -154,23 +180,22 @@ std::optional<AuditTrail> AuditTrail::open() {
   return AuditTrail(std::move(socket));
 }
 
-std::vector<AuditRecord> AuditTrail::read() {
-  std::vector<AuditRecord> all;
+AuditTrail::News AuditTrail::read() {
+  News news;
   for (;;) {
     const ssize_t size = receive_from_kernel(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
-    if (size < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
-    if (size < 0) return all;
-    nlmsghdr header{};
-    if (static_cast<std::size_t>(size) < sizeof header) continue;
-    std::memcpy(&header, received_.data(), sizeof header);
-    // nlmsg_len is of the text alone or of all, from one version of the kernel to another.
-    auto text = std::string_view(received_.data(), static_cast<std::size_t>(size)).substr(sizeof header);
-    text = text.substr(0, text.find('\0'));
-    for (auto& record : parser_.take(header.nlmsg_type, text)) all.push_back(std::move(record));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == ENOBUFS) {
+      news.lost = true;
+      continue;
+    }
+    if (size < 0) return news;
+    for (auto& record : parser_.take({received_.data(), static_cast<std::size_t>(size)}))
+      news.records.push_back(std::move(record));
   }
 }
 
-std::optional<bool> audit_enabled() {
+std::optional<AuditState> audit_state() {
   const Fd socket = open_listener(NETLINK_AUDIT, 0, kAuditBuffer);
   if (!socket) return std::nullopt;
   nlmsghdr request{};
@@ -184,12 +209,12 @@ std::optional<bool> audit_enabled() {
   const ssize_t size = receive_from_kernel(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
   nlmsghdr header{};
   audit_status status{};
-  if (size < static_cast<ssize_t>(sizeof header + 2 * sizeof status.mask)) return std::nullopt;
+  if (size < static_cast<ssize_t>(sizeof header + offsetof(audit_status, backlog))) return std::nullopt;
   std::memcpy(&header, answer.data(), sizeof header);
   if (header.nlmsg_type != AUDIT_GET) return std::nullopt;
   std::memcpy(&status, answer.data() + sizeof header,
               std::min(sizeof status, static_cast<std::size_t>(size) - sizeof header));
-  return status.enabled != 0;
+  return AuditState{.enabled = status.enabled != 0, .lost = status.lost};
 }
 
 }  // namespace rewall

@@ -27,11 +27,14 @@ struct AuditRecord {
   Process who{};  ///< its command line is cut after 128 bytes (MAX_PROCTITLE_AUDIT_LEN)
 };
 
-/// Joins the kernel's messages to records. One event has several messages, with one serial number.
+/// Joins the kernel's messages, which may be of any content, to records. One event has several messages, with
+/// one serial number, and a record for each generation, family and table.
 class AuditParser {
  public:
   /// Takes type and text of one message. Returns the records of the event that this message completes.
   std::vector<AuditRecord> take(unsigned type, std::string_view text);
+  /// The same for one message as recvmsg(2) received it.
+  std::vector<AuditRecord> take(std::string_view received);
 
  private:
   struct Event {
@@ -51,9 +54,12 @@ class AuditTrail {
   static std::optional<AuditTrail> open();
   int fd() const { return socket_.get(); }
 
-  /// The records since the last call. Does not wait. Records that the socket's buffer could not hold are
-  /// lost.
-  std::vector<AuditRecord> read();
+  struct News {
+    std::vector<AuditRecord> records{};
+    bool lost = false;  ///< some were lost, because the socket's buffer was full (ENOBUFS, netlink(7))
+  };
+  /// The records since the last call. Does not wait.
+  News read();
 
  private:
   explicit AuditTrail(Fd socket) : socket_(std::move(socket)) {}
@@ -62,8 +68,12 @@ class AuditTrail {
   std::vector<char> received_ = std::vector<char>(1 << 16);
 };
 
-/// True when the kernel writes an audit trail (`auditctl -s`, enabled); absent when the kernel does not
-/// answer.
-std::optional<bool> audit_enabled();
+/// The state of the kernel's audit (`auditctl -s`).
+struct AuditState {
+  bool enabled = false;    ///< the kernel writes an audit trail
+  std::uint32_t lost = 0;  ///< how many messages it had no room for since the boot, or since that was reset
+};
+/// Absent when the kernel does not answer: without CAP_AUDIT_CONTROL, or in a container.
+std::optional<AuditState> audit_state();
 
 }  // namespace rewall

@@ -8,6 +8,7 @@
 // After libc's own, which they would collide with.
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <utility>
 
 #include "kernel/netlink_attributes.h"
+#include "kernel/rule_list.h"
 
 namespace rewall {
 
@@ -36,7 +38,7 @@ std::string words_of(const nlmsghdr* message) {
   if (mnl_nlmsg_get_payload_len(message) < skip) return {};
   Attributes<NLMSGERR_ATTR_MAX + 1> facts{};
   for_each_attribute(static_cast<const char*>(mnl_nlmsg_get_payload(message)) + skip,
-                     static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
+                     reinterpret_cast<const char*>(message) + message->nlmsg_len,
                      [&](const nlattr* at) { keep(facts, at); });
   return std::string(text(facts[NLMSGERR_ATTR_MSG]));
 }
@@ -96,6 +98,25 @@ std::uint32_t Batch::add(BatchMessage& message) {
   return count_;
 }
 
+std::uint32_t Batch::add_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
+                              std::uint64_t before) {
+  const auto at_end = before == 0 ? NLM_F_APPEND : 0;
+  auto message =
+      start(NFT_MSG_NEWRULE, number_of(place.family), static_cast<std::uint16_t>(NLM_F_CREATE | at_end));
+  message.text(NFTA_RULE_TABLE, place.table);
+  message.text(NFTA_RULE_CHAIN, place.chain);
+  if (before != 0) message.handle(NFTA_RULE_POSITION, before);
+  message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
+  if (compat != Compat{}) {
+    nlattr* nest = message.begin(NFTA_RULE_COMPAT);
+    message.number(NFTA_RULE_COMPAT_PROTO, compat.protocol);
+    message.number(NFTA_RULE_COMPAT_FLAGS, compat.flags);
+    message.end(nest);
+  }
+  if (!rule.userdata.empty()) message.bytes(NFTA_RULE_USERDATA, rule.userdata);
+  return add(message);
+}
+
 std::optional<BatchRefusal> Batch::send(const NetlinkSocket& socket) {
   // The kernel answers a message that asks for it when all are worked through; a refusal it tells unasked.
   auto* newest = reinterpret_cast<nlmsghdr*>(pages_.back().data() + last_);
@@ -143,26 +164,25 @@ std::optional<BatchRefusal> Batch::answer(const NetlinkSocket& socket) const {
   // refusals overflow the socket, which says so once (ENOBUFS) before it gives out the first of them.
   std::vector<char> received(1 << 16);
   bool overflowed = false;
-  while (true) {
-    sockaddr_nl sender{};
-    socklen_t length = sizeof sender;
-    const ssize_t got = recvfrom(socket.fd(), received.data(), received.size(), MSG_DONTWAIT,
-                                 reinterpret_cast<sockaddr*>(&sender), &length);
-    if (got >= 0 && sender.nl_pid != 0) continue;  // of another process
+  std::optional<BatchRefusal> refusal;
+  bool answered = false;
+  while (!answered) {
+    const ssize_t got = receive_from_kernel(socket.fd(), received.data(), received.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == ENOBUFS && !std::exchange(overflowed, true)) continue;
     if (got < 0)
       return BatchRefusal{.error = errno != EAGAIN ? errno : overflowed ? int{ENOBUFS} : int{EPROTO}};
-    int left = static_cast<int>(got);
-    for (auto* message = reinterpret_cast<const nlmsghdr*>(received.data()); mnl_nlmsg_ok(message, left);
-         message = mnl_nlmsg_next(message, &left)) {
-      if (message->nlmsg_type != NLMSG_ERROR) continue;
+    for_each_message({received.data(), static_cast<std::size_t>(got)}, [&](const nlmsghdr* message) {
+      if (answered || message->nlmsg_type != NLMSG_ERROR ||
+          message->nlmsg_len < NLMSG_LENGTH(sizeof(nlmsgerr)))
+        return;
       const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(message));
       if (error->error != 0)
-        return BatchRefusal{.error = -error->error, .message = message->nlmsg_seq, .text = words_of(message)};
-      if (message->nlmsg_seq == count_) return std::nullopt;
-    }
+        refusal = {.error = -error->error, .message = message->nlmsg_seq, .text = words_of(message)};
+      answered = refusal || message->nlmsg_seq == count_;
+    });
   }
+  return refusal;
 }
 
 }  // namespace rewall

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "kernel/events.h"
+#include "kernel/expressions.h"
 #include "kernel/netlink_socket.h"
 
 namespace rewall {
@@ -50,6 +52,10 @@ class Batch {
   BatchMessage start(std::uint16_t type, std::uint8_t family, std::uint16_t flags = 0);
   /// Appends the message that was started last, and returns its number, from 1.
   std::uint32_t add(BatchMessage& message);
+  /// Appends NFT_MSG_NEWRULE: before the rule with the handle `before`, at the end of the chain for 0.
+  /// Returns the message's number.
+  std::uint32_t add_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
+                         std::uint64_t before);
   bool empty() const { return count_ == 0; }
   /// Sends the batch. Absent when the kernel carried it out; else the first refusal.
   std::optional<BatchRefusal> send(const NetlinkSocket& socket);

@@ -96,7 +96,7 @@ void become_independent(bool vital) {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int number = 1; number < SIGRTMIN; ++number) ::signal(number, SIG_DFL);
   ::signal(SIGXFSZ, SIG_IGN);
-  ::umask(S_IWGRP | S_IWOTH);
+  ::umask(S_IRWXG | S_IRWXO);
   constexpr sched_param kNoPriority{};
   ::sched_setscheduler(0, SCHED_OTHER, &kNoPriority);
   ::setpriority(PRIO_PROCESS, 0, 0);

@@ -13,7 +13,7 @@ namespace rewall {
 void raise_limits();
 
 /// Gives this process what a service starts with, as far as the kernel permits: limits; no signal blocked or
-/// ignored, but SIGXFSZ, so that a file that is too big is an error; the umask 022; an ordinary priority; and
+/// ignored, but SIGXFSZ, so that a file that is too big is an error; the umask 077; an ordinary priority; and
 /// the root of each hierarchy of control groups, unless systemd started the process: a group that is frozen,
 /// or ends with a login, does not reach it. What is `vital` the killer of a full memory passes by (proc(5),
 /// oom_score_adj).

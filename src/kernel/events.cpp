@@ -10,11 +10,14 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "kernel/netlink_attributes.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/nftables.h"
+#include "rules/print.h"
 
 namespace rewall {
 namespace {
@@ -22,27 +25,55 @@ namespace {
 // A ruleset of some 20,000 rules is told of in so much.
 constexpr int kEventBuffer = 16 << 20;
 
-std::optional<Family> family_of(const nlmsghdr* message, std::string_view table) {
+// More steps than a person reads; a transaction of that many replaces whole tables.
+constexpr std::size_t kMostSteps = 50000;
+
+/// The chain that a message is about; absent where it is none of a table of iptables.
+std::optional<ChainName> chain_of(const nlmsghdr* message, const nlattr* table, const nlattr* chain) {
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
-  return NftTable{.family = header->nfgen_family, .name = std::string(table)}.iptables_family();
+  const NftTable place{.family = header->nfgen_family, .name = std::string(text(table))};
+  const auto family = place.iptables_family();
+  if (!family) return std::nullopt;
+  return ChainName{*family, place.name, std::string(text(chain))};
 }
 
-void take_rule(const nlmsghdr* message, Committed& open) {
-  const auto facts = attributes<NFTA_RULE_CHAIN + 1>(message);
-  const auto table = text(facts[NFTA_RULE_TABLE]);
-  if (const auto family = family_of(message, table))
-    open.chains[{*family, std::string(table), std::string(text(facts[NFTA_RULE_CHAIN]))}] = true;
+void add_step(Committed& open, ChainStep step) {
+  if (open.steps.size() >= kMostSteps)
+    open.steps_are_all = false;
+  else
+    open.steps.push_back(std::move(step));
+}
+
+void take_rule(const nlmsghdr* message, bool gone, Committed& open) {
+  const auto facts = attributes<NFTA_RULE_MAX + 1>(message);
+  auto chain = chain_of(message, facts[NFTA_RULE_TABLE], facts[NFTA_RULE_CHAIN]);
+  if (!chain) return;
+  open.chains[*chain] = true;
+  add_step(open, {.kind = gone ? ChainStep::Kind::rule_removed : ChainStep::Kind::rule_added,
+                  .chain = *std::move(chain),
+                  .rule = {.expressions = std::string(payload(facts[NFTA_RULE_EXPRESSIONS])),
+                           .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))}});
 }
 
 void take_chain(const nlmsghdr* message, bool gone, Committed& open) {
   const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
-  const auto table = text(facts[NFTA_CHAIN_TABLE]);
-  const auto family = family_of(message, table);
-  if (!family) return;
+  auto chain = chain_of(message, facts[NFTA_CHAIN_TABLE], facts[NFTA_CHAIN_NAME]);
+  if (!chain) return;
   // A chain that is not new and has no hook is told of when its name changes: rules name it.
+  const bool is_new = (message->nlmsg_flags & (NLM_F_CREATE | NLM_F_EXCL)) != 0;
   const bool renamed = !gone && (message->nlmsg_flags & NLM_F_CREATE) == 0 && !facts[NFTA_CHAIN_HOOK];
   open.more = open.more || renamed;
-  open.chains[{*family, std::string(table), std::string(text(facts[NFTA_CHAIN_NAME]))}] = !gone;
+  open.chains[*chain] = !gone;
+  // A built-in chain that nf_tables does not have is empty and accepts.
+  if (std::ranges::count(built_in_chains(chain->table), chain->chain) != 0) {
+    const bool drops = !gone && facts[NFTA_CHAIN_POLICY] && number(facts[NFTA_CHAIN_POLICY]) == NF_DROP;
+    add_step(
+        open,
+        {.kind = ChainStep::Kind::policy, .chain = *std::move(chain), .policy = drops ? "DROP" : "ACCEPT"});
+  } else if (gone || is_new) {
+    add_step(open, {.kind = gone ? ChainStep::Kind::chain_removed : ChainStep::Kind::chain_added,
+                    .chain = *std::move(chain)});
+  }
 }
 
 }  // namespace
@@ -53,26 +84,25 @@ std::optional<FirewallEvents> FirewallEvents::open() {
   return FirewallEvents(std::move(socket));
 }
 
-void FirewallEvents::take(const char* data, std::size_t size, News& news) {
-  std::size_t at = 0;
-  while (const nlmsghdr* message = at < size ? whole_message(data + at, size - at) : nullptr) {
-    at += NLMSG_ALIGN(message->nlmsg_len);
+void EventReader::take(std::string_view received, std::vector<Committed>& transactions) {
+  for_each_message(received, [&](const nlmsghdr* message) {
     if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
         message->nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg)))
-      continue;
-    switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
+      return;
+    const auto type = NFNL_MSG_TYPE(message->nlmsg_type);
+    switch (type) {
       case NFT_MSG_NEWRULE:
       case NFT_MSG_DELRULE:
-        take_rule(message, open_);
+        take_rule(message, type == NFT_MSG_DELRULE, open_);
         break;
       case NFT_MSG_NEWCHAIN:
       case NFT_MSG_DELCHAIN:
-        take_chain(message, NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_DELCHAIN, open_);
+        take_chain(message, type == NFT_MSG_DELCHAIN, open_);
         break;
       case NFT_MSG_NEWTABLE:
       case NFT_MSG_DELTABLE: {
         const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
-        if (family_of(message, text(facts[NFTA_TABLE_NAME]))) open_.more = true;
+        if (chain_of(message, facts[NFTA_TABLE_NAME], nullptr)) open_.more = true;
         break;
       }
       case NFT_MSG_NEWGEN: {
@@ -80,13 +110,13 @@ void FirewallEvents::take(const char* data, std::size_t size, News& news) {
         open_.generation = number(facts[NFTA_GEN_ID]);
         open_.process = static_cast<pid_t>(number(facts[NFTA_GEN_PROC_PID]));
         open_.program = text(facts[NFTA_GEN_PROC_NAME]);
-        news.transactions.push_back(std::exchange(open_, {}));
+        transactions.push_back(std::exchange(open_, {}));
         break;
       }
       default:
         break;
     }
-  }
+  });
 }
 
 FirewallEvents::News FirewallEvents::read() {
@@ -94,10 +124,10 @@ FirewallEvents::News FirewallEvents::read() {
   for (;;) {
     const ssize_t size = receive_from_kernel(socket_.get(), received_.data(), received_.size(), MSG_DONTWAIT);
     if (size >= 0) {
-      take(received_.data(), static_cast<std::size_t>(size), news);
+      reader_.take({received_.data(), static_cast<std::size_t>(size)}, news.transactions);
     } else if (errno == ENOBUFS) {
       news.lost = true;
-      open_ = {};
+      reader_.forget();
     } else if (errno != EINTR) {
       return news;
     }

@@ -6,9 +6,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/file.h"
+#include "kernel/expressions.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -21,6 +23,21 @@ struct ChainName {
   auto operator<=>(const ChainName&) const = default;
 };
 
+/// A change of one chain, as the kernel notifies of it.
+struct ChainStep {
+  enum class Kind : std::uint8_t { rule_added, rule_removed, chain_added, chain_removed, policy };
+  Kind kind = Kind::rule_added;
+  ChainName chain{};
+  RawRule rule{};        ///< the rule that was added or removed
+  std::string policy{};  ///< the policy that was set, "ACCEPT" or "DROP"; that of a built-in chain
+};
+
+/// A rule that the kernel notified of, which need not be in force any more.
+struct ToldRule {
+  ChainName chain{};
+  RawRule rule{};
+};
+
 /// What a transaction of nf_tables changed in the tables of iptables, and which process made it
 /// (NFT_MSG_NEWGEN, linux/netfilter/nf_tables.h).
 struct Committed {
@@ -30,6 +47,10 @@ struct Committed {
   /// The chains that it made, deleted or changed (rules or policy); false for a deleted chain.
   std::map<ChainName, bool> chains{};
   bool more = false;  ///< it also made or deleted a table, or renamed a chain
+  /// Each change of a chain, in order. A chain that is renamed has none; before Linux 5.14, which does not
+  /// tell a new chain from one that is renamed, a new chain of people has none either.
+  std::vector<ChainStep> steps{};
+  bool steps_are_all = true;  ///< false: there were too many to keep
 
   bool touches() const { return more || !chains.empty(); }
 };
@@ -38,6 +59,18 @@ struct Committed {
 inline bool is_after(std::uint32_t generation, std::uint32_t other) {
   return static_cast<std::int32_t>(generation - other) > 0;
 }
+
+/// Puts transactions together from the kernel's messages, which may be of any content.
+class EventReader {
+ public:
+  /// Takes the messages that one call of recvmsg(2) received; adds the transactions that they end.
+  void take(std::string_view received, std::vector<Committed>& transactions);
+  /// Messages were lost: forgets the transaction that has not ended yet.
+  void forget() { open_ = {}; }
+
+ private:
+  Committed open_{};
+};
 
 /// The kernel's notifications about nf_tables, for the network namespace of the thread that opens it.
 class FirewallEvents {
@@ -55,10 +88,9 @@ class FirewallEvents {
 
  private:
   explicit FirewallEvents(Fd socket) : socket_(std::move(socket)) {}
-  void take(const char* data, std::size_t size, News& news);
 
   Fd socket_;
-  Committed open_{};
+  EventReader reader_{};
   std::vector<char> received_ = std::vector<char>(1 << 18);
 };
 

@@ -31,6 +31,40 @@ void for_each_expression(std::string_view expressions, const Each& each) {
 
 }  // namespace
 
+std::string comparable(std::string_view expressions, ExtensionData extension_data) {
+  std::string text;
+  const auto add = [&](const nlattr* attribute) { text.append(payload(attribute)).append(1, '\0'); };
+  const bool taken = extension_data == ExtensionData::taken;
+  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
+    text.append(name).append(1, '\0');
+    if (!taken && name == "match") {
+      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
+      for (const nlattr* fact : {facts[NFTA_MATCH_NAME], facts[NFTA_MATCH_REV]}) add(fact);
+    } else if (!taken && name == "target") {
+      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
+      for (const nlattr* fact : {facts[NFTA_TARGET_NAME], facts[NFTA_TARGET_REV]}) add(fact);
+    } else if (name == "quota" && data != nullptr) {
+      for_each_nested(data, [&](const nlattr* at) {
+        if (mnl_attr_get_type(at) != NFTA_QUOTA_CONSUMED) add(at);
+      });
+    } else if (name != "counter" && name != "last") {
+      add(data);
+    }
+  });
+  return text;
+}
+
+std::string chain_behind(std::string_view expressions) {
+  std::string chain;
+  for_each_expression(expressions, [&](std::string_view name, const nlattr* data) {
+    if (name != "immediate") return;
+    const auto facts = attributes<NFTA_IMMEDIATE_MAX + 1>(data);
+    const auto value = attributes<NFTA_DATA_MAX + 1>(facts[NFTA_IMMEDIATE_DATA]);
+    chain = text(attributes<NFTA_VERDICT_MAX + 1>(value[NFTA_DATA_VERDICT])[NFTA_VERDICT_CHAIN]);
+  });
+  return chain;
+}
+
 bool has_extension(std::string_view expressions) {
   bool found = false;
   for_each_expression(expressions, [&](std::string_view name, const nlattr*) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +11,21 @@
 #include "rules/ruleset.h"
 
 namespace rewall {
+
+/// A rule as the kernel has it (NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA, linux/netfilter/nf_tables.h).
+struct RawRule {
+  std::string expressions{};
+  std::string userdata{};
+};
+
+/// The expressions of a rule without what packets change in them. Of an extension of iptables its name and
+/// revision, and its data if that is asked for: rules with equal words may differ in bytes that the extension
+/// does not use (of the mask of recent, say).
+enum class ExtensionData { left_out, taken };
+std::string comparable(std::string_view expressions, ExtensionData data);
+
+/// The chain that a rule leads to; empty where it leads to none.
+std::string chain_behind(std::string_view expressions);
 
 /// True when the expressions of a rule (NFTA_RULE_EXPRESSIONS, linux/netfilter/nf_tables.h) hold an extension
 /// of iptables, a match or a target.

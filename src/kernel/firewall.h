@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct Capture {
   std::string tools{};                     ///< "iptables v1.8.9 (nf_tables)"
   std::optional<Generation> generation{};  ///< absent when the kernel has none
   std::vector<std::string> notes{};        ///< warnings: nft tables that are not recorded, no ipset program
+  bool without_ipv6 = false;               ///< this kernel has no IPv6, and so no rules of it
 };
 
 /// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.
@@ -102,6 +104,13 @@ class Firewall {
   /// of a text, in less than half of the time of sets(). Absent where the kernel says what rewall has no
   /// words for; whoever asks reads sets() then.
   virtual std::optional<SetsDigest> sets_digest() { return std::nullopt; }
+
+  /// Rules that the kernel notified of, in the words of iptables-save without "-A CHAIN": the host's programs
+  /// print them in a scratch namespace. The result has an element for each rule, which is empty where they
+  /// cannot say the rule. An error of any kind: none can be said.
+  virtual Result<std::vector<std::string>> words_of(std::span<const ToldRule> rules) {
+    return std::vector<std::string>(rules.size());
+  }
 
   /// For the next capture(): it takes the sets that `known` has for their digest, where it has some, and does
   /// not run `ipset save`. `known` is called on another thread, once for each reading.

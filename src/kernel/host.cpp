@@ -19,6 +19,8 @@
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "kernel/staging.h"
+#include "kernel/told_rules.h"
+#include "kernel/trouble.h"
 #include "rules/print.h"
 
 namespace rewall {
@@ -91,6 +93,10 @@ class HostFirewall : public Firewall {
     return digest ? *std::move(digest) : std::nullopt;
   }
 
+  Result<std::vector<std::string>> words_of(std::span<const ToldRule> rules) override {
+    return at_border(ErrorKind::kernel, [&] { return rewall::words_of(programs_, rules); });
+  }
+
   void expect_sets(KnownSets known) override { known_ = std::move(known); }
 
   void expect_stage() override {
@@ -139,6 +145,9 @@ class HostFirewall : public Firewall {
     if (choice == BackendChoice::nft && legacy_tables())
       capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
     arrange(choice, *std::move(reading), capture);
+    const Ruleset& ruleset = capture.ruleset;
+    capture.without_ipv6 = canonical_text(ruleset.v6).empty() &&
+                           canonical_text(ruleset[{Family::ipv6, true}]).empty() && !kernel_has_ipv6();
     capture.tools = programs_.version(capture.ruleset.backend);
     return capture;
   }

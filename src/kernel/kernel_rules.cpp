@@ -1,7 +1,12 @@
 #include "kernel/kernel_rules.h"
 
+#include <linux/netfilter/xt_rateest.h>
+#include <linux/netfilter/xt_tcpudp.h>
+
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "core/format.h"
@@ -50,19 +55,27 @@ std::string_view comment_of(std::string_view userdata) {
   return {};
 }
 
-void take_expression(OddRule& rule, const nlattr* expression) {
-  const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
-  const std::string_view name = text(parts[NFTA_EXPR_NAME]);
-  const nlattr* data = parts[NFTA_EXPR_DATA];
+/// The register with bytes of a packet, if these were loaded last.
+using PacketRegister = std::optional<std::uint32_t>;
+
+void take_expression(OddRule& rule, PacketRegister& packet, std::string_view name, const nlattr* data) {
+  if (name == "cmp") {
+    const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
+    // What a packet holds is printed as addresses and numbers.
+    if (packet != number(facts[NFTA_CMP_SREG]))
+      take_names(rule, payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]));
+    return;
+  }
+  if (name == "payload")
+    packet = number(attributes<NFTA_PAYLOAD_MAX + 1>(data)[NFTA_PAYLOAD_DREG]);
+  else if (name != "bitwise")
+    packet.reset();
   if (name == "match") {
     const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
     take_words(rule, text(facts[NFTA_MATCH_NAME]), payload(facts[NFTA_MATCH_INFO]));
   } else if (name == "target") {
     const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
     take_words(rule, text(facts[NFTA_TARGET_NAME]), payload(facts[NFTA_TARGET_INFO]));
-  } else if (name == "cmp") {
-    const auto facts = attributes<NFTA_CMP_MAX + 1>(data);
-    take_names(rule, payload(attributes<NFTA_DATA_MAX + 1>(facts[NFTA_CMP_DATA])[NFTA_DATA_VALUE]));
   } else if (name == "log") {
     take_text(rule, up_to_nul(payload(attributes<NFTA_LOG_MAX + 1>(data)[NFTA_LOG_PREFIX])));
   } else if (name == "immediate") {
@@ -102,6 +115,54 @@ void take_names(OddRule& rule, std::string_view data) {
   }
 }
 
+namespace {
+
+// Matches that print less than they were told: a range that is negated and leaves nothing out, a rate that is
+// rounded. Which of them does, the host's program shows (proofs.h).
+constexpr std::array<std::string_view, 10> kTaciturn = {"ah",  "connbytes", "dst",    "esp", "frag",
+                                                        "hbh", "hashlimit", "ipcomp", "mh",  "rateest"};
+
+template <class Info>
+std::optional<Info> info_of(std::string_view data) {
+  Info info{};
+  if (data.size() < sizeof info) return std::nullopt;
+  std::memcpy(&info, data.data(), sizeof info);
+  return info;
+}
+
+/// Without the values that the kernel does not use (xt_rateest_mt in net/netfilter/xt_rateest.c).
+std::string rateest_data(std::string_view data) {
+  std::string out(data);
+  const auto info = info_of<xt_rateest_match_info>(data);
+  if (!info || (info->flags & XT_RATEEST_MATCH_DELTA) != 0) return out;
+  const auto forget = [&](std::size_t at) { std::fill_n(out.begin() + static_cast<long>(at), 4, '\0'); };
+  forget(offsetof(xt_rateest_match_info, bps1));
+  forget(offsetof(xt_rateest_match_info, pps1));
+  if ((info->flags & XT_RATEEST_MATCH_ABS) != 0) return out;
+  forget(offsetof(xt_rateest_match_info, bps2));
+  forget(offsetof(xt_rateest_match_info, pps2));
+  return out;
+}
+
+bool negates_ports(std::string_view extension, std::string_view data) {
+  if (extension == "tcp") {
+    const auto info = info_of<xt_tcp>(data);
+    return info && (info->invflags & (XT_TCP_INV_SRCPT | XT_TCP_INV_DSTPT)) != 0;
+  }
+  const auto info = info_of<xt_udp>(data);
+  return info && (info->invflags & (XT_UDP_INV_SRCPT | XT_UDP_INV_DSTPT)) != 0;
+}
+
+void take_unsaid(OddRule& rule, std::string_view extension, std::string_view data) {
+  const bool ports = extension == "tcp" || extension == "udp" || extension == "udplite";
+  if (ports ? !negates_ports(extension, data) : std::ranges::find(kTaciturn, extension) == kTaciturn.end())
+    return;
+  rule.unsaid.append(extension).append(1, '\0');
+  rule.unsaid += extension == "rateest" ? rateest_data(data) : std::string(data);
+}
+
+}  // namespace
+
 // Where the words of these begin: xt_comment_info, xt_log_info and xt_nflog_info (linux/netfilter/xt_*.h).
 // The save programs print them in quotes.
 void take_words(OddRule& rule, std::string_view extension, std::string_view data) {
@@ -112,16 +173,18 @@ void take_words(OddRule& rule, std::string_view extension, std::string_view data
     return take_text(rule, up_to_nul(data.substr(kLogPrefix)));
   if (extension == "NFLOG" && data.size() > kNflogPrefix)
     return take_text(rule, up_to_nul(data.substr(kNflogPrefix)));
+  take_unsaid(rule, extension, data);
   take_names(rule, data);
 }
 
 void add_rule(KernelChain& chain, Family family, std::string_view expressions, std::string_view userdata) {
   OddRule rule{.place = chain.rules++};
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(),
-                     [&](const nlattr* expression) { take_expression(rule, expression); });
+  PacketRegister packet;
+  rule.unknown = native_part(expressions, family, [&](std::string_view name, const nlattr* data) {
+    take_expression(rule, packet, name, data);
+  });
   if (!userdata.empty()) take_text(rule, comment_of(userdata));
-  rule.unknown = native_part(expressions, family);
-  if (rule.unknown.empty() && rule.texts.empty() && rule.names.empty()) return;
+  if (rule.unknown.empty() && rule.texts.empty() && rule.names.empty() && rule.unsaid.empty()) return;
   rule.expressions = expressions;
   chain.odd.push_back(std::move(rule));
 }

@@ -22,6 +22,9 @@ struct OddRule {
   std::vector<std::string> texts{};
   /// What may be a name with a blank, a line break or a quote. A save program prints many names as they are.
   std::vector<std::string> names{};
+  /// What the words of iptables-save may not say whole, as bytes: data of matches, a negated interface. Two
+  /// rules with the same words are the same rule if this is the same.
+  std::string unsaid{};
 };
 
 struct KernelChain {
@@ -48,7 +51,8 @@ std::string place_of(Family family, std::string_view table, std::string_view cha
 /// (linux/netfilter/nf_tables.h).
 void add_rule(KernelChain& chain, Family family, std::string_view expressions, std::string_view userdata);
 
-/// Adds to `rule` what the data of a match or target of x_tables says in words; `extension` is its name.
+/// Adds to `rule` what the data of a match or target of x_tables says in words, and what its words may not
+/// say; `extension` is its name.
 void take_words(OddRule& rule, std::string_view extension, std::string_view data);
 /// Adds to `rule` the names in `data`, which may also be numbers.
 void take_names(OddRule& rule, std::string_view data);

@@ -120,6 +120,12 @@ class EntryReader {
     const auto& packet = Of::packet(head);
     take_names(rule, {packet.iniface, IFNAMSIZ});
     take_names(rule, {packet.outiface, IFNAMSIZ});
+    // Of `! -i +` nothing is printed.
+    constexpr std::uint8_t kNegated = IPT_INV_VIA_IN | IPT_INV_VIA_OUT;  // those of IPv6 are the same
+    if ((packet.invflags & kNegated) != 0) {
+      rule.unsaid += static_cast<char>(packet.invflags & kNegated);
+      rule.unsaid.append(packet.iniface, IFNAMSIZ).append(packet.outiface, IFNAMSIZ);
+    }
     for (std::size_t at = sizeof head; at < head.target_offset;) {
       const Part match = part_at(entry, at);
       if (match.size == 0) break;
@@ -127,7 +133,8 @@ class EntryReader {
       at += match.size;
     }
     take_words(rule, target.name, target.data);
-    if (!rule.texts.empty() || !rule.names.empty()) chain.odd.push_back(std::move(rule));
+    if (!rule.texts.empty() || !rule.names.empty() || !rule.unsaid.empty())
+      chain.odd.push_back(std::move(rule));
   }
 
   const typename Of::Info& info_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace rewall {
@@ -41,8 +42,9 @@ void keep(Attributes<N>& kept, const nlattr* attribute) {
 template <std::size_t N>
 Attributes<N> attributes(const nlmsghdr* message) {
   Attributes<N> kept{};
+  // mnl_nlmsg_get_payload_tail() rounds up, and would end behind the message.
   for_each_attribute(mnl_nlmsg_get_payload_offset(message, sizeof(nfgenmsg)),
-                     static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)),
+                     reinterpret_cast<const char*>(message) + message->nlmsg_len,
                      [&](const nlattr* at) { keep(kept, at); });
   return kept;
 }
@@ -55,13 +57,33 @@ Attributes<N> attributes(const nlattr* nest) {
   return kept;
 }
 
-/// The number of an attribute; 0 when it is missing.
-inline std::uint32_t number(const nlattr* attribute) {
-  return attribute != nullptr ? be32toh(mnl_attr_get_u32(attribute)) : 0;
+/// The bytes of an attribute; none when it is missing.
+inline std::string_view payload(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
 }
 
+/// The number that an attribute begins with, as its bytes are; 0 when it is missing or too short.
+template <class Number>
+Number raw_number(const nlattr* attribute) {
+  Number number{};
+  if (const auto bytes = payload(attribute); bytes.size() >= sizeof number)
+    std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
+
+/// The number of an attribute in network byte order; 0 when it is missing or too short.
+inline std::uint32_t number(const nlattr* attribute) {
+  return be32toh(raw_number<std::uint32_t>(attribute));
+}
+inline std::uint64_t number64(const nlattr* attribute) {
+  return be64toh(raw_number<std::uint64_t>(attribute));
+}
+
+/// The text of an attribute up to its NUL; the end of the attribute ends it too.
 inline std::string_view text(const nlattr* attribute) {
-  return attribute != nullptr ? mnl_attr_get_str(attribute) : std::string_view{};
+  const auto bytes = payload(attribute);
+  return bytes.substr(0, bytes.find('\0'));
 }
 
 }  // namespace rewall

@@ -125,6 +125,7 @@ int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& hand
     const ssize_t size = receive_from_kernel(fd(), received_.data(), received_.size(), 0);
     if (size < 0 && errno == EINTR) continue;  // a signal; a list that changed is told by mnl_cb_run
     if (size < 0) return errno;
+    if (!for_each_message({received_.data(), static_cast<std::size_t>(size)})) return EBADMSG;
     const int more = mnl_cb_run(received_.data(), static_cast<std::size_t>(size), message->nlmsg_seq, port,
                                 call_handler, const_cast<MessageHandler*>(&handle));
     if (more < 0) {
@@ -150,11 +151,16 @@ ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags) {
   }
 }
 
-const nlmsghdr* whole_message(const char* data, std::size_t left) {
-  const auto* message = reinterpret_cast<const nlmsghdr*>(data);
-  if (left < sizeof(nlmsghdr) || message->nlmsg_len < sizeof(nlmsghdr) || message->nlmsg_len > left)
-    return nullptr;
-  return message;
+bool for_each_message(std::string_view received, const MessageHandler& handle) {
+  while (!received.empty()) {
+    const auto* message = reinterpret_cast<const nlmsghdr*>(received.data());
+    if (received.size() < sizeof(nlmsghdr) || message->nlmsg_len < sizeof(nlmsghdr) ||
+        message->nlmsg_len > received.size())
+      return false;
+    if (handle) handle(message);
+    received.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(message->nlmsg_len), received.size()));
+  }
+  return true;
 }
 
 Fd open_listener(int protocol, int group, int buffer) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/file.h"
@@ -69,8 +70,9 @@ class NetlinkSocket {
 /// CAP_NET_ADMIN, are passed over.
 ssize_t receive_from_kernel(int fd, void* buffer, std::size_t size, int flags);
 
-/// The message at `data` when the `left` bytes there hold all of it; else null.
-const nlmsghdr* whole_message(const char* data, std::size_t left);
+/// Calls `handle` with each message of what was received, in order. False where the next message says that it
+/// is longer than the rest, or shorter than its header: it and what is behind it are not read.
+bool for_each_message(std::string_view received, const MessageHandler& handle = {});
 
 /// Opens a non-blocking netlink socket with a buffer of `buffer` bytes, in the network namespace of the
 /// calling thread, as a member of multicast group `group` (0 for none, netlink(7)). Empty when the kernel

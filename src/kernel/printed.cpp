@@ -69,22 +69,6 @@ std::string delete_command(const KernelTable& table, const KernelChain& chain, s
   return format("{} -D {} {}", command_for(table), shell_quote(chain.name), place + 1);
 }
 
-/// The name as a word of a shell, which an error can say: a line break stands as an escape of printf(1).
-std::string word_for_shell(std::string_view name) {
-  std::string escaped;
-  for (const char c : name) {
-    if (c == '%')
-      escaped += "%%";
-    else if (c == '\\')
-      escaped += "\\\\";
-    else if (static_cast<unsigned char>(c) < ' ')
-      escaped += format("\\0{}{}", static_cast<int>(c) / 8, static_cast<int>(c) % 8);
-    else
-      escaped += c;
-  }
-  return escaped == name ? shell_quote(name) : format("\"$(printf {})\"", shell_quote(escaped));
-}
-
 /// A name of the rule whose line break the text has at `at`. Numbers may stand among the names: bytes like
 /// "T\n" are where a line ends in ACCEPT. Where the next line is one of a save program, it is the end of the
 /// rule unless the name says that line too; the count of rules tells if that is wrong.
@@ -101,6 +85,12 @@ std::string_view broken_name(std::string_view text, std::size_t at, const OddRul
     }
   }
   return {};
+}
+
+/// A name without blanks.
+bool begins_with_word(std::string_view text, std::string_view word) {
+  return text.starts_with(word) &&
+         (text.size() == word.size() || text[word.size()] == ' ' || text[word.size()] == '\n');
 }
 
 /// The chains of a table, with the rules that were printed of each so far.
@@ -122,10 +112,9 @@ class PrintedTable {
 
   /// Takes the rule that `printed` is at. False when the kernel has no such rule.
   Result<bool> take(PrintedRules& printed) {
-    std::string_view rest = printed.rest().substr(kAppend.size());
-    const std::string_view chain = rest.substr(0, rest.find_first_of(" \n"));
-    if (last_ >= counts_.size() || table_.chains[last_].name != chain) {
-      const auto found = places_.find(chain);
+    const std::string_view rest = printed.rest().substr(kAppend.size());
+    if (last_ >= counts_.size() || !begins_with_word(rest, table_.chains[last_].name)) {
+      const auto found = places_.find(rest.substr(0, rest.find_first_of(" \n")));
       if (found == places_.end()) return false;
       last_ = found->second;
     }
@@ -166,7 +155,7 @@ Status refuse_chain_names(std::span<const KernelTable> tables) {
       if (chain.name.find_first_of(" \t\n\v\f\r") != std::string::npos)
         return error_of<messages::unsayable_chain>(
             format("table {} {}", short_name(table.family), table.name), rewall::quoted(chain.name),
-            format("{} -E {}", command_for(table), word_for_shell(chain.name)));
+            format("{} -E {}", command_for(table), shell_word(chain.name)));
   return {};
 }
 
@@ -290,14 +279,17 @@ Status PrintedRules::take(const KernelTable& table, const KernelChain& chain, st
     changed_ = true;
   }
   at_ = std::min(end + 1, text_.size());
-  if (table.backend == Backend::nft && (has_quoted || !odd->unknown.empty()))
-    doubtful.push_back({.family = table.family,
+  const bool of_nft = table.backend == Backend::nft && (has_quoted || !odd->unknown.empty());
+  if (of_nft || !odd->unsaid.empty())
+    doubtful.push_back({.backend = table.backend,
+                        .family = table.family,
                         .table = table.name,
                         .chain = chain.name,
                         .place = place,
                         .words = std::move(words),
                         .unknown = odd->unknown,
-                        .expressions = odd->expressions});
+                        .expressions = odd->expressions,
+                        .unsaid = odd->unsaid});
   return {};
 }
 

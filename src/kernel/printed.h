@@ -14,13 +14,15 @@ namespace rewall {
 
 /// A printed rule of which has to be proved that its words make the rule that the kernel has.
 struct DoubtfulRule {
+  Backend backend = Backend::nft;
   Family family = Family::ipv4;
   std::string table{};
   std::string chain{};
   std::size_t place = 0;      ///< in its chain, from 0
   std::string words{};        ///< without "-A CHAIN"
-  std::string unknown{};      ///< OddRule::unknown; empty where only names were put into quotes
-  std::string expressions{};  ///< NFTA_RULE_EXPRESSIONS
+  std::string unknown{};      ///< OddRule::unknown; empty where only its words are in doubt
+  std::string expressions{};  ///< NFTA_RULE_EXPRESSIONS; empty on the legacy backend
+  std::string unsaid{};       ///< OddRule::unsaid
 };
 
 /// Copies rules out of a text that a save program printed, each held against the rule that the kernel has in

@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kSystemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr int kPipeSize = 1 << 20;
-constexpr std::size_t kReadSize = 1 << 18;
+constexpr std::size_t kReadSize = 1 << 16;
 constexpr int kReads = 16;              // one after the other; then the deadline is looked at
 constexpr std::size_t kSaid = 1 << 16;  // of the beginning of standard error, and of its end
 constexpr int kGivesWay = 10;           // of nice(1)
@@ -95,7 +95,9 @@ void set_signals(posix_spawnattr_t& attributes) {
 class Words {
  public:
   explicit Words(const Command& command) : words_(command.words) {
-    variables_ = {std::string("PATH=") + kSystemPath, "LC_ALL=C", "HOME=" + home()};
+    variables_ = {std::string("PATH=") + kSystemPath, "LC_ALL=C"};
+    const auto is_home = [](const std::string& variable) { return variable.starts_with("HOME="); };
+    if (std::ranges::none_of(command.environment, is_home)) variables_.push_back("HOME=" + home());
     variables_.insert(variables_.end(), command.environment.begin(), command.environment.end());
     for (std::string& word : words_) argv_.push_back(word.data());
     for (std::string& variable : variables_) environment_.push_back(variable.data());
@@ -215,10 +217,8 @@ class Child {
       pid_ = 0;
       return error;
     }
-    if (command_.biggest_file > 0) {
-      const rlimit limit{.rlim_cur = command_.biggest_file, .rlim_max = command_.biggest_file};
-      prlimit(pid_, RLIMIT_FSIZE, &limit, nullptr);
-    }
+    limit_to(RLIMIT_FSIZE, command_.biggest_file);
+    limit_to(RLIMIT_DATA, command_.most_memory);
     if (command_.ends_with_us) watcher_ = std::make_unique<Watcher>(pid_);
     if (command_.gives_way) setpriority(PRIO_PROCESS, static_cast<id_t>(pid_), kGivesWay);
     handle_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));  // sys/pidfd.h of glibc 2.36 is C only
@@ -227,6 +227,12 @@ class Child {
     err_ = std::move(err.read);
     end_ = Clock::now() + command_.deadline;
     return 0;
+  }
+
+  void limit_to(__rlimit_resource what, std::uint64_t most) const {
+    if (most == 0) return;
+    const rlimit limit{.rlim_cur = most, .rlim_max = most};
+    prlimit(pid_, what, &limit, nullptr);
   }
 
   bool done() const { return pid_ == 0 && !out_ && !err_; }
@@ -279,14 +285,11 @@ class Child {
   }
 
   static void drain(Fd& fd, std::string& text) {
+    std::array<char, kReadSize> piece;
     for (int i = 0; fd && i < kReads; ++i) {
-      const std::size_t before = text.size();
-      if (text.capacity() < before + kReadSize)
-        text.reserve(std::max(2 * text.capacity(), before + kReadSize));
-      text.resize(before + kReadSize);
-      const ssize_t n = read(fd.get(), text.data() + before, kReadSize);
+      const ssize_t n = read(fd.get(), piece.data(), piece.size());
       const int error = errno;
-      text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+      if (n > 0) text.append(piece.data(), static_cast<std::size_t>(n));
       if (n > 0 || (n < 0 && error == EINTR)) continue;
       if (n < 0 && error == EAGAIN) return;
       fd.reset();

@@ -24,6 +24,9 @@ struct Command {
   std::function<void(std::string_view)> error_listener{};
   /// The largest file that the program may write, in bytes (RLIMIT_FSIZE, setrlimit(2)); 0 for no limit.
   std::uint64_t biggest_file = 0;
+  /// The most memory that the program, and each that it starts, may have of its own, in bytes (RLIMIT_DATA,
+  /// setrlimit(2)); 0 for no limit.
+  std::uint64_t most_memory = 0;
   /// The most of the standard output that is kept, in bytes; what is more is read and dropped. 0 for no
   /// limit.
   std::size_t most_output = 0;

@@ -76,11 +76,23 @@ std::string Programs::version(Backend backend) {
   return version_of(format("iptables-{}", name(backend)));
 }
 
-bool may_administer() {
+namespace {
+
+bool has_capability(std::size_t capability) {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
   if (syscall(SYS_capget, &header, sets.data()) != 0) return geteuid() == 0;
-  return (sets[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
+  return (sets[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
+}
+
+}  // namespace
+
+bool may_administer() {
+  return has_capability(CAP_NET_ADMIN);
+}
+
+bool may_open_raw_sockets() {
+  return has_capability(CAP_NET_RAW);
 }
 
 bool says_not_permitted(std::string_view words) {

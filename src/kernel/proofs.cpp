@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "core/digest.h"
@@ -14,9 +15,12 @@
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
-#include "kernel/rule_list.h"
+#include "kernel/expressions.h"
 #include "kernel/staging.h"
+#include "rules/extensions.h"
+#include "rules/meaning.h"
 #include "rules/print.h"
+#include "rules/rule.h"
 #include "rules/sets.h"
 
 namespace rewall {
@@ -26,57 +30,24 @@ namespace {
 constexpr std::string_view kFirstWords = "rewall proofs 1 ";
 constexpr std::size_t kMostProofs = 100000;
 
-/// The expressions of a rule without what packets change in them. Of an extension of iptables its name and
-/// revision: its data is what the extension's own words make, but for bytes that it does not use (of the mask
-/// of recent, say).
-std::string comparable(std::string_view expressions) {
-  std::string text;
-  const auto add = [&](const nlattr* attribute) { text.append(payload(attribute)).append(1, '\0'); };
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
-    const std::string_view name = rewall::text(parts[NFTA_EXPR_NAME]);
-    const nlattr* data = parts[NFTA_EXPR_DATA];
-    text.append(name).append(1, '\0');
-    if (name == "match") {
-      const auto facts = attributes<NFTA_MATCH_MAX + 1>(data);
-      for (const nlattr* fact : {facts[NFTA_MATCH_NAME], facts[NFTA_MATCH_REV]}) add(fact);
-    } else if (name == "target") {
-      const auto facts = attributes<NFTA_TARGET_MAX + 1>(data);
-      for (const nlattr* fact : {facts[NFTA_TARGET_NAME], facts[NFTA_TARGET_REV]}) add(fact);
-    } else if (name == "quota" && data != nullptr) {
-      for_each_nested(data, [&](const nlattr* at) {
-        if (mnl_attr_get_type(at) != NFTA_QUOTA_CONSUMED) add(at);
-      });
-    } else if (name != "counter" && name != "last") {
-      add(data);
-    }
-  });
-  return text;
-}
-
 std::string digest_of(const DoubtfulRule& rule) {
   Digest digest;
-  for (const std::string_view part :
-       {short_name(rule.family), std::string_view(rule.table), std::string_view(rule.words)})
+  for (const std::string_view part : {short_name(rule.family), std::string_view(rule.table),
+                                      std::string_view(rule.words), std::string_view(rule.unsaid)})
     digest.add(part);
-  digest.add(comparable(rule.expressions));
+  if (rule.backend == Backend::legacy) digest.add(name(rule.backend));
+  digest.add(comparable(rule.expressions, ExtensionData::left_out));
   std::string hex;
   for (const std::uint8_t byte : digest.take()) hex += format("{:02x}", byte);
   return hex;
 }
 
-/// The chain that a rule leads to; empty where it leads to none.
-std::string chain_behind(const std::string& expressions) {
-  std::string chain;
-  for_each_attribute(expressions.data(), expressions.data() + expressions.size(), [&](const nlattr* element) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(element);
-    if (text(parts[NFTA_EXPR_NAME]) != "immediate") return;
-    const auto facts = attributes<NFTA_IMMEDIATE_MAX + 1>(parts[NFTA_EXPR_DATA]);
-    const auto value = attributes<NFTA_DATA_MAX + 1>(facts[NFTA_IMMEDIATE_DATA]);
-    const auto verdict = attributes<NFTA_VERDICT_MAX + 1>(value[NFTA_DATA_VERDICT]);
-    chain = text(verdict[NFTA_VERDICT_CHAIN]);
-  });
-  return chain;
+/// The chain that a rule leads to, whatever its backend; empty where it leads to none.
+std::string chain_named_by(const DoubtfulRule& rule) {
+  if (rule.backend == Backend::nft) return chain_behind(rule.expressions);
+  std::string target = target_of(rule.words, rule.family);
+  const bool extension = find_target(target) != nullptr;
+  return extension ? std::string() : target;
 }
 
 /// A rule on trial.
@@ -88,7 +59,7 @@ struct Trial {
 };
 
 Chain& chain_of(Ruleset& ruleset, const DoubtfulRule& rule, const std::string& chain) {
-  Tables& tables = ruleset[Slot{rule.family, false}];
+  Tables& tables = ruleset[Slot{rule.family, rule.backend != ruleset.backend}];
   auto table = std::ranges::find(tables.tables, rule.table, &Table::name);
   if (table == tables.tables.end()) {
     tables.tables.push_back({.name = rule.table});
@@ -100,16 +71,39 @@ Chain& chain_of(Ruleset& ruleset, const DoubtfulRule& rule, const std::string& c
   return table->chains.emplace_back(Chain{.name = chain, .policy = built_in ? "ACCEPT" : "-"});
 }
 
+/// The rates that a rule compares have to be there before it: rules that measure them, in a table that is
+/// loaded before others.
+void add_estimators(Ruleset& ruleset, const DoubtfulRule& rule) {
+  const auto parts = parse_rule(rule.words, rule.family);
+  if (!parts) return;
+  for (const Match& match : parts->matches) {
+    if (match.name != "rateest") continue;
+    for (const Option& option : match.options) {
+      if ((option.name != "--rateest1" && option.name != "--rateest2") || option.values.empty()) continue;
+      const auto words = std::make_shared<const std::string>(
+          format("-j RATEEST --rateest-name {} --rateest-interval 250ms --rateest-ewmalog 500ms",
+                 quote_word(option.values[0])));
+      const DoubtfulRule measures{.backend = rule.backend, .family = rule.family, .table = "raw"};
+      auto& rules = chain_of(ruleset, measures, "PREROUTING").rules;
+      if (std::ranges::find(rules, *words, &Rule::words) != rules.end()) continue;
+      rules.push_back({.words = *words});
+      ruleset[Slot{rule.family, rule.backend != ruleset.backend}].texts.push_back(words);
+    }
+  }
+}
+
 /// The rules on trial in chains of their names, the chains that they lead to, and empty sets in place of
 /// theirs.
 Ruleset ruleset_of(std::span<const Trial> trials, const Sets& sets) {
   Ruleset ruleset;
+  if (std::ranges::all_of(trials, [](const Trial& trial) { return trial.rule->backend == Backend::legacy; }))
+    ruleset.backend = Backend::legacy;
   std::set<std::string, std::less<>> named;
   for (const Trial& trial : trials) {
     const DoubtfulRule& rule = *trial.rule;
+    if (rule.table != "raw") add_estimators(ruleset, rule);
     chain_of(ruleset, rule, rule.chain).rules.push_back({.words = rule.words});
-    if (const std::string behind = chain_behind(rule.expressions); !behind.empty())
-      chain_of(ruleset, rule, behind);
+    if (const std::string behind = chain_named_by(rule); !behind.empty()) chain_of(ruleset, rule, behind);
     names_set(rule.words, [&](std::string_view set) {
       named.emplace(set);
       return false;
@@ -121,6 +115,49 @@ Ruleset ruleset_of(std::span<const Trial> trials, const Sets& sets) {
   return ruleset;
 }
 
+/// What the kernel made of a rule, to be compared.
+struct MadeRule {
+  std::string expressions{};  ///< comparable(); none on the legacy backend
+  std::string unsaid{};       ///< OddRule::unsaid
+};
+
+/// The rules of the chains in a scratch namespace, as they are asked for.
+class ChainsMade {
+ public:
+  using Place = std::tuple<Backend, Family, std::string, std::string>;
+
+  explicit ChainsMade(const Scratch& scratch) : scratch_(scratch) {}
+
+  const std::vector<MadeRule>& rules_of(const Place& place) {
+    const auto [found, fresh] = chains_.try_emplace(place);
+    if (fresh) read(place, found->second);
+    return found->second;
+  }
+
+ private:
+  void read(const Place& place, std::vector<MadeRule>& rules) const {
+    const auto& [backend, family, table, chain] = place;
+    KernelChain kernel{.name = chain};
+    if (backend == Backend::nft) {
+      std::vector<RawRule> raw;
+      static_cast<void>(scratch_.take_rules({family, table, chain}, raw));
+      for (const RawRule& rule : raw) {
+        rules.push_back({.expressions = comparable(rule.expressions, ExtensionData::left_out)});
+        add_rule(kernel, family, rule.expressions, rule.userdata);
+      }
+    } else {
+      Result<KernelTable> asked = KernelTable{};
+      if (!scratch_.space.run([&] { asked = ask_legacy_table(family, table); }) || !asked) return;
+      if (const KernelChain* there = asked->find(chain)) kernel = *there;
+      rules.resize(kernel.rules);
+    }
+    for (OddRule& odd : kernel.odd) rules[odd.place].unsaid = std::move(odd.unsaid);
+  }
+
+  const Scratch& scratch_;
+  std::map<Place, std::vector<MadeRule>> chains_{};
+};
+
 /// Loads the rules and compares what the kernel has of them. Kind permission without a scratch namespace,
 /// kind kernel where they are refused as a whole.
 Status try_all(Programs& programs, std::span<Trial> trials, const Sets& sets) {
@@ -128,19 +165,18 @@ Status try_all(Programs& programs, std::span<Trial> trials, const Sets& sets) {
   const Ruleset ruleset = ruleset_of(trials, sets);
   const auto staged = TRY(stage(programs, ruleset, nullptr, {},
                                 beside("scratch", ErrorKind::kernel, [scratch] { return scratch; })));
-  std::map<Scratch::Place, std::vector<RawRule>> made;
-  std::map<Scratch::Place, std::size_t> next;
+  ChainsMade made(*staged.scratch);
+  std::map<ChainsMade::Place, std::size_t> next;
   for (Trial& trial : trials) {
     const DoubtfulRule& rule = *trial.rule;
-    const Scratch::Place place{rule.family, rule.table, rule.chain};
-    if (!made.contains(place)) static_cast<void>(staged.scratch->take_rules(place, made[place]));
-    const auto& rules = made[place];
+    const ChainsMade::Place place{rule.backend, rule.family, rule.table, rule.chain};
+    const auto& rules = made.rules_of(place);
     const std::size_t at = next[place]++;
-    const Table* table = staged.ruleset.tables(rule.family, Backend::nft).find(rule.table);
+    const Table* table = staged.ruleset.tables(rule.family, rule.backend).find(rule.table);
     const Chain* chain = table != nullptr ? table->find(rule.chain) : nullptr;
     trial.same = chain != nullptr && chain->rules.size() == rules.size() && at < rules.size() &&
-                 chain->rules[at].words == rule.words &&
-                 comparable(rules[at].expressions) == comparable(rule.expressions);
+                 chain->rules[at].words == rule.words && rules[at].unsaid == rule.unsaid &&
+                 rules[at].expressions == comparable(rule.expressions, ExtensionData::left_out);
   }
   return {};
 }
@@ -156,6 +192,8 @@ Status narrow_down(Programs& programs, std::span<Trial> trials, const Sets& sets
   if (tried) return {};
   if (tried.error().kind == ErrorKind::permission) return {};  // they are not tried
   if (trials.size() == 1) {
+    if (trials[0].rule->table == "raw" && trials[0].rule->unsaid.starts_with("rateest"))
+      return {};  // it lacks the rule that measures
     trials[0].same = false;
     trials[0].reason = tried.error().message;
     return {};
@@ -235,7 +273,7 @@ Status Proofs::prove(Programs& programs, std::span<const DoubtfulRule> rules,
   if (std::ranges::any_of(trials, [](const Trial& trial) { return names_set(trial.rule->words); }))
     named = TRY(sets());
   for (const Trial& trial : trials)
-    TRY(programs.iptables(Backend::nft, trial.rule->family, "restore", ErrorKind::capture));
+    TRY(programs.iptables(trial.rule->backend, trial.rule->family, "restore", ErrorKind::capture));
   TRY(narrow_down(programs, trials, named));
   if (known_.size() > kMostProofs) known_.clear();
   const Trial* refused = nullptr;

@@ -24,8 +24,8 @@ class Proofs {
 
   /// `sets` reads the sets of this namespace; it is called where a rule that has to be tried names one. Kind
   /// capture: a rule of unknown shape does not come back as it was, or cannot be tried without the privilege
-  /// for a namespace. Where only names were put into quotes and that does not help, a sentence is added to
-  /// `notes` instead.
+  /// for a namespace. Where only names were put into quotes and that does not help, or the words of a rule do
+  /// not say all of it (OddRule::unsaid), a sentence is added to `notes` instead.
   Status prove(Programs& programs, std::span<const DoubtfulRule> rules,
                const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes);
 

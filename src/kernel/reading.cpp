@@ -13,6 +13,7 @@
 #include "kernel/nftables.h"
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
+#include "kernel/trouble.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/sets.h"
@@ -152,7 +153,9 @@ Result<std::vector<Save>> plan(Programs& programs, Backends backends,
     for (const Family family : kFamilies) {
       auto tables = backend == Backend::nft ? names_of(nft_tables, family) : legacy_table_names(family);
       if (tables.empty()) continue;
-      auto program = TRY(programs.iptables(backend, family, "save", ErrorKind::capture));
+      auto found = programs.iptables(backend, family, "save", ErrorKind::capture);
+      if (!found && backends.as_far_as_programs_are) continue;
+      auto program = TRY(std::move(found));
       saves.push_back(
           {.backend = backend, .family = family, .program = program, .tables = std::move(tables)});
     }
@@ -197,8 +200,10 @@ Result<Sets> believe_sets(Programs& programs, Outcome outcome, std::string& note
     note = format("no sets are recorded: ipset save: {}", outcome.text());
     return Sets{};
   }
-  const auto again = [&programs]() -> Result<std::string> {
-    auto once_more = TRY(run(programs.command({programs.ipset(), "save"}), ErrorKind::capture));
+  const auto again = [&programs](const std::string& only) -> Result<std::string> {
+    std::vector<std::string> words{programs.ipset(), "save"};
+    if (!only.empty()) words.push_back(only);
+    auto once_more = TRY(run(programs.command(std::move(words)), ErrorKind::capture));
     if (once_more.ok()) return std::move(once_more.out);
     return error_of<messages::save_failed>("ipset save", once_more.text(), "ipset save");
   };
@@ -235,6 +240,8 @@ bool Reading::holds(Backend backend) const {
 }
 
 std::vector<std::string> legacy_table_names(Family family) {
+  // Of tables from before the family was switched off nobody can tell, and no packet meets them.
+  if (family == Family::ipv6 && !kernel_has_ipv6()) return {};
   const auto text = read_file(family == Family::ipv4 ? "/proc/thread-self/net/ip_tables_names"
                                                      : "/proc/thread-self/net/ip6_tables_names");
   std::vector<std::string> names;

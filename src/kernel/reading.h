@@ -18,6 +18,7 @@ namespace rewall {
 struct Backends {
   bool nft = false;
   bool legacy = false;
+  bool as_far_as_programs_are = false;  ///< a family without its program is passed over
 };
 
 /// The tables and sets that the save programs printed in one run.

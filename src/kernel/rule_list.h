@@ -22,11 +22,6 @@ inline std::uint8_t number_of(Family family) {
   return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
 }
 
-inline std::string_view payload(const nlattr* attribute) {
-  if (attribute == nullptr) return {};
-  return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
-}
-
 /// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. Returns 0 or the errno.
 template <class Each>
 int each_rule(NetlinkSocket& socket, Family family, const std::string& table, const std::string& chain,

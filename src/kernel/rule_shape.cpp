@@ -11,8 +11,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string_view>
+#include <utility>
 
 #include "core/format.h"
 #include "kernel/netlink_attributes.h"
@@ -53,9 +53,7 @@ struct RegisterLoad {
 };
 
 std::string_view bytes(const nlattr* data) {
-  const nlattr* value = attributes<NFTA_DATA_MAX + 1>(data)[NFTA_DATA_VALUE];
-  if (value == nullptr) return {};
-  return {static_cast<const char*>(mnl_attr_get_payload(value)), mnl_attr_get_payload_len(value)};
+  return payload(attributes<NFTA_DATA_MAX + 1>(data)[NFTA_DATA_VALUE]);
 }
 
 std::uint8_t byte(std::string_view value, std::size_t at) {
@@ -86,10 +84,7 @@ class RuleReader {
   explicit RuleReader(Family family) : family_(family) {}
 
   /// Empty when iptables can say it so far.
-  std::string read(const nlattr* expression) {
-    const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
-    const std::string_view name = text(parts[NFTA_EXPR_NAME]);
-    const nlattr* data = parts[NFTA_EXPR_DATA];
+  std::string read(std::string_view name, const nlattr* data) {
     if (name == "counter") return {};
     if (done_) return "something behind its target";
     if (name == "lookup") return "a lookup in a set of nft";
@@ -129,9 +124,8 @@ class RuleReader {
   std::string limit(const Attributes<NFTA_LIMIT_MAX + 1>& limit) {
     matched_ = true;
     // -m limit knows these units and packets only, and at most 10000 of them (XT_LIMIT_SCALE).
-    const auto wide = [](const nlattr* at) { return at != nullptr ? be64toh(mnl_attr_get_u64(at)) : 0; };
-    const auto unit = wide(limit[NFTA_LIMIT_UNIT]);
-    const auto rate = wide(limit[NFTA_LIMIT_RATE]);
+    const auto unit = number64(limit[NFTA_LIMIT_UNIT]);
+    const auto rate = number64(limit[NFTA_LIMIT_RATE]);
     const bool good = (unit == 1 || unit == 60 || unit == 3600 || unit == 86400) && rate >= 1 &&
                       rate <= 10000 && number(limit[NFTA_LIMIT_TYPE]) == NFT_LIMIT_PKTS &&
                       number(limit[NFTA_LIMIT_FLAGS]) == 0;
@@ -243,7 +237,8 @@ class RuleReader {
   bool note(Field field) {
     if (field == Field::mark) return true;  // each is a match of its own
     if (field == Field::ports) return note(Field::from_port) && note(Field::to_port);
-    return seen_.insert(field).second;
+    const std::uint32_t bit = std::uint32_t{1} << static_cast<unsigned>(field);
+    return (std::exchange(seen_, seen_ | bit) & bit) == 0;
   }
 
   std::string bitwise(const Attributes<NFTA_BITWISE_MAX + 1>& bitwise) {
@@ -328,19 +323,23 @@ class RuleReader {
   Family family_;
   std::optional<RegisterLoad> load_{};
   std::optional<int> protocol_{};
-  std::set<Field> seen_{};
-  bool matched_ = false;  ///< an extension's match was there
-  bool done_ = false;     ///< the target was there
+  std::uint32_t seen_ = 0;  ///< a bit a field
+  bool matched_ = false;    ///< an extension's match was there
+  bool done_ = false;       ///< the target was there
 };
 
 }  // namespace
 
-std::string native_part(std::string_view expressions, Family family) {
+std::string native_part(std::string_view expressions, Family family,
+                        const std::function<void(std::string_view name, const nlattr* data)>& each) {
   std::string what;
   RuleReader reader(family);
   for_each_attribute(expressions.data(), expressions.data() + expressions.size(),
                      [&](const nlattr* expression) {
-                       if (what.empty()) what = reader.read(expression);
+                       const auto parts = attributes<NFTA_EXPR_MAX + 1>(expression);
+                       const std::string_view name = text(parts[NFTA_EXPR_NAME]);
+                       each(name, parts[NFTA_EXPR_DATA]);
+                       if (what.empty()) what = reader.read(name, parts[NFTA_EXPR_DATA]);
                      });
   return what.empty() ? reader.unfinished() : what;
 }

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "rules/ruleset.h"
+
+struct nlattr;
 
 namespace rewall {
 
@@ -14,6 +17,9 @@ namespace rewall {
 /// it does not know (iptables/nft-shared.c): `tcp dport { 22, 80 } accept` becomes `-p tcp -j ACCEPT`.
 /// Therefore this function accepts only the shapes that iptables-nft itself makes, and a few of nft's that
 /// are known to be printed correctly. Whether iptables can say another one is tried (proofs.h).
-std::string native_part(std::string_view expressions, Family family);
+///
+/// `each` is called with the name and the data (NFTA_EXPR_NAME, NFTA_EXPR_DATA) of every expression.
+std::string native_part(std::string_view expressions, Family family,
+                        const std::function<void(std::string_view name, const nlattr* data)>& each);
 
 }  // namespace rewall

@@ -9,6 +9,7 @@
 
 #include "core/result.h"
 #include "kernel/base_chain.h"
+#include "kernel/expressions.h"
 #include "kernel/namespace.h"
 #include "kernel/netlink_socket.h"
 #include "kernel/programs.h"
@@ -16,12 +17,6 @@
 #include "rules/ruleset.h"
 
 namespace rewall {
-
-/// A rule as the kernel has it (NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA, linux/netfilter/nf_tables.h).
-struct RawRule {
-  std::string expressions{};
-  std::string userdata{};
-};
 
 /// A scratch namespace that holds staged rules of the nft backend, and open sockets to read them.
 struct Scratch {

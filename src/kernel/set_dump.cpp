@@ -49,13 +49,13 @@ class Listing {
     const nlattr* data = at[IPSET_ATTR_DATA];
     set_ = {.name = std::string(text(at[IPSET_ATTR_SETNAME])),
             .type = std::string(text(at[IPSET_ATTR_TYPENAME]))};
-    const std::uint8_t family =
-        at[IPSET_ATTR_FAMILY] == nullptr ? std::uint8_t{0} : mnl_attr_get_u8(at[IPSET_ATTR_FAMILY]);
+    const auto family = raw_number<std::uint8_t>(at[IPSET_ATTR_FAMILY]);
     set_.options = option_words(set_.type, family, data, set_.known);
     const auto header = attributes<IPSET_ATTR_CREATE_MAX + 1>(data);
     set_.timeouts = header[IPSET_ATTR_TIMEOUT] != nullptr;
     set_.comments = (number(header[IPSET_ATTR_CADT_FLAGS]) & IPSET_FLAG_WITH_COMMENT) != 0;
     set_.elements = number(header[IPSET_ATTR_ELEMENTS]);
+    set_.referenced = number(header[IPSET_ATTR_REFERENCES]) != 0;
     words_.emplace(set_.type);
     on_set_(set_);
   }
@@ -72,6 +72,10 @@ bool can_be_said(const std::string& name) {
     const auto byte = static_cast<unsigned char>(c);
     return byte <= ' ' || byte == 0x7f || c == '"';
   });
+}
+
+bool has_word(std::string_view text, std::string_view word) {
+  return std::ranges::any_of(split(text, ' '), [&](std::string_view one) { return one == word; });
 }
 
 /// What the kernel says that a listing in words must agree with.
@@ -117,7 +121,9 @@ Hearing hear(const std::vector<std::string>& names) {
 Status refuse_names(const Hearing& hearing) {
   for (const Facts& facts : hearing.sets)
     if (!can_be_said(facts.set.name))
-      return error_of<messages::set_name_unsayable>(rewall::quoted(facts.set.name));
+      return error_of<messages::set_name_unsayable>(
+          rewall::quoted(facts.set.name), facts.set.referenced ? "delete the rules that name it, then " : "",
+          shell_word(facts.set.name));
   return {};
 }
 
@@ -130,30 +136,57 @@ bool agree(const Sets& sets, const Hearing& hearing) {
          });
 }
 
-/// The sets in the words of the kernel's own listing.
-Result<Sets> in_own_words(const std::vector<std::string>& names, SetsText words, std::string& note) {
-  std::string text;
-  std::string unsayable;
-  std::size_t replaced = 0;
-  std::string where;
+/// `ipset save` 7 says nothing of forceadd, which decides what a full set does with one member more.
+void say_forceadd(Sets& sets, const Hearing& hearing) {
+  constexpr std::string_view kOption = "forceadd";
+  for (const Facts& facts : hearing.sets) {
+    if (!has_word(facts.set.options, kOption)) continue;
+    const auto set = std::ranges::find(sets.sets, facts.set.name, &Set::name);
+    if (set == sets.sets.end() || has_word(set->options, kOption)) continue;
+    // Where newer versions say it.
+    const auto at = std::min(set->options.find(" skbinfo"), set->options.find(" bucketsize"));
+    set->options.insert(std::min(at, set->options.size()), format(" {}", kOption));
+  }
+}
+
+/// A set in the words of the kernel's own listing.
+struct ListedSet {
+  std::string name{};
+  std::string lines{};
+  bool known = true;         ///< all of it has words here
+  std::size_t replaced = 0;  ///< members
+};
+
+/// The sets in the words of the kernel's own listing; what it has no words for in those of `ipset save`,
+/// where no comment makes two readings of these possible.
+Result<Sets> in_own_words(const std::vector<std::string>& names, SetsText words, const SaveAgain& again,
+                          std::string& note) {
+  std::vector<ListedSet> listed;
   const bool heard = list_sets(
       [&](const KernelSet& set) {
         if (!asked_for(names, set.name)) return;
-        if (!set.known) unsayable = set.name;
-        text += format("create {} {} {}\n", set.name, set.type, set.options);
+        listed.push_back({.name = set.name,
+                          .lines = format("create {} {} {}\n", set.name, set.type, set.options),
+                          .known = set.known});
       },
       [&](const KernelSet& set, const KernelMember& member) {
         if (!asked_for(names, set.name)) return;
-        if (!member.known) unsayable = set.name;
-        if (member.replaced) {
-          ++replaced;
-          where = set.name;
-        }
-        text += format("add {} {}\n", set.name, member.words);
+        auto& last = listed.back();
+        last.known = last.known && member.known;
+        last.replaced += member.replaced ? 1 : 0;
+        last.lines += format("add {} {}\n", set.name, member.words);
       });
-  if (!heard || !unsayable.empty())
-    return error_of<messages::set_unsayable>(unsayable.empty() ? std::string("the sets")
-                                                               : "set " + rewall::quoted(unsayable));
+  if (!heard) return error_of<messages::set_unsayable>("the sets");
+  std::string text;
+  std::size_t replaced = 0;
+  std::string where;
+  for (ListedSet& set : listed) {
+    if (!set.known && set.replaced > 0)
+      return error_of<messages::set_unsayable>("set " + rewall::quoted(set.name));
+    text += set.known ? set.lines : TRY(again(set.name));
+    replaced += set.replaced;
+    if (set.replaced > 0) where = set.name;
+  }
   auto sets = parse_sets(std::move(text), "the kernel's sets", words);
   if (!sets) return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
   if (replaced > 0)
@@ -195,18 +228,21 @@ std::optional<SetsDigest> digest_of_kernel() {
   return digest;
 }
 
-Result<Sets> agreed_sets(std::string text, const std::function<Result<std::string>()>& again, SetsText words,
+Result<Sets> agreed_sets(std::string text, const SaveAgain& again, SetsText words,
                          const std::vector<std::string>& names, std::string& note) {
   for (int round = 1;; ++round) {
     const Hearing hearing = hear(names);
     TRY(refuse_names(hearing));
-    if (hearing.two_ways) return in_own_words(names, words, note);
+    if (hearing.two_ways) return in_own_words(names, words, again, note);
     auto sets = parse_sets(std::move(text), "ipset save", words);
-    if (sets && (!hearing.heard || agree(*sets, hearing))) return sets;
+    if (sets && (!hearing.heard || agree(*sets, hearing))) {
+      say_forceadd(*sets, hearing);
+      return sets;
+    }
     if (round == kRounds && !sets)
       return Error{.kind = ErrorKind::capture, .message = std::move(sets).error().message};
-    if (round == kRounds) return in_own_words(names, words, note);
-    text = TRY(again());
+    if (round == kRounds) return in_own_words(names, words, again, note);
+    text = TRY(again({}));
   }
 }
 

@@ -23,6 +23,7 @@ struct KernelSet {
   bool known = true;  ///< false where the kernel says something that has no words here
   bool timeouts = false;
   bool comments = false;
+  bool referenced = false;     ///< rules or other sets name it
   std::uint64_t elements = 0;  ///< by the kernel's own count; of a set with timeouts also some that are over
 };
 
@@ -46,12 +47,16 @@ bool list_sets(const SetHandler& set, const MemberHandler& member, const std::st
 /// Takes less than half of the time of `ipset save`.
 std::optional<SetsDigest> digest_of_kernel();
 
+/// What `ipset save` says once more: of the set `only`, or, where that is empty, of all in question.
+using SaveAgain = std::function<Result<std::string>(const std::string& only)>;
+
 /// Takes what `ipset save` printed for sets that it agrees with: each set has as many members as the kernel
-/// counts. Text that could be read in two ways is not believed: the kernel's own listing stands for it, in
-/// which comments are replaced where they cannot be said, and `note` says so. `again` runs the program once
-/// more, for sets that change meanwhile. `names`: the sets in question; all where empty. Kind capture: a
-/// set's name, or what else has a meaning, cannot be said; or the sets kept changing.
-Result<Sets> agreed_sets(std::string text, const std::function<Result<std::string>()>& again, SetsText words,
+/// counts. What the program leaves out of a set's options (forceadd) is added. Text that could be read in two
+/// ways is not believed: the kernel's own listing stands for it, in which comments are replaced where they
+/// cannot be said, and `note` says so. `again` runs the program once more, for sets that change meanwhile, or
+/// for one set alone. `names`: the sets in question; all where empty. Kind capture: a set's name, or what
+/// else has a meaning, cannot be said; or the sets kept changing.
+Result<Sets> agreed_sets(std::string text, const SaveAgain& again, SetsText words,
                          const std::vector<std::string>& names, std::string& note);
 
 }  // namespace rewall

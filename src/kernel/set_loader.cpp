@@ -193,7 +193,9 @@ Result<Sets> SetLoader::saved(const std::string& input, const std::vector<std::s
   auto text = TRY(restore(input + saves));
   std::string note;
   auto sets = agreed_sets(
-      std::move(text), [&] { return restore(saves); }, SetsText::by_hand, names, note);
+      std::move(text),
+      [&](const std::string& only) { return restore(only.empty() ? saves : format("save {}\n", only)); },
+      SetsText::listed, names, note);
   if (!sets) return Error{.kind = ErrorKind::kernel, .message = std::move(sets).error().message};
   return sets;
 }

@@ -37,7 +37,7 @@ void append_hex(std::string& out, std::uint32_t number) {
 }
 
 std::uint16_t number16(const nlattr* attribute) {
-  return attribute != nullptr ? be16toh(mnl_attr_get_u16(attribute)) : std::uint16_t{0};
+  return be16toh(raw_number<std::uint16_t>(attribute));
 }
 
 /// An IPSET_ATTR_IP and its like. False for what is no address.
@@ -133,7 +133,7 @@ class Speaker {
     for (const std::uint16_t counter : {IPSET_ATTR_BYTES, IPSET_ATTR_PACKETS, IPSET_ATTR_PAD}) take(counter);
     if (const nlattr* comment = take(IPSET_ATTR_COMMENT)) say_comment(text(comment));
     if (const nlattr* mark = take(IPSET_ATTR_SKBMARK)) {
-      const std::uint64_t both = be64toh(mnl_attr_get_u64(mark));
+      const std::uint64_t both = number64(mark);
       out_ += " skbmark 0x";
       append_hex(out_, static_cast<std::uint32_t>(both >> 32U));
       if (const auto mask = static_cast<std::uint32_t>(both); mask != ~0U) {
@@ -176,7 +176,7 @@ class Speaker {
         good_ = append_address(out_, take(either(second, IPSET_ATTR_IP2, IPSET_ATTR_IP)), longest) && good_;
         if (part == SetPart::ip) return;
         const nlattr* bits = take(either(second, IPSET_ATTR_CIDR2, IPSET_ATTR_CIDR));
-        const std::uint8_t length = bits == nullptr ? longest : mnl_attr_get_u8(bits);
+        const std::uint8_t length = bits == nullptr ? longest : raw_number<std::uint8_t>(bits);
         if (length == longest) return;
         out_ += '/';
         append_number(out_, length);
@@ -211,7 +211,8 @@ class Speaker {
   void say_port(bool bitmap) {
     if (!bitmap) {
       const nlattr* protocol = take(IPSET_ATTR_PROTO);
-      const auto name = protocol == nullptr ? std::string_view{} : protocol_name(mnl_attr_get_u8(protocol));
+      const auto name =
+          protocol == nullptr ? std::string_view{} : protocol_name(raw_number<std::uint8_t>(protocol));
       good_ = good_ && !name.empty();
       out_ += name;
       out_ += ':';
@@ -258,13 +259,13 @@ class Options {
     numbered("hashsize", IPSET_ATTR_HASHSIZE);
     numbered("maxelem", IPSET_ATTR_MAXELEM);
     if (at_[IPSET_ATTR_NETMASK] != nullptr)
-      say("netmask", format("{}", mnl_attr_get_u8(at_[IPSET_ATTR_NETMASK])));
+      say("netmask", format("{}", raw_number<std::uint8_t>(at_[IPSET_ATTR_NETMASK])));
     if (at_[kBitmask] != nullptr) say_address("bitmask", at_[kBitmask]);
     numbered("size", IPSET_ATTR_SIZE);
     numbered("timeout", IPSET_ATTR_TIMEOUT);
     flags();
     if (at_[IPSET_ATTR_BUCKETSIZE] != nullptr)
-      say("bucketsize", format("{}", mnl_attr_get_u8(at_[IPSET_ATTR_BUCKETSIZE])));
+      say("bucketsize", format("{}", raw_number<std::uint8_t>(at_[IPSET_ATTR_BUCKETSIZE])));
     if (at_[IPSET_ATTR_INITVAL] != nullptr)
       say("initval", format("0x{:08x}", number(at_[IPSET_ATTR_INITVAL])));
   }

@@ -34,10 +34,6 @@ namespace rewall {
 
 namespace {
 
-std::uint64_t handle_of(const nlattr* attribute) {
-  return attribute != nullptr ? be64toh(mnl_attr_get_u64(attribute)) : 0;
-}
-
 Error unreadable(std::string_view what, int error) {
   return Error{.kind = ErrorKind::kernel, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
@@ -241,7 +237,7 @@ class Transaction::Work {
   Result<std::vector<std::uint64_t>> list_handles(const ChainName& place, std::size_t count) {
     std::vector<std::uint64_t> handles;
     const int error = each_rule(socket_, place.family, place.table, place.chain, [&](const auto& facts) {
-      handles.push_back(handle_of(facts[NFTA_RULE_HANDLE]));
+      handles.push_back(number64(facts[NFTA_RULE_HANDLE]));
     });
     if (error == EINTR || error == ENOENT) return moved();
     if (error != 0) return unreadable("list of rules", error);
@@ -287,7 +283,7 @@ class Transaction::Work {
       Compat compat;
       if (has_extension(raw->second.expressions))
         compat = TRY(compat_of(wanted.rules[i].words, place.family));
-      const std::uint32_t number = insert(place, raw->second, compat, before);
+      const std::uint32_t number = batch_->add_rule(place, raw->second, compat, before);
       origins_.push_back({.message = number, .place = place, .words = wanted.rules[i].words, .position = i});
     }
     return {};
@@ -305,22 +301,6 @@ class Transaction::Work {
     if (staged.size() != positions->second.size()) return rules;
     for (std::size_t i = 0; i < staged.size(); ++i) rules.emplace(positions->second[i], std::move(staged[i]));
     return rules;
-  }
-
-  std::uint32_t insert(const ChainName& place, const RawRule& rule, const Compat& compat,
-                       std::uint64_t before) {
-    const auto at_end = before == 0 ? NLM_F_APPEND : 0;
-    auto message = about_rules(NFT_MSG_NEWRULE, place, static_cast<std::uint16_t>(NLM_F_CREATE | at_end));
-    if (before != 0) message.handle(NFTA_RULE_POSITION, before);
-    message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
-    if (compat != Compat{}) {
-      nlattr* nest = message.begin(NFTA_RULE_COMPAT);
-      message.number(NFTA_RULE_COMPAT_PROTO, compat.protocol);
-      message.number(NFTA_RULE_COMPAT_FLAGS, compat.flags);
-      message.end(nest);
-    }
-    if (!rule.userdata.empty()) message.bytes(NFTA_RULE_USERDATA, rule.userdata);
-    return batch_->add(message);
   }
 
   /// Numbers of sets there into those here.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -63,6 +64,11 @@ std::optional<std::string> no_process() {
 std::optional<std::string> passing_trouble() {
   auto trouble = no_process();
   return trouble ? trouble : xtables_lock_held();
+}
+
+bool kernel_has_ipv6() {
+  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return socket || errno != EAFNOSUPPORT;
 }
 
 }  // namespace rewall

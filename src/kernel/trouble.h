@@ -11,4 +11,7 @@ namespace rewall {
 /// there is none.
 std::optional<std::string> passing_trouble();
 
+/// False for a kernel that was built or started without IPv6 (ipv6.disable=1): it has no sockets of it.
+bool kernel_has_ipv6();
+
 }  // namespace rewall

@@ -232,9 +232,14 @@ class LineReader {
     const auto first = line_.words.size() - 1;
     if (takes(letter) != Takes::a_word) return {};
     const bool apart = !value;
+    const bool address = letter == 's' || letter == 'd';
+    line_.negated_address = line_.negated_address || (address && negated);
     if (apart) {
       if (place_ >= words_.size()) return {};  // iptables refuses it
-      if (turn_negation()) return {};
+      if (turn_negation()) {
+        line_.negated_address = line_.negated_address || address;
+        return {};
+      }
       value = words_[place_].text();
       keep(words_[place_++]);
     }
@@ -244,11 +249,11 @@ class LineReader {
       protocol_ = lower(*value);
       habit(family_of_protocol(protocol_));
     }
-    if (letter == 's' || letter == 'd') {
+    if (address) {
       sign(family_of_address(*value));
       // Attached addresses (-s192.0.2.1) iptables takes wrongly; whether it does is for it to say.
       if (apart && value->find(',') != std::string::npos)
-        line_.lists.push_back({first, letter == 's' ? "-s" : "-d", *value, negated});
+        line_.lists.push_back({first, letter == 's' ? "-s" : "-d", *value});
     }
     return {};
   }
@@ -296,6 +301,7 @@ class LineReader {
   }
 
   Status take_counters_option(const Word& word, std::optional<std::string> value) {
+    if (line_.counters) return error_of<messages::unexpected_word>(quoted(word.raw));
     if (!value && place_ < words_.size()) value = words_[place_++].text();
     std::optional<std::string> bytes;
     if (value) {
@@ -349,6 +355,7 @@ class LineReader {
     std::vector<Found> begins;
     for (const auto* spec : loaded_) {
       for (const auto& option : spec->options) {
+        if (option.six && family_ == Family::ipv4) continue;
         const auto fits = [&](std::string_view full) { return full.substr(2).starts_with(name); };
         const auto same = [&](std::string_view full) { return full.substr(2) == name; };
         if (same(option.name) || std::ranges::any_of(option.aliases, same)) return Found{'\0', &option};

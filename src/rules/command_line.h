@@ -24,7 +24,6 @@ struct CommandLine {
     std::size_t word = 0;  ///< its place in `words`; the addresses are the next word
     std::string_view option{};
     std::string addresses{};
-    bool negated = false;
   };
   /// What the line says of its family, by words that the other family cannot load, and by protocols that it
   /// does not use.
@@ -44,8 +43,9 @@ struct CommandLine {
   bool skipped = false;                   ///< marked for the other family
   std::vector<std::string_view> words{};  ///< the rule's own, quotes included
   std::vector<AddressList> lists{};
-  bool untouched = true;  ///< `words` follow each other in the line
-  bool turned = false;    ///< `-s ! ADDRESS` was read as `! -s ADDRESS`
+  bool negated_address = false;  ///< an -s or -d is negated: iptables takes no list beside it
+  bool untouched = true;         ///< `words` follow each other in the line
+  bool turned = false;           ///< `-s ! ADDRESS` was read as `! -s ADDRESS`
   FamilySigns signs{};
   std::list<std::string> made{};
 };

@@ -11,11 +11,12 @@ namespace rewall {
 namespace {
 
 // One line an extension: its options as NAME[,ALIAS...][=KIND[:LONGEST]]; no kind is one word. LONGEST bytes
-// of a text are kept (XTOPT_POINTER of the extension). '*' before the name: stateful;
+// of a text are kept (XTOPT_POINTER of the extension). '^' before an option: of ip6tables alone. '*' before
+// the name: stateful;
 // '+': its options are independent conditions.
 constexpr std::array kMatchSpecs = std::to_array<std::string_view>({
     "addrtype --src-type=list --dst-type=list --limit-iface-in=flag --limit-iface-out=flag",
-    "+ah --ahspi=range32 --ahlen=number --ahres=flag",
+    "+ah --ahspi=range32 ^--ahlen=number ^--ahres=flag",
     "bpf --bytecode=free-text --object-pinned=free-text",
     "cgroup --cgroup=number --path=free-text",
     "cluster --cluster-total-nodes=number --cluster-local-node=number --cluster-local-nodemask=number "
@@ -197,13 +198,15 @@ ValueKind kind_by_name(std::string_view name) {
 }
 
 OptionSpec read_option(std::string_view text) {
+  const bool six = text.starts_with('^');
+  if (six) text.remove_prefix(1);
   const auto equals = std::min(text.find('='), text.size());
   auto kind = text.substr(std::min(equals + 1, text.size()));
   const auto colon = std::min(kind.find(':'), kind.size());
   const auto longest = kind.substr(std::min(colon + 1, kind.size()));
   kind = kind.substr(0, colon);
   auto names = split(text.substr(0, equals), ',');
-  OptionSpec spec{.name = names.front(), .kind = kind_by_name(kind), .group = kind == "gid"};
+  OptionSpec spec{.name = names.front(), .kind = kind_by_name(kind), .six = six, .group = kind == "gid"};
   if (!longest.empty()) spec.longest = read_number(longest).value_or(spec.longest);
   spec.aliases.assign(names.begin() + 1, names.end());
   return spec;

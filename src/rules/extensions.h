@@ -36,6 +36,7 @@ struct OptionSpec {
   std::string_view name{};  ///< as iptables-save prints it
   std::vector<std::string_view> aliases{};
   ValueKind kind = ValueKind::word;
+  bool six = false;                              ///< of ip6tables alone
   bool group = false;                            ///< for ValueKind::id: a group, not a user
   std::size_t longest = std::string_view::npos;  ///< bytes of a text that the kernel keeps
 };

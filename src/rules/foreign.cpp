@@ -84,7 +84,7 @@ struct Work {
   const Table& wanted;
   const Table& live;
   std::vector<const Rule*> from_live{};  // rules whose needs must be met
-  std::set<std::string> lost{};          // chains of wanted that come back
+  std::set<std::string> lost{};          // chains of wanted to which jumps come back
 };
 
 class Merge {
@@ -143,6 +143,7 @@ class Merge {
     };
 
     if (lost_ == LostForeign::comes_back) work.lost = lost_chains(wanted, live);
+    work.lost.merge(unreached_shared(wanted, live));
     Table out{.name = wanted.name};
     for (const auto& chain : wanted.chains) {
       if (auto merged = merge_chain(work, chain, find(in_live, chain.name))) out.chains.push_back(*merged);
@@ -174,13 +175,27 @@ class Merge {
     std::set<std::string> lost;
     const auto wanted_targets = targets_of(wanted);
     const auto live_targets = targets_of(live);
+    const ChainIndex live_chains(&live);
     for (const auto& chain : wanted.chains) {
       if (chain.built_in() || chain.rules.empty() || ownership_.of_chain(chain.name) == nullptr) continue;
-      const Chain* there = live.find(chain.name);
+      const Chain* there = live_chains.find(chain.name);
       const bool unreached = wanted_targets.contains(chain.name) && !live_targets.contains(chain.name);
       if (there == nullptr || there->rules.empty() || unreached) lost.insert(chain.name);
     }
     return lost;
+  }
+
+  // What people wrote there holds no packet back until something jumps there again.
+  std::set<std::string> unreached_shared(const Table& wanted, const Table& live) const {
+    std::set<std::string> unreached;
+    for (const auto& chain : wanted.chains) {
+      if (chain.built_in() || ownership_.of_shared(chain.name) == nullptr) continue;
+      const bool used = std::ranges::any_of(chain.rules, [&](const Rule& rule) {
+        return ownership_.of_rule(chain.name, rule.words) == nullptr;
+      });
+      if (used && !targets_of(live).contains(chain.name)) unreached.insert(chain.name);
+    }
+    return unreached;
   }
 
   static void take_chain(Work& work, const Chain& chain, Table& out, std::set<std::string>& there) {
@@ -314,7 +329,7 @@ class Merge {
     for (const auto& set : live_.sets.sets) {
       const auto* owner = ownership_.of_set(set.name);
       if (owner == nullptr) continue;
-      const auto* same = wanted_.sets.find(set.name);
+      const auto* same = find(wanted_sets_, set.name);
       if (same == nullptr || !same_set(*same, set)) kept_.add(*owner, &ForeignCount::sets);
       take_live_set(set, sets);
     }
@@ -371,16 +386,31 @@ class Merge {
 
   void bring_set(const std::string& name, Sets& sets) {
     if (set_names_.contains(name)) return;
-    if (const auto* there = live_.sets.find(name)) {
+    if (const auto* there = find(live_sets_, name)) {
       notes_.push_back(format("set {} stays: foreign parts name it", quoted(name)));
       take_live_set(*there, sets);
-    } else if (const auto* gone = wanted_.sets.find(name)) {
+    } else if (const auto* gone = find(wanted_sets_, name)) {
       take_set(*gone, sets);
     }
   }
 
+  using SetsByName = std::unordered_map<std::string_view, const Set*>;
+
+  static SetsByName by_name(const Sets& sets) {
+    SetsByName all;
+    for (const auto& set : sets.sets) all.emplace(set.name, &set);
+    return all;
+  }
+
+  static const Set* find(const SetsByName& sets, std::string_view name) {
+    const auto found = sets.find(name);
+    return found == sets.end() ? nullptr : found->second;
+  }
+
   const Ruleset& wanted_;
   const Ruleset& live_;
+  SetsByName wanted_sets_ = by_name(wanted_.sets);
+  SetsByName live_sets_ = by_name(live_.sets);
   std::array<const Ruleset*, 2> rulesets_;
   Ownership ownership_;
   Tally kept_{};

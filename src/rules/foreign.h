@@ -48,7 +48,8 @@ struct ForeignMerge {
 ///   chain is live's.
 /// - With LostForeign::comes_back lost chains are wanted's; single rules that a chain has lost are not.
 /// - A shared chain (Owner::shared) is there when live has it or wanted has rules of people for it; its own
-///   rules are wanted's if wanted has the chain, else live's.
+///   rules are wanted's if wanted has the chain, else live's. Where those are people's and nothing of live
+///   jumps there, wanted's jumps there are brought: the owner moves them when it starts.
 /// - Policies are wanted's. A table that wanted lacks has the policies ACCEPT, and is there only for foreign
 ///   parts.
 /// - What foreign parts of live name, chains or sets, is there too: wanted's, else live's.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -231,13 +232,14 @@ class NamedPartsWriter {
   }
 
   void add(std::string name, std::string value, std::string key) {
-    const auto found = std::ranges::find(parts_, name, &NamedPart::name);
-    if (found == parts_.end()) {
+    const auto [found, fresh] = places_.try_emplace(name, parts_.size());
+    if (fresh) {
       parts_.push_back(NamedPart{.name = std::move(name), .value = std::move(value), .key = std::move(key)});
       return;
     }
-    found->value += ' ' + value;
-    found->key += '\n' + key;
+    auto& part = parts_[found->second];
+    part.value += ' ' + value;
+    part.key += '\n' + key;
   }
 
   // iptables-save quotes texts, and never addresses, ports and the like.
@@ -247,6 +249,7 @@ class NamedPartsWriter {
 
   Family family_;
   std::vector<NamedPart> parts_{};
+  std::map<std::string, std::size_t, std::less<>> places_{};  // of each name in parts_
 };
 
 constexpr std::array<std::string_view, 5> kStateBits = {"INVALID", "NEW", "ESTABLISHED", "RELATED",
@@ -264,6 +267,9 @@ struct Needs {
   std::string icmp{};
   bool stateless = true;
 };
+
+// More conditions of one rule are not needed to be sure that two rules exclude each other.
+constexpr std::size_t kPortsAsked = 16;
 
 std::optional<unsigned> states_of(const Option& option) {
   unsigned states = 0;
@@ -291,7 +297,8 @@ void note_option(Needs& needs, const Option& option, Family family) {
 void note_match(Needs& needs, const Match& match) {
   for (const auto& option : match.options) {
     if (const auto ports = ports_of(match, option)) {
-      (port_name(option.name) == "sport" ? needs.source_ports : needs.destination_ports).push_back(*ports);
+      auto& all = port_name(option.name) == "sport" ? needs.source_ports : needs.destination_ports;
+      if (all.size() < kPortsAsked) all.push_back(*ports);
     }
     if (option.name == "--ctstate") {
       const auto states = states_of(option);

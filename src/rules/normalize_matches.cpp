@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -16,8 +17,10 @@ namespace {
 
 void normalize_connlimit(Match& match, Family family) {
   for (auto& option : match.options) {
-    if (option.negated && option.name == "--connlimit-above")
-      option = Option{.name = "--connlimit-upto", .values = option.values};
+    if (!option.negated || (option.name != "--connlimit-above" && option.name != "--connlimit-upto"))
+      continue;
+    option.name = option.name == "--connlimit-above" ? "--connlimit-upto" : "--connlimit-above";
+    option.negated = false;
   }
   add_default(match.options, "--connlimit-mask", family == Family::ipv4 ? "32" : "128");
   auto* mask = find_option(match.options, "--connlimit-mask");
@@ -358,27 +361,63 @@ void normalize_realm(Match& match, Family) {
   }
 }
 
+// A number as sscanf(3) takes it by %u, cut to its type.
+std::optional<std::uint32_t> read_cut(std::string_view& text, unsigned bits) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) text.remove_prefix(1);
+  const bool minus = text.starts_with('-');
+  if (minus || text.starts_with('+')) text.remove_prefix(1);
+  const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = leading_number(text.substr(0, digits));
+  if (!number) return std::nullopt;
+  text.remove_prefix(digits);
+  const auto whole = minus ? std::uint64_t{0} - *number : *number;
+  return static_cast<std::uint32_t>(whole & ((std::uint64_t{1} << bits) - 1));
+}
+
+// LENGTH,CODE JT JF K,..., as bpf_parse_string() of libxt_bpf.c reads it.
 void normalize_bpf(Match& match, Family) {
   auto* code = find_option(match.options, "--bytecode");
   if (code == nullptr) return;
-  while (code->values[0].ends_with(',') || code->values[0].ends_with(' ')) code->values[0].pop_back();
+  std::string out;
+  for (auto part : split(code->values[0], ',')) {
+    std::vector<std::string> numbers;
+    const auto take = [&](unsigned bits) {
+      const auto number = read_cut(part, bits);
+      if (number) numbers.push_back(format("{}", *number));
+      return number.has_value();
+    };
+    if (out.empty() ? !take(16) : !(take(16) && take(8) && take(8) && take(32))) {
+      if (out.empty() || !part.empty()) return;
+      continue;  // nothing behind the last comma
+    }
+    if (!out.empty()) out += ',';
+    out += join(numbers, " ");
+  }
+  code->values = {out};
 }
 
-// Every number in one base.
+// Every number in one base, and no blanks, signs and ranges of one number (libxt_u32.c).
 void normalize_u32(Match& match, Family) {
   for (auto& option : match.options) {
+    std::string text = option.values[0];
+    std::erase_if(text, [](unsigned char c) { return std::isspace(c) != 0 || c == '+'; });
     std::string out;
-    std::string_view text = option.values[0];
-    while (!text.empty()) {
-      const auto digits =
-          text[0] >= '0' && text[0] <= '9' ? text.find_first_not_of("0123456789abcdefABCDEFxX") : 0;
-      const auto length = std::min(digits, text.size());
-      const auto number = length > 0 ? read_number(text.substr(0, length)) : std::nullopt;
+    std::string first;  // of a range
+    for (std::string_view rest = text; !rest.empty();) {
+      const bool is_number = rest[0] >= '0' && rest[0] <= '9';
+      const auto digits = is_number ? rest.find_first_not_of("0123456789abcdefABCDEFxX") : 0;
+      const auto length = std::min(digits, rest.size());
+      const auto number = is_number ? read_number(rest.substr(0, length)) : std::nullopt;
       const auto taken = std::max<std::size_t>(length, 1);
-      out += number ? format("{:#x}", *number) : std::string(text.substr(0, taken));
-      text.remove_prefix(taken);
+      auto word = number ? format("{:#x}", *number) : std::string(rest.substr(0, taken));
+      rest.remove_prefix(taken);
+      if (number && !first.empty() && out.ends_with(':') && first == word) {
+        out.pop_back();
+        continue;
+      }
+      if (number) first = word;
+      out += word;
     }
-    std::erase(out, ' ');
     option.values = {out};
   }
 }

@@ -1,6 +1,7 @@
 #include "rules/open_table.h"
 
 #include <charconv>
+#include <iterator>
 
 #include "core/messages.h"
 #include "core/text.h"
@@ -60,39 +61,67 @@ std::string_view Texts::keep(const std::string& words) {
 }
 
 Chain* OpenTable::find(std::string_view chain) {
-  if (last_ < table_.chains.size() && table_.chains[last_].name == chain) return &table_.chains[last_];
+  if (last_ != nullptr && last_->name == chain) return last_;
   const auto place = places_.find(chain);
   if (place != places_.end()) {
-    last_ = place->second;
+    last_ = &*place->second;
   } else if (is_built_in(chain)) {
-    add(Chain{.name = std::string(chain), .policy = "ACCEPT"});
+    last_ = &add(Chain{.name = std::string(chain), .policy = "ACCEPT"});
   } else {
     return nullptr;
   }
-  return &table_.chains[last_];
+  return last_;
 }
 
 const Chain* OpenTable::declared(std::string_view chain) const {
   const auto place = places_.find(chain);
-  return place == places_.end() ? nullptr : &table_.chains[place->second];
+  return place == places_.end() ? nullptr : &*place->second;
 }
 
-void OpenTable::add(Chain chain) {
-  last_ = table_.chains.size();
-  places_.emplace(chain.name, last_);
-  table_.chains.push_back(std::move(chain));
+Chain& OpenTable::add(Chain chain) {
+  chains_.push_back(std::move(chain));
+  last_ = &chains_.back();
+  places_.emplace(last_->name, std::prev(chains_.end()));
+  return *last_;
+}
+
+void OpenTable::rename(std::string_view from, std::string to) {
+  const auto place = places_.find(from);
+  const auto chain = place->second;
+  places_.erase(place);
+  chain->name = std::move(to);
+  places_.emplace(chain->name, chain);
+}
+
+void OpenTable::remove(std::string_view chain) {
+  const auto place = places_.find(chain);
+  const auto gone = place->second;
+  if (last_ == &*gone) last_ = nullptr;
+  places_.erase(place);
+  chains_.erase(gone);
+}
+
+std::vector<Chain*> OpenTable::own_chains() {
+  std::vector<Chain*> own;
+  for (auto& chain : chains_)
+    if (!chain.built_in()) own.push_back(&chain);
+  return own;
+}
+
+Table OpenTable::take() {
+  Table table{.name = name_};
+  table.chains.reserve(chains_.size());
+  places_.clear();
+  for (auto& chain : chains_) table.chains.push_back(std::move(chain));
+  chains_.clear();
+  last_ = nullptr;
+  return table;
 }
 
 std::vector<std::string> OpenTable::names() const {
   auto names = built_in_;
-  for (const auto& chain : table_.chains) names.push_back(chain.name);
+  for (const auto& chain : chains_) names.push_back(chain.name);
   return names;
-}
-
-void OpenTable::index() {
-  places_.clear();
-  for (std::size_t i = 0; i < table_.chains.size(); ++i) places_.emplace(table_.chains[i].name, i);
-  last_ = 0;
 }
 
 Result<OpenTable> open_table(const Lines& lines, std::string_view name) {

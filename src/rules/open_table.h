@@ -1,7 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,16 +45,18 @@ class Texts {
   std::vector<std::shared_ptr<const std::string>> all_{};
 };
 
-/// The chains of the table that is being read, by name; a built-in chain need not be declared.
+/// The chains of the table that is being read, by name; a built-in chain need not be declared. To find, add,
+/// rename or remove one takes the same time however many there are, and moves no other.
 class OpenTable {
  public:
-  explicit OpenTable(std::string_view name)
-      : table_{.name = std::string(name)}, built_in_(built_in_chains(name)) {}
+  explicit OpenTable(std::string_view name) : name_(name), built_in_(built_in_chains(name)) {}
+  OpenTable(OpenTable&&) noexcept = default;
+  OpenTable& operator=(OpenTable&&) noexcept = default;
+  ~OpenTable() = default;
 
-  const std::string& name() const { return table_.name; }
-  Table take() { return std::move(table_); }
-  std::vector<Chain>& chains() { return table_.chains; }
-  const std::vector<Chain>& chains() const { return table_.chains; }
+  const std::string& name() const { return name_; }
+  Table take();
+  const std::vector<std::string>& built_in() const { return built_in_; }
   bool is_built_in(std::string_view chain) const {
     return std::ranges::find(built_in_, chain) != built_in_.end();
   }
@@ -63,29 +65,19 @@ class OpenTable {
   Chain* find(std::string_view chain);
   /// The chain, if a line of its own made it.
   const Chain* declared(std::string_view chain) const;
-  void add(Chain chain);
-  void rename(const std::string& from, std::string to) {
-    find(from)->name = std::move(to);
-    index();
-  }
-  template <class Unwanted>
-  void remove(Unwanted unwanted) {
-    std::erase_if(table_.chains, unwanted);
-    index();
-  }
+  Chain& add(Chain chain);
+  void rename(std::string_view from, std::string to);
+  void remove(std::string_view chain);
+  /// The chains of one's own, in the order in which they were made.
+  std::vector<Chain*> own_chains();
   std::vector<std::string> names() const;
 
  private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
-  };
-
-  void index();
-
-  Table table_;
+  std::string name_;
   std::vector<std::string> built_in_;
-  std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>> places_{};
-  std::size_t last_ = 0;
+  std::list<Chain> chains_{};
+  std::unordered_map<std::string_view, std::list<Chain>::iterator> places_{};  ///< by the chain's own name
+  Chain* last_ = nullptr;
 };
 
 /// `*NAME`, without the star, of a table that iptables has. Errors name the line.

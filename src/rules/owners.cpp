@@ -6,6 +6,8 @@
 #include <functional>
 #include <set>
 
+#include "core/messages.h"
+#include "rules/rule.h"
 #include "rules/sets.h"
 #include "rules/tokenizer.h"
 
@@ -114,6 +116,59 @@ std::size_t after(std::string_view rule, std::size_t at) {
   return rule.find(']', at + 1) + 1;  // 0, and so no progress, where there is none
 }
 
+constexpr std::size_t kLongestExpression = 4096;
+/// regcomp(3) copies what is repeated: 150 MB for 65,000 places, and nobody needs a thousand.
+constexpr std::size_t kBiggestRule = 4096;
+
+/// What decides how long regcomp(3) and regexec(3) take.
+struct RuleShape {
+  std::size_t size = 0;  ///< characters to match, each as often as it is repeated by a number
+  bool refers_back = false;
+  bool has_open_repeat = false;  ///< `.*`, `.+`, `(...)*` or `(...)+`
+};
+
+/// The largest number of `{n,m}` at `at`, which moves behind it; 1 where none is there.
+std::size_t read_times(std::string_view rule, std::size_t& at) {
+  std::size_t most = 1;
+  std::size_t number = 0;
+  for (++at; at < rule.size() && rule[at] != '}'; ++at) {
+    const bool digit = rule[at] >= '0' && rule[at] <= '9';
+    number = digit ? std::min(number * 10 + static_cast<std::size_t>(rule[at] - '0'), kBiggestRule) : 0;
+    most = std::max(most, number);
+  }
+  ++at;
+  return most;
+}
+
+RuleShape shape_of(std::string_view rule) {
+  RuleShape shape;
+  std::vector<std::size_t> before;  // the size where each open group begins
+  std::size_t last = 0;             // the size before what a repetition repeats
+  bool any = false;                 // that is `.` or a group
+  for (std::size_t at = 0; at < rule.size() && shape.size <= kBiggestRule;) {
+    const char c = rule[at];
+    if (c == '{') {
+      shape.size = last + (shape.size - last) * read_times(rule, at);
+      shape.has_open_repeat = shape.has_open_repeat || any;
+      continue;
+    }
+    if (c == '*' || c == '+') shape.has_open_repeat = shape.has_open_repeat || any;
+    if (c == '*' || c == '+' || c == '?') {
+      ++at;
+      continue;
+    }
+    if (c == '(') before.push_back(shape.size);
+    last = c == ')' && !before.empty() ? before.back() : shape.size;
+    if (c == ')' && !before.empty()) before.pop_back();
+    any = c == '.' || c == ')';
+    if (c == '\\' && at + 1 < rule.size() && rule[at + 1] >= '1' && rule[at + 1] <= '9')
+      shape.refers_back = true;
+    ++shape.size;
+    at = std::max(after(rule, at), at + 1);
+  }
+  return shape;
+}
+
 /// A space that must be there.
 bool ends_word(std::string_view rule, std::size_t at) {
   const bool repeated =
@@ -155,10 +210,19 @@ std::vector<std::string> chains_of(std::string_view rule) {
   return closed && depth == 0 ? chains : std::vector<std::string>{};
 }
 
-bool any_rule(const Ruleset& ruleset, const std::function<bool(const std::string&)>& is) {
+/// False where an expression with these chains_of() matches no rule of `chain`.
+bool may_match(const std::vector<std::string>& chains, std::string_view chain) {
+  return chains.empty() || chain.find(' ') != std::string_view::npos ||
+         std::ranges::find(chains, chain) != chains.end();
+}
+
+/// Asks of the lines of the rules that an expression with these chains_of() may match.
+bool any_rule(const Ruleset& ruleset, const std::vector<std::string>& chains,
+              const std::function<bool(const std::string&)>& is) {
   for (const Slot slot : Ruleset::slots()) {
     for (const auto& table : ruleset[slot].tables) {
       for (const auto& chain : table.chains) {
+        if (!may_match(chains, chain.name)) continue;
         for (const auto& rule : chain.rules) {
           if (is(line_of(chain.name, rule.words))) return true;
         }
@@ -202,6 +266,13 @@ std::vector<Owner> default_owners() {
 }
 
 Status check_owner_rule(const std::string& rule) {
+  if (rule.size() > kLongestExpression)
+    return error_of<messages::owner_rule_too_long>(rule.size(), kLongestExpression);
+  // Before it is compiled: that takes the time and the memory.
+  const RuleShape shape = shape_of(rule);
+  if (shape.size > kBiggestRule) return error_of<messages::owner_rule_repeats>(rule);
+  if (shape.refers_back && (!rule.starts_with('^') || shape.has_open_repeat))
+    return error_of<messages::owner_rule_refers_back>(rule);
   TRY(Expression::make(rule, Expression::Case::exact));
   return {};
 }
@@ -271,23 +342,26 @@ const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) 
   if (of_sets != nullptr) return of_sets;
   if (expressions_.empty()) return nullptr;
   const std::string line = line_of(chain, words);
-  for (const auto& [owner, expression, chains] : expressions_) {
-    const bool may = chains.empty() || chain.find(' ') != std::string_view::npos ||
-                     std::ranges::find(chains, chain) != chains.end();
-    if (may && expression->matches(line)) return owner;
-  }
+  for (const auto& [owner, expression, chains] : expressions_)
+    if (may_match(chains, chain) && expression->matches(line)) return owner;
   return nullptr;
 }
 
 bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
   return std::ranges::any_of(owners, [&](const Owner& owner) {
     if (owner.rule.find(kPlace) == std::string::npos) return false;
-    const auto any = Expression::make(with_place(owner.rule, "[^ ]+"), Expression::Case::exact);
-    return !any || any_rule(part, [&](const std::string& line) { return any->matches(line); });
+    std::optional<Result<Expression>> any;
+    return any_rule(part, chains_of(owner.rule), [&](const std::string& line) {
+      if (!any) any = Expression::make(with_place(owner.rule, "[^ ]+"), Expression::Case::exact);
+      return !*any || (*any)->matches(line);
+    });
   });
 }
 
 std::string jump_of(std::string_view words) {
+  std::string target;
+  bool sure = true;
+  std::size_t jumps = 0;
   Tokenizer reader(words);
   while (const auto word = reader.next()) {
     if (word->quoted) continue;
@@ -295,15 +369,18 @@ std::string jump_of(std::string_view words) {
     if (raw == "--comment") {
       reader.next();
     } else if (raw == "-j" || raw == "-g" || raw == "--jump" || raw == "--goto") {
-      const auto target = reader.next();
-      return target ? target->text() : std::string{};
-    } else if (raw.starts_with("-j") || raw.starts_with("-g")) {
-      return std::string(raw.substr(2));
-    } else if (raw.starts_with("--jump=") || raw.starts_with("--goto=")) {
-      return std::string(raw.substr(7));
+      const auto next = reader.next();
+      target = next ? next->text() : std::string{};
+      ++jumps;
+    } else if (raw.starts_with("-j") || raw.starts_with("-g") || raw.starts_with("--jump=") ||
+               raw.starts_with("--goto=")) {
+      sure = false;
     }
   }
-  return {};
+  // A value may look like it: -i -jx, --name -j.
+  if (sure && jumps < 2) return target;
+  const auto rule = parse_rule(words, Family::ipv4);
+  return rule && rule->target ? rule->target->name : std::string{};
 }
 
 }  // namespace rewall

@@ -31,7 +31,8 @@ struct Owner {
 /// their sources name their chains and sets.
 std::vector<Owner> default_owners();
 
-/// Refuses a text that Owner::rule cannot be. Kind usage.
+/// Refuses a text that Owner::rule cannot be: one that is no expression, is longer than 4096 bytes, or could
+/// take very long to compile or to match. Kind usage.
 Status check_owner_rule(const std::string& rule);
 
 /// Keeps compiled Owner::rule expressions for work on many rulesets: to compile one takes longer than to read

@@ -1,13 +1,42 @@
 #include "rules/parse.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/messages.h"
 #include "core/text.h"
 #include "rules/open_table.h"
+#include "rules/rule.h"
 
 namespace rewall {
 namespace {
+
+// `-M PROGRAM` names the program that loads modules, and iptables-restore may run it.
+bool is_modprobe(std::string_view word) {
+  constexpr std::string_view kLong = "--modprobe";
+  constexpr std::size_t kShortest = 4;  // "--mo": getopt_long(3) takes the beginning of a name
+  const auto name = word.substr(0, word.find('='));
+  return word.starts_with("-M") || (name.size() >= kShortest && kLong.starts_with(name));
+}
+
+// No iptables-save prints it. As a value, such as a comment, the word may stand.
+bool names_program(std::string_view words, Family family) {
+  const auto holds = [&](std::string_view part) { return words.find(part) != std::string_view::npos; };
+  if (!holds("-M") && !holds("--mo") && !holds("\\")) return false;
+  const auto rule = parse_rule(words, family);
+  if (!rule) {
+    std::string plain(words);
+    std::erase(plain, '\\');
+    return plain.find("-M") != std::string::npos || plain.find("--mo") != std::string::npos;
+  }
+  const auto of_options = [](const std::vector<Option>& options) {
+    return std::ranges::any_of(options, is_modprobe, &Option::name);
+  };
+  return std::ranges::any_of(rule->unknown, is_modprobe) ||
+         std::ranges::any_of(rule->matches,
+                             [&](const Match& match) { return !match.known && of_options(match.options); }) ||
+         (rule->target && !rule->target->known && of_options(rule->target->options));
+}
 
 class SavedReader {
  public:
@@ -113,6 +142,7 @@ class SavedReader {
     const auto name = first_word(rest);
     auto* chain = open_->find(name);
     if (chain == nullptr) return unknown_chain(lines_, *open_, name);
+    if (names_program(rest, tables_.family)) return lines_.at(error_of<messages::command_not_allowed>('M'));
     chain->rules.push_back(Rule{.words = rest, .line = lines_.number(), .counters = counters});
     return {};
   }

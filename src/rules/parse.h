@@ -41,9 +41,11 @@ enum class SetsText {
   /// members
   /// of such a set are left out.
   saved,
-  /// Of a person: a member that says no timeout has that of its set, and gets `timeout 0` for none. Those
-  /// whose
-  /// timeout runs go to Set::temporary.
+  /// Of `ipset save`; members whose timeout runs go to Set::temporary.
+  listed,
+  /// Of a person, in what `ipset restore` takes, and as `ipset save` says it (set_elements.h): a member that
+  /// says no timeout has that of its set, and gets `timeout 0` for none. Those whose timeout runs go to
+  /// Set::temporary.
   by_hand,
 };
 

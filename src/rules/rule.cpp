@@ -18,6 +18,9 @@ using Word = Tokenizer::Word;
 // What the kernel keeps of a comment (XT_MAX_COMMENT_LEN, of which the last byte ends it).
 constexpr std::size_t kLongestComment = 255;
 
+// No rule of a kernel is so long: its matches take at most 64 KiB there.
+constexpr std::size_t kLongestRule = 1U << 20U;
+
 bool looks_like_option(const Word& word) {
   return !word.quoted && (word.raw == "!" || (word.raw.size() > 1 && word.raw[0] == '-' &&
                                               (word.raw[1] < '0' || word.raw[1] > '9')));
@@ -39,9 +42,11 @@ struct Loaded {
 // protocol.
 class RuleReader {
  public:
-  RuleReader(std::string_view words, Family family) : reader_(words), family_(family) {}
+  RuleReader(std::string_view words, Family family)
+      : length_(words.size()), reader_(words), family_(family) {}
 
   Result<ParsedRule> read() {
+    if (length_ > kLongestRule) return error_of<messages::line_too_long>(kLongestRule);
     for (auto word = reader_.next(); word; word = reader_.next()) words_.push_back(*word);
     if (reader_.unclosed()) {
       return error_of<messages::unclosed_quote>(quoted(words_.back().raw));
@@ -132,7 +137,7 @@ class RuleReader {
       case 'g':
         return load_target(option.values[0], name[1] == 'g');
       default:
-        if (name == "-p") protocol_ = option.negated ? std::string{} : option.values[0];
+        if (name == "-p") protocol_ = option.values[0];
         parts_.options.push_back(std::move(option));
         return {};
     }
@@ -157,49 +162,53 @@ class RuleReader {
     const auto* spec = find_match(name);
     parts_.matches.push_back(
         Match{.name = spec != nullptr ? std::string(spec->name) : name, .known = spec != nullptr});
-    loaded_.push_back(Loaded{.spec = spec, .match = parts_.matches.size() - 1});
+    load({.spec = spec, .match = parts_.matches.size() - 1});
+    if (spec == nullptr) unknown_match_ = loaded_.size();
     find_unknown();
     return {};
+  }
+
+  void load(const Loaded& loaded) {
+    loaded_.push_back(loaded);
+    if (loaded.spec == nullptr) return;
+    std::erase_if(newest_, [&](std::size_t place) { return loaded_[place].spec == loaded.spec; });
+    newest_.push_back(loaded_.size() - 1);
   }
 
   Status load_target(const std::string& name, bool go_to) {
     const auto* spec = go_to ? nullptr : find_target(name);
     parts_.target = Target{.name = name, .go_to = go_to, .known = spec != nullptr};
-    std::erase_if(loaded_, [](const Loaded& loaded) { return loaded.target; });
-    loaded_.push_back(Loaded{.spec = spec, .target = true});
+    std::erase_if(newest_, [this](std::size_t place) { return loaded_[place].target; });
+    load({.spec = spec, .target = true});
+    unknown_target_ = spec == nullptr ? loaded_.size() : 0;
     find_unknown();
     return {};
   }
 
   // Matches before the target, which is most often a chain.
-  void find_unknown() {
-    newest_unknown_ = 0;
-    for (std::size_t i = 0; i < loaded_.size(); ++i) {
-      if (loaded_[i].spec == nullptr && (!loaded_[i].target || newest_unknown_ == 0)) newest_unknown_ = i + 1;
-    }
-  }
+  void find_unknown() { newest_unknown_ = unknown_match_ != 0 ? unknown_match_ : unknown_target_; }
 
   bool load_implied() {
     const auto* spec = protocol_.empty() ? nullptr : find_implied(protocol_, family_);
     if (spec == nullptr) return false;
-    for (const auto& loaded : loaded_) {
-      if (loaded.spec == spec) return false;
-    }
+    if (std::ranges::any_of(newest_, [&](std::size_t place) { return loaded_[place].spec == spec; }))
+      return false;
     parts_.matches.push_back(Match{.name = std::string(spec->name)});
-    loaded_.push_back(Loaded{.spec = spec, .match = parts_.matches.size() - 1});
+    load({.spec = spec, .match = parts_.matches.size() - 1});
     return true;
   }
   void unload_implied() {
     parts_.matches.pop_back();
     loaded_.pop_back();
+    newest_.pop_back();
   }
 
   // The newest extension that has the option; with `beginning`, the only option that begins so
   // (getopt_long(3)).
   const OptionSpec* find_loaded(std::string_view name, bool beginning) {
     const OptionSpec* found = nullptr;
-    for (auto loaded = loaded_.rbegin(); loaded != loaded_.rend(); ++loaded) {
-      if (loaded->spec == nullptr) continue;
+    for (auto place = newest_.rbegin(); place != newest_.rend(); ++place) {
+      const Loaded* loaded = &loaded_[*place];
       if (!beginning) {
         found = loaded->spec->find(name);
         if (found == nullptr) continue;
@@ -208,6 +217,7 @@ class RuleReader {
       }
       for (const auto& option : loaded->spec->options) {
         const auto begins = [name](std::string_view full) { return full.starts_with(name); };
+        if (option.six && family_ == Family::ipv4) continue;
         if (&option == found || (!begins(option.name) && std::ranges::none_of(option.aliases, begins)))
           continue;
         if (found != nullptr) return nullptr;
@@ -269,6 +279,7 @@ class RuleReader {
     return {};
   }
 
+  std::size_t length_;
   Tokenizer reader_;
   Family family_;
   std::vector<Word> words_{};
@@ -277,7 +288,10 @@ class RuleReader {
   ParsedRule parts_{};
   std::vector<Loaded> loaded_{};
   Loaded owner_{};
-  std::size_t newest_unknown_ = 0;  // place in loaded_, from 1
+  std::vector<std::size_t> newest_{};  // places in loaded_ of the newest of each extension that is known
+  std::size_t newest_unknown_ = 0;     // place in loaded_, from 1, as the next two
+  std::size_t unknown_match_ = 0;
+  std::size_t unknown_target_ = 0;
   std::string protocol_{};
   bool negated_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/format.h"
@@ -10,6 +11,7 @@
 #include "rules/command_line.h"
 #include "rules/meaning.h"
 #include "rules/open_table.h"
+#include "rules/rule_order.h"
 
 namespace rewall {
 namespace {
@@ -75,12 +77,17 @@ class RulesFileReader {
     auto rest = without_blanks(bare.substr(1));
     open_ = TRY(open_table(lines_, first_word(rest)));
     targets_.clear();
+    unlooked_.clear();
+    uses_.reset();
+    filled_.clear();
     return {};
   }
 
   // A table that comes twice: iptables-restore empties it before it loads it again. What iptables-legacy
   // keeps of the first is the policy.
   Status commit() {
+    for (auto& [chain, order] : orders_) chain->rules = order.rules();
+    orders_.clear();
     auto& tables = file_.tables.tables;
     const auto before = std::ranges::find(tables, open_->name(), &Table::name);
     if (before != tables.end()) {
@@ -117,7 +124,7 @@ class RulesFileReader {
   }
 
   Status declare(std::string_view name, std::string_view rest) {
-    TRY(check_chain_name(name));
+    TRY(check_declared_name(name));
     if (const auto* chain = open_->declared(name))
       return lines_.at(error_of<messages::chain_twice>(quoted(name), chain->line));
     TRY(check_made_before_use(name));
@@ -128,24 +135,25 @@ class RulesFileReader {
 
   // iptables-restore knows a chain from its declaration on.
   Status check_made_before_use(std::string_view name) {
-    for (const auto& chain : open_->chains()) {
-      for (const auto& rule : chain.rules) {
-        if (rule.line > targets_until_) targets_.try_emplace(target_of(rule.words, family()), rule.line);
-      }
-    }
-    targets_until_ = lines_.number();
+    for (const auto& rule : unlooked_) targets_.try_emplace(target_of(rule.words, family()), rule.line);
+    unlooked_.clear();
     const auto used = targets_.find(std::string(name));
     if (used == targets_.end()) return {};
     return lines_.at(error_of<messages::chain_used_before>(quoted(name), used->second));
   }
 
-  // Names that no iptables makes a chain of, as they say something else behind -j.
+  // iptables-legacy-restore makes `:-x - [0:0]`, and prints it so; commands (-N, -E) take no such name.
   Status check_chain_name(std::string_view name) const {
+    if (name.starts_with('-') || name.starts_with('!'))
+      return lines_.at(error_of<messages::chain_name_begins>(quoted(name)));
+    return check_declared_name(name);
+  }
+
+  // Names that no iptables makes a chain of, as they say something else behind -j.
+  Status check_declared_name(std::string_view name) const {
     static constexpr std::array<std::string_view, 4> kVerdicts = {"ACCEPT", "DROP", "QUEUE", "RETURN"};
     if (std::ranges::find(kVerdicts, name) != kVerdicts.end())
       return lines_.at(error_of<messages::chain_named_as_verdict>(quoted(name)));
-    if (name.starts_with('-') || name.starts_with('!'))
-      return lines_.at(error_of<messages::chain_name_begins>(quoted(name)));
     if (name.size() > kLongestChainName)
       return lines_.at(error_of<messages::chain_name_too_long>(quoted(name), kLongestChainName));
     return {};
@@ -185,8 +193,53 @@ class RulesFileReader {
       return take_slowly(line, counters);
     auto* chain = open_->find(name);
     if (chain == nullptr) return unknown_chain(lines_, *open_, name);
-    chain->rules.push_back(Rule{.words = rest, .line = lines_.number(), .counters = counters});
+    put(*chain, count(*chain), Rule{.words = rest, .line = lines_.number(), .counters = counters});
     return {};
+  }
+
+  std::size_t count(const Chain& chain) const {
+    const auto order = orders_.empty() ? orders_.end() : orders_.find(const_cast<Chain*>(&chain));
+    return order == orders_.end() ? chain.rules.size() : order->second.size();
+  }
+
+  // The rules of a chain, to put one between them or to take one out.
+  RuleOrder& order_of(Chain& chain) {
+    const auto known = orders_.find(&chain);
+    if (known != orders_.end()) return known->second;
+    auto& order = orders_
+                      .try_emplace(&chain, chain.rules,
+                                   [this](const Rule& rule) -> std::string_view { return key_of(rule); })
+                      .first->second;
+    chain.rules.clear();
+    return order;
+  }
+
+  void put(Chain& chain, std::size_t place, const Rule& rule) {
+    if (place == chain.rules.size() && (orders_.empty() || !orders_.contains(&chain)))
+      chain.rules.push_back(rule);
+    else
+      order_of(chain).insert(place, rule);
+    unlooked_.push_back({rule.words, rule.line});
+    if (uses_) ++(*uses_)[target_of(rule.words, family())];
+    if (last_filled_ != &chain) filled_.insert(&chain);
+    last_filled_ = &chain;
+  }
+
+  void take_out(Chain& chain, std::size_t place) { forget_use(order_of(chain).remove(place)); }
+
+  void forget_use(const Rule& rule) {
+    if (uses_) --(*uses_)[target_of(rule.words, family())];
+  }
+
+  void empty(Chain& chain) {
+    if (const auto order = orders_.find(&chain); order != orders_.end()) {
+      chain.rules = order->second.rules();
+      orders_.erase(order);
+    }
+    for (const Rule& rule : chain.rules) forget_use(rule);
+    chain.rules.clear();
+    filled_.erase(&chain);
+    last_filled_ = nullptr;
   }
 
   Status take_slowly(std::string_view line, std::optional<Counters> counters) {
@@ -240,7 +293,7 @@ class RulesFileReader {
         return chain->built_in() ? set_policy(*chain, command.name)
                                  : Status(policy_of_own_chain(chain->name));
       case 'F':
-        chain->rules.clear();
+        empty(*chain);
         return {};
       case 'X':
         return remove_chain(*chain);
@@ -254,41 +307,51 @@ class RulesFileReader {
   }
 
   Status flush_all() {
-    for (const auto& chain : open_->chains()) {
-      if (chain.line == 0 && !chain.rules.empty())
-        return lines_.at(error_of<messages::flush_of_undeclared>(quoted(chain.name)));
-    }
-    for (auto& chain : open_->chains()) chain.rules.clear();
+    std::erase_if(filled_, [&](const Chain* chain) { return count(*chain) == 0; });
+    last_filled_ = nullptr;
+    const auto first = std::ranges::min_element(filled_, {}, &Chain::name);
+    if (first != filled_.end())
+      return lines_.at(error_of<messages::flush_behind_rules>(quoted((*first)->name)));
     return {};
   }
 
-  bool in_use(std::string_view wanted) const {
-    const auto leads_there = [&](const Rule& rule) { return target_of(rule.words, family()) == wanted; };
-    return std::ranges::any_of(
-        open_->chains(), [&](const Chain& chain) { return std::ranges::any_of(chain.rules, leads_there); });
+  // Counted once; from then on each rule that comes or goes is counted.
+  bool in_use(const std::string& wanted) {
+    if (!uses_) {
+      uses_.emplace();
+      for (const Chain* chain : filled_) {
+        const auto order = orders_.find(const_cast<Chain*>(chain));
+        for (const Rule& rule : order == orders_.end() ? chain->rules : order->second.rules())
+          ++(*uses_)[target_of(rule.words, family())];
+      }
+    }
+    const auto found = uses_->find(wanted);
+    return found != uses_->end() && found->second > 0;
   }
 
-  Status removable(const Chain& chain) const {
+  Status removable(const Chain& chain) {
     if (chain.built_in())
       return lines_.at(error_of<messages::chain_is_built_in>("remove", quoted(chain.name)));
-    if (!chain.rules.empty())
-      return lines_.at(error_of<messages::chain_has_rules>("remove", quoted(chain.name)));
+    if (count(chain) > 0) return lines_.at(error_of<messages::chain_has_rules>("remove", quoted(chain.name)));
     if (in_use(chain.name)) return lines_.at(error_of<messages::chain_is_used>("remove", quoted(chain.name)));
     return {};
   }
 
-  Status remove_chain(const Chain& chain) {
+  Status remove_chain(Chain& chain) {
     TRY(removable(chain));
-    open_->remove([name = chain.name](const Chain& other) { return other.name == name; });
+    forget(chain);
     return {};
   }
 
+  void forget(Chain& chain) {
+    empty(chain);
+    open_->remove(chain.name);
+  }
+
   Status remove_all_chains() {
-    for (const auto& chain : open_->chains()) {
-      if (chain.built_in()) continue;
-      TRY(removable(chain));
-    }
-    open_->remove([](const Chain& chain) { return !chain.built_in(); });
+    const auto own = open_->own_chains();
+    for (const Chain* chain : own) TRY(removable(*chain));
+    for (Chain* chain : own) forget(*chain);
     return {};
   }
 
@@ -305,29 +368,27 @@ class RulesFileReader {
 
   Status change_rules(Chain& chain, const CommandLine& command) {
     auto rules = TRY(spell_out(command));
-    const auto at = [&chain](std::size_t number) {
-      return chain.rules.begin() + static_cast<std::ptrdiff_t>(number - 1);
-    };
     const auto number = command.number.value_or(1);
-    const auto last = chain.rules.size() + (command.letter == 'I' ? 1 : 0);
+    const auto last = count(chain) + (command.letter == 'I' ? 1 : 0);
     if (command.number && (number < 1 || number > last)) {
       return lines_.at(
-          error_of<messages::no_position>(quoted(chain.name), number, counted(chain.rules.size(), "rule")));
+          error_of<messages::no_position>(quoted(chain.name), number, counted(count(chain), "rule")));
     }
     switch (command.letter) {
       case 'A':
-        chain.rules.insert(chain.rules.end(), rules.begin(), rules.end());
+        for (const auto& rule : rules) put(chain, count(chain), rule);
         return {};
       case 'I':
-        for (const auto& rule : rules) chain.rules.insert(at(number), rule);
+        for (const auto& rule : rules) put(chain, number - 1, rule);
         return {};
       case 'R':
         if (rules.size() > 1) return lines_.at(error_of<messages::replace_by_list>());
-        *at(number) = rules.front();
+        take_out(chain, number - 1);
+        put(chain, number - 1, rules.front());
         return {};
       default:
         if (!command.number) return remove_by_meaning(chain, rules, command.letter == 'D');
-        chain.rules.erase(at(number));
+        take_out(chain, number - 1);
         return {};
     }
   }
@@ -335,21 +396,20 @@ class RulesFileReader {
   // -D and -C with a rule's words.
   Status remove_by_meaning(Chain& chain, const std::vector<Rule>& rules, bool remove) {
     for (const auto& rule : rules) {
-      const auto& wanted = meaning_of(rule);
-      const auto found =
-          std::ranges::find_if(chain.rules, [&](const Rule& other) { return meaning_of(other) == wanted; });
-      if (found == chain.rules.end())
-        return lines_.at(error_of<messages::no_such_rule>(quoted(chain.name), quoted(rule.words)));
-      if (remove) chain.rules.erase(found);
+      const auto found = order_of(chain).find(key_of(rule));
+      if (!found) return lines_.at(error_of<messages::no_such_rule>(quoted(chain.name), quoted(rule.words)));
+      if (remove) take_out(chain, *found);
     }
     return {};
   }
 
-  // Found out once: a file with many -D asks it of the same rules again and again.
-  const Meaning& meaning_of(const Rule& rule) {
-    const auto [place, fresh] = meanings_.try_emplace(rule.words);
-    if (fresh) place->second = meaning(rule.words, family());
-    return place->second;
+  // What the rule and its like have: meaning and comment. Found out once: a file with many -D asks it of the
+  // same rules again and again.
+  const std::string& key_of(const Rule& rule) {
+    const auto [place, fresh] = keys_.try_emplace(rule.words);
+    if (!fresh) return place->second;
+    auto [key, comment] = meaning(rule.words, family());
+    return place->second = format("{}\n#{}", key, comment);
   }
 
   using Spellings = std::vector<std::vector<std::string>>;
@@ -366,7 +426,8 @@ class RulesFileReader {
         if (here) ++list;
         continue;
       }
-      if (list->negated) return lines_.at(error_of<messages::negated_list>(quoted(list->addresses)));
+      if (command.negated_address)
+        return lines_.at(error_of<messages::negated_list>(quoted(list->addresses)));
       several = true;
       multiply(spellings, std::string(list->option), list->addresses);
       ++i;
@@ -420,7 +481,7 @@ class RulesFileReader {
                   family() == Family::ipv4 ? "IPv6 (-6)" : "IPv4 (-4)"));
     }
     if (lines_.stripped())
-      note("lines that end in CRLF are read as if they ended in LF; iptables-restore refuses them");
+      note("lines that end in CRLF are read as if they ended in LF; iptables-restore does not read them so");
     if (odd_blanks_)
       note("blanks around COMMIT, before '*' or alone in a line are read; iptables-restore refuses them");
     if (turned_ > 0) {
@@ -438,10 +499,21 @@ class RulesFileReader {
   Lines lines_;
   RulesFile file_;
   Texts texts_{};
-  std::unordered_map<std::string_view, Meaning> meanings_{};
+  std::unordered_map<std::string_view, std::string> keys_{};
   std::optional<OpenTable> open_{};
-  std::unordered_map<std::string, std::uint32_t> targets_{};  ///< of the rules so far, with a line of each
-  std::uint32_t targets_until_ = 0;                           ///< the line that they are known until
+  /// Of the table that is open: the targets of rules with a line of each, and the rules that are not among
+  /// them yet; how many rules have each target, once somebody asked; chains that have rules, or had; the
+  /// rules of chains in which a rule was put between others or taken out.
+  struct Unlooked {
+    std::string_view words{};
+    std::uint32_t line = 0;
+  };
+  std::unordered_map<std::string, std::uint32_t> targets_{};
+  std::vector<Unlooked> unlooked_{};
+  std::optional<std::unordered_map<std::string, std::size_t>> uses_{};
+  std::unordered_set<Chain*> filled_{};
+  const Chain* last_filled_ = nullptr;
+  std::unordered_map<Chain*, RuleOrder> orders_{};
   std::size_t skipped_ = 0;
   std::size_t turned_ = 0;
   bool odd_blanks_ = false;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -146,9 +147,18 @@ Result<std::pair<Sets, Sets>> differing_sets(std::string_view from, std::string_
 Sets with_left_out(const Sets& whole, const Sets& from, const Sets& to) {
   Sets out = to;
   out.texts.insert(out.texts.end(), whole.texts.begin(), whole.texts.end());
+  const auto by_name = [](const Sets& sets) {
+    std::unordered_map<std::string_view, const Set*> all;
+    for (const Set& set : sets.sets) all.emplace(set.name, &set);
+    return all;
+  };
+  const auto whole_sets = by_name(whole);
+  const auto from_sets = by_name(from);
   for (Set& set : out.sets) {
-    const Set* all = whole.find(set.name);
-    const Set* some = from.find(set.name);
+    const auto in_whole = whole_sets.find(set.name);
+    const auto in_from = from_sets.find(set.name);
+    const Set* all = in_whole == whole_sets.end() ? nullptr : in_whole->second;
+    const Set* some = in_from == from_sets.end() ? nullptr : in_from->second;
     if (set.left_out.count == 0 || all == nullptr || some == nullptr) continue;
     const std::unordered_set<std::string_view> gone(some->members.begin(), some->members.end());
     std::vector<std::string_view> members = std::move(set.members);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "core/format.h"
@@ -13,6 +15,7 @@
 #include "rules/meaning.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/set_elements.h"
 #include "rules/tokenizer.h"
 
 namespace rewall {
@@ -151,6 +154,7 @@ class SetsReader {
     while (const auto line = lines_.next()) {
       TRY(take(*line));
     }
+    close_gaps();
     sets_.texts.push_back(std::move(text_));
     for (auto& text : respelled_) sets_.texts.push_back(std::move(text));
     return std::move(sets_);
@@ -161,7 +165,7 @@ class SetsReader {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
         !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back()) &&
-        (words_ == SetsText::saved || line.find(" -") == std::string_view::npos)) {
+        (words_ != SetsText::by_hand || line.find(" -") == std::string_view::npos)) {
       take_member(line.substr(again_.size()));
       return {};
     }
@@ -188,7 +192,9 @@ class SetsReader {
     const bool del = command == "del" || command == "-D" || command == "--del" || command == "d";
     const bool flush = command == "flush" || command == "-F" || command == "--flush" || command == "f";
     if (flush && set.empty()) {
-      for (Set& all : sets_.sets) empty(all);
+      for (const std::size_t place : filled_) empty(place);
+      filled_.clear();
+      again_.clear();
       return {};
     }
     if (!create && !add && !del && !flush)
@@ -198,23 +204,54 @@ class SetsReader {
     if (add) return take_add(set, rest);
     const auto found = places_.find(set);
     if (found == places_.end()) return unknown_set(set);
-    Set& known = sets_.sets[found->second];
     if (flush)
-      empty(known);
+      empty(found->second);
     else
-      remove(known, element_of(rest));
+      for (const auto& element : spelled_out(sets_.sets[found->second], element_of(rest)))
+        remove(found->second, element);
     return {};
   }
 
-  static void empty(Set& set) {
-    set.members.clear();
-    set.temporary.clear();
+  void empty(std::size_t place) {
+    sets_.sets[place].members.clear();
+    sets_.sets[place].temporary.clear();
+    by_element_.erase(place);
   }
 
-  static void remove(Set& set, std::string_view element) {
-    const auto is = [&](std::string_view member) { return element_of(member) == element; };
-    std::erase_if(set.members, is);
-    std::erase_if(set.temporary, is);
+  // Where the members of a set stand, by their element, in both lists. What is taken out leaves an empty
+  // place.
+  struct ByElement {
+    std::unordered_map<std::string_view, std::vector<std::size_t>> members{};
+    std::unordered_map<std::string_view, std::vector<std::size_t>> temporary{};
+    std::size_t members_until = 0;  ///< those before are known
+    std::size_t temporary_until = 0;
+  };
+
+  void remove(std::size_t place, std::string_view element) {
+    Set& set = sets_.sets[place];
+    auto& known = by_element_[place];
+    const auto look = [](std::vector<std::string_view>& list, std::size_t& until,
+                         std::unordered_map<std::string_view, std::vector<std::size_t>>& places) {
+      for (; until < list.size(); ++until) places[element_of(list[until])].push_back(until);
+    };
+    look(set.members, known.members_until, known.members);
+    look(set.temporary, known.temporary_until, known.temporary);
+    const auto take_out = [&](std::vector<std::string_view>& list,
+                              std::unordered_map<std::string_view, std::vector<std::size_t>>& places) {
+      const auto found = places.find(element);
+      if (found == places.end()) return;
+      for (const std::size_t at : found->second) list[at] = {};
+      places.erase(found);
+    };
+    take_out(set.members, known.members);
+    take_out(set.temporary, known.temporary);
+  }
+
+  void close_gaps() {
+    for (const auto& [place, known] : by_element_) {
+      std::erase(sets_.sets[place].members, std::string_view{});
+      std::erase(sets_.sets[place].temporary, std::string_view{});
+    }
   }
 
   static std::string plain_words(std::string_view line, bool& exist) {
@@ -248,7 +285,9 @@ class SetsReader {
       return lines_.at(error_of<messages::set_created_twice>(quoted(name)));
     }
     sets_.sets.push_back(
-        Set{.name = std::string(name), .type = std::string(type), .options = std::string(rest)});
+        Set{.name = std::string(name),
+            .type = std::string(type),
+            .options = words_ == SetsText::by_hand ? spelled_options(type, rest) : std::string(rest)});
     return {};
   }
 
@@ -257,6 +296,7 @@ class SetsReader {
       const auto found = places_.find(name);
       if (found == places_.end()) return unknown_set(name);
       last_ = found->second;
+      filled_.push_back(last_);
       again_ = format("add {} ", name);
       const auto timeout = timeout_in(sets_.sets[last_].options);
       timeouts_ = !timeout.empty();
@@ -268,6 +308,13 @@ class SetsReader {
   }
 
   void take_member(std::string_view member) {
+    const Set& set = sets_.sets[last_];
+    if (words_ != SetsText::by_hand || is_spelled_out(set, member)) return take_spelled(member);
+    for (auto& spelled : spelled_out(set, member))
+      take_spelled(spelled == member ? member : std::string_view(keep(std::move(spelled))));
+  }
+
+  void take_spelled(std::string_view member) {
     Set& set = sets_.sets[last_];
     if (!timeouts_ || stays(member)) {
       set.members.push_back(member);
@@ -299,7 +346,9 @@ class SetsReader {
   Sets sets_{};
   std::unordered_map<std::string_view, std::size_t> places_{};
   std::size_t last_ = 0;
-  std::string again_{};  ///< how a line that adds to the same set begins
+  std::string again_{};                ///< how a line that adds to the same set begins
+  std::vector<std::size_t> filled_{};  ///< sets that got members since the last flush of all, some twice
+  std::unordered_map<std::size_t, ByElement> by_element_{};  ///< of sets that lost members one by one
   SetsText words_;
   bool timeouts_ = false;      ///< of the same set
   bool default_none_ = false;  ///< its members have no timeout unless they say so
@@ -327,6 +376,10 @@ bool names_set(std::string_view words, const std::function<bool(std::string_view
   Tokenizer reader(words);
   bool named = false;
   while (const auto word = reader.next()) {
+    if (word->is("--comment")) {
+      reader.next();
+      continue;
+    }
     if (named && wanted(word->text())) return true;
     named = !word->quoted && std::ranges::find(kOptions, word->raw) != kOptions.end();
   }
@@ -458,6 +511,50 @@ void sort_members(std::vector<std::string_view>& members) {
 
 bool names_set(std::string_view words) {
   return names_set(words, [](std::string_view) { return true; });
+}
+
+namespace {
+
+/// How many members a set has room for (ipset(8), maxelem and size); a bitmap has room for all that it can
+/// name.
+std::size_t room_of(const Set& set) {
+  constexpr std::size_t kHash = 65536;
+  constexpr std::size_t kList = 8;
+  if (set.type.starts_with("bitmap:")) return SIZE_MAX;
+  std::size_t room = is_list(set) ? kList : kHash;
+  Tokenizer words(set.options);
+  while (const auto word = words.next()) {
+    if (!word->is("maxelem") && !word->is("size")) continue;
+    const auto value = words.next();
+    if (value) std::from_chars(value->raw.data(), value->raw.data() + value->raw.size(), room);
+  }
+  return room;
+}
+
+Set with_both(const Set& before, const Set& after) {
+  if (before.type != after.type || without_hashsize(before.options) != without_hashsize(after.options))
+    return before;
+  Set both = before;
+  both.options = after.options;
+  std::unordered_set<std::string_view> elements;
+  for (const auto member : before.members) elements.insert(element_of(member));
+  for (const auto member : after.members)
+    if (!elements.contains(element_of(member))) both.members.push_back(member);
+  return both.members.size() > room_of(both) ? after : both;
+}
+
+}  // namespace
+
+Sets with_both(const Sets& before, const Sets& after) {
+  Sets both{.texts = before.texts};
+  both.texts.insert(both.texts.end(), after.texts.begin(), after.texts.end());
+  for (const Set& set : before.sets) {
+    const Set* other = after.find(set.name);
+    both.sets.push_back(other == nullptr ? set : with_both(set, *other));
+  }
+  for (const Set& set : after.sets)
+    if (before.find(set.name) == nullptr) both.sets.push_back(set);
+  return both;
 }
 
 }  // namespace rewall

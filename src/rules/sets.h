@@ -37,6 +37,11 @@ bool same_options_but_for_traffic(const Set& a, const Set& b);
 bool same_but_for_traffic(const Set& a, const Set& b);
 bool same_but_for_traffic(const Sets& a, const Sets& b);
 
+/// The sets and members that either side has: rules that name sets of one side or of the other load with
+/// them. Where both have a set or a member otherwise, it is as in `before`; a set that had no room for the
+/// members of both is as in `after`.
+Sets with_both(const Sets& before, const Sets& after);
+
 /// True where the options say what the kernel otherwise chooses by itself: the size of the hash and its like.
 bool chooses_for_kernel(const Set& set);
 

@@ -23,7 +23,7 @@ bool is_plain(const Match& match) {
   return match.name != "set" || match.options.size() == 1;  // others ask its counters
 }
 
-Effect effect_of(const Rule& rule, const Table& table, Family family) {
+Effect effect_of(const Rule& rule, const ChainIndex& chains, Family family) {
   static constexpr std::array<std::string_view, 4> kQuiet = {"LOG", "NFLOG", "AUDIT", "TRACE"};
   const auto parts = parse_rule(rule.words, family);
   if (!parts || !parts->unknown.empty() || !std::ranges::all_of(parts->matches, is_plain))
@@ -31,7 +31,7 @@ Effect effect_of(const Rule& rule, const Table& table, Family family) {
   if (!parts->target) return Effect::none;
   const std::string& target = parts->target->name;
   // Before the names of targets: a chain can have one.
-  if (table.find(target) != nullptr) return Effect::path;
+  if (chains.find(target) != nullptr) return Effect::path;
   if (target == "ACCEPT") return Effect::accept;
   if (target == "DROP" || target == "REJECT") return Effect::drop;
   if (std::ranges::find(kQuiet, target) != kQuiet.end()) return Effect::none;
@@ -40,9 +40,10 @@ Effect effect_of(const Rule& rule, const Table& table, Family family) {
 
 template <class Allowed>
 bool every_rule(const Table& table, Family family, const Allowed& allowed) {
+  const ChainIndex chains(&table);
   for (const Chain& chain : table.chains)
     for (const Rule& rule : chain.rules)
-      if (!allowed(effect_of(rule, table, family))) return false;
+      if (!allowed(effect_of(rule, chains, family))) return false;
   return true;
 }
 
@@ -54,22 +55,24 @@ bool drops_nothing(const Table& table, Family family) {
 
 /// The rules of a chain that are not among `stay`, ascending, have this effect or none.
 bool others_only(Effect effect, const Chain& chain, const std::vector<std::uint32_t>& stay,
-                 const Table& table, Family family) {
+                 const ChainIndex& chains, Family family) {
   auto next = stay.begin();
   for (std::uint32_t i = 0; i < chain.rules.size(); ++i) {
     if (next != stay.end() && *next == i) {
       ++next;
       continue;
     }
-    const Effect own = effect_of(chain.rules[i], table, family);
+    const Effect own = effect_of(chain.rules[i], chains, family);
     if (own != effect && own != Effect::none) return false;
   }
   return true;
 }
 
 bool changes_only_close(const Table& from, const Table& to, Family family) {
+  const ChainIndex before(&from);
+  const ChainIndex behind(&to);
   for (const Chain& chain : from.chains) {
-    const Chain* same = to.find(chain.name);
+    const Chain* same = behind.find(chain.name);
     if (same == nullptr && !chain.built_in()) continue;
     const Chain nothing{.name = chain.name, .policy = "ACCEPT"};
     const Chain& after = same != nullptr ? *same : nothing;
@@ -80,8 +83,8 @@ bool changes_only_close(const Table& from, const Table& to, Family family) {
       left.push_back(old_place);
       right.push_back(new_place);
     }
-    if (!others_only(Effect::accept, chain, left, from, family)) return false;
-    if (!others_only(Effect::drop, after, right, to, family)) return false;
+    if (!others_only(Effect::accept, chain, left, before, family)) return false;
+    if (!others_only(Effect::drop, after, right, behind, family)) return false;
   }
   return true;  // a built-in chain that only `to` has took every packet before
 }

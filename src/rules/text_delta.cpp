@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -222,10 +223,13 @@ bool add_rules(std::string_view stretch, Table& table) {
 }
 
 void add_chains(Table& table, const Table& other, const std::vector<std::string>& built_in) {
+  std::unordered_set<std::string_view> there;
+  for (const auto& chain : table.chains) there.insert(chain.name);
+  std::vector<Chain> missing;
   for (const auto& chain : other.chains) {
-    if (table.find(chain.name) == nullptr)
-      table.chains.push_back(Chain{.name = chain.name, .policy = chain.policy});
+    if (!there.contains(chain.name)) missing.push_back(Chain{.name = chain.name, .policy = chain.policy});
   }
+  std::ranges::move(missing, std::back_inserter(table.chains));
   for (auto& chain : table.chains) {
     if (std::ranges::find(built_in, chain.name) != built_in.end()) chain.policy = "ACCEPT";
   }

@@ -12,6 +12,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "core/trust.h"
 
 namespace rewall {
 namespace {
@@ -46,6 +47,14 @@ Status check_facts(const struct stat& facts, mode_t type, const std::filesystem:
 
 Error path_error(const std::filesystem::path& path, int error) {
   return error_of<messages::repository_failed>(path.string(), errno_text(error));
+}
+
+/// Of check_trust() and check_way_to(), which know nothing of repositories.
+Status of_repository(Status looked) {
+  if (looked) return looked;
+  auto error = std::move(looked).error();
+  error.kind = ErrorKind::repository;
+  return error;
 }
 
 bool others_enter(const struct stat& facts) {
@@ -94,6 +103,15 @@ Status check_access(const std::filesystem::path& path, mode_t type, const std::f
   return check_facts(facts, type, path, top);
 }
 
+Status check_whole_way(const std::filesystem::path& path, mode_t type) {
+  TRY(of_repository(check_way_to(std::filesystem::absolute(path))));
+  std::error_code failed;
+  const auto real = std::filesystem::canonical(path, failed);
+  if (failed) return path_error(path, failed.value());
+  TRY(of_repository(check_way_to(real)));
+  return check_access(real, type, real);
+}
+
 Status check_repository_access(const std::filesystem::path& path) {
   // The repository's own path may be a link: whoever typed it meant where it leads.
   struct stat facts {};
@@ -107,7 +125,7 @@ Status check_repository_access(const std::filesystem::path& path) {
                                                   {".git/config", S_IFREG},
                                                   {".git/objects", S_IFDIR},
                                                   {".git/refs", S_IFDIR}}};
-  TRY(check_facts(facts, S_IFDIR, path, path));
+  TRY(check_whole_way(path, S_IFDIR));
   for (const auto& [name, type] : kEntries) {
     std::error_code failed;
     // A power failure may take it; Repository::open() writes it again.

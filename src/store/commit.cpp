@@ -230,11 +230,42 @@ Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& f
   return staged;
 }
 
+git_index_time index_time(const timespec& time) {
+  return {.seconds = static_cast<std::int32_t>(time.tv_sec),
+          .nanoseconds = static_cast<std::uint32_t>(time.tv_nsec)};
+}
+
+bool same_time(const git_index_time& recorded, const timespec& time) {
+  const git_index_time cut = index_time(time);
+  return recorded.seconds == cut.seconds && recorded.nanoseconds == cut.nanoseconds;
+}
+
+/// True for a file that stands as the index has it, so that git knows its content. As git does, this takes no
+/// file at its word that was written when the index was, or later (technical/racy-git of git).
+bool stands_as_recorded(git_repository* repo, git_odb* odb, const fs::path& file) {
+  git::Index index;
+  struct stat facts {};
+  struct stat written {};
+  const fs::path path = fs::path(git_repository_path(repo)) / "index";
+  if (::lstat(file.c_str(), &facts) != 0 || ::lstat(path.c_str(), &written) != 0 ||
+      git::fill(index, git_repository_index, repo) != 0 || git_index_read(index.get(), 0) != 0)
+    return false;
+  const git_index_entry* entry = git_index_get_bypath(index.get(), file.filename().c_str(), 0);
+  return entry != nullptr && S_ISREG(facts.st_mode) && same_time(entry->mtime, facts.st_mtim) &&
+         same_time(entry->ctime, facts.st_ctim) && entry->dev == static_cast<std::uint32_t>(facts.st_dev) &&
+         entry->ino == static_cast<std::uint32_t>(facts.st_ino) &&
+         entry->file_size == static_cast<std::uint32_t>(facts.st_size) &&
+         std::pair(facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec) <
+             std::pair(written.st_mtim.tv_sec, written.st_mtim.tv_nsec) &&
+         git_odb_exists(odb, &entry->id) == 1;
+}
+
 /// A file of the work tree that git does not know: somebody's edit. Keeps a copy beside it.
 void keep_edit(git_repository* repo, const fs::path& file) {
-  const auto content = read_plain_file(file);
   git::Odb odb;
-  if (!content || content->empty() || git::fill(odb, git_repository_odb, repo) != 0) return;
+  if (git::fill(odb, git_repository_odb, repo) != 0 || stands_as_recorded(repo, odb.get(), file)) return;
+  const auto content = read_plain_file(file);
+  if (!content || content->empty()) return;
   const git_oid id = git::hash_blob(*content);
   if (git_odb_exists(odb.get(), &id) == 1) return;
   for (int n = 1;; ++n) {
@@ -260,11 +291,6 @@ Status place_files(git_repository* repo, const fs::path& path, std::vector<Stage
       return error_of<messages::repository_failed>(file.string(), errno_text(errno));
   }
   return {};
-}
-
-git_index_time index_time(const timespec& time) {
-  return {.seconds = static_cast<std::int32_t>(time.tv_sec),
-          .nanoseconds = static_cast<std::uint32_t>(time.tv_nsec)};
 }
 
 /// The fields of gitformat-index(5), each cut to 32 bits as git cuts them.

@@ -2,10 +2,12 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
 
 #include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "core/text.h"
 
 namespace rewall::git {
 namespace {
@@ -38,6 +40,19 @@ std::string last_reason() {
   return error != nullptr && error->message != nullptr ? error->message : "unknown failure";
 }
 
+/// "failed to parse config file: REASON (in PATH:LINE)", as libgit2 says it (config_parse.c).
+std::optional<Error> config_error(std::string_view said) {
+  constexpr std::string_view kStart = "failed to parse config file: ";
+  const auto in = said.rfind(" (in ");
+  const auto colon = said.rfind(':');
+  if (!said.starts_with(kStart) || !said.ends_with(')') || in == std::string_view::npos || colon < in)
+    return std::nullopt;
+  const auto why = said.substr(kStart.size(), in - kStart.size());
+  const auto path = said.substr(in + 5, colon - in - 5);
+  const auto line = said.substr(colon + 1, said.size() - colon - 2);
+  return error_of<messages::config_unreadable>(path, line, why, shell_quote(path));
+}
+
 }  // namespace
 
 Status start() {
@@ -48,6 +63,7 @@ Status start() {
 
 Error last_error(const std::string& object) {
   const std::string reason = last_reason();
+  if (auto error = config_error(reason)) return *std::move(error);
   Error error{.kind = ErrorKind::repository, .message = format("{}: {}", object, reason)};
   for (const int full : {ENOSPC, EDQUOT}) {
     if (reason.find(errno_text(full)) != std::string::npos) error.hint = kFreeSpace;

@@ -24,6 +24,7 @@ using Odb = std::unique_ptr<git_odb, Release<git_odb_free>>;
 using Blob = std::unique_ptr<git_blob, Release<git_blob_free>>;
 using Object = std::unique_ptr<git_object, Release<git_object_free>>;
 using Commit = std::unique_ptr<git_commit, Release<git_commit_free>>;
+using TagObject = std::unique_ptr<git_tag, Release<git_tag_free>>;
 using Tree = std::unique_ptr<git_tree, Release<git_tree_free>>;
 using TreeBuilder = std::unique_ptr<git_treebuilder, Release<git_treebuilder_free>>;
 using Index = std::unique_ptr<git_index, Release<git_index_free>>;
@@ -83,7 +84,8 @@ Status start();
 constexpr const char* kFreeSpace = "free some space there and run the command again";
 
 /// The error of the libgit2 call that just failed, as `object: reason`, of kind repository. A full disk gets
-/// the hint to free space. Call this before any other libgit2 function.
+/// the hint to free space, a line of a configuration that cannot be read its own words. Call this before any
+/// other libgit2 function.
 Error last_error(const std::string& object);
 
 /// The same for an object of the history that cannot be read; the hint names the earlier snapshots.

@@ -126,6 +126,10 @@ std::optional<git_oid> newest_fetched(git_repository* repo, const std::string& h
   git_time_t time = 0;
   git::Reference reference;
   while (git::fill(reference, git_reference_next, all.get()) == 0) {
+    // The glob also finds the branch REMOTE/hosts/OTHER/hosts/HOST, which is of another host.
+    const std::string_view name = git_reference_name(reference.get());
+    const auto hosts = name.find(kHostsOfRemote, kRemoteBranches.size());
+    if (hosts == std::string_view::npos || name.substr(hosts + kHostsOfRemote.size()) != host) continue;
     const git_oid* id = git_reference_target(reference.get());
     const auto commit = id == nullptr ? Result<git::Commit>(Error{}) : read_commit(repo, git::hex(*id));
     if (!commit || (newest && git_commit_time(commit->get()) <= time)) continue;
@@ -221,8 +225,12 @@ std::string find_tip(git_repository* repo, const std::string& host) {
   return newest ? git::hex(*newest) : std::string{};
 }
 
+bool has_branch(git_repository* repo, const std::string& host) {
+  return read_reference(repo, branch_of(host)).has_value();
+}
+
 bool is_at_branch(git_repository* repo, const std::string& host) {
-  return host_in_head(repo) == host && read_reference(repo, branch_of(host));
+  return host_in_head(repo) == host && has_branch(repo, host);
 }
 
 std::string find_parent(git_repository* repo, const std::string& host, const std::string& hash) {

@@ -25,6 +25,9 @@ void note_host(const std::filesystem::path& path, const std::string& host);
 /// fetched last, else the newest commit of this host among the objects. Its object need not be there.
 std::string find_tip(git_repository* repo, const std::string& host);
 
+/// True when the branch of `host` can be read.
+bool has_branch(git_repository* repo, const std::string& host);
+
 /// True when `.git/HEAD` names the branch of `host` and that branch can be read.
 bool is_at_branch(git_repository* repo, const std::string& host);
 

@@ -135,6 +135,7 @@ std::vector<Repository::GitLock> Repository::git_locks() const {
 
 Result<Lock> Repository::lock(std::chrono::milliseconds wait,
                               std::span<const std::string_view> state_files) const {
+  if (impl_->config_error) return *impl_->config_error;
   const fs::path path = state_path() / "lock";
   make_way(path);
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

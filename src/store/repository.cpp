@@ -160,23 +160,86 @@ Status Repository::check_place(const fs::path& path) {
   return ::lstat(path.c_str(), &facts) == 0 ? check_empty(path) : Status{};
 }
 
-Result<Repository> Repository::open(const fs::path& path) {
+FolderWithoutConfig::~FolderWithoutConfig() {
+  std::error_code ignored;
+  if (!top_.empty()) fs::remove_all(top_, ignored);
+}
+
+Result<FolderWithoutConfig> FolderWithoutConfig::make(const fs::path& git) {
+  std::error_code failed;
+  std::string top;
+  for (const char* place : {"/run/rewall-XXXXXX", "/dev/shm/rewall-XXXXXX", "/tmp/rewall-XXXXXX"}) {
+    top = place;
+    if (::mkdtemp(top.data()) != nullptr) break;
+    top.clear();
+  }
+  if (top.empty()) return error_of<messages::repository_failed>("/run", errno_text(errno));
+  FolderWithoutConfig folder{fs::path(top)};
+  fs::create_directory(folder.path(), failed);
+  for (const auto& entry : fs::directory_iterator(fs::absolute(git), failed)) {
+    const auto name = entry.path().filename();
+    std::error_code linked;
+    // A HEAD that is a link is another thing to git.
+    if (name == "HEAD")
+      fs::copy_file(entry.path(), folder.path() / name, linked);
+    else if (name != "config")
+      fs::create_symlink(entry.path(), folder.path() / name, linked);
+    if (linked) return folder_error(folder.path() / name, linked.value());
+  }
+  if (failed) return folder_error(folder.path(), failed.value());
+  return folder;
+}
+
+namespace {
+
+Result<git::Repo> open_folder(const fs::path& git, const fs::path& path) {
+  git::Repo repo;
+  if (git::fill(repo, git_repository_open_ext, git.c_str(), kExactly, nullptr) != 0)
+    return git::last_error(format("repository at {}", path.string()));
+  return repo;
+}
+
+/// What open() and open_readable() do before and after libgit2's part.
+Status prepare_to_open(const fs::path& path) {
   TRY(check_repository_access(path));
   const fs::path state = path / ".git/rewall";
   // A plain `git clone` brings no state folder. Who only reads needs none.
   if (::mkdir(state.c_str(), kPrivateFolder) == 0 || errno == EEXIST) TRY(check_access(state, S_IFDIR, path));
   put_back_head(path);
-  TRY(git::start());
+  return git::start();
+}
+
+Status take_up(git_repository* repo, const fs::path& path, std::string& host) {
+  TRY(git::use_safe_objects(repo, path / ".git/objects"));
+  host = TRY(find_host(repo, path));
+  const std::string email = "rewall@" + host;
+  if (git_repository_set_ident(repo, "rewall", email.c_str()) != 0) return git::last_error(path.string());
+  return {};
+}
+
+}  // namespace
+
+Result<Repository> Repository::open(const fs::path& path) {
+  TRY(prepare_to_open(path));
   auto impl = std::make_unique<Impl>();
   impl->path = path;
-  if (git::fill(impl->repo, git_repository_open_ext, (path / ".git").c_str(), kExactly, nullptr) != 0)
-    return git::last_error(format("repository at {}", path.string()));
-  TRY(git::use_safe_objects(impl->repo.get(), path / ".git/objects"));
-  auto host = TRY(find_host(impl->repo.get(), path));
-  impl->host = std::move(host);
-  const std::string email = "rewall@" + impl->host;
-  if (git_repository_set_ident(impl->repo.get(), "rewall", email.c_str()) != 0)
-    return git::last_error(path.string());
+  impl->repo = TRY(open_folder(path / ".git", path));
+  TRY(take_up(impl->repo.get(), path, impl->host));
+  return Repository(std::move(impl));
+}
+
+Result<Repository> Repository::open_readable(const fs::path& path) {
+  auto whole = open(path);
+  if (whole) return whole;
+  TRY(prepare_to_open(path));
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  impl->folder.emplace(TRY(FolderWithoutConfig::make(path / ".git")));
+  auto repo = open_folder(impl->folder->path(), path);
+  if (!repo) return whole;
+  impl->repo = *std::move(repo);
+  TRY(take_up(impl->repo.get(), path, impl->host));
+  impl->config_error = std::move(whole).error();
   return Repository(std::move(impl));
 }
 
@@ -187,6 +250,9 @@ Repository::~Repository() = default;
 
 const fs::path& Repository::path() const {
   return impl_->path;
+}
+fs::path Repository::path_for_git() const {
+  return impl_->folder ? impl_->folder->path() : impl_->path;
 }
 fs::path Repository::state_path() const {
   return impl_->path / ".git/rewall";

@@ -5,6 +5,7 @@
 // and a lock. rewall-repository(5) describes the files.
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -143,11 +144,17 @@ class Repository {
   /// (store/host_branch.h). A read-only disk is no matter.
   static Result<Repository> open(const std::filesystem::path& path);
 
+  /// The same for a boot, which uses what can be read: where `.git/config` cannot, the repository is opened
+  /// without it, and lock() returns the error.
+  static Result<Repository> open_readable(const std::filesystem::path& path);
+
   Repository(Repository&&) noexcept;
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
 
   const std::filesystem::path& path() const;
+  /// Where git(1) can read the repository: path(), but of open_readable() a folder without the `config`.
+  std::filesystem::path path_for_git() const;
   std::filesystem::path state_path() const;  ///< .git/rewall
   std::string host() const;                  ///< NAME of the branch hosts/NAME
 
@@ -173,6 +180,10 @@ class Repository {
   /// first snapshot. Where the branch is empty or gone: the newest snapshot that is known (find_tip()).
   Result<std::string> head() const;
 
+  /// True where this host's branch is empty, damaged or gone, and head() found the newest snapshot otherwise.
+  /// The next lock() puts the branch back.
+  bool branch_is_lost() const;
+
   /// True where `.git/HEAD` names this host's branch, and that can be read.
   bool is_at_branch() const;
 
@@ -187,6 +198,14 @@ class Repository {
 
   /// Whether the repository has an object with this full hash, reachable or not.
   bool has_object(const std::string& hash) const;
+  /// Whether the object with this full hash begins as one: a power failure leaves empty files.
+  bool begins_well(const std::string& hash) const;
+
+  /// The size of an object in bytes, from its header; 0 where that cannot be read.
+  std::uint64_t size(const std::string& hash) const;
+  /// True for a snapshot whose commit or folder is larger than any that the store makes, and that it
+  /// therefore does not read.
+  bool is_oversized(const std::string& hash) const;
 
   Result<Snapshot> snapshot(const std::string& hash) const;
 
@@ -276,6 +295,9 @@ class Repository {
 
   /// The branches below refs/heads/hosts/ and refs/remotes/REMOTE/hosts/, sorted by host, then by remote.
   Result<std::vector<HostBranch>> host_branches() const;
+  /// Lets the branch of a host that was fetched from a remote name `hash` again, or removes it where `hash`
+  /// is empty.
+  Status put_back_branch(const HostBranch& branch, const std::string& hash);
 
   Result<std::vector<Remote>> remotes() const;
   /// The remote with this name. Kind usage for an unknown one, with the nearest name as hint.

@@ -3,8 +3,10 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/file.h"
@@ -14,9 +16,27 @@
 
 namespace rewall {
 
+/// A folder for libgit2 in the place of a `.git` whose `config` cannot be read: it has links to what is in
+/// that folder, and no `config`. Removed with the object.
+class FolderWithoutConfig {
+ public:
+  /// Kind repository: no folder for it can be written, not even in memory.
+  static Result<FolderWithoutConfig> make(const std::filesystem::path& git);
+  FolderWithoutConfig(FolderWithoutConfig&& other) noexcept : top_(std::exchange(other.top_, {})) {}
+  FolderWithoutConfig& operator=(FolderWithoutConfig&&) = delete;
+  ~FolderWithoutConfig();
+  std::filesystem::path path() const { return top_ / ".git"; }
+
+ private:
+  explicit FolderWithoutConfig(std::filesystem::path top) : top_(std::move(top)) {}
+  std::filesystem::path top_;
+};
+
 struct Repository::Impl {
   std::filesystem::path path{};
   std::string host{};
+  std::optional<Error> config_error{};  ///< of open_readable()
+  std::optional<FolderWithoutConfig> folder{};
   git::Repo repo{};
   Signer signer{};
   /// The newest prepare(): its tree, its files for write_aside(), and that call's work.

@@ -34,18 +34,37 @@ Result<std::string> tag_reference(const std::string& name) {
   return reference;
 }
 
+/// The commit that a chain of tag objects ends in. The objects may come from a remote that means harm: few
+/// are followed, and none that is larger than a commit may be.
+std::optional<git_oid> tagged_commit(git_repository* repo, git_oid id) {
+  constexpr int kLongestChain = 32;
+  constexpr std::size_t kBiggestTag = 2U << 20U;
+  git::Odb odb;
+  if (git::fill(odb, git_repository_odb, repo) != 0) return std::nullopt;
+  for (int i = 0; i < kLongestChain; ++i) {
+    std::size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_odb_read_header(&size, &type, odb.get(), &id) != 0) return std::nullopt;
+    if (type == GIT_OBJECT_COMMIT) return id;
+    git::TagObject tag;
+    if (type != GIT_OBJECT_TAG || size > kBiggestTag || git::fill(tag, git_tag_lookup, repo, &id) != 0)
+      return std::nullopt;
+    id = *git_tag_target_id(tag.get());
+  }
+  return std::nullopt;
+}
+
 /// A tag whose snapshot is gone is listed all the same, with the hash and no time.
 Tag read_tag(git_repository* repo, git_reference* reference) {
   Tag tag{.name = std::string(git_reference_name(reference)).substr(kTags.size())};
-  git::Object commit;
-  if (git::fill(commit, git_reference_peel, reference, GIT_OBJECT_COMMIT) != 0) {
-    if (const git_oid* target = git_reference_target(reference)) tag.hash = git::hex(*target);
-    return tag;
-  }
-  tag.hash = git::hex(*git_object_id(commit.get()));
-  git::Commit of;
-  if (git::fill(of, git_commit_lookup, repo, git_object_id(commit.get())) == 0) {
-    const git_time when = git_commit_author(of.get())->when;
+  git::Reference direct;
+  if (git::fill(direct, git_reference_resolve, reference) != 0) return tag;
+  const git_oid* target = git_reference_target(direct.get());
+  const auto commit = tagged_commit(repo, *target);
+  tag.hash = git::hex(commit.value_or(*target));
+  const auto of = read_commit(repo, tag.hash);
+  if (commit && of) {
+    const git_time when = git_commit_author(of->get())->when;
     tag.time = {.seconds = when.time, .offset = when.offset};
   }
   return tag;
@@ -210,6 +229,19 @@ Result<std::vector<HostBranch>> Repository::host_branches() const {
   return branches;
 }
 
+Status Repository::put_back_branch(const HostBranch& branch, const std::string& hash) {
+  const std::string name = format("refs/remotes/{}/hosts/{}", branch.remote, branch.host);
+  if (hash.empty()) {
+    const int removed = git_reference_remove(impl_->repo.get(), name.c_str());
+    return removed == 0 || removed == GIT_ENOTFOUND ? Status{} : git::last_error(name);
+  }
+  const auto id = TRY(git::parse_hash(hash));
+  git::Reference made;
+  if (git::fill(made, git_reference_create, impl_->repo.get(), name.c_str(), &id, 1, "rewall: refused") != 0)
+    return git::last_error(name);
+  return {};
+}
+
 Status Repository::add_remote(const std::string& name, const std::string& url) {
   int valid = 0;
   if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)
@@ -219,7 +251,8 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   git::Remote made;
   const int code = git::fill(made, git_remote_create_with_fetchspec, impl_->repo.get(), name.c_str(),
                              url.c_str(), fetch.c_str());
-  if (code == GIT_EEXISTS) return error_of<messages::remote_exists>(name, shell_quote(name));
+  if (code == GIT_EEXISTS)
+    return error_of<messages::remote_exists>(name, shell_quote(name), shell_quote(url));
   if (code != 0) return git::last_error(format("remote '{}'", name));
   return close_config(impl_->path);
 }

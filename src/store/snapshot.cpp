@@ -37,13 +37,16 @@ constexpr std::size_t kShownDigits = 10;
 /// Rules of a million lines are 60 MB. What is bigger comes from somebody who means harm.
 constexpr std::size_t kBiggestFile = 256U << 20U;
 
+/// People write them, a line each.
+constexpr std::size_t kBiggestExpect = 16U << 20U;
+
 /// A message that the store writes has less, however long its parts are (message.cpp).
 constexpr std::size_t kBiggestCommit = 2U << 20U;
 /// The files of a snapshot are six; a person may keep others beside them.
 constexpr std::size_t kBiggestTree = 4U << 20U;
 
-Error too_big(const std::string& object, std::size_t size) {
-  return error_of<messages::snapshot_file_too_big>(object, size, kBiggestFile);
+Error too_big(const std::string& object, std::size_t size, std::size_t most) {
+  return error_of<messages::snapshot_file_too_big>(object, size, most);
 }
 
 /// From the object's header; 0 where it has none that can be read.
@@ -56,13 +59,14 @@ std::size_t object_size(git_repository* repo, const git_oid& id) {
   return size;
 }
 
-Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof) {
+Result<std::string> read_blob(git_repository* repo, const git_oid& id, const std::string& name, Proof proof,
+                              std::size_t most = kBiggestFile) {
   const std::string object = format("{} ({})", name, git::hex(id));
   const fs::path objects = fs::path(git_repository_path(repo)) / "objects";
-  auto loose = git::read_loose(objects, id, git::Extent::whole, kBiggestFile);
+  auto loose = git::read_loose(objects, id, git::Extent::whole, most);
   if (!loose) return git::lost_object(object, loose.error().message);
-  if (const std::size_t size = *loose ? (*loose)->size : object_size(repo, id); size > kBiggestFile)
-    return too_big(object, size);
+  if (const std::size_t size = *loose ? (*loose)->size : object_size(repo, id); size > most)
+    return too_big(object, size, most);
   if (*loose && (*loose)->type == GIT_OBJECT_BLOB) {
     std::string& content = (*loose)->content;
     const git_oid found = proof == Proof::hash ? git::hash_blob(content) : id;
@@ -282,7 +286,8 @@ Result<Files> read_files_of(git_repository* repo, const git_tree* tree, const st
     const git_tree_entry* entry = git_tree_entry_byname(tree, std::string(name).c_str());
     if (entry == nullptr) continue;
     if (!is_plain_file(entry)) return not_plain(of);
-    auto content = TRY(read_blob(repo, *git_tree_entry_id(entry), of, proof));
+    const std::size_t most = name == kExpect ? kBiggestExpect : kBiggestFile;
+    auto content = TRY(read_blob(repo, *git_tree_entry_id(entry), of, proof, most));
     files.emplace(name, std::move(content));
   }
   return files;
@@ -331,6 +336,10 @@ Result<std::string> Repository::head() const {
   return find_tip(impl_->repo.get(), impl_->host);
 }
 
+bool Repository::branch_is_lost() const {
+  return !has_branch(impl_->repo.get(), impl_->host) && !find_tip(impl_->repo.get(), impl_->host).empty();
+}
+
 bool Repository::is_at_branch() const {
   return rewall::is_at_branch(impl_->repo.get(), impl_->host);
 }
@@ -358,6 +367,26 @@ bool Repository::has_object(const std::string& hash) const {
   const auto id = git::parse_hash(hash);
   return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
          git_odb_exists(odb.get(), &*id) == 1;
+}
+
+bool Repository::begins_well(const std::string& hash) const {
+  git::Odb odb;
+  const auto id = git::parse_hash(hash);
+  std::size_t size = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
+         git_odb_read_header(&size, &type, odb.get(), &*id) == 0;
+}
+
+std::uint64_t Repository::size(const std::string& hash) const {
+  const auto id = git::parse_hash(hash);
+  return id ? object_size(impl_->repo.get(), *id) : 0;
+}
+
+bool Repository::is_oversized(const std::string& hash) const {
+  if (size(hash) > kBiggestCommit) return true;
+  const auto commit = read_commit(impl_->repo.get(), hash);
+  return commit && object_size(impl_->repo.get(), *git_commit_tree_id(commit->get())) > kBiggestTree;
 }
 
 Result<Snapshot> Repository::snapshot(const std::string& hash) const {
@@ -425,6 +454,8 @@ Repository::Entry::Kind kind_of(const git_tree_entry* entry) {
 
 Result<std::vector<Repository::Entry>> Repository::entries(const std::string& hash) const {
   const auto id = TRY(git::parse_hash(hash));
+  if (const std::size_t size = object_size(impl_->repo.get(), id); size > kBiggestTree)
+    return error_of<messages::snapshot_too_big>(format("tree of {}", hash), size, "the folder", kBiggestTree);
   git::Object object;
   git::Object tree;
   if (git::fill(object, git_object_lookup, impl_->repo.get(), &id, GIT_OBJECT_ANY) != 0 ||

@@ -1,10 +1,12 @@
 #include "ui/foreground.h"
 
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "core/file.h"
@@ -12,6 +14,11 @@
 
 namespace rewall {
 namespace {
+
+constexpr mode_t kPrivate = S_IRWXG | S_IRWXO;
+
+/// The umask of whoever started this process; absent before make_files_private().
+std::optional<mode_t> umask_of_starter;
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> list;
@@ -31,6 +38,10 @@ SignalsForChild::~SignalsForChild() {
   ::signal(SIGQUIT, quit_);
 }
 
+void make_files_private() {
+  umask_of_starter = ::umask(kPrivate);
+}
+
 Result<pid_t> start(Foreground program) {
   sigset_t defaults;
   ::sigemptyset(&defaults);
@@ -44,8 +55,10 @@ Result<pid_t> start(Foreground program) {
   if (program.input >= 0) ::posix_spawn_file_actions_adddup2(&actions, program.input, STDIN_FILENO);
   if (program.output >= 0) ::posix_spawn_file_actions_adddup2(&actions, program.output, STDOUT_FILENO);
   pid_t process = -1;
+  if (umask_of_starter) ::umask(*umask_of_starter);
   const int failed = ::posix_spawn(&process, program.words[0].c_str(), &actions, &attributes,
                                    pointers(program.words).data(), pointers(program.environment).data());
+  if (umask_of_starter) ::umask(kPrivate);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (failed == 0) return process;

@@ -33,6 +33,10 @@ struct Foreground {
   int output = -1;
 };
 
+/// Makes files and folders of this process private (umask(2) 077), whoever started it. What start() starts
+/// has the umask that this process had before: its files are the user's own. Call it before the first thread.
+void make_files_private();
+
 /// Starts the program and returns its process. Kind usage: the program could not be started.
 Result<pid_t> start(Foreground program);
 

@@ -63,9 +63,27 @@ Json to_json(const Diff& diff, const std::string& from, const std::string& to) {
           {"summary", summary_json(diff)}};
 }
 
-std::string author_of(const Snapshot& snapshot) {
-  return snapshot.author.name + " <" + snapshot.author.email + ">";
+std::string author_text(const Person& person) {
+  return person.name + " <" + person.email + ">";
 }
+
+std::string author_of(const Snapshot& snapshot) {
+  return author_text(snapshot.author);
+}
+
+namespace {
+
+Json parts_json(const std::vector<PartAuthor>& authors) {
+  Json json = Json::array();
+  for (const auto& author : authors)
+    json.push_back({{"author", author_text(author.person)},
+                    {"actor", or_null(author.actor)},
+                    {"perhaps", author.perhaps},
+                    {"parts", author.parts}});
+  return json;
+}
+
+}  // namespace
 
 Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff) {
   return {{"hash", snapshot.hash},
@@ -76,6 +94,7 @@ Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff) {
           {"backend", or_null(snapshot.trailers.backend)},
           {"actor", or_null(snapshot.trailers.actor)},
           {"commands", snapshot.trailers.commands},
+          {"parts", parts_json(snapshot.trailers.parts)},
           {"foreign", snapshot.trailers.foreign},
           {"restores", or_null(snapshot.trailers.restores)},
           {"undoes", or_null(snapshot.trailers.undoes)},

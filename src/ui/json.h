@@ -20,6 +20,7 @@ Json changes_json(const Diff& diff);
 /// The field `summary` is null without a diff.
 Json to_json(const Snapshot& snapshot, const std::optional<Diff>& diff);
 /// "alice <alice@host>".
+std::string author_text(const Person& person);
 std::string author_of(const Snapshot& snapshot);
 /// The result of snapshot, restore, undo and other commands that record.
 Json answer_json(const std::string& hash, const std::string& subject, bool changed,

@@ -99,6 +99,41 @@ TEST_CASE("what cannot be read is passed over: the newest snapshot before it boo
   }
 }
 
+TEST_CASE("of snapshots with the same files the one that is signed boots") {
+  const BootHost host;
+  host.ok(
+      "ssh-keygen -qt ed25519 -N '' -f key; git -C repo config gpg.format ssh; git -C repo config "
+      "user.signingKey $PWD/key; "
+      "echo \"rewall@$(hostname) $(cat key.pub)\" >allowed; echo \"* $(cat key.pub)\" >>allowed; chmod 600 "
+      "allowed");
+  host.ok(
+      "rewall config sign.key $PWD/key; rewall config sign.allowed $PWD/allowed; iptables -A INPUT -p tcp "
+      "--dport 25 -j ACCEPT; "
+      "rewall -q snapshot; rewall config sign.require true; rewall config --unset sign.key; rewall -q "
+      "snapshot --allow-empty -m unsigned");
+  const auto said = host.boot(9);
+  INFO(said);
+  CHECK(host.ports() == "22 80 443 25");
+  CHECK(has(said, "the older snapshot "));
+}
+
+TEST_CASE("a firewall that was empty by wish boots, though a shutdown emptied it later") {
+  const Host host;
+  // "bare" has nothing, HEAD~1 something that cannot be read, and HEAD is what a shutdown left.
+  host.ok(
+      "rewall -q init; git -C repo tag bare; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall -q "
+      "snapshot; "
+      "mkdir away; printf '#!/bin/sh\\necho 2 6\\n' >away/runlevel; chmod 755 away/runlevel; iptables -F; "
+      "unshare -m bash -c 'mount -t tmpfs none /run; PATH=$PWD/away:$PATH " REWALL_PROGRAM " -q snapshot'; " +
+      empty_object("HEAD~1:rules.v4") + "iptables -P INPUT DROP");
+  REQUIRE(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: shutdown"));
+  const auto said = host.ends(9, "rewall restore --boot");
+  INFO(said);
+  CHECK(has(said,
+            "the older snapshot " + host.ok("git -C repo rev-parse bare").substr(0, 10) + " is in force"));
+  CHECK_FALSE(has(host.rules(), "-A "));
+}
+
 TEST_CASE("a state file that is of another version, a FIFO or a folder stops no boot and no snapshot") {
   const BootHost host;
   host.ok("cp -a repo whole");
@@ -130,9 +165,18 @@ TEST_CASE("a guard's file that cannot be read does not make the unconfirmed chan
     CHECK(host.ports() == "22 80 443");
     CHECK(has(said, "the old ruleset (snapshot "));
   }
-  SECTION("without a word") {
+  SECTION("emptied, and its second copy tells") {
+    host.ok(std::string(": >") + armed);
+    const auto said = host.boot(0);
+    INFO(said);
+    CHECK(host.ports() == "22 80 443");
+    CHECK(has(said, "the old ruleset (snapshot "));
+    CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: boot"));
+    host.ok("ls repo/.git/rewall/guards/*.booted; ! ls repo/.git/rewall/guards/*.armed");
+  }
+  SECTION("without a word, and so is its second copy") {
     host.ok(std::string("t=$(stat -c %Y ") + armed + "); echo garbage >" + armed + "; touch -d @$((t+1)) " +
-            armed);
+            armed + "; : >$(ls repo/.git/rewall/guards/*.armed)");
     host.ok("rewall -q tag good second");
     const auto said = host.boot(9);
     INFO(said);
@@ -140,6 +184,67 @@ TEST_CASE("a guard's file that cannot be read does not make the unconfirmed chan
     CHECK(has(said, "the old ruleset of the guard: "));
   }
   host.ok("test ! -e repo/.git/rewall/guard");
+}
+
+TEST_CASE("a try that nobody confirmed does not boot, whatever is left of its guard") {
+  const BootHost host;
+  const std::string harm = GENERATE(": >repo/.git/rewall/guard", "printf x >repo/.git/rewall/guard",
+                                    "rm repo/.git/rewall/guard; mkdir repo/.git/rewall/guard",
+                                    "rm repo/.git/rewall/guard; mkfifo repo/.git/rewall/guard");
+  const std::string copy = GENERATE("true", "rm repo/.git/rewall/guards/*.armed");
+  INFO(harm << "; " << copy);
+  SECTION("right after it was armed") {
+    host.ok("rewall -q try --for 1h -- iptables -F INPUT; " + harm + "; " + copy);
+    const auto said =
+        host.sh("iptables -F; iptables -P INPUT ACCEPT; timeout 60 " REWALL_PROGRAM " restore --boot");
+    INFO(said.err);
+    CHECK(said.status == (copy == "true" ? 0 : 9));
+    CHECK(host.ports() == "22 80 443");
+  }
+  SECTION("days after snapshots that others made before it") {
+    host.ok(
+        "rewall -q try --for 1h -- iptables -F INPUT; iptables -A OUTPUT -d 192.0.2.1 -j DROP; rewall -q "
+        "snapshot; " +
+        harm + "; " + copy);
+    const auto said =
+        host.sh("iptables -F; iptables -P INPUT ACCEPT; timeout 60 " REWALL_PROGRAM " restore --boot");
+    INFO(said.err);
+    CHECK(host.ports() == "22 80 443");
+    CHECK_FALSE(has(host.rules(), "192.0.2.1"));
+  }
+}
+
+TEST_CASE("a try that was confirmed boots, also where a later guard's file tells nothing") {
+  const BootHost host;
+  host.ok("rewall -q try --for 1h -- iptables -A INPUT -p tcp --dport 25 -j ACCEPT; rewall -q confirm");
+  const auto kept = host.ok("git -C repo rev-parse HEAD");
+  // The next guard was armed, and its change never came.
+  host.ok("sleep 1.1; rewall -q try --for 1h; : >repo/.git/rewall/guard; rm repo/.git/rewall/guards/*.armed");
+  const auto said = host.boot(9);
+  INFO(said);
+  CHECK(host.ports() == "22 80 443 25");
+}
+
+TEST_CASE("what a guard took back without the history does not boot") {
+  const BootHost host;
+  host.ok(
+      "rewall -q restore --for 1h first; o=$(git -C repo rev-parse HEAD); mv "
+      "repo/.git/objects/${o%${o#??}}/${o#??} lost; "
+      "sed -i 's/^deadline .*/deadline 1/' repo/.git/rewall/guard; kill -USR1 $(cut -d' ' -f1 "
+      "repo/.git/rewall/guard.lock)");
+  host.until("test ! -e repo/.git/rewall/guard");
+  CHECK(host.ports() == "22 80 443");
+  // The machine goes down before anything is recorded, and with it what is in /run.
+  host.ok(
+      "o=$(git -C repo rev-parse HEAD); mv lost repo/.git/objects/${o%${o#??}}/${o#??}; "
+      "for f in $(grep -ls \"^repository $(realpath repo)$\" /run/rewall/unrecorded-*/note); do rm -r "
+      "$(dirname $f); done");
+  const auto said = host.boot(0);
+  INFO(said);
+  CHECK(host.ports() == "22 80 443");
+  CHECK(has(said, "which a guard put back before"));
+  // Recorded, it is HEAD's.
+  CHECK(has(host.boot(0), "HEAD (snapshot "));
 }
 
 TEST_CASE("a disk that is read-only or full, and a repository that is locked, stop no boot") {
@@ -196,6 +301,54 @@ TEST_CASE("the xtables lock is waited for, and it is said who holds it") {
   CHECK(has(said, "holds the xtables lock: it is waited for"));
   CHECK(has(said, "'python3' (process "));
   CHECK(has(host.ok("iptables-legacy -S INPUT"), "--dport 443"));
+}
+
+TEST_CASE("a boot says that the xtables lock is held also where nobody tells by whom") {
+  const Host host;
+  host.ok(
+      "iptables-legacy -A INPUT -p tcp --dport 443 -j ACCEPT; rewall --backend legacy -q init; "
+      "iptables-legacy -F");
+  // Who holds it is outside of the namespace of processes.
+  const auto said = host.ends(
+      0,
+      "unshare -m bash -c 'mount -t tmpfs none /run; (flock 9; touch held; for i in $(seq 1200); do "
+      "test -e go && break; sleep 0.05; done) 9>/run/xtables.lock & for i in $(seq 200); do test -e held && "
+      "break; sleep 0.05; "
+      "done; (for i in $(seq 1200); do grep -q \"is waited for\" said && break; sleep 0.05; done; touch go) "
+      "& "
+      "unshare --pid --fork --mount-proc " REWALL_PROGRAM
+      " --backend legacy restore --boot 2>said; s=$?; cat said; exit $s'");
+  INFO(said);
+  CHECK(has(said, "a process that cannot be seen holds the xtables lock"));
+  CHECK(has(host.ok("iptables-legacy -S INPUT"), "--dport 443"));
+}
+
+TEST_CASE("a boot needs no /dev, no /run and no network") {
+  const BootHost host;
+  host.forget();
+  const auto said = host.ends(0,
+                              "ip link set lo down; unshare -m bash -c 'mount -t tmpfs none /dev; mount -t "
+                              "tmpfs -o ro none /run; exec " REWALL_PROGRAM " restore --boot'");
+  INFO(said);
+  CHECK(has(said, "HEAD (snapshot "));
+  CHECK(host.ports() == "22 80 443");
+}
+
+TEST_CASE("rules of people in DOCKER-USER hold from the boot on, and docker finds its part as it makes it") {
+  const BootHost host;
+  host.ok(
+      "iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER; iptables -N DOCKER; iptables -A FORWARD "
+      "-o docker0 -j "
+      "DOCKER; iptables -A DOCKER-USER -s 203.0.113.0/24 -j DROP; iptables -A DOCKER-USER -j RETURN; rewall "
+      "-q snapshot");
+  host.ok("iptables -F; iptables -X; iptables -P INPUT ACCEPT");
+  const auto said = host.ends(0, "rewall restore --boot");
+  INFO(said);
+  CHECK(host.ok("iptables -S FORWARD; iptables -S DOCKER-USER") ==
+        "-P FORWARD ACCEPT\n-A FORWARD -j DOCKER-USER\n-N DOCKER-USER\n-A DOCKER-USER -s 203.0.113.0/24 -j "
+        "DROP\n");
+  CHECK(has(said, "docker"));
+  CHECK_FALSE(has(host.rules(), "docker0"));
 }
 
 TEST_CASE("a family that the system cannot load is left out of the boot, and that is said") {
@@ -273,4 +426,50 @@ TEST_CASE("a flush that watch records right before its end is the shutdown's whe
   CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: shutdown"));
   host.ok("rewall -q restore --boot");
   CHECK(host.ports() == "22 80 443");
+}
+
+TEST_CASE("a settings file that cannot be read stops no boot, and every other command says how to mend it") {
+  const BootHost host;
+  const std::string file = GENERATE("repo/.git/config", "repo/.git/rewall/config");
+  host.ok("cp " + file + " whole 2>/dev/null || : >whole; printf '[core]\n\tno value [\n' >>" + file);
+  const auto line = trim(host.ok("wc -l <" + file));
+  const auto said = host.boot(0);
+  INFO(said);
+  CHECK(host.ports() == "22 80 443");
+  CHECK(has(said, "HEAD (snapshot "));
+  CHECK(has(said, "config: line " + std::string(line) + " cannot be read"));
+  for (const std::string command : {"snapshot --allow-empty", "restore HEAD", "config lock.wait 20s", "gc"}) {
+    const auto error = host.ends(5, "rewall " + command);
+    INFO(error);
+    CHECK(has(error,
+              host.folder().string() + "/" + file + ": line " + std::string(line) + " cannot be read: "));
+    CHECK(has(error, "hint: correct or delete line " + std::string(line)));
+  }
+  // What the hint says.
+  CHECK(has(host.sh("rewall doctor").out, "line " + std::string(line)));
+  host.ok("sed -i '" + std::string(line) + "d' " + file + "; git config --file " + file + " --list");
+  host.ok("rewall -q snapshot --allow-empty; rewall -q restore HEAD~1");
+  // Nothing is left of what it was opened through.
+  CHECK(host.ok("find /run /dev/shm /tmp -maxdepth 3 -lname $PWD/repo/.git/objects 2>/dev/null || true")
+            .empty());
+}
+
+TEST_CASE("a boot asks for signatures also where the settings of git cannot be read") {
+  const BootHost host;
+  host.ok(
+      "ssh-keygen -q -t ed25519 -f key -N ''; printf 'me@example.org %s\n' \"$(cat key.pub)\" >allowed; "
+      "rewall config sign.allowed $PWD/allowed; rewall config sign.key $PWD/key; rewall -q snapshot "
+      "--allow-empty; rewall config sign.require true; printf '[core\n' >>repo/.git/config");
+  SECTION("and takes what is signed") {
+    host.boot(0);
+    CHECK(host.ports() == "22 80 443");
+  }
+  SECTION("and nothing else") {
+    host.ok(
+        "sed -i '$d' repo/.git/config; rewall config sign.key ''; iptables -A INPUT -p tcp --dport 25 -j "
+        "ACCEPT; rewall -q snapshot; printf '[core\n' >>repo/.git/config");
+    const auto said = host.boot(9);
+    CHECK(has(said, "is not signed"));
+    CHECK(host.ports() == "22 80 443");
+  }
 }

@@ -133,10 +133,24 @@ TEST_CASE("what somebody does at the last moment to a set that loses a member st
   };
   meanwhile("ipset add allowed 198.51.100.66", "192.0.2.1 198.51.100.66");
   meanwhile("ipset del allowed 192.0.2.2", "192.0.2.1");
-  meanwhile(
+}
+
+TEST_CASE(
+    "a set that somebody swaps at the last moment is restored all the same, and theirs is in the history") {
+  const Host host;
+  host.ok(kBefore + "; rewall tag second");
+  const auto path = at_the_last_moment(
+      host,
       "ipset create other hash:ip; ipset add other 198.51.100.68; ipset swap other allowed; "
-      "ipset destroy other",
-      "198.51.100.68");
+      "ipset destroy other");
+  const auto said = host.ends(0, path + "rewall restore $(git -C repo rev-list HEAD | tail -1)");
+  INFO(said << host.ok("git -C repo log -p --format='%h %s%n%b' -- ipset"));
+  CHECK(host.ok("ls done") == "done\n");
+  CHECK(host.ok("ipset save allowed | grep add") == "add allowed 192.0.2.1\n");
+  CHECK(has(host.ok("git -C repo log -p -- ipset"), "+add allowed 198.51.100.68"));
+  host.ok(
+      "git -C repo diff --exit-code $(git -C repo rev-list HEAD | tail -1) HEAD; rewall status; "
+      "test ! -e repo/.git/rewall/journal");
 }
 
 TEST_CASE("a legacy rule at the last moment is not lost") {

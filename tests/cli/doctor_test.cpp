@@ -90,6 +90,52 @@ TEST_CASE("doctor sees what is not recorded, and both backends") {
   CHECK(is_bad(host, "capture", "table ip filter", "nft -a list chain ip filter INPUT"));
 }
 
+TEST_CASE("doctor mends each thing that a capture notes by its own command") {
+  const Host host;
+  host.ok("rewall init -q; iptables -A INPUT -m comment --comment 'a\nb' -j LOG");
+  CHECK(is_bad(host, "unrecorded", "a line break in a comment", "take the line break out"));
+  host.ok("iptables -F; iptables-legacy -A INPUT -j LOG");
+  CHECK(has(check(host, "unrecorded", "rewall() { " REWALL_PROGRAM " --backend nft \"$@\"; }"),
+            "without --backend nft they are recorded"));
+  host.ok("iptables-legacy -F; mkdir few; ln -sf /usr/sbin/* /usr/bin/* few; rm few/ipset");
+  CHECK(is_bad(host, "unrecorded", "ipset is not installed", "apt install ipset", "PATH=$PWD/few"));
+}
+
+TEST_CASE("doctor misses CAP_NET_RAW") {
+  const Host host;
+  host.ok("rewall init -q");
+  const auto said =
+      host.sh("setpriv --bounding-set=-net_raw --inh-caps=-net_raw " REWALL_PROGRAM " doctor").out;
+  CHECK(has(said, "BAD  privilege   can change the firewall, but has no CAP_NET_RAW"));
+  CHECK(is_well(host, "privilege"));
+}
+
+TEST_CASE("doctor sees a host that was renamed, and a machine that is a copy") {
+  const Host host;
+  host.ok("rewall init -q");
+  CHECK(is_well(host, "name"));
+  host.ok("git -C repo branch -m hosts/localhost");
+  auto said = check(host, "name");
+  CHECK(has(said, "bad this machine is named "));
+  host.ok(said.substr(said.find("git -C")));
+  CHECK(is_well(host, "name"));
+  // Another name may be meant.
+  host.ok("git -C repo branch -m hosts/web1");
+  said = check(host, "name");
+  CHECK(has(said, "ok this machine is named "));
+  CHECK(has(said, " branch -m hosts/web1 hosts/"));
+
+  if (host.sh("test -s /etc/machine-id").status != 0) return;
+  CHECK(is_well(host, "machine"));
+  CHECK_FALSE(has(host.ok("cat repo/.git/rewall/machine"), host.ok("cat /etc/machine-id")));
+  host.ok("echo 0123456789abcdef0123456789abcdef >repo/.git/rewall/machine");
+  CHECK(is_bad(host, "machine", "is this a copy of it?", "branch -m hosts/web1 hosts/NAME"));
+  host.ok("rewall snapshot -q --allow-empty");
+  CHECK(has(check(host, "machine"), "bad "));
+  host.ok("rewall init");
+  CHECK(is_well(host, "machine"));
+}
+
 TEST_CASE("doctor sees modes and owners that let others in") {
   const Host host;
   host.ok("rewall init -q; rewall config lock.wait 10s");

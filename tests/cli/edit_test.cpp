@@ -78,7 +78,7 @@ TEST_CASE("the answer no keeps the text, and apply takes it from there") {
     const auto shown = host.talk(3, "'Apply? (yes, no or edit) ' " + std::string(answer));
     CHECK(has(shown, "rewall: error: not applied; your text is saved in " +
                          (host.folder() / "tmp/rewall-edit-").string()));
-    CHECK(has(shown, "to try it again: rewall apply " + host.folder().string()));
+    CHECK(has(shown, "to try it again: rewall -C " + host.repository() + " apply " + host.folder().string()));
   }
   CHECK(has(host.rules(), "--dport 22 "));
   CHECK(host.ok("ls tmp | wc -l") == "6\n");
@@ -171,7 +171,8 @@ TEST_CASE("the editor's words are not for a shell, VISUAL is first, and Ctrl-C i
 TEST_CASE("without a terminal edit is refused before anything is opened, but for --yes and --dry-run") {
   const Editor host;
   host.editor("touch opened; sed -i 's/dport 22/dport 2222/' \"$1\"");
-  CHECK(has(host.alone(2, "edit"), "edit needs a terminal to ask on\nhint: 'rewall apply FILE'"));
+  CHECK(has(host.alone(2, "edit"),
+            "edit needs a terminal to ask on\nhint: 'rewall -C " + host.repository() + " apply FILE'"));
   CHECK(host.ok("ls").find("opened") == std::string::npos);
   const auto tried = host.alone(1, "edit --dry-run");
   CHECK(has(tried, "{22 -> 2222}"));

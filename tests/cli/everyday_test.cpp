@@ -220,6 +220,12 @@ TEST_CASE("the settings of the host hold for every repository, under its own") {
   CHECK(with_host(config, unset).out == "7s\n");
   // The repository's own was removed, the host's file is as it was.
   CHECK(host.ok("rewall -C other config lock.wait") == "30s\n");
+  // The first snapshot too is signed with the host's key.
+  host.ok("ssh-keygen -q -t ed25519 -f key -N ''");
+  CHECK(
+      with_host("[sign]\n  key = " + (host.folder() / "key").string() + "\n", REWALL_PROGRAM " -C third init")
+          .status == 0);
+  CHECK(has(host.ok("git -C third cat-file commit HEAD"), "\ngpgsig -----BEGIN SSH SIGNATURE-----\n"));
   const auto open = with_host(config, "chmod 666 /etc/rewall/config; " REWALL_PROGRAM " config lock.wait");
   CHECK(open.status == 5);
   CHECK(has(open.err, "/etc/rewall/config: others can write to it"));
@@ -232,6 +238,8 @@ TEST_CASE("a second init says that the repository is there") {
   CHECK(has(host.ok("rewall init 2>&1"), "there is a repository already"));
   CHECK(has(host.ok("rewall --json init 2>/dev/null"), "\"changed\":false"));
   host.ok("rewall init --remote /srv/f.git; rewall init --remote /srv/f.git");
+  host.ok("rewall init -c lock.wait=20s -c push.stale=2h");
+  CHECK(host.ok("rewall config lock.wait; rewall config push.stale") == "20s\n2h\n");
   CHECK(host.ok("rewall remote list") == "origin  /srv/f.git\n");
   host.ends(2, "rewall init --remote /srv/other.git");
   CHECK(has(first, host.ok("git -C repo rev-parse HEAD")));
@@ -368,7 +376,7 @@ TEST_CASE("the same rules in the other backend are no state that LIVE has alread
   host.ok("iptables-legacy -F; iptables-nft -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot");
   const auto part = host.ends(2, "rewall restore HEAD~1 --table filter");
   CHECK(has(part, "was recorded from the legacy backend"));
-  CHECK(has(part, "restore the whole revision"));
+  CHECK(has(part, "restore all of it: rewall -C "));
   host.ends(2, "rewall restore HEAD~1 --family ipv4");
   CHECK(has(host.ends(1, "rewall restore HEAD~1 --dry-run 2>&1"), "all rules move from nft to legacy"));
   CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 22"));
@@ -459,4 +467,43 @@ TEST_CASE("the commands of a diff keep an ipset comment as it is") {
       R"(ipset create c hash:ip comment; rewall init; ipset add c 192.0.2.1 comment 'a\b'; )"
       R"(ipset add c 192.0.2.2 comment 'it is $(id) \'; rewall snapshot; ipset save c | sort >wanted; ipset flush c; )"
       R"(rewall diff --commands LIVE HEAD >commands; test $? = 1; sh -e commands; ipset save c | sort | diff wanted -)");
+}
+
+TEST_CASE("status tells of a history that is damaged, and of all else that it knows") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall init -q; for p in 2 3; do iptables -A INPUT -p "
+      "tcp --dport "
+      "$p -j ACCEPT; rewall -q snapshot; done; cp -a repo whole");
+  const auto damaged = [&](const std::string& harm) {
+    host.ok(
+        "rm -rf repo; cp -a whole repo; empty() { o=$(git -C repo rev-parse $1); "
+        "o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; : >$o; }; " +
+        harm);
+    const auto said = host.ends(1, "rewall status");
+    INFO(harm << "\n" << said);
+    CHECK(said.starts_with("look at  history-damaged\n"));
+    CHECK(has(said, "\nhistory  DAMAGED: "));
+    CHECK(has(host.sh("rewall status --json").out, "\"reasons\":[\"history-damaged\"]"));
+    return said;
+  };
+  const auto name = [&](const std::string& revision) {
+    return "snapshot " + host.ok("git -C whole rev-parse " + revision).substr(0, 10);
+  };
+  for (const std::string part : {"HEAD", "HEAD^{tree}", "HEAD:rules.v4"}) {
+    const auto said = damaged("empty " + part);
+    CHECK(has(said, "DAMAGED: " + name("HEAD")));
+  }
+  CHECK(has(damaged("empty HEAD"), "LIVE     cannot be compared with HEAD"));
+  for (const std::string part : {"HEAD~1", "HEAD~1^{tree}", "HEAD~1:rules.v4"}) {
+    const auto said = damaged("empty " + part);
+    CHECK(has(said, "DAMAGED: " + name("HEAD~1")));
+    CHECK(has(said, "LIVE     matches HEAD"));
+  }
+  for (const std::string harm : {": >", "rm "}) {
+    CHECK(
+        has(damaged("for f in repo/.git/refs/heads/hosts/*; do " + harm + "$f; done"), "the branch hosts/"));
+    // The next command that writes puts it back.
+    host.ok("rewall -q snapshot --allow-empty; rewall status");
+  }
 }

@@ -187,6 +187,60 @@ TEST_CASE("a repository that is damaged or gone when time is up is no matter") {
   }
 }
 
+TEST_CASE("what a guard put back without the history is recorded as its return as soon as it can be") {
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall try --for 10m -- ./break");
+  const auto old = host.hash("old");
+  const auto tried = host.hash("HEAD");
+  std::string harm =
+      "o=$(git -C repo rev-parse HEAD:rules.v4); mv repo/.git/objects/${o%${o#??}}/${o#??} lost";
+  std::string mend =
+      "o=$(git -C repo rev-parse HEAD:rules.v4); mv lost repo/.git/objects/${o%${o#??}}/${o#??}";
+  std::string next = "snapshot";
+  SECTION("a file of HEAD cannot be read") {
+    next = GENERATE("snapshot", "undo --dry-run", "status", "diff HEAD~0 LIVE", "import before.v4");
+  }
+  SECTION("another process holds the lock for ever") {
+    harm =
+        "rewall config lock.wait 300ms; (exec flock -F repo/.git/rewall/lock sleep 600 >/dev/null 2>&1 "
+        "</dev/null) & "
+        "until ! flock -n repo/.git/rewall/lock true; do sleep 0.05; done";
+    mend =
+        "kill $(cat /proc/locks | awk -v i=\":$(stat -c %i repo/.git/rewall/lock)$\" '$6 ~ i { print $5 }')";
+  }
+  SECTION("a foreign chain came meanwhile, and stays") {
+    host.ok(
+        "iptables -N f2b-sshd; iptables -A f2b-sshd -s 198.51.100.7 -j REJECT; iptables -I INPUT -j "
+        "f2b-sshd");
+  }
+  SECTION("it went back by itself") {
+    harm +=
+        "; rewall --no-pager -q diff old LIVE >/dev/null; iptables-restore <before.v4; ip6tables-restore "
+        "<before.v6; ipset add bad 192.0.2.66; ipset add bad 192.0.2.67";
+  }
+  host.ok("git -C repo show old:rules.v4 >before.v4; git -C repo show old:rules.v6 >before.v6");
+  host.ok("iptables -A OUTPUT -d 192.0.2.50 -j DROP");  // what nobody recorded
+  host.ok(harm);
+  host.time_is_up();
+  host.until_gone();
+  host.ok(mend);
+  INFO(next);
+  const auto said = host.sh("rewall " + next);
+  INFO(said.out << said.err << host.sh("git -C repo log --format='%h %s%n%b'").out);
+  CHECK(has(said.err, "is recorded now as snapshot "));
+  if (next == "undo --dry-run") CHECK(has(said.err, "taking back " + old.substr(0, 10)));
+  host.ok("rewall -q snapshot");
+  const auto back = json::parse(host.ok("rewall log --json"))[next.starts_with("import") ? 2 : 0];
+  CHECK(back["trigger"] == "rollback");
+  CHECK(back["restores"] == old);
+  CHECK(back["commands"] == json::array({"rewall try --for 10m -- ./break"}));
+  // What was tried, and what stood when the guard fired, is in the history too.
+  CHECK(host.ok("git -C repo merge-base --is-ancestor " + tried + " HEAD; echo $?") == "0\n");
+  host.ok("rewall -q diff HEAD LIVE");
+  host.ok("test -z \"$(ls -d /run/rewall/unrecorded-*/note 2>/dev/null | xargs -r grep -l $PWD)\"");
+}
+
 TEST_CASE("a disk that fills up between arming and firing is no matter") {
   const GuardedHost host;
   const auto before = host.live();
@@ -202,7 +256,8 @@ TEST_CASE("a disk that fills up between arming and firing is no matter") {
       "done; "
       "iptables-save | grep -q \"match-set bad src\" || exit 11; test ! -e small/repo/.git/rewall/guard || "
       "exit 12; "
-      "rm small/fill; r status; test $? = 1 || exit 13; r snapshot && git -C small/repo fsck --strict && "
+      "rm small/fill; r status || exit 13; git -C small/repo log -1 --format=%B | grep -q \"Trigger: "
+      "rollback\" || exit 14; r snapshot && git -C small/repo fsck --strict && "
       "echo kept: && cat /run/rewall/unrecorded-*/rules.v4'");
   INFO(said);
   CHECK(host.live() == before);
@@ -332,7 +387,7 @@ TEST_CASE("a command that is not there arms nothing, and one that dies is taken 
   host.ends(2, "rewall try --for 1m -- ./repo/rules.v4");
   CHECK_FALSE(host.armed());
   const auto said = host.ends(1, "rewall try --for 10m -- sh -c './break; kill -9 $$'");
-  CHECK(has(said, "failed (exit 137). What it changed: rewall diff "));
+  CHECK(has(said, "failed (exit 137). What it changed: rewall -C " + host.repository() + " diff "));
   host.time_is_up();
   host.until_gone();
   CHECK(host.live() == before);

@@ -93,3 +93,18 @@ TEST_CASE("what a hook leaves in the background is not waited for, and its outpu
   CHECK_FALSE(has(said.err, "pre-restore.d/20-talks: 101\n"));
   CHECK(has(said.err, "pre-restore.d/20-talks: and more, which is not shown\n"));
 }
+
+TEST_CASE("all hooks of an event have one deadline together, and the message names the one that went on") {
+  const Host host;
+  host.ok(
+      "iptables -P INPUT DROP; rewall init; rewall config hooks.path $PWD/etc; rewall config hooks.deadline "
+      "1s; "
+      "iptables -P INPUT ACCEPT; rewall snapshot");
+  for (int i = 10; i < 16; ++i) hook(host, "pre-restore.d/" + std::to_string(i) + "-slow", "sleep 0.4");
+  hook(host, "pre-restore.d/90-last", "touch came");
+  const auto said = host.ends(3, "rewall restore HEAD~1");
+  CHECK(has(said, "-slow: gave no answer within 1 s; LIVE is untouched"));
+  CHECK(has(said, "pre-restore.d/1"));
+  host.ok("test ! -e came");
+  CHECK(has(host.rules(), ":INPUT ACCEPT"));
+}

@@ -98,7 +98,7 @@ TEST_CASE("the history of a git repository arrives with its dates, authors and m
   SECTION("what is not there") {
     CHECK(has(host.ends(2, "rewall import --git etc ferm"), "etc: no commit has 'ferm'"));
     CHECK(has(host.ends(2, "rewall import --git repo/nowhere rules.v4"), "repo/nowhere"));
-    CHECK(has(host.ends(2, "rewall import --git etc passwd"), "nothing to import"));
+    CHECK(has(host.ends(2, "rewall import --git etc passwd"), "no commit of etc has rules in 'passwd'"));
     CHECK(host.ok("git -C repo log --oneline | wc -l") == "1\n");
   }
   CHECK(host.sh("ls ran").status != 0);

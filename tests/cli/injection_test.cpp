@@ -118,10 +118,10 @@ TEST_CASE("a signal in the system call only makes it be done again") {
 TEST_CASE("a transaction whose answer is lost is found out by what is in force, and taken back") {
   const Faulty host;
   const auto before = host.live();
-  const auto answer = host.find("recvfrom", "sendmsg,recvfrom", is_batch);
+  const auto answer = host.find("recvmsg", "sendmsg,recvmsg", is_batch);
   for (const std::string error : {"EAGAIN", "ENOMEM"}) {
     INFO(error);
-    const auto outcome = host.traced("sendmsg,recvfrom", "recvfrom:error=" + error + ":when=" + answer);
+    const auto outcome = host.traced("sendmsg,recvmsg", "recvmsg:error=" + error + ":when=" + answer);
     const auto log = host.log();
     const auto hit = std::ranges::find_if(log, [](const auto& line) { return has(line, "INJECTED"); });
     REQUIRE(hit != log.end());
@@ -132,7 +132,7 @@ TEST_CASE("a transaction whose answer is lost is found out by what is in force, 
   }
   // An answer that comes late is one, and so is the first where more of them were lost.
   for (const std::string error : {"EINTR", "ENOBUFS"}) {
-    const auto outcome = host.traced("sendmsg,recvfrom", "recvfrom:error=" + error + ":when=" + answer);
+    const auto outcome = host.traced("sendmsg,recvmsg", "recvmsg:error=" + error + ":when=" + answer);
     REQUIRE(has(host.ok("cat log"), "INJECTED"));
     CHECK(outcome.status == 0);
     CHECK(host.ok("rewall diff wanted LIVE").empty());

@@ -82,6 +82,141 @@ TEST_CASE("every snapshot is signed with sign.key, whoever makes it") {
   host.in("git -C repo fsck --strict --no-dangling && test -z \"$(git -C repo status --porcelain)\"");
 }
 
+TEST_CASE("init signs the first snapshot with the key that it is given") {
+  const SigningHost host;
+  host.in("rm -r repo; rewall init -c sign.key=$PWD/key -c sign.allowed=$PWD/allowed -c sign.require=true");
+  CHECK(host.git_verifies("HEAD"));
+  CHECK(has(host.in("rewall verify"), "1 snapshot: signed by alice@example.org ("));
+  host.in("rewall restore HEAD; iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+  host.in("rm -r repo");
+  CHECK(has(host.ends_in(2, "rewall init -c sign.kye=$PWD/key"), "did you mean 'sign.key'?"));
+  CHECK(has(host.ends_in(2, "rewall init -c sign.key"), "'sign.key' is not KEY=VALUE"));
+  CHECK(has(host.ends_in(2, "rewall init -c lock.wait=soon"), "lock.wait: "));
+  host.in("test ! -e repo");
+}
+
+TEST_CASE("what is older than the first signature is one line of verify, and what lacks one later is named") {
+  const SigningHost host;
+  const auto record = [&](const char* port) {
+    host.in(std::string("iptables -A INPUT -p tcp --dport ") + port + " -j ACCEPT; rewall snapshot -q");
+  };
+  record("1");
+  record("2");
+  CHECK(has(host.in("rewall verify"), "3 snapshots: not signed\n"));
+  host.in("rewall config sign.require true");
+  CHECK(has(host.ends_in(1, "rewall verify"), "FAIL  signatures  3 snapshots: not signed\n"));
+  host.sign_with("$PWD/key");
+  record("3");
+  const auto first = host.git("rev-parse HEAD").substr(0, 10);
+  record("4");
+  const auto older =
+      "ok    signatures  3 snapshots: not signed: older than the first signature, which stands "
+      "for them (snapshot " +
+      first + ")\n";
+  auto said = host.in("rewall verify");
+  CHECK(has(said, older));
+  CHECK(has(said, "2 snapshots: signed by alice@example.org ("));
+  CHECK(has(host.in("rewall config sign.require false; rewall verify"), older));
+  // A range that begins after the first signature knows of it.
+  host.sign_with("''");
+  record("5");
+  const auto gap = host.git("rev-parse HEAD").substr(0, 10);
+  host.in("rewall config sign.require true");
+  CHECK(has(host.ends_in(1, "rewall verify HEAD~1.."), "snapshot"));
+  host.sign_with("$PWD/key");
+  record("6");
+  said = host.ends_in(1, "rewall verify");
+  CHECK(has(said, older));
+  CHECK(has(said, "FAIL  signatures  snapshot " + gap + ": not signed\n"));
+  CHECK(
+      has(host.ends_in(1, "rewall verify HEAD~2.."), "FAIL  signatures  snapshot " + gap + ": not signed\n"));
+  // After a rename what was signed for the old name counts as what is older does.
+  host.in(
+      "rewall snapshot -q --allow-empty; git -C repo branch -m hosts/renamed; rewall snapshot -q "
+      "--allow-empty");
+  said = host.in("rewall verify HEAD~1..; rewall verify HEAD~2..");
+  CHECK(has(said, "1 snapshot: signed by alice@example.org ("));
+  CHECK(has(said, ", for host "));
+}
+
+TEST_CASE("verify --all looks at the branches of remotes and at the tags") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("rewall snapshot -q --allow-empty; rewall tag first HEAD~1; rewall tag newest");
+  host.fetch_from_elsewhere("plain", SigningHost::kCommit);
+  host.fetch_from_elsewhere("web2",
+                            "git -c user.name=rewall -c user.email=rewall@web2 -c gpg.format=ssh -c "
+                            "user.signingKey=$HOME/key commit "
+                            "-q -S -m x");
+  host.fetch_from_elsewhere("web3", SigningHost::commit_signed("key"));
+  CHECK_FALSE(has(host.in("rewall verify"), "origin"));
+  auto said = host.in("rewall verify --all");
+  CHECK(has(said, "origin/hosts/plain: 1 snapshot: not signed\n"));
+  CHECK(has(said, "origin/hosts/web2: 1 snapshot: signed by alice@example.org ("));
+  CHECK_FALSE(has(said, "for host web2"));
+  CHECK(has(said, "origin/hosts/web3: 1 snapshot: signed by alice@example.org ("));
+  CHECK(has(said, ", for host "));
+  CHECK(has(said, "2 tags can be restored\n"));
+
+  host.in("rewall config sign.require true");
+  said = host.ends_in(1, "rewall verify --all");
+  const auto name = [&](const std::string& revision) {
+    return "snapshot " + host.git("rev-parse " + revision).substr(0, 10);
+  };
+  CHECK(has(said, "FAIL  signatures  " + name("origin/hosts/plain") + ": not signed\n"));
+  CHECK(has(said, "FAIL  signatures  " + name("origin/hosts/web3") + ": signed by alice@example.org ("));
+  CHECK(has(said,
+            "FAIL  tags        the tag 'first': restore refuses it: " + name("HEAD~1") + " is not signed\n"));
+  CHECK(has(said, "1 tag can be restored") == false);
+  host.in(
+      "rewall verify; rewall tag -d first; git -C repo update-ref -d refs/remotes/origin/hosts/plain; "
+      "git -C repo update-ref -d refs/remotes/origin/hosts/web3; rewall verify --all");
+  // An object that only a remote's branch has.
+  host.in("o=$(git -C repo rev-parse origin/hosts/web2:rules.v4); rm -f repo/.git/objects/${o:0:2}/${o:2}");
+  CHECK(has(host.ends_in(1, "rewall verify --all"), "FAIL  objects     " + name("origin/hosts/web2")));
+  host.ends_in(2, "rewall verify --all HEAD");
+}
+
+TEST_CASE("doctor signs as a service would, and tells of a HEAD that is not signed") {
+  const SigningHost host;
+  const auto check = [&](const std::string& name) {
+    const auto said = host.sh("export HOME=$PWD; unset SSH_AUTH_SOCK; rewall doctor").out;
+    std::string lines;
+    for (const auto line : split_lines(said))
+      if (line.size() > 5 && line.substr(5).starts_with(name + " ")) lines += std::string(line) + "\n";
+    return lines;
+  };
+  CHECK(check("signing").empty());
+  CHECK(check("signature").empty());
+  host.sign_with("$PWD/key");
+  CHECK(
+      has(check("signing"), "ok   signing     a service can sign snapshots: signed by alice@example.org ("));
+  CHECK(has(check("signature"), "BAD  signature   HEAD (snapshot "));
+  host.in("rewall snapshot -q --allow-empty");
+  CHECK(has(check("signature"), "ok   signature   HEAD (snapshot "));
+  const auto before = host.ok("find repo | sort");
+  for (const std::string key : {"locked", "gone"}) {
+    host.sign_with("$PWD/" + key);
+    CHECK(has(check("signing"), "BAD  signing     sign.key "));
+  }
+  host.sign_with("$PWD/strange");
+  CHECK(has(check("signing"), "ok   signing"));
+  host.in("rewall config sign.require true");
+  CHECK(has(check("signing"), "BAD  signing     what this host signs does not count: "));
+  CHECK(has(check("signature"), "ok   signature"));
+  host.sign_with("''");
+  CHECK(has(check("signing"), "BAD  signing     sign.require is true, and sign.key is not set"));
+  host.in("iptables -A INPUT -j LOG; rewall snapshot -q");
+  CHECK(has(check("signature"), ": a boot passes it over"));
+  // A key that only an agent of whoever runs doctor has.
+  host.sign_with("$PWD/key.pub");
+  const auto said = host.in(
+      "eval $(ssh-agent -s) >/dev/null; ssh-add -q key; mv key away; rewall snapshot -q --allow-empty; "
+      "rewall doctor >said || true; kill $SSH_AGENT_PID; cat said");
+  CHECK(host.git_verifies("HEAD"));
+  CHECK(has(said, "BAD  signing     sign.key "));
+}
+
 TEST_CASE("a snapshot is signed with an OpenPGP key by gpg") {
   const SigningHost host;
   host.in(
@@ -127,8 +262,13 @@ TEST_CASE("a snapshot that cannot be signed is recorded, and verify tells") {
   host.sign_with("$PWD/key");
   host.in("rewall snapshot --allow-empty");
   host.in("rewall config sign.require true");
+  host.in("rewall verify");
+  host.sign_with("$PWD/gone");
+  host.in("rewall snapshot --allow-empty");
+  host.sign_with("$PWD/key");
+  host.in("rewall snapshot --allow-empty");
   const auto found = host.ends_in(1, "rewall verify");
-  CHECK(has(found, "1 snapshot: signed by alice@example.org (SHA256:"));
+  CHECK(has(found, "2 snapshots: signed by alice@example.org (SHA256:"));
   CHECK(has(found, "snapshot " + host.git("rev-parse HEAD~1").substr(0, 10) + ": not signed"));
   CHECK(has(host.in("rewall verify HEAD~1.."), "signed by alice@example.org"));
 }
@@ -182,6 +322,24 @@ TEST_CASE("what was fetched is restored with the name of who signed it") {
   }
   CHECK(
       has(host.ends_in(5, "chmod o+w allowed; rewall restore origin/hosts/good"), "others can write to it"));
+}
+
+TEST_CASE("a remote's branch that has gone back is told from one that has not") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("git init -q --bare far; rewall remote add origin $PWD/far; rewall snapshot -q --allow-empty");
+  const auto branch = "origin/" + host.git("symbolic-ref --short HEAD");
+  host.in("rewall push -q");
+  CHECK_FALSE(has(host.in("rewall restore " + branch + " 2>&1"), "older than HEAD"));
+  host.in(
+      "iptables -A INPUT -p tcp --dport 7 -j ACCEPT; rewall snapshot -q; rewall config sign.require true");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(has(host.in("rewall restore --dry-run " + branch + " 2>&1"),
+              "is older than HEAD (" + host.git("rev-parse HEAD").substr(0, 10) + "): '" + branch +
+                  "' has gone back"));
+    host.in("rewall config sign.require false");
+  }
+  CHECK_FALSE(has(host.in("rewall restore --dry-run HEAD~1 2>&1"), "older than HEAD"));
 }
 
 TEST_CASE("a guard goes back to what nobody signed") {
@@ -271,7 +429,7 @@ TEST_CASE("verify names the snapshot in which something is wrong") {
   };
   const auto good = host.in("rewall verify");
   CHECK(has(good, "4 snapshots with "));
-  CHECK(has(good, "1 snapshot: not signed"));
+  CHECK(has(good, "1 snapshot: not signed: older than the first signature"));
   CHECK(has(good, "3 snapshots: signed by alice@example.org ("));
   const std::string read_json =
       " | python3 -c \"import json, sys; print([(f['check'], f['ok'], f['message'], f['hint']) for f in "
@@ -306,7 +464,7 @@ TEST_CASE("verify names the snapshot in which something is wrong") {
   found = host.ends_in(1, "rewall verify");
   CHECK(has(found, "snapshots   " + name("HEAD") + ": rules.v4:1: "));
   CHECK(has(found, name("HEAD") + " brings what is no file of a snapshot: a\\x1bb"));
-  CHECK(has(found, "2 snapshots: not signed"));
+  CHECK(has(found, "1 snapshot: not signed\n"));
   CHECK_FALSE(has(found, "\033"));
 
   // A name that a terminal would obey.

@@ -131,12 +131,16 @@ TEST_CASE("the boot unit puts HEAD in force, hardened as it is") {
   const std::string clean = " | sed -e '/^#/d' -e 's/\\[[0-9]*:[0-9]*\\]/[0:0]/'";
   const auto before = host.ok("(" + std::string(all) + ")" + clean);
   host.ok(
-      "rewall -q init; iptables -F; iptables -P INPUT ACCEPT; ip6tables -P FORWARD ACCEPT; ipset destroy");
+      "ssh-keygen -q -t ed25519 -f key -N ''; mkdir boot; rewall -q init -c sign.key=$PWD/key -c "
+      "export.path=$PWD/boot; iptables-legacy -A INPUT -s 192.0.2.9 -j DROP; rewall -q snapshot; rm boot/*; "
+      "iptables-legacy -F; iptables -F; iptables -P INPUT ACCEPT; ip6tables -P FORWARD ACCEPT; ipset "
+      "destroy; "
+      "iptables -A OUTPUT -j LOG");
   const auto said = host.ok(
       with_manager(R"sh(
 sed -e "s|^ExecStart=rewall|ExecStart=)sh" +
                    std::string(REWALL_PROGRAM) +
-                   R"sh( -C $PWD/repo|" -e "s|/var/lib/rewall|$PWD/repo|g" \
+                   R"sh( -C $PWD/repo|" -e "s|/var/lib/rewall|$PWD/repo|g" -e "s|-/etc/iptables|$PWD/boot|" \
   )sh" REWALL_SOURCE_DIR
                    R"sh(/hooks/systemd/rewall-restore.service >/etc/systemd/system/rewall-restore.service
 systemctl daemon-reload
@@ -146,7 +150,13 @@ systemctl is-active rewall-restore.service
   INFO(said);
   CHECK(said.ends_with("active\n"));
   CHECK(host.ok("(" + std::string(all) + ")" + clean) == before);
-  CHECK(host.ok("git -C repo rev-list --count HEAD") == "1\n");
+  CHECK(has(host.ok("iptables-legacy-save"), "192.0.2.9"));
+  CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: boot\n"));
+  // Every snapshot is signed, also that of what was there before the boot; and the export follows.
+  CHECK(
+      host.ok("for c in $(git -C repo rev-list HEAD); do git -C repo cat-file commit $c | grep -c '^gpgsig'; "
+              "done | sort -u") == "1\n");
+  CHECK(has(host.ok("cat boot/rules.v4 boot/ipsets"), "192.0.2.1"));
 }
 
 TEST_CASE("the watching unit records what changes, hardened as it is") {
@@ -155,14 +165,20 @@ TEST_CASE("the watching unit records what changes, hardened as it is") {
   host.ok(
       "ipset create allowed hash:ip; iptables-nft -A INPUT -m set --match-set allowed src -j ACCEPT; "
       "iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; ip6tables-legacy -A INPUT -s 2001:db8::1 -j DROP; "
-      "mkdir boot");
+      "mkdir boot metrics");
   // This test's files are in /tmp, and a search for leaks needs ptrace(2).
   const auto said = host.ok(
       with_manager(R"sh(
-rewall -q init
+mount -t tmpfs -o mode=700 tmpfs /root
+mkdir -m 700 /root/.ssh
+ssh-keygen -q -t ed25519 -f /root/.ssh/key -N ''
+printf 'me@example.org %s\n' "$(cat /root/.ssh/key.pub)" >allowed
+rewall -q init -c sign.key=/root/.ssh/key -c sign.allowed=$PWD/allowed -c watch.metrics=$PWD/metrics/rewall.prom
 rewall config export.path $PWD/boot
 rewall config watch.poll 200ms
-sed -e "s|^PrivateTmp.*|StandardError=append:$PWD/errors\nEnvironment=ASAN_OPTIONS=detect_leaks=0|" \
+rewall doctor | grep signing
+sed -e "s|^PrivateTmp.*|StandardError=append:$PWD/errors\nEnvironment=ASAN_OPTIONS=detect_leaks=0\nReadWritePaths=/tmp|" \
+  -e "s|-/var/lib/prometheus/node-exporter|$PWD/metrics|" \
   -e "s|^ExecStart=rewall|ExecStart=)sh" +
                    std::string(REWALL_PROGRAM) +
                    R"sh( -C $PWD/repo|" -e "s|-/etc/iptables|$PWD/boot|" -e "s|/var/lib/rewall|$PWD/repo|g" \
@@ -178,8 +194,11 @@ for i in $(seq 200); do
   grep -q 'dport 22' repo/rules.v4 && grep -q 192.0.2.2 repo/rules.v4.legacy && grep -q 192.0.2.3 boot/ipsets && break
   sleep 0.05
 done
+nft add rule ip filter INPUT meta pkttype broadcast counter drop
+for i in $(seq 200); do grep -q 'cannot record' errors && break; sleep 0.05; done
 systemctl stop rewall-watch.service
 cat errors
+rewall verify
 systemctl show -p Result -p NRestarts rewall-watch.service
 )sh"));
   INFO(said);
@@ -190,6 +209,13 @@ systemctl show -p Result -p NRestarts rewall-watch.service
   CHECK(has(host.ok("cat repo/rules.v6.legacy"), "2001:db8::1"));
   CHECK(has(host.ok("cat boot/ipsets"), "192.0.2.3"));
   CHECK(has(host.ok("git -C repo log"), "Rewall-Trigger: watch"));
+  // With the key of root's home, into the file of the metrics, and with a scratch namespace for what nft
+  // made.
+  CHECK(has(said, "ok   signing     a service can sign snapshots"));
+  CHECK_FALSE(has(said, "NOT SIGNED"));
+  CHECK_FALSE(has(said, ": not signed"));
+  CHECK(has(host.ok("cat metrics/rewall.prom"), "rewall_watch_snapshots_total"));
+  CHECK_FALSE(has(said, "no scratch network namespace"));
 }
 
 TEST_CASE("netfilter-persistent.service is not started where the boot unit is enabled") {

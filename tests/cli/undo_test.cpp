@@ -54,7 +54,8 @@ TEST_CASE("undo goes back change by change, and redo forward again") {
   CHECK(host.trailer("Restores") == host.hash("HEAD~2"));
   host.ok("rewall undo");
   CHECK(host.ports() == "22");
-  CHECK(has(host.ends(3, "rewall undo"), "every change is undone; LIVE is untouched\nhint: 'rewall redo'"));
+  CHECK(has(host.ends(3, "rewall undo"),
+            "every change is undone; LIVE is untouched\nhint: 'rewall -C " + host.repository() + " redo'"));
   CHECK(host.ports() == "22");
   host.ok("rewall redo");
   CHECK(host.ports() == "22 80");
@@ -86,7 +87,8 @@ TEST_CASE("a change after an undo is the newest, and ends what redo could put ba
   SECTION("not recorded") {
     host.ok("iptables -A INPUT " + UndoHost::rule(8080));
     CHECK(has(host.ends(3, "rewall redo"),
-              "changed after the undo; LIVE is untouched\nhint: see what changed: rewall diff;"));
+              "changed after the undo; LIVE is untouched\nhint: see what changed: rewall -C " +
+                  host.repository() + " diff;"));
     CHECK(has(host.ends(1, "rewall diff"), "+ 3     -p tcp --dport 8080 -j ACCEPT"));
     CHECK(host.ports() == "22 80 8080");
     CHECK(has(host.ends(1, "rewall undo --dry-run"), "taking back the change that is not recorded yet"));
@@ -270,8 +272,8 @@ TEST_CASE("what a guard took back is no change that undo could put in force") {
   for (const char* command : {"undo", "redo", "undo --dry-run"}) {
     INFO(command);
     CHECK(has(host.ends(3, "rewall " + std::string(command)),
-              "'rewall confirm' keeps that change, 'rewall "
-              "rollback' reverts it"));
+              "'rewall -C " + host.repository() + " confirm' keeps that change, 'rewall -C " +
+                  host.repository() + " rollback' reverts it"));
   }
   CHECK(host.live() == broken);
   SECTION("that nobody confirmed") {

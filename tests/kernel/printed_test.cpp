@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/nftables.h"
 #include "support/kernel_lab.h"
 
 using namespace rewall;
@@ -143,6 +144,27 @@ TEST_CASE("numbers whose bytes look like the end of a line are no name") {
     std::string words;
     for (const auto& rule : words_of(captured().ruleset.v4)) words += rule + "\n";
     CHECK(words == saved);
+  });
+}
+
+TEST_CASE("what a rule asks of a packet is no name, and of an interface it is") {
+  const Family family = GENERATE(Family::ipv4, Family::ipv6);
+  in_lab([&] {
+    const std::string program = family == Family::ipv4 ? "iptables-nft" : "ip6tables-nft";
+    // Bytes of letters, of a blank (32) and of a line break (10).
+    const std::string address = family == Family::ipv4 ? "10.32.65.66" : "2001:db8:4120:4142:430a::1";
+    shell(program + " -A INPUT -s " + address + " -p tcp --dport 16672 -j ACCEPT; " + program +
+          " -A INPUT ! -d " + address + " -p udp --sport 16672:16674 -j DROP; " + program + " -A INPUT -s " +
+          address + " -i 'et h' -d " + address + " -j DROP; " + program +
+          " -A FORWARD -o 'e\"h' -p tcp ! --dport 16672 -j DROP");
+    const auto table = ask_nft_table(family, "filter").value();
+    const KernelChain* input = table.find("INPUT");
+    REQUIRE(input->odd.size() == 1);
+    CHECK(input->odd[0].place == 2);
+    CHECK(input->odd[0].names == std::vector<std::string>{"et h"});
+    const KernelChain* forward = table.find("FORWARD");
+    REQUIRE(forward->odd.size() == 1);
+    CHECK(forward->odd[0].names == std::vector<std::string>{"e\"h"});
   });
 }
 

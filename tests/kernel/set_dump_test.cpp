@@ -122,3 +122,50 @@ TEST_CASE("a set whose name no file can hold stops a capture") {
     CHECK(error.message == "set 'a\\x0ab': no file of sets can hold this name");
   });
 }
+
+TEST_CASE("the hint for a set whose name no file can hold gives it another") {
+  const std::string name = GENERATE("a b", "q\"r", "a\nb", "it's %s");
+  const bool named = GENERATE(false, true);
+  in_lab([&] {
+    const auto ipset = [&](std::vector<std::string> words) {
+      words.insert(words.begin(), "/usr/sbin/ipset");
+      const auto made = run({.words = std::move(words)}, ErrorKind::usage);
+      REQUIRE(made);
+      REQUIRE(made->ok());
+    };
+    ipset({"create", name, "hash:ip"});
+    if (named) {
+      const auto made = run({.words = {"/usr/sbin/iptables", "-A", "INPUT", "-m", "set", "--match-set", name,
+                                       "src", "-j", "DROP"}},
+                            ErrorKind::usage);
+      REQUIRE(made);
+      REQUIRE(made->ok());
+    }
+    const auto error = capture_error();
+    const std::string begin =
+        named ? "give it another: delete the rules that name it, then " : "give it another: ";
+    REQUIRE(error.hint.starts_with(begin));
+    CHECK(error.hint.find('\n') == std::string::npos);
+    if (named) shell("iptables -F");
+    shell(error.hint.substr(begin.size()));
+    CHECK(captured().ruleset.sets.find("NEWNAME") != nullptr);
+  });
+}
+
+TEST_CASE("a comment that reads as other members leaves other sets as ipset says them") {
+  in_lab([] {
+    shell(
+        "ipset create other hash:ip,port; ipset add other 192.0.2.1,icmp:echo-request; ipset add other "
+        "192.0.2.1,gre:0; ipset create s hash:ip comment; "
+        "ipset add s 192.0.2.2 comment \"$(printf 'bob\\nadd other 203.0.113.66,tcp:1')\"");
+    const auto sets = captured().ruleset.sets;
+    const std::string text = canonical_text(sets);
+    CHECK(text.find("\nadd other 192.0.2.1,gre:0\nadd other 192.0.2.1,icmp:echo-request\n") !=
+          std::string::npos);
+    CHECK(sets.find("s")->members.size() == 1);
+    shell(
+        "ipset create both hash:ip,port comment; ipset add both 192.0.2.1,gre:0; "
+        "ipset add both 192.0.2.2,tcp:1 comment \"$(printf 'a\\nb')\"");
+    CHECK(capture_error().message.starts_with("set 'both': "));
+  });
+}

@@ -61,6 +61,16 @@ TEST_CASE("a snapshot that loses a whole table is recorded, and says so") {
   CHECK(world.repository().snapshot(recorded->hash).value().body == notes[0]);
 }
 
+TEST_CASE("a table that is there and empty is not said to be gone") {
+  World world(kFilter + kNat);
+  world.make();
+  world.firewall->change(ruleset(kFilter + "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"));
+  const auto recorded = record_now(*world.session, {});
+  REQUIRE(recorded);
+  const std::vector<std::string> notes{"table ip nat is now empty; the previous snapshot had rules in it"};
+  CHECK(recorded->notes == notes);
+}
+
 TEST_CASE("the same meaning in other words is kept, for the words are what is restored") {
   World world(kFilter + kNat);
   world.make();

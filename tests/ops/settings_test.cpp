@@ -84,6 +84,8 @@ TEST_CASE("a size is in bytes or in powers of 1024, and fits 64 bits") {
     CHECK_FALSE(parse_size(bad));
   }
   CHECK(takes("fetch.limit", "2G"));
+  CHECK(takes("fetch.memory", "512M"));
+  CHECK(takes("fetch.snapshot", "24M"));
   CHECK_FALSE(takes("fetch.limit", "0"));
 }
 

@@ -178,8 +178,10 @@ TEST_CASE("DOCKER-USER is docker's, its rules are people's") {
   SECTION("wanted lacks it: live's, as it is") {
     CHECK(merged(filter(""), filter(chain(jump + later))) == filter(chain(jump + later)));
   }
-  SECTION("live lacks it: the rules of people are brought, the jump is docker's to make") {
-    CHECK(merged(filter(chain(jump + mine + ret)), filter("")) == filter(chain(mine)));
+  SECTION("live lacks it: the rules of people are brought, and the jump without which they do nothing") {
+    CHECK(merged(filter(chain(jump + mine + ret)), filter("")) == filter(chain(jump + mine)));
+    CHECK(merged(filter(chain(jump + mine + ret)), filter(chain(mine + ret))) ==
+          filter(chain(jump + mine + ret)));
     CHECK(merged(filter(chain(jump + ret)), filter("-A INPUT -j DROP\n")).empty());
   }
 }
@@ -308,4 +310,21 @@ TEST_CASE(
     CHECK(forward->rules[1].words == "-j DROP");
     CHECK(canonical_text(keep_foreign({}, both, owners()).ruleset.*slot) == canonical_text(docker.*slot));
   }
+}
+
+TEST_CASE("where a rule jumps to is no value that looks like a jump") {
+  const auto [words, target] = GENERATE(table<std::string, std::string>({
+      {"-p tcp -j DROP", "DROP"},
+      {"-p tcp", ""},
+      {"-m comment --comment \"-j x\" -j DROP", "DROP"},
+      {"-m comment --comment -j -j DROP", "DROP"},
+      {"-i -jx -j DROP", "DROP"},
+      {"-m recent --set --name -j --mask 255.255.255.255 --rsource -j DROP", "DROP"},
+      {"-m recent --set --name -gx --mask 255.255.255.255 --rsource", ""},
+      {"-jDROP", "DROP"},
+      {"--jump=DROP -p tcp", "DROP"},
+      {"-j \"a b\"", "a b"},
+  }));
+  INFO(words);
+  CHECK(jump_of(words) == target);
 }

@@ -227,3 +227,40 @@ TEST_CASE("an owner's expression knows a rule in whatever way it names the chain
     CHECK_FALSE(knows(rule, "FORWARD-2", drop));
   }
 }
+
+TEST_CASE("an owner's expression takes no more time and memory than rules are worth") {
+  for (const auto& owner : owners()) {
+    INFO(owner.name);
+    CHECK(check_owner_rule(owner.rule));
+  }
+  for (const char* good :
+       {"^-A FORWARD -i ([a-z0-9]+) -o \\1 ", ".*-m comment --comment \"(a|b)*\"", "a{1,30}", "[{]{2}",
+        "(x{8}){8}", "^-A (FORWARD|INPUT) .*(-i|-o) (br-[0-9a-f]{12}|%i)"}) {
+    INFO(good);
+    CHECK(check_owner_rule(good));
+  }
+  for (const std::string& bad :
+       {std::string("a{1,255}{1,255}"), std::string("((x{20}){20}){20}"), std::string(5000, 'a'),
+        std::string("(.*)(.*)\\1\\2c"), std::string("^(a*)*\\1b"), std::string("^(.*) \\1"),
+        std::string("([^ ]+) \\1"), std::string("^((ab){2})\\1")}) {
+    INFO(bad);
+    const auto checked = check_owner_rule(bad);
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().kind == ErrorKind::usage);
+  }
+}
+
+TEST_CASE("interfaces outside a part decide whose its rules are only where an expression may match them") {
+  const auto depends = [](const std::vector<Owner>& all, const std::string& rules) {
+    return depends_on_interfaces(all, v4("*filter\n:FORWARD ACCEPT\n:zone -\n" + rules + "COMMIT\n"));
+  };
+  CHECK_FALSE(depends(owners(), ""));
+  CHECK_FALSE(depends(owners(), "-A zone -i shop0 -o shop0 -j ACCEPT\n"));
+  CHECK_FALSE(depends(owners(), "-A FORWARD -i shop0 -j ACCEPT\n"));
+  CHECK(depends(owners(), "-A zone -j DROP\n-A FORWARD -i shop0 -o shop0 -j ACCEPT\n"));
+  CHECK(depends(owners(), "-A FORWARD -i shop0 ! -o shop0 -j ACCEPT\n"));
+  // These are not written so that the chains of their rules can be told.
+  CHECK(depends({{.name = "x", .rule = "-i %i -j DROP$"}}, "-A zone -i shop0 -j DROP\n"));
+  CHECK(depends({{.name = "x", .rule = "^-A (%i|FORWARD) "}}, "-A zone -j DROP\n"));
+  CHECK(depends({{.name = "x", .rule = "(-i %i"}}, "-A zone -j DROP\n"));  // no expression
+}

@@ -129,3 +129,23 @@ TEST_CASE("what iptables-save printed comes back byte for byte") {
   WARN(saved << " dumps of iptables-save compared");
   CHECK(saved >= 10);
 }
+
+TEST_CASE("no saved rule names the program that loads modules") {
+  const auto saved = [](const std::string& rule) {
+    return parse_saved("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT " + rule + "\nCOMMIT\n", Family::ipv4,
+                       "rules.v4");
+  };
+  const auto refused =
+      GENERATE(as<std::string>(), "-M /tmp/evil -j ACCEPT", "-j ACCEPT -M/tmp/evil",
+               "-j ACCEPT --modprobe=/tmp/evil", "--mod /tmp/evil -j ACCEPT", "\"-M\" /tmp/evil",
+               "\"-\\M\" /tmp/evil", "-m unknown -M /tmp/evil", "-j UNKNOWN --modprobe /tmp/evil");
+  CAPTURE(refused);
+  CHECK_FALSE(saved(refused));
+  // Values of other options.
+  for (const char* taken : {"-j LOG --log-prefix -M", "-m comment --comment -M -j ACCEPT",
+                            "-m comment --comment \"a \\\"--modprobe=x\\\" b\" -j ACCEPT",
+                            "-m statistic --mode random --probability 0.5 -j DROP", "-j CHAIN-M"}) {
+    CAPTURE(taken);
+    CHECK(saved(taken));
+  }
+}

@@ -110,6 +110,12 @@ TEST_CASE("options can be cut short, joined to their values and written by other
   CHECK(take_apart("-p tcp --destination-port=22").matches == take_apart("-p tcp --dpo 22").matches);
   CHECK(take_apart("--proto tcp --src 1.2.3.4 --out-interface eth0").options ==
         take_apart("-p tcp -s1.2.3.4 -oeth0").options);
+  // iptables loads the match of a protocol that is negated too.
+  CHECK(take_apart("! -p tcp --dport 22").matches == take_apart("! -p tcp -m tcp --dport 22").matches);
+  // Of these ip6tables alone has the others that begin so.
+  CHECK(parse_rule("-p ah --ah 5", Family::ipv4)->matches ==
+        parse_rule("-p ah --ahspi 5", Family::ipv4)->matches);
+  CHECK(parse_rule("-p ah --ah 5", Family::ipv6)->unknown.size() == 2);
   // What begins several options is none of them.
   CHECK(take_apart("-m recent --r").unknown == std::vector<std::string>{"--r"});
 }

@@ -123,7 +123,7 @@ TEST_CASE("a temporary member is no part of a set, and a permanent one says so")
     CHECK(sets.find("s")->temporary == Members{"192.0.2.1 timeout 599", "192.0.2.3"});
     CHECK(sets.find("none")->members ==
           Members{"192.0.2.4 timeout 0", "192.0.2.5 timeout 0 comment \"timeout 9\""});
-    CHECK(sets.find("none")->temporary == Members{"192.0.2.6 comment \"x\" timeout 8"});
+    CHECK(sets.find("none")->temporary == Members{"192.0.2.6 timeout 8 comment \"x\""});
     CHECK(brings_temporary(sets));
   }
 }
@@ -195,6 +195,7 @@ TEST_CASE("a rule names a set to match, to fill or to map by, not in its comment
   CHECK(names_set("-m set ! --match-set \"black\" src -j DROP", black));
   CHECK(names_set("-j SET --add-set white src --del-set black dst", black));
   CHECK(names_set("-j SET --map-set black src --map-mark", black));
+  CHECK_FALSE(names_set("-m comment --comment --match-set -m comment --comment black -j DROP", black));
   CHECK_FALSE(names_set("-m set --match-set blacker src -j DROP", black));
   CHECK_FALSE(names_set("-m comment --comment \"--match-set black src\" -j DROP", black));
   CHECK_FALSE(names_set("-m set --match-set white src -m comment --comment black", black));
@@ -208,4 +209,90 @@ TEST_CASE("sets are swapped only with sets of their type and family") {
   CHECK(can_swap(four, more));
   CHECK_FALSE(can_swap(four, six));
   CHECK_FALSE(can_swap(four, net));
+}
+
+TEST_CASE("the sets of two sides together load with the rules of either") {
+  const auto sets = [](const std::string& text) { return parse_sets(text, "test").value(); };
+  const auto both = [&](const std::string& before, const std::string& after) {
+    return canonical_text(with_both(sets(before), sets(after)));
+  };
+  CHECK(both("create a hash:ip family inet\nadd a 192.0.2.1\nadd a 192.0.2.2\n",
+             "create a hash:ip family inet\nadd a 192.0.2.3\nadd a 192.0.2.2\ncreate b hash:net family "
+             "inet\n") ==
+        "create a hash:ip family inet\nadd a 192.0.2.1\nadd a 192.0.2.2\nadd a 192.0.2.3\n"
+        "create b hash:net family inet\n");
+  CHECK(both("create gone hash:ip family inet\n", "") == "create gone hash:ip family inet\n");
+  // One element is there once, as it was.
+  CHECK(both("create a hash:net comment\nadd a 192.0.2.0/24 comment \"one\"\n",
+             "create a hash:net comment\nadd a 192.0.2.0/24 nomatch comment \"two\"\n") ==
+        "create a hash:net comment\nadd a 192.0.2.0/24 comment \"one\"\n");
+  // Another kind of set stays what it was, and one that is too small for both is what it is.
+  CHECK(both("create a hash:ip family inet\n", "create a hash:net family inet\nadd a 192.0.2.0/24\n") ==
+        "create a hash:ip family inet\n");
+  CHECK(both("create a hash:ip maxelem 1\nadd a 192.0.2.1\n",
+             "create a hash:ip maxelem 1\nadd a 192.0.2.2\n") ==
+        "create a hash:ip maxelem 1\nadd a 192.0.2.2\n");
+  CHECK(both("create a bitmap:port range 1-9\nadd a 1\n", "create a bitmap:port range 1-9\nadd a 2\n") ==
+        "create a bitmap:port range 1-9\nadd a 1\nadd a 2\n");
+}
+
+namespace {
+
+std::string as_saved(const std::string& text) {
+  const auto sets = parse_sets(text, "file", SetsText::by_hand);
+  REQUIRE(sets);
+  return canonical_text(*sets);
+}
+
+}  // namespace
+
+// Right: what ipset 7.17 saved after it had restored the left.
+TEST_CASE("what a person wrote of a set is said as ipset save says it") {
+  const auto [by_hand, saved] = GENERATE(table<std::string, std::string>({
+      {"create a hash:ip\nadd a 10.0.0.0/30\n",
+       "create a hash:ip\nadd a 10.0.0.0\nadd a 10.0.0.1\nadd a 10.0.0.2\nadd a 10.0.0.3\n"},
+      {"create a hash:ip\nadd a 10.0.0.5-10.0.0.7\n",
+       "create a hash:ip\nadd a 10.0.0.5\nadd a 10.0.0.6\nadd a 10.0.0.7\n"},
+      {"create a hash:ip\nadd a 10.1\n", "create a hash:ip\nadd a 10.0.0.1\n"},
+      {"create a hash:ip netmask 24\nadd a 10.0.0.5-10.0.2.7\n",
+       "create a hash:ip netmask 24\nadd a 10.0.0.0\nadd a 10.0.1.0\nadd a 10.0.2.0\n"},
+      {"create a hash:net\nadd a 10.0.0.5/8\nadd a 11.1.1.1/32\nadd a 12.0.0.1-12.0.0.6\n",
+       "create a hash:net\nadd a 10.0.0.0/8\nadd a 11.1.1.1\nadd a 12.0.0.1\nadd a 12.0.0.2/31\nadd a "
+       "12.0.0.4/31\nadd a 12.0.0.6\n"},
+      {"create a hash:net family inet6\nadd a 2001:DB8::5/32\nadd a ::1/128\n",
+       "create a hash:net family inet6\nadd a 2001:db8::/32\nadd a ::1\n"},
+      {"create a hash:net,iface\nadd a 10.0.0.5/8,eth0\nadd a 0.0.0.0/0,eth1\n",
+       "create a hash:net,iface\nadd a 0.0.0.0/0,eth1\nadd a 10.0.0.0/8,eth0\n"},
+      {"create a hash:ip,port\nadd a 10.0.0.0/31,tcp:22-23\nadd a 10.0.0.1,TCP:99\nadd a 10.0.0.1,6:98\nadd "
+       "a "
+       "10.0.0.1,tcp:http\n",
+       "create a hash:ip,port\nadd a 10.0.0.0,tcp:22\nadd a 10.0.0.0,tcp:23\nadd a 10.0.0.1,tcp:22\nadd a "
+       "10.0.0.1,tcp:23\nadd a 10.0.0.1,tcp:80\nadd a 10.0.0.1,tcp:98\nadd a 10.0.0.1,tcp:99\n"},
+      {"create a hash:ip,port\nadd a 10.0.0.1,80-81\nadd a 10.0.0.1,tcp:[ftp-data]\n",
+       "create a hash:ip,port\nadd a 10.0.0.1,tcp:20\nadd a 10.0.0.1,tcp:80\nadd a 10.0.0.1,tcp:81\n"},
+      {"create a hash:ip,port,net\nadd a 10.0.0.1,80,11.0.0.1/8\n",
+       "create a hash:ip,port,net\nadd a 10.0.0.1,tcp:80,11.0.0.0/8\n"},
+      {"create a bitmap:ip range 192.0.2.0/28\nadd a 192.0.2.8-192.0.2.9\n",
+       "create a bitmap:ip range 192.0.2.0-192.0.2.15\nadd a 192.0.2.8\nadd a 192.0.2.9\n"},
+      {"create a bitmap:port range 1-100\nadd a 5-7\nadd a http\nadd a tcp:9\n",
+       "create a bitmap:port range 1-100\nadd a 5\nadd a 6\nadd a 7\nadd a 80\nadd a 9\n"},
+      {"create a bitmap:ip,mac range 192.0.2.0/28\nadd a 192.0.2.3,aa:bb:cc:dd:ee:ff\n",
+       "create a bitmap:ip,mac range 192.0.2.0-192.0.2.15\nadd a 192.0.2.3,AA:BB:CC:DD:EE:FF\n"},
+      {"create a hash:ip timeout 60 comment counters\nadd a 1.1.1.1 comment x timeout 0 bytes 3\n",
+       "create a hash:ip timeout 60 comment counters\nadd a 1.1.1.1 timeout 0 comment \"x\"\n"},
+      {"create a hash:net comment\nadd a 10.0.0.0/8 nomatch comment \"a b\"\nadd a 11.0.0.0/8 comment c "
+       "nomatch\n",
+       "create a hash:net comment\nadd a 10.0.0.0/8 nomatch comment \"a b\"\nadd a 11.0.0.0/8 nomatch "
+       "comment "
+       "\"c\"\n"},
+      {"create a hash:ip\nadd a 10.0.0.0/30\ndel a 10.0.0.0/31\ndel a 10.0.0.3\n",
+       "create a hash:ip\nadd a 10.0.0.2\n"},
+      // Not known: as they are.
+      {"create a hash:ip,port\nadd a 10.0.0.1,icmp:ping\nadd a 10.0.0.1,gre:0\n",
+       "create a hash:ip,port\nadd a 10.0.0.1,gre:0\nadd a 10.0.0.1,icmp:ping\n"},
+      {"create a hash:ip\nadd a host.example\nadd a 10.0.0.0/8\nadd a 256.1.1.1\n",
+       "create a hash:ip\nadd a 10.0.0.0/8\nadd a 256.1.1.1\nadd a host.example\n"},
+  }));
+  CHECK(as_saved(by_hand) == saved);
+  CHECK(as_saved(saved) == saved);
 }

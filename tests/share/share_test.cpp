@@ -44,12 +44,12 @@ TEST_CASE("nothing that is shown or kept beside git's own configuration has a to
   const std::string token = "tok_0123456789abcdefghij";
   const auto url = "http://" + token + "@127.0.0.1:9/f.git";
   host.ok("ip link set lo up; rewall init --remote " + url);
-  const auto said =
-      host.sh("rewall remote add origin " + url + "; rewall remote add x $'http://" + token +
-              "@h\\n'; rewall remote; rewall -vv push; rewall fetch; rewall fetch --json; rewall -vv doctor; "
-              "rewall status; rewall status --json; rewall config push.auto true; "
-              "iptables -N new; rewall snapshot; rewall -C $PWD/new clone " +
-              url);
+  const auto said = host.sh("rewall remote add origin " + url + "; rewall remote add x $'http://" + token +
+                            "@h\\n'; rewall remote; rewall remote --json; rewall -vv push; rewall fetch; "
+                            "rewall fetch --json; rewall -vv doctor; "
+                            "rewall status; rewall status --json; rewall config push.auto true; "
+                            "iptables -N new; rewall snapshot; rewall -C $PWD/new clone " +
+                            url);
   host.until("grep -q refused repo/.git/rewall/push");
   CHECK(has(said.out, "http://***@127.0.0.1:9/f.git"));
   CHECK(has(said.err, "http://***@127.0.0.1:9/f.git"));
@@ -228,6 +228,16 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
   CHECK(has(said, "hasDotgit"));
   CHECK_FALSE(has(said, "ghost"));
   host.ok("! ls repo/.git/objects/pack/tmp_*");
+  // It is not downloaded again: nobody sees that the remote has lost it meanwhile.
+  host.ok("cd remote.git; o=$(git rev-parse hosts/dotgit); rm -f objects/${o:0:2}/${o:2}");
+  const auto again = host.ends(7, "rewall fetch --json");
+  CHECK(has(again, R"({"name":"hosts/dotgit","why":"object )"));
+  CHECK(has(again, "origin/hosts/again was refused: object "));
+  CHECK(host.ok("stat -c %a repo/.git/rewall/refused") == "600\n");
+  // Under other limits it is tried again.
+  host.ok("rewall config fetch.memory 300M");
+  CHECK_FALSE(has(host.ends(7, "rewall fetch --json"), R"("hosts/dotgit","why":"object )"));
+  host.ok("rewall config --unset fetch.memory");
   CHECK(host.ok("for h in a again b dotgit y z; do git -C repo rev-parse -q --verify origin/hosts/$h "
                 ">/dev/null && echo $h; "
                 "done; true") == "a\nb\ny\nz\n");
@@ -252,6 +262,33 @@ TEST_CASE("what is fetched is not trusted", "[share]") {
   host.ok(
       "! git -C repo rev-parse -q --verify origin/hosts/big; rewall config fetch.limit 10M; rewall fetch; "
       "git -C repo fsck --strict");
+}
+
+TEST_CASE("a fetch takes no more memory than it may, and the other branches come all the same", "[share]") {
+  const Host host;
+  host.ok(
+      "git init -q --bare f.git; rewall init --remote $PWD/f.git; rewall push; rewall config fetch.memory "
+      "64M; "
+      "git init -q evil; cd evil; git config user.name e; git config user.email e@e; git checkout -q -b "
+      "hosts/big; head -c 90000000 /dev/zero >rules.v4; git add .; git commit -qm 1; echo >>rules.v4; "
+      "git commit -qam 2; git repack -adfq; git push -q ../f.git hosts/big; git checkout -q --orphan "
+      "hosts/small; git rm -rfq .; git commit -q --allow-empty -m s; git push -q ../f.git hosts/small");
+  const auto said = host.ends(7, "rewall fetch --json");
+  CHECK(has(said, R"({"name":"hosts/big","why":"git needs more memory for it than fetch.memory allows"})"));
+  host.ok("git -C repo rev-parse -q --verify origin/hosts/small; ! ls repo/.git/objects/pack/tmp_*");
+  host.ok("! git -C repo rev-parse -q --verify origin/hosts/big");
+  CHECK(has(host.ends(7, "rewall -C $PWD/new clone $PWD/f.git --host big"), "fetch.snapshot"));
+}
+
+TEST_CASE("clone says who signed HEAD", "[share]") {
+  const Host host;
+  host.ok("git init -q --bare f.git; rewall init --remote $PWD/f.git; rewall push");
+  const auto clone = "rewall -C $PWD/new clone $PWD/f.git --host $(hostname)";
+  CHECK(has(host.ends(0, clone), ": not signed"));
+  host.ok(
+      "rm -r new; ssh-keygen -qt ed25519 -N '' -f key; git -C repo config gpg.format ssh; rewall config "
+      "sign.key $PWD/key; iptables -N new; rewall snapshot; rewall push");
+  CHECK(has(host.ends(0, clone + std::string(" --json")), R"("signature":"signed)"));
 }
 
 TEST_CASE("a branch of this host that was rewritten on the remote is told, with what is gone there",

@@ -164,7 +164,8 @@ TEST_CASE("two hosts of one name: the second is refused, told why, and nothing i
   const auto there = host.ok("git -C remote.git for-each-ref");
   const auto said = host.ends(7, "rewall push");
   CHECK(has(said, "another host has this name, or this host was installed again; nothing was sent"));
-  CHECK(has(said, "rewall fetch origin && rewall log origin/hosts/"));
+  CHECK(has(said, " fetch origin && rewall -C "));
+  CHECK(has(said, " log origin/hosts/"));
   CHECK(host.ok("git -C remote.git for-each-ref") == there);
   // As the hint says.
   host.ok("rewall fetch origin && rewall log origin/$(git -C repo symbolic-ref --short HEAD)");

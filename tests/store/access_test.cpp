@@ -103,6 +103,34 @@ TEST_CASE("where others can enter, every file of .git counts, but objects and ho
   must(repository.check());
 }
 
+TEST_CASE("a repository below a folder that others can write to is refused, but in one like /tmp") {
+  const TemporaryFolder folder;
+  const auto above = folder.path() / "above";
+  REQUIRE(::mkdir(above.c_str(), 0700) == 0);
+  const Skeleton made;
+  fs::rename(made.path(), above / "repo");
+  const auto check = [&] { return check_repository_access(above / "repo"); };
+  must(check());
+  REQUIRE(::chmod(above.c_str(), 0777) == 0);
+  const auto checked = check();
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().kind == ErrorKind::repository);
+  CHECK(checked.error().message == above.string() + ": users other than root can write to it");
+  // A link elsewhere does not hide it.
+  fs::create_symlink(above / "repo", folder.path() / "link");
+  CHECK_FALSE(check_repository_access(folder.path() / "link"));
+  REQUIRE(::chmod(above.c_str(), 01777) == 0);
+  must(check());
+  must(check_repository_access(folder.path() / "link"));
+  if (::geteuid() == 0) {
+    REQUIRE(::chmod(above.c_str(), 0755) == 0);
+    REQUIRE(::chown(above.c_str(), kNobody, kNobody) == 0);
+    CHECK_FALSE(check());
+    REQUIRE(::chown(above.c_str(), 0, 0) == 0);
+  }
+  fs::rename(above / "repo", made.path());
+}
+
 TEST_CASE("a path without a repository gets the init to run, and a forbidden one a word on root") {
   const TemporaryFolder folder;
   const auto missing = must_fail(Result<int>(no_repository(folder.path() / "my rules", ENOENT)));

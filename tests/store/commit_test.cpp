@@ -196,6 +196,23 @@ TEST_CASE("the log of HEAD and of the branch remembers each snapshot") {
   CHECK(git(made.path, {"rev-parse", "hosts/web1@{1}"}) == git(made.path, {"rev-parse", "HEAD~1"}));
 }
 
+TEST_CASE("an edit of the work tree is kept, also one that leaves the size and the time as they were") {
+  Made made;
+  record(made.repository, "22");
+  const auto file = made.path / "rules.v4";
+  struct stat facts {};
+  REQUIRE(::stat(file.c_str(), &facts) == 0);
+  const auto edited = rules("23");
+  REQUIRE(edited.size() == static_cast<std::size_t>(facts.st_size));
+  std::ofstream(file) << edited;
+  const timespec times[] = {facts.st_atim, facts.st_mtim};
+  REQUIRE(::utimensat(AT_FDCWD, file.c_str(), times, 0) == 0);
+  record(made.repository, "80");
+  CHECK(content(made.path / "rules.v4.edited-1") == edited);
+  record(made.repository, "22");
+  CHECK_FALSE(fs::exists(made.path / "rules.v4.edited-2"));
+}
+
 TEST_CASE("a damaged index is made anew") {
   Made made;
   record(made.repository, "22");

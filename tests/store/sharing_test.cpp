@@ -30,6 +30,18 @@ TEST_CASE("tags are listed by name with the snapshot's time") {
   require_whole(made.path);
 }
 
+TEST_CASE("a branch that was lost goes on from no branch of another host") {
+  Made made;
+  const auto own = record(made.repository, "22");
+  git(made.path, {"update-ref", "refs/remotes/origin/hosts/web1", own});
+  const auto evil = record(made.repository, "80", 1);
+  git(made.path, {"update-ref", "refs/remotes/origin/hosts/evil/hosts/web1", evil});
+  for (const char* gone : {"refs/heads/hosts/web1", "logs/refs/heads/hosts/web1", "logs/HEAD"})
+    fs::remove(made.path / ".git" / gone);
+  const auto again = must(Repository::open(made.path));
+  CHECK(must(again.head()) == own);
+}
+
 TEST_CASE("hex digits are a snapshot, and hosts/ a branch, whatever is tagged so") {
   Made made;
   const auto first = record(made.repository, "22");

@@ -30,14 +30,6 @@ class GuardedHost : public Host {
        "DROP; " +
        more + "; rewall snapshot; rewall tag old");
   }
-  GuardedHost(const GuardedHost&) = delete;
-  GuardedHost& operator=(const GuardedHost&) = delete;
-  /// No test leaves a process behind, however it ends.
-  ~GuardedHost() {
-    sh("p=$(cut -d' ' -f1 repo/.git/rewall/guard.lock) && grep -qsa \"$REWALL_REPO\" /proc/$p/cmdline && "
-       "kill -9 $p");
-  }
-
   /// What the host's own programs say of both backends and the sets, without comments, counters and tables
   /// that hold nothing; members in one order.
   std::string live() const {

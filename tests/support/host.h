@@ -1,6 +1,11 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +22,12 @@ namespace rewall {
 /// inside.
 class Host {
  public:
+  Host() = default;
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  /// No test leaves a process behind, however it ends: neither a guard that waits for an hour, nor a watch.
+  ~Host() { end_processes(); }
+
   std::string repository() const { return folder_.path() / "repo"; }
   const std::filesystem::path& folder() const { return folder_.path(); }
 
@@ -71,6 +82,22 @@ class Host {
   }
 
  private:
+  /// Kills whatever runs in the network namespace of the test, but for this process.
+  void end_processes() const {
+    std::error_code failed;
+    std::filesystem::path ours;
+    (void)namespace_.run([&] { ours = std::filesystem::read_symlink("/proc/thread-self/ns/net", failed); });
+    if (ours.empty()) return;
+    for (std::filesystem::directory_iterator entry("/proc", failed);
+         !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+      std::error_code gone;
+      const auto number = std::atoi(entry->path().filename().c_str());
+      if (number > 0 && number != ::getpid() &&
+          std::filesystem::read_symlink(entry->path() / "ns/net", gone) == ours)
+        ::kill(number, SIGKILL);
+    }
+  }
+
   TemporaryFolder folder_{};
   ScratchNamespace namespace_ = scratch_namespace();
 };

@@ -13,10 +13,10 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/time.h"
+#include "core/trust.h"
 #include "kernel/process.h"
 #include "ops/context/identity.h"
 #include "ops/context/settings.h"
-#include "ops/context/trust.h"
 
 namespace rewall {
 namespace {
@@ -62,7 +62,7 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
   std::error_code failed;
   const auto folder = fs::canonical(literal, failed);
   if (failed) return unreadable(literal, failed);
-  TRY(check_trust(folder));
+  TRY(check_trust(literal));
   fs::directory_iterator entries(folder, failed);
   for (; !failed && entries != fs::directory_iterator(); entries.increment(failed)) {
     const auto& path = entries->path();
@@ -70,7 +70,7 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
     const auto real = fs::canonical(path, gone);
     if (gone || !is_plain(path.filename()) || !fs::is_regular_file(real, gone)) continue;
     if (::access(real.c_str(), X_OK) != 0) continue;
-    TRY(check_trust(real));
+    TRY(check_trust(path));
     programs.push_back({.name = literal.filename() / path.filename(), .path = real});
   }
   if (failed) return unreadable(folder, failed);

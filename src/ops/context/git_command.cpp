@@ -1,5 +1,8 @@
 #include "ops/context/git_command.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <span>
 
@@ -44,6 +47,12 @@ std::string quoted_after(std::string_view said, std::string_view start) {
   return close == std::string_view::npos ? "" : std::string(said.substr(open + 1, close - open - 1));
 }
 
+/// As a service manager has it, whatever $HOME says.
+std::string own_home() {
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr && *entry->pw_dir == '/' ? entry->pw_dir : "/";
+}
+
 }  // namespace
 
 std::string own_trouble_hint(std::string_view said) {
@@ -84,6 +93,8 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
                       "GIT_ASKPASS=", "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},
       .error_listener = std::move(work.progress),
       .biggest_file = work.biggest_file,
+      .most_memory = work.most_memory,
+      .most_output = work.most_output,
       .gives_way = work.gives_way,
       .ends_with_us = work.ends_with_us,
       .deadline = work.deadline};
@@ -93,7 +104,10 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   }
   if (!work.with_hooks) command.words.insert(command.words.end(), {"-c", "core.hooksPath=/dev/null"});
   command.words.insert(command.words.end(), work.words.begin(), work.words.end());
-  for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
+  if (work.as_service)
+    command.environment.push_back("HOME=" + own_home());
+  else
+    for (auto& variable : git_environment()) command.environment.push_back(std::move(variable));
   command.environment.insert(command.environment.end(), work.environment.begin(), work.environment.end());
   return run(std::move(command), ErrorKind::repository);
 }

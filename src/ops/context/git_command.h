@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -20,7 +22,10 @@ struct GitWork {
   std::vector<std::string> environment{};            ///< "NAME=value", besides git_environment()
   std::function<void(std::string_view)> progress{};  ///< gets standard error while git runs
   std::uint64_t biggest_file = 0;  ///< bytes, the largest file that git may write; 0: no limit
+  std::uint64_t most_memory = 0;   ///< bytes, for git and each program that it starts; 0: no limit
+  std::size_t most_output = 0;     ///< bytes of standard output that are kept; 0: all
   bool gives_way = false;          ///< runs at low priority
+  bool as_service = false;         ///< without the variables and the HOME of whoever started this process
   bool with_hooks = false;    ///< the user's hooks (githooks(5)) run: for a push, where people expect them
   bool ends_with_us = false;  ///< when this process is killed, git removes its locks and ends too
   std::chrono::milliseconds deadline{std::chrono::seconds{60}};

@@ -48,6 +48,12 @@ std::string ssh_connection_of(pid_t process) {
   return {};
 }
 
+// Whoever starts a program chooses its environment.
+std::string address_in(std::string_view ssh) {
+  const auto address = ssh.substr(0, ssh.find(' '));
+  return address.empty() ? "" : format("{} (perhaps)", address);
+}
+
 // Where the login on a terminal comes from, as it was noted (utmp(5)).
 std::string noted_address(const std::string& tty) {
   std::string address;
@@ -104,8 +110,8 @@ Actor current_actor() {
   Actor actor;
   const auto tty = terminal();
   actor.tty = tty.starts_with("/dev/") ? tty.substr(5) : tty;
-  const auto ssh = ssh_connection();
-  actor.address = ssh.substr(0, ssh.find(' '));
+  if (!actor.tty.empty()) actor.address = noted_address(actor.tty);
+  if (actor.address.empty()) actor.address = address_in(ssh_connection());
   name_person(actor, responsible_user(tty));
   return actor;
 }
@@ -116,10 +122,8 @@ Actor actor_of(const Process& process) {
   if (!uid) return nobody();
   name_person(actor, *uid);
   if (!actor.tty.empty()) actor.address = noted_address(actor.tty);
-  if (actor.address.empty() && process.parent > 1) {
-    const auto ssh = ssh_connection_of(process.parent);
-    actor.address = ssh.substr(0, ssh.find(' '));
-  }
+  if (actor.address.empty() && process.parent > 1)
+    actor.address = address_in(ssh_connection_of(process.parent));
   return actor;
 }
 

@@ -11,8 +11,10 @@ namespace rewall {
 struct Actor {
   Person person{};
   std::string user{};
-  std::string tty{};      ///< "pts/0"; empty without a terminal
-  std::string address{};  ///< the client of an ssh session (SSH_CONNECTION, ssh(1)); empty without one
+  std::string tty{};  ///< "pts/0"; empty without a terminal
+  /// Where the login on the terminal comes from (utmp(5)), else the client of an ssh session with "
+  /// (perhaps)" behind it, as it stands in the environment (SSH_CONNECTION, ssh(1)); empty without one.
+  std::string address{};
   /// The value of the trailer Rewall-Actor: "user, tty, address" without the parts that are not known.
   std::string text() const;
 };

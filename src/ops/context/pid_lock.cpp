@@ -1,11 +1,16 @@
 #include "ops/context/pid_lock.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <thread>
 
 #include "core/file_lock.h"
 #include "core/format.h"
@@ -70,6 +75,32 @@ pid_t PidLock::process(const fs::path& path, const std::string& id) {
   const auto said = read_said(fd);
   pid_t process = 0;
   return said.id == id && read_number(said.process, process) ? process : 0;
+}
+
+std::string PidLock::await(const fs::path& path, const std::string& id, pid_t child) {
+  constexpr std::chrono::seconds kStartDeadline{30};  // with the lowest priority on a busy machine
+  constexpr std::chrono::milliseconds kStartPoll{5};
+  const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
+  while (process(path, id) == 0) {
+    int status = 0;
+    if (child != 0 && ::waitpid(child, &status, WNOHANG) == child)
+      return WIFEXITED(status) ? format("exit status {}", WEXITSTATUS(status)) : "it was killed";
+    if (std::chrono::steady_clock::now() > deadline) return "it says nothing";
+    std::this_thread::sleep_for(kStartPoll);
+  }
+  return {};
+}
+
+void PidLock::end_process(const fs::path& path, const std::string& id) {
+  constexpr int kWait = 2000;  // milliseconds
+  const pid_t known = process(path, id);
+  if (known == 0) return;
+  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, known, 0)));
+  // The number may be another process's by now; that which the handle has is not reused.
+  if (!handle || process(path, id) != known) return;
+  if (::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0) != 0) return;
+  pollfd gone{.fd = handle.get(), .events = POLLIN, .revents = 0};
+  ::poll(&gone, 1, kWait);
 }
 
 }  // namespace rewall

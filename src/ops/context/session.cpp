@@ -1,11 +1,50 @@
 #include "ops/context/session.h"
 
+#include <utility>
+
+#include "diff/pairs.h"
+#include "ops/context/ruleset_files.h"
+#include "rules/print.h"
+
 namespace rewall {
+namespace {
+
+// A session reads HEAD on another thread meanwhile.
+Result<Ruleset> read_head_anew(const std::filesystem::path& path) {
+  auto repository = TRY(Repository::open(path));
+  auto head = TRY(repository.head());
+  if (head.empty()) return Ruleset{};
+  auto snapshot = TRY(repository.snapshot(head));
+  auto files = TRY(repository.files(head));
+  return ruleset_of(std::move(files), "HEAD:", snapshot.trailers.backend);
+}
+
+void take_ipv6_of_head(Capture& capture, Ruleset head, BackendChoice choice) {
+  const Slot v6{Family::ipv6};
+  if (canonical_text(head[v6]).empty()) return;
+  Ruleset& live = capture.ruleset;
+  const bool empty = !holds(live, Backend::nft) && !holds(live, Backend::legacy);
+  if (empty && choice == BackendChoice::automatic) live.backend = head.backend;
+  if (live.backend != head.backend) return;
+  live[v6] = std::move(head[v6]);
+  capture.backends = backends_of(live);
+  capture.notes.emplace_back(
+      "this kernel has no IPv6: its rules are not in force, and stay in the history as HEAD has them");
+}
+
+}  // namespace
+
+Result<Capture> Session::capture() {
+  auto capture = TRY(firewall_->capture(backend_));
+  if (!capture.without_ipv6) return capture;
+  if (auto head = read_head_anew(path_)) take_ipv6_of_head(capture, *std::move(head), backend_);
+  return capture;
+}
 
 Result<Repository*> Session::repository() {
   if (withheld_) return *withheld_;
   if (!repository_) {
-    repository_ = TRY(Repository::open(path_));
+    repository_ = TRY(uses_what_it_can ? Repository::open_readable(path_) : Repository::open(path_));
     if (signer) repository_->sign_with(signer);
   }
   return &*repository_;

@@ -55,8 +55,9 @@ class Session {
   BackendChoice backend() const { return backend_; }
   void look_at(BackendChoice backend) { backend_ = backend; }
   Firewall& firewall() { return *firewall_; }
-  /// Reads LIVE. The errors of Firewall::capture().
-  Result<Capture> capture() { return firewall_->capture(backend_); }
+  /// Reads LIVE; of a family that this kernel does not have (Capture::without_ipv6) it is what HEAD says,
+  /// with a note: what cannot be in force is not gone. The errors of Firewall::capture().
+  Result<Capture> capture();
 
   /// The repository, opened at the first call and valid as long as the session. The errors of
   /// Repository::open(), or the error that withhold_repository() got.
@@ -88,6 +89,8 @@ class Session {
   /// Names a restore that another process is doing now, or says why a restore could not be recovered; else
   /// empty.
   std::string interrupted{};
+  /// True for a boot: repository() is Repository::open_readable(). Set before its first call.
+  bool uses_what_it_can = false;
   /// True where `interrupted` names a restore that runs.
   bool restoring = false;
 
@@ -98,6 +101,10 @@ class Session {
   std::optional<Repository> repository_{};
   std::optional<Error> withheld_{};
 };
+
+/// Makes a session on a repository, complete with the signer, the observers and the path of rewall.
+using SessionFactory =
+    std::function<std::unique_ptr<Session>(const std::filesystem::path& repository, BackendChoice backend)>;
 
 /// Makes a session look at another backend, which a state file names, as long as the object lives.
 class BackendScope {

@@ -41,10 +41,11 @@ std::vector<PlainKey> make_plain_keys() {
 const std::vector<PlainKey>& plain_keys() {
   using namespace settings;
   static const auto keys =
-      make_plain_keys<export_path, fetch_limit, fleet_stale, fleet_vars, gc_auto, guard_tag_good,
-                      hooks_deadline, hooks_path, lock_wait, network_connect, network_timeout, push_auto,
-                      push_remote, push_stale, sign_allowed, sign_key, sign_require, ui_pager, watch_cpu,
-                      watch_foreign, watch_latest, watch_metrics, watch_poll, watch_settle>();
+      make_plain_keys<export_path, fetch_limit, fetch_memory, fetch_snapshot, fleet_stale, fleet_vars,
+                      gc_auto, guard_tag_good, hooks_deadline, hooks_path, lock_wait, network_connect,
+                      network_timeout, push_auto, push_remote, push_stale, sign_allowed, sign_key,
+                      sign_require, ui_pager, watch_cpu, watch_foreign, watch_latest, watch_metrics,
+                      watch_poll, watch_settle>();
   return keys;
 }
 
@@ -146,6 +147,21 @@ Status check_value(const Key& key, const std::string& value) {
   if (owner && owner->part == "rule") {
     if (auto good = check_owner_rule(value); !good) return std::move(good).error().within(key.name);
   }
+  return {};
+}
+
+Result<Assignment> read_assignment(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) return error_of<messages::not_a_pair>(escape(text));
+  Assignment assignment{.key = text.substr(0, equals), .value = text.substr(equals + 1)};
+  TRY(check_value(TRY(find_key(assignment.key)), assignment.value));
+  return assignment;
+}
+
+Status assign(const Repository& repository, const std::vector<Assignment>& assignments) {
+  if (assignments.empty()) return {};
+  auto settings = TRY(Settings::open(repository));
+  for (const auto& [key, value] : assignments) TRY(settings.set(key, value));
   return {};
 }
 

@@ -49,6 +49,10 @@ inline constexpr Setting<std::string> export_path{
     "export.path", "", "folder whose rules.v4, rules.v6 and ipsets follow HEAD; empty for none", parse_path};
 inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "largest pack that a fetch accepts",
                                                     parse_size};
+inline constexpr Setting<std::uint64_t> fetch_memory{"fetch.memory", "512M",
+                                                     "most memory that git may use in a fetch", parse_size};
+inline constexpr Setting<std::uint64_t> fetch_snapshot{"fetch.snapshot", "24M",
+                                                       "largest snapshot that a fetch accepts", parse_size};
 inline constexpr Setting<std::chrono::milliseconds> fleet_stale{
     "fleet.stale", "30d", "age of the newest snapshot of a host at which fleet status reports the host",
     parse_length};
@@ -127,6 +131,18 @@ Result<Key> find_key(const std::string& name);
 
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
+
+/// A key with the value that it is to get.
+struct Assignment {
+  std::string key{};
+  std::string value{};
+};
+
+/// Reads "KEY=VALUE" (`init -c`). Kind usage: it has no '=', the key is unknown, or it cannot have the value.
+Result<Assignment> read_assignment(const std::string& text);
+
+/// Writes them into the repository's settings.
+Status assign(const Repository& repository, const std::vector<Assignment>& assignments);
 
 /// The value of a key, else its default value, as text.
 Result<std::string> setting_text(const Repository& repository, const Key& key);

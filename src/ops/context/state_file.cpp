@@ -1,5 +1,8 @@
 #include "ops/context/state_file.h"
 
+#include <sys/random.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 
@@ -51,6 +54,13 @@ Error not_a_state(std::size_t line, std::string_view what) {
 }
 
 }  // namespace
+
+std::string fresh_id() {
+  std::uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    number = static_cast<std::uint64_t>(boot_time().count()) << 20 ^ static_cast<std::uint64_t>(::getpid());
+  return format("{:016x}", number);
+}
 
 void StateLines::add(std::string_view key, std::string_view value) {
   if (!value.empty()) lines_ += format("{} {}\n", key, one_line(value));

@@ -16,6 +16,9 @@
 
 namespace rewall {
 
+/// 16 random hexadecimal digits, to name a thing that has a state file.
+std::string fresh_id();
+
 /// Composes the text of a state file below `.git/rewall/` (rewall-repository(5), STATE): a first line with
 /// kind and version, `KEY VALUE` lines, and `end`. Line ends and backslashes inside a value are escaped; a
 /// key without a value is left out. Lives while the text is composed.

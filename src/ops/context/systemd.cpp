@@ -71,6 +71,14 @@ bool start_unit(std::vector<std::string> options, const Command& command) {
   return false;
 }
 
+void stop_unit(const std::string& name) {
+  constexpr std::chrono::seconds kDeadline{10};
+  const auto program = at_systemd() ? find_program("systemctl") : "";
+  if (program.empty()) return;
+  (void)run({.words = {program, "--quiet", "--no-block", "stop", name}, .deadline = kDeadline},
+            ErrorKind::refused);
+}
+
 std::string environment_file(const std::vector<std::string>& variables) {
   std::string text;
   for (const auto& variable : variables) {

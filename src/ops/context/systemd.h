@@ -30,6 +30,9 @@ bool at_systemd();
 /// options and the command's environment. False where systemd does not run the program; the reason is logged.
 bool start_unit(std::vector<std::string> options, const Command& command);
 
+/// Stops a unit and waits for nothing. Does nothing where systemd is not the service manager.
+void stop_unit(const std::string& name);
+
 /// Variables ("NAME=value") as the text of a file for EnvironmentFile= (systemd.exec(5)), which other users
 /// cannot read.
 std::string environment_file(const std::vector<std::string>& variables);

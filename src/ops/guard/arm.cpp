@@ -1,6 +1,5 @@
 #include "ops/guard/arm.h"
 
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +21,9 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/context/state_file.h"
 #include "ops/context/systemd.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/guard_place.h"
 #include "ops/guard/new_login.h"
 #include "ops/guard/way_back.h"
@@ -35,16 +36,6 @@
 
 namespace rewall {
 namespace {
-
-constexpr std::chrono::seconds kStartDeadline{10};
-constexpr std::chrono::milliseconds kStartPoll{5};
-
-std::string fresh_id() {
-  std::uint64_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number)
-    number = static_cast<std::uint64_t>(boot_time().count()) << 20 ^ static_cast<std::uint64_t>(::getpid());
-  return format("{:016x}", number);
-}
 
 Error unsure(const Error& why) {
   return error_of<messages::guard_not_sure>(why.message).hinted(why.hint);
@@ -123,11 +114,7 @@ bool start_units(const Command& command, const Guard& guard) {
 
 // The service ends by itself; its timer would run rewall once more, for nothing.
 void stop_timer(const Guard& guard) {
-  const auto program = at_systemd() ? find_program("systemctl") : "";
-  if (program.empty()) return;
-  (void)run({.words = {program, "--quiet", "--no-block", "stop", timer_name(guard) + ".timer"},
-             .deadline = kStartDeadline},
-            ErrorKind::refused);
+  stop_unit(timer_name(guard) + ".timer");
 }
 
 // The guard's process may be no service of systemd's.
@@ -151,15 +138,8 @@ Status start(Session& session, const Repository& repository, const Guard& guard)
     if (!started) return not_started(started.error().message);
     process = *started;
   }
-  const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
-  while (PidLock::process(guard_lock(repository.state_path()), guard.id) == 0) {
-    int status = 0;
-    if (process != 0 && ::waitpid(process, &status, WNOHANG) == process)
-      return not_started(WIFEXITED(status) ? format("exit status {}", WEXITSTATUS(status)) : "it was killed");
-    if (std::chrono::steady_clock::now() > deadline) return not_started("it says nothing");
-    std::this_thread::sleep_for(kStartPoll);
-  }
-  return {};
+  const auto why = PidLock::await(guard_lock(repository.state_path()), guard.id, process);
+  return why.empty() ? Status{} : Status(not_started(why));
 }
 
 void wake(const std::filesystem::path& state, const Guard& guard) {
@@ -326,7 +306,29 @@ Status note_foreign_changes(Session& session, const Repository& repository, Guar
 
 }  // namespace
 
-Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message) {
+namespace {
+
+Result<std::optional<Expiry>> let_expire(Session& session, const Lock& held, const Guard& guard,
+                                         const Tried& tried, const Ruleset& live,
+                                         std::chrono::milliseconds length) {
+  auto before = TRY(read_before(session, guard));
+  auto parts = added_parts(compare(before.ruleset, live), before.ruleset, live, owners_of(session));
+  if (parts.empty()) return std::optional<Expiry>{};
+  auto expiry = make_expiry(session, length, std::move(parts));
+  expiry.before = guard.before;
+  expiry.after = tried.recorded.hash;
+  if (tried.armed) expiry.guard = guard.id;
+  auto begun = begin_expiry(session, held, expiry);
+  if (begun) return std::optional(std::move(expiry));
+  begun.error().live.reset();
+  return std::move(begun).error().within(tried.armed ? "the guard is armed and takes the change back"
+                                                     : "what was tried is in force, and stays");
+}
+
+}  // namespace
+
+Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message,
+                      std::optional<std::chrono::milliseconds> expires) {
   auto repository = TRY(session.repository());
   auto held = TRY(lock(session));
   const auto state = repository->state_path();
@@ -345,6 +347,7 @@ Result<Tried> end_try(Session& session, const Guard& guard, const std::string& m
         tried.armed ? "the guard is armed and takes the change back; but what was tried is not recorded"
                     : "what was tried is in force, and not recorded");
   tried.recorded = *std::move(recorded);
+  if (expires) tried.expiry = TRY(let_expire(session, held, guard, tried, read->live.ruleset, *expires));
   if (!standing) log_warning("{}; the guard is armed all the same", standing.error().message);
   if (!tried.armed || !standing) return tried;
   if (auto noted = note_foreign_changes(session, *repository, **standing, read->live.ruleset); !noted)
@@ -394,7 +397,10 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
     auto snapshot = TRY(repository.snapshot(head));
     confirmed.recorded = {.hash = std::move(head), .subject = snapshot.subject};
   } else {
-    disarm(session, held, guard, {.how = EndedBy::confirm, .by = current_actor().text()});
+    // What stands before the recording: the snapshot that is proved by it to be wished (boot_candidates.h).
+    const auto tried = repository.head();
+    disarm(session, held, guard,
+           {.how = EndedBy::confirm, .by = current_actor().text(), .tried = tried ? *tried : ""});
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

@@ -6,6 +6,7 @@
 
 #include "core/result.h"
 #include "ops/context/session.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_state.h"
 #include "ops/history/record.h"
@@ -42,13 +43,16 @@ struct Tried {
   Recorded recorded{};
   bool armed = false;                   ///< the guard of the command is armed still
   std::optional<GuardEnding> ending{};  ///< of a guard that is not; absent where nobody knows it
+  std::optional<Expiry> expiry{};       ///< what expires of it; absent where the command added nothing
 };
 
 /// Ends `rewall try` after its command: takes the lock, records the result with the subject `message`, and
-/// notes in the guard whether the command changed foreign parts. Kind refused: the guard reverted the change
-/// while the command ran, and this function reverted the rest, or left it, because others changed the
-/// firewall since.
-Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message);
+/// notes in the guard whether the command changed foreign parts. With `expires`, what the command added is
+/// taken out after this time. Kind refused: the guard reverted the change while the command ran, and this
+/// function reverted the rest, or left it, because others changed the firewall since; or nothing can wait for
+/// the expiry, and the guard is still armed.
+Result<Tried> end_try(Session& session, const Guard& guard, const std::string& message,
+                      std::optional<std::chrono::milliseconds> expires = {});
 
 /// The error of `confirm` and `rollback` where no guard is armed: how the last one ended, and what is in
 /// force.

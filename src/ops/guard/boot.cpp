@@ -7,6 +7,7 @@
 #include "ops/context/network_place.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_paths.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/boot_candidates.h"
 #include "ops/guard/rollback.h"
@@ -51,6 +52,7 @@ void end_guard(Session& session, const Lock& held, const BootCandidates& candida
 }  // namespace
 
 Result<FallbackResult> boot(Session& session, RestoreOptions options) {
+  session.uses_what_it_can = true;
   auto repository = session.repository();
   std::error_code failed;
   // A host without a history boots as if there were no rewall.
@@ -76,7 +78,10 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   const bool guarded = candidates.guard().has_value();
   if (!fallback->as_wanted || !fallback->restored || !fallback->left_out.empty())
     notify_terminals("at boot: " + text, guarded ? candidates.guard()->actor : Actor{}, true);
-  if (held) end_guard(session, *held, candidates, *fallback);
+  if (held) {
+    end_guard(session, *held, candidates, *fallback);
+    settle_after_boot(session, *held);
+  }
   // What is not as wanted is the caller's error.
   if (!fallback->as_wanted) return fallback;
   if (guarded) log_warning("{} was armed when the machine went down", name_of(*candidates.guard()));

@@ -15,10 +15,15 @@ namespace rewall {
 /// What a boot puts in force, one candidate after the other: the old ruleset of a guard that was armed, else
 /// HEAD; then the newest older snapshots that can be read, are signed where `sign.require` is set, and are no
 /// shutdowns; then the tag good; then the template lockdown. Snapshots of the trigger shutdown are never
-/// candidates. Lives during the boot; the session must outlive it.
+/// candidates, and neither is a guarded change that nobody confirmed, as far as the guard's file, its second
+/// copy, the endings of guards and the trigger `try` tell. Lives during the boot; the session must outlive
+/// it.
 class BootCandidates {
  public:
   explicit BootCandidates(Session& session, bool exact);
+  BootCandidates(const BootCandidates&) = delete;
+  BootCandidates& operator=(const BootCandidates&) = delete;
+  ~BootCandidates() = default;
 
   std::optional<Candidate> next();
 
@@ -32,11 +37,14 @@ class BootCandidates {
 
  private:
   void begin();
+  void begin_with(Guard guard);
   void begin_with_damaged_guard(const Error& why);
+  void begin_before_unconfirmed();
   Candidate good();
   Candidate of_snapshot(const std::string& hash, std::string what);
   std::optional<Candidate> older();
-  bool is_new(const std::string& hash);
+  /// False where a candidate so far had the same files; notes them.
+  bool note_files(const std::string& hash);
 
   Session& session_;
   bool exact_;
@@ -49,7 +57,7 @@ class BootCandidates {
   std::string at_{};                ///< the snapshot whose parents follow
   int older_left_;
   int looked_at_ = 0;
-  std::set<std::map<std::string, std::string>> tried_{};  ///< the files of the candidates so far, by hash
+  std::set<std::map<std::string, std::string>> tried_{};  ///< the files of those that could be read, by hash
 };
 
 }  // namespace rewall

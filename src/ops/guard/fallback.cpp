@@ -16,49 +16,71 @@
 #include "ops/restore/apply.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
+#include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
 #include "rules/parse.h"
+#include "rules/print.h"
 
 namespace rewall {
 namespace {
 
 using std::chrono::milliseconds;
 
-// What is about to go, where it cannot go into the history.
-void keep_aside(const Ruleset& live) {
-  if (!holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty()) return;
-  const auto folder = format("unrecorded-{}", now().seconds);
-  if (keep_in_run(folder, files_of(live))) log_warning("what was in force is kept in /run/rewall/{}", folder);
+/// A load without the history.
+struct Load {
+  UnrecordedChange unrecorded;
+  Capture now{};            ///< LIVE after it
+  std::string otherwise{};  ///< what reads back otherwise, where the load was taken
+};
+
+// What is about to go.
+void keep_aside(const Ruleset& live, const RestoreOptions& options, UnrecordedChange& unrecorded) {
+  const bool nothing = !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty();
+  if (nothing && options.nothing_is_no_loss) return;
+  const bool first = unrecorded.folder().empty();
+  if (auto kept = unrecorded.keep(live); !kept)
+    log_info("{}: what was in force is kept nowhere", kept.error().message);
+  else if (first && !nothing)
+    log_warning("what was in force is kept in {}", unrecorded.folder().string());
 }
 
-/// `otherwise` is what reads back otherwise, of a load that was taken.
+Capture staged_capture(const Ruleset& staged, std::string tools) {
+  return {.ruleset = staged, .backends = backends_of(staged), .tools = std::move(tools)};
+}
+
 Status load_once(Session& session, const Revision& revision, const RestoreOptions& options, bool last,
-                 bool& kept, std::string& otherwise) {
-  otherwise.clear();
+                 Load& load) {
+  load.otherwise.clear();
   auto live = TRY(session.capture());
   Ruleset wanted = overlay(live.ruleset, revision);
   if (!options.exact)
     wanted = keep_foreign(wanted, live.ruleset, owners_of(session), options.lost_foreign).ruleset;
-  if (compare(wanted, live.ruleset).identical()) return {};
-  if (!kept) keep_aside(live.ruleset);
-  kept = true;
-  auto staged = TRY(session.firewall().stage(wanted, nullptr, file_names(revision)));
+  if (compare(wanted, live.ruleset).identical()) {
+    load.now = std::move(live);
+    return {};
+  }
+  keep_aside(live.ruleset, options, load.unrecorded);
+  // Of a family that is not there nothing can be loaded, not even in a scratch namespace.
+  const Ruleset* in_force = live.without_ipv6 ? &live.ruleset : nullptr;
+  auto staged = TRY(session.firewall().stage(wanted, in_force, file_names(revision)));
+  load.now = staged_capture(staged.ruleset, live.tools);
   // The last try gives way to nobody: a transaction that names no generation is always taken.
   auto applied = apply(session, staged, live, last ? std::nullopt : live.generation);
   if (!applied && applied.error().live != LiveState::unknown) return std::move(applied).error();
   if (!applied) {
-    otherwise = applied.error().message;
-    return Error{.kind = ErrorKind::refused, .message = otherwise};
+    load.otherwise = applied.error().message;
+    return Error{.kind = ErrorKind::refused, .message = load.otherwise};
   }
   const Diff left = compare(staged.ruleset, applied->ruleset);
+  load.now = *std::move(applied);
   if (left.equal()) return {};
-  otherwise = subject(left);
-  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", otherwise)};
+  load.otherwise = subject(left);
+  return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", load.otherwise)};
 }
 
 // Rules that nft put among those of iptables, and those that somebody changes faster than they are read: they
 // go, whatever they are.
-Status load_over_all(Session& session, const Revision& revision, const Error& why) {
+Status load_over_all(Session& session, const Revision& revision, const Error& why, Load& load) {
   auto staged = TRY(session.firewall().stage(overlay({}, revision), nullptr, file_names(revision)));
   log_warning("what is in force is replaced whole: {}", escape(why.message));
   TRY(session.firewall().load_anew(staged));
@@ -67,27 +89,42 @@ Status load_over_all(Session& session, const Revision& revision, const Error& wh
   const Diff left = after ? compare(staged.ruleset, after->ruleset) : Diff{};
   if (!after) log_warning("it cannot be read back: {}", escape(after.error().message));
   if (!left.equal()) log_warning("it reads back otherwise: {}", subject(left));
+  load.now = after ? *std::move(after) : staged_capture(staged.ruleset, load.now.tools);
   return {};
 }
 
-Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
-                       std::string& why_unrecorded) {
+Status load_somehow(Session& session, const Revision& revision, const RestoreOptions& options,
+                    std::string& why_unrecorded, Load& load) {
   Status done;
-  bool kept = false;
-  std::string otherwise;
   for (Tries tries(kStubbornTries); tries.next();) {
-    done = load_once(session, revision, options, tries.last(), kept, otherwise);
+    done = load_once(session, revision, options, tries.last(), load);
     if (done) return done;
     const auto kind = done.error().kind;
     if (kind != ErrorKind::refused && kind != ErrorKind::capture && kind != ErrorKind::kernel) return done;
     if (kind == ErrorKind::kernel && tries.refused_too_often()) break;
   }
   // The kernel also says no to a change of rules that are gone meanwhile.
-  if (done.error().kind != ErrorKind::refused) return load_over_all(session, revision, done.error());
-  if (otherwise.empty()) return done;
+  if (done.error().kind != ErrorKind::refused) return load_over_all(session, revision, done.error(), load);
+  if (load.otherwise.empty()) return done;
   // The kernel has taken it: no other ruleset would fare better.
-  why_unrecorded += format("; somebody goes on changing it: {}", otherwise);
+  why_unrecorded += format("; somebody goes on changing it: {}", load.otherwise);
   return {};
+}
+
+// It is recorded when it can be: by this process, or the next.
+Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
+                       std::string& why_unrecorded) {
+  Load load{.unrecorded = UnrecordedChange(session)};
+  auto done = load_somehow(session, revision, options, why_unrecorded, load);
+  if (done)
+    load.unrecorded.note(load.now,
+                         {.trigger = options.trigger,
+                          .commands = {session.command_line},
+                          .restores = revision.hash,
+                          .exact = options.exact,
+                          .actor = options.actor},
+                         why_unrecorded);
+  return done;
 }
 
 Result<Restored> restore_patiently(Session& session, const Lock& held, const Revision& revision,
@@ -105,19 +142,13 @@ Result<Restored> restore_patiently(Session& session, const Lock& held, const Rev
 }
 
 // What kept the restore from being recorded may be gone with what it replaced.
-std::optional<Restored> record_fallback(Session& session, const Revision& revision,
-                                        const RestoreOptions& options) {
+std::optional<Restored> record_fallback(Session& session, const Revision& revision) {
   auto repository = session.repository();
   if (!repository) return std::nullopt;
-  auto read = read_live_and_head(session, **repository);
-  if (!read || !compare(read->live.ruleset, revision.ruleset).equal()) return std::nullopt;
-  auto recorded = record(session, **repository, read->head, read->live,
-                         {.trigger = options.trigger,
-                          .commands = {session.command_line},
-                          .restores = revision.hash,
-                          .actor = options.actor});
-  if (!recorded) return std::nullopt;
-  return Restored{.after = *std::move(recorded), .restored = revision.hash};
+  auto late = record_unrecorded(session, **repository);
+  if (!late || !*late) return std::nullopt;
+  return Restored{
+      .before = std::move((*late)->before), .after = std::move((*late)->after), .restored = revision.hash};
 }
 
 /// How long a boot waits for what passes by itself; nothing is waited for without one.
@@ -151,7 +182,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
     fallback.why_unrecorded = restored.error().message;
   }
   auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded);
-  if (loaded && held != nullptr) fallback.restored = record_fallback(session, revision, options);
+  if (loaded && held != nullptr) fallback.restored = record_fallback(session, revision);
   return loaded;
 }
 
@@ -214,6 +245,8 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
     auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
     auto done = put_when_possible(session, held, revision, options, patience, fallback);
+    if (done && !kernel_has_ipv6() && !canonical_text(revision.ruleset.v6).empty())
+      fallback.left_out = "IPv6, which this kernel does not have";
     if (done || patience == nullptr || done.error().kind == ErrorKind::permission || options.dry_run)
       return done;
     const auto part = without_missing_family(session, revision, fallback.left_out);

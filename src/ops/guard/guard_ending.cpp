@@ -16,6 +16,7 @@
 #include "core/text.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_place.h"
 
 namespace rewall {
@@ -89,6 +90,7 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
     if (::unlink(path.c_str()) != 0 && errno != ENOENT)
       log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
   }
+  remove_second_copies(state);
   sync_folder(end.parent_path());
   sync_folder(state);
   ending.ended = now();
@@ -107,6 +109,10 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
   remove_copy(guard);
   clear_place(guard);
+  if (ending.how == EndedBy::confirm)
+    wake_expiries(state);
+  else
+    drop_expiries_of(state, guard.id);
 }
 
 std::optional<GuardEnding> read_ending(const fs::path& state, const std::string& id) {
@@ -115,6 +121,13 @@ std::optional<GuardEnding> read_ending(const fs::path& state, const std::string&
       if (auto ending = read_ending_file(file)) return ending;
   }
   return std::nullopt;
+}
+
+std::vector<GuardEnding> endings(const fs::path& state) {
+  std::vector<GuardEnding> all;
+  for (const auto& file : ending_files(state))
+    if (auto ending = read_ending_file(file)) all.push_back(*std::move(ending));
+  return all;
 }
 
 std::optional<GuardEnding> last_ending(const fs::path& state) {

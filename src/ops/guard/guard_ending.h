@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/time.h"
 #include "ops/guard/guard_state.h"
@@ -33,6 +34,9 @@ void end_guard(const std::filesystem::path& state, const Guard& guard, GuardEndi
 
 /// How the guard `id` ended; absent where that is not known, and while it is armed.
 std::optional<GuardEnding> read_ending(const std::filesystem::path& state, const std::string& id);
+
+/// The endings that are known, the newest first.
+std::vector<GuardEnding> endings(const std::filesystem::path& state);
 
 /// The ending of the guard that ended last, of those whose change was in force; absent where none is known.
 std::optional<GuardEnding> last_ending(const std::filesystem::path& state);

@@ -26,7 +26,7 @@ namespace {
 constexpr std::chrono::milliseconds kWarning = std::chrono::seconds{60};
 constexpr std::chrono::milliseconds kBeginPoll{10};
 constexpr int kBegins = 300;
-constexpr std::chrono::seconds kBeginning{10};  // as long as whoever arms waits for the process
+constexpr std::chrono::seconds kBeginning{30};  // as long as whoever arms waits for the process
 constexpr std::chrono::milliseconds kAgain = std::chrono::seconds{5};
 
 class Sleep {
@@ -111,6 +111,7 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
       forget_code();
       sleep.until(warned ? known.deadline : known.deadline - kWarning, place);
     } else {
+      use_large_pages();
       const auto session = make_session(repository, known.looks_at);
       auto fired = fire(*session, known);
       run_queued_events(*session);

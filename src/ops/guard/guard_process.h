@@ -1,17 +1,11 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
-#include <memory>
 #include <string>
 
 #include "ops/context/session.h"
 
 namespace rewall {
-
-/// Makes a session on a repository, complete with the signer, the observers and the path of rewall.
-using SessionFactory =
-    std::function<std::unique_ptr<Session>(const std::filesystem::path& repository, BackendChoice backend)>;
 
 /// Runs the process of the guard `id` until the guard ends, and returns the exit status. The process holds
 /// `.git/rewall/guard.lock`, sleeps until the deadline, warns the terminals 60 s before it, and fires. After

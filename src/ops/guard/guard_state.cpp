@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <vector>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -32,6 +34,24 @@ fs::path guard_path(const fs::path& state) {
 
 fs::path copy_path(const Guard& guard) {
   return fs::path("/run/rewall") / ("guard-" + guard.id);
+}
+
+std::vector<fs::path> second_copies(const fs::path& state) {
+  std::vector<fs::path> copies;
+  std::error_code failed;
+  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
+       !failed && entry != fs::directory_iterator(); entry.increment(failed))
+    if (entry->path().extension() == ".armed") copies.push_back(entry->path());
+  return copies;
+}
+
+/// A kill may come between the end of a guard and the removal of its copy.
+bool has_ended(const fs::path& state, const fs::path& id) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
+       !failed && entry != fs::directory_iterator(); entry.increment(failed))
+    if (entry->path().stem() == id && entry->path().extension() != ".armed") return true;
+  return false;
 }
 
 StateKey milliseconds_key(std::chrono::milliseconds& into) {
@@ -91,13 +111,38 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
     return std::move(guard)
         .error()
         .within(path.string())
-        .hinted("no guard can be told from it; when LIVE is what it should be, remove the file");
+        .hinted("no guard can be told from it; when LIVE is what it should be: rm -r " +
+                shell_quote(path.string()));
   return std::optional(*std::move(guard));
 }
 
+std::string armed_guard_id(const Session& session) {
+  const auto guard = read_guard(session.state_path());
+  return guard && *guard ? (*guard)->id : "";
+}
+
 Status write_guard(const fs::path& state, const Guard& guard) {
-  make_way(guard_path(state));
-  return write_file(guard_path(state), print_guard(guard), 0600);
+  const StatePaths paths(state);
+  const auto text = print_guard(guard);
+  ::mkdir(paths.guard_endings().c_str(), 0700);
+  remove_second_copies(state, guard.id);
+  if (auto written = write_file(paths.guard_copy(guard.id), text, 0600); !written)
+    log_info("{}", written.error().message);
+  make_way(paths.guard());
+  return write_file(paths.guard(), text, 0600);
+}
+
+std::optional<std::string> read_second_copy(const fs::path& state) {
+  const auto copies = second_copies(state);
+  const bool ended = copies.size() == 1 && has_ended(state, copies[0].stem());
+  const auto text = copies.size() != 1 || ended ? std::nullopt : std::optional(read_plain_file(copies[0]));
+  return text && *text ? std::optional(**text) : std::nullopt;
+}
+
+void remove_second_copies(const fs::path& state, const std::string& id) {
+  std::error_code ignored;
+  for (const auto& copy : second_copies(state))
+    if (copy.stem() != id) fs::remove(copy, ignored);
 }
 
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here) {

@@ -10,6 +10,7 @@
 #include "core/time.h"
 #include "kernel/firewall.h"
 #include "ops/context/identity.h"
+#include "ops/context/session.h"
 #include "ops/context/state_file.h"
 #include "store/repository.h"
 
@@ -43,8 +44,16 @@ Result<Guard> parse_guard(std::string_view text, StateKeys more = {});
 
 /// Reads the guard that is armed; absent where none is. Kind repository: the file cannot be read or parsed.
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
-/// Writes and syncs the state file. The caller holds the repository's lock. Kind repository.
+/// The id of the guard that is armed; empty where none is, or its file cannot be read.
+std::string armed_guard_id(const Session& session);
+/// Writes and syncs the state file, and its second copy (guards/ID.armed), whose failure is logged. The
+/// caller holds the repository's lock. Kind repository.
 Status write_guard(const std::filesystem::path& state, const Guard& guard);
+/// The text of the second copy, for a boot whose state file tells nothing; absent where there is none of a
+/// guard that has not ended.
+std::optional<std::string> read_second_copy(const std::filesystem::path& state);
+/// Removes the second copies of all guards but `id`.
+void remove_second_copies(const std::filesystem::path& state, const std::string& id = "");
 /// The time from now to the deadline; 0 after the deadline, and for a guard of an earlier boot. `here` is the
 /// current generation.
 std::chrono::milliseconds time_left(const Guard& guard, const std::optional<Generation>& here);

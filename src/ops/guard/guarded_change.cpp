@@ -2,6 +2,10 @@
 
 #include <utility>
 
+#include "core/log.h"
+#include "core/messages.h"
+#include "ops/context/settings.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/arm.h"
 
 namespace rewall {
@@ -15,19 +19,39 @@ Status GuardedChange::check_none_armed() {
   return refuse_second_guard(session_);
 }
 
-Status GuardedChange::arm(const Lock& held, const std::string& before, bool exact) {
-  if (!length_) return {};
+Status GuardedChange::arm(const Lock& held, const std::string& before, bool exact,
+                          const WantedChange& change) {
   // A new plan begins at another snapshot.
   drop(held);
-  guard_ = TRY(rewall::arm(session_, held, before, *length_, exact));
+  if (length_) guard_ = TRY(rewall::arm(session_, held, before, *length_, exact));
+  if (!expires_) return {};
+  auto begun = begin_expiry(held, before, change);
+  if (!begun) drop(held);
+  return begun;
+}
+
+Status GuardedChange::begin_expiry(const Lock& held, const std::string& before, const WantedChange& change) {
+  auto parts = added_parts(change.diff, change.from, change.to, owners_of(session_));
+  if (parts.empty()) return error_of<messages::nothing_expires>();
+  auto expiry = make_expiry(session_, *expires_, std::move(parts));
+  expiry.before = before;
+  expiry.guard = armed_guard_id(session_);
+  TRY(rewall::begin_expiry(session_, held, expiry));
+  expiry_ = std::move(expiry);
   return {};
 }
 
 void GuardedChange::drop(const Lock& held) {
+  if (expiry_) drop_expiry(session_.state_path(), *std::exchange(expiry_, std::nullopt));
   if (guard_) disarm(session_, held, *std::exchange(guard_, std::nullopt), {.how = EndedBy::no_change});
 }
 
-void GuardedChange::keep(const Lock& held, bool exact) {
+void GuardedChange::keep(const Lock& held, bool exact, const std::string& after) {
+  if (expiry_) {
+    expiry_->after = after;
+    if (auto written = write_expiry(session_.state_path(), *expiry_); !written)
+      log_warning("{}", written.error().message);
+  }
   if (!length_) note_in_armed_guard(session_, held, exact);
 }
 

@@ -1,10 +1,5 @@
 #include "ops/guard/rollback.h"
 
-#include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <utility>
 
 #include "core/file.h"
@@ -15,6 +10,7 @@
 #include "kernel/daemon.h"
 #include "ops/context/namespace_match.h"
 #include "ops/context/pid_lock.h"
+#include "ops/context/rewall_command.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
@@ -42,18 +38,6 @@ std::string tried_snapshot(Session& session, const Restored& restored) {
   auto snapshot =
       repository ? (*repository)->snapshot(restored.after->hash) : Result<Snapshot>(repository.error());
   return snapshot ? snapshot->parent : "";
-}
-
-/// A frozen process of the first version of control groups stays until somebody lets it go on: its guard has
-/// ended then, which it sees.
-void end_process(pid_t process, const std::filesystem::path& lock_path, const std::string& id) {
-  constexpr int kWait = 2000;  // milliseconds
-  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
-  // The number may be another process's by now; that which the handle has is not reused.
-  if (!handle || PidLock::process(lock_path, id) != process) return;
-  if (::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0) != 0) return;
-  pollfd gone{.fd = handle.get(), .events = POLLIN, .revents = 0};
-  ::poll(&gone, 1, kWait);
 }
 
 }  // namespace
@@ -107,9 +91,10 @@ Status fire_overdue_guard(Session& session) {
       return {};
     case NamespaceMatch::gone:
       log_warning(
-          "{} was armed before a restart of the machine: 'rewall restore --boot' or 'rewall rollback' puts "
-          "the old ruleset in force, 'rewall confirm' keeps what is there",
-          name_of(*guard));
+          "{0} was armed before a restart of the machine: '{1} restore --boot' or '{1} rollback' puts the "
+          "old "
+          "ruleset in force, '{1} confirm' keeps what is there",
+          name_of(*guard), rewall_command(session.path()));
       return {};
     case NamespaceMatch::here:
       break;
@@ -118,7 +103,7 @@ Status fire_overdue_guard(Session& session) {
   const auto lock_path = guard_lock(session.state_path());
   const pid_t process = PidLock::process(lock_path, guard->id);
   if (process != 0 && !is_stopped(process)) return {};
-  if (process != 0) end_process(process, lock_path, guard->id);
+  if (process != 0) PidLock::end_process(lock_path, guard->id);
   log_warning("{} is overdue and its process {}: the old ruleset is put back now", name_of(*guard),
               process == 0 ? "is gone" : "was stopped");
   auto fired = TRY(fire(session, *guard));

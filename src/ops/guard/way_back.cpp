@@ -2,6 +2,7 @@
 
 #include "core/format.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/expiry/expiry.h"
 
 namespace rewall {
 namespace {
@@ -15,10 +16,14 @@ bool repository_is_there(const std::filesystem::path& path) {
 
 Result<Revision> read_before(Session& session, const Guard& guard) {
   auto revision = read_revision(session, guard.before);
-  if (revision) return revision;
+  if (revision) {
+    revision->ruleset = without_expired(session, std::move(revision->ruleset), guard.before);
+    return revision;
+  }
   auto copy = read_copy(guard);
   if (!copy) return revision;
   auto ruleset = TRY(ruleset_of(*std::move(copy), "copy of the old ruleset: ", guard.backends));
+  ruleset = without_expired(session, std::move(ruleset), "");
   return Revision{.name = guard.before, .hash = guard.before, .ruleset = std::move(ruleset)};
 }
 

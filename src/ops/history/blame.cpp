@@ -10,6 +10,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "diff/diff.h"
+#include "ops/context/identity.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
 #include "rules/parse.h"
@@ -361,6 +362,22 @@ Result<std::vector<BlamedRule>> blame_unrecorded(Session& session, const Reposit
 }
 
 }  // namespace
+
+ChainAuthor author_of(const BlamedRule& rule, const Snapshot& snapshot) {
+  const auto part = format("{}{} {} {}", short_name(rule.family),
+                           rule.backend == Backend::legacy ? " (legacy)" : "", rule.table, rule.chain);
+  std::vector<const PartAuthor*> authors;
+  for (const auto& author : snapshot.trailers.parts)
+    if (std::ranges::find(author.parts, part) != author.parts.end()) authors.push_back(&author);
+  if (snapshot.trailers.parts.empty()) return {.person = snapshot.author};
+  // The chain had another name then.
+  if (authors.empty())
+    for (const auto& author : snapshot.trailers.parts) authors.push_back(&author);
+  if (authors.size() == 1 && !authors.front()->perhaps) return {.person = authors.front()->person};
+  ChainAuthor unknown{.person = nobody().person};
+  for (const auto* author : authors) unknown.perhaps.push_back(author->person.name);
+  return unknown;
+}
 
 Result<std::vector<BlamedRule>> blame(Session& session, const std::string& revision,
                                       const BlameFilter& filter) {

@@ -34,6 +34,14 @@ struct BlamedRule {
   std::shared_ptr<const Snapshot> put_back_by{};
 };
 
+/// The person who changed a chain in a snapshot.
+struct ChainAuthor {
+  Person person{};                     ///< "unknown" where it is not one person, or not proved
+  std::vector<std::string> perhaps{};  ///< the names of those who may have been it then
+};
+/// The author of the rule in the snapshot that introduced it (Rewall-Part), else that snapshot's author.
+ChainAuthor author_of(const BlamedRule& rule, const Snapshot& snapshot);
+
 /// The rules of a revision that the filter lets through, in the order of the revision. Kind usage: the
 /// revision does not have the chain of the filter. Else the errors of read_revision().
 Result<std::vector<BlamedRule>> blame(Session& session, const std::string& revision,

@@ -1,6 +1,5 @@
 #include "ops/history/export.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "core/trust.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/context/state_paths.h"
@@ -84,17 +84,16 @@ bool says(const std::string& text, const std::string& wanted, std::optional<Fami
   return one && one == canonical(wanted, family);
 }
 
+// What is written there boots, by another program.
 Status check_folder(const fs::path& folder) {
-  struct stat facts {};
-  const auto refuse = [&](std::string_view why) {
+  std::error_code failed;
+  if (!fs::is_directory(folder, failed))
     return Error{.kind = ErrorKind::repository,
-                 .message = format("export.path: {}: {}", folder.string(), why)};
-  };
-  if (::stat(folder.c_str(), &facts) != 0) return refuse(errno_text(errno));
-  if (!S_ISDIR(facts.st_mode)) return refuse("not a folder");
-  if (facts.st_uid != ::geteuid() || (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return refuse("others can write to it");
-  return {};
+                 .message = format("export.path: {}: {}", folder.string(),
+                                   failed ? failed.message() : "not a folder")};
+  auto trusted = check_trust(folder);
+  if (trusted) return {};
+  return std::move(trusted).error().within("export.path");
 }
 
 Result<fs::path> keep_beside(const fs::path& path) {
@@ -168,7 +167,7 @@ void export_files(const Repository& repository, const std::string& hash, const F
     const auto folder = read_setting(repository, settings::export_path);
     if (folder && folder->empty()) return;
     const auto done = folder ? export_to(*folder, repository, hash, files) : Status(folder.error());
-    if (!done) log_warning("{}", escape(done.error().message));
+    if (!done) log_warning("{}", escape(full_message(done.error())));
   } catch (const std::exception& error) {
     log_warning("export.path: {}", error.what());
   }

@@ -215,6 +215,7 @@ class Importer {
         backends_(std::move(backends)) {}
 
   Status add(const Item& item) {
+    met_ = true;
     Files files = files_;
     for (const auto& [name, text] : item.files) files[name] = text;
     if (item.found && (files == files_ || imported_.has(item))) return {};
@@ -225,6 +226,8 @@ class Importer {
   }
 
   std::vector<Recorded> take() { return std::move(all_); }
+  /// Whether there was anything to add, new or not.
+  bool met() const { return met_; }
 
  private:
   Result<Recorded> record(const Files& files, const Item& item) {
@@ -258,6 +261,7 @@ class Importer {
   std::string backends_;
   Actor actor_ = current_actor();
   std::vector<Recorded> all_{};
+  bool met_ = false;
 };
 
 Result<std::vector<Item>> read_items(const ImportOptions& options) {
@@ -304,6 +308,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   auto all = importer.take();
   if (!added && all.empty()) return std::move(added).error();
   if (all.empty()) {
+    if (!importer.met()) return error_of<messages::no_rules_in_history>(options.git, options.paths.at(0));
     return error_of<messages::nothing_to_import>();
   }
   auto parent = TRY(repository->head());

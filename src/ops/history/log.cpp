@@ -58,7 +58,12 @@ bool LogMatcher::matches(const Snapshot& s) const {
   if (grep_ && !grep_->matches(s.subject + "\n" + s.body + "\n" + join(s.trailers.commands, "\n"))) {
     return false;
   }
-  return !author_ || author_->matches(s.author.name + " <" + s.author.email + "> " + s.trailers.actor);
+  const auto is_by = [&](const Person& person, const std::string& actor) {
+    return author_->matches(format("{} <{}> {}", person.name, person.email, actor));
+  };
+  return !author_ || is_by(s.author, s.trailers.actor) ||
+         std::ranges::any_of(s.trailers.parts,
+                             [&](const PartAuthor& part) { return is_by(part.person, part.actor); });
 }
 
 Result<std::optional<LogEntry>> LogMatcher::entry(const Repository& repository, const Snapshot& snapshot,

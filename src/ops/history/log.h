@@ -21,7 +21,8 @@ struct LogFilter {
   std::string table{};   ///< the snapshot changed this table
   std::string chain{};   ///< the snapshot changed this chain; with `table`, the chain of that table
   std::string grep{};    ///< extended regular expression, case ignored, for subject, body or commands
-  std::string author{};  ///< extended regular expression, case ignored, for "NAME <EMAIL> ACTOR"
+  std::string author{};  ///< extended regular expression, case ignored, for "NAME <EMAIL> ACTOR" of the
+                         ///< snapshot or of one of its parts
 };
 
 /// A snapshot that passed the filter. Valid on its own.

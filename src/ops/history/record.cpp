@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "diff/pairs.h"
+#include "ops/context/machine.h"
 #include "ops/context/network_place.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
@@ -53,17 +54,21 @@ std::set<std::string> tables_in(std::string_view text) {
   return names;
 }
 
-// A table that holds nothing stands in no snapshot.
-std::vector<std::string> lost_tables(const Files& before, const Files& after) {
+// A table that holds nothing stands in no snapshot, whether it is there or not.
+std::vector<std::string> lost_tables(const Files& before, const Files& after, const Ruleset& live) {
   std::vector<std::string> lost;
-  for (const auto& [file, text] : before) {
-    if (!file.starts_with("rules.")) continue;
-    const auto now = after.find(file);
+  for (const Slot slot : Ruleset::slots()) {
+    const auto old = before.find(std::string(file_name(slot)));
+    if (old == before.end()) continue;
+    const auto now = after.find(old->first);
     const auto left = now == after.end() ? std::set<std::string>{} : tables_in(now->second);
-    for (const auto& table : tables_in(text))
+    for (const auto& table : tables_in(old->second))
       if (!left.contains(table))
-        lost.push_back(format("table {} {} is gone: it had rules in the snapshot before",
-                              file.starts_with("rules.v4") ? "ip" : "ip6", escape(table)));
+        lost.push_back(live[slot].find(table) == nullptr
+                           ? format("table {} {} is gone: it had rules in the snapshot before",
+                                    short_name(slot.family), escape(table))
+                           : format("table {} {} is now empty; the previous snapshot had rules in it",
+                                    short_name(slot.family), escape(table)));
   }
   return lost;
 }
@@ -157,7 +162,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   const Actor actor = options.actor ? *options.actor : current_actor();
   Recorded recorded{.subject = make_subject(head, capture, diff, options), .changed = true};
   // Of a restore nobody is surprised: it is what was asked for.
-  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files);
+  if (options.restores.empty()) recorded.notes = lost_tables(head.files, files, capture.ruleset);
   if (same && !same_expect && options.message.empty()) recorded.subject = "expect: other expectations";
   // The first snapshot says what stood, not what changed.
   std::vector<std::string> foreign;
@@ -176,6 +181,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                                                  .tools = capture.tools,
                                                  .actor = actor.text(),
                                                  .commands = options.commands,
+                                                 .parts = options.parts,
                                                  .foreign = std::move(foreign),
                                                  .restores = options.restores,
                                                  .undoes = options.undoes,
@@ -183,6 +189,8 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);
+  // Of an older version.
+  if (noted_machine(repository.state_path()).empty()) note_machine(repository.state_path());
   session.notify({.repository = repository,
                   .files = files,
                   .diff = diff,
@@ -219,13 +227,17 @@ Result<Recorded> record_live(Session& session, const Lock&, const RecordOptions&
   return record(session, *repository, read.head, read.live, options);
 }
 
-Result<Recorded> make_repository(Session& session, const std::string& remote_url) {
+Result<Recorded> make_repository(Session& session, const std::string& remote_url,
+                                 const std::vector<Assignment>& assignments) {
   auto capture = TRY(session.capture());
   for (const auto& note : capture.notes) log_warning("{}", note);
   const bool existed = std::filesystem::exists(session.path());
   auto repository = TRY(Repository::init(session.path(), host_name()));
   note_network(repository.state_path());
+  note_machine(repository.state_path());
+  if (session.signer) repository.sign_with(session.signer);
   auto recorded = [&]() -> Result<Recorded> {
+    TRY(assign(repository, assignments));
     if (!remote_url.empty()) {
       TRY(repository.add_remote("origin", remote_url));
     }

@@ -11,6 +11,7 @@
 #include "diff/diff.h"
 #include "ops/context/identity.h"
 #include "ops/context/session.h"
+#include "ops/context/settings.h"
 
 namespace rewall {
 
@@ -39,6 +40,7 @@ struct RecordOptions {
   std::string trigger = "manual";
   std::string hook{};                   ///< prefix of the subject where another program runs rewall
   std::vector<std::string> commands{};  ///< as Rewall-Command
+  std::vector<PartAuthor> parts{};      ///< as Rewall-Part
   std::string restores{};               ///< as Rewall-Restores, full hash
   std::string undoes{};                 ///< as Rewall-Undoes, full hash
   bool exact = false;                   ///< as Rewall-Exact
@@ -78,6 +80,7 @@ Result<Recorded> record_live(Session& session, const Lock& held, const RecordOpt
 
 /// Makes the session's repository and its first snapshot: `rewall init`. Captures LIVE first, so that a
 /// failure leaves no repository. `remote_url` becomes the remote `origin`; empty for none.
-Result<Recorded> make_repository(Session& session, const std::string& remote_url);
+Result<Recorded> make_repository(Session& session, const std::string& remote_url,
+                                 const std::vector<Assignment>& assignments = {});
 
 }  // namespace rewall

@@ -140,6 +140,15 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
   return chain != nullptr && *position <= chain->rules.size() ? &chain->rules[*position - 1] : nullptr;
 }
 
+// The hint of a reader that does not know which file it reads.
+Error naming_file(Error error, const std::string& path) {
+  constexpr std::string_view kFile = " FILE";
+  std::error_code failed;
+  if (error.hint.ends_with(kFile) && std::filesystem::exists(path, failed))
+    error.hint.replace(error.hint.size() - kFile.size() + 1, kFile.size(), shell_quote(path));
+  return error;
+}
+
 }  // namespace
 
 Error unreadable_snapshot(const std::string& hash, const Error& why) {
@@ -162,12 +171,13 @@ Result<std::vector<Tables>> read_rules(std::string text, const std::string& path
   std::vector<std::string> notes;
   if (!found.note.empty()) notes.push_back(found.note);
   for (const Family family : found.families) {
-    auto file = TRY(read_rules_file(text, family, path));
+    auto file = read_rules_file(text, family, path);
+    if (!file) return naming_file(std::move(file).error(), path);
     // A program that failed leaves an empty file, and an empty file must not open a firewall.
-    if (file.tables.tables.empty()) return error_of<messages::no_table_line>(path);
-    all.push_back(std::move(file.tables));
+    if (file->tables.tables.empty()) return error_of<messages::no_table_line>(path);
+    all.push_back(std::move(file->tables));
     // Of a file for both families, each leaves out the lines of the other.
-    if (found.families.size() == 1) std::ranges::move(file.notes, std::back_inserter(notes));
+    if (found.families.size() == 1) std::ranges::move(file->notes, std::back_inserter(notes));
   }
   for (const auto& note : notes) log_warning("{}", escape(note));
   return all;

@@ -4,16 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <string_view>
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "ops/context/git_command.h"
 #include "ops/context/settings.h"
 #include "store/access.h"
@@ -71,6 +74,18 @@ GitWork work_for(std::string_view content, const std::string& key) {
   return work;
 }
 
+/// A folder that is removed with the object.
+struct RemovedFolder {
+  explicit RemovedFolder(std::string folder) : path(std::move(folder)) {}
+  RemovedFolder(const RemovedFolder&) = delete;
+  RemovedFolder& operator=(const RemovedFolder&) = delete;
+  ~RemovedFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string path;
+};
+
 std::string reason(const Outcome& outcome) {
   if (outcome.timed_out || outcome.signal != 0) return outcome.text();
   std::string text;
@@ -102,7 +117,7 @@ Result<std::string> allowed_file(const Repository& repository) {
   if (!file) return file;
   if (file->empty()) {
     auto outcome =
-        TRY(run_git(repository.path(), {.words = {"config", "--type=path", "--get", kAllowedFile}}));
+        TRY(run_git(repository.path_for_git(), {.words = {"config", "--type=path", "--get", kAllowedFile}}));
     *file = trim(outcome.out);
     if (file->empty()) return std::string("/dev/null");
   }
@@ -111,7 +126,7 @@ Result<std::string> allowed_file(const Repository& repository) {
   if (failed)
     return Error{.kind = ErrorKind::repository, .message = format("{}: {}", *file, failed.message())}.hinted(
         "'rewall config sign.allowed' names the file of allowed signers");
-  TRY(check_access(path, S_IFREG, path));
+  TRY(check_whole_way(*file, S_IFREG));
   return path.string();
 }
 
@@ -151,15 +166,24 @@ constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK%
 constexpr std::size_t kFields = 7;
 
 Result<Outcome> ask_git(const Repository& repository, const std::string& allowed,
-                        std::span<const std::string> hashes) {
+                        std::span<const std::string> hashes, std::vector<std::string> environment = {}) {
+  environment.emplace_back(kReplaceNothing);
   std::string input;
   for (const auto& hash : hashes) input += hash + '\n';
-  return run_git(repository.path(),
+  return run_git(repository.path_for_git(),
                  {.words = {"-c", format("{}={}", kAllowedFile, allowed), "log", "-z", "--no-walk=unsorted",
                             "--no-show-signature", "--stdin", kFormat},
                   .input = std::move(input),
-                  .environment = {kReplaceNothing},
+                  .environment = std::move(environment),
                   .deadline = kReading});
+}
+
+Signature read_fields(const std::string_view* field) {
+  Signature signature{.hash = std::string(field[0]), .signer = std::string(field[3])};
+  signature.key = field[field[4].empty() ? 5 : 4];
+  if (field[6].starts_with(kCommitter)) signature.host = field[6].substr(kCommitter.size());
+  judge(signature, field[1], field[2]);
+  return signature;
 }
 
 // git gives up at a signature that it cannot even read: the others are asked for without it.
@@ -170,21 +194,13 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
   auto outcome = TRY(ask_git(repository, allowed, hashes));
   const auto fields = split(outcome.out, '\0');
   if (outcome.ok() && fields.size() / kFields == hashes.size()) {
-    for (std::size_t i = 0; i < hashes.size(); ++i) {
-      const auto* field = &fields[i * kFields];
-      Signature& signature = all.emplace_back();
-      signature.hash = field[0];
-      signature.signer = field[3];
-      signature.key = field[field[4].empty() ? 5 : 4];
-      if (field[6].starts_with(kCommitter)) signature.host = field[6].substr(kCommitter.size());
-      judge(signature, field[1], field[2]);
-    }
+    for (std::size_t i = 0; i < hashes.size(); ++i) all.push_back(read_fields(&fields[i * kFields]));
     return all;
   }
   const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(outcome)};
   if (outcome.timed_out) return failed;
   if (hashes.size() == 1) {
-    auto there = run_git(repository.path(), {.words = {"cat-file", "-e", hashes[0]}});
+    auto there = run_git(repository.path_for_git(), {.words = {"cat-file", "-e", hashes[0]}});
     if (!there || !there->ok()) return failed;
     all.push_back({.hash = hashes[0], .trust = Trust::bad, .matter = reason(outcome)});
     return all;
@@ -232,10 +248,57 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
   return all;
 }
 
-Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash) {
+Result<Signature> sign_as_service(const Repository& repository) {
+  constexpr std::string_view kEmptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";  // git has it built in
+  const auto key = TRY(read_setting(repository, settings::sign_key));
+  const auto within = [&](Error error) { return std::move(error).within(format("sign.key {}", key)); };
+  std::string objects = "/tmp/rewall-XXXXXX";
+  if (::mkdtemp(objects.data()) == nullptr)
+    return error_of<messages::repository_failed>("/tmp", errno_text(errno));
+  const RemovedFolder folder{objects};
+  const auto person = format("rewall <rewall@{}> {} +0000", repository.host(), now().seconds);
+  auto work = work_for(
+      format("tree {}\nauthor {}\ncommitter {}\n\nrewall doctor\n", kEmptyTree, person, person), key);
+  work.environment.push_back("GIT_OBJECT_DIRECTORY=" + objects);
+  work.as_service = true;
+  const auto outcome = run_git(repository.path(), std::move(work));
+  if (!outcome) return within(outcome.error());
+  if (!outcome->ok()) return within({.kind = ErrorKind::repository, .message = reason(*outcome)});
+  const std::vector hashes{std::string(trim(outcome->out))};
+  const auto asked =
+      TRY(ask_git(repository, TRY(allowed_file(repository)), hashes, {"GIT_OBJECT_DIRECTORY=" + objects}));
+  const auto fields = split(asked.out, '\0');
+  if (!asked.ok() || fields.size() < kFields)
+    return within({.kind = ErrorKind::repository, .message = reason(asked)});
+  return read_fields(fields.data());
+}
+
+namespace {
+
+bool names_remote(const Repository& repository, std::string_view name) {
+  const auto remotes = repository.remotes();
+  return remotes && std::ranges::any_of(*remotes, [&](const Remote& remote) {
+           return name.starts_with(remote.name + "/") ||
+                  name.starts_with("refs/remotes/" + remote.name + "/");
+         });
+}
+
+/// Of a snapshot in the history of HEAD.
+std::vector<std::string> note_of_age(const Repository& repository, const std::string& hash,
+                                     std::string_view name) {
+  const auto head = repository.head();
+  if (!head || *head == hash || !names_remote(repository, name)) return {};
+  return {format("snapshot {} is older than HEAD ({}): '{}' has gone back, or lacks what was recorded since",
+                 hash.substr(0, 10), head->substr(0, 10), name)};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash,
+                                                 std::string_view name) {
   const bool must = TRY(read_setting(repository, settings::sign_require));
   const auto own = repository.in_history(hash);
-  if (own && *own && !must) return std::vector<std::string>{};
+  if (own && *own && !must) return note_of_age(repository, hash, name);
   const auto what = format("snapshot {}", hash.substr(0, 10));
   auto read = read_signatures(repository, std::vector{hash});
   if (!read && must) return std::move(read).error();
@@ -248,7 +311,7 @@ Result<std::vector<std::string>> check_signature(const Repository& repository, c
     return error_of<messages::signed_for_another_host>(
         what, signature.host.empty() ? "no host" : "host " + signature.host, repository.host(),
         hash.substr(0, 10));
-  if (own && *own) return std::vector<std::string>{};
+  if (own && *own) return note_of_age(repository, hash, name);
   return std::vector{said};
 }
 

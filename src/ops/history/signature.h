@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -42,9 +43,16 @@ std::string to_text(const Signature& signature);
 Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes);
 
-/// Checks the signature of a snapshot before its restore. Returns notes about the signature for people; none
-/// where the snapshot is in the history of HEAD. Kind refused: `sign.require` is true, and no allowed key
-/// signed the snapshot, or one signed it for another host than that of HEAD's branch.
-Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash);
+/// Signs a commit that no history gets, as a service would: without agents and without the HOME of whoever
+/// runs this process. Returns its signature, as read_signatures(). Kind repository: it cannot be signed, or
+/// the signature cannot be checked.
+Result<Signature> sign_as_service(const Repository& repository);
+
+/// Checks the signature of a snapshot before its restore. Returns notes for people: about the signature,
+/// where the snapshot is not in the history of HEAD; that it is older than HEAD, where `name`, the revision
+/// as it was written, is a remote's branch, which may have gone back. Kind refused: `sign.require` is true,
+/// and no allowed key signed the snapshot, or one signed it for another host than that of HEAD's branch.
+Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash,
+                                                 std::string_view name = {});
 
 }  // namespace rewall

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -26,6 +30,8 @@ constexpr std::array<std::string_view, 6> kOurs{"rules.v4",        "rules.v6",  
                                                 "rules.v4.legacy", "rules.v6.legacy", "expect"};
 
 constexpr int kDeepest = 64;
+constexpr std::uint64_t kBiggestOther = 64U << 20U;
+constexpr std::uint64_t kManyAtOnce = 4U << 20U;  // larger ones are read one after the other
 
 bool is_ours(const std::string& name) {
   return std::ranges::find(kOurs, name) != kOurs.end();
@@ -46,6 +52,8 @@ void each_once(std::vector<std::size_t>& places) {
 
 struct Checked {
   std::string hash{};
+  std::vector<std::string> parents{};
+  std::size_t root = 0;               // place in the roots of verify()
   std::vector<std::size_t> pieces{};  // places in Walk::pieces
   std::vector<std::string> lost{};    // objects that are missing or damaged
   std::vector<std::string> odd{};     // what no snapshot of rewall has
@@ -62,14 +70,15 @@ class Walk {
  public:
   explicit Walk(const Repository& repository) : repository_(repository) {}
 
-  // All that led to `hash`, but for what led to `but`.
-  void take(const std::string& hash, const std::string& but) {
-    std::set<std::string> seen;
+  // All that led to `hash`, but for what led to `but` and what was taken before.
+  void take(const std::string& hash, const std::string& but, std::size_t root = 0) {
     if (!but.empty()) {
-      follow(but, seen, [](const std::string&, const Result<Snapshot>&) {});
+      follow(but, seen_, [&](const std::string& at, const Result<Snapshot>&) { before_.push_back(at); });
     }
-    follow(hash, seen, [&](const std::string& at, const Result<Snapshot>& snapshot) {
-      Checked& checked = checked_.emplace_back(Checked{.hash = at});
+    follow(hash, seen_, [&](const std::string& at, const Result<Snapshot>& snapshot) {
+      Checked& checked = checked_.emplace_back(Checked{.hash = at, .root = root});
+      if (snapshot) checked.parents = snapshot->merged;
+      if (snapshot && !snapshot->parent.empty()) checked.parents.push_back(snapshot->parent);
       if (!snapshot) {
         checked.lost.push_back(without_name(snapshot.error().message, at));
       } else if (auto entries = repository_.entries(at)) {
@@ -81,7 +90,10 @@ class Walk {
   }
 
   std::vector<Checked>& checked() { return checked_; }
+  const std::vector<Checked>& checked() const { return checked_; }
   std::vector<Piece>& pieces() { return pieces_; }
+  // What led to the beginning of the range, newest first.
+  const std::vector<std::string>& before() const { return before_; }
 
  private:
   template <class Visit>
@@ -150,14 +162,21 @@ class Walk {
   }
 
   const Repository& repository_;
+  std::set<std::string> seen_{};
+  std::vector<std::string> before_{};
   std::vector<Checked> checked_{};
   std::vector<Piece> pieces_{};
   std::map<std::pair<std::string, std::string>, std::size_t> places_{};
   std::map<std::string, std::vector<std::size_t>> folders_{};
 };
 
-void check_piece(const Repository& repository, Piece& piece) {
+void check_piece(const Repository& repository, Piece& piece, std::mutex& big) {
   if (!piece.matter.empty()) return;
+  const auto size = repository.size(piece.hash);
+  // What people keep beside the rules may be of any size.
+  if (piece.name.empty() && size > kBiggestOther) return;
+  std::unique_lock<std::mutex> alone(big, std::defer_lock);
+  if (size > kManyAtOnce) alone.lock();
   auto content = repository.content(piece.hash, piece.name.empty() ? "file" : piece.name);
   if (!content) {
     piece.whole = false;
@@ -171,9 +190,10 @@ void check_piece(const Repository& repository, Piece& piece) {
 
 // On all processors, each lane with a repository of its own.
 Status check_pieces(const std::filesystem::path& path, std::vector<Piece>& pieces) {
+  std::mutex big;
   return share_out("verify", ErrorKind::repository, pieces.size(), [&](Items& items, std::size_t) -> Status {
     const auto repository = TRY(Repository::open(path));
-    while (const auto at = items.next()) check_piece(repository, pieces[*at]);
+    while (const auto at = items.next()) check_piece(repository, pieces[*at], big);
     return {};
   });
 }
@@ -237,31 +257,214 @@ void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
   std::ranges::move(said, std::back_inserter(findings));
 }
 
-Status add_signatures(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
+// A revision that verify() begins at.
+struct Root {
+  std::string name{};  // "origin/hosts/web1"; empty for what was asked for
+  std::string hash{};
+  std::string host{};  // for which its signatures have to be; empty: whichever the commit names
+};
+
+// Which snapshots a signature that counts stands for: by the hashes in it also all that led there.
+class Signed {
+ public:
+  Signed(const Repository& repository, const Walk& walk, const std::vector<Root>& roots,
+         const std::vector<Signature>& signatures)
+      : repository_(repository), walk_(walk), roots_(roots) {
+    for (const Signature& signature : signatures) signatures_[signature.hash] = &signature;
+    for (const Checked& checked : walk.checked()) checked_[checked.hash] = &checked;
+    for (const Checked& checked : walk.checked()) {
+      if (!counts(checked)) continue;
+      first_[checked.root] = checked.hash;
+      for (const auto& parent : checked.parents) mark_ancestors(parent);
+    }
+  }
+
+  bool counts(const Checked& checked) const {
+    const auto found = signatures_.find(checked.hash);
+    if (found == signatures_.end()) return false;
+    const auto& host = roots_[checked.root].host;
+    return found->second->trust == Trust::allowed && (host.empty() || host == found->second->host);
+  }
+
+  // True for one that led to a signature that counts, and that none led to.
+  Result<bool> is_older(const Checked& checked) {
+    return ancestors_.contains(checked.hash) && !TRY(follows_signature(checked));
+  }
+
+  // The oldest snapshot with a signature that counts, of the same root or of another; empty for none.
+  std::string first(const Checked& checked) const {
+    const auto found = first_.find(checked.root);
+    if (found != first_.end()) return found->second;
+    return first_.empty() ? "" : first_.begin()->second;
+  }
+
+ private:
+  void mark_ancestors(const std::string& from) {
+    std::vector<std::string> next{from};
+    while (!next.empty()) {
+      const auto hash = std::move(next.back());
+      next.pop_back();
+      const auto found = checked_.find(hash);
+      if (found == checked_.end() || !ancestors_.insert(hash).second) continue;
+      next.insert(next.end(), found->second->parents.begin(), found->second->parents.end());
+    }
+  }
+
+  Result<bool> follows_signature(const Checked& checked) {
+    std::vector<std::string> next = checked.parents;
+    std::vector<std::string> seen;
+    bool follows = false;
+    while (!next.empty() && !follows) {
+      const auto hash = std::move(next.back());
+      next.pop_back();
+      const auto found = checked_.find(hash);
+      if (found == checked_.end()) {
+        follows = TRY(signed_before());
+        continue;
+      }
+      if (const auto known = follows_.find(hash); known != follows_.end()) {
+        follows = known->second;
+        continue;
+      }
+      follows = counts(*found->second);
+      // A line of snapshots is long: each is gone through once.
+      follows_[hash] = follows;
+      seen.push_back(hash);
+      next.insert(next.end(), found->second->parents.begin(), found->second->parents.end());
+    }
+    for (const auto& hash : seen) follows_[hash] = follows;
+    return follows;
+  }
+
+  // Whether one before the range has a signature that counts.
+  Result<bool> signed_before() {
+    constexpr std::size_t kPart = 500;
+    if (before_ || walk_.before().empty()) return before_.value_or(false);
+    before_ = false;
+    const std::span<const std::string> all = walk_.before();
+    for (std::size_t at = 0; at < all.size() && !*before_; at += kPart) {
+      const auto read = TRY(read_signatures(repository_, all.subspan(at, std::min(kPart, all.size() - at))));
+      before_ = std::ranges::any_of(read, [&](const Signature& signature) {
+        return signature.trust == Trust::allowed &&
+               (roots_[0].host.empty() || signature.host == roots_[0].host);
+      });
+    }
+    return *before_;
+  }
+
+  const Repository& repository_;
+  const Walk& walk_;
+  const std::vector<Root>& roots_;
+  std::map<std::string, const Signature*> signatures_{};
+  std::map<std::string, const Checked*> checked_{};
+  std::map<std::size_t, std::string> first_{};
+  std::set<std::string> ancestors_{};
+  std::map<std::string, bool> follows_{};
+  std::optional<bool> before_{};
+};
+
+std::string with_host(const Signature& signature, const std::string& host) {
+  auto text = to_text(signature);
+  if (signature.trust != Trust::allowed || host.empty() || signature.host == host) return text;
+  return text + (signature.host.empty() ? ", for no host" : ", for host " + signature.host);
+}
+
+Status add_signatures(std::vector<Finding>& findings, const Repository& repository, const Walk& walk,
+                      const std::vector<Root>& roots) {
   auto required = TRY(read_setting(repository, settings::sign_require));
+  std::vector<const Checked*> there;
   std::vector<std::string> hashes;
   for (const auto& checked : walk.checked()) {
-    if (checked.lost.empty()) hashes.push_back(checked.hash);
+    if (!checked.lost.empty()) continue;
+    there.push_back(&checked);
+    hashes.push_back(checked.hash);
   }
   auto signatures = read_signatures(repository, hashes);
   if (!signatures) {
     findings.push_back({"signatures", false, signatures.error().message, signatures.error().hint});
     return {};
   }
-  std::map<std::string, std::size_t> counts;
-  for (const auto& signature : *signatures) {
-    const bool fails = signature.trust == Trust::bad || (required && signature.trust != Trust::allowed);
-    if (fails) {
-      add_failures(findings, "signatures", signature.hash, {to_text(signature)},
-                   signature.trust == Trust::bad ? "somebody changed it after it was signed"
-                                                 : "sign.require asks for a signature by sign.allowed");
+  Signed known(repository, walk, roots, *signatures);
+  // Of each root the texts, those that fail last, with how many snapshots have each.
+  std::map<std::pair<std::size_t, std::string>, std::size_t> counts;
+  std::map<std::pair<std::size_t, std::string>, std::size_t> unsigned_counts;
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    const Signature& signature = (*signatures)[i];
+    const Root& root = roots[there[i]->root];
+    auto text = with_host(signature, root.host);
+    const bool bad = signature.trust == Trust::bad;
+    const bool older = !bad && !known.counts(*there[i]) && TRY(known.is_older(*there[i]));
+    if (older && signature.trust == Trust::absent)
+      text += format(": older than the first signature, which stands for them ({})",
+                     name_of(known.first(*there[i])));
+    if (bad || (required && !older && !known.counts(*there[i]) && !known.first(*there[i]).empty())) {
+      add_failures(findings, "signatures", signature.hash, {text},
+                   bad ? "somebody changed it after it was signed"
+                       : "sign.require asks for a signature by sign.allowed for this host");
+    } else if (required && !older && !known.counts(*there[i])) {
+      ++unsigned_counts[{there[i]->root, text}];
     } else {
-      ++counts[to_text(signature)];
+      ++counts[{there[i]->root, text}];
     }
   }
-  for (const auto& [text, count] : counts)
+  const auto line = [&](const auto& entry) {
+    const auto& name = roots[entry.first.first].name;
+    return format("{}{}: {}", name.empty() ? "" : name + ": ", counted(entry.second, "snapshot"),
+                  entry.first.second);
+  };
+  for (const auto& entry : unsigned_counts)
+    findings.push_back({.check = "signatures",
+                        .ok = false,
+                        .message = line(entry),
+                        .hint = "sign.require asks for a signature by sign.allowed for this host"});
+  for (const auto& entry : counts) findings.push_back({.check = "signatures", .message = line(entry)});
+  return {};
+}
+
+// The host of `hosts/NAME` and `REMOTE/hosts/NAME`; else this host.
+std::string host_of(const Repository& repository, std::string_view revision) {
+  constexpr std::string_view kBranch = "hosts/";
+  const auto at = revision.rfind(kBranch);
+  if (at == std::string_view::npos || (at > 0 && revision[at - 1] != '/')) return repository.host();
+  const auto name = revision.substr(at + kBranch.size());
+  return std::string(name.substr(0, name.find_first_of("~^@:")));
+}
+
+// What verify --all looks at besides HEAD.
+Result<std::vector<Root>> other_roots(const Repository& repository) {
+  std::vector<Root> roots;
+  for (const auto& branch : TRY(repository.host_branches()))
+    roots.push_back({.name = (branch.remote.empty() ? "" : branch.remote + "/") + "hosts/" + branch.host,
+                     .hash = branch.hash,
+                     .host = branch.host});
+  for (const auto& tag : TRY(repository.tags()))
+    roots.push_back({.name = "tag " + tag.name, .hash = tag.hash});
+  return roots;
+}
+
+// A restore, and a boot of the tag good, go by the signature of the very snapshot.
+Status add_tags(std::vector<Finding>& findings, const Repository& repository) {
+  const auto tags = TRY(repository.tags());
+  const bool required = TRY(read_setting(repository, settings::sign_require));
+  std::size_t fit = 0;
+  for (const Tag& tag : tags) {
+    const auto snapshot = repository.snapshot(tag.hash);
+    const auto refused = !required || !snapshot ? Result<std::vector<std::string>>(std::vector<std::string>{})
+                                                : check_signature(repository, tag.hash);
+    if (snapshot && refused) {
+      ++fit;
+      continue;
+    }
+    const auto name = escape(tag.name);
     findings.push_back(
-        {.check = "signatures", .message = format("{}: {}", counted(count, "snapshot"), text)});
+        {.check = "tags",
+         .ok = false,
+         .message = format("the tag '{}': {}", name,
+                           snapshot ? "restore refuses it: " + refused.error().message
+                                    : without_name(snapshot.error().message, tag.hash)),
+         .hint = format("name another snapshot so: rewall tag {} REV", shell_quote(tag.name))});
+  }
+  say_all_is_well(findings, "tags", format("{} can be restored", counted(fit, "tag")));
   return {};
 }
 
@@ -292,15 +495,21 @@ Result<Range> read_range(const Repository& repository, const std::string& text) 
 
 }  // namespace
 
-Result<std::vector<Finding>> verify(const Repository& repository, const std::string& text) {
+Result<std::vector<Finding>> verify(const Repository& repository, const std::string& text, bool all) {
   auto range = TRY(read_range(repository, text));
+  std::vector<Root> roots{{.hash = range.to, .host = host_of(repository, text)}};
+  if (all) {
+    auto others = TRY(other_roots(repository));
+    std::ranges::move(others, std::back_inserter(roots));
+  }
   Walk walk(repository);
-  walk.take(range.to, range.from);
+  for (std::size_t i = 0; i < roots.size(); ++i) walk.take(roots[i].hash, range.from, i);
   TRY(check_pieces(repository.path(), walk.pieces()));
   std::vector<Finding> findings;
   add_objects(findings, walk);
   add_snapshots(findings, walk);
-  TRY(add_signatures(findings, repository, walk));
+  TRY(add_signatures(findings, repository, walk, roots));
+  if (all) TRY(add_tags(findings, repository));
   return findings;
 }
 

@@ -16,7 +16,12 @@ namespace rewall {
 /// `range` is `A..B`, or `REV` for the revision and all its ancestors; empty for HEAD. A missing signature
 /// fails only where `sign.require` is true; a bad one always fails. Kind usage: the range or a revision in it
 /// does not exist. Kind repository: HEAD or the settings cannot be read.
-Result<std::vector<Finding>> verify(const Repository& repository, const std::string& range);
+///
+/// A signature by `sign.allowed` for the host of the branch stands for all that led to its snapshot, by the
+/// hashes in it: unsigned snapshots that are older than the first such signature are counted in one line and
+/// fail nothing. `all` looks at the branches of other hosts and of remotes and at the tags too; where
+/// `sign.require` is true, a tag fails that restore would refuse.
+Result<std::vector<Finding>> verify(const Repository& repository, const std::string& range, bool all = false);
 
 /// Loads the rules of each snapshot of a range, without a range those of HEAD alone, into a scratch network
 /// namespace, and compares what the kernel has of them with the snapshot, by meaning. Returns a finding for

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
 #include "ops/history/verify.h"
+#include "ops/host/doctor_host.h"
 #include "ops/host/doctor_remotes.h"
 #include "ops/host/status.h"
 #include "ops/restore/journal.h"
@@ -33,10 +35,6 @@ namespace fs = std::filesystem;
 constexpr std::chrono::seconds kPrograms{20};
 constexpr std::uint64_t kLittleSpace = 64U << 20U;
 constexpr fsfilcnt_t kFewFiles = 1000;
-
-Finding failed(std::string name, const Error& error) {
-  return {.check = std::move(name), .ok = false, .message = error.message, .hint = error.hint};
-}
 
 // --- the host
 
@@ -79,7 +77,43 @@ Finding examine_privilege() {
   if (!scratch)
     return failed(kName,
                   std::move(scratch).error().within("can change the firewall, but cannot test rules first"));
+  if (!may_open_raw_sockets())
+    return {.check = kName,
+            .ok = false,
+            .message =
+                "can change the firewall, but has no CAP_NET_RAW: rules that name a set can be neither "
+                "read nor loaded",
+            .hint =
+                "run it as root with CAP_NET_RAW: CapabilityBoundingSet= of a service, --cap-add NET_RAW "
+                "of a container"};
   return {.check = kName, .message = "can change the firewall and test rules in a scratch namespace"};
+}
+
+/// What mends what a capture notes (Capture::notes).
+std::string hint_of_note(std::string_view note) {
+  struct Known {
+    std::string_view words{};
+    std::string_view hint{};
+  };
+  static constexpr std::array<Known, 6> kKnown{{
+      {"nft tables that are not recorded",
+       "'nft list ruleset' shows these rules; keep them elsewhere, or write them with iptables"},
+      {"legacy tables are there and not recorded",
+       "'iptables-legacy -S' shows these rules; without --backend nft they are recorded"},
+      {"ipset is not installed", "apt install ipset"},
+      {"no sets are recorded",
+       "'ipset save' shows the reason; the kernel may lack the module: modprobe ip_set"},
+      {"it cannot be restored",
+       "'iptables -S' shows the rule; delete it, and write it again with the iptables in use"},
+      {"line break",
+       "take the line break out of that comment or log prefix: 'iptables -S' and 'ipset save' "
+       "show it"},
+  }};
+  const auto known =
+      std::ranges::find_if(kKnown, [&](const Known& one) { return note.find(one.words) != note.npos; });
+  return std::string(known == kKnown.end()
+                         ? "see what is in force: iptables-save; ipset save; nft list ruleset"
+                         : known->hint);
 }
 
 void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
@@ -98,12 +132,7 @@ void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
   else
     checks.push_back({.check = "backends", .message = format("only {} is in use", live->backends)});
   for (const auto& note : live->notes)
-    checks.push_back({.check = "unrecorded",
-                      .ok = false,
-                      .message = note,
-                      .hint =
-                          "'nft list ruleset', 'iptables-legacy -S' and 'ipset list' show these rules; keep "
-                          "them elsewhere, or add them with the iptables in use"});
+    checks.push_back({.check = "unrecorded", .ok = false, .message = note, .hint = hint_of_note(note)});
 }
 
 Finding examine_clock(const std::optional<Time>& newest) {
@@ -343,6 +372,9 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
   const auto newest = examine_history(session, *repository, checks);
   examine_good(*repository, checks);
   checks.push_back(examine_head(*repository));
+  std::ranges::move(examine_host(*repository), std::back_inserter(checks));
+  const auto head = repository->head();
+  std::ranges::move(examine_signing(*repository, head ? *head : ""), std::back_inserter(checks));
   checks.push_back(examine_git_locks(*repository));
   checks.push_back(examine_journal(*repository));
   checks.push_back(examine_guard(session));

@@ -1,9 +1,11 @@
 #include "ops/host/integrations.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -183,15 +185,25 @@ Error write_error(std::string message) {
   return {.kind = ErrorKind::permission, .message = std::move(message), .hint = "run this command as root"};
 }
 
+/// Makes the folders that lead to a file of another program, which may not run as root: the umask does not
+/// count.
+Status make_folders(const fs::path& folder, mode_t mode) {
+  std::error_code failed;
+  if (folder.empty() || fs::is_directory(folder, failed)) return {};
+  TRY(make_folders(folder.parent_path(), mode));
+  if (::mkdir(folder.c_str(), mode) == 0 && ::chmod(folder.c_str(), mode) == 0) return {};
+  const int error = errno;
+  if (error == EEXIST && fs::is_directory(folder, failed)) return {};
+  return write_error(format("{}: {}", folder.string(), errno_text(error)));
+}
+
 Status write_files(Session& session, const Integration& integration, const fs::path& root) {
   std::size_t n = 0;
   for (const auto* source : sources_of(integration)) {
     const auto& file = integration.files[n++];
     if (file.state == State::installed) continue;
     auto path = TRY(path_of(session, *source, root));
-    std::error_code failed;
-    fs::create_directories(path.parent_path(), failed);
-    if (failed) return write_error(format("{}: {}", path.parent_path().string(), failed.message()));
+    TRY(make_folders(path.parent_path(), integration.in_repository ? 0700 : 0755));
     auto written = write_file(path, signed_text(source->integration, source->text), source->mode);
     if (!written) return write_error(std::move(written).error().message);
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <set>
 
 #include "core/format.h"
 #include "core/parallel.h"
@@ -19,6 +21,7 @@ namespace rewall {
 namespace {
 
 constexpr std::int64_t kShownFor = 3600;  // seconds
+constexpr std::int64_t kOverdue = 30;     // seconds, for a process that is just about to do it
 
 // True where LIVE matches HEAD for certain. Sets have no generation, so they are read, which is cheap where
 // there are none.
@@ -63,6 +66,52 @@ Status add_remote_status(const Repository& repository, RepositoryStatus& status)
   return {};
 }
 
+/// The older ones are for verify(): to read all takes its time.
+constexpr int kLookedAt = 20;
+
+std::string trouble_of(const std::string& hash, const std::string& message) {
+  const auto name = format("snapshot {}", hash);
+  return format("snapshot {}{}", hash.substr(0, 10),
+                message.starts_with(name) ? message.substr(name.size()) : ": " + message);
+}
+
+/// What cannot be read: commits, trees and the beginnings of files.
+std::vector<std::string> damage_near(const Repository& repository, const std::string& head) {
+  std::vector<std::string> damage;
+  if (repository.branch_is_lost())
+    damage.push_back(
+        format("the branch hosts/{} cannot be read: it goes on from the newest snapshot that is "
+               "known",
+               repository.host()));
+  std::set<std::string> seen;
+  std::string at = head;
+  for (int n = 0; n < kLookedAt && !at.empty(); ++n, at = repository.parent(at)) {
+    const auto snapshot = repository.snapshot(at);
+    const auto files =
+        snapshot ? repository.file_hashes(at) : Result<std::map<std::string, std::string>>(snapshot.error());
+    if (!files) {
+      damage.push_back(trouble_of(at, files.error().message));
+      continue;
+    }
+    for (const auto& [name, hash] : *files)
+      if (seen.insert(hash).second && !repository.begins_well(hash))
+        damage.push_back(trouble_of(at, name + " cannot be read"));
+  }
+  return damage;
+}
+
+/// Compares LIVE with HEAD, the quick way where that can be.
+Status compare_with_head(Session& session, const Repository& repository, RepositoryStatus& status,
+                         Task<std::optional<SetsDigest>> sets) {
+  if (TRY(is_surely_unchanged(session, repository, status.head, std::move(sets)))) {
+    auto snapshot = TRY(repository.snapshot(status.head));
+    status.clean = true;
+    status.backend = snapshot.trailers.backend;
+    return {};
+  }
+  return compare_whole(session, repository, status);
+}
+
 }  // namespace
 
 Result<std::optional<RepositoryStatus::GuardStatus>> read_guard_status(Session& session) {
@@ -91,15 +140,16 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
                           .watch = watching_process(session.state_path()) != 0};
   auto head = TRY(repository.head());
   status.head = std::move(head);
-  auto unchanged = TRY(is_surely_unchanged(session, repository, status.head, std::move(sets)));
-  if (unchanged) {
-    auto snapshot = TRY(repository.snapshot(status.head));
-    status.clean = true;
-    status.backend = snapshot.trailers.backend;
-  } else if (auto compared = compare_whole(session, repository, status); !compared) {
-    return std::move(compared).error();
+  status.damage = damage_near(repository, status.head);
+  if (auto compared = compare_with_head(session, repository, status, std::move(sets)); !compared) {
+    // Of HEAD itself, or of something else.
+    const auto readable = read_head(repository);
+    if (readable) return std::move(compared).error();
+    status.compared = false;
+    if (status.damage.empty()) status.damage.push_back(trouble_of(status.head, readable.error().message));
   }
-  TRY(add_remote_status(repository, status));
+  if (auto added = add_remote_status(repository, status); !added && status.damage.empty())
+    return std::move(added).error();
   auto guard = read_guard_status(session);
   if (guard)
     status.guard = *std::move(guard);
@@ -108,16 +158,24 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   if (auto last = last_ending(session.state_path());
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);
+  status.expiries = read_expiries(session.state_path());
+  status.expired = expiries_ended(session.state_path(), now().seconds - kShownFor);
   if (!status.guard) status.other_guard = guard_of_other_repository(session);
   return status;
 }
 
 std::vector<std::string> RepositoryStatus::reasons() const {
   std::vector<std::string> all;
-  if (!clean) all.emplace_back("live-differs");
+  if (!clean && compared) all.emplace_back("live-differs");
   if (remote && remote->stale) all.emplace_back("push-stale");
   if ((guard && guard->overdue) || !guard_unreadable.empty()) all.emplace_back("guard-overdue");
+  const auto is_overdue = [](const Expiry& one) {
+    return !one.done && one.due.seconds + kOverdue < now().seconds;
+  };
+  if (std::ranges::any_of(expiries.pending, is_overdue) || !expiries.unreadable.empty())
+    all.emplace_back("expiry-overdue");
   if (!journal.empty() && !restoring) all.emplace_back("interrupted");
+  if (!damage.empty()) all.emplace_back("history-damaged");
   return all;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/result.h"
 #include "ops/context/session.h"
+#include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_place.h"
 #include "ops/guard/guard_state.h"
@@ -16,7 +17,8 @@ namespace rewall {
 
 /// Whether LIVE matches HEAD, and how many snapshots the remote lacks.
 struct RepositoryStatus {
-  bool clean = false;  ///< LIVE matches HEAD, but for foreign parts
+  bool clean = false;    ///< LIVE matches HEAD, but for foreign parts
+  bool compared = true;  ///< false where HEAD cannot be read: whether LIVE matches it is not known
   std::string head{};
   std::string host{};
   std::string backend{};
@@ -31,7 +33,8 @@ struct RepositoryStatus {
     std::optional<PushQueue> queue{};  ///< absent where no snapshot waits to be pushed
   };
   std::optional<RemoteStatus> remote{};
-  std::string journal{};  ///< Session::interrupted
+  std::vector<std::string> damage{};  ///< what of the branch and of the newest snapshots cannot be read
+  std::string journal{};              ///< Session::interrupted
   bool restoring = false;
   bool watch = false;  ///< `rewall watch` is running
 
@@ -45,9 +48,12 @@ struct RepositoryStatus {
   std::optional<GuardStatus> guard{};
   std::string guard_unreadable{};            ///< why the guard's file cannot be read; its process goes on
   std::optional<GuardEnding> last_guard{};   ///< of the last guard, for an hour
+  Expiries expiries{};                       ///< rules that expire
+  std::vector<ExpiryEnding> expired{};       ///< those of the last hour
   std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
 
-  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "interrupted".
+  /// What needs a person: "live-differs", "push-stale", "guard-overdue", "expiry-overdue", "interrupted",
+  /// "history-damaged".
   std::vector<std::string> reasons() const;
 };
 

@@ -6,6 +6,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/identity.h"
+#include "ops/context/machine.h"
 #include "ops/context/network_place.h"
 #include "ops/remote/clone_folder.h"
 #include "ops/remote/fetch.h"
@@ -30,7 +31,8 @@ Result<std::vector<std::string>> keep_plain_tags(Repository& repository) {
   std::vector<std::string> kept;
   for (const auto& tag : tags) {
     const auto own = std::string_view(tag.name).substr(tag.name.find('/') + 1);
-    if (is_misleading_tag(own) || is_misleading_tag(tag.name))
+    if (is_misleading_tag(own) || is_misleading_tag(tag.name) || !repository.snapshot(tag.hash) ||
+        !matter_of_size(repository, tag.hash).empty())
       TRY(repository.remove_tag(tag.name));
     else
       kept.push_back(tag.name);
@@ -46,9 +48,13 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
   auto fetched = TRY(fetch_parts(repository, remote,
                                  {{"tags/" + host, format("+refs/tags/{0}/*:refs/tags/{0}/*", host)}},
                                  std::move(progress)));
-  for (const auto& [name, why] : fetched.refused) {
-    if (name == "hosts/" + host || (name == kRestOfRemote && must_be_there))
-      return error_of<messages::remote_part_refused>(shown_address(url), name, why);
+  for (const auto& part : fetched.refused) {
+    if (part.name != "hosts/" + host && (part.name != kRestOfRemote || !must_be_there)) continue;
+    auto error = error_of<messages::remote_part_refused>(shown_address(url), part.name, part.why);
+    const auto limit = limit_in(part);
+    if (limit.empty()) return error;
+    return std::move(error).hinted(
+        format("if you trust the remote, allow more: git config --file {} {} 4G", kHostSettings, limit));
   }
   CloneResult cloned{.host = host, .refused = std::move(fetched.refused)};
   cloned.tags = TRY(keep_plain_tags(repository));
@@ -74,6 +80,7 @@ Result<CloneResult> clone(const fs::path& path, const std::string& url, const st
   auto folder = TRY(CloneFolder::begin(path));
   auto repository = TRY(Repository::init(folder.path(), host.empty() ? host_name() : host));
   note_network(repository.state_path());
+  note_machine(repository.state_path());
   auto cloned = TRY(clone_into(repository, url, !host.empty(), std::move(progress)));
   TRY(folder.take_place());
   return cloned;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -25,38 +26,46 @@ constexpr std::chrono::seconds kStale{10};
 constexpr std::chrono::milliseconds kActivityPoll{50};
 constexpr int kKeepAlive = 15;  // seconds; three without an answer end the connection
 
-// Messages of git, ssh and curl, and what to do about them.
+// Messages of git, ssh and curl, and what to do about them; filled_in() replaces the words in braces.
 struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 18> kTroubles{{
+constexpr std::array<Trouble, 20> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
-     "ssh-keygen -R HOST"},
+     "ssh-keygen -R {known}"},
     {"Host key verification failed",
-     "unknown host key: verify it, then run 'ssh HOST' once to add it to known_hosts"},
-    {"Permission denied", "the server accepts no key of this user: 'ssh -v HOST' shows which keys are tried"},
-    {"Could not resolve", "check the address: rewall remote"},
+     "unknown host key: verify it, then run 'ssh {login}' once to add it to known_hosts"},
+    {"Permission denied",
+     "the server accepts no key of this user: 'ssh -v {login}' shows which keys are tried"},
+    {"detected dubious ownership",
+     "git refuses a repository of another user; on the server, as the user that works there: chown -R USER "
+     "PATH, or git config --global --add safe.directory PATH"},
+    {"bad line length character",
+     "the server prints something before git speaks, as a .bashrc may: 'ssh {login} true' must print "
+     "nothing"},
+    {"Could not resolve", "check the name, and correct the address: rewall remote set-url {name} ADDRESS"},
     {"Connection refused", "is the server up? with push.auto rewall tries again by itself"},
     {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
     {"Connection closed", "the server closed the connection: see the server's log"},
     {"server certificate verification failed",
-     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+     "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
     {"server verification failed",  // the same, of newer versions of curl with GnuTLS
-     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+     "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
     {"SSL certificate problem",
-     "if you trust the authority that signed it: git config --global http.URL.sslCAInfo FILE"},
+     "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
     {"could not read Username",
      "the server asks for a password; set up a credential helper (gitcredentials(7))"},
     {"could not read Password",
      "the server asks for a password; set up a credential helper (gitcredentials(7))"},
     {"Authentication failed", "wrong password: correct it in the credential helper (gitcredentials(7))"},
     {"returned error: 403", "the server does not allow this to you: ask its administrator"},
-    {"returned error: 404", "no repository at this address; check it: rewall remote"},
+    {"returned error: 404",
+     "no repository at this address; correct it: rewall remote set-url {name} ADDRESS"},
     {"does not appear to be a git repository",
-     "create it on the server: git init --bare PATH; or correct the address: rewall remote"},
-    {"not found", "no repository at this address; check it: rewall remote"},
+     "create it there: {make}; or correct the address: rewall remote set-url {name} ADDRESS"},
+    {"not found", "no repository at this address; correct it: rewall remote set-url {name} ADDRESS"},
     {"fsck error", "the remote has damaged or dangerous objects; none of them was fetched"},
 }};
 
@@ -73,7 +82,8 @@ std::string reason_in(std::string_view said) {
     line = trim(line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1));
     if (is_noise(line)) continue;
     for (const auto& trouble : kTroubles) {
-      if (line.find(trouble.words) != std::string_view::npos) return std::string(line);
+      if (line.find(trouble.words) == std::string_view::npos) continue;
+      return std::string(line.starts_with("fatal: ") ? line.substr(7) : line);
     }
     if (first.empty() && line.starts_with("fatal: ")) first = line.substr(7);
     last = line;
@@ -81,10 +91,50 @@ std::string reason_in(std::string_view said) {
   return first.empty() ? last : first;
 }
 
-std::string hint_for(std::string_view said) {
+struct Destination {
+  std::string login{};  ///< "-p 2222 git@host"
+  std::string path{};   ///< on the server, or here
+};
+
+Destination destination_of(const std::string& url, const RemoteAddress& address) {
+  if (address.way == RemoteAddress::Way::folder)
+    return {.path = url.starts_with("file://") ? url.substr(7) : url};
+  const auto scheme = url.find("://");
+  const auto rest = scheme == std::string::npos ? url : url.substr(scheme + 3);
+  const auto end = rest.find(scheme == std::string::npos ? ':' : '/', rest.rfind('@') + 1);
+  Destination to;
+  if (end != std::string::npos) to.path = rest.substr(end + (scheme == std::string::npos ? 1 : 0));
+  const auto at = rest.substr(0, end).rfind('@');
+  const auto user = at == std::string::npos ? "" : rest.substr(0, std::min(rest.find(':'), at)) + "@";
+  if (!address.port.empty()) to.login = format("-p {} ", address.port);
+  to.login += user + address.host;
+  return to;
+}
+
+std::string filled_in(std::string_view hint, const Remote& remote) {
+  const auto address = parse_remote_address(remote.url);
+  const auto [login, path] = destination_of(remote.url, address);
+  const auto known =
+      address.port.empty() ? address.host : shell_quote(format("[{}]:{}", address.host, address.port));
+  const auto make = (address.way == RemoteAddress::Way::folder ? "" : format("ssh {} ", login)) +
+                    format("git init --bare {}", shell_quote(path));
+  const std::array<std::pair<std::string_view, std::string>, 5> values{
+      {{"{login}", login},
+       {"{known}", known},
+       {"{site}", format("https://{}{}/", address.host, address.port.empty() ? "" : ":" + address.port)},
+       {"{make}", make},
+       {"{name}", shell_quote(remote.name)}}};
+  std::string text(hint);
+  for (const auto& [word, value] : values) {
+    if (const auto at = text.find(word); at != std::string::npos) text.replace(at, word.size(), value);
+  }
+  return text;
+}
+
+std::string hint_for(std::string_view said, const Remote& remote) {
   if (auto own = own_trouble_hint(said); !own.empty()) return own;
   for (const auto& trouble : kTroubles) {
-    if (said.find(trouble.words) != std::string_view::npos) return std::string(trouble.hint);
+    if (said.find(trouble.words) != std::string_view::npos) return filled_in(trouble.hint, remote);
   }
   return "your history is safe; try again later (-vv shows details)";
 }
@@ -208,12 +258,15 @@ Result<Remote> find_remote(const Repository& repository, const std::string& name
   return known.size() == 1 && name.empty() ? known.front() : repository.remote(wanted);
 }
 
-Error unreachable(const Remote& remote, const Outcome& outcome) {
+std::string reason_of(const Outcome& outcome) {
   const auto why = outcome.timed_out || outcome.signal != 0 ? outcome.text() : reason_in(outcome.err);
-  return error_of<messages::remote_failed>(remote.name, shown_address(remote.url),
-                                           why.empty() ? outcome.text() : why)
+  return why.empty() ? outcome.text() : why;
+}
+
+Error unreachable(const Remote& remote, const Outcome& outcome) {
+  return error_of<messages::remote_failed>(remote.name, shown_address(remote.url), reason_of(outcome))
       .hinted(outcome.timed_out ? "allow more time: rewall config network.timeout 30m"
-                                : hint_for(outcome.err));
+                                : hint_for(outcome.err, remote));
 }
 
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work) {

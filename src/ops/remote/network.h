@@ -29,6 +29,9 @@ Result<PidLock> begin_network(const Repository& repository);
 /// ended. Secrets of addresses are removed from git's standard error.
 Result<Outcome> run_on_network(const Repository& repository, const Remote& remote, GitWork work);
 
+/// Why git failed on the network, in one line for people.
+std::string reason_of(const Outcome& outcome);
+
 /// Kind remote: why git failed on the network, in one line for people, and what to do next.
 Error unreachable(const Remote& remote, const Outcome& outcome);
 

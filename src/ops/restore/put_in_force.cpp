@@ -1,7 +1,9 @@
 #include "ops/restore/put_in_force.h"
 
 #include <algorithm>
+#include <deque>
 #include <exception>
+#include <string>
 #include <utility>
 
 #include "core/format.h"
@@ -10,6 +12,7 @@
 #include "ops/context/signal_block.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/record_result.h"
+#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -99,11 +102,42 @@ Error put_back(const PlannedChange& change, Error why) {
   return why;
 }
 
+bool any_rule(const Ruleset& ruleset, const std::string& words) {
+  for (const Slot slot : Ruleset::slots())
+    for (const Table& table : ruleset[slot].tables)
+      for (const Chain& chain : table.chains)
+        if (std::ranges::any_of(chain.rules, [&](const Rule& rule) {
+              return (std::string(rule.words) + ' ').find(words) != std::string::npos;
+            }))
+          return true;
+  return false;
+}
+
+bool has_member(const Sets& sets, const std::string& name, const std::string& member) {
+  const Set* set = sets.find(name);
+  std::deque<std::string> kept;
+  return set != nullptr && std::ranges::any_of(set->members, [&](std::string_view words) {
+           return meaning_of_member(words, kept) == member;
+         });
+}
+
+// True where a set that the restore changes lacks a member that it shall have, or has one that it shall not:
+// somebody swapped it between the last look and the load. What packets do by a rule, and a member that came
+// since, is another matter.
+bool is_no_more_ours(const Change& change, const Transition& transition) {
+  return std::ranges::any_of(change.parts, [&](const PartChange& part) {
+    if (!part.to) return !any_rule(transition.wanted, format("--del-set {} ", change.set));
+    return has_member(transition.before.sets, change.set, *part.to) &&
+           !any_rule(transition.wanted, format("--add-set {} ", change.set));
+  });
+}
+
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
 // touch, or members, which packets may add and time takes away.
 bool is_of_others(const Diff& unexpected, const Transition& transition) {
   return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
-    return change.kind == ChangeKind::members || !transition.change.words.contains(place_of(change));
+    if (!transition.change.words.contains(place_of(change))) return true;
+    return change.kind == ChangeKind::members && !is_no_more_ours(change, transition);
   });
 }
 
@@ -125,7 +159,12 @@ Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
-  return put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
+  auto error = put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
+  const bool members = std::ranges::all_of(
+      unexpected.changes, [](const Change& found) { return found.kind == ChangeKind::members; });
+  // Sets have no generation: whoever was faster is seen only now, and the restore plans again.
+  if (members && error.live == LiveState::put_back) error.kind = ErrorKind::refused;
+  return error;
 }
 
 Result<Recorded> load_and_record(const PlannedChange& change, const RecordOptions& options) {
@@ -152,12 +191,13 @@ Result<Recorded> load_and_record_or_put_back(const PlannedChange& change, const 
 
 }  // namespace
 
-Status put_in_force_unrecorded(const PlannedChange& change) {
+Result<Capture> put_in_force_unrecorded(const PlannedChange& change) {
   const SignalBlock held;
   const SocketsKept kept;
   ReadBack after;
   try {
-    return load_and_read_back(change, after);
+    TRY(load_and_read_back(change, after));
+    return Capture(std::move(after));
   } catch (const std::exception& error) {
     return put_back(change,
                     Error{.kind = ErrorKind::kernel, .message = format("unexpected: {}", error.what())});

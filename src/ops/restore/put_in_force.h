@@ -17,6 +17,6 @@ Result<Recorded> put_in_force(const PlannedChange& change, const JournalEntry& e
 
 /// Loads the staged ruleset and reads LIVE back, without a journal and without a recording: for a history
 /// that cannot be read or written. The errors of put_in_force(), but for those of recording.
-Status put_in_force_unrecorded(const PlannedChange& change);
+Result<Capture> put_in_force_unrecorded(const PlannedChange& change);
 
 }  // namespace rewall

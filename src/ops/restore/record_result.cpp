@@ -69,6 +69,15 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
                       .process = ::getpid()};
 }
 
+Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known) {
+  if (known.same) return std::optional<Recorded>{};
+  auto recorded = TRY(record(session, repository, known.head, known.live, {}));
+  for (const auto& note : recorded.notes) log_warning("{}", note);
+  if (!recorded.changed) return std::optional<Recorded>{};
+  known.head = TRY(read_head(repository));
+  return std::optional(std::move(recorded));
+}
+
 Result<Recorded> record_result(const PlannedChange& change, const ReadBack& after,
                                const RecordOptions& options) {
   const PreparedFiles* prepared = after.as_staged ? &change.plan.prepared : nullptr;

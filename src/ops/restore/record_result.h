@@ -16,6 +16,10 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
                                    const Revision& revision, RestorePlan& plan, const RestoreOptions& options,
                                    Restored& restored);
 
+/// Records LIVE where HEAD differs from it, and `known.head` is the new snapshot then: for a change that is
+/// made of what the history says. Absent where nothing was recorded. The errors of record().
+Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known);
+
 /// After the load: records LIVE as it was read back. The errors of record().
 Result<Recorded> record_result(const PlannedChange& change, const ReadBack& after,
                                const RecordOptions& options);

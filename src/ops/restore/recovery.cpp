@@ -22,6 +22,7 @@
 #include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
 #include "ops/restore/transition.h"
+#include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
 
 namespace rewall {
@@ -147,7 +148,7 @@ Status judge_unusable_journal(Session& session, const Repository& repository, Er
   why.kind = ErrorKind::repository;
   why.message = "a restore was interrupted, and its journal cannot be used: " + why.message;
   return std::move(why).hinted(
-      "look at 'rewall diff'; when LIVE is what it should be, remove .git/rewall/journal");
+      "look at 'rewall diff'; when LIVE is what it should be: rm REPOSITORY/.git/rewall/journal");
 }
 
 Status recover_entry(Session& session, Repository& repository, Result<JournalEntry> entry) {
@@ -180,8 +181,19 @@ Status recover_left(Session& session, Repository& repository, Journal& journal) 
 Status recover_under_lock(Session& session, Repository& repository) {
   auto wait = TRY(read_setting(repository, settings::lock_wait));
   auto journal = TRY(Journal::left(repository, wait));
-  if (!journal) return {};
-  return recover_left(session, repository, *journal);
+  if (journal) TRY(recover_left(session, repository, *journal));
+  // Whatever keeps it from being recorded keeps the command from recording, which says why.
+  if (auto late = record_unrecorded(session, repository); !late)
+    log_info("what is not recorded yet stays so: {}", late.error().message);
+  return {};
+}
+
+/// A change that could not be recorded, where nobody else is at work: else it is the next holder's.
+void record_at_once(Session& session, Repository& repository) {
+  const auto held = lock(repository, std::chrono::milliseconds{0});
+  if (!held) return;
+  if (auto recorded = recover_under_lock(session, repository); !recorded)
+    log_info("{}", recorded.error().message);
 }
 
 /// Names the restore that holds the lock, while its process lives. Absent where another process holds the
@@ -200,7 +212,11 @@ std::optional<std::string> at_work(const Repository& repository) {
 Status recover_interrupted_restore(Session& session) {
   auto repository = TRY(session.repository());
   std::error_code failed;
-  if (!std::filesystem::exists(StatePaths(*repository).journal(), failed) && !failed) return {};
+  const bool interrupted = std::filesystem::exists(StatePaths(*repository).journal(), failed) || failed;
+  if (!interrupted) {
+    if (has_unrecorded(session)) record_at_once(session, *repository);
+    return {};
+  }
   auto recovered = [&]() -> Status {
     auto held = lock(*repository, std::chrono::milliseconds{0});
     if (held) return recover_under_lock(session, *repository);

@@ -19,6 +19,7 @@
 #include "ops/restore/put_in_force.h"
 #include "ops/restore/record_result.h"
 #include "ops/restore/recovery.h"
+#include "ops/restore/unrecorded.h"
 
 namespace rewall {
 namespace {
@@ -65,14 +66,14 @@ class ArmedSafeguard {
     if (armed_) safeguard_->drop(held_);
   }
 
-  Status arm(const std::string& before, bool exact) {
+  Status arm(const std::string& before, bool exact, const Diff& diff, const RestorePlan& plan) {
     if (safeguard_ == nullptr) return {};
-    TRY(safeguard_->arm(held_, before, exact));
+    TRY(safeguard_->arm(held_, before, exact, {diff, plan.live.ruleset, plan.staged.ruleset}));
     armed_ = true;
     return {};
   }
-  void keep(bool exact) {
-    if (safeguard_ != nullptr) safeguard_->keep(held_, exact);
+  void keep(bool exact, const std::string& after = "") {
+    if (safeguard_ != nullptr) safeguard_->keep(held_, exact, after);
     armed_ = false;
   }
 
@@ -82,6 +83,17 @@ class ArmedSafeguard {
   bool armed_ = false;
 };
 
+RecordOptions record_options(const Session& session, const Revision& revision,
+                             const RestoreOptions& options) {
+  return {.message = options.message,
+          .trigger = options.trigger,
+          .commands = {session.command_line},
+          .restores = revision.hash,
+          .undoes = options.undoes,
+          .exact = options.exact,
+          .actor = options.actor ? *options.actor : current_actor()};
+}
+
 Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision& revision,
                            KnownState known, const RestoreOptions& options) {
   TRY(check_backend(session.backend(), revision));
@@ -90,7 +102,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
-    notes = TRY(check_signature(repository, revision.hash));
+    notes = TRY(check_signature(repository, revision.hash, revision.name));
   }
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
@@ -117,24 +129,18 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     }
     TRY(ask(session, revision, known.head, restored.diff, options));
     auto entry = TRY(record_before(session, repository, known, revision, *plan, options, restored));
-    if (!restored.diff.identical()) TRY(guarded.arm(entry.before, options.exact));
+    if (!restored.diff.identical()) TRY(guarded.arm(entry.before, options.exact, restored.diff, *plan));
     auto still = TRY(still_as_planned(session, *plan));
     if (still) {
       entry.looks_at = session.backend();
       entry.exact = options.exact;
-      entry.record = {.message = options.message,
-                      .trigger = options.trigger,
-                      .commands = {session.command_line},
-                      .restores = revision.hash,
-                      .undoes = options.undoes,
-                      .exact = options.exact,
-                      .actor = options.actor ? *options.actor : current_actor()};
+      entry.record = record_options(session, revision, options);
       const bool newest = entry.before == known.head.hash;
       auto after =
           put_in_force({session, repository, *plan, restored.diff, newest ? &known.head : nullptr}, entry);
       if (after) {
         restored.after = *std::move(after);
-        if (!restored.diff.identical()) guarded.keep(options.exact);
+        if (!restored.diff.identical()) guarded.keep(options.exact, restored.after->hash);
         tell(session, revision, known.head, restored, options);
         return restored;
       }
@@ -142,7 +148,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
       if (after.error().kind == ErrorKind::damaged) guarded.keep(options.exact);
       if (after.error().kind != ErrorKind::refused) return std::move(after).error();
     }
-    if (tries.last()) break;
+    if (tries.last() || options.of_this_live) break;
     if (known.whole) TRY(read_whole(session, known, revision));
     known = {TRY(read_live_and_head(session, repository))};
   }
@@ -155,33 +161,16 @@ bool can_do_without_history(const Error& error, const RestoreOptions& options) {
          (!error.live || *error.live == LiveState::untouched || *error.live == LiveState::put_back);
 }
 
-// The folder with the files of LIVE, in place of a snapshot.
-Result<std::string> keep_in_folder(Session& session, const Ruleset& live) {
-  constexpr int kInOneSecond = 10;
-  const Files files = files_of(live);
-  const auto seconds = now().seconds;
-  for (int i = 0; i < kInOneSecond; ++i) {
-    const auto name = format("unrecorded-{}{}", seconds, i == 0 ? "" : format("-{}", i));
-    if (keep_in_run(name, files)) return "/run/rewall/" + name;
-  }
-  const auto folder = session.state_path() / format("unrecorded-{}", seconds);
-  std::error_code failed;
-  std::filesystem::create_directory(folder, failed);
-  for (const auto& [name, text] : files) {
-    TRY(write_file(folder / name, text, 0600));
-  }
-  return folder.string();
-}
-
 // Where the history cannot be read or written: LIVE is kept in files, and the result is not recorded.
 Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, const Lock& held,
                                       const Revision& revision, const RestoreOptions& options,
                                       const Error& why) {
   Restored restored{.why_unrecorded = why.message, .restored = revision.hash};
+  UnrecordedChange unrecorded(session);
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
   std::vector<std::string> notes;
-  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash));
+  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash, revision.name));
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {
@@ -195,15 +184,14 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
-    if (!guarded.arm("", options.exact)) return error_of<messages::unrecorded_unguarded>(why.message);
-    if (restored.kept.empty()) {
-      auto kept = keep_in_folder(session, plan.live.ruleset);
-      if (!kept)
-        return std::move(kept).error().within(format("{}; and LIVE can be kept nowhere", why.message));
-      restored.kept = *std::move(kept);
-    }
+    if (!guarded.arm("", options.exact, restored.diff, plan))
+      return error_of<messages::unrecorded_unguarded>(why.message);
+    if (auto kept = unrecorded.keep(plan.live.ruleset); !kept)
+      return std::move(kept).error().within(format("{}; and LIVE can be kept nowhere", why.message));
+    restored.kept = unrecorded.folder();
     auto loaded = put_in_force_unrecorded({session, repository, plan, restored.diff, nullptr});
     if (loaded) {
+      unrecorded.note(*loaded, record_options(session, revision, options), why.message);
       guarded.keep(options.exact);
       return restored;
     }

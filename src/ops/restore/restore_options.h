@@ -27,6 +27,9 @@ struct RestoreOptions {
   std::optional<Actor> actor{};     ///< the person who restores; else the person behind this process
   /// For a way back (a guard or a boot): pre-restore.d and the signature are not checked.
   bool way_back = false;
+  /// The revision was made of the LIVE that the caller read: another LIVE is an error of kind refused, and no
+  /// second plan is made.
+  bool of_this_live = false;
   LostForeign lost_foreign = LostForeign::stays_lost;  ///< without `exact`
   bool nothing_is_no_loss = false;                     ///< an empty LIVE is not recorded, as after a boot
 };

@@ -3,9 +3,17 @@
 #include <string>
 
 #include "core/result.h"
+#include "diff/diff.h"
 #include "store/repository.h"
 
 namespace rewall {
+
+/// The change that a restore is about to make. The references are valid during the call.
+struct WantedChange {
+  const Diff& diff;  ///< between the two
+  const Ruleset& from;
+  const Ruleset& to;
+};
 
 /// The guard of a change, as a restore sees it: the restore arms it before LIVE changes, and drops it unless
 /// its change, or a part of it, is in force. ops/guard/guarded_change.h implements it. Lives longer than the
@@ -20,12 +28,12 @@ class Safeguard {
   virtual Status check_none_armed() = 0;
   /// Arms the guard. `before` is the snapshot that LIVE equals; `exact` is that of the restore. Called again
   /// when the restore plans again. Kind refused: no guard could be armed, and none is.
-  virtual Status arm(const Lock& held, const std::string& before, bool exact) = 0;
+  virtual Status arm(const Lock& held, const std::string& before, bool exact, const WantedChange& change) = 0;
   /// Disarms the guard: no part of the change is in force.
   virtual void drop(const Lock& held) = 0;
   /// Leaves the guard armed: the change, or a part of it, is in force. A guard that was armed earlier reverts
-  /// this change too.
-  virtual void keep(const Lock& held, bool exact) = 0;
+  /// this change too. `after` is the snapshot that recorded the change; empty where none did.
+  virtual void keep(const Lock& held, bool exact, const std::string& after) = 0;
 };
 
 }  // namespace rewall

@@ -7,6 +7,7 @@
 #include "core/messages.h"
 #include "ops/context/settings.h"
 #include "ops/history/change_stack.h"
+#include "ops/restore/record_result.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 
@@ -34,16 +35,6 @@ Result<bool> own_parts_differ(const Repository& repository, const KnownState& kn
   if (diff.identical()) return false;
   const auto owners = TRY(read_owners(repository));
   return foreign_only(diff, known.head.ruleset, known.live.ruleset, owners).empty();
-}
-
-// LIVE goes into the history where HEAD differs from it, and is HEAD then.
-Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known) {
-  if (known.same) return std::optional<Recorded>{};
-  auto recorded = TRY(record(session, repository, known.head, known.live, {}));
-  for (const auto& note : recorded.notes) log_warning("{}", note);
-  if (!recorded.changed) return std::optional<Recorded>{};
-  known.head = TRY(read_head(repository));
-  return std::optional(std::move(recorded));
 }
 
 Result<Ruleset> ruleset_at(Session& session, const Head& head, const std::string& hash) {

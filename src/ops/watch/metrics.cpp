@@ -4,6 +4,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/trust.h"
 #include "ops/watch/cpu_budget.h"
 
 namespace rewall {
@@ -28,7 +29,12 @@ std::string print_metrics(const Metrics& metrics, std::chrono::microseconds proc
 }
 
 Status write_metrics(const std::string& path, const Metrics& metrics) {
-  return write_file(path, print_metrics(metrics, processor_time()), 0644, Sync::no);
+  const std::filesystem::path file(path);
+  const auto folder = TRY(open_own_folder(file.parent_path()));
+  auto written =
+      write_file(path_in(folder, file.filename()), print_metrics(metrics, processor_time()), 0644, Sync::no);
+  if (written) return {};
+  return Error{.kind = ErrorKind::repository, .message = format("{}: cannot be written", path)};
 }
 
 }  // namespace rewall

@@ -20,7 +20,8 @@ struct Metrics {
 /// The text format of Prometheus: for each number a HELP line, a TYPE line and the value.
 std::string print_metrics(const Metrics& metrics, std::chrono::microseconds processor_time);
 
-/// Writes the numbers to a file that everybody may read: the collector is not root.
+/// Writes the numbers to a file that everybody may read: the collector is not root, and the folders above
+/// that of the file may be its own (open_own_folder()).
 Status write_metrics(const std::string& path, const Metrics& metrics);
 
 }  // namespace rewall

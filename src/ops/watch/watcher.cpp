@@ -1,5 +1,6 @@
 #include "ops/watch/watcher.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -37,11 +39,14 @@
 #include "ops/restore/recovery.h"
 #include "ops/watch/attribution.h"
 #include "ops/watch/cpu_budget.h"
+#include "ops/watch/credit.h"
 #include "ops/watch/metrics.h"
 #include "ops/watch/pending_changes.h"
 #include "ops/watch/ruleset_state.h"
+#include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/set_digest.h"
+#include "rules/sets.h"
 #include "rules/splice.h"
 
 namespace rewall {
@@ -56,6 +61,7 @@ constexpr milliseconds kLastRetry{30000};
 constexpr std::size_t kMostChains = 256;
 constexpr int kReadAttempts = 5;
 constexpr milliseconds kEndOfSystem{10000};
+constexpr milliseconds kLongestAudit{1000};
 
 struct WatchSettings {
   milliseconds settle{};
@@ -92,6 +98,38 @@ LegacyTables legacy_tables(const RulesetState& state) {
   return tables;
 }
 
+// The policy of a built-in chain. One that the text lacks is as the kernel makes it.
+std::string policy_in(const RulesetState& state, const ChainName& chain) {
+  const auto file = state.files->find(std::string(file_name({chain.family})));
+  if (file == state.files->end()) return "ACCEPT";
+  const std::string_view text = file->second;
+  const auto head = format("*{}\n", chain.table);
+  auto begin = text.starts_with(head) ? 0 : text.find("\n" + head);
+  if (begin == std::string_view::npos) return "ACCEPT";
+  const auto table = text.substr(begin, text.find("\nCOMMIT\n", begin) - begin);
+  const auto line = format("\n:{} ", chain.chain);
+  const auto at = table.find(line);
+  if (at == std::string_view::npos) return "ACCEPT";
+  const auto rest = table.substr(at + line.size());
+  return std::string(rest.substr(0, rest.find(' ')));
+}
+
+// True where a table of the legacy backend changed, and nothing is known of who changed it.
+bool lacks_legacy(const AttributedChanges& changes, const Attribution::Window& window) {
+  const auto hash_in = [](const LegacyTables& tables, const LegacyTableName& name) {
+    const auto found = tables.find(name);
+    return found == tables.end() ? std::size_t{0} : found->second.hash;
+  };
+  const auto is_known = [&](const LegacyTableName& name) {
+    return std::ranges::any_of(changes.changes,
+                               [&](const AttributedChange& change) { return change.table == name; });
+  };
+  for (const auto* tables : {&window.before, &window.after})
+    for (const auto& [name, table] : *tables)
+      if (hash_in(window.before, name) != hash_in(window.after, name) && !is_known(name)) return true;
+  return false;
+}
+
 class Watcher {
  public:
   Watcher(Session& session, Repository& repository, const WatchSettings& settings,
@@ -117,10 +155,20 @@ class Watcher {
   Result<std::optional<RulesetState>> read_chains(const RulesetState& base);
   Result<std::string> sets_text(const RulesetState& base);
   std::optional<Generation> generation_after_events();
-  void attribute_changes(const RulesetState& before, const RulesetState& after);
+  void wait_for_audit();
+  AttributedChanges changes_between(const RulesetState& before, const RulesetState& after);
+  UndoneChanges undone_in(const AttributedChanges& changes, std::span<const Owner> owners);
   Status hold_or_commit(RulesetState state, bool last);
-  /// `difference`: from HEAD to the state.
-  Status commit(const RulesetState& state, const AttributedChanges& changes, StateDifference difference);
+  /// `difference`: from HEAD to the state. `notes`: further lines of the body.
+  Status commit(const RulesetState& state, const AttributedChanges& changes, StateDifference difference,
+                std::vector<std::string> notes = {});
+  Status commit_in_steps(const RulesetState& state, const AttributedChanges& changes,
+                         const std::vector<std::string>& notes);
+  Status commit_state(const RulesetState& state, const Credit& credit, StateDifference difference,
+                      std::vector<std::string> notes);
+  Status commit_undone(const AttributedChanges& changes, const UndoneChanges& undone,
+                       const std::optional<Generation>& generation);
+  void note_recorded(const Recorded& recorded, const RulesetState& state);
   Status commit_held();
   void try_to_commit_held();
   void wait_to_retry(ErrorKind why);
@@ -133,12 +181,17 @@ class Watcher {
   const std::function<void(const Recorded&)>& each_;
   CpuBudget budget_;
   Metrics metrics_{};
+  std::string metrics_trouble_{};  ///< the last warning; empty while the file can be written
   Fd epoll_{};
   Fd signals_{};
   std::optional<FirewallEvents> events_{};
   std::optional<AuditTrail> audit_{};
   Attribution attribution_{};
-  AttributedChanges changes_{};  ///< those that are neither recorded nor held
+  std::uint32_t audit_lost_ = 0;  ///< AuditState::lost, as it was seen last
+  bool awaits_audit_ = false;     ///< records may be expected for notifications
+  bool others_recorded_ = false;  ///< another process moved HEAD since the last change was recorded
+  std::map<std::string, std::size_t>
+      undone_foreign_{};  ///< since the last snapshot of foreign parts, by owner
 
   std::string head_{};  ///< the snapshot that `recorded_` is
   RulesetState recorded_{};
@@ -172,7 +225,10 @@ Status Watcher::open() {
                 time_text(settings_.poll));
   audit_ = AuditTrail::open();
   if (audit_) listen(audit_->fd());
-  if (!audit_ || audit_enabled() == false)
+  const auto audit = audit_state();
+  awaits_audit_ = audit_ && audit && audit->enabled;
+  if (audit) audit_lost_ = audit->lost;
+  if (!audit_ || (audit && !audit->enabled))
     log_info(
         "auditing is {}: snapshots will show less of who made a change (to turn it on: 'auditctl -e 1', "
         "package "
@@ -207,23 +263,27 @@ void Watcher::wait() {
   ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), timeout);
 }
 
+// The kernel notifies of a transaction before it audits it: with the records read first, the notification of
+// each of them is there, and a record without one is of another network namespace.
 void Watcher::read_events() {
+  auto audited = audit_ ? audit_->read() : AuditTrail::News{};
   if (events_) {
     auto news = events_->read();
     if (news.lost) {
       ++metrics_.lost;
+      attribution_.note_lost_notifications();
       pending_.add_everything();
       pending_.note(boot_time());
     }
-    for (const auto& transaction : news.transactions) {
+    for (auto& transaction : news.transactions) {
       if (!transaction.touches()) continue;
-      attribution_.add(transaction);
       pending_.add(transaction);
       pending_.note(boot_time());
+      attribution_.add(std::move(transaction));
     }
   }
-  if (!audit_) return;
-  for (auto& record : audit_->read()) attribution_.add(std::move(record));
+  if (audited.lost) attribution_.note_loss();
+  for (auto& record : audited.records) attribution_.add(std::move(record));
   if (session_.backend() != BackendChoice::nft && attribution_.legacy_changed()) {
     pending_.add_everything();
     pending_.note(boot_time());
@@ -269,6 +329,7 @@ void Watcher::poll() {
 Status Watcher::follow_head() {
   auto head = TRY(repository_.head());
   if (head.empty() || head == head_) return {};
+  others_recorded_ = !head_.empty();
   auto snapshot = TRY(repository_.snapshot(head));
   auto files = TRY(repository_.files(head));
   const auto seen = read_cached_generation(repository_);
@@ -282,7 +343,7 @@ Status Watcher::follow_head() {
   if (!seen || seen->head != head_) return {};
   // Another process recorded LIVE at this generation: the snapshot has the authors of the changes up to it.
   recorded_.generation = seen->generation;
-  attribution_.take(seen->generation.number, {}, {});
+  attribution_.forget(seen->generation.number);
   const bool is_all =
       session_.firewall().generation() == seen->generation && !session_.firewall().legacy_tables();
   const bool everything = pending_.everything() && !is_all;
@@ -363,14 +424,75 @@ Result<RulesetState> Watcher::read_state(const RulesetState& base) {
                       .generation = capture.generation};
 }
 
-void Watcher::attribute_changes(const RulesetState& before, const RulesetState& after) {
-  const auto generation =
-      after.generation ? std::optional(after.generation->number) : std::optional<std::uint32_t>{};
-  changes_.append(attribution_.take(generation, legacy_tables(before), legacy_tables(after)));
+// The audit trail comes by way of a queue and a thread of the kernel, and may be late where much is audited.
+// Once nothing came, nothing is waited for until something comes.
+void Watcher::wait_for_audit() {
+  awaits_audit_ = attribution_.audit_spoke() || awaits_audit_;
+  if (!awaits_audit_ || !audit_) return;
+  const auto until = boot_time() + std::min(kLongestAudit, settings_.latest);
+  while (attribution_.waits_for_audit() && boot_time() < until) {
+    pollfd ready{.fd = audit_->fd(), .events = POLLIN, .revents = 0};
+    ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>((until - boot_time()).count(), 0)));
+    read_events();
+  }
+  awaits_audit_ = attribution_.audit_spoke() || !attribution_.waits_for_audit();
 }
 
-Status Watcher::commit(const RulesetState& state, const AttributedChanges& changes,
-                       StateDifference difference) {
+AttributedChanges Watcher::changes_between(const RulesetState& before, const RulesetState& after) {
+  // A record that the kernel had no room for leaves more than one change that may be ours.
+  if (attribution_.has_legacy())
+    if (const auto audit = audit_state(); audit && std::exchange(audit_lost_, audit->lost) != audit->lost)
+      attribution_.note_loss();
+  const Attribution::Window window{
+      .generation = after.generation ? std::optional(after.generation->number) : std::nullopt,
+      .before = legacy_tables(before),
+      .after = legacy_tables(after),
+      .policy_before = [&](const ChainName& chain) { return policy_in(before, chain); }};
+  auto changes = attribution_.changes(window);
+  if (lacks_legacy(changes, window) && audit_ && audit_state().value_or(AuditState{}).enabled) {
+    // Another record may have led here before the one of this change came.
+    const auto until = boot_time() + std::min(kLongestAudit, settings_.latest);
+    while (lacks_legacy(changes, window) && boot_time() < until) {
+      pollfd ready{.fd = audit_->fd(), .events = POLLIN, .revents = 0};
+      ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>((until - boot_time()).count(), 0)));
+      read_events();
+      changes = attribution_.changes(window);
+    }
+  }
+  // What rewall does is in the history that it writes, before and after.
+  const auto is_ours = [&](std::size_t change) { return changes.changes[change].who.name == "rewall"; };
+  if (others_recorded_)
+    std::erase_if(changes.undone,
+                  [&](const UndoneStep& step) { return is_ours(step.by) || is_ours(step.back_by); });
+  return changes;
+}
+
+UndoneChanges Watcher::undone_in(const AttributedChanges& changes, std::span<const Owner> owners) {
+  if (changes.undone.empty()) return {};
+  std::vector<std::string> words(changes.undone.size());
+  const auto places = undone_rules(changes, owners);
+  std::vector<ToldRule> rules;
+  for (const auto place : places)
+    rules.push_back({.chain = changes.undone[place].step.chain, .rule = changes.undone[place].step.rule});
+  auto said = rules.empty() ? std::vector<std::string>{} : session_.firewall().words_of(rules);
+  if (!said) log_debug("rules that are gone cannot be said: {}", escape(said.error().message));
+  if (said && said->size() == places.size())
+    for (std::size_t i = 0; i < places.size(); ++i) words[places[i]] = std::move((*said)[i]);
+  return describe_undone(changes, words, owners);
+}
+
+void Watcher::note_recorded(const Recorded& recorded, const RulesetState& state) {
+  if (!recorded.changed) return;
+  const bool bare = std::ranges::all_of(*state.files, [](const auto& file) { return file.second.empty(); });
+  emptied_at_ = bare && !stop_ ? std::optional(boot_time()) : std::nullopt;
+  ++metrics_.snapshots;
+  metrics_.last_snapshot = now().seconds;
+  each_(recorded);
+  notify_manager(format("STATUS={} {}\n", recorded.hash.substr(0, 10), escape(recorded.subject)));
+}
+
+Status Watcher::commit_state(const RulesetState& state, const Credit& credit, StateDifference difference,
+                             std::vector<std::string> notes) {
   Head head{.hash = head_,
             .backends = recorded_.backends,
             .files = *recorded_.files,
@@ -380,54 +502,125 @@ Status Watcher::commit(const RulesetState& state, const AttributedChanges& chang
                      .backends = state.backends,
                      .tools = state.tools,
                      .generation = state.generation};
-  RecordOptions options{.trigger = "watch", .actor = nobody(), .last = stop_};
-  for (const auto& change : changes.changes) {
-    if (options.commands.empty() || options.commands.back() != command_of(change))
-      options.commands.push_back(command_of(change));
-    options.notes.push_back(text_of(change));
-  }
-  if (!changes.changes.empty()) options.actor = actor_of(changes.changes.front().who);
-  if (changes.left_out > 0)
-    options.notes.push_back(format("and {} more", counted(changes.left_out, "change")));
+  RecordOptions options{.trigger = "watch",
+                        .commands = credit.commands,
+                        .parts = credit.parts,
+                        .actor = credit.author,
+                        .notes = credit.notes,
+                        .last = stop_};
+  std::ranges::move(notes, std::back_inserter(options.notes));
   const PreparedFiles written{.files = state.files, .diff = &difference.diff};
   auto recorded = TRY(record(session_, repository_, head, live, options, &written));
-  if (recorded.changed) {
-    const bool bare = std::ranges::all_of(*state.files, [](const auto& file) { return file.second.empty(); });
-    emptied_at_ = bare && !stop_ ? std::optional(boot_time()) : std::nullopt;
-    ++metrics_.snapshots;
-    metrics_.last_snapshot = now().seconds;
-    each_(recorded);
-    notify_manager(format("STATUS={} {}\n", recorded.hash.substr(0, 10), escape(recorded.subject)));
-  }
+  note_recorded(recorded, state);
   head_ = recorded.hash;
   recorded_ = state;
+  return {};
+}
+
+// A change of sets has no author, and stands in no snapshot that somebody else is named for. Sets that rules
+// need are there before them and go after them: each snapshot can be loaded.
+Status Watcher::commit_in_steps(const RulesetState& state, const AttributedChanges& changes,
+                                const std::vector<std::string>& notes) {
+  static constexpr const char* kBetween =
+      "in between: this state was not in force; rules and sets changed together, and nobody knows who "
+      "changed "
+      "the sets";
+  const auto text_of_sets = [](const RulesetState& of) {
+    const auto found = of.files->find("ipset");
+    return found == of.files->end() ? std::string() : found->second;
+  };
+  const auto before = TRY(parse_sets(text_of_sets(recorded_), "HEAD:ipset"));
+  const auto after = TRY(parse_sets(text_of_sets(state), "LIVE:ipset"));
+  const auto more = canonical_text(with_both(before, after));
+  const auto step = [&](const RulesetState& rules, const std::string& sets) {
+    auto files = std::make_shared<Files>(*rules.files);
+    (*files)["ipset"] = sets;
+    return RulesetState{.files = std::move(files), .backends = rules.backends, .tools = state.tools};
+  };
+  const auto commit_step = [&](const RulesetState& to, const Credit& credit,
+                               std::vector<std::string> lines) -> Status {
+    if (*to.files == *recorded_.files && to.backends == recorded_.backends) return {};
+    auto changed = TRY(compare_states(recorded_, to, head_));
+    return commit_state(to, credit, std::move(changed), std::move(lines));
+  };
+  const bool ends_with_rules = more == text_of_sets(state);
+  TRY(commit_step(step(recorded_, more), {}, {kBetween}));
+  const auto with_rules = ends_with_rules ? state : step(state, more);
+  auto changed = TRY(compare_states(recorded_, with_rules, head_));
+  const auto credit = credit_of(changes, changed.diff);
+  auto lines = notes;
+  if (!ends_with_rules) lines.emplace_back(kBetween);
+  TRY(commit_state(with_rules, credit, std::move(changed), std::move(lines)));
+  return ends_with_rules ? Status{} : commit_step(state, {}, {});
+}
+
+Status Watcher::commit(const RulesetState& state, const AttributedChanges& changes,
+                       StateDifference difference, std::vector<std::string> notes) {
+  const auto credit = credit_of(changes, difference.diff);
+  const auto of_sets = [](const Change& change) { return !change.set.empty(); };
+  const auto& all = difference.diff.changes;
+  const bool is_mixed = std::ranges::any_of(all, of_sets) && !std::ranges::all_of(all, of_sets);
+  // The end of the system takes all away at once, and is recorded so.
+  const bool bare = std::ranges::all_of(*state.files, [](const auto& file) { return file.second.empty(); });
+  if (is_mixed && credit.names_anybody() && !bare && !stop_) return commit_in_steps(state, changes, notes);
+  return commit_state(state, credit, std::move(difference), std::move(notes));
+}
+
+// What was there and is gone changed nothing: the snapshot of the same files says so.
+Status Watcher::commit_undone(const AttributedChanges& changes, const UndoneChanges& undone,
+                              const std::optional<Generation>& generation) {
+  const auto credit = credit_of_undone(changes, undone);
+  Head head{.hash = head_, .backends = recorded_.backends, .files = *recorded_.files};
+  if (expect_) head.files.emplace("expect", *expect_);
+  const Capture live{.backends = recorded_.backends, .tools = recorded_.tools, .generation = generation};
+  const RecordOptions options{.message = undone.subject,
+                              .trigger = "watch",
+                              .commands = credit.commands,
+                              .parts = credit.parts,
+                              .allow_empty = true,
+                              .actor = credit.author,
+                              .notes = credit.notes};
+  const Diff none;
+  const PreparedFiles written{.files = recorded_.files, .diff = &none};
+  auto recorded = TRY(record(session_, repository_, head, live, options, &written));
+  note_recorded(recorded, recorded_);
+  head_ = recorded.hash;
   return {};
 }
 
 // Holds a change of foreign rules alone. Commits any other change, after the held ones.
 Status Watcher::hold_or_commit(RulesetState state, bool last) {
   const auto& before = held_ ? held_->state : recorded_;
-  if (*state.files == *before.files && state.backends == before.backends) {
-    changes_ = {};
+  auto owners = TRY(read_owners(repository_));
+  auto changes = changes_between(before, state);
+  const auto undone = undone_in(changes, owners);
+  const bool same = *state.files == *before.files && state.backends == before.backends;
+  auto difference = same ? StateDifference{} : TRY(compare_states(before, state, head_));
+  const bool holds =
+      !same && !last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty();
+  if ((same || holds) && !undone.subject.empty())
+    TRY(commit_undone(changes, undone, same && !held_ ? state.generation : std::nullopt));
+  const auto count_foreign = [&] {
+    for (const auto& [owner, count] : undone.foreign) undone_foreign_[owner] += count;
+  };
+  if (same) {
+    count_foreign();
     (held_ ? held_->state : recorded_).generation = state.generation;
     if (!held_)
       remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
     return {};
   }
-  auto owners = TRY(read_owners(repository_));
-  auto difference = TRY(compare_states(before, state, head_));
-  if (!last && !foreign_only(difference.diff, difference.from, difference.to, owners).empty()) {
+  if (holds) {
+    count_foreign();
     if (!held_) held_ = HeldChanges{.since = pending_.any() ? pending_.first() : boot_time()};
     held_->state = std::move(state);
-    held_->changes.append(std::exchange(changes_, {}));
+    held_->changes.append(std::move(changes));
     return {};
   }
-  if (held_) {
-    TRY(commit_held());
-  }
-  auto done = commit(state, changes_, std::move(difference));
-  if (done) changes_ = {};
-  return done;
+  if (held_) TRY(commit_held());
+  TRY(commit(state, changes, std::move(difference), undone.notes));
+  count_foreign();
+  return {};
 }
 
 Status Watcher::record_changes(bool last) {
@@ -437,9 +630,11 @@ Status Watcher::record_changes(bool last) {
   const RulesetState base = held_ ? held_->state : recorded_;
   auto state = TRY(read_state(base));
   const auto generation = state.generation;
-  attribute_changes(base, state);
   TRY(hold_or_commit(std::move(state), last));
-  pending_.drop(generation ? std::optional(generation->number) : std::nullopt, boot_time());
+  const auto recorded_to = generation ? std::optional(generation->number) : std::nullopt;
+  attribution_.forget(recorded_to);
+  others_recorded_ = false;
+  pending_.drop(recorded_to, boot_time());
   return {};
 }
 
@@ -470,7 +665,11 @@ void Watcher::try_to_record() {
 
 Status Watcher::commit_held() {
   auto difference = TRY(compare_states(recorded_, held_->state, head_));
-  TRY(commit(held_->state, held_->changes, std::move(difference)));
+  std::vector<std::string> notes;
+  for (const auto& [owner, count] : undone_foreign_)
+    notes.push_back(format("{}: {} that came and went", owner, counted(count, "change")));
+  TRY(commit(held_->state, held_->changes, std::move(difference), std::move(notes)));
+  undone_foreign_.clear();
   held_.reset();
   return {};
 }
@@ -496,8 +695,10 @@ void Watcher::wait_to_retry(ErrorKind why) {
 
 void Watcher::keep_metrics() {
   if (settings_.metrics.empty()) return;
-  if (auto written = write_metrics(settings_.metrics, metrics_); !written)
-    log_warning("{}", escape(written.error().message));
+  const auto written = write_metrics(settings_.metrics, metrics_);
+  const auto trouble = written ? std::string{} : full_message(written.error());
+  if (!trouble.empty() && trouble != metrics_trouble_) log_warning("watch.metrics: {}", escape(trouble));
+  metrics_trouble_ = trouble;
 }
 
 // Where the system cannot be asked whether it goes down, an empty ruleset right before the end was its work:
@@ -537,7 +738,10 @@ Status Watcher::run() {
     const bool polls = boot_time() >= next_poll_;
     if (polls) poll();
     const bool records = due() <= boot_time();
-    if (records) try_to_record();
+    if (records) {
+      wait_for_audit();
+      try_to_record();
+    }
     if (polls) {
       // A poll that takes long comes less often: polls may use half of the budget.
       const auto cost = std::chrono::duration<double, std::milli>(processor_time() - begun);

@@ -1,4 +1,4 @@
-#include "ops/context/trust.h"
+#include "core/trust.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,7 +29,7 @@ struct Program {
     if (trusted) return {};
     CHECK(trusted.error().kind == ErrorKind::refused);
     const std::string message = trusted.error().message;
-    CHECK(trusted.error().hint.find("chmod go-w") != std::string::npos);
+    if (std::filesystem::exists(path())) CHECK(trusted.error().hint.find("chmod go-w") != std::string::npos);
     return message.substr(0, message.find(": "));
   }
   TemporaryFolder top{};
@@ -72,4 +72,58 @@ TEST_CASE("a program that is not there is not trusted") {
   const Program program;
   std::filesystem::remove(program.path());
   CHECK(program.writable() == program.path());
+}
+
+TEST_CASE("each link that leads to a program counts, and the folder that it stands in") {
+  const Program program;
+  const auto beside = program.top.path() / "beside";
+  std::filesystem::create_directory(beside);
+  std::filesystem::create_symlink(program.folder(), beside / "etc");
+  CHECK(check_trust(beside / "etc/program"));
+  Program::mode(beside, 0777);
+  const auto trusted = check_trust(beside / "etc/program");
+  REQUIRE_FALSE(trusted);
+  CHECK(trusted.error().message.starts_with(beside.string() + ": "));
+  Program::mode(beside, 01777);
+  CHECK(check_trust(beside / "etc/program"));
+  if (::geteuid() != 0) return;
+  REQUIRE(::lchown((beside / "etc").c_str(), 65534, 65534) == 0);
+  CHECK_FALSE(check_trust(beside / "etc/program"));
+  std::filesystem::create_symlink("round", beside / "round");
+  CHECK_FALSE(check_trust(beside / "round"));
+}
+
+TEST_CASE("the way to a file counts without the file") {
+  const Program program;
+  CHECK(check_way_to(program.folder() / "none"));
+  Program::mode(program.path(), 0777);
+  CHECK(check_way_to(program.path()));
+  Program::mode(program.folder(), 01777);
+  CHECK(check_way_to(program.path()));
+  Program::mode(program.folder(), 0777);
+  CHECK_FALSE(check_way_to(program.path()));
+  CHECK_FALSE(check_way_to(program.folder() / "none"));
+}
+
+TEST_CASE("a folder of one's own may stand in a folder of others, and is not left by a link of theirs") {
+  const Program program;
+  const auto name = [&] {
+    return std::filesystem::read_symlink(path_in(*open_own_folder(program.folder()), {}));
+  };
+  CHECK(name() == program.folder());
+  Program::mode(program.top.path(), 0777);
+  CHECK(name() == program.folder());
+  for (const mode_t mode : {0775, 0777, 01777}) {
+    Program::mode(program.folder(), mode);
+    CHECK_FALSE(open_own_folder(program.folder()));
+  }
+  Program::mode(program.folder(), 0755);
+  const auto link = program.top.path() / "link";
+  std::filesystem::create_symlink(program.folder(), link);
+  CHECK(open_own_folder(link));
+  CHECK_FALSE(open_own_folder(program.path()));
+  CHECK_FALSE(open_own_folder(program.folder() / "none"));
+  if (::geteuid() != 0) return;
+  REQUIRE(::lchown(link.c_str(), 65534, 65534) == 0);
+  CHECK_FALSE(open_own_folder(link));
 }

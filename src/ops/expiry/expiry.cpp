@@ -1,0 +1,527 @@
+#include "ops/expiry/expiry.h"
+
+#include <algorithm>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "core/format.h"
+#include "core/log.h"
+#include "core/messages.h"
+#include "core/text.h"
+#include "kernel/daemon.h"
+#include "kernel/process.h"
+#include "ops/context/git_command.h"
+#include "ops/context/namespace_match.h"
+#include "ops/context/pid_lock.h"
+#include "ops/context/rewall_command.h"
+#include "ops/context/settings.h"
+#include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
+#include "ops/context/systemd.h"
+#include "ops/history/blame.h"
+#include "ops/restore/apply.h"
+#include "ops/restore/record_result.h"
+#include "ops/restore/recovery.h"
+#include "ops/restore/restore.h"
+#include "rules/foreign.h"
+#include "rules/meaning.h"
+#include "rules/sets.h"
+
+namespace rewall {
+namespace {
+
+using Kind = ExpiringPart::Kind;
+using ExpiringParts = std::vector<ExpiringPart>;
+
+constexpr int kSnapshotsOfAChange = 1000;
+
+// --- what a change added
+
+std::uint64_t count_of(const Ruleset& ruleset, const ExpiringPart& part) {
+  const Table* table = ruleset.tables(part.family, part.backend).find(part.table);
+  const Chain* chain = table == nullptr ? nullptr : table->find(part.name);
+  return chain == nullptr
+             ? 0
+             : static_cast<std::uint64_t>(std::ranges::count(chain->rules, part.words, &Rule::words));
+}
+
+void add_members(const Change& change, ExpiringParts& parts) {
+  std::set<std::string_view> had;
+  for (const auto& member : change.parts)
+    if (member.from) had.insert(element_of(*member.from));
+  for (const auto& member : change.parts)
+    if (member.to && !had.contains(element_of(*member.to)))
+      parts.push_back({.kind = Kind::member, .name = change.set, .words = *member.to});
+}
+
+// --- what is there of it
+
+/// A rule of a ruleset: slot, table, chain and position from 0.
+using RulePlace = std::tuple<Slot, std::string, std::string, std::size_t>;
+
+/// The snapshots that may have recorded the change of an expiry: those since the one before it.
+std::set<std::string> snapshots_of(const Repository& repository, const Expiry& expiry) {
+  std::set<std::string> all;
+  auto at = expiry.after;
+  for (int i = 0; i < kSnapshotsOfAChange && !at.empty() && at != expiry.before; ++i) {
+    all.insert(at);
+    at = repository.parent(at);
+  }
+  return all;
+}
+
+std::optional<Slot> slot_of(const Ruleset& ruleset, Family family, Backend backend) {
+  for (const Slot slot : Ruleset::slots())
+    if (slot.family == family && ruleset.uses(slot) && ruleset.backend_of(slot) == backend) return slot;
+  return std::nullopt;
+}
+
+const Chain* chain_of(const Ruleset& ruleset, const ExpiringPart& part) {
+  const Table* table = ruleset.tables(part.family, part.backend).find(part.table);
+  return table == nullptr ? nullptr : table->find(part.name);
+}
+
+/// By the history: the rules that these snapshots brought, or that were put back since.
+Result<std::set<RulePlace>> places_by_history(Session& session, const Ruleset& ruleset,
+                                              const std::string& hash, const Expiry& expiry,
+                                              const std::set<std::string>& of_change) {
+  std::set<RulePlace> places;
+  std::map<std::tuple<Family, std::string, std::string>, std::vector<BlamedRule>> blamed;
+  for (const auto& part : expiry.parts) {
+    const auto slot = slot_of(ruleset, part.family, part.backend);
+    if (part.kind != Kind::rule || !slot || chain_of(ruleset, part) == nullptr) continue;
+    auto& rules = blamed[{part.family, part.table, part.name}];
+    if (rules.empty())
+      rules = TRY(blame(session, hash, {.family = part.family, .table = part.table, .chain = part.name}));
+    const auto key = meaning(part.words, part.family).key;
+    for (const auto& rule : rules) {
+      const RulePlace place{*slot, part.table, part.name, rule.pos - 1};
+      if (rule.backend != part.backend || !rule.from || !of_change.contains(rule.from->hash) ||
+          places.contains(place) || meaning(rule.rule, part.family).key != key)
+        continue;
+      places.insert(place);
+      break;
+    }
+  }
+  return places;
+}
+
+/// By the words: as many rules as the change added, while the chain has more of them than before.
+std::set<RulePlace> places_by_words(const Ruleset& ruleset, const Expiry& expiry) {
+  std::set<RulePlace> places;
+  std::map<std::tuple<Family, Backend, std::string, std::string, std::string>, std::uint64_t> taken;
+  for (const auto& part : expiry.parts) {
+    const Chain* chain = part.kind == Kind::rule ? chain_of(ruleset, part) : nullptr;
+    const auto slot = slot_of(ruleset, part.family, part.backend);
+    if (chain == nullptr || !slot) continue;
+    auto& n = taken[{part.family, part.backend, part.table, part.name, part.words}];
+    if (count_of(ruleset, part) <= part.others + n) continue;
+    for (std::size_t i = 0; i < chain->rules.size(); ++i) {
+      if (chain->rules[i].words != part.words) continue;
+      if (!places.insert({*slot, part.table, part.name, i}).second) continue;
+      ++n;
+      break;
+    }
+  }
+  return places;
+}
+
+Table* find_table(Ruleset& ruleset, Slot slot, const std::string& name) {
+  const auto found = std::ranges::find(ruleset[slot].tables, name, &Table::name);
+  return found == ruleset[slot].tables.end() ? nullptr : &*found;
+}
+
+Chain* find_chain(Ruleset& ruleset, const ExpiringPart& part) {
+  const auto slot = slot_of(ruleset, part.family, part.backend);
+  Table* table = slot ? find_table(ruleset, *slot, part.table) : nullptr;
+  if (table == nullptr) return nullptr;
+  const auto found = std::ranges::find(table->chains, part.name, &Chain::name);
+  return found == table->chains.end() ? nullptr : &*found;
+}
+
+bool jumps_to(const Ruleset& ruleset, const ExpiringPart& part) {
+  const Table* table = ruleset.tables(part.family, part.backend).find(part.table);
+  return std::ranges::any_of(table->chains, [&](const Chain& chain) {
+    return std::ranges::any_of(chain.rules, [&](const Rule& rule) {
+      return rule.words.find(part.name) != std::string_view::npos &&
+             target_of(rule.words, part.family) == part.name;
+    });
+  });
+}
+
+bool is_named(const Ruleset& ruleset, const std::string& set) {
+  const auto is_it = [&](std::string_view one) { return one == set; };
+  for (const Slot slot : Ruleset::slots())
+    for (const auto& table : ruleset[slot].tables)
+      for (const auto& chain : table.chains)
+        for (const auto& rule : chain.rules)
+          if (names_set(rule.words, is_it)) return true;
+  return std::ranges::any_of(ruleset.sets.sets, [&](const Set& list) {
+    return is_list(list) &&
+           std::ranges::any_of(list.members, [&](auto one) { return element_of(one) == set; });
+  });
+}
+
+/// A ruleset without what an expiry names, and what was there of it.
+struct Cut {
+  Ruleset ruleset{};
+  ExpiringParts gone{};
+};
+
+void cut_rules(Cut& cut, const std::set<RulePlace>& places) {
+  // From the end: a position is that of the whole chain.
+  for (auto place = places.rbegin(); place != places.rend(); ++place) {
+    const auto& [slot, table_name, name, position] = *place;
+    ExpiringPart part{.kind = Kind::rule,
+                      .family = slot.family,
+                      .backend = cut.ruleset.backend_of(slot),
+                      .table = table_name,
+                      .name = name};
+    Chain* chain = find_chain(cut.ruleset, part);
+    const auto rule = chain->rules.begin() + static_cast<std::ptrdiff_t>(position);
+    part.words = rule->words;
+    chain->rules.erase(rule);
+    cut.gone.push_back(std::move(part));
+  }
+}
+
+// Of chains that the change made, those that nobody uses now.
+void cut_chains(Cut& cut, const Expiry& expiry) {
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& part : expiry.parts) {
+      const Chain* chain = part.kind == Kind::chain ? find_chain(cut.ruleset, part) : nullptr;
+      if (chain == nullptr || chain->built_in() || !chain->rules.empty() || jumps_to(cut.ruleset, part))
+        continue;
+      Table* table = find_table(cut.ruleset, *slot_of(cut.ruleset, part.family, part.backend), part.table);
+      std::erase_if(table->chains, [&](const Chain& one) { return one.name == part.name; });
+      cut.gone.push_back(part);
+      again = true;
+    }
+  }
+}
+
+void cut_sets(Cut& cut, const Expiry& expiry) {
+  std::map<std::string_view, std::set<std::string_view>> members;
+  for (const auto& part : expiry.parts)
+    if (part.kind == Kind::member) members[part.name].insert(part.words);
+  for (auto& set : cut.ruleset.sets.sets) {
+    const auto out = members.find(set.name);
+    if (out == members.end()) continue;
+    std::deque<std::string> kept;
+    std::erase_if(set.members, [&](std::string_view member) {
+      const auto words = meaning_of_member(member, kept);
+      if (!out->second.contains(words)) return false;
+      cut.gone.push_back({.kind = Kind::member, .name = set.name, .words = std::string(words)});
+      return true;
+    });
+  }
+  // Lists of sets come last, and go first.
+  for (auto part = expiry.parts.rbegin(); part != expiry.parts.rend(); ++part) {
+    const Set* set = part->kind == Kind::set ? cut.ruleset.sets.find(part->name) : nullptr;
+    if (set == nullptr || !set->members.empty() || is_named(cut.ruleset, part->name)) continue;
+    std::erase_if(cut.ruleset.sets.sets, [&](const Set& one) { return one.name == part->name; });
+    cut.gone.push_back(*part);
+  }
+}
+
+/// `hash` is the snapshot of the ruleset; empty where that is not known.
+Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Expiry& expiry) {
+  Cut cut{.ruleset = std::move(ruleset)};
+  auto repository = session.repository();
+  const auto of_change = repository ? snapshots_of(**repository, expiry) : std::set<std::string>{};
+  std::optional<std::set<RulePlace>> places;
+  if (!hash.empty() && !of_change.empty())
+    if (auto known = places_by_history(session, cut.ruleset, hash, expiry, of_change))
+      places = *std::move(known);
+  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry));
+  cut_chains(cut, expiry);
+  cut_sets(cut, expiry);
+  return cut;
+}
+
+bool is_due(const Expiry& expiry) {
+  return expiry.due.seconds <= now().seconds;
+}
+
+// --- taking it out
+
+bool guard_is_armed(const Session& session) {
+  std::error_code failed;
+  return std::filesystem::exists(StatePaths(session.state_path()).guard(), failed);
+}
+
+/// The session of the command that asked for it.
+class InName {
+ public:
+  InName(Session& session, const Expiry& expiry)
+      : backend_(session, expiry.looks_at), session_(session), line_(session.command_line) {
+    session_.command_line = expiry.command;
+  }
+  InName(const InName&) = delete;
+  InName& operator=(const InName&) = delete;
+  ~InName() { session_.command_line = line_; }
+
+ private:
+  BackendScope backend_;
+  Session& session_;
+  std::string line_;
+};
+
+/// True where keep_foreign() would leave in what is to go: the change touched what is foreign by now.
+bool needs_exact(Session& session, const Ruleset& wanted, const Ruleset& live) {
+  return !compare(keep_foreign(wanted, live, owners_of(session)).ruleset, wanted).equal();
+}
+
+struct TakenOut {
+  ExpiringParts gone{};
+  std::string result{};
+};
+
+Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expiry) {
+  const InName name(session, expiry);
+  auto repository = TRY(session.repository());
+  for (Tries tries(kFewTries); tries.next();) {
+    auto known = TRY(know_live_and_head(session, *repository));
+    TRY(record_first(session, *repository, known));
+    auto cut = cut_out(session, known.live.ruleset, known.head.hash, expiry);
+    if (cut.gone.empty()) return TakenOut{};
+    RestoreOptions options{.message = "expired: " + subject(compare(known.live.ruleset, cut.ruleset)),
+                           .trigger = "expire",
+                           .exact = needs_exact(session, cut.ruleset, known.live.ruleset),
+                           .actor = expiry.actor,
+                           .way_back = true,
+                           .of_this_live = true};
+    Revision revision{.name = "what is left of LIVE", .ruleset = std::move(cut.ruleset)};
+    auto restored = restore(session, held, std::move(revision), std::move(known), options);
+    if (restored)
+      return TakenOut{std::move(cut.gone), restored->after ? restored->after->hash : std::string()};
+    if (restored.error().kind != ErrorKind::refused || tries.last()) return std::move(restored).error();
+  }
+  return error_of<messages::kept_changing>();
+}
+
+std::string says_of(const TakenOut& taken, const Expiry& expiry) {
+  if (taken.gone.empty() && expiry.done)
+    return format("taken out at {}, while a guard was armed", rfc3339(*expiry.done));
+  if (taken.gone.empty())
+    return format("nothing was left to take out: {} not there as the change added {}",
+                  expiry.parts.size() == 1 ? "it is" : "they are", expiry.parts.size() == 1 ? "it" : "them");
+  const auto stays = expiry.parts.size() - std::min(expiry.parts.size(), taken.gone.size());
+  return format(
+      "took out {}{}", count_text(taken.gone),
+      stays == 0 ? "" : format("; {} not there as the change added {}", stays, stays == 1 ? "it" : "them"));
+}
+
+Status take_out_one(Session& session, const Lock& held, Expiry expiry) {
+  const bool armed = guard_is_armed(session);
+  if (armed && expiry.done) return {};
+  auto taken = TRY(take_out(session, held, expiry));
+  const bool again = expiry.done.has_value();
+  if (!again || !taken.gone.empty())
+    log_warning("the rules {} expired at {}: {}", origin_text(expiry), rfc3339(expiry.due),
+                says_of(taken, expiry));
+  if (!armed) {
+    end_expiry(session.state_path(),
+               {.expiry = expiry, .ended = now(), .result = taken.result, .says = says_of(taken, expiry)});
+    return {};
+  }
+  // The guard's old ruleset may have it.
+  expiry.done = now();
+  return write_expiry(session.state_path(), expiry);
+}
+
+// --- who waits
+
+std::string timer_name(const Expiry& expiry) {
+  return format("rewall-expire-{}-{}", expiry.id, expiry.due.seconds);
+}
+
+bool start_timer(const Command& command, const Expiry& expiry) {
+  const auto due = rfc3339({.seconds = expiry.due.seconds, .offset = 0});
+  return start_unit({"--unit=" + timer_name(expiry), "--timer-property=AccuracySec=1s",
+                     "--description=takes out firewall rules that expire",
+                     format("--on-calendar={} {} UTC", due.substr(0, 10), due.substr(11, 8))},
+                    command);
+}
+
+Status start_waiting(Session& session, const Expiry& expiry) {
+  if (session.program.empty()) return {};
+  const auto path = std::filesystem::absolute(session.path());
+  // What it records is signed: git finds the same agent and keys.
+  const Command command{.words = {session.program, "-C", path, std::string(kExpiryWork)},
+                        .environment = signing_environment()};
+  if (start_timer(command, expiry)) return {};
+  const auto lock_path = expiry_lock(session.state_path());
+  const std::string work(kExpiryWork);
+  if (const pid_t process = PidLock::process(lock_path, work); process != 0 && is_stopped(process))
+    PidLock::end_process(lock_path, work);
+  if (PidLock::process(lock_path, work) != 0) {
+    wake_expiries(session.state_path());
+    return {};
+  }
+  if (const auto limit = limit_too_small())
+    return error_of<messages::no_expiry>(*limit + " cannot be raised");
+  auto started = start_detached(command, ErrorKind::refused);
+  if (!started) return error_of<messages::no_expiry>(started.error().message);
+  const auto why = PidLock::await(lock_path, work, *started);
+  if (!why.empty()) return error_of<messages::no_expiry>(why);
+  return {};
+}
+
+}  // namespace
+
+ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& to,
+                          std::span<const Owner> owners) {
+  Diff marked = diff;
+  mark_foreign(marked, from, to, owners);
+  ExpiringParts parts;
+  for (const auto& change : marked.changes) {
+    if (!change.foreign.empty()) continue;
+    const auto place = [&](Kind kind) {
+      return ExpiringPart{.kind = kind,
+                          .family = *change.family,
+                          .backend = *change.backend,
+                          .table = change.table,
+                          .name = change.chain};
+    };
+    if (change.kind == ChangeKind::added) {
+      auto part = place(Kind::rule);
+      part.words = change.to.value_or("");
+      part.others = count_of(from, part);
+      parts.push_back(std::move(part));
+    } else if (change.kind == ChangeKind::chain_added) {
+      parts.push_back(place(Kind::chain));
+    } else if (change.kind == ChangeKind::set_added) {
+      parts.push_back({.kind = Kind::set, .name = change.set});
+      add_members(change, parts);
+    } else if (change.kind == ChangeKind::members) {
+      add_members(change, parts);
+    }
+  }
+  return parts;
+}
+
+Expiry make_expiry(Session& session, std::chrono::milliseconds length, ExpiringParts parts) {
+  const auto asked = now();
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(length).count();
+  return {.id = fresh_id(),
+          .due = local(asked.seconds + seconds),
+          .asked = asked,
+          .looks_at = session.backend(),
+          .command = session.command_line,
+          .actor = current_actor(),
+          .parts = std::move(parts)};
+}
+
+Status begin_expiry(Session& session, const Lock&, Expiry& expiry) {
+  expiry.place = session.firewall().generation();
+  const auto state = session.state_path();
+  if (auto written = write_expiry(state, expiry); !written)
+    return std::move(written).error().within("no expiry").with_live(LiveState::untouched);
+  auto started = start_waiting(session, expiry);
+  if (!started) drop_expiry(state, expiry);
+  return started;
+}
+
+void wait_for_expiries(Session& session) {
+  const auto state = session.state_path();
+  if (session.program.empty() || !has_expiries(state)) return;
+  const auto here = session.firewall().generation();
+  const bool waits = PidLock::process(expiry_lock(state), std::string(kExpiryWork)) != 0;
+  for (auto& expiry : read_expiries(state).pending) {
+    const bool timed = at_systemd() && match_namespace(expiry.place, here) != NamespaceMatch::gone;
+    if (timed || (waits && !at_systemd())) continue;
+    if (auto started = start_waiting(session, expiry); !started) {
+      log_warning("{}", started.error().message);
+      return;
+    }
+    expiry.place = here;
+    if (auto written = write_expiry(state, expiry); !written) log_warning("{}", written.error().message);
+  }
+}
+
+Status take_out_expired(Session& session, Waiter waiter) {
+  const auto state = session.state_path();
+  if (!has_expiries(state)) return {};
+  const auto due = [&] {
+    auto pending = read_expiries(state).pending;
+    const bool armed = guard_is_armed(session);
+    std::erase_if(pending, [&](const Expiry& one) { return !is_due(one) || (one.done && armed); });
+    return pending;
+  };
+  if (due().empty()) return {};
+  if (waiter == Waiter::may_be_another) {
+    const auto process = PidLock::process(expiry_lock(state), std::string(kExpiryWork));
+    if (process != 0 && !is_stopped(process)) return {};
+  }
+  const auto held = TRY(lock(session));
+  Status done;
+  for (auto& expiry : due())
+    if (auto one = take_out_one(session, held, std::move(expiry)); !one && done) done = std::move(one);
+  return done;
+}
+
+Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash) {
+  const auto state = session.state_path();
+  if (!has_expiries(state)) return ruleset;
+  std::string of = hash;
+  for (const auto& expiry : read_expiries(state).pending) {
+    if (!is_due(expiry)) continue;
+    auto cut = cut_out(session, std::move(ruleset), of, expiry);
+    ruleset = std::move(cut.ruleset);
+    if (cut.gone.empty()) continue;
+    // Its positions are no longer those of the snapshot.
+    of.clear();
+    log_warning("left out: {} that {} added, which expired at {}", count_text(cut.gone),
+                escape(expiry.command), rfc3339(expiry.due));
+  }
+  return ruleset;
+}
+
+void settle_after_boot(Session& session, const Lock&) {
+  const auto state = session.state_path();
+  if (!has_expiries(state)) return;
+  for (const auto& expiry : read_expiries(state).pending)
+    if (is_due(expiry))
+      end_expiry(state, {.expiry = expiry, .ended = now(), .says = "left out at the start of the machine"});
+  wait_for_expiries(session);
+}
+
+Result<Expiry> find_expiry(Session& session, const std::string& id) {
+  std::optional<Expiry> found;
+  for (auto& expiry : read_expiries(session.state_path()).pending) {
+    if (id.empty() || !expiry.id.starts_with(id)) continue;
+    if (found) return error_of<messages::ambiguous_expiry>(id);
+    found = std::move(expiry);
+  }
+  if (!found) return error_of<messages::no_such_expiry>(escape(id), rewall_command(session.path()));
+  return *std::move(found);
+}
+
+Result<Expiry> keep_expiring(Session& session, const std::string& id,
+                             std::optional<std::chrono::milliseconds> extend) {
+  const auto held = TRY(lock(session));
+  auto expiry = TRY(find_expiry(session, id));
+  const auto old_timer = timer_name(expiry) + ".timer";
+  if (extend) {
+    const auto seconds = std::chrono::ceil<std::chrono::seconds>(*extend).count();
+    expiry.due = local(std::max(expiry.due.seconds, now().seconds) + seconds);
+    auto written = write_expiry(session.state_path(), expiry);
+    if (!written) return std::move(written).error().within("the rules expire as before");
+    TRY(start_waiting(session, expiry));
+  } else {
+    end_expiry(session.state_path(),
+               {.expiry = expiry, .ended = now(), .says = "kept for good by " + current_actor().text()});
+    wake_expiries(session.state_path());
+  }
+  stop_unit(old_timer);
+  return expiry;
+}
+
+}  // namespace rewall

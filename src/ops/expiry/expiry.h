@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "diff/diff.h"
+#include "ops/context/session.h"
+#include "ops/expiry/expiry_state.h"
+#include "store/repository.h"
+
+namespace rewall {
+
+// Rules that expire: what a change added is taken out again when it is due, and nothing else. What the change
+// removed, altered or moved, policies, and the parts of other programs stay as they are then.
+
+/// The parts that a change added, without those of other programs and without temporary members. `diff` is
+/// that from `from` to `to`. A rule that was altered, and a member with other options, is not added.
+std::vector<ExpiringPart> added_parts(const Diff& diff, const Ruleset& from, const Ruleset& to,
+                                      std::span<const Owner> owners);
+
+/// An expiry of this session's command, `length` from now on, with no file yet.
+Expiry make_expiry(Session& session, std::chrono::milliseconds length, std::vector<ExpiringPart> parts);
+
+/// Writes the file of an expiry, and sees that a process or a systemd timer waits for it. After an error
+/// there is no file. Kind refused: nothing waits for it. Kind repository: the file cannot be written.
+Status begin_expiry(Session& session, const Lock& held, Expiry& expiry);
+
+/// Sees that a process or a systemd timer waits for each expiry, as after a boot or where the process died.
+/// Failures are logged: the next rewall after the time does the work.
+void wait_for_expiries(Session& session);
+
+/// Takes out what is due: each expiry makes a snapshot of its own with the trigger `expire`, whose author is
+/// who asked for it. Of what is not there as the change added it nothing is taken out: somebody removed or
+/// altered it, or put it in anew. Where nothing is left, no snapshot is made, and that is said. Takes the
+/// repository's lock. Does nothing where a process that waits is about to do it. The first error of a
+/// restore; what failed stays pending.
+enum class Waiter { may_be_another, is_this_process };
+Status take_out_expired(Session& session, Waiter waiter = Waiter::may_be_another);
+
+/// A ruleset of the past that is about to be put in force, of the snapshot `hash` (empty: not known),
+/// without what is expired by now. Says what was left out.
+Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash);
+
+/// Ends what is due with a word that it was left out, and sees that somebody waits for the rest: after a
+/// boot.
+void settle_after_boot(Session& session, const Lock& held);
+
+/// The pending expiry whose id begins with `id`. Kind usage: none, or several.
+Result<Expiry> find_expiry(Session& session, const std::string& id);
+/// Keeps for good what would expire, or, with `extend`, keeps it longer. Takes the repository's lock. The
+/// errors of find_expiry().
+Result<Expiry> keep_expiring(Session& session, const std::string& id,
+                             std::optional<std::chrono::milliseconds> extend);
+
+}  // namespace rewall

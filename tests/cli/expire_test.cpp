@@ -1,0 +1,329 @@
+// Rules that expire: what a change added is taken out when it is due, and nothing else, whatever happens
+// between. A time that nobody has to wait for is made to be over in the state file.
+#include "support/guarded_host.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+namespace {
+
+/// A GuardedHost whose `./due [ID]` makes the expiries, or one of them, be over; the process that waits
+/// looks.
+class ExpiringHost : public GuardedHost {
+ public:
+  ExpiringHost() {
+    ok("install -m 755 /dev/stdin due <<'END'\n#!/bin/sh\ncd " + shell_quote(repository()) +
+       "/.git/rewall\nfor f in expiries/${1-????????????????}; do\n"
+       "sed -i \"s/^due .*/due $(($(date +%s) - 100)) 0/\" $f; done\n"
+       "kill -USR1 $(cut -d' ' -f1 expire.lock) 2>/dev/null || :\nEND\n");
+    ok("iptables-save -t filter >web; sed -i 's/^COMMIT/-A INPUT -s 192.0.2.7\\/32 -p tcp -m tcp --dport 443 "
+       "-j "
+       "ACCEPT\\nCOMMIT/' web");
+  }
+  ExpiringHost(const ExpiringHost&) = delete;
+  ExpiringHost& operator=(const ExpiringHost&) = delete;
+  ~ExpiringHost() { kill_waiter(); }
+
+  void kill_waiter() const {
+    sh("p=$(cut -d' ' -f1 repo/.git/rewall/expire.lock) && grep -qsa \"$REWALL_REPO\" /proc/$p/cmdline && "
+       "kill -9 $p; while [ -s /proc/$p/cmdline ]; do sleep 0.02; done");
+  }
+  json expiries() const { return status()["expiries"]; }
+  json expired() const { return status()["expired"]; }
+  void until_expired() const { until("test -z \"$(ls repo/.git/rewall/expiries | grep -v ended)\""); }
+  bool waits() const {
+    return sh("! flock -n -s repo/.git/rewall/expire.lock true && grep -qsa \"$REWALL_REPO\" /proc/$(cut -d' "
+              "' "
+              "-f1 repo/.git/rewall/expire.lock)/cmdline")
+               .status == 0;
+  }
+};
+
+constexpr const char* kWeb = "-A INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 443 -j ACCEPT";
+
+}  // namespace
+
+TEST_CASE("what a change added is taken out when it is due, by a process that waits") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  const auto said = host.sh("rewall apply --expire 2h web");
+  INFO(said.out << said.err);
+  REQUIRE(said.status == 0);
+  CHECK(has(said.err, "1 rule expires at "));
+  CHECK(has(host.rules(), kWeb));
+  CHECK(host.waits());
+  const auto change = host.hash("HEAD");
+  const auto expiries = host.expiries();
+  REQUIRE(expiries.size() == 1);
+  CHECK(expiries[0]["command"] == "rewall apply --expire 2h web");
+  CHECK(expiries[0]["change"] == change);
+  CHECK(expiries[0]["parts"] == json{"ip filter INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 443 -j ACCEPT"});
+  CHECK(expiries[0]["seconds_left"].get<int>() > 7000);
+  const auto text = host.ok("rewall status");
+  CHECK(has(text, "expires  1 rule expires at "));
+  CHECK(has(text, "rewall apply --expire 2h web"));
+
+  host.ok("./due");
+  host.until_expired();
+  CHECK(host.live() == before);
+  const auto newest = host.newest();
+  CHECK(newest["trigger"] == "expire");
+  CHECK(newest["subject"] == "expired: filter/INPUT: -1 tcp dport 443 ACCEPT");
+  CHECK(newest["commands"] == json{"rewall apply --expire 2h web"});
+  CHECK(newest["author"] == json::parse(host.ok("rewall log -n 1 --json " + change))[0]["author"]);
+  const auto expired = host.expired();
+  REQUIRE(expired.size() == 1);
+  CHECK(expired[0]["says"] == "took out 1 rule");
+  CHECK(expired[0]["result"] == host.hash("HEAD"));
+  CHECK(has(host.ok("rewall status"), "expired  "));
+  host.until("! grep -qsa . /proc/$(cut -d' ' -f1 repo/.git/rewall/expire.lock)/cmdline");
+  host.ok("rewall undo");
+  CHECK(has(host.rules(), kWeb));
+  CHECK(host.expiries().empty());
+}
+
+TEST_CASE("whichever rewall finds that rules are overdue takes them out") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  for (const char* command : {"log -n 1", "status", "diff", "snapshot"}) {
+    INFO(command);
+    host.ok("rewall apply --expire 2h web");
+    host.kill_waiter();
+    host.ok("./due");
+    const auto said = host.sh(std::string("rewall ") + command);
+    CHECK(said.status == 0);
+    CHECK(has(said.err, "expired at "));
+    CHECK(host.live() == before);
+    CHECK(host.newest()["trigger"] == "expire");
+  }
+}
+
+TEST_CASE("where the process that waits died, the next rewall starts another") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("rewall apply --expire 2h web");
+  host.kill_waiter();
+  CHECK_FALSE(host.waits());
+  host.ok("rewall log");
+  CHECK(host.waits());
+  host.ok("kill -STOP $(cut -d' ' -f1 repo/.git/rewall/expire.lock)");
+  host.ok("./due; rewall log");
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("of a rule that somebody removed, put in anew or altered, nothing is taken out") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web");
+  const std::string remove = std::string("iptables -D ") + (kWeb + 3);
+  std::string left;
+  SECTION("removed") {
+    left = remove;
+  }
+  SECTION("removed and put in anew") {
+    left = remove + "; rewall snapshot; iptables -A " + (kWeb + 3);
+  }
+  SECTION("altered") {
+    left = "iptables-save | sed 's/--dport 443/--dport 444/' | iptables-restore";
+  }
+  SECTION("undone") {
+    left = "rewall undo";
+  }
+  host.ok(left + "; rewall snapshot");
+  const auto live = host.live();
+  const auto head = host.hash("HEAD");
+  host.ok("./due");
+  host.until_expired();
+  CHECK(host.live() == live);
+  CHECK(host.hash("HEAD") == head);
+  CHECK(host.expired()[0]["says"] == "nothing was left to take out: it is not there as the change added it");
+  CHECK(host.expired()[0]["result"].is_null());
+}
+
+TEST_CASE("a rule that was moved, commented, or undone and redone is taken out all the same") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("rewall apply --expire 2h web");
+  SECTION("moved") {
+    host.ok(std::string("iptables -D ") + (kWeb + 3) + "; iptables -I " + (kWeb + 3) + "; rewall snapshot");
+  }
+  SECTION("undone and redone") {
+    host.ok("rewall undo; rewall redo");
+  }
+  SECTION("unrecorded changes elsewhere") {
+    host.ok("iptables -A FORWARD -s 192.0.2.99 -j DROP");
+    host.ok("./due");
+    host.until_expired();
+    CHECK(has(host.rules(), "-A FORWARD -s 192.0.2.99/32 -j DROP"));
+    host.ok("iptables -D FORWARD -s 192.0.2.99 -j DROP");
+  }
+  host.ok("./due 2>/dev/null");
+  host.until_expired();
+  CHECK(host.live() == before);
+}
+
+TEST_CASE(
+    "what a change removed stays removed when the rest expires, and a rule that was there twice is there "
+    "once") {
+  const ExpiringHost host;
+  host.ok(
+      "sed -i '/--dport 22 /d; s/^\\(-A INPUT.*RELATED.*\\)/\\1\\n\\1/' web; rewall apply --expire 2h web");
+  CHECK(host.expiries()[0]["parts"].size() == 2);
+  host.ok("./due");
+  host.until_expired();
+  const auto rules = host.rules();
+  CHECK_FALSE(has(rules, "--dport 22 "));
+  CHECK_FALSE(has(rules, kWeb));
+  CHECK(host.ok("iptables -S INPUT | grep -c RELATED") == "1\n");
+}
+
+TEST_CASE("chains, sets and members that a change added expire too, those of other programs do not") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  const auto said = host.sh(
+      "rewall try --keep --expire 2h -- sh -c 'iptables -N guests; iptables -A guests -j ACCEPT; iptables -A "
+      "INPUT -i eth7 -j guests; ipset create more hash:ip; ipset add more 192.0.2.9; ipset add bad "
+      "192.0.2.68; "
+      "iptables -A INPUT -m set --match-set more src -j DROP; iptables -N f2b-sshd; iptables -A INPUT -j "
+      "f2b-sshd; iptables -A f2b-sshd -s 192.0.2.5 -j REJECT'");
+  INFO(said.out << said.err);
+  REQUIRE(said.status == 0);
+  CHECK_FALSE(host.armed());
+  CHECK(has(said.err, "3 rules, 1 chain, 1 set, 2 set members expire at "));
+  const auto id = host.expiries()[0]["id"].get<std::string>();
+  host.ok("./due");
+  host.until_expired();
+  INFO(host.expired().dump());
+  CHECK(has(host.rules(), "-A f2b-sshd -s 192.0.2.5/32"));
+  host.ok("iptables -D INPUT -j f2b-sshd; iptables -F f2b-sshd; iptables -X f2b-sshd");
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("each expiry makes a snapshot of its own, in the name of who asked for it") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("rewall apply --expire 2h web");
+  host.ok("rewall try --keep --expire 3h -- iptables -A FORWARD -s 192.0.2.8 -j ACCEPT");
+  const auto both = host.expiries();
+  REQUIRE(both.size() == 2);
+  host.ok("./due " + both[1]["id"].get<std::string>());
+  host.until("test $(ls repo/.git/rewall/expiries/*.ended | wc -l) = 1");
+  CHECK(host.newest()["subject"] == "expired: filter/FORWARD: -1 src 192.0.2.8/32 ACCEPT");
+  CHECK(has(host.rules(), kWeb));
+  CHECK(host.waits());
+  host.ok("./due");
+  host.until_expired();
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("a guard that takes the change back ends its expiry") {
+  const ExpiringHost host;
+  host.ok("rewall apply --for 10m --expire 1h --yes web");
+  CHECK(host.expiries().size() == 1);
+  host.ok("rewall rollback");
+  CHECK(host.expiries().empty());
+  CHECK(host.expired().empty());
+}
+
+TEST_CASE("what expires while a guard is armed is not brought back by it") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("rewall apply --expire 2h web");
+  host.ok("rewall try --for 10m --yes -- ./break; ./due");
+  host.until("grep -q ^done repo/.git/rewall/expiries/*");
+  SECTION("rolled back") {
+    host.ok("rewall rollback");
+  }
+  SECTION("fired") {
+    host.time_is_up();
+    host.until_gone();
+  }
+  host.until_expired();
+  CHECK(host.live() == before);
+}
+
+TEST_CASE("a machine that starts does not load what expired while it was off") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("rewall apply --expire 2h web");
+  host.kill_waiter();
+  host.ok(
+      "for f in repo/.git/rewall/expiries/*; do sed -i 's/^place [^ ]* /place "
+      "00000000-1111-2222-3333-444444444444 /' $f; done");
+  const auto restart = [&] {
+    host.ok(
+        "for p in iptables ip6tables; do for t in filter nat mangle; do $p -t $t -F; $p -t $t -X; done; "
+        "for c in INPUT FORWARD OUTPUT; do $p -P $c ACCEPT; done; done; ipset destroy");
+  };
+  SECTION("still to come: it is loaded, and somebody waits for it") {
+    restart();
+    host.ok("rewall restore --boot");
+    CHECK(has(host.rules(), kWeb));
+    CHECK(host.waits());
+    CHECK(host.expiries().size() == 1);
+  }
+  SECTION("over") {
+    host.ok("./due");
+    restart();
+    const auto said = host.sh("rewall restore --boot");
+    INFO(said.err);
+    CHECK(said.status == 0);
+    CHECK(has(said.err, "left out: 1 rule that rewall apply --expire 2h web added"));
+    CHECK(host.live() == before);
+    CHECK(host.expiries().empty());
+    CHECK(host.expired()[0]["says"] == "left out at the start of the machine");
+    CHECK(host.sh("rewall diff").status == 0);
+  }
+}
+
+TEST_CASE("what would expire can be kept for good, or longer") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web");
+  const auto id = host.expiries()[0]["id"].get<std::string>();
+  host.ok("rewall confirm --expiry " + id.substr(0, 8) + " --extend 1d");
+  CHECK(host.expiries()[0]["seconds_left"].get<int>() > 93000);
+  CHECK(has(host.ends(2, "rewall confirm --expiry ffffffffffffffffff"),
+            "'rewall -C " + host.repository() + " status' lists what expires"));
+  host.ends(2, "rewall confirm --expiry " + id + " --extend 0s");
+  host.ok("rewall confirm --expiry " + id);
+  CHECK(host.expiries().empty());
+  CHECK(has(host.rules(), kWeb));
+  host.until("! grep -qsa . /proc/$(cut -d' ' -f1 repo/.git/rewall/expire.lock)/cmdline");
+}
+
+TEST_CASE("a change that adds nothing cannot expire, and is not made") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ok("sed -i '/--dport/d' web");
+  CHECK(has(host.ends(3, "rewall apply --expire 1h web"), "nothing of it can expire"));
+  CHECK(host.live() == before);
+  CHECK(host.expiries().empty());
+  CHECK_FALSE(host.waits());
+  host.ends(2, "rewall apply --expire 0s web");
+  host.ends(2, "rewall try --keep");
+  host.ends(2, "rewall try --expire 1h");
+}
+
+TEST_CASE("try --keep leaves a command that fails to its guard") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  host.ends(1, "rewall try --keep --expire 1h -- sh -c './break; exit 7'");
+  CHECK(host.armed());
+  host.ok("rewall rollback");
+  CHECK(host.live() == before);
+  CHECK(host.expiries().empty());
+}
+
+TEST_CASE("a file of an expiry that cannot be read is in nobody's way, and status says so") {
+  const ExpiringHost host;
+  const std::string file = "repo/.git/rewall/expiries/0123456789abcdef";
+  host.ok("mkdir repo/.git/rewall/expiries");
+  for (const char* make : {"mkfifo", "mkdir", "echo garbage >", "echo rewall expiry 9 >", ": >"}) {
+    INFO(make);
+    host.ok(std::string(make) + " " + file);
+    const auto said = host.ends(1, "timeout 20 " + shell_quote(REWALL_PROGRAM) + " status");
+    CHECK(has(said, "look at  expiry-overdue"));
+    CHECK(has(said, "cannot be read: "));
+    host.ok("rewall apply --expire 2h web; ./due 2>/dev/null; rewall log");
+    host.ok("rewall -q restore old; rm -r repo/.git/rewall/expiries/*");
+  }
+}

@@ -1,0 +1,595 @@
+// Every hint of the source: what it says is run in the very state in which it is printed, and helps. A hint
+// that is in none of the lists below fails the first test.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include "support/guarded_host.h"
+
+using namespace rewall;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string source(const fs::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// --- the hints of the source
+
+/// The string literals from `from` to the end of the statement or of the element, in one.
+std::string literals(const std::string& text, std::size_t from) {
+  std::string all;
+  int depth = 0;
+  for (std::size_t i = from; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      for (++i; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\') ++i;
+        all += text[i];
+      }
+      all += '\n';
+    } else if (c == '(' || c == '{') {
+      ++depth;
+    } else if (c == ')' || c == '}') {
+      if (--depth < 0) break;
+    } else if (c == ';') {
+      break;
+    }
+  }
+  return all;
+}
+
+std::string in_one(std::string text) {
+  std::erase(text, '\n');
+  return text;
+}
+
+/// The rows of core/messages.h that have a hint.
+std::map<std::string, std::string> rows() {
+  const auto text = source(REWALL_SOURCE_DIR "/src/core/messages.h");
+  std::map<std::string, std::string> all;
+  const std::string begin = "inline constexpr Message ";
+  for (auto at = text.find(begin); at != std::string::npos;) {
+    const auto next = text.find(begin, at + 1);
+    const auto row = text.substr(at + begin.size(), next - at - begin.size());
+    const auto hint = row.find(".hint =");
+    if (hint != std::string::npos) all[row.substr(0, row.find('{'))] = in_one(literals(row, hint));
+    at = next;
+  }
+  return all;
+}
+
+/// The literals of a stretch of a source, one by one.
+void add_each(const std::string& file, const std::string& text, std::size_t from, std::size_t to,
+              std::set<std::string>& all) {
+  static const std::regex kLiteral(R"(("([^"\\]|\\.)*"\s*)+)");
+  const auto part = text.substr(from, to - from);
+  for (std::sregex_iterator hit(part.begin(), part.end(), kLiteral), end; hit != end; ++hit) {
+    // What git says, by which the hint is chosen.
+    const auto before = std::string_view(part).substr(0, static_cast<std::size_t>(hit->position()));
+    if (before.ends_with('{') || before.ends_with("says(") || before.ends_with("find(") ||
+        before.ends_with("said, "))
+      continue;
+    const auto words = in_one(literals(hit->str(), 0));
+    if (words.find(' ') != std::string::npos) all.insert(file + ": " + words);
+  }
+}
+
+/// The hints that stand elsewhere: "ops/host/doctor.cpp: rewall tag good".
+std::set<std::string> others() {
+  static const std::regex kHint(R"((\bhinted\(|\bhint (\+?)= |\.hint =\n|\bFault\{|\brefuse\())");
+  // Functions that make hints, and a table of them.
+  static const std::regex kMaker(R"(\n(std::string \w*hint\w*\(|constexpr std::array<Trouble))");
+  std::set<std::string> all;
+  for (const auto& entry : fs::recursive_directory_iterator(REWALL_SOURCE_DIR "/src")) {
+    if (entry.path().extension() != ".cpp") continue;
+    const auto text = source(entry.path());
+    const auto name = fs::relative(entry.path(), REWALL_SOURCE_DIR "/src").string();
+    for (std::sregex_iterator hit(text.begin(), text.end(), kHint), end; hit != end; ++hit) {
+      const auto words = in_one(literals(text, static_cast<std::size_t>(hit->position())));
+      if (!words.empty()) all.insert(name + ": " + words);
+    }
+    for (std::sregex_iterator hit(text.begin(), text.end(), kMaker), end; hit != end; ++hit) {
+      const auto from = static_cast<std::size_t>(hit->position());
+      add_each(name, text, from, text.find("\n}", from + 1), all);
+    }
+  }
+  return all;
+}
+
+// --- the cases
+
+/// A state, a command that prints the hint there, and what the hint says.
+struct Case {
+  std::string hint{};   ///< the row of core/messages.h, or "FILE: a part of the hint"
+  std::string state{};  ///< shell
+  std::string run{};    ///< prints the hint
+  int status = 0;       ///< of `run`
+  std::string says{};   ///< a regular expression for the hint; its first group is the command to run
+  int helps = 0;        ///< the exit status of that
+  std::string proof{};  ///< shell that succeeds then
+  std::string added{};  ///< to the command, where only a person knows the value
+};
+
+constexpr const char* kOne = "iptables -A INPUT -s 192.0.2.1 -j DROP; ";
+
+const std::vector<Case>& of_restore() {
+  static const std::vector<Case> all{
+      {"nothing_to_undo", "rewall init", "rewall undo", 3, "'(rewall.* log)' lists", 0, ""},
+      {"all_is_undone", std::string("rewall init; ") + kOne + "rewall snapshot; rewall undo", "rewall undo",
+       3, "'(.* redo)'", 0, "iptables -C INPUT -s 192.0.2.1 -j DROP"},
+      {"nothing_to_redo", "rewall init", "rewall redo", 3, "'(rewall.* log)' lists", 0, ""},
+      {"changed_since_undo",
+       std::string("rewall init; ") + kOne + "rewall snapshot; rewall undo; iptables -N x; rewall snapshot",
+       "rewall redo", 3, "'(rewall.* log)' lists", 0, ""},
+      {"changed_unrecorded",
+       std::string("rewall init; ") + kOne + "rewall snapshot; rewall undo; iptables -N x", "rewall redo", 3,
+       "see what changed: (.* diff);", 1, ""},
+      {"part_of_other_backend",
+       "iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; rewall init; iptables-legacy -F; iptables -A INPUT -s "
+       "192.0.2.2 -j DROP; rewall snapshot",
+       "rewall restore --table filter HEAD~1", 2, "all of it: (.*)", 0,
+       "iptables-legacy -C INPUT -s 192.0.2.1 -j DROP"},
+      {"damaged_tip",
+       std::string("rewall init; ") + kOne +
+           "rewall snapshot; cd repo/.git/objects; b=$(git -C $REWALL_REPO "
+           "rev-parse HEAD:rules.v4); rm -f ${b:0:2}/${b:2}",
+       "rewall verify >/dev/null; h=$(git -C repo rev-parse HEAD); rm -f repo/.git/objects/${h:0:2}/${h:2}; "
+       "rewall "
+       "log",
+       5, "in force: (.*); go on with", 0, "! iptables -C INPUT -s 192.0.2.1 -j DROP"},
+      {"not_by_rewall",
+       "rewall init; git -C repo config user.name r; git -C repo config user.email r@h; echo garbage "
+       ">>repo/rules.v4; git -C repo commit -qam mine",
+       "rewall diff", 5, "undo that commit: (.*)", 0, "rewall diff"},
+      {"not_iptables_save", "rewall init; printf '#!/bin/sh\\niptables -N mine\\n' >fw.sh; chmod +x fw.sh",
+       "rewall apply fw.sh", 2, "use: (.*)", 0, "iptables -S mine; rewall confirm"},
+      {"compressed", "rewall init; iptables -N x; iptables-save >rules.v4; gzip rules.v4",
+       "rewall import rules.v4.gz", 2, "first: (.*)", 0, "rewall import rules.v4"},
+      {"damaged_snapshots",
+       std::string("rewall init; ") + kOne + "rewall snapshot; iptables -N x; rewall snapshot",
+       "h=$(git -C repo rev-parse HEAD~1); rm -f repo/.git/objects/${h:0:2}/${h:2}; rewall log", 5,
+       "'(.* verify)' lists", 1, "rewall restore HEAD"},
+      {"ops/history/signature.cpp: 'rewall config sign.allowed'",
+       "rewall init; rewall config sign.allowed /nowhere/x", "rewall verify", 1,
+       "'(rewall[^'\n]* config sign.allowed)'", 0, ""},
+      {"signature_required",
+       std::string(
+           "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
+           "config sign.allowed $PWD/allowed; rewall config sign.require true; ") +
+           kOne,
+       "rewall restore HEAD", 3, "see: (rewall.*)", 1, ""},
+  };
+  return all;
+}
+
+const std::vector<Case>& of_guard() {
+  static const std::string kArmed = "rewall init; rewall try --for 10m -- iptables -N tried; ";
+  static const std::string kTwo = kArmed + "rewall -C b init; ";
+  static const std::vector<Case> all{
+      {"no_guard_armed", "rewall init", "rewall confirm", 3, "see: (.* status);", 0, ""},
+      {"guard_ended", kArmed + "rewall confirm", "rewall rollback", 3, "'(.* log)' has", 0, ""},
+      {"guard_of_other", kTwo, "rewall -C b confirm", 3, "'(.* confirm)' keeps", 0, "iptables -S tried"},
+      {"guard_armed_already", kArmed, "rewall try --for 1m -- true", 3, "'([^']* rollback)' reverts", 0,
+       "! iptables -S tried; rewall try --for 1m -- true; rewall confirm"},
+      {"guard_armed_elsewhere", kTwo, "rewall -C b try -- true", 3, "'([^']* rollback)' reverts", 0,
+       "rewall -C b try -- true; rewall -C b confirm"},
+      {"guard_armed_silent", kTwo + "kill -STOP $(cut -d' ' -f1 repo/.git/rewall/guard.lock)",
+       "rewall -C b try -- true", 3, "'(ss .*)' shows", 0,
+       "ss -xlp src '@rewall*' | grep -q pid=$(cut -d' ' -f1 repo/.git/rewall/guard.lock); kill -CONT $(cut "
+       "-d' ' "
+       "-f1 repo/.git/rewall/guard.lock); rewall rollback; rewall -C b try -- true; rewall -C b confirm"},
+      {"ops/guard/guard_state.cpp: rm -r", "rewall init; echo garbage >repo/.git/rewall/guard",
+       "rewall confirm", 5, "should be: (.*)", 0, "rewall try -- true; rewall confirm"},
+      {"no_such_expiry", "rewall init", "rewall confirm --expiry 1234", 2, "'(.* status)'", 0, ""},
+      {"expire_needs_command", "rewall init", "rewall try --expire 2h", 2, "for example: (.*)", 0,
+       "iptables -C INPUT -s 192.0.2.7 -j ACCEPT; rewall -q confirm --expiry $(rewall --json status | sed -n "
+       "'s/.*\"expiries\":\\[{\"id\":\"\\([0-9a-f]*\\).*/\\1/p')"},
+      {"rest_not_taken_back", "rewall init",
+       "rewall try -- bash -c 'REWALL rollback; REWALL snapshot --allow-empty; iptables -N later'", 3,
+       "'(.* diff)' shows", 1, ""},
+  };
+  return all;
+}
+
+const std::vector<Case>& of_commands() {
+  static const std::vector<Case> all{
+      {"cli/parser.cpp: did you mean 'rewall {}'?", "rewall init", "rewall snapshto", 2,
+       "did you mean '(.*)'", 0, ""},
+      {"unknown_command", "", "rewall zzzzzz", 2, "'(rewall --help)'", 0, ""},
+      {"unknown_option", "", "rewall log --zzzzzz", 2, "'(rewall log --help)'", 0, ""},
+      {"unexpected_argument", "", "rewall status x", 2, "'(rewall status --help)'", 0, ""},
+      {"wrong_usage", "", "rewall apply", 2, "'(rewall apply --help)'", 0, ""},
+      {"unknown_key", "rewall init", "rewall config zzzzzz", 2, "'(.* config --list)'", 0, ""},
+      {"not_a_key", "rewall init", "rewall config --unset zzzzzz", 2, "'(.* config --list)'", 0, ""},
+      {"not_a_snapshot", "rewall init; iptables -N x", "rewall tag y LIVE", 2, "\\('(.*)'\\)", 0,
+       "rewall tag y HEAD"},
+      {"hooks_list_takes_no_name", "", "rewall hooks list x", 2, "'(.*)' lists", 0, ""},
+      {"hooks_needs_name", "", "rewall hooks install", 2, "'(.*)' lists", 0, ""},
+      {"remote_remove_arguments", "rewall init --remote $PWD/r.git", "rewall remote remove", 2,
+       "example: (.*)", 0, "[ -z \"$(rewall remote)\" ]"},
+      {"remote_address_arguments", "rewall init", "rewall remote add origin", 2, "example: (.*)", 0,
+       "rewall remote | grep backup.example.org"},
+      {"ops/host/integrations.cpp: did you mean", "", "rewall hooks install systemdd --root $PWD/root", 2,
+       "did you mean '(.*)'\\?", 0, "", " --version >/dev/null; true"},
+      {"store/snapshot.cpp: see 'rewall log' and 'rewall tag'", "rewall init", "rewall show zzzzzz", 2,
+       "see '(.* log)'", 0, ""},
+      {"store/snapshot.cpp: nothing is recorded yet",
+       "git init -q --bare r.git; rewall init; git -C repo push -q "
+       "$PWD/r.git HEAD:refs/heads/hosts/other; rewall -C c clone $PWD/r.git",
+       "rewall -C c show HEAD", 2, "run '(.*)'", 0, "rewall -C c show HEAD"},
+      {"no_such_tag", "rewall init", "rewall tag -d zzzzzz", 2, "see '(.*)'", 0, ""},
+      {"no_such_remote", "rewall init --remote $PWD/r.git", "rewall push zzzzzz", 2, "see '(.*)'", 0, ""},
+  };
+  return all;
+}
+
+const std::vector<Case>& of_remote() {
+  static const std::string kOther =
+      "git init -q --bare r.git; rewall init; git -C repo push -q $PWD/r.git HEAD:refs/heads/hosts/other; ";
+  static const std::vector<Case> all{
+      {"no_remote", "git init -q --bare r.git; rewall init", "rewall push", 2, "add one: (.*) URL", 0,
+       "rewall push", " $PWD/r.git"},
+      {"nothing_recorded", kOther + "rewall -C c clone $PWD/r.git", "rewall -C c undo", 3, "rules: (.*)", 0,
+       "rewall -C c log"},
+      {"nothing_to_push", kOther + "rewall -C c clone $PWD/r.git", "rewall -C c push", 2, "take one: (.*)", 0,
+       "rewall -C c push"},
+      {"no_such_host", kOther, "rewall fleet diff zzzzzz yyyyyy", 2, "'(.* list)' shows", 0, ""},
+      {"network_busy",
+       "git init -q --bare r.git; rewall init --remote $PWD/r.git; rewall config lock.wait 100ms",
+       "(flock 9; rewall push 9>&-) 9<>repo/.git/rewall/network", 5, "wait: (.*)", 0, "rewall push"},
+      {"remote_exists", "git init -q --bare r.git; rewall init --remote /nowhere",
+       "rewall remote add origin $PWD/r.git", 2, "(rewall.*)", 0, "rewall push"},
+      {"ops/remote/network.cpp: check the name",
+       "git init -q --bare r.git; rewall init --remote "
+       "ssh://git@nowhere.invalid/x",
+       "rewall push", 7, "address: (rewall .* set-url origin) ADDRESS", 0, "rewall push", " $PWD/r.git"},
+      {"repository_exists", kOther, "rewall clone $PWD/r.git", 5, "'(.* status)'", 0, ""},
+      {"ops/remote/network.cpp: create it there", "rewall init --remote $PWD/new.git", "rewall push", 7,
+       "create it there: (.*); or", 0, "rewall push"},
+      {"branch_diverged",
+       "git init -q --bare r.git; rewall init --remote $PWD/r.git; rewall push; mv repo first; iptables -N "
+       "y; rewall "
+       "init --remote $PWD/r.git",
+       "rewall push", 7, "see them: (.*); then", 0, "git -C repo branch -m hosts/second; rewall push"},
+  };
+  return all;
+}
+
+const std::vector<Case>& of_store() {
+  static const std::string kBranch = "$(git -C repo symbolic-ref HEAD)";
+  static const std::vector<Case> all{
+      {"incompatible_rule",
+       "iptables -P INPUT DROP; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept",
+       "rewall snapshot", 8, "'(nft -a list chain [^']*)' shows", 0, ""},
+      {"unsayable_rule", "iptables -P INPUT DROP; rewall init; nft add rule ip filter INPUT meta mark set 1",
+       "rewall "
+       "diff",
+       8, "'(nft -a list chain [^']*)' shows", 0, ""},
+      {"no_repository", "", "rewall status", 5, "run '(.*)'", 0, "rewall status"},
+      {"repository_locked", "rewall init; rewall config lock.wait 100ms; iptables -N x",
+       "(flock 9; rewall snapshot 9>&-) 9<>repo/.git/rewall/lock", 5, "for it: (.*)", 0, "rewall snapshot"},
+      {"git_lock_left", "rewall init; iptables -N x; touch repo/.git/" + kBranch + ".lock", "rewall snapshot",
+       5, "work here: (.*)", 0, "rewall snapshot"},
+      {"no_host_branch",
+       "rewall init; rm repo/.git/rewall/host; git -C repo branch -qm hosts/a; git -C repo branch "
+       "hosts/b; git -C repo checkout -q --detach; rm repo/.git/rewall/host 2>/dev/null || true",
+       "rewall status", 5, "then: (git .*)hosts/NAME", 0, "rewall status", "hosts/a"},
+      {"ops/host/doctor.cpp: rewall tag good", "rewall init", "rewall doctor", 1,
+       "(rewall -C [^ ]* tag good)", 0, "rewall doctor | grep 'ok.*good'"},
+      {"ops/host/doctor.cpp: rewall tag -d", "rewall init; git -C repo tag 20261128", "rewall doctor", 1,
+       "(rewall -C [^ ]* tag -d .*)", 0, "! rewall doctor | grep 20261128"},
+      {"ops/host/doctor.cpp: checkout HEAD --", "rewall init; echo mine >>repo/rules.v4", "rewall doctor", 1,
+       "(git -C .* checkout HEAD -- .*)", 0, "rewall doctor | grep 'ok.*work tree'"},
+      {"ops/host/doctor.cpp: checkout hosts/", "rewall init; git -C repo checkout -qb mine", "rewall doctor",
+       1, "(git -C .* checkout hosts/.*)", 0, "rewall doctor | grep 'ok.*branch'"},
+      {"ops/host/doctor.cpp: work here: rm", "rewall init; touch repo/.git/" + kBranch + ".lock",
+       "rewall doctor", 1, "work here: (rm .*)", 0, "rewall doctor | grep 'ok.*locks'"},
+      {"ops/host/doctor.cpp: chmod", "rewall init; chmod g+r repo", "rewall doctor", 1, "(chmod 700 .*)", 0,
+       "rewall doctor | grep 'ok.*modes'"},
+      {"ops/host/doctor_remotes.cpp: rewall push",
+       "git init -q --bare r.git; rewall init --remote $PWD/r.git; rewall "
+       "push; iptables -N x; rewall snapshot; sleep 1; rewall config push.stale 1s",
+       "rewall doctor", 1, "(rewall -C [^ ]* push origin)", 0, "rewall doctor | grep 'ok.*backlog'"},
+      {"ops/host/doctor_remotes.cpp: rewall remote add origin ADDRESS",
+       "git init -q --bare r.git; rewall init", "rewall doctor", 1,
+       "(rewall -C [^ ]* remote add origin) ADDRESS", 0, "rewall doctor | grep 'ok.*privacy'", " $PWD/r.git"},
+      {"ops/host/doctor.cpp: revert the change: rewall rollback",
+       "rewall init; rewall try --for 1m --yes -- iptables -N tried; kill -9 $(cut -d' ' -f1 "
+       "repo/.git/rewall/guard.lock); while [ -s /proc/$(cut -d' ' -f1 repo/.git/rewall/guard.lock)/cmdline "
+       "]; do sleep "
+       "0.1; done",
+       "unshare --time --boottime 120 --fork REWALL doctor", 1, "(rewall [^;\n]* rollback); or", 0,
+       "! iptables -S tried 2>/dev/null"},
+      {"ops/host/doctor.cpp: move the rules to one backend",
+       "iptables -N mine; iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; rewall init", "rewall doctor", 1,
+       "(iptables-legacy-save . iptables-nft-restore --noflush); then iptables-legacy -F", 0,
+       "iptables-legacy -F; iptables -C INPUT -s 192.0.2.1 -j DROP; rewall doctor | grep 'ok.*backends'"},
+      {"ops/host/doctor.cpp: 'nft list ruleset'", "nft add table inet mine; rewall init", "rewall doctor", 1,
+       "'(nft list ruleset)'", 0, ""},
+      {"ops/host/doctor_remotes.cpp: {}, with ssh:// or https://", "rewall init --remote git://127.0.0.1/x",
+       "rewall doctor", 1, "(rewall -C [^ ]* remote set-url origin) ADDRESS, with ssh", 0,
+       "rewall doctor | grep 'ok.*privacy'", " ssh://git@127.0.0.1/x"},
+      {"ops/host/doctor_remotes.cpp: {}, without the password",
+       "rewall init --remote https://u:secret@127.0.0.1/x", "rewall doctor", 1,
+       "(rewall -C [^ ]* remote set-url origin) ADDRESS, without", 0, "rewall doctor | grep 'ok.*privacy'",
+       " https://127.0.0.1/x"},
+      {"ops/restore/recovery.cpp: rm REPOSITORY",
+       std::string("rewall init; ") + kOne + "echo garbage >repo/.git/rewall/journal", "rewall snapshot", 5,
+       "should be: (rm .*)", 0, "rewall snapshot"},
+  };
+  return all;
+}
+
+/// The printed hint: of an error, or of a line of doctor's.
+std::string hint_in(const std::string& said) {
+  const auto at = said.find("\nhint: ");
+  return at == std::string::npos ? said : said.substr(at + 7, said.find('\n', at + 7) - at - 7);
+}
+
+std::string filled_in(std::string text) {
+  for (auto at = text.find("REWALL "); at != std::string::npos; at = text.find("REWALL ", at + 1))
+    text.replace(at, 6, REWALL_PROGRAM);
+  return text;
+}
+
+void check(const std::vector<Case>& cases) {
+  for (const auto& one : cases) {
+    INFO(one.hint);
+    const Host host;
+    const auto end = [&] {
+      host.sh(
+          "for l in */.git/rewall/guard.lock */.git/rewall/expire.lock; do p=$(cut -d' ' -f1 $l 2>/dev/null) "
+          "&& "
+          "grep -qsa \"$PWD\" /proc/$p/cmdline && kill -9 $p; done");
+    };
+    if (!one.state.empty()) host.ok("set -e; " + filled_in(one.state));
+    const auto said = host.sh(filled_in(one.run));
+    INFO(said.out << said.err);
+    CHECK(said.status == one.status);
+    const auto hint =
+        hint_in(said.err.empty() || said.out.find("BAD ") != std::string::npos ? said.out : said.err);
+    std::smatch found;
+    const bool says = std::regex_search(hint, found, std::regex(one.says));
+    CHECK(says);
+    if (says) {
+      const auto command = found.str(1) + one.added;
+      const auto helped = host.sh(command);
+      INFO(command << "\n" << helped.out << helped.err);
+      CHECK(helped.status == one.helps);
+      if (!one.proof.empty()) {
+        const auto proved = host.sh("set -e; " + filled_in(one.proof));
+        INFO(one.proof << "\n" << proved.out << proved.err);
+        CHECK(proved.status == 0);
+      }
+    }
+    end();
+  }
+}
+
+// --- the hints without a case here
+
+/// Another test runs what they say.
+const std::map<std::string, std::string>& elsewhere() {
+  static const std::map<std::string, std::string> all{
+      {"interrupted_elsewhere", "ops/journal_test.cpp"},
+      {"save_failed", "kernel/capture_test.cpp"},
+      {"rules_disagree", "kernel/printed_test.cpp"},
+      {"chains_disagree", "kernel/printed_test.cpp"},
+      {"table_disagrees", "kernel/printed_test.cpp"},
+      {"unloadable_rule", "kernel/capture_test.cpp"},
+      {"commands/edit.cpp: to try it again", "cli/edit_test.cpp"},
+      {"ops/host/doctor.cpp: 'rewall status' completes", "cli/doctor_test.cpp"},
+      {"ops/host/doctor_remotes.cpp: 'rewall fetch {}' waits longer", "cli/doctor_test.cpp"},
+      {"store/git.cpp: earlier snapshots", "store/snapshot_test.cpp"},
+      {"ops/remote/gc.cpp: 'git -C {} fsck'", "cli/gc_test.cpp"},
+      {"ops/context/git_command.cpp: a git that was killed", "cli/gc_test.cpp"},
+      {"ops/context/git_command.cpp: a hook of the host's own git", "cli/gc_test.cpp"},
+      {"store/access.cpp: chown -R", "store/access_test.cpp"},
+      {"store/access.cpp: look at what they wrote", "store/access_test.cpp"},
+      {"not_recovered", "ops/journal_test.cpp"},
+      {"old_connection", "share/ssh_test.cpp"},
+      {"no_new_connection", "share/ssh_test.cpp"},
+      {"unsayable_name", "kernel/printed_test.cpp"},
+      {"unsayable_chain", "kernel/printed_test.cpp"},
+      {"table_dormant", "kernel/transaction_test.cpp"},
+      {"no_raw_socket", "kernel/capture_test.cpp"},
+      {"unit_enabled", "hooks/integrations_test.cpp"},
+      {"integration_changed", "hooks/integrations_test.cpp"},
+      {"others_can_write", "ops/event_hooks_test.cpp"},
+      {"other_namespace", "cli/namespace_test.cpp"},
+      {"signed_for_another_host", "cli/sign_test.cpp"},
+      {"booted_fallback", "cli/guard_boot_test.cpp"},
+      {"not_confirmed", "cli/guard_terminal_test.cpp"},
+      {"guard_limited", "cli/guard_test.cpp"},
+      {"hash_names_tag", "store/sharing_test.cpp"},
+  };
+  return all;
+}
+
+/// They name no command, or one that no test can run: why.
+const std::map<std::string, std::string>& without_command() {
+  static const std::map<std::string, std::string> all{
+      {"ambiguous_expiry", "names a word of the command line, and no command"},
+      {"ambiguous_revision", "names a word of the command line, and no command"},
+      {"branch_moved", "asks to wait, and to run the command again"},
+      {"branch_refused", "asks a person who is not here"},
+      {"capture_kept_changing", "asks to wait, and to run the command again"},
+      {"chain_twice", "says what to change in the file"},
+      {"chain_used_before", "says what to change in the file"},
+      {"cli/parser.cpp: did you mean '{}'?", "names a word of the command line, and no command"},
+      {"cli/program.cpp: ", "an exception that no state brings about"},
+      {"clone_running", "asks to wait, and to run the command again"},
+      {"commands/command_output.cpp: did you mean", "names a word of the command line, and no command"},
+      {"core/file.cpp: free some space", "asks for space"},
+      {"core/time.cpp: write", "names a word of the command line, and no command"},
+      {"dry_run_of_fallback", "names commands that look, which work in every state"},
+      {"edit_needs_terminal", "names a word of the command line, and no command"},
+      {"editor_not_found", "names a word of the command line, and no command"},
+      {"ending_unknown", "names commands that look, which work in every state"},
+      {"family_against_name", "names a word of the command line, and no command"},
+      {"family_in_doubt", "names a word of the command line, and no command"},
+      {"fleet_diff_needs_two_hosts", "names a word of the command line, and no command"},
+      {"fleet_status_takes_no_host", "names a word of the command line, and no command"},
+      {"flush_of_undeclared", "says what to change in the file"},
+      {"folder_not_empty", "names a word of the command line, and no command"},
+      {"gc_lock_unwritable", "asks for space"},
+      {"git_missing", "installs a package"},
+      {"import_git_takes_one_file", "names a word of the command line, and no command"},
+      {"incompatible_table", "says what to change in the file"},
+      {"ipset_missing", "installs a package"},
+      {"iptables_missing", "installs a package"},
+      {"in_force_unrecorded", "no kernel here can be brought to it"},
+      {"kept_changing", "names commands that look, which work in every state"},
+      {"kernel/connect.cpp: apt install", "installs a package"},
+      {"kernel/reading.cpp: ", "the same as incompatible_rule"},
+      {"kernel/refusal.cpp: ", "says what to change in the file"},
+      {"line_too_long", "says what to change in the file"},
+      {"lost_sight", "no kernel here can be brought to it"},
+      {"mixed", "no kernel here can be brought to it"},
+      {"name_not_allowed", "names a word of the command line, and no command"},
+      {"names_no_snapshot", "names a word of the command line, and no command"},
+      {"no_chain_policy", "says what to change in the file"},
+      {"no_commit", "says what to change in the file"},
+      {"no_commit_before_table", "says what to change in the file"},
+      {"no_commit_in_line", "says what to change in the file"},
+      {"no_editor", "installs a package"},
+      {"no_expiry", "limits are set outside"},
+      {"no_history", "names a word of the command line, and no command"},
+      {"no_position", "says what to change in the file"},
+      {"no_rules_in_folder", "says what to change in the file"},
+      {"no_scratch_permission", "asks for a privilege of the caller"},
+      {"no_table_line", "says what to change in the file"},
+      {"not_a_plain_file", "names a word of the command line, and no command"},
+      {"not_a_range", "names a word of the command line, and no command"},
+      {"not_a_set_type", "says what to change in the file"},
+      {"not_a_variable", "names a word of the command line, and no command"},
+      {"not_an_address", "names a word of the command line, and no command"},
+      {"not_permitted", "asks for a privilege of the caller"},
+      {"not_replaceable", "asks for a privilege of the caller"},
+      {"nothing_expires", "names a word of the command line, and no command"},
+      {"nothing_in_force", "the rules are loaded by hand"},
+      {"nul_byte", "says what to change in the file"},
+      {"ops/context/event_hooks.cpp: this program", "asks a person who is not here"},
+      {"ops/context/git_command.cpp: correct that line", "asks a person who is not here"},
+      {"ops/context/settings.cpp: did you mean", "names a word of the command line, and no command"},
+      {"ops/fleet/fleet_reader.cpp: did you mean", "names a word of the command line, and no command"},
+      {"ops/fleet/hosts.cpp: did you mean", "names a word of the command line, and no command"},
+      {"ops/history/blame.cpp: did you mean", "names a word of the command line, and no command"},
+      {"ops/history/verify.cpp: restore an older one", "the snapshot of choice is a person's"},
+      {"ops/history/verify.cpp: rewall leaves it alone", "there is nothing to do"},
+      {"ops/host/doctor.cpp: apt install", "installs a package"},
+      {"ops/host/doctor.cpp: check what they wrote", "asks a person who is not here"},
+      {"ops/host/doctor.cpp: chown -R", "needs a second user"},
+      {"ops/host/doctor.cpp: df -h", "asks for space"},
+      {"ops/host/doctor.cpp: rewall gc; then free some space", "asks for space"},
+      {"ops/host/doctor.cpp: rewall hooks install systemd; systemctl enable",
+       "changes the machine's own services"},
+      {"ops/host/doctor_remotes.cpp: apt install", "installs a package"},
+      {"ops/host/doctor_remotes.cpp: make sure that the repository there is private",
+       "asks a person who is not here"},
+      {"ops/host/integrations.cpp: run this command as root", "asks for a privilege of the caller"},
+      {"ops/remote/gc.cpp: free some space", "asks for space"},
+      {"ops/remote/network.cpp: allow more time", "the wait is that of network_busy"},
+      {"ops/remote/network.cpp: ask the server's administrator", "asks a person who is not here"},
+      {"ops/remote/network.cpp: is the server up", "asks a person who is not here"},
+      {"ops/remote/network.cpp: the remote has damaged", "asks a person who is not here"},
+      {"ops/remote/network.cpp: the server", "asks a person who is not here"},
+      {"ops/remote/network.cpp: unknown host key", "a person decides whom to trust"},
+      {"ops/remote/network.cpp: if you trust the authority", "a person decides whom to trust"},
+      {"ops/remote/network.cpp: no repository at this address", "the words are those of 'check the name'"},
+      {"ops/history/export.cpp: ", "a warning, and no hint"},
+      {"ops/remote/network.cpp: wrong password", "asks a person who is not here"},
+      {"ops/remote/network.cpp: your history is safe", "asks to wait, and to run the command again"},
+      {"ops/remote/push.cpp: ask the server", "asks a person who is not here"},
+      {"ops/restore/recovery.cpp: run the command again", "asks to wait, and to run the command again"},
+      {"other_backend", "names a word of the command line, and no command"},
+      {"policy_in_nat", "says what to change in the file"},
+      {"policy_left_open", "says what to change in the file"},
+      {"policy_of_own_chain", "says what to change in the file"},
+      {"program_outlives", "the wait is that of repository_locked"},
+      {"push_hook_refused", "asks a person who is not here"},
+      {"remote_part_refused", "asks a person who is not here"},
+      {"reverted_while_running", "names a word of the command line, and no command"},
+      {"set_name_unsayable", "the name cannot be typed as it stands"},
+      {"set_unsayable", "the owner of the set knows its comments"},
+      {"sets_unreadable", "installs a package"},
+      {"stages_differently", "no kernel here can be brought to it"},
+      {"store/access.cpp: put the original back", "asks a person who is not here"},
+      {"store/access.cpp: run it as root", "asks for a privilege of the caller"},
+      {"store/foreign_history.cpp: the path counts", "names a word of the command line, and no command"},
+      {"tag_like_branch", "names a word of the command line, and no command"},
+      {"unknown_chain", "says what to change in the file"},
+      {"unknown_line", "says what to change in the file"},
+      {"unknown_policy", "says what to change in the file"},
+      {"unknown_rule_option", "says what to change in the file"},
+      {"unknown_rules_table", "says what to change in the file"},
+      {"unknown_set", "says what to change in the file"},
+      {"tag_like_hash", "names a word of the command line, and no command"},
+      {"ops/remote/clone.cpp: ", "names a word of the command line, and no command"},
+      {"unknown_table", "names a word of the command line, and no command"},
+      {"unrecorded_unguarded", "names a word of the command line, and no command"},
+      {"untried_rule", "asks for a privilege of the caller"}};
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("every hint of the source has a case that runs it, or a reason") {
+  std::set<std::string> seen;
+  for (const auto* cases : {&of_restore(), &of_guard(), &of_commands(), &of_remote(), &of_store()})
+    for (const auto& one : *cases) seen.insert(one.hint);
+  for (const auto& list : {elsewhere(), without_command()})
+    for (const auto& [hint, why] : list) seen.insert(hint);
+  std::set<std::string> known;
+  for (const auto& [row, hint] : rows()) {
+    known.insert(row);
+    if (!seen.contains(row)) FAIL_CHECK("core/messages.h: " << row << ": " << hint);
+  }
+  const auto covers = [](const std::string& part, const std::string& hint) {
+    const auto colon = part.find(": ");
+    return colon != std::string::npos && hint.starts_with(part.substr(0, colon + 2)) &&
+           hint.find(part.substr(colon + 2), colon) != std::string::npos;
+  };
+  const auto all = others();
+  for (const auto& hint : all) {
+    if (std::ranges::none_of(seen, [&](const auto& part) { return covers(part, hint); })) FAIL_CHECK(hint);
+  }
+  // A case of a hint that is gone.
+  for (const auto& part : seen) {
+    if (!known.contains(part) &&
+        std::ranges::none_of(all, [&](const auto& hint) { return covers(part, hint); }))
+      FAIL_CHECK("no hint of the source: " << part);
+  }
+  for (const auto& [hint, file] : elsewhere()) CHECK(fs::exists(REWALL_SOURCE_DIR "/tests/" + file));
+}
+
+TEST_CASE("the hints of restores help") {
+  check(of_restore());
+}
+
+TEST_CASE("the hints of guards and expiries help") {
+  check(of_guard());
+}
+
+TEST_CASE("the hints of wrong command lines help") {
+  check(of_commands());
+}
+
+TEST_CASE("the hints of work with remotes help") {
+  check(of_remote());
+}
+
+TEST_CASE("the hints of the repository and of doctor help") {
+  check(of_store());
+}
