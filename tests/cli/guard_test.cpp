@@ -508,7 +508,7 @@ TEST_CASE("the guard's process has no limit, signal or priority of who started i
     CHECK(limit("Max cpu time") == "unlimited");
     CHECK(std::stoi(limit("Max open files")) >= 1024);
   }
-  CHECK(host.ok("awk '/^Umask/ { print $2 }' " + proc + "status") == "0022\n");
+  CHECK(host.ok("awk '/^Umask/ { print $2 }' " + proc + "status") == "0077\n");
   if (may_hurry) CHECK(host.ok("sed 's/.*) //' " + proc + "stat | cut -d' ' -f17") == "0\n");
   // Blocked is what wakes it, SIGUSR1; ignored are HUP, INT, QUIT, PIPE, TERM, TSTP, TTOU and XFSZ.
   CHECK(host.ok("awk '/^SigBlk/ { print $2 }' " + proc + "status") == "0000000000000200\n");
