@@ -25,11 +25,11 @@ constexpr std::size_t kHeap = 32U << 20U;
 constexpr int kDefault = 128 << 10;  // of both thresholds of mallopt(3)
 
 /// Of no consequence where it fails: the pages are small ones then.
-void advise_large_pages(const void* begin, std::size_t size) {
+void advise_large_pages(void* begin, std::size_t size) {
   constexpr std::uintptr_t kPage = 4096;
-  const auto first = reinterpret_cast<std::uintptr_t>(begin) / kPage * kPage;
-  const auto last = reinterpret_cast<std::uintptr_t>(begin) + size;
-  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  auto* const first = static_cast<char*>(begin) - reinterpret_cast<std::uintptr_t>(begin) % kPage;
+  const auto* const last = static_cast<char*>(begin) + size;
+  ::madvise(first, static_cast<std::size_t>(last - first), MADV_HUGEPAGE);
 }
 
 /// A mapping that is a multiple of large pages begins at one (thp_get_unmapped_area in mm/huge_memory.c), and

@@ -147,7 +147,10 @@ class ChainsMade {
       }
     } else {
       Result<KernelTable> asked = KernelTable{};
-      if (!scratch_.space.run([&] { asked = ask_legacy_table(family, table); }) || !asked) return;
+      if (!scratch_.space.run(
+              [&asked, family = family, &table = table] { asked = ask_legacy_table(family, table); }) ||
+          !asked)
+        return;
       if (const KernelChain* there = asked->find(chain)) kernel = *there;
       rules.resize(kernel.rules);
     }
