@@ -72,7 +72,7 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     return Error{.kind = ErrorKind::refused, .message = load.otherwise};
   }
   const Diff left = compare(staged.ruleset, applied->ruleset);
-  load.now = *std::move(applied);
+  load.now = static_cast<Capture&&>(*applied);
   if (left.equal()) return {};
   load.otherwise = subject(left);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", load.otherwise)};
