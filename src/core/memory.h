@@ -5,11 +5,10 @@ namespace rewall {
 /// Memory of a process.
 ///
 /// To touch memory for the first time takes longer than to fill it: a fault for each page of 4 KiB, which is
-/// 0.25 ms for 1 MiB, and many times that in a virtual machine. Blocks of 1 MiB and more that operator new
-/// returns are therefore in pages of 2 MiB where the kernel has some (madvise(2), MADV_HUGEPAGE; the files in
-/// /sys/kernel/mm/transparent_hugepage).
+/// 0.25 ms for 1 MiB, and many times that in a virtual machine.
 ///
-/// Takes such pages for the small blocks too, for a process that ends soon.
+/// Takes pages of 2 MiB for the first 32 MiB of the heap, where the kernel has some (madvise(2),
+/// MADV_HUGEPAGE; the files in /sys/kernel/mm/transparent_hugepage), for a process that ends soon.
 void use_large_pages();
 
 /// For processes that live long.
