@@ -163,7 +163,7 @@ TEST_CASE("verify --all looks at the branches of remotes and at the tags") {
   const auto name = [&](const std::string& revision) {
     return "snapshot " + host.git("rev-parse " + revision).substr(0, 10);
   };
-  CHECK(has(said, "FAIL  signatures  " + name("origin/hosts/plain") + ": not signed\n"));
+  CHECK(has(said, "FAIL  signatures  " + name("origin/hosts/plain") + ": not signed (origin/hosts/plain)\n"));
   CHECK(has(said, "FAIL  signatures  " + name("origin/hosts/web3") + ": signed by alice@example.org ("));
   CHECK(has(said,
             "FAIL  tags        the tag 'first': restore refuses it: " + name("HEAD~1") + " is not signed\n"));

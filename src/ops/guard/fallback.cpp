@@ -72,8 +72,11 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     return Error{.kind = ErrorKind::refused, .message = load.otherwise};
   }
   const Diff left = compare(staged.ruleset, applied->ruleset);
-  load.now = static_cast<Capture&&>(*applied);
-  if (left.equal()) return {};
+  if (left.equal()) {
+    load.now = static_cast<Capture&&>(*applied);
+    return {};
+  }
+  // What others made of it is theirs.
   load.otherwise = subject(left);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", load.otherwise)};
 }
@@ -111,9 +114,9 @@ Status load_somehow(Session& session, const Revision& revision, const RestoreOpt
   return {};
 }
 
-// It is recorded when it can be: by this process, or the next.
+// It is recorded when it can be: by this process, or the next. `settled`: nobody goes on changing it.
 Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
-                       std::string& why_unrecorded) {
+                       std::string& why_unrecorded, bool& settled) {
   Load load{.unrecorded = UnrecordedChange(session)};
   auto done = load_somehow(session, revision, options, why_unrecorded, load);
   if (done)
@@ -124,6 +127,7 @@ Status load_unrecorded(Session& session, const Revision& revision, const Restore
                           .exact = options.exact,
                           .actor = options.actor},
                          why_unrecorded);
+  settled = load.otherwise.empty();
   return done;
 }
 
@@ -181,8 +185,9 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
     if (patient && passing_trouble()) return std::move(restored).error();
     fallback.why_unrecorded = restored.error().message;
   }
-  auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded);
-  if (loaded && held != nullptr) fallback.restored = record_fallback(session, revision);
+  bool settled = false;
+  auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded, settled);
+  if (loaded && held != nullptr && settled) fallback.restored = record_fallback(session, revision);
   return loaded;
 }
 

@@ -398,6 +398,7 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
       text += format(": older than the first signature, which stands for them ({})",
                      name_of(known.first(*there[i])));
     if (bad || (required && !older && !known.counts(*there[i]) && !known.first(*there[i]).empty())) {
+      if (!root.name.empty()) text += format(" ({})", root.name);
       add_failures(findings, "signatures", signature.hash, {text},
                    bad ? "somebody changed it after it was signed"
                        : "sign.require asks for a signature by sign.allowed for this host");
