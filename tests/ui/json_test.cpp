@@ -60,12 +60,13 @@ TEST_CASE("a snapshot as JSON has its facts, and a summary where a diff was made
                     .time = {.seconds = 0, .offset = 0},
                     .subject = "open https",
                     .trailers = {.trigger = "manual", .commands = {"iptables -A INPUT"}}};
-  CHECK(print(to_json(snapshot, std::nullopt)) ==
-        R"({"hash":"1a2b","time":"1970-01-01T00:00:00+00:00","author":"Ann <ann@web1>",)"
-        R"("subject":"open https","trigger":"manual","backend":null,"actor":null,)"
-        R"("commands":["iptables -A INPUT"],"foreign":[],"restores":null,"undoes":null,"exact":false,)"
-        R"("summary":null})"
-        "\n");
+  CHECK(
+      print(to_json(snapshot, std::nullopt)) ==
+      R"({"hash":"1a2b","time":"1970-01-01T00:00:00+00:00","author":"Ann <ann@web1>",)"
+      R"("subject":"open https","trigger":"manual","backend":null,"actor":null,)"
+      R"("commands":["iptables -A INPUT"],"parts":[],"foreign":[],"restores":null,"undoes":null,"exact":false,)"
+      R"("summary":null})"
+      "\n");
   const auto json = print(to_json(snapshot, Diff{.changes = {{.kind = ChangeKind::policy}}}));
   CHECK(json.ends_with(R"("summary":{"policy":1}})"
                        "\n"));
