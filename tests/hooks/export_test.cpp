@@ -69,7 +69,7 @@ TEST_CASE("an export that cannot be is a warning, and the snapshot is made") {
   host.ok("rewall init; rewall config export.path $PWD/boot; iptables -P FORWARD DROP");
   CHECK(has(host.ends(0, "rewall snapshot"), "/boot: No such file or directory\n"));
   host.ok("mkdir -m 777 boot; iptables -P FORWARD ACCEPT");
-  CHECK(has(host.ends(0, "rewall snapshot"), "/boot: others can write to it\n"));
+  CHECK(has(host.ends(0, "rewall snapshot"), "/boot: users other than root can write to it\n"));
   CHECK(host.ok("ls -A boot").empty());
   CHECK(host.ok("git -C repo rev-list --count HEAD") == "3\n");
   CHECK(has(host.ends(2, "rewall config export.path boot"), "export.path: 'boot' is not an absolute path"));
