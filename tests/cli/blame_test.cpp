@@ -44,8 +44,9 @@ TEST_CASE("blame names the snapshot, the time, the person and the command of eac
 
   host.ok("iptables -A INPUT -j LOG");
   CHECK(has(host.ok("rewall blame LIVE"), "not recorded                    3    -j LOG\n"));
-  CHECK(has(host.ok("rewall blame --json LIVE"),
-            "\"rule\":\"-j LOG\",\"hash\":null,\"time\":null,\"author\":null,\"command\":null"));
+  CHECK(
+      has(host.ok("rewall blame --json LIVE"),
+          "\"rule\":\"-j LOG\",\"hash\":null,\"time\":null,\"author\":null,\"perhaps\":[],\"command\":null"));
   CHECK(has(host.ok("rewall blame file:repo/rules.v4"), hash(4)));
   CHECK(host.ends(2, "rewall blame --chain INPTU") ==
         "rewall: error: this revision has no chain 'INPTU'\nhint: did you mean 'INPUT'?\n");

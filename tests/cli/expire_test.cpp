@@ -16,9 +16,9 @@ class ExpiringHost : public GuardedHost {
        "/.git/rewall\nfor f in expiries/${1-????????????????}; do\n"
        "sed -i \"s/^due .*/due $(($(date +%s) - 100)) 0/\" $f; done\n"
        "kill -USR1 $(cut -d' ' -f1 expire.lock) 2>/dev/null || :\nEND\n");
-    ok("iptables-save -t filter >web; sed -i 's/^COMMIT/-A INPUT -s 192.0.2.7\\/32 -p tcp -m tcp --dport 443 "
-       "-j "
-       "ACCEPT\\nCOMMIT/' web");
+    ok("iptables-save >web; sed -i '/^\\*filter/,/^COMMIT/s/^COMMIT/-A INPUT -s 192.0.2.7\\/32 -p tcp -m tcp "
+       "--dport "
+       "443 -j ACCEPT\\nCOMMIT/' web");
   }
   ExpiringHost(const ExpiringHost&) = delete;
   ExpiringHost& operator=(const ExpiringHost&) = delete;
@@ -68,7 +68,7 @@ TEST_CASE("what a change added is taken out when it is due, by a process that wa
   CHECK(host.live() == before);
   const auto newest = host.newest();
   CHECK(newest["trigger"] == "expire");
-  CHECK(newest["subject"] == "expired: filter/INPUT: -1 tcp dport 443 ACCEPT");
+  CHECK(newest["subject"] == "expired: filter/INPUT: -1 from 192.0.2.7/32 tcp dport 443 ACCEPT");
   CHECK(newest["commands"] == json{"rewall apply --expire 2h web"});
   CHECK(newest["author"] == json::parse(host.ok("rewall log -n 1 --json " + change))[0]["author"]);
   const auto expired = host.expired();
