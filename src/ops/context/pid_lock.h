@@ -26,7 +26,7 @@ class PidLock {
   /// The process that holds the lock for the work `id`; 0 where none does.
   static pid_t process(const std::filesystem::path& path, const std::string& id);
 
-  /// Waits at most 10 s until a process does the work `id`, which `child` is about to begin (0: not a child
+  /// Waits at most 30 s until a process does the work `id`, which `child` is about to begin (0: not a child
   /// of this process). Empty where one does, else why none does.
   static std::string await(const std::filesystem::path& path, const std::string& id, pid_t child);
   /// Kills the process that does the work `id`, a stopped one, and waits until it is gone. A frozen process

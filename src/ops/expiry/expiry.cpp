@@ -42,9 +42,13 @@ constexpr int kSnapshotsOfAChange = 1000;
 
 // --- what a change added
 
-std::uint64_t count_of(const Ruleset& ruleset, const ExpiringPart& part) {
+const Chain* chain_of(const Ruleset& ruleset, const ExpiringPart& part) {
   const Table* table = ruleset.tables(part.family, part.backend).find(part.table);
-  const Chain* chain = table == nullptr ? nullptr : table->find(part.name);
+  return table == nullptr ? nullptr : table->find(part.name);
+}
+
+std::uint64_t count_of(const Ruleset& ruleset, const ExpiringPart& part) {
+  const Chain* chain = chain_of(ruleset, part);
   return chain == nullptr
              ? 0
              : static_cast<std::uint64_t>(std::ranges::count(chain->rules, part.words, &Rule::words));
@@ -79,11 +83,6 @@ std::optional<Slot> slot_of(const Ruleset& ruleset, Family family, Backend backe
   for (const Slot slot : Ruleset::slots())
     if (slot.family == family && ruleset.uses(slot) && ruleset.backend_of(slot) == backend) return slot;
   return std::nullopt;
-}
-
-const Chain* chain_of(const Ruleset& ruleset, const ExpiringPart& part) {
-  const Table* table = ruleset.tables(part.family, part.backend).find(part.table);
-  return table == nullptr ? nullptr : table->find(part.name);
 }
 
 /// By the history: the rules that these snapshots brought, or that were put back since.
