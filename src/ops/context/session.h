@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -119,6 +120,24 @@ class BackendScope {
  private:
   Session& session_;
   BackendChoice before_;
+};
+
+/// Gives a session the backend and the command line of an earlier command, as long as the object lives: what
+/// is recorded meanwhile names that command.
+class CommandScope {
+ public:
+  CommandScope(Session& session, BackendChoice backend, std::string command)
+      : backend_(session, backend), session_(session), before_(session.command_line) {
+    session_.command_line = std::move(command);
+  }
+  CommandScope(const CommandScope&) = delete;
+  CommandScope& operator=(const CommandScope&) = delete;
+  ~CommandScope() { session_.command_line = before_; }
+
+ private:
+  BackendScope backend_;
+  Session& session_;
+  std::string before_;
 };
 
 }  // namespace rewall

@@ -255,23 +255,6 @@ bool guard_is_armed(const Session& session) {
   return std::filesystem::exists(StatePaths(session.state_path()).guard(), failed);
 }
 
-/// The session of the command that asked for it.
-class InName {
- public:
-  InName(Session& session, const Expiry& expiry)
-      : backend_(session, expiry.looks_at), session_(session), line_(session.command_line) {
-    session_.command_line = expiry.command;
-  }
-  InName(const InName&) = delete;
-  InName& operator=(const InName&) = delete;
-  ~InName() { session_.command_line = line_; }
-
- private:
-  BackendScope backend_;
-  Session& session_;
-  std::string line_;
-};
-
 /// True where keep_foreign() would leave in what is to go: the change touched what is foreign by now.
 bool needs_exact(Session& session, const Ruleset& wanted, const Ruleset& live) {
   return !compare(keep_foreign(wanted, live, owners_of(session)).ruleset, wanted).equal();
@@ -283,7 +266,7 @@ struct TakenOut {
 };
 
 Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expiry) {
-  const InName name(session, expiry);
+  const CommandScope name(session, expiry.looks_at, expiry.command);
   auto repository = TRY(session.repository());
   for (Tries tries(kFewTries); tries.next();) {
     auto known = TRY(know_live_and_head(session, *repository));

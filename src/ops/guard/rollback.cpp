@@ -55,7 +55,7 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
   const auto guard = still_armed(session.path(), known);
   if (!guard || (guard->deadline > known.deadline && guard->deadline > boot_time()))
     return std::optional<FallbackResult>{};
-  const InGuardsName name(session, *guard);
+  const CommandScope name(session, guard->looks_at, guard->command);
   const auto candidates = with_fallbacks(session, old_ruleset(session, *guard), guard->login);
   auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options_of(*guard));
   if (!fallback) {

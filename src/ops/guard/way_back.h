@@ -28,22 +28,4 @@ RestoreOptions options_of(const Guard& guard);
 /// cannot be read: nobody has confirmed then. `path` is the folder of the repository.
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known);
 
-/// Gives a session the backend and the command line of a guarded change, as long as the object lives: the
-/// snapshot of the rollback names the guarded command.
-class InGuardsName {
- public:
-  InGuardsName(Session& session, const Guard& guard)
-      : backend_(session, guard.looks_at), session_(session), line_(session.command_line) {
-    session_.command_line = guard.command;
-  }
-  InGuardsName(const InGuardsName&) = delete;
-  InGuardsName& operator=(const InGuardsName&) = delete;
-  ~InGuardsName() { session_.command_line = line_; }
-
- private:
-  BackendScope backend_;
-  Session& session_;
-  std::string line_;
-};
-
 }  // namespace rewall
