@@ -50,7 +50,7 @@ class Owning {
   }
 
   const Owner* of_rule(const Change& change) const {
-    if (!std::ranges::count(built_in_chains(change.table), change.chain)) {
+    if (!is_built_in(change.table, change.chain)) {
       if (const Owner* owner = ownership_.of_chain(change.chain)) return owner;
     }
     const auto of_words = [&](const std::optional<std::string>& words) {

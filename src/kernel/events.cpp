@@ -10,7 +10,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -65,7 +64,7 @@ void take_chain(const nlmsghdr* message, bool gone, Committed& open) {
   open.more = open.more || renamed;
   open.chains[*chain] = !gone;
   // A built-in chain that nf_tables does not have is empty and accepts.
-  if (std::ranges::count(built_in_chains(chain->table), chain->chain) != 0) {
+  if (is_built_in(chain->table, chain->chain)) {
     const bool drops = !gone && facts[NFTA_CHAIN_POLICY] && number(facts[NFTA_CHAIN_POLICY]) == NF_DROP;
     add_step(
         open,

@@ -105,7 +105,7 @@ class PrintedTable {
   /// A line ":CHAIN POLICY [0:0]". False when the kernel has no such chain.
   bool declare(std::string_view line) {
     const std::string_view chain = line.substr(1, line.find(' ') - 1);
-    if (!places_.contains(chain)) return std::ranges::count(built_in_chains(table_.name), chain) != 0;
+    if (!places_.contains(chain)) return is_built_in(table_.name, chain);
     ++declared_;
     return true;
   }

@@ -67,8 +67,8 @@ Chain& chain_of(Ruleset& ruleset, const DoubtfulRule& rule, const std::string& c
   }
   auto found = std::ranges::find(table->chains, chain, &Chain::name);
   if (found != table->chains.end()) return *found;
-  const bool built_in = std::ranges::count(built_in_chains(rule.table), chain) != 0;
-  return table->chains.emplace_back(Chain{.name = chain, .policy = built_in ? "ACCEPT" : "-"});
+  return table->chains.emplace_back(
+      Chain{.name = chain, .policy = is_built_in(rule.table, chain) ? "ACCEPT" : "-"});
 }
 
 /// The rates that a rule compares have to be there before it: rules that measure them, in a table that is

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
@@ -27,10 +26,6 @@ namespace {
 // do.
 constexpr std::array<std::uint32_t, 8> kProtocols = {
     0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_DCCP};
-
-bool is_built_in(const std::string& table, const std::string& chain) {
-  return std::ranges::count(built_in_chains(table), chain) != 0;
-}
 
 /// A rule on its way, with the names of the sets that it holds the numbers of.
 struct Copy {

@@ -163,6 +163,11 @@ std::vector<std::string> built_in_chains(std::string_view table) {
   return known == nullptr ? std::vector<std::string>{} : known->chains;
 }
 
+bool is_built_in(std::string_view table, std::string_view chain) {
+  const auto* known = kernel_table(table);
+  return known != nullptr && std::ranges::find(known->chains, chain) != known->chains.end();
+}
+
 bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in) {
   const auto place = std::ranges::find(built_in, chain);
   const auto other_place = std::ranges::find(built_in, other);

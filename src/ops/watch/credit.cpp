@@ -225,8 +225,7 @@ class BeforeAndThen {
       for (const auto& [name, chain] : chains_) {
         if (name.family != family) continue;
         auto& [heads, rules] = tables[name.table];
-        const auto built_in = built_in_chains(name.table);
-        const bool is_own = std::ranges::find(built_in, name.chain) == built_in.end();
+        const bool is_own = !is_built_in(name.table, name.chain);
         if (then ? chain.is_gone : chain.is_new) continue;
         heads += format(":{} {} [0:0]\n", name.chain, is_own ? "-" : then ? chain.then : chain.before);
         for (const auto& rule : then ? chain.rules_then : chain.rules_before)
