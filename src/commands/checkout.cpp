@@ -69,8 +69,8 @@ Status write_files(const std::filesystem::path& folder, const Files& files) {
       return cannot_write(std::move(written).error().message);
     }
   }
-  for (const char* name : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
-    if (files.contains(name)) continue;
+  for (const auto name : kRulesetFiles) {
+    if (files.contains(std::string(name))) continue;
     std::filesystem::remove(folder / name, failed);
     if (failed) return cannot_write(format("{}: {}", (folder / name).string(), failed.message()));
   }

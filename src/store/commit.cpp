@@ -55,7 +55,7 @@ Result<Expectations> read_expectations(const fs::path& path) {
 
 Status check_names(const Files& files) {
   for (const auto& [name, content] : files) {
-    if (name != kExpect && std::ranges::find(kGenerated, name) == kGenerated.end())
+    if (name != kExpect && std::ranges::find(kRulesetFiles, name) == kRulesetFiles.end())
       return error_of<messages::repository_failed>(name, "not a file of a snapshot");
   }
   return {};
@@ -93,7 +93,7 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
                             const Expectations& expect, const git_tree* same = nullptr) {
   git::TreeBuilder builder;
   if (git::fill(builder, git_treebuilder_new, repo, parent) != 0) return git::last_error("tree");
-  for (const std::string_view known : kGenerated) {
+  for (const std::string_view known : kRulesetFiles) {
     const auto file = files.find(std::string(known));
     const std::string name(known);
     TRY(same != nullptr       ? take_entry(builder.get(), name, same)
@@ -221,7 +221,7 @@ bool stands_already(const fs::path& file, const std::string& content) {
 /// Writes aside what differs in the work tree.
 Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& files) {
   std::vector<StagedFile> staged;
-  staged.reserve(kGenerated.size());
+  staged.reserve(kRulesetFiles.size());
   for (const auto& [name, content] : files) {
     if (name == kExpect || stands_already(path / name, content)) continue;
     auto file = TRY(StagedFile::write(path / name, content, kFileMode));
@@ -283,7 +283,7 @@ Status place_files(git_repository* repo, const fs::path& path, std::vector<Stage
     keep_edit(repo, file.path());
     TRY(file.commit());
   }
-  for (const auto name : kGenerated) {
+  for (const auto name : kRulesetFiles) {
     const fs::path file = path / name;
     const bool gone = git_tree_entry_byname(tree, std::string(name).c_str()) == nullptr;
     if (gone) keep_edit(repo, file);
@@ -338,7 +338,7 @@ Result<git::Index> open_index(git_repository* repo, const git_tree* tree) {
 Status update_index(git_repository* repo, const fs::path& path, const git_tree* tree,
                     const Expectations* expect) {
   auto index = TRY(open_index(repo, tree));
-  for (const auto known : kGenerated) {
+  for (const auto known : kRulesetFiles) {
     const std::string name(known);
     struct stat facts {};
     if (::lstat((path / name).c_str(), &facts) != 0) facts = {};

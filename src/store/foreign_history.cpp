@@ -71,7 +71,7 @@ void take_files(git_repository* repo, const git_tree_entry* entry, ForeignVersio
     version.left_out.push_back(format("{}: missing or damaged", git_tree_entry_name(entry)));
     return;
   }
-  for (const auto name : kGenerated) {
+  for (const auto name : kRulesetFiles) {
     const git_tree_entry* file = git_tree_entry_byname(folder.get(), std::string(name).c_str());
     if (file != nullptr) take_file(repo, file, version);
   }

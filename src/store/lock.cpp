@@ -151,7 +151,7 @@ Result<Lock> Repository::lock(std::chrono::milliseconds wait,
     const fs::path git = impl_->path / ".git";
     std::ranges::for_each(find_git_locks(git), remove_file);
     remove_remains(git / "objects", is_object_remains);
-    remove_remains(impl_->path, is_remains_of(kGenerated));
+    remove_remains(impl_->path, is_remains_of(kRulesetFiles));
     remove_remains(state_path(), is_remains_of(state_files));
     if (auto mended = repair_work_tree(*this, impl_->repo.get()); !mended)
       log_warning("the work tree is behind: {}", mended.error().message);

@@ -4,6 +4,7 @@
 // here is a plain value, but for Repository, Settings and Lock, which own an open repository, an open file
 // and a lock. rewall-repository(5) describes the files.
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -69,6 +70,10 @@ struct Snapshot {
 /// The files of a snapshot by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
 /// `expect`.
 using Files = std::map<std::string, std::string>;
+
+/// The files of a snapshot that rewall writes (rewall-repository(5)).
+inline constexpr std::array<std::string_view, 5> kRulesetFiles{"rules.v4", "rules.v6", "ipset",
+                                                               "rules.v4.legacy", "rules.v6.legacy"};
 
 struct Tag {
   std::string name{};

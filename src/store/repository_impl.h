@@ -49,9 +49,6 @@ struct Repository::Impl {
   std::string branch() const;  ///< refs/heads/hosts/NAME
 };
 
-/// The files of a snapshot that rewall writes (rewall-repository(5)).
-constexpr std::array<std::string_view, 5> kGenerated{"rules.v4", "rules.v6", "ipset", "rules.v4.legacy",
-                                                     "rules.v6.legacy"};
 /// The file of a snapshot that people write.
 constexpr std::string_view kExpect = "expect";
 

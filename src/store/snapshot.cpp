@@ -395,7 +395,7 @@ Result<Snapshot> Repository::snapshot(const std::string& hash) const {
 }
 
 Result<Files> Repository::files(const std::string& hash, Proof proof) const {
-  std::vector<std::string_view> names(kGenerated.begin(), kGenerated.end());
+  std::vector<std::string_view> names(kRulesetFiles.begin(), kRulesetFiles.end());
   names.push_back(kExpect);
   return read_files(impl_->repo.get(), hash, names, proof);
 }
@@ -414,7 +414,7 @@ bool Repository::proves(const std::string& hash, const Files& files) const {
 
 Result<Files> Repository::prepared(const std::string& tree) const {
   const auto found = TRY(find_tree(impl_->repo.get(), tree));
-  return read_files_of(impl_->repo.get(), found.get(), format("tree {}", tree), kGenerated, Proof::hash);
+  return read_files_of(impl_->repo.get(), found.get(), format("tree {}", tree), kRulesetFiles, Proof::hash);
 }
 
 Result<std::string> Repository::file(const std::string& hash, const std::string& name, Proof proof) const {
@@ -426,7 +426,7 @@ Result<std::map<std::string, std::string>> Repository::file_hashes(const std::st
   auto commit = TRY(read_commit(impl_->repo.get(), hash));
   auto tree = TRY(read_tree(commit.get()));
   std::map<std::string, std::string> hashes;
-  for (const auto name : kGenerated) {
+  for (const auto name : kRulesetFiles) {
     const git_tree_entry* entry = git_tree_entry_byname(tree.get(), std::string(name).c_str());
     if (entry == nullptr) continue;
     if (!is_plain_file(entry)) return not_plain(format("snapshot {}: {}", hash, name));

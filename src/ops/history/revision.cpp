@@ -34,10 +34,10 @@ Result<Revision> from_text(std::string text, const std::string& path, std::optio
 
 Result<Revision> from_folder(const std::filesystem::path& folder, const std::string& name) {
   Files files;
-  for (const char* file : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
+  for (const auto file : kRulesetFiles) {
     if (!std::filesystem::exists(folder / file)) continue;
     auto text = TRY(read_text(folder / file, Pipes::refused));
-    files.emplace(file, std::move(text));
+    files.emplace(std::string(file), std::move(text));
   }
   if (files.empty()) {
     return error_of<messages::no_rules_in_folder>(folder.string());

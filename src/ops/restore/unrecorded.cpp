@@ -126,11 +126,11 @@ std::vector<Noted> noted_changes(const Session& session) {
 
 Result<Files> read_folder(const fs::path& folder) {
   Files files;
-  for (const char* name : {"rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy"}) {
+  for (const auto name : kRulesetFiles) {
     std::error_code failed;
     if (!fs::exists(folder / name, failed)) continue;
     auto text = TRY(read_plain_file(folder / name));
-    files.emplace(name, std::move(text));
+    files.emplace(std::string(name), std::move(text));
   }
   return files;
 }
