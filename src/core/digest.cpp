@@ -3,6 +3,8 @@
 #include <nettle/sha1.h>
 #include <nettle/sha2.h>
 
+#include "core/format.h"
+
 namespace rewall {
 
 struct Digest::State {
@@ -26,6 +28,12 @@ Digest::Value Digest::take() {
   Value value{};
   sha256_digest(&state_->context, value.size(), value.data());
   return value;
+}
+
+std::string Digest::take_hex() {
+  std::string hex;
+  for (const std::uint8_t byte : take()) hex += format("{:02x}", byte);
+  return hex;
 }
 
 std::array<std::uint8_t, 20> sha1(std::initializer_list<std::string_view> parts) {

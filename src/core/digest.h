@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace rewall {
@@ -23,6 +24,8 @@ class Digest {
   void add(std::string_view text);
   /// The digest of the texts added since the last take(); the list is empty afterwards.
   Value take();
+  /// The same in 64 hexadecimal digits.
+  std::string take_hex();
 
  private:
   struct State;

@@ -37,9 +37,7 @@ std::string digest_of(const DoubtfulRule& rule) {
     digest.add(part);
   if (rule.backend == Backend::legacy) digest.add(name(rule.backend));
   digest.add(comparable(rule.expressions, ExtensionData::left_out));
-  std::string hex;
-  for (const std::uint8_t byte : digest.take()) hex += format("{:02x}", byte);
-  return hex;
+  return digest.take_hex();
 }
 
 /// The chain that a rule leads to, whatever its backend; empty where it leads to none.

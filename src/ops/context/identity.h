@@ -12,8 +12,8 @@ struct Actor {
   Person person{};
   std::string user{};
   std::string tty{};  ///< "pts/0"; empty without a terminal
-  /// Where the login on the terminal comes from (utmp(5)), else the client of an ssh session with "
-  /// (perhaps)" behind it, as it stands in the environment (SSH_CONNECTION, ssh(1)); empty without one.
+  /// Where the login on the terminal comes from (utmp(5)), else the client of an ssh session as the
+  /// environment names it (SSH_CONNECTION, ssh(1)), with `(perhaps)` behind it; empty without one.
   std::string address{};
   /// The value of the trailer Rewall-Actor: "user, tty, address" without the parts that are not known.
   std::string text() const;

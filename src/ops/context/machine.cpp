@@ -2,7 +2,6 @@
 
 #include "core/digest.h"
 #include "core/file.h"
-#include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/state_paths.h"
@@ -20,10 +19,7 @@ std::string machine_here() {
   Digest digest;
   digest.add("rewall machine");
   digest.add(trim(*id));
-  std::string text;
-  for (const auto byte : digest.take())
-    if (text.size() < 2 * kBytes) text += format("{:02x}", byte);
-  return text;
+  return digest.take_hex().substr(0, 2 * kBytes);
 }
 
 std::string noted_machine(const std::filesystem::path& state) {

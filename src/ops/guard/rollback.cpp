@@ -91,9 +91,8 @@ Status fire_overdue_guard(Session& session) {
       return {};
     case NamespaceMatch::gone:
       log_warning(
-          "{0} was armed before a restart of the machine: '{1} restore --boot' or '{1} rollback' puts the "
-          "old "
-          "ruleset in force, '{1} confirm' keeps what is there",
+          "{0} was armed before a restart of the machine: '{1} restore --boot' or '{1} rollback' puts "
+          "the old ruleset in force, '{1} confirm' keeps what is there",
           name_of(*guard), rewall_command(session.path()));
       return {};
     case NamespaceMatch::here:
