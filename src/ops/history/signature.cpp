@@ -231,6 +231,16 @@ std::string to_text(const Signature& signature) {
   return format("badly signed: {}", signature.matter);
 }
 
+std::string to_text(const Signature& signature, std::string_view host) {
+  auto text = to_text(signature);
+  if (signature.trust != Trust::allowed || counts_for(signature, host)) return text;
+  return text + (signature.host.empty() ? ", for no host" : ", for host " + signature.host);
+}
+
+bool counts_for(const Signature& signature, std::string_view host) {
+  return signature.trust == Trust::allowed && (host.empty() || signature.host == host);
+}
+
 Result<std::vector<Signature>> read_signatures(const Repository& repository,
                                                std::span<const std::string> hashes) {
   auto allowed = TRY(allowed_file(repository));

@@ -36,6 +36,11 @@ struct Signature {
 
 /// A signature for people: "signed by alice@example.org (SHA256:...)", "not signed", "badly signed: ...".
 std::string to_text(const Signature& signature);
+/// The same with the host that a valid signature is for, where that is not `host`.
+std::string to_text(const Signature& signature, std::string_view host);
+
+/// True where the signature is allowed and is for `host`; for any host where that is empty.
+bool counts_for(const Signature& signature, std::string_view host);
 
 /// Checks the signatures of snapshots and returns them in the same order. A signed snapshot takes some
 /// milliseconds. Kind repository: git could not be run, or `sign.allowed` cannot be read or other users can

@@ -282,8 +282,7 @@ class Signed {
   bool counts(const Checked& checked) const {
     const auto found = signatures_.find(checked.hash);
     if (found == signatures_.end()) return false;
-    const auto& host = roots_[checked.root].host;
-    return found->second->trust == Trust::allowed && (host.empty() || host == found->second->host);
+    return counts_for(*found->second, roots_[checked.root].host);
   }
 
   // True for one that led to a signature that counts, and that none led to.
@@ -344,10 +343,8 @@ class Signed {
     const std::span<const std::string> all = walk_.before();
     for (std::size_t at = 0; at < all.size() && !*before_; at += kPart) {
       const auto read = TRY(read_signatures(repository_, all.subspan(at, std::min(kPart, all.size() - at))));
-      before_ = std::ranges::any_of(read, [&](const Signature& signature) {
-        return signature.trust == Trust::allowed &&
-               (roots_[0].host.empty() || signature.host == roots_[0].host);
-      });
+      before_ = std::ranges::any_of(
+          read, [&](const Signature& signature) { return counts_for(signature, roots_[0].host); });
     }
     return *before_;
   }
@@ -362,12 +359,6 @@ class Signed {
   std::map<std::string, bool> follows_{};
   std::optional<bool> before_{};
 };
-
-std::string with_host(const Signature& signature, const std::string& host) {
-  auto text = to_text(signature);
-  if (signature.trust != Trust::allowed || host.empty() || signature.host == host) return text;
-  return text + (signature.host.empty() ? ", for no host" : ", for host " + signature.host);
-}
 
 Status add_signatures(std::vector<Finding>& findings, const Repository& repository, const Walk& walk,
                       const std::vector<Root>& roots) {
@@ -391,18 +382,19 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
   for (std::size_t i = 0; i < there.size(); ++i) {
     const Signature& signature = (*signatures)[i];
     const Root& root = roots[there[i]->root];
-    auto text = with_host(signature, root.host);
+    auto text = to_text(signature, root.host);
     const bool bad = signature.trust == Trust::bad;
-    const bool older = !bad && !known.counts(*there[i]) && TRY(known.is_older(*there[i]));
+    const bool counts_here = known.counts(*there[i]);
+    const bool older = !bad && !counts_here && TRY(known.is_older(*there[i]));
     if (older && signature.trust == Trust::absent)
       text += format(": older than the first signature, which stands for them ({})",
                      name_of(known.first(*there[i])));
-    if (bad || (required && !older && !known.counts(*there[i]) && !known.first(*there[i]).empty())) {
+    if (bad || (required && !older && !counts_here && !known.first(*there[i]).empty())) {
       if (!root.name.empty()) text += format(" ({})", root.name);
       add_failures(findings, "signatures", signature.hash, {text},
                    bad ? "somebody changed it after it was signed"
                        : "sign.require asks for a signature by sign.allowed for this host");
-    } else if (required && !older && !known.counts(*there[i])) {
+    } else if (required && !older && !counts_here) {
       ++unsigned_counts[{there[i]->root, text}];
     } else {
       ++counts[{there[i]->root, text}];

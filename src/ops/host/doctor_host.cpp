@@ -8,7 +8,6 @@
 #include "core/trust.h"
 #include "ops/context/identity.h"
 #include "ops/context/machine.h"
-#include "ops/context/rewall_command.h"
 #include "ops/context/settings.h"
 #include "ops/history/signature.h"
 #include "store/message.h"
@@ -21,9 +20,8 @@ namespace fs = std::filesystem;
 /// The commands that give the branch another name. A signature counts for the host that it names, so the next
 /// snapshot is the first that counts.
 std::string rename_to(const Repository& repository, const std::string& name) {
-  return format("git -C {} branch -m hosts/{} hosts/{}; {} snapshot --allow-empty",
-                shell_quote(repository.path().string()), repository.host(), name,
-                rewall_command(repository.path()));
+  return format("git -C {} branch -m hosts/{} hosts/{}; rewall snapshot --allow-empty",
+                shell_quote(repository.path().string()), repository.host(), name);
 }
 
 Finding examine_name(const Repository& repository) {
@@ -49,8 +47,8 @@ std::vector<Finding> examine_machine(const Repository& repository) {
        .message = format("the history was begun on another machine: is this a copy of it? Both would push "
                          "to hosts/{}",
                          repository.host()),
-       .hint = format("a copy: {}; then, and where it is the same machine: {} init",
-                      rename_to(repository, "NAME"), rewall_command(repository.path()))}};
+       .hint = format("a copy: {}; then, and where it is the same machine: rewall init",
+                      rename_to(repository, "NAME"))}};
 }
 
 Status check_export(const fs::path& folder) {
@@ -104,16 +102,14 @@ Finding examine_head_signature(const Repository& repository, const std::string& 
   const auto read = read_signatures(repository, std::vector{head});
   if (!read) return failed(kName, read.error());
   const Signature& signature = read->front();
-  const bool counts = signature.trust == Trust::allowed && signature.host == repository.host();
+  const bool counts = counts_for(signature, repository.host());
   const bool is_signed = signature.trust == Trust::allowed || signature.trust == Trust::unknown;
-  auto text = format("HEAD (snapshot {}) is {}", head.substr(0, 10), to_text(signature));
-  if (signature.trust == Trust::allowed && !counts)
-    text += signature.host.empty() ? ", for no host" : ", for host " + signature.host;
+  auto text = format("HEAD (snapshot {}) is {}", head.substr(0, 10), to_text(signature, repository.host()));
   if (required ? counts : is_signed) return {.check = kName, .message = std::move(text)};
   return {.check = kName,
           .ok = false,
           .message = text + (required ? ": a boot passes it over" : ""),
-          .hint = format("when signing works: {} snapshot --allow-empty", rewall_command(repository.path()))};
+          .hint = "when signing works: rewall snapshot --allow-empty"};
 }
 
 }  // namespace
