@@ -206,10 +206,8 @@ void Attribution::add_notified(const Window& window, AttributedChanges& all) con
 // A record has the number of entries before its change: the first record of this namespace has the number of
 // `before`, those that follow have numbers between it and the number of `after`.
 void Attribution::add_legacy(const Window& window, AttributedChanges& all) const {
-  struct Candidates {
-    std::map<Evidence, std::vector<std::size_t>> fitting{};  ///< places in legacy_
-  };
-  std::map<LegacyTableName, Candidates> tables;
+  // The places in legacy_ of the records that fit a table.
+  std::map<LegacyTableName, std::map<Evidence, std::vector<std::size_t>>> tables;
   std::set<LegacyTableName> begun;
   for (std::size_t i = 0; i < legacy_.size(); ++i) {
     const auto& [record, evidence] = legacy_[i];
@@ -221,13 +219,13 @@ void Attribution::add_legacy(const Window& window, AttributedChanges& all) const
     const bool fits = hash_before != hash_after && (record.entries == from || follows);
     if (evidence != Evidence::process && !fits) continue;
     if (evidence != Evidence::other) begun.insert(table);
-    tables[table].fitting[evidence].push_back(i);
+    tables[table][evidence].push_back(i);
   }
   std::map<std::size_t, std::pair<bool, bool>> chosen;  // perhaps, perhaps of the actor
-  for (auto& [table, candidates] : tables) {
-    const auto& proved = candidates.fitting[Evidence::process];
-    const auto& roots = candidates.fitting[Evidence::root];
-    const auto& others = candidates.fitting[Evidence::other];
+  for (auto& [table, fitting] : tables) {
+    const auto& proved = fitting[Evidence::process];
+    const auto& roots = fitting[Evidence::root];
+    const auto& others = fitting[Evidence::other];
     for (const auto i : proved) chosen[i] = {false, false};
     const bool is_one = proved.empty() && roots.size() == 1 && is_whole_;
     const bool same_person =
