@@ -432,22 +432,21 @@ TEST_CASE("a settings file that cannot be read stops no boot, and every other co
   const BootHost host;
   const std::string file = GENERATE("repo/.git/config", "repo/.git/rewall/config");
   host.ok("cp " + file + " whole 2>/dev/null || : >whole; printf '[core]\n\tno value [\n' >>" + file);
-  const auto line = trim(host.ok("wc -l <" + file));
+  const std::string line(trim(host.ok("wc -l <" + file)));
   const auto said = host.boot(0);
   INFO(said);
   CHECK(host.ports() == "22 80 443");
   CHECK(has(said, "HEAD (snapshot "));
-  CHECK(has(said, "config: line " + std::string(line) + " cannot be read"));
+  CHECK(has(said, "config: line " + line + " cannot be read"));
   for (const std::string command : {"snapshot --allow-empty", "restore HEAD", "config lock.wait 20s", "gc"}) {
     const auto error = host.ends(5, "rewall " + command);
     INFO(error);
-    CHECK(has(error,
-              host.folder().string() + "/" + file + ": line " + std::string(line) + " cannot be read: "));
-    CHECK(has(error, "hint: correct or delete line " + std::string(line)));
+    CHECK(has(error, host.folder().string() + "/" + file + ": line " + line + " cannot be read: "));
+    CHECK(has(error, "hint: correct or delete line " + line));
   }
   // What the hint says.
-  CHECK(has(host.sh("rewall doctor").out, "line " + std::string(line)));
-  host.ok("sed -i '" + std::string(line) + "d' " + file + "; git config --file " + file + " --list");
+  CHECK(has(host.sh("rewall doctor").out, "line " + line));
+  host.ok("sed -i '" + line + "d' " + file + "; git config --file " + file + " --list");
   host.ok("rewall -q snapshot --allow-empty; rewall -q restore HEAD~1");
   // Nothing is left of what it was opened through.
   CHECK(host.ok("find /run /dev/shm /tmp -maxdepth 3 -lname $PWD/repo/.git/objects 2>/dev/null || true")
