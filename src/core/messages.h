@@ -251,7 +251,7 @@ inline constexpr Message in_force_unrecorded{
 
 inline constexpr Message nothing_expires{
     .kind = ErrorKind::refused,
-    .text = "the change adds no rule, chain or set member, so nothing of it can expire",
+    .text = "the change adds or alters no rule, chain or set member, so nothing of it can expire",
     .hint = "run it without --expire; '--for TIME' reverts a whole change unless somebody confirms",
     .live = LiveState::untouched};
 /// Why.

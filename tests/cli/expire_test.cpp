@@ -166,14 +166,66 @@ TEST_CASE(
     "once") {
   const ExpiringHost host;
   host.ok(
-      "sed -i '/--dport 22 /d; s/^\\(-A INPUT.*RELATED.*\\)/\\1\\n\\1/' web; rewall apply --expire 2h web");
+      "sed -i '/--dport 25 /d; s/^\\(-A INPUT.*RELATED.*\\)/\\1\\n\\1/' web; rewall apply --expire 2h web");
   CHECK(host.expiries()[0]["parts"].size() == 2);
   host.ok("./due");
   host.until_expired();
   const auto rules = host.rules();
-  CHECK_FALSE(has(rules, "--dport 22 "));
+  CHECK_FALSE(has(rules, "--dport 25 "));
   CHECK_FALSE(has(rules, kWeb));
   CHECK(host.ok("iptables -S INPUT | grep -c RELATED") == "1\n");
+}
+
+TEST_CASE("a rule that a change altered is as before when its time is up, and never both or neither") {
+  const ExpiringHost host;
+  constexpr const char* kOld = "-A INPUT -s 198.51.100.7/32 -p tcp -m tcp --dport 22 -j ACCEPT";
+  constexpr const char* kNew = "-A INPUT -s 198.51.100.0/24 -p tcp -m tcp --dport 22 -j ACCEPT";
+  const auto before = host.live();
+  host.ok("iptables-save >web; sed -i '/--dport 22 /s,198.51.100.7/32,198.51.100.0/24,' web");
+  const auto has_one = [&](const std::string& one, const std::string& other) {
+    CHECK(has(host.rules(), one));
+    CHECK_FALSE(has(host.rules(), other));
+  };
+  SECTION("by a file") {
+    CHECK(has(host.ends(0, "rewall apply --expire 2h web"), "1 rule expires at "));
+    has_one(kNew, kOld);
+    host.ok("./due");
+    host.until_expired();
+    CHECK(host.live() == before);
+    CHECK(host.expired()[0]["says"] == "took out 1 rule; 1 rule is as before the change");
+    host.ok("rewall undo");
+    has_one(kNew, kOld);
+  }
+  SECTION("by a command") {
+    host.ok(
+        "rewall try --keep --expire 2h -- iptables -R INPUT 14 -s 198.51.100.0/24 -p tcp --dport 22 -j "
+        "ACCEPT");
+    has_one(kNew, kOld);
+    host.ok("./due");
+    host.until_expired();
+    CHECK(host.live() == before);
+  }
+  SECTION("by a boot after its time") {
+    host.ok("rewall apply --expire 2h web");
+    host.kill_waiter();
+    host.ok("./due; iptables -F; rewall restore --boot");
+    has_one(kOld, kNew);
+  }
+  SECTION("and altered again by somebody, it is left alone") {
+    host.ok(
+        "rewall apply --expire 2h web; iptables -R INPUT 14 -s 198.51.0.0/16 -p tcp --dport 22 -j ACCEPT; "
+        "rewall snapshot; ./due");
+    host.until_expired();
+    CHECK(has(host.rules(), "-s 198.51.0.0/16"));
+    CHECK_FALSE(has(host.rules(), kOld));
+  }
+  SECTION("the chain that it jumped to is gone by then") {
+    host.ok("iptables -N guests; iptables -R INPUT 14 -s 198.51.100.7 -j guests; rewall snapshot");
+    host.ok("rewall try --keep --expire 2h -- iptables -R INPUT 14 -s 198.51.100.7 -p udp -j ACCEPT");
+    host.ok("iptables -X guests; rewall snapshot; ./due");
+    host.until_expired();
+    CHECK_FALSE(has(host.rules(), "198.51.100.7"));
+  }
 }
 
 TEST_CASE("chains, sets and members that a change added expire too, those of other programs do not") {
@@ -207,7 +259,7 @@ TEST_CASE("each expiry makes a snapshot of its own, in the name of who asked for
   REQUIRE(both.size() == 2);
   host.ok("./due " + both[1]["id"].get<std::string>());
   host.until("test $(ls repo/.git/rewall/expiries/*.ended | wc -l) = 1");
-  CHECK(host.newest()["subject"] == "expired: filter/FORWARD: -1 src 192.0.2.8/32 ACCEPT");
+  CHECK(host.newest()["subject"] == "expired: filter/FORWARD: -1 from 192.0.2.8/32 ACCEPT");
   CHECK(has(host.rules(), kWeb));
   CHECK(host.waits());
   host.ok("./due");

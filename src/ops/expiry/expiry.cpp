@@ -24,6 +24,7 @@
 #include "ops/context/state_paths.h"
 #include "ops/context/systemd.h"
 #include "ops/history/blame.h"
+#include "ops/history/revision.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/record_result.h"
 #include "ops/restore/recovery.h"
@@ -172,7 +173,34 @@ struct Cut {
   ExpiringParts gone{};
 };
 
-void cut_rules(Cut& cut, const std::set<RulePlace>& places) {
+/// True where the rule can be put in force: the chain that the rule jumps to and the sets that it names are
+/// there. `before` is the ruleset in which the rule was in force.
+bool can_stand(const Ruleset& ruleset, const ExpiringPart& rule, const Ruleset& before) {
+  const auto has_target = [&](const Ruleset& in) {
+    auto target = rule;
+    target.name = target_of(rule.words, rule.family);
+    return chain_of(in, target) != nullptr;
+  };
+  if (has_target(before) && !has_target(ruleset)) return false;
+  return !names_set(rule.words, [&](std::string_view set) { return ruleset.sets.find(set) == nullptr; });
+}
+
+/// The words that a rule had before the change altered it; empty where they cannot be put back.
+std::string words_before(const Ruleset& ruleset, const ExpiringPart& rule, const Expiry& expiry,
+                         const Ruleset& before) {
+  const auto key = meaning(rule.words, rule.family).key;
+  for (const auto& part : expiry.parts) {
+    if (part.was.empty() || part.family != rule.family || part.backend != rule.backend ||
+        part.table != rule.table || part.name != rule.name || meaning(part.words, part.family).key != key)
+      continue;
+    auto was = part;
+    was.words = part.was;
+    if (can_stand(ruleset, was, before)) return part.was;
+  }
+  return {};
+}
+
+void cut_rules(Cut& cut, const std::set<RulePlace>& places, const Expiry& expiry, const Ruleset& before) {
   // From the end: a position is that of the whole chain.
   for (auto place = places.rbegin(); place != places.rend(); ++place) {
     const auto& [slot, table_name, name, position] = *place;
@@ -184,7 +212,14 @@ void cut_rules(Cut& cut, const std::set<RulePlace>& places) {
     Chain* chain = find_chain(cut.ruleset, part);
     const auto rule = chain->rules.begin() + static_cast<std::ptrdiff_t>(position);
     part.words = rule->words;
-    chain->rules.erase(rule);
+    part.was = words_before(cut.ruleset, part, expiry, before);
+    if (part.was.empty()) {
+      chain->rules.erase(rule);
+    } else {
+      auto text = std::make_shared<const std::string>(part.was);
+      rule->words = *text;
+      cut.ruleset[slot].texts.push_back(std::move(text));
+    }
     cut.gone.push_back(std::move(part));
   }
 }
@@ -229,6 +264,14 @@ void cut_sets(Cut& cut, const Expiry& expiry) {
   }
 }
 
+/// The ruleset before the change; empty where nothing of it can come back, or the history lacks it.
+Ruleset ruleset_before(Session& session, const Expiry& expiry) {
+  if (std::ranges::all_of(expiry.parts, [](const ExpiringPart& part) { return part.was.empty(); })) return {};
+  auto before = read_revision(session, expiry.before);
+  if (!before) log_debug("{}", before.error().message);
+  return before ? std::move(before->ruleset) : Ruleset{};
+}
+
 /// `hash` is the snapshot of the ruleset; empty where that is not known.
 Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Expiry& expiry) {
   Cut cut{.ruleset = std::move(ruleset)};
@@ -238,7 +281,8 @@ Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Ex
   if (!hash.empty() && !of_change.empty())
     if (auto known = places_by_history(session, cut.ruleset, hash, expiry, of_change))
       places = *std::move(known);
-  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry));
+  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), expiry,
+            ruleset_before(session, expiry));
   cut_chains(cut, expiry);
   cut_sets(cut, expiry);
   return cut;
@@ -295,8 +339,11 @@ std::string says_of(const TakenOut& taken, const Expiry& expiry) {
     return format("nothing was left to take out: {} not there as the change added {}",
                   expiry.parts.size() == 1 ? "it is" : "they are", expiry.parts.size() == 1 ? "it" : "them");
   const auto stays = expiry.parts.size() - std::min(expiry.parts.size(), taken.gone.size());
+  const auto back = std::ranges::count_if(taken.gone, [](const auto& part) { return !part.was.empty(); });
   return format(
-      "took out {}{}", count_text(taken.gone),
+      "took out {}{}{}", count_text(taken.gone),
+      back == 0 ? ""
+                : format("; {} as before the change", back == 1 ? "1 rule is" : format("{} rules are", back)),
       stays == 0 ? "" : format("; {} not there as the change added {}", stays, stays == 1 ? "it" : "them"));
 }
 
@@ -372,9 +419,10 @@ ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& 
                           .table = change.table,
                           .name = change.chain};
     };
-    if (change.kind == ChangeKind::added) {
+    if (change.kind == ChangeKind::added || change.kind == ChangeKind::changed) {
       auto part = place(Kind::rule);
       part.words = change.to.value_or("");
+      if (change.kind == ChangeKind::changed) part.was = change.from.value_or("");
       part.others = count_of(from, part);
       parts.push_back(std::move(part));
     } else if (change.kind == ChangeKind::chain_added) {

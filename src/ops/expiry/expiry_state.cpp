@@ -106,7 +106,10 @@ StateLines lines_of(const Expiry& expiry) {
   lines.add("looks-at", expiry.looks_at);
   lines.add("command", expiry.command);
   lines.add(expiry.actor);
-  for (const auto& part : expiry.parts) lines.add(key_of(part.kind), value_of(part));
+  for (const auto& part : expiry.parts) {
+    lines.add(key_of(part.kind), value_of(part));
+    if (!part.was.empty()) lines.add("was", part.was);
+  }
   if (expiry.done) lines.add("done", *expiry.done);
   return lines;
 }
@@ -122,6 +125,14 @@ Result<Expiry> parse(std::string_view text, StateKeys more) {
                  {"place", place_key(expiry.place)},
                  {"looks-at", required(choice_key(expiry.looks_at))},
                  {"command", text_key(expiry.command)},
+                 {"was",
+                  {.read =
+                       [&](std::string_view value) {
+                         if (expiry.parts.empty() || expiry.parts.back().kind != Kind::rule) return false;
+                         expiry.parts.back().was = value;
+                         return !value.empty();
+                       },
+                   .repeats = true}},
                  {"done", {.read = [&](std::string_view value) {
                     return time_key(expiry.done.emplace()).read(value);
                   }}}};

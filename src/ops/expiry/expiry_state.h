@@ -15,7 +15,7 @@
 
 namespace rewall {
 
-/// A part of a ruleset that a change added. A value.
+/// A part of a ruleset that a change added, or a rule that it altered. A value.
 struct ExpiringPart {
   enum class Kind { rule, chain, set, member };
   Kind kind = Kind::rule;
@@ -25,6 +25,7 @@ struct ExpiringPart {
   std::string name{};              ///< the chain or the set
   std::string words{};       ///< the rule without "-A CHAIN", or the member, as iptables or ipset says it
   std::uint64_t others = 0;  ///< how many rules of the same words the chain had before
+  std::string was{};         ///< the words of a rule that the change altered; else empty
   bool operator==(const ExpiringPart&) const = default;
 };
 
