@@ -22,8 +22,10 @@ bool is_well(const Host& host, const std::string& name) {
   return has(said, "ok ") && !has(said, "bad ");
 }
 
-bool is_bad(const Host& host, const std::string& name, const std::string& message, const std::string& hint,
+/// A hint "rewall ..." names the repository.
+bool is_bad(const Host& host, const std::string& name, const std::string& message, std::string hint,
             const std::string& before = "true") {
+  if (hint.starts_with("rewall ")) hint.insert(6, " -C " + host.repository());
   const auto said = check(host, name, before);
   UNSCOPED_INFO(name << ": " << said);
   return said.starts_with("bad ") && has(said, message) && has(said, hint);

@@ -225,8 +225,8 @@ const std::vector<Case>& of_commands() {
       {"store/snapshot.cpp: see 'rewall log' and 'rewall tag'", "rewall init", "rewall show zzzzzz", 2,
        "see '(.* log)'", 0, ""},
       {"store/snapshot.cpp: nothing is recorded yet",
-       "git init -q --bare r.git; rewall init; git -C repo push -q "
-       "$PWD/r.git HEAD:refs/heads/hosts/other; rewall -C c clone $PWD/r.git",
+       "git init -q --bare r.git; unshare -u sh -c 'hostname other; REWALL init'; git -C repo push -q "
+       "$PWD/r.git hosts/other; rewall -C c clone $PWD/r.git",
        "rewall -C c show HEAD", 2, "run '(.*)'", 0, "rewall -C c show HEAD"},
       {"no_such_tag", "rewall init", "rewall tag -d zzzzzz", 2, "see '(.*)'", 0, ""},
       {"no_such_remote", "rewall init --remote $PWD/r.git", "rewall push zzzzzz", 2, "see '(.*)'", 0, ""},
@@ -236,7 +236,8 @@ const std::vector<Case>& of_commands() {
 
 const std::vector<Case>& of_remote() {
   static const std::string kOther =
-      "git init -q --bare r.git; rewall init; git -C repo push -q $PWD/r.git HEAD:refs/heads/hosts/other; ";
+      "git init -q --bare r.git; unshare -u sh -c 'hostname other; REWALL init'; git -C repo push -q "
+      "$PWD/r.git hosts/other; ";
   static const std::vector<Case> all{
       {"no_remote", "git init -q --bare r.git; rewall init", "rewall push", 2, "add one: (.*) URL", 0,
        "rewall push", " $PWD/r.git"},

@@ -152,9 +152,11 @@ TEST_CASE("a log goes on behind what cannot be read, and names a way out that wo
     CHECK(host.rules() == live);
 
     host.ok("git -C " + line_after(outcome.err, "git -C "));
-    CHECK(has(host.ok("rewall snapshot -m again"), " again\n"));
+    // What could not be recorded before is recorded first.
+    CHECK(has(host.ok("rewall snapshot 2>&1"), "what was put in force at "));
     CHECK(host.ok("rewall diff").empty());
-    CHECK(hash("HEAD~1") == third);
+    CHECK(has(host.ok("git -C repo rev-list HEAD~1"), third));
+    CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: restore"));
   }
   SECTION("one between") {
     empty(third);
