@@ -228,7 +228,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
                  tried.expiry);
   if (tried.expiry) context.terminal.say(expiry_text(context, *tried.expiry));
   if (options.expires && !tried.expiry)
-    context.terminal.say("nothing expires: the command added no rule, chain or set member");
+    context.terminal.say("nothing expires: the command added or altered no rule, chain or set member");
   if (keeps) {
     context.terminal.say("kept without a question, as asked");
     say_in_force(context, tried.recorded);

@@ -14,7 +14,7 @@ class ExpiringHost : public GuardedHost {
   ExpiringHost() {
     ok("install -m 755 /dev/stdin due <<'END'\n#!/bin/sh\ncd " + shell_quote(repository()) +
        "/.git/rewall\nfor f in expiries/${1-????????????????}; do\n"
-       "sed -i \"s/^due .*/due $(($(date +%s) - 100)) 0/\" $f; done\n"
+       "test -f $f && sed -i \"s/^due .*/due $(($(date +%s) - 100)) 0/\" $f; done\n"
        "kill -USR1 $(cut -d' ' -f1 expire.lock) 2>/dev/null || :\nEND\n");
     ok("iptables-save >web; sed -i '/^\\*filter/,/^COMMIT/s/^COMMIT/-A INPUT -s 192.0.2.7\\/32 -p tcp -m tcp "
        "--dport "
@@ -25,8 +25,8 @@ class ExpiringHost : public GuardedHost {
   ~ExpiringHost() { kill_waiter(); }
 
   void kill_waiter() const {
-    sh("p=$(cut -d' ' -f1 repo/.git/rewall/expire.lock) && grep -qsa \"$REWALL_REPO\" /proc/$p/cmdline && "
-       "kill -9 $p; while [ -s /proc/$p/cmdline ]; do sleep 0.02; done");
+    sh("p=$(cut -d' ' -f1 repo/.git/rewall/expire.lock) && test -n \"$p\" || exit 0; while grep -qsa "
+       "\"$REWALL_REPO\" /proc/$p/cmdline && kill -9 $p; do sleep 0.02; done");
   }
   json expiries() const { return status()["expiries"]; }
   json expired() const { return status()["expired"]; }

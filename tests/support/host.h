@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -70,8 +71,10 @@ class Host {
 
   /// Waits for what another process does in its own time; `says` tells why it never came.
   void until(const std::string& condition, const std::string& says = "true") const {
-    const auto waited = sh("for i in $(seq 1200); do if { " + condition +
-                           "; } >/dev/null 2>&1; then exit 0; fi; sleep 0.05; done; exit 1");
+    // To read a FIFO that nobody writes waits as sleep(1) does, and takes no process.
+    const auto waited = sh("for ((i = 0; i < 500; ++i)); do if { " + condition +
+                           "; } >/dev/null 2>&1; then exit 0; fi; read -rt .$((i < 40 ? 0 : 2))5 <>" +
+                           shell_quote(silence()) + "; done; exit 1");
     if (waited.status != 0) FAIL("never came: " << condition << "\n" << sh(says).out);
   }
 
@@ -86,6 +89,14 @@ class Host {
   }
 
  private:
+  /// A FIFO of this process.
+  static std::string silence() {
+    static const TemporaryFolder folder;
+    static const std::string path = folder.path() / "silence";
+    ::mkfifo(path.c_str(), 0600);
+    return path;
+  }
+
   /// Kills whatever runs in the network namespace of the test, but for this process.
   void end_processes() const {
     std::error_code failed;
