@@ -208,7 +208,6 @@ class Duel {
     bool inside = false;
     std::size_t n = 0;
     const auto traced = trace(restore_words(tag), [&](const Call& call) {
-      if (!has_effect(call)) return true;
       ++n;
       const bool of_journal = call.path.find("/.git/rewall/journal") != std::string::npos;
       if (of_journal && call.number == SYS_openat && call.path.find("journal.") != std::string::npos)
@@ -287,8 +286,7 @@ class Duel {
     INFO(pair_.name << ": the restore of '" << to << "' killed before its system call with effect number "
                     << point);
     std::size_t n = 0;
-    const auto traced =
-        trace(restore_words(to), [&](const Call& call) { return !has_effect(call) || ++n < point; });
+    const auto traced = trace(restore_words(to), [&](const Call&) { return ++n < point; });
     // Where the threads went another way that was its end.
     if (traced.killed) ++tally_.points;
     if (which().empty()) {

@@ -17,15 +17,15 @@ struct Call {
 
 /// How a traced program ended.
 struct Traced {
-  std::size_t calls = 0;  ///< counted
-  bool killed = false;    ///< by us
-  int status = -1;        ///< exit status, where it ended by itself
+  bool killed = false;  ///< by us
+  int status = -1;      ///< exit status, where it ended by itself
 };
 
-/// Runs a program under ptrace(2), with all its threads and without the programs that it starts, and shows
-/// `visit` each system call before the kernel does it. When `visit` says false the program is killed
-/// (SIGKILL, all its threads) before that call; what it started lives on, and is waited for. Its output is
-/// thrown away. Only for a process without other children, and not for two threads at once.
+/// Runs a program under ptrace(2) and seccomp(2), with all its threads and without the programs that it
+/// starts, and shows `visit` each system call that has an effect before the kernel does it. When `visit` says
+/// false the program is killed (SIGKILL, all its threads) before that call; what it started lives on, and is
+/// waited for. Its output is thrown away. Only for a process without other children, and not for two threads
+/// at once.
 Traced trace(const std::vector<std::string>& words, const std::function<bool(const Call&)>& visit);
 
 /// False for calls that change nothing outside the process that makes them, as far as others can see when it
