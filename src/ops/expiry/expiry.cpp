@@ -64,6 +64,66 @@ void add_members(const Change& change, ExpiringParts& parts) {
       parts.push_back({.kind = Kind::member, .name = change.set, .words = *member.to});
 }
 
+/// True where both name a rule of the same chain and the same meaning. `words` are those of `one`.
+bool same_rule(const ExpiringPart& one, const std::string& words, const ExpiringPart& other) {
+  return other.kind == Kind::rule && one.family == other.family && one.backend == other.backend &&
+         one.table == other.table && one.name == other.name &&
+         meaning(words, one.family).key == meaning(other.words, other.family).key;
+}
+
+// --- expiries of one rule
+
+bool is_due(const Expiry& expiry) {
+  return expiry.due.seconds <= now().seconds;
+}
+
+/// The others that a repository knows: a change may alter what an earlier one made for some time.
+struct OtherExpiries {
+  std::vector<Expiry> pending{};
+  std::vector<ExpiryEnding> ended{};
+};
+
+OtherExpiries others_of(const Session& session, const Expiry& expiry) {
+  OtherExpiries others{.pending = read_expiries(session.state_path()).pending,
+                       .ended = expiries_ended(session.state_path(), expiry.asked.seconds)};
+  std::erase_if(others.pending, [&](const Expiry& one) { return one.id == expiry.id; });
+  std::erase_if(others.ended, [&](const ExpiryEnding& one) { return one.expiry.id == expiry.id; });
+  return others;
+}
+
+/// The words that an altered rule gets back: not those which an earlier change gave it for a time that is
+/// over, but those before. Empty for none.
+std::string words_back(const ExpiringPart& part, const Expiry& expiry, const OtherExpiries& others) {
+  std::string words = part.was;
+  std::set<std::string> seen;  // two of one second may name each other
+  while (!words.empty() && seen.insert(words).second) {
+    const ExpiringPart* over = nullptr;
+    const auto look = [&](const Expiry& other) {
+      if (other.asked.seconds > expiry.asked.seconds) return;
+      for (const auto& one : other.parts)
+        if (same_rule(part, words, one)) over = &one;
+    };
+    for (const auto& other : others.pending)
+      if (is_due(other)) look(other);
+    for (const auto& other : others.ended) look(other.expiry);
+    if (over == nullptr) return words;
+    words = over->was;
+  }
+  return words;
+}
+
+/// The snapshots in which later expiries gave rules of this one back.
+std::set<std::string> given_back(const Expiry& expiry, const OtherExpiries& others) {
+  std::set<std::string> snapshots;
+  for (const auto& other : others.ended)
+    for (const auto& part : other.expiry.parts)
+      for (const auto& own : expiry.parts)
+        if (!part.was.empty() && other.expiry.asked.seconds >= expiry.asked.seconds &&
+            same_rule(part, part.was, own))
+          snapshots.insert(other.result);
+  return snapshots;
+}
+
 // --- what is there of it
 
 /// A rule of a ruleset: slot, table, chain and position from 0.
@@ -86,11 +146,13 @@ std::optional<Slot> slot_of(const Ruleset& ruleset, Family family, Backend backe
   return std::nullopt;
 }
 
+/// The rules that are there of an expiry, each with the part that names it.
+using RulePlaces = std::map<RulePlace, const ExpiringPart*>;
+
 /// By the history: the rules that these snapshots brought, or that were put back since.
-Result<std::set<RulePlace>> places_by_history(Session& session, const Ruleset& ruleset,
-                                              const std::string& hash, const Expiry& expiry,
-                                              const std::set<std::string>& of_change) {
-  std::set<RulePlace> places;
+Result<RulePlaces> places_by_history(Session& session, const Ruleset& ruleset, const std::string& hash,
+                                     const Expiry& expiry, const std::set<std::string>& of_change) {
+  RulePlaces places;
   std::map<std::tuple<Family, std::string, std::string>, std::vector<BlamedRule>> blamed;
   for (const auto& part : expiry.parts) {
     const auto slot = slot_of(ruleset, part.family, part.backend);
@@ -104,7 +166,7 @@ Result<std::set<RulePlace>> places_by_history(Session& session, const Ruleset& r
       if (rule.backend != part.backend || !rule.from || !of_change.contains(rule.from->hash) ||
           places.contains(place) || meaning(rule.rule, part.family).key != key)
         continue;
-      places.insert(place);
+      places.emplace(place, &part);
       break;
     }
   }
@@ -112,8 +174,8 @@ Result<std::set<RulePlace>> places_by_history(Session& session, const Ruleset& r
 }
 
 /// By the words: as many rules as the change added, while the chain has more of them than before.
-std::set<RulePlace> places_by_words(const Ruleset& ruleset, const Expiry& expiry) {
-  std::set<RulePlace> places;
+RulePlaces places_by_words(const Ruleset& ruleset, const Expiry& expiry) {
+  RulePlaces places;
   std::map<std::tuple<Family, Backend, std::string, std::string, std::string>, std::uint64_t> taken;
   for (const auto& part : expiry.parts) {
     const Chain* chain = part.kind == Kind::rule ? chain_of(ruleset, part) : nullptr;
@@ -123,7 +185,7 @@ std::set<RulePlace> places_by_words(const Ruleset& ruleset, const Expiry& expiry
     if (count_of(ruleset, part) <= part.others + n) continue;
     for (std::size_t i = 0; i < chain->rules.size(); ++i) {
       if (chain->rules[i].words != part.words) continue;
-      if (!places.insert({*slot, part.table, part.name, i}).second) continue;
+      if (!places.emplace(RulePlace{*slot, part.table, part.name, i}, &part).second) continue;
       ++n;
       break;
     }
@@ -173,46 +235,27 @@ struct Cut {
   ExpiringParts gone{};
 };
 
-/// True where the rule can be put in force: the chain that the rule jumps to and the sets that it names are
-/// there. `before` is the ruleset in which the rule was in force.
+/// True where a rule can have its old words back: the chain that these jump to and the sets that they name
+/// are there. `before` is the ruleset in which the rule had them.
 bool can_stand(const Ruleset& ruleset, const ExpiringPart& rule, const Ruleset& before) {
   const auto has_target = [&](const Ruleset& in) {
     auto target = rule;
-    target.name = target_of(rule.words, rule.family);
+    target.name = target_of(rule.was, rule.family);
     return chain_of(in, target) != nullptr;
   };
   if (has_target(before) && !has_target(ruleset)) return false;
-  return !names_set(rule.words, [&](std::string_view set) { return ruleset.sets.find(set) == nullptr; });
+  return !names_set(rule.was, [&](std::string_view set) { return ruleset.sets.find(set) == nullptr; });
 }
 
-/// The words that a rule had before the change altered it; empty where they cannot be put back.
-std::string words_before(const Ruleset& ruleset, const ExpiringPart& rule, const Expiry& expiry,
-                         const Ruleset& before) {
-  const auto key = meaning(rule.words, rule.family).key;
-  for (const auto& part : expiry.parts) {
-    if (part.was.empty() || part.family != rule.family || part.backend != rule.backend ||
-        part.table != rule.table || part.name != rule.name || meaning(part.words, part.family).key != key)
-      continue;
-    auto was = part;
-    was.words = part.was;
-    if (can_stand(ruleset, was, before)) return part.was;
-  }
-  return {};
-}
-
-void cut_rules(Cut& cut, const std::set<RulePlace>& places, const Expiry& expiry, const Ruleset& before) {
+void cut_rules(Cut& cut, const RulePlaces& places, const Ruleset& before) {
   // From the end: a position is that of the whole chain.
   for (auto place = places.rbegin(); place != places.rend(); ++place) {
-    const auto& [slot, table_name, name, position] = *place;
-    ExpiringPart part{.kind = Kind::rule,
-                      .family = slot.family,
-                      .backend = cut.ruleset.backend_of(slot),
-                      .table = table_name,
-                      .name = name};
+    const auto& [slot, table_name, name, position] = place->first;
+    ExpiringPart part = *place->second;
     Chain* chain = find_chain(cut.ruleset, part);
     const auto rule = chain->rules.begin() + static_cast<std::ptrdiff_t>(position);
     part.words = rule->words;
-    part.was = words_before(cut.ruleset, part, expiry, before);
+    if (!part.was.empty() && !can_stand(cut.ruleset, part, before)) part.was.clear();
     if (part.was.empty()) {
       chain->rules.erase(rule);
     } else {
@@ -243,14 +286,14 @@ void cut_chains(Cut& cut, const Expiry& expiry) {
 void cut_sets(Cut& cut, const Expiry& expiry) {
   std::map<std::string_view, std::set<std::string_view>> members;
   for (const auto& part : expiry.parts)
-    if (part.kind == Kind::member) members[part.name].insert(part.words);
+    if (part.kind == Kind::member) members[part.name].insert(element_of(part.words));
   for (auto& set : cut.ruleset.sets.sets) {
     const auto out = members.find(set.name);
     if (out == members.end()) continue;
     std::deque<std::string> kept;
     std::erase_if(set.members, [&](std::string_view member) {
       const auto words = meaning_of_member(member, kept);
-      if (!out->second.contains(words)) return false;
+      if (!out->second.contains(element_of(words))) return false;
       cut.gone.push_back({.kind = Kind::member, .name = set.name, .words = std::string(words)});
       return true;
     });
@@ -273,23 +316,22 @@ Ruleset ruleset_before(Session& session, const Expiry& expiry) {
 }
 
 /// `hash` is the snapshot of the ruleset; empty where that is not known.
-Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Expiry& expiry) {
+Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Expiry& asked) {
   Cut cut{.ruleset = std::move(ruleset)};
+  const auto others = others_of(session, asked);
+  Expiry expiry = asked;
+  for (auto& part : expiry.parts) part.was = words_back(part, asked, others);
   auto repository = session.repository();
-  const auto of_change = repository ? snapshots_of(**repository, expiry) : std::set<std::string>{};
-  std::optional<std::set<RulePlace>> places;
+  auto of_change = repository ? snapshots_of(**repository, expiry) : std::set<std::string>{};
+  if (!of_change.empty()) of_change.merge(given_back(asked, others));
+  std::optional<RulePlaces> places;
   if (!hash.empty() && !of_change.empty())
     if (auto known = places_by_history(session, cut.ruleset, hash, expiry, of_change))
       places = *std::move(known);
-  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), expiry,
-            ruleset_before(session, expiry));
+  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), ruleset_before(session, expiry));
   cut_chains(cut, expiry);
   cut_sets(cut, expiry);
   return cut;
-}
-
-bool is_due(const Expiry& expiry) {
-  return expiry.due.seconds <= now().seconds;
 }
 
 // --- taking it out
@@ -338,13 +380,16 @@ std::string says_of(const TakenOut& taken, const Expiry& expiry) {
   if (taken.gone.empty())
     return format("nothing was left to take out: {} not there as the change added {}",
                   expiry.parts.size() == 1 ? "it is" : "they are", expiry.parts.size() == 1 ? "it" : "them");
+  auto out = taken.gone;
+  std::erase_if(out, [](const ExpiringPart& part) { return !part.was.empty(); });
+  const auto back = taken.gone.size() - out.size();
   const auto stays = expiry.parts.size() - std::min(expiry.parts.size(), taken.gone.size());
-  const auto back = std::ranges::count_if(taken.gone, [](const auto& part) { return !part.was.empty(); });
-  return format(
-      "took out {}{}{}", count_text(taken.gone),
-      back == 0 ? ""
-                : format("; {} as before the change", back == 1 ? "1 rule is" : format("{} rules are", back)),
-      stays == 0 ? "" : format("; {} not there as the change added {}", stays, stays == 1 ? "it" : "them"));
+  std::string says = out.empty() ? "" : "took out " + count_text(out);
+  if (back > 0)
+    says += format("{}gave {} back", out.empty() ? "" : ", ",
+                   back == 1 ? "1 rule its old words" : format("{} rules their old words", back));
+  if (stays > 0) says += format("; {} not there as the change added {}", stays, stays == 1 ? "it" : "them");
+  return says;
 }
 
 Status take_out_one(Session& session, const Lock& held, Expiry expiry) {
@@ -410,6 +455,9 @@ ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& 
   Diff marked = diff;
   mark_foreign(marked, from, to, owners);
   ExpiringParts parts;
+  // Rules of the same words are told apart by their order.
+  std::ranges::stable_sort(marked.changes, {},
+                           [](const Change& change) { return change.to_pos.value_or(0); });
   for (const auto& change : marked.changes) {
     if (!change.foreign.empty()) continue;
     const auto place = [&](Kind kind) {
@@ -497,12 +545,30 @@ Status take_out_expired(Session& session, Waiter waiter) {
   return done;
 }
 
+namespace {
+
+/// True for a snapshot of the time between the change and the end of its expiry.
+bool is_between(Session& session, const std::string& hash, const ExpiryEnding& ending) {
+  auto repository = session.repository();
+  if (!repository || hash.empty() || ending.result.empty() || hash == ending.result) return false;
+  auto at = ending.result;
+  for (int i = 0; i < kSnapshotsOfAChange && !at.empty() && at != ending.expiry.before; ++i) {
+    if (at == hash) return true;
+    at = (*repository)->parent(at);
+  }
+  return false;
+}
+
+}  // namespace
+
 Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash) {
   const auto state = session.state_path();
-  if (!has_expiries(state)) return ruleset;
+  auto over = read_expiries(state).pending;
+  std::erase_if(over, [](const Expiry& expiry) { return !is_due(expiry); });
+  for (auto& ending : expiries_ended(state, 0))
+    if (is_between(session, hash, ending)) over.push_back(std::move(ending.expiry));
   std::string of = hash;
-  for (const auto& expiry : read_expiries(state).pending) {
-    if (!is_due(expiry)) continue;
+  for (const auto& expiry : over) {
     auto cut = cut_out(session, std::move(ruleset), of, expiry);
     ruleset = std::move(cut.ruleset);
     if (cut.gone.empty()) continue;
