@@ -48,7 +48,7 @@ bool same_backends(const Ruleset& a, const Ruleset& b) {
 }
 
 // Puts the chains and sets in which `left` and the snapshot differ back as they are in the snapshot.
-Result<Restored> put_parts_back(Session& session, Begun begun, const std::string& hash, Ruleset left,
+Result<Restored> put_parts_back(Session& session, Begun& begun, const std::string& hash, Ruleset left,
                                 RestoreOptions options) {
   auto target = TRY(ruleset_at(session, begun.known.head, hash));
   Parts parts;
@@ -81,7 +81,21 @@ Result<Restored> undo_unrecorded(Session& session, const Repository& repository,
   Ruleset left = begun.known.live.ruleset;
   const Snapshot change{.subject = subject(compare(begun.known.head.ruleset, left))};
   if (announce) announce({change, *back_to});
-  return put_parts_back(session, std::move(begun), back_to->hash, std::move(left), options);
+  return put_parts_back(session, begun, back_to->hash, std::move(left), options);
+}
+
+// Of a change of which nothing is in force any more, as a guard or a boot leaves out what expired: without a
+// snapshot the next undo would come upon the same change for ever.
+Result<Recorded> record_undone(Session& session, Repository& repository, const std::string& back_to,
+                               const RestoreOptions& options) {
+  const auto read = TRY(read_live_and_head(session, repository));
+  return record(session, repository, read.head, read.live,
+                {.message = options.message,
+                 .trigger = options.trigger,
+                 .restores = back_to,
+                 .undoes = options.undoes,
+                 .exact = options.exact,
+                 .allow_empty = true});
 }
 
 }  // namespace
@@ -106,7 +120,9 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   options.exact = given.exact || takes_foreign_parts(*change);
   if (announce) announce({*change, *back_to});
   auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
-  auto restored = TRY(put_parts_back(session, std::move(begun), back_to->hash, std::move(left), options));
+  auto restored = TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options));
+  if (!options.dry_run && restored.after && !restored.after->changed)
+    restored.after = TRY(record_undone(session, *repository, back_to->hash, options));
   if (before && !restored.before) restored.before = std::move(before);
   return restored;
 }
@@ -128,7 +144,7 @@ Result<Restored> redo(Session& session, const RestoreOptions& given, const Annou
   options.exact = given.exact || takes_foreign_parts(change);
   if (announce) announce({change, *before});
   auto left = TRY(ruleset_at(session, begun.known.head, before->hash));
-  return put_parts_back(session, std::move(begun), change.hash, std::move(left), options);
+  return put_parts_back(session, begun, change.hash, std::move(left), options);
 }
 
 }  // namespace rewall
