@@ -131,8 +131,9 @@ inline constexpr Message changed_unrecorded{
 /// Why the history cannot be used.
 inline constexpr Message unrecorded_unguarded{
     .kind = ErrorKind::refused,
-    .text = "no guard can be armed, as its way back cannot be recorded: {}",
-    .hint = "run it without --for: the live rules are kept in files, and can be put back from there",
+    .text = "no guard can be armed and nothing can expire, as what is in force cannot be recorded: {}",
+    .hint =
+        "run it without --for and --expire: the live rules are kept in files, and can be put back from there",
     .live = LiveState::untouched};
 
 /// The damage, the newest snapshot that can be read, the repository, the branch.

@@ -147,6 +147,10 @@ TEST_CASE("a log goes on behind what cannot be read, and names a way out that wo
     CHECK(has(restored.err, "rewall: in force: snapshot " + hash("good").substr(0, 10) + ", not recorded"));
     CHECK(host.ok("iptables -S INPUT | grep -c dport") == "1\n");
     CHECK(has(host.ends(3, "rewall restore --for 1m " + third.substr(0, 10)), "no guard can be armed"));
+    CHECK(has(host.ends(3,
+                        "iptables-save | sed 's/^COMMIT/-A INPUT -p tcp --dport 9 -j ACCEPT\\nCOMMIT/' >web; "
+                        "rewall apply --expire 1h web"),
+              "nothing can expire"));
     CHECK(has(host.ends(0, "rewall restore good"), "nothing to do"));
     host.ok(line_after(restored.err, "; go back: "));
     CHECK(host.rules() == live);

@@ -31,6 +31,7 @@ Status GuardedChange::arm(const Lock& held, const std::string& before, bool exac
 }
 
 Status GuardedChange::begin_expiry(const Lock& held, const std::string& before, const WantedChange& change) {
+  if (before.empty()) return error_of<messages::unrecorded_unguarded>("the history cannot be used");
   auto parts = added_parts(change.diff, change.from, change.to, owners_of(session_));
   if (parts.empty()) return error_of<messages::nothing_expires>();
   auto expiry = make_expiry(session_, *expires_, std::move(parts));

@@ -20,7 +20,7 @@
 namespace rewall {
 namespace {
 
-// What is in force cannot be read: nft put rules among those of iptables.
+// What is in force cannot be read, as nft put rules among those of iptables, or cannot be recorded.
 Result<Restored> fall_back_to_old(Session& session, const Lock& held, const Guard& guard,
                                   const RestoreOptions& options) {
   const std::vector<Candidate> candidates{old_ruleset(session, guard)};
@@ -120,7 +120,9 @@ Result<Restored> roll_back(Session& session) {
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
   auto restored = restore(session, held, revision, options);
-  if (!restored && restored.error().kind == ErrorKind::capture)
+  // What cannot be read or recorded does not keep the old ruleset away, as it does not when the guard fires.
+  if (!restored &&
+      (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
     restored = fall_back_to_old(session, held, *guard, options);
   if (!restored) return restored;
   auto ending = ending_of(session, EndedBy::rollback,

@@ -183,7 +183,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
-    // It needs a snapshot as its way back: where `--for` asks for a guard, that is refused.
+    // A guard needs a snapshot as its way back, and an expiry one to find its rules by.
     if (!guarded.arm("", options.exact, restored.diff, plan))
       return error_of<messages::unrecorded_unguarded>(why.message);
     if (auto kept = unrecorded.keep(plan.live.ruleset); !kept)
