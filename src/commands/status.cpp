@@ -154,6 +154,9 @@ std::string remote_text(const Context& context, const RepositoryStatus::RemoteSt
 
 std::string live_text(const Context& context, const RepositoryStatus& status) {
   const Paint paint = context.terminal.paint();
+  if (status.head.empty())
+    return format("LIVE     {}; '{}' records it\n", paint.removed("is not recorded"),
+                  rewall_command(context.session, "snapshot"));
   if (!status.compared) return format("LIVE     {}\n", paint.removed("cannot be compared with HEAD"));
   const auto foreign = format("{} of other programs", counted(status.foreign_changes, "change"));
   if (status.clean && status.foreign_changes == 0)
@@ -194,6 +197,7 @@ std::string damage_text(const Context& context, const RepositoryStatus& status) 
 }
 
 std::string head_text(const RepositoryStatus& status, const std::optional<Snapshot>& head, Paint paint) {
+  if (status.head.empty()) return "HEAD     nothing is recorded yet\n";
   if (!head) return format("HEAD     {}\n", short_hash(status.head));
   return format("HEAD     {} {}  {}\n", short_hash(status.head), escape(head->subject),
                 paint.quiet("(" + ago(head->time, now()) + ")"));
@@ -233,9 +237,13 @@ Action define_status(Syntax&) {
       context.terminal.out(print(to_json(status)));
     } else {
       auto repository = TRY(context.session.repository());
-      auto head = repository->snapshot(status.head);
-      if (!head && status.damage.empty()) return std::move(head).error();
-      context.terminal.out(to_text(context, status, head ? std::optional(*std::move(head)) : std::nullopt));
+      std::optional<Snapshot> head;
+      if (!status.head.empty()) {
+        auto read = repository->snapshot(status.head);
+        if (!read && status.damage.empty()) return std::move(read).error();
+        if (read) head = *std::move(read);
+      }
+      context.terminal.out(to_text(context, status, head));
     }
     // Shown first, then fired: the next status shows the result.
     if (status.guard && status.guard->overdue) {

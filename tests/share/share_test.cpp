@@ -136,6 +136,14 @@ TEST_CASE("with push.auto snapshots arrive by themselves, when the remote is the
   CHECK(remote_has_head(host));
 }
 
+TEST_CASE("status of a clone without a snapshot of its own says so") {
+  const Host host;
+  host.ok("git init -q --bare r.git; rewall clone $PWD/r.git");
+  const auto said = host.ends(1, "rewall status");
+  CHECK(has(said, "HEAD     nothing is recorded yet\n"));
+  CHECK(has(said, "snapshot' records it"));
+}
+
 TEST_CASE("a clone that cannot be leaves nothing; a machine without a history gets the others' to look at",
           "[share]") {
   const Host host;
