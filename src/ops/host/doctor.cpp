@@ -18,6 +18,7 @@
 #include "core/time.h"
 #include "kernel/namespace.h"
 #include "kernel/programs.h"
+#include "ops/context/rewall_command.h"
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
 #include "ops/history/verify.h"
@@ -172,13 +173,17 @@ bool is_enabled(const std::string& unit) {
 Finding examine_watch(const Session& session) {
   if (const pid_t process = watching_process(session.state_path()); process != 0)
     return {.check = "watch", .message = format("records every change (process {})", process)};
-  if (fs::exists("/etc/cron.d/rewall"))
+  // The cron job and the service are those of one repository.
+  const bool is_served = rewall_command(session.path()) == "rewall";
+  if (is_served && fs::exists("/etc/cron.d/rewall"))
     return {.check = "watch", .message = "not running, but cron records changes every minute"};
   return {.check = "watch",
           .ok = false,
           .message = "not running: changes are only recorded when you run 'rewall snapshot'",
-          .hint = has_systemd() ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
-                                : "rewall hooks install cron, or run 'rewall watch' as a service"};
+          .hint = !is_served ? "run as a service: rewall watch"
+                  : has_systemd()
+                      ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
+                      : "rewall hooks install cron, or run 'rewall watch' as a service"};
 }
 
 void examine_boot(std::vector<Finding>& checks) {
