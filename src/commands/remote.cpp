@@ -36,7 +36,14 @@ Error wrong_words(const RemoteOptions& options) {
 Status change(Repository& repository, const RemoteOptions& options) {
   const bool removes = options.action == "remove";
   if (options.name.empty() || options.url.empty() != removes) return wrong_words(options);
-  if (options.action == "add") return repository.add_remote(options.name, options.url);
+  if (options.action == "add") {
+    auto added = repository.add_remote(options.name, options.url);
+    // The hint of an address that is shown without its secret would not help.
+    if (!added && shown_address(options.url) != options.url)
+      return std::move(added).error().hinted("give it the new address: rewall remote set-url " +
+                                             shell_quote(options.name) + " ADDRESS");
+    return added;
+  }
   auto changed =
       removes ? repository.remove_remote(options.name) : repository.set_remote_url(options.name, options.url);
   return changed ? forget_fetch_status(repository.state_path(), options.name) : changed;
