@@ -282,6 +282,30 @@ TEST_CASE("of two changes that alter one rule for a time, nothing stays that is 
   }
 }
 
+TEST_CASE("rules expire also in a chain that was renamed since") {
+  const ExpiringHost host;
+  SECTION("that was there") {
+    host.ok(
+        "iptables -N c1; iptables -A c1 -s 192.0.2.1 -j ACCEPT; iptables -A c1 -s 192.0.2.3 -j ACCEPT; "
+        "iptables -A INPUT -j c1; rewall snapshot; "
+        "rewall try --keep --expire 2h -- iptables -R c1 1 -s 192.0.2.2 -j ACCEPT; iptables -E c1 c2; rewall "
+        "snapshot; "
+        "./due");
+    host.until_expired();
+    CHECK(has(host.rules(), "-A c2 -s 192.0.2.1/32 -j ACCEPT"));
+    CHECK_FALSE(has(host.rules(), "192.0.2.2"));
+  }
+  SECTION("that the change made") {
+    const auto before = host.live();
+    host.ok(
+        "rewall try --keep --expire 2h -- sh -c 'iptables -N n1; iptables -A n1 -s 192.0.2.2 -j ACCEPT; "
+        "iptables -A "
+        "INPUT -j n1'; iptables -E n1 n2; rewall snapshot; ./due");
+    host.until_expired();
+    CHECK(host.live() == before);
+  }
+}
+
 TEST_CASE("undo goes on behind a change of which only what expired is left") {
   const ExpiringHost host;
   const auto before = host.live();

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "diff/renames.h"
 #include "kernel/daemon.h"
 #include "kernel/process.h"
 #include "ops/context/git_command.h"
@@ -315,12 +316,41 @@ Ruleset ruleset_before(Session& session, const Expiry& expiry) {
   return before ? std::move(before->ruleset) : Ruleset{};
 }
 
+/// Gives the parts the names that their chains have in the ruleset: somebody may have renamed one.
+void follow_renames(Session& session, const Ruleset& ruleset, Expiry& expiry) {
+  const auto of_chain = [](const ExpiringPart& part) {
+    return part.kind == Kind::rule || part.kind == Kind::chain;
+  };
+  const auto is_gone = [&](const ExpiringPart& part) {
+    return of_chain(part) && chain_of(ruleset, part) == nullptr;
+  };
+  if (expiry.after.empty() || std::ranges::none_of(expiry.parts, is_gone)) return;
+  const auto after = read_revision(session, expiry.after);
+  if (!after) {
+    log_debug("{}", after.error().message);
+    return;
+  }
+  std::map<std::tuple<Family, Backend, std::string>, Renames> renames;  // of a table
+  for (const auto& change : compare(after->ruleset, ruleset).changes)
+    if (change.kind == ChangeKind::chain_renamed)
+      renames[{*change.family, *change.backend, change.table}].emplace(*change.from, *change.to);
+  for (auto& part : expiry.parts) {
+    const auto found = renames.find({part.family, part.backend, part.table});
+    if (!of_chain(part) || found == renames.end()) continue;
+    if (const auto name = found->second.find(part.name); name != found->second.end())
+      part.name = name->second;
+    part.words = renamed_words(part.words, found->second);
+    part.was = renamed_words(part.was, found->second);
+  }
+}
+
 /// `hash` is the snapshot of the ruleset; empty where that is not known.
 Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Expiry& asked) {
   Cut cut{.ruleset = std::move(ruleset)};
   const auto others = others_of(session, asked);
   Expiry expiry = asked;
   for (auto& part : expiry.parts) part.was = words_back(part, asked, others);
+  follow_renames(session, cut.ruleset, expiry);
   auto repository = session.repository();
   auto of_change = repository ? snapshots_of(**repository, expiry) : std::set<std::string>{};
   if (!of_change.empty()) of_change.merge(given_back(asked, others));
