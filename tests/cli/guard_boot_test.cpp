@@ -417,3 +417,17 @@ TEST_CASE("who confirms at the very moment when it fires gets one answer, and it
     host.ok("rewall restore old");
   }
 }
+
+TEST_CASE("rollback puts the old ruleset in force also where the history cannot be read") {
+  const GuardedHost host;
+  const auto old = host.live();
+  host.ok("rewall try --for 1h --yes -- ./break");
+  REQUIRE(host.live() != old);
+  host.ok(
+      "h=$(git -C repo rev-parse HEAD); f=repo/.git/objects/$(echo $h | sed 's,..,&/,'); chmod u+w $f; : "
+      ">$f");
+  const auto said = host.ends(5, "rewall rollback");
+  INFO(said);
+  CHECK(host.live() == old);
+  CHECK(has(said, "is in force, but not recorded"));
+}
