@@ -138,7 +138,7 @@ TEST_CASE("with push.auto snapshots arrive by themselves, when the remote is the
 
 TEST_CASE("status of a clone without a snapshot of its own says so") {
   const Host host;
-  host.ok("git init -q --bare r.git; rewall clone $PWD/r.git");
+  host.ok("git init -q --bare r.git; iptables -A INPUT -j LOG; rewall clone $PWD/r.git");
   const auto said = host.ends(1, "rewall status");
   CHECK(has(said, "HEAD     nothing is recorded yet\n"));
   CHECK(has(said, "snapshot' records it"));
