@@ -134,17 +134,23 @@ TEST_CASE("a firewall that was empty by wish boots, though a shutdown emptied it
   CHECK_FALSE(has(host.rules(), "-A "));
 }
 
-TEST_CASE("what is no state file boots what a state file boots") {
+TEST_CASE("a state file that is of another version, a FIFO or a folder stops no boot and no snapshot") {
   const BootHost host;
   host.ok("cp -a repo whole");
-  for (const std::string file : {"journal", "seen", "namespace", "host", "lock", "guard.lock"})
-    for (const std::string what : {"mkfifo ", "mkdir "}) {
+  for (const std::string file :
+       {"journal", "seen", "exported", "push", "fetched", "namespace", "host", "lock", "watch.lock",
+        "guard.lock", "environment", "background", "network", "gc"})
+    for (const std::string what : {"printf 'rewall thing 99\\nx y\\n' >", "mkfifo ", "mkdir "}) {
       INFO(what << file);
-      host.ok("rm -rf repo; cp -aT whole repo; cd repo/.git/rewall; rm -rf " + file + "; " + what + file);
+      host.ok("rm -rf repo; cp -aT whole repo; rm -rf repo/.git/rewall/" + file + "; " + what +
+              "repo/.git/rewall/" + file);
       host.forget();
       const auto said = host.ends(0, "timeout 60 " REWALL_PROGRAM " restore --boot");
       INFO(said);
       CHECK(host.ports() == "22 80 443");
+      host.ok("iptables -A INPUT -p tcp --dport 25 -j ACCEPT; timeout 60 " REWALL_PROGRAM
+              " -q snapshot; timeout 60 " REWALL_PROGRAM " -q restore HEAD~1; timeout 60 " REWALL_PROGRAM
+              " -q status");
     }
 }
 
