@@ -130,10 +130,11 @@ std::set<std::string> given_back(const Expiry& expiry, const OtherExpiries& othe
 /// A rule of a ruleset: slot, table, chain and position from 0.
 using RulePlace = std::tuple<Slot, std::string, std::string, std::size_t>;
 
-/// The snapshots that may have recorded the change of an expiry: those since the one before it.
-std::set<std::string> snapshots_of(const Repository& repository, const Expiry& expiry) {
+/// The snapshots from the newest one back to the one before the change of an expiry, which is not among them.
+std::set<std::string> snapshots_since(const Repository& repository, const std::string& newest,
+                                      const Expiry& expiry) {
   std::set<std::string> all;
-  auto at = expiry.after;
+  auto at = newest;
   for (int i = 0; i < kSnapshotsOfAChange && !at.empty() && at != expiry.before; ++i) {
     all.insert(at);
     at = repository.parent(at);
@@ -352,7 +353,7 @@ Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Ex
   for (auto& part : expiry.parts) part.was = words_back(part, asked, others);
   follow_renames(session, cut.ruleset, expiry);
   auto repository = session.repository();
-  auto of_change = repository ? snapshots_of(**repository, expiry) : std::set<std::string>{};
+  auto of_change = repository ? snapshots_since(**repository, expiry.after, expiry) : std::set<std::string>{};
   if (!of_change.empty()) of_change.merge(given_back(asked, others));
   std::optional<RulePlaces> places;
   if (!hash.empty() && !of_change.empty())
@@ -581,12 +582,7 @@ namespace {
 bool is_between(Session& session, const std::string& hash, const ExpiryEnding& ending) {
   auto repository = session.repository();
   if (!repository || hash.empty() || ending.result.empty() || hash == ending.result) return false;
-  auto at = ending.result;
-  for (int i = 0; i < kSnapshotsOfAChange && !at.empty() && at != ending.expiry.before; ++i) {
-    if (at == hash) return true;
-    at = (*repository)->parent(at);
-  }
-  return false;
+  return snapshots_since(**repository, ending.result, ending.expiry).contains(hash);
 }
 
 }  // namespace
