@@ -29,12 +29,6 @@ class BootHost : public Host {
   std::string branch() const { return "repo/.git/refs/heads/hosts/$(ls repo/.git/refs/heads/hosts)"; }
 };
 
-/// Makes the object of `expression` unreadable, as a power failure does.
-std::string empty_object(const std::string& expression) {
-  return "o=$(git -C repo rev-parse " + expression +
-         "); o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; : >$o; ";
-}
-
 }  // namespace
 
 TEST_CASE(

@@ -423,9 +423,7 @@ TEST_CASE("rollback puts the old ruleset in force also where the history cannot 
   const auto old = host.live();
   host.ok("rewall try --for 1h --yes -- ./break");
   REQUIRE(host.live() != old);
-  host.ok(
-      "h=$(git -C repo rev-parse HEAD); f=repo/.git/objects/$(echo $h | sed 's,..,&/,'); chmod u+w $f; : "
-      ">$f");
+  host.ok(empty_object("HEAD"));
   const auto said = host.ends(5, "rewall rollback");
   INFO(said);
   CHECK(host.live() == old);

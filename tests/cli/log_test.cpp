@@ -123,16 +123,11 @@ TEST_CASE("a log goes on behind what cannot be read, and names a way out that wo
   const auto hash = [&](const std::string& name) {
     return std::string(trim(host.ok("git -C repo rev-parse " + name)));
   };
-  // What a power failure leaves of an object.
-  const auto empty = [&](const std::string& of) {
-    host.ok("cd repo/.git/objects/" + of.substr(0, 2) + "; chmod u+w " + of.substr(2) + "; : >" +
-            of.substr(2));
-  };
   const auto live = host.rules();
   const auto third = hash("HEAD~1");
   SECTION("the newest") {
     const auto fourth = hash("HEAD");
-    empty(fourth);
+    host.ok(empty_object(fourth));
     const auto outcome = host.sh("rewall log --oneline");
     CHECK(outcome.status == 5);
     CHECK(has(outcome.out, third.substr(0, 10) + " third\n"));
@@ -163,7 +158,7 @@ TEST_CASE("a log goes on behind what cannot be read, and names a way out that wo
     CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Trigger: restore"));
   }
   SECTION("one between") {
-    empty(third);
+    host.ok(empty_object(third));
     const auto outcome = host.sh("rewall log --oneline");
     CHECK(outcome.status == 5);
     CHECK(split_lines(outcome.out).size() == 3);

@@ -117,6 +117,12 @@ class Host {
   ScratchNamespace namespace_ = scratch_namespace();
 };
 
+/// A shell line that makes the object of `expression` unreadable, as a power failure does.
+inline std::string empty_object(const std::string& expression) {
+  return "o=$(git -C repo rev-parse " + expression +
+         "); o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; : >$o; ";
+}
+
 inline bool has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
