@@ -48,30 +48,35 @@ std::string words_of(const nlmsghdr* message) {
 BatchMessage::BatchMessage(std::vector<char>& buffer, std::uint16_t type, std::uint8_t family,
                            std::uint16_t flags)
     : header_(put_header(buffer.data(), static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
-                         family, 0)) {}
+                         family, 0)),
+      room_(buffer.size()) {}
 
 void BatchMessage::text(std::uint16_t attribute, const std::string& value) {
-  mnl_attr_put_strz(header_, attribute, value.c_str());
+  bytes(attribute, {value.c_str(), value.size() + 1});
 }
 
 void BatchMessage::number(std::uint16_t attribute, std::uint32_t value) {
-  mnl_attr_put_u32(header_, attribute, htobe32(value));
+  bytes(attribute, bytes_of(htobe32(value)));
 }
 
 void BatchMessage::handle(std::uint16_t attribute, std::uint64_t value) {
-  mnl_attr_put_u64(header_, attribute, htobe64(value));
+  bytes(attribute, bytes_of(htobe64(value)));
 }
 
 void BatchMessage::bytes(std::uint16_t attribute, std::string_view value) {
-  mnl_attr_put(header_, attribute, value.size(), value.data());
+  is_whole_ = put_attribute(header_, room_, attribute, value) && is_whole_;
 }
 
 nlattr* BatchMessage::begin(std::uint16_t nest) {
-  return mnl_attr_nest_start(header_, nest);
+  return mnl_attr_nest_start_check(header_, room_, nest);
 }
 
 void BatchMessage::end(nlattr* nest) {
-  mnl_attr_nest_end(header_, nest);
+  const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(header_));
+  if (nest == nullptr || end - reinterpret_cast<const char*>(nest) > UINT16_MAX)
+    is_whole_ = false;
+  else
+    mnl_attr_nest_end(header_, nest);
 }
 
 Batch::Batch(std::uint32_t generation) : buffer_(kLongestMessage) {
@@ -94,6 +99,8 @@ BatchMessage Batch::start(std::uint16_t type, std::uint8_t family, std::uint16_t
 
 std::uint32_t Batch::add(BatchMessage& message) {
   message.header()->nlmsg_seq = ++count_;
+  if (!message.is_whole() && !too_long_)
+    too_long_ = {.error = EMSGSIZE, .message = count_, .text = "a name or a rule is too long"};
   append(message.header());
   return count_;
 }
@@ -135,6 +142,7 @@ std::optional<BatchRefusal> Batch::check(const NetlinkSocket& socket) {
 }
 
 std::optional<BatchRefusal> Batch::put(const NetlinkSocket& socket) {
+  if (too_long_) return too_long_;
   std::vector<iovec> parts;
   std::size_t size = 0;
   for (std::string& page : pages_) {
@@ -152,6 +160,11 @@ std::optional<BatchRefusal> Batch::put(const NetlinkSocket& socket) {
   whole.msg_namelen = sizeof kernel;
   whole.msg_iov = parts.data();
   whole.msg_iovlen = parts.size();
+  // What is left of the answers to an earlier batch is not taken for one to this one.
+  std::array<char, 1> rest{};
+  while (recv(socket.fd(), rest.data(), rest.size(), MSG_DONTWAIT) >= 0 || errno == EINTR ||
+         errno == ENOBUFS) {
+  }
   ssize_t sent = 0;
   do sent = sendmsg(socket.fd(), &whole, 0);
   while (sent < 0 && errno == EINTR);

@@ -17,7 +17,8 @@
 namespace rewall {
 
 /// One message of a batch (NFT_MSG_NEW*, NFT_MSG_DEL*, linux/netfilter/nf_tables.h). Numbers are written in
-/// network byte order.
+/// network byte order. A message with more than a buffer or an attribute holds is not whole, and the rest of
+/// it is left out.
 class BatchMessage {
  public:
   /// Writes into `buffer`, which holds one message at a time.
@@ -31,9 +32,12 @@ class BatchMessage {
   void end(nlattr* nest);
 
   nlmsghdr* header() { return header_; }
+  bool is_whole() const { return is_whole_; }
 
  private:
   nlmsghdr* header_;
+  std::size_t room_;
+  bool is_whole_ = true;
 };
 
 /// The reason why the kernel refused a batch.
@@ -57,7 +61,8 @@ class Batch {
   std::uint32_t add_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
                          std::uint64_t before);
   bool empty() const { return count_ == 0; }
-  /// Sends the batch. Absent when the kernel carried it out; else the first refusal.
+  /// Sends the batch. Absent when the kernel carried it out; else the first refusal: EMSGSIZE, and nothing is
+  /// sent, for a message that is not whole.
   std::optional<BatchRefusal> send(const NetlinkSocket& socket);
   /// Sends the batch without its end: the kernel works through all messages, and then changes nothing
   /// (nfnetlink_rcv_batch in net/netfilter/nfnetlink.c). What it validates of whole tables, loops of jumps
@@ -72,6 +77,7 @@ class Batch {
   std::vector<char> buffer_;
   std::vector<std::string> pages_{};
   std::uint32_t count_ = 0;
+  std::optional<BatchRefusal> too_long_{};
   std::size_t last_ = 0;  ///< where in the last page the newest message begins
 };
 

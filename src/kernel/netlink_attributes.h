@@ -63,6 +63,12 @@ inline std::string_view payload(const nlattr* attribute) {
   return {static_cast<const char*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
 }
 
+/// A number as an attribute holds it, for as long as the number is there.
+template <class Number>
+std::string_view bytes_of(const Number& number) {
+  return {reinterpret_cast<const char*>(&number), sizeof number};
+}
+
 /// The number that an attribute begins with, as its bytes are; 0 when it is missing or too short.
 template <class Number>
 Number raw_number(const nlattr* attribute) {

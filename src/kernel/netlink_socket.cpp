@@ -93,6 +93,11 @@ nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std:
   return message;
 }
 
+bool put_attribute(nlmsghdr* message, std::size_t room, std::uint16_t type, std::string_view bytes) {
+  return bytes.size() <= UINT16_MAX - MNL_ATTR_HDRLEN &&
+         mnl_attr_put_check(message, room, type, bytes.size(), bytes.data());
+}
+
 NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uint16_t flags,
                                std::uint16_t subsystem)
     : message_(
@@ -101,15 +106,19 @@ NetlinkRequest::NetlinkRequest(std::uint16_t type, std::uint8_t family, std::uin
 }
 
 void NetlinkRequest::add(std::uint16_t attribute, const std::string& text) {
-  mnl_attr_put_strz(message_, attribute, text.c_str());
+  put(attribute, {text.c_str(), text.size() + 1});
 }
 
 void NetlinkRequest::add(std::uint16_t attribute, std::uint8_t number) {
-  mnl_attr_put_u8(message_, attribute, number);
+  put(attribute, bytes_of(number));
 }
 
 void NetlinkRequest::add(std::uint16_t attribute, std::uint32_t number) {
-  mnl_attr_put_u32(message_, attribute, htobe32(number));
+  put(attribute, bytes_of(htobe32(number)));
+}
+
+void NetlinkRequest::put(std::uint16_t attribute, std::string_view bytes) {
+  is_whole_ = put_attribute(message_, buffer_.size(), attribute, bytes) && is_whole_;
 }
 
 NetlinkSocket::NetlinkSocket() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC)) {
@@ -117,6 +126,7 @@ NetlinkSocket::NetlinkSocket() : socket_(mnl_socket_open2(NETLINK_NETFILTER, SOC
 }
 
 int NetlinkSocket::ask(const NetlinkRequest& request, const MessageHandler& handle) {
+  if (!request.is_whole()) return EMSGSIZE;
   const nlmsghdr* message = request.message();
   if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
   const bool list = (message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;

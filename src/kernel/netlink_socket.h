@@ -22,6 +22,10 @@ namespace rewall {
 nlmsghdr* put_header(void* buffer, std::uint16_t type, std::uint16_t flags, std::uint8_t family,
                      std::uint16_t resource);
 
+/// Appends an attribute to a message whose buffer holds `room` bytes. False, and nothing is appended, where
+/// the buffer has no room for it, or where it is longer than an attribute can be (64 KiB, netlink(7)).
+bool put_attribute(nlmsghdr* message, std::size_t room, std::uint16_t type, std::string_view bytes);
+
 /// One request to nf_tables (NFT_MSG_GET*, linux/netfilter/nf_tables.h), or to another subsystem of
 /// nfnetlink.
 class NetlinkRequest {
@@ -32,10 +36,15 @@ class NetlinkRequest {
   void add(std::uint16_t attribute, std::uint8_t number);
   void add(std::uint16_t attribute, std::uint32_t number);
   const nlmsghdr* message() const { return message_; }
+  /// False where an attribute was too long to be added.
+  bool is_whole() const { return is_whole_; }
 
  private:
+  void put(std::uint16_t attribute, std::string_view bytes);
+
   alignas(nlmsghdr) std::array<char, 1024> buffer_{};
   nlmsghdr* message_;
+  bool is_whole_ = true;
 };
 
 using MessageHandler = std::function<void(const nlmsghdr*)>;
@@ -53,7 +62,7 @@ class NetlinkSocket {
   bool without_nf_tables() const { return without_nf_tables_; }
 
   /// Sends a request and calls `handle` with each message of the reply. Returns 0 or the errno: EINTR when
-  /// the listed objects changed meanwhile.
+  /// the listed objects changed meanwhile, EMSGSIZE when the request is not whole.
   int ask(const NetlinkRequest& request, const MessageHandler& handle);
 
  private:
