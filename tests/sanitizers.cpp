@@ -11,5 +11,5 @@ extern "C" const char* __lsan_default_suppressions() {
 // else is here makes a program start sooner: libgit2 looks through all certificates of the system with
 // strstr(3). NOLINTNEXTLINE(bugprone-reserved-identifier): the sanitizer's name
 extern "C" const char* __asan_default_options() {
-  return "handle_sigill=1:intercept_strstr=0";
+  return "handle_sigill=1:intercept_strstr=0:exitcode=86";
 }

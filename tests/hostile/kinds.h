@@ -26,6 +26,7 @@ struct Kind {
   int diff = -1;                ///< how `diff HEAD origin/hosts/BRANCH` ends
   std::string memory{};         ///< fetch.memory of the host that fetches; empty: the default
   std::string says{};           ///< a part of what one of the commands prints
+  bool is_whole = false;        ///< as large as `fetch` takes it, whatever scale() is
 };
 
 std::vector<Kind> kinds_of_objects();

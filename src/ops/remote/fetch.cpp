@@ -101,11 +101,13 @@ class Sizes {
       const auto hash = std::move(next.back());
       next.pop_back();
       if (hash.empty() || !seen_.insert(hash).second) continue;
-      if (repository_.is_oversized(hash))
+      const bool is_oversized = repository_.is_oversized(hash);
+      const auto folder = is_oversized ? Folder{} : weight_of_folder(hash, 0);
+      if (is_oversized || folder.too_deep)
         return format("snapshot {} is bigger than any that rewall makes", hash.substr(0, 10));
       const auto snapshot = repository_.snapshot(hash);
       if (!snapshot) continue;
-      if (weight_of(hash) > most_)
+      if (weight_of(hash) > most_ || folder.bytes > most_)
         return format("snapshot {} is bigger than fetch.snapshot allows", hash.substr(0, 10));
       next.insert(next.end(), snapshot->merged.begin(), snapshot->merged.end());
       next.push_back(snapshot->parent);
@@ -121,7 +123,33 @@ class Sizes {
     std::uint64_t starting = 0;  // what they take
   };
   static constexpr Lines kRules{.each = 150, .start = "\n:", .starting = 150};
-  static constexpr Lines kMembers{.each = 32, .start = "\ncreate ", .starting = 96};
+  static constexpr Lines kMembers{.each = 32, .start = "\ncreate ", .starting = 150};
+
+  struct Folder {
+    std::uint64_t files = 0;  // in its folders too: two folders with the same content are one object
+    std::uint64_t bytes = 0;  // that they take in the index, or more than most_
+    bool too_deep = false;
+  };
+  static constexpr std::uint64_t kIndexEntry = 100;
+  static constexpr int kDeepestFolder = 32;
+
+  Folder weight_of_folder(const std::string& hash, int depth) {
+    if (const auto known = folders_.find(hash); known != folders_.end()) return known->second;
+    Folder all;
+    if (depth > kDeepestFolder) return {.bytes = 1, .too_deep = true};
+    const auto entries = repository_.entries(hash);
+    for (std::size_t i = 0; entries && i < entries->size() && all.bytes <= most_ && !all.too_deep; ++i) {
+      const auto& entry = (*entries)[i];
+      const bool is_folder = entry.kind == Repository::Entry::Kind::folder;
+      const auto in =
+          is_folder ? weight_of_folder(entry.hash, depth + 1) : Folder{.files = 1, .bytes = kIndexEntry};
+      all.files += in.files;
+      all.bytes += in.bytes + in.files * (entry.name.size() + 1);
+      all.too_deep = in.too_deep;
+    }
+    if (depth > 0) folders_.emplace(hash, all);
+    return all;
+  }
 
   std::uint64_t weight_of(const std::string& hash) {
     const auto files = repository_.file_hashes(hash);
@@ -150,6 +178,7 @@ class Sizes {
   std::uint64_t most_;
   std::set<std::string> seen_{};
   std::map<std::string, std::uint64_t> weights_{};
+  std::map<std::string, Folder> folders_{};
 };
 
 // What stops the transfer of some branches, whatever the server may be like otherwise.
