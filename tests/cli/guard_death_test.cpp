@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "support/guarded_host.h"
+#include "support/release.h"
 
 using namespace rewall;
 
@@ -14,13 +15,6 @@ struct Limit {
   std::string smallest{};  ///< values at which rewall itself still works, and one below
   std::string words{};     ///< that name it where it cannot be raised; empty: it hinders nothing
 };
-
-// Of the memory, what the programs of a sanitized build need is more than any limit gives.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 const std::vector<Limit> kLimits{
     {"NPROC", "resource.setrlimit(resource.RLIMIT_NPROC, (v, v))", "1", "(ulimit -u"},
@@ -109,7 +103,8 @@ void die_of(bool privileged) {
   }() + "globals()[sys.argv[1]]()\nos.execv(sys.argv[2], sys.argv[2:])\nEND\ncp -a repo whole");
   const bool all = std::getenv("REWALL_DEATHS") != nullptr;
   for (std::size_t i = 0; i < kLimits.size(); ++i) {
-    if (kSanitized && (kLimits[i].name == "AS" || kLimits[i].name == "DATA")) continue;
+    // What a sanitized program needs of the memory is more than any limit gives.
+    if (is_sanitized() && (kLimits[i].name == "AS" || kLimits[i].name == "DATA")) continue;
     for (std::size_t j = 0; j < kDeaths.size(); ++j)
       if (all || j == (i + (privileged ? 0 : 6)) % kDeaths.size())
         die(host, kLimits[i], kDeaths[j], privileged);

@@ -303,7 +303,7 @@ const std::vector<Case>& of_store() {
        "rewall doctor | grep 'ok.*modes'"},
       {"ops/host/doctor_remotes.cpp: rewall push",
        "git init -q --bare r.git; rewall init --remote $PWD/r.git; rewall "
-       "push; iptables -N x; rewall snapshot; sleep 1; rewall config push.stale 1s",
+       "push; iptables -N x; rewall snapshot; sleep 2.1; rewall config push.stale 1s",
        "rewall doctor", 1, "(rewall -C [^ ]* push origin)", 0, "rewall doctor | grep 'ok.*backlog'"},
       {"ops/host/doctor_remotes.cpp: rewall remote add origin ADDRESS",
        "git init -q --bare r.git; rewall init", "rewall doctor", 1,
