@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/time.h"
+#include "ops/expiry/expiry.h"
 #include "ops/guard/guard_state.h"
 
 namespace rewall {
@@ -57,6 +58,12 @@ Json ended_json(const ExpiryEnding& ending) {
   return {{"id", ending.expiry.id},           {"ended", rfc3339(ending.ended)},
           {"by", ending.expiry.actor.text()}, {"command", ending.expiry.command},
           {"result", or_null(ending.result)}, {"says", ending.says}};
+}
+
+void say_brought_back(Context& context, const Diff& diff) {
+  for (const auto& back : brought_back(context.session, diff))
+    context.terminal.say(format("in force again, and does not expire again: {} {}, over since {}",
+                                count_text(back.parts), origin_text(back.expiry), rfc3339(back.expiry.due)));
 }
 
 std::string expiry_text(const Context& context, const Expiry& expiry) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "commands/command.h"
+#include "diff/diff.h"
 #include "ops/expiry/expiry_state.h"
 #include "ui/json.h"
 
@@ -21,6 +22,9 @@ void add_expire(Syntax& syntax, std::optional<std::chrono::milliseconds>& length
 Json expiry_json(const Expiry& expiry);
 /// An element of "expired" of --json.
 Json ended_json(const ExpiryEnding& ending);
+
+/// Says what a change brought back that had expired: nothing takes that out again.
+void say_brought_back(Context& context, const Diff& diff);
 
 /// "2 rules expire at 17:20:01 (in 2 h), unless 'rewall confirm --expiry 1a2b3c4d' is run".
 std::string expiry_text(const Context& context, const Expiry& expiry);

@@ -45,10 +45,10 @@ std::string armed_text(const Context& context, const Guard& guard) {
 /// Counts down, and ends when the person at the terminal or in another session decides.
 class Countdown {
  public:
-  Countdown(Context& context, const Guard& guard, std::string tried, int terminal)
+  Countdown(Context& context, const Guard& guard, std::string again, int terminal)
       : context_(context),
         guard_(guard),
-        tried_(std::move(tried)),
+        again_(std::move(again)),
         question_(terminal, {kConfirm, kRevert, kQuit}) {}
 
   Result<Answer> run() {
@@ -84,8 +84,7 @@ class Countdown {
     question_.close("");
     const auto ending = read_ending(context_.session.state_path(), guard_.id);
     if (!ending) return error_of<messages::ending_unknown>();
-    if (ending->how != EndedBy::confirm)
-      return error_of<messages::not_confirmed>(to_text(*ending), short_hash(tried_));
+    if (ending->how != EndedBy::confirm) return error_of<messages::not_confirmed>(to_text(*ending), again_);
     context_.terminal.say(format("the change is kept: the guard {}", to_text(*ending)));
     return Answer::same;
   }
@@ -103,10 +102,8 @@ class Countdown {
     auto back = roll_back(context_.session);
     question_.close("");
     if (!back) return std::move(back).error();
-    context_.terminal.say(
-        format("reverted as requested; the live rules are back to {}. To try again: {} restore --for 10m "
-               "{}",
-               short_hash(guard_.before), rewall_command(context_.session.path()), short_hash(tried_)));
+    context_.terminal.say(format("reverted as requested; the live rules are back to {}. To try again: {}",
+                                 short_hash(guard_.before), for_repository(again_, context_.session.path())));
     return Answer::reverted;
   }
 
@@ -123,7 +120,7 @@ class Countdown {
  private:
   Context& context_;
   Guard guard_;
-  std::string tried_;
+  std::string again_;
   Question question_;
   bool left_ = false;
 };
@@ -155,7 +152,11 @@ void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& le
   add_time(syntax, "--for", length, what);
 }
 
-Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask) {
+std::string retry_command(const Guard& guard, const std::string& tried, bool expires) {
+  return expires ? guard.command : format("rewall restore --for 10m {}", short_hash(tried));
+}
+
+Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& again, bool may_ask) {
   const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
   const auto people_at = people ? Conversation::open() : std::nullopt;
   if (!people_at || !people_at->in_foreground()) {
@@ -164,7 +165,7 @@ Result<Answer> stand_by(Context& context, const Guard& guard, const std::string&
   }
   bool left = false;
   auto answer = [&] {
-    Countdown countdown(context, guard, tried, people_at->terminal());
+    Countdown countdown(context, guard, again, people_at->terminal());
     auto ending = countdown.run();
     left = countdown.left();
     return ending;
@@ -217,7 +218,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
       json["guard"] = guard_json(guard, guard.deadline - boot_time(), false);
       context.terminal.out(print(json));
     }
-    return stand_by(context, guard, guard.before, false);
+    return stand_by(context, guard, retry_command(guard, guard.before, false), false);
   }
   auto status = run_tried(*std::move(program));
   auto tried = TRY(end_try(context.session, guard, options.message, options.expires));
@@ -247,7 +248,8 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
                        "the command did is in force");
     return *status == 0 && tried.ending ? Answer::same : Answer::different;
   }
-  auto answer = stand_by(context, guard, tried.recorded.hash, !options.yes);
+  auto answer = stand_by(context, guard, retry_command(guard, tried.recorded.hash, tried.expiry.has_value()),
+                         !options.yes);
   return answer && *answer == Answer::same && *status != 0 ? Answer::different : std::move(answer);
 }
 

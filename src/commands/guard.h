@@ -19,7 +19,12 @@ void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& le
 
 /// Prints that the guard is armed. With `may_ask` and on a terminal it counts down until somebody confirms or
 /// reverts the change, the guard fires, or the person at the terminal quits; the guard stays armed then.
-/// `tried`: the snapshot of the guarded change, for the hint. Kind refused: the guard reverted the change.
-Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& tried, bool may_ask);
+/// `again`: the command that makes the guarded change again, for the hint. Kind refused: the guard reverted
+/// the change.
+Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& again, bool may_ask);
+
+/// The command that makes a guarded change again: a restore of its snapshot `tried`, or, where a part of it
+/// expires, the command as it was typed.
+std::string retry_command(const Guard& guard, const std::string& tried, bool expires);
 
 }  // namespace rewall

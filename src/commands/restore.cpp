@@ -113,8 +113,11 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (changed || restored->after->changed || context.json)
     print_recorded(context, *restored->after, restored->restored, guard, expiry);
   if (expiry) context.terminal.say(expiry_text(context, *expiry));
+  if (changed && !options.expires) say_brought_back(context, restored->diff);
   if (changed) say_in_force(context, *restored->after);
-  if (guard) return stand_by(context, *guard, restored->after->hash, !options.yes);
+  if (guard)
+    return stand_by(context, *guard, retry_command(*guard, restored->after->hash, expiry.has_value()),
+                    !options.yes);
   if (options.guarded) context.terminal.say("nothing changed, so no guard is armed");
   if (options.expires && !expiry) context.terminal.say("nothing changed, so nothing expires");
   return Answer::same;

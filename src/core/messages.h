@@ -49,6 +49,14 @@ inline constexpr Message other_backend{
     .text = "'{}' was recorded from the {} backend, but --backend {} works only on that one",
     .hint = "run it without --backend"};
 
+/// The backend that HEAD has rules of, and the one that --backend chose.
+inline constexpr Message backend_left_out{
+    .kind = ErrorKind::usage,
+    .text =
+        "HEAD has rules of the {0} backend, which --backend {1} does not look at: they would be recorded as "
+        "gone",
+    .hint = "run it without --backend"};
+
 inline constexpr Message part_of_other_backend{
     .kind = ErrorKind::usage,
     .text = "'{}' was recorded from the {} backend, but LIVE's rules are in the {} backend",
@@ -100,6 +108,11 @@ inline constexpr Message nothing_to_undo{
     .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
     .live = LiveState::untouched};
 
+/// What is kept, and "undo" or "redo".
+inline constexpr Message only_foreign_left{.kind = ErrorKind::refused,
+                                           .text = "nothing else is left of the change: {0}",
+                                           .hint = "to change these parts too: rewall {1} --exact",
+                                           .live = LiveState::untouched};
 inline constexpr Message all_is_undone{.kind = ErrorKind::refused,
                                        .text = "nothing to undo: every change is undone",
                                        .hint = "'rewall redo' puts the last one back",
@@ -268,6 +281,10 @@ inline constexpr Message expire_needs_command{
 inline constexpr Message no_such_expiry{.kind = ErrorKind::usage,
                                         .text = "no rules expire under '{0}'",
                                         .hint = "'{1} status' lists what expires"};
+inline constexpr Message expiry_is_over{
+    .kind = ErrorKind::refused,
+    .text = "the rules of '{}' were taken out at {}: none of them is kept",
+    .hint = "to see them: rewall log -n 5"};
 inline constexpr Message ambiguous_expiry{
     .kind = ErrorKind::usage, .text = "several expiries begin with '{}'", .hint = "give more digits"};
 
@@ -292,8 +309,6 @@ inline constexpr Message no_rules_in_folder{.kind = ErrorKind::usage,
                                             .text = "{}: no rules file in this folder",
                                             .hint = "a folder of rules holds rules.v4, rules.v6 or ipset"};
 
-inline constexpr Message nothing_to_import{.kind = ErrorKind::usage,
-                                           .text = "nothing to import: the history has all of it"};
 inline constexpr Message no_rules_in_history{
     .kind = ErrorKind::usage,
     .text = "nothing to import: no commit of {0} has rules in '{1}'",
@@ -458,11 +473,10 @@ inline constexpr Message unknown_table{.text = "unknown table '{}'", .hint = "th
 inline constexpr Message bad_number{.text = "'{}' is not a number of snapshots"};
 inline constexpr Message bad_prefix{.text = "'{}' is not a name: it is empty or cannot be printed"};
 inline constexpr Message guard_without_time{.text = "the time must be longer than zero"};
-/// How the guard ended, and the snapshot of the change.
-inline constexpr Message not_confirmed{
-    .kind = ErrorKind::refused,
-    .text = "the change was taken back: the guard {0}",
-    .hint = "'rewall status' shows what is in force; to try again: rewall restore --for 10m {1}"};
+/// How the guard ended, and the command that makes the change again.
+inline constexpr Message not_confirmed{.kind = ErrorKind::refused,
+                                       .text = "the change was taken back: the guard {0}",
+                                       .hint = "'rewall status' shows what is in force; to try again: {1}"};
 inline constexpr Message ending_unknown{
     .kind = ErrorKind::refused,
     .text = "the guard is not armed any more, and nobody noted how it ended: nothing was taken back here",
@@ -471,7 +485,7 @@ inline constexpr Message command_not_found{.text = "{}: command not found", .liv
 inline constexpr Message booted_fallback{
     .kind = ErrorKind::damaged,
     .text = "{}",
-    .hint = "see 'rewall log' and 'rewall diff', then restore the revision that should be in force"};
+    .hint = "see 'rewall doctor' and 'rewall log', then restore the revision that should be in force"};
 inline constexpr Message editor_not_found{
     .text = "${}: '{}': not found in PATH",
     .hint = "give an absolute path; folders in PATH that others can write to are ignored"};

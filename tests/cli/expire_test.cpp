@@ -77,9 +77,33 @@ TEST_CASE("what a change added is taken out when it is due, by a process that wa
   CHECK(expired[0]["result"] == host.hash("HEAD"));
   CHECK(has(host.ok("rewall status"), "expired  "));
   host.until("! grep -qsa . /proc/$(cut -d' ' -f1 repo/.git/rewall/expire.lock)/cmdline");
-  host.ok("rewall undo");
+  const auto undone = host.sh("rewall undo");
+  CHECK(undone.status == 0);
   CHECK(has(host.rules(), kWeb));
   CHECK(host.expiries().empty());
+  CHECK(has(undone.err, "in force again, and does not expire again: 1 rule of root"));
+  CHECK(has(undone.err, "(rewall apply --expire 2h web), over since "));
+  // A redo of what took them out has nothing to say, a restore of a snapshot that had them has.
+  CHECK_FALSE(has(host.sh("rewall redo").err, "does not expire"));
+  CHECK(has(host.sh("rewall restore " + change).err, "does not expire again: 1 rule"));
+  CHECK_FALSE(has(host.sh("rewall restore --dry-run HEAD~1").err, "does not expire"));
+}
+
+TEST_CASE("of what was kept for good nothing is said when it comes back") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web; rewall confirm --expiry $(cd repo/.git/rewall/expiries; ls)");
+  CHECK_FALSE(has(host.sh("rewall undo; rewall redo").err, "does not expire"));
+  CHECK(has(host.rules(), kWeb));
+}
+
+TEST_CASE("a change that expires is made again by its own command, not by a restore that is for good") {
+  const ExpiringHost host;
+  const auto shown = host.ends(
+      3, GuardedHost::on_terminal("apply --for 1m --expire 2h web", "'Reverting in ' answer:revert"));
+  INFO(shown);
+  CHECK(has(shown, "To try again: rewall -C " + host.repository() + " apply --for 1m --expire 2h web"));
+  host.ok("rewall apply --yes --for 1m --expire 2h web");
+  CHECK(host.expiries().size() == 1);
 }
 
 TEST_CASE("whichever rewall finds that rules are overdue takes them out") {
@@ -394,6 +418,10 @@ TEST_CASE("what expires while a guard is armed is not brought back by it") {
   host.ok("rewall apply --expire 2h web");
   host.ok("rewall try --for 10m --yes -- ./break; ./due");
   host.until("grep -q ^done repo/.git/rewall/expiries/*");
+  const auto id = host.expiries()[0]["id"].get<std::string>();
+  for (const std::string more : {"", " --extend 1d"})
+    CHECK(has(host.ends(3, "rewall confirm --expiry " + id + more), "were taken out at "));
+  CHECK(host.expiries().size() == 1);
   SECTION("rolled back") {
     host.ok("rewall rollback");
   }
@@ -490,4 +518,29 @@ TEST_CASE("a file of an expiry that cannot be read is in nobody's way, and statu
     host.ok("rewall apply --expire 2h web; ./due 2>/dev/null; rewall log");
     host.ok("rewall -q restore old; rm -r repo/.git/rewall/expiries/*");
   }
+}
+
+TEST_CASE("where the disk is full, what is due goes all the same, and is recorded when there is room") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web");
+  host.kill_waiter();
+  host.ok(
+      "./due; unshare -m bash -ec 'mkdir small; mount -t tmpfs -o size=2m none small; cp -a repo small; "
+      "dd if=/dev/zero of=small/fill bs=1k status=none 2>/dev/null || :; " REWALL_PROGRAM
+      " -C small/repo status >said 2>&1 || :; iptables-save >after; rm small/fill; " REWALL_PROGRAM
+      " -C small/repo -q snapshot; git -C small/repo log -3 --format=%s%n%b >log'");
+  INFO(host.ok("cat said log"));
+  CHECK_FALSE(has(host.ok("cat after"), kWeb));
+  CHECK(has(host.ok("cat said"), "not recorded: "));
+  CHECK(has(host.ok("cat log"), "expired: filter/INPUT: -1 from 192.0.2.7/32 tcp dport 443 ACCEPT"));
+  CHECK(has(host.ok("cat log"), "Rewall-Trigger: expire"));
+}
+
+TEST_CASE("where the history is damaged, what is due goes all the same, and its process ends") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web");
+  host.ok(empty_object("HEAD") + "./due");
+  host.until_expired();
+  CHECK_FALSE(has(host.rules(), kWeb));
+  host.until("! grep -qsa . /proc/$(cut -d' ' -f1 repo/.git/rewall/expire.lock)/cmdline");
 }

@@ -30,6 +30,7 @@
 #include "ops/restore/record_result.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
+#include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
 #include "rules/meaning.h"
 #include "rules/sets.h"
@@ -65,11 +66,60 @@ void add_members(const Change& change, ExpiringParts& parts) {
       parts.push_back({.kind = Kind::member, .name = change.set, .words = *member.to});
 }
 
+/// All parts that a change added, without counts of others.
+ExpiringParts added_parts(const Diff& diff) {
+  ExpiringParts parts;
+  std::vector<const Change*> changes;
+  for (const auto& change : diff.changes) changes.push_back(&change);
+  // Rules of the same words are told apart by their order.
+  std::ranges::stable_sort(changes, {}, [](const Change* change) { return change->to_pos.value_or(0); });
+  for (const Change* change : changes) {
+    const auto place = [&](Kind kind) {
+      return ExpiringPart{.kind = kind,
+                          .family = *change->family,
+                          .backend = *change->backend,
+                          .table = change->table,
+                          .name = change->chain};
+    };
+    if (change->kind == ChangeKind::added || change->kind == ChangeKind::changed) {
+      auto part = place(Kind::rule);
+      part.words = change->to.value_or("");
+      if (change->kind == ChangeKind::changed) part.was = change->from.value_or("");
+      parts.push_back(std::move(part));
+    } else if (change->kind == ChangeKind::chain_added) {
+      parts.push_back(place(Kind::chain));
+    } else if (change->kind == ChangeKind::set_added) {
+      parts.push_back({.kind = Kind::set, .name = change->set});
+      add_members(*change, parts);
+    } else if (change->kind == ChangeKind::members) {
+      add_members(*change, parts);
+    }
+  }
+  return parts;
+}
+
 /// True where both name a rule of the same chain and the same meaning. `words` are those of `one`.
 bool same_rule(const ExpiringPart& one, const std::string& words, const ExpiringPart& other) {
   return other.kind == Kind::rule && one.family == other.family && one.backend == other.backend &&
          one.table == other.table && one.name == other.name &&
          meaning(words, one.family).key == meaning(other.words, other.family).key;
+}
+
+/// True where both name the same chain, set or member, or a rule of the same meaning.
+bool is_same(const ExpiringPart& one, const ExpiringPart& other) {
+  if (one.kind != other.kind) return false;
+  switch (one.kind) {
+    case Kind::rule:
+      return same_rule(one, one.words, other);
+    case Kind::chain:
+      return one.family == other.family && one.backend == other.backend && one.table == other.table &&
+             one.name == other.name;
+    case Kind::set:
+      return one.name == other.name;
+    case Kind::member:
+      break;
+  }
+  return one.name == other.name && element_of(one.words) == element_of(other.words);
 }
 
 // --- expiries of one rule
@@ -382,8 +432,7 @@ struct TakenOut {
   std::string result{};
 };
 
-Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expiry) {
-  const CommandScope name(session, expiry.looks_at, expiry.command);
+Result<TakenOut> take_out_recorded(Session& session, const Lock& held, const Expiry& expiry) {
   auto repository = TRY(session.repository());
   for (Tries tries(kFewTries); tries.next();) {
     auto known = TRY(know_live_and_head(session, *repository));
@@ -403,6 +452,41 @@ Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expi
     if (restored.error().kind != ErrorKind::refused || tries.last()) return std::move(restored).error();
   }
   return error_of<messages::kept_changing>();
+}
+
+/// Where the history can be neither read nor written, access does not stay open: the change is recorded when
+/// it can be.
+Result<TakenOut> take_out_unrecorded(Session& session, const Expiry& expiry, const std::string& why) {
+  UnrecordedChange unrecorded(session);
+  for (Tries tries(kFewTries); tries.next();) {
+    auto live = TRY(session.capture());
+    auto cut = cut_out(session, live.ruleset, "", expiry);
+    if (cut.gone.empty()) return TakenOut{};
+    if (auto kept = unrecorded.keep(live.ruleset); !kept)
+      log_info("{}: what was in force is kept nowhere", kept.error().message);
+    const Ruleset* in_force = live.without_ipv6 ? &live.ruleset : nullptr;
+    auto staged = TRY(session.firewall().stage(cut.ruleset, in_force));
+    auto applied = apply(session, staged, live, live.generation);
+    if (applied) {
+      unrecorded.note(*applied,
+                      {.message = "expired: " + subject(compare(live.ruleset, cut.ruleset)),
+                       .trigger = "expire",
+                       .commands = {session.command_line},
+                       .actor = expiry.actor},
+                      why);
+      log_warning("not recorded: {}", escape(why));
+      return TakenOut{.gone = std::move(cut.gone)};
+    }
+    if (applied.error().kind != ErrorKind::refused || tries.last()) return std::move(applied).error();
+  }
+  return error_of<messages::kept_changing>();
+}
+
+Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expiry) {
+  const CommandScope name(session, expiry.looks_at, expiry.command);
+  auto taken = take_out_recorded(session, held, expiry);
+  if (taken || taken.error().kind != ErrorKind::repository) return taken;
+  return take_out_unrecorded(session, expiry, taken.error().message);
 }
 
 std::string says_of(const TakenOut& taken, const Expiry& expiry) {
@@ -485,34 +569,10 @@ ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& 
                           std::span<const Owner> owners) {
   Diff marked = diff;
   mark_foreign(marked, from, to, owners);
-  ExpiringParts parts;
-  // Rules of the same words are told apart by their order.
-  std::ranges::stable_sort(marked.changes, {},
-                           [](const Change& change) { return change.to_pos.value_or(0); });
-  for (const auto& change : marked.changes) {
-    if (!change.foreign.empty()) continue;
-    const auto place = [&](Kind kind) {
-      return ExpiringPart{.kind = kind,
-                          .family = *change.family,
-                          .backend = *change.backend,
-                          .table = change.table,
-                          .name = change.chain};
-    };
-    if (change.kind == ChangeKind::added || change.kind == ChangeKind::changed) {
-      auto part = place(Kind::rule);
-      part.words = change.to.value_or("");
-      if (change.kind == ChangeKind::changed) part.was = change.from.value_or("");
-      part.others = count_of(from, part);
-      parts.push_back(std::move(part));
-    } else if (change.kind == ChangeKind::chain_added) {
-      parts.push_back(place(Kind::chain));
-    } else if (change.kind == ChangeKind::set_added) {
-      parts.push_back({.kind = Kind::set, .name = change.set});
-      add_members(change, parts);
-    } else if (change.kind == ChangeKind::members) {
-      add_members(change, parts);
-    }
-  }
+  std::erase_if(marked.changes, [](const Change& change) { return !change.foreign.empty(); });
+  auto parts = added_parts(marked);
+  for (auto& part : parts)
+    if (part.kind == Kind::rule) part.others = count_of(from, part);
   return parts;
 }
 
@@ -615,6 +675,27 @@ void settle_after_boot(Session& session, const Lock&) {
   wait_for_expiries(session);
 }
 
+std::vector<BroughtBack> brought_back(const Session& session, const Diff& diff) {
+  std::vector<BroughtBack> all;
+  auto brought = added_parts(diff);
+  for (auto& ending : expiries_ended(session.state_path(), 0)) {
+    if (brought.empty()) break;
+    // One that was kept ended before it was due.
+    if (ending.ended.seconds < ending.expiry.due.seconds) continue;
+    BroughtBack back;
+    std::erase_if(brought, [&](const ExpiringPart& part) {
+      if (std::ranges::none_of(ending.expiry.parts, [&](const auto& one) { return is_same(one, part); }))
+        return false;
+      back.parts.push_back(part);
+      return true;
+    });
+    if (back.parts.empty()) continue;
+    back.expiry = std::move(ending.expiry);
+    all.push_back(std::move(back));
+  }
+  return all;
+}
+
 Result<Expiry> find_expiry(Session& session, const std::string& id) {
   std::optional<Expiry> found;
   for (auto& expiry : read_expiries(session.state_path()).pending) {
@@ -630,6 +711,7 @@ Result<Expiry> keep_expiring(Session& session, const std::string& id,
                              std::optional<std::chrono::milliseconds> extend) {
   const auto held = TRY(lock(session));
   auto expiry = TRY(find_expiry(session, id));
+  if (expiry.done) return error_of<messages::expiry_is_over>(escape(id), rfc3339(*expiry.done));
   const auto old_timer = timer_name(expiry) + ".timer";
   if (extend) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*extend).count();

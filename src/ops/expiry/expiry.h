@@ -49,10 +49,19 @@ Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& ha
 /// boot.
 void settle_after_boot(Session& session, const Lock& held);
 
+/// What a change brings back of an expiry that is over.
+struct BroughtBack {
+  Expiry expiry{};
+  std::vector<ExpiringPart> parts{};
+};
+/// Of a change between two rulesets, what had expired, by the expiry that was over last. It is in force for
+/// good.
+std::vector<BroughtBack> brought_back(const Session& session, const Diff& diff);
+
 /// The pending expiry whose id begins with `id`. Kind usage: none, or several.
 Result<Expiry> find_expiry(Session& session, const std::string& id);
-/// Keeps for good what would expire, or, with `extend`, keeps it longer. Takes the repository's lock. The
-/// errors of find_expiry().
+/// Keeps for good what would expire, or, with `extend`, keeps it longer. Takes the repository's lock. Kind
+/// refused: it was taken out, and waits for the end of a guard. The errors of find_expiry().
 Result<Expiry> keep_expiring(Session& session, const std::string& id,
                              std::optional<std::chrono::milliseconds> extend);
 
