@@ -232,7 +232,17 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
 
 Action define_status(Syntax&) {
   return [](Context& context) -> Result<Answer> {
-    auto status = TRY(read_repository_status(context.session));
+    auto known = read_repository_status(context.session);
+    if (!known) {
+      // A guard does not depend on what keeps LIVE from being read.
+      if (const auto guard = read_guard_status(context.session); guard && *guard) {
+        context.terminal.say(
+            format("{} is {}", escape(name_of((*guard)->guard)), (*guard)->overdue ? "overdue" : "armed"));
+        if ((*guard)->overdue) TRY(fire_overdue_guard(context.session));
+      }
+      return std::move(known).error();
+    }
+    auto status = *std::move(known);
     if (context.json) {
       context.terminal.out(print(to_json(status)));
     } else {

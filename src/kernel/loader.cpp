@@ -207,7 +207,7 @@ Status check(Programs& programs, const Staged& staged, const Ruleset* live,
 
 Status load_anew(Programs& programs, const Staged& staged) {
   if (staged.scratch == nullptr) return error_of<messages::not_replaceable>();
-  auto reading = TRY(read_once(programs, {.legacy = true, .as_far_as_programs_are = true}));
+  auto reading = TRY(read_once(programs, {.legacy = true, .as_far_as_can_be = true}));
   Ruleset live;
   live.sets = std::move(reading.sets);
   for (const Slot slot : Ruleset::slots())

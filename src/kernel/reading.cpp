@@ -154,7 +154,7 @@ Result<std::vector<Save>> plan(Programs& programs, Backends backends,
       auto tables = backend == Backend::nft ? names_of(nft_tables, family) : legacy_table_names(family);
       if (tables.empty()) continue;
       auto found = programs.iptables(backend, family, "save", ErrorKind::capture);
-      if (!found && backends.as_far_as_programs_are) continue;
+      if (!found && backends.as_far_as_can_be) continue;
       auto program = TRY(std::move(found));
       saves.push_back(
           {.backend = backend, .family = family, .program = program, .tables = std::move(tables)});
@@ -192,7 +192,8 @@ bool says_no_ip_set(const Outcome& outcome) {
 }
 
 /// `note` says why there are no sets, `warning` what is otherwise in them.
-Result<Sets> believe_sets(Programs& programs, Outcome outcome, std::string& note, std::string& warning) {
+Result<Sets> believe_sets(Programs& programs, Outcome outcome, bool as_far_as_can_be, std::string& note,
+                          std::string& warning) {
   if (says_not_permitted(outcome.err)) return not_permitted("ipset save", outcome.text());
   if (!outcome.ok()) {
     if (!says_no_ip_set(outcome))
@@ -207,6 +208,7 @@ Result<Sets> believe_sets(Programs& programs, Outcome outcome, std::string& note
     if (once_more.ok()) return std::move(once_more.out);
     return error_of<messages::save_failed>("ipset save", once_more.text(), "ipset save");
   };
+  if (as_far_as_can_be) return sayable_sets(again, SetsText::saved, warning);
   return agreed_sets(std::move(outcome.out), again, SetsText::saved, {}, warning);
 }
 
@@ -260,7 +262,7 @@ Result<Sets> read_sets(Programs& programs, std::string& note) {
   if (no_sets()) return Sets{};
   auto outcome = TRY(run(programs.command({program, "save"}), ErrorKind::capture));
   std::string warning;
-  return believe_sets(programs, std::move(outcome), note, warning);
+  return believe_sets(programs, std::move(outcome), false, note, warning);
 }
 
 Result<Reading> read_once(Programs& programs, Backends backends, const std::function<void()>& meanwhile,
@@ -317,7 +319,8 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
       outcomes->push_back(std::move(outcome));
     }
     std::string warning;
-    auto sets = TRY(believe_sets(programs, std::move(outcomes->back()), note, warning));
+    auto sets =
+        TRY(believe_sets(programs, std::move(outcomes->back()), backends.as_far_as_can_be, note, warning));
     reading.sets = std::move(sets);
     if (!warning.empty()) reading.notes.push_back(std::move(warning));
   }

@@ -18,7 +18,9 @@ namespace rewall {
 struct Backends {
   bool nft = false;
   bool legacy = false;
-  bool as_far_as_programs_are = false;  ///< a family without its program is passed over
+  /// A family without its program is passed over, and a set whose name no file can hold: for who has to put
+  /// other rules in force whatever is there.
+  bool as_far_as_can_be = false;
 };
 
 /// The tables and sets that the save programs printed in one run.

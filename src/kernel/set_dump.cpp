@@ -246,4 +246,15 @@ Result<Sets> agreed_sets(std::string text, const SaveAgain& again, SetsText word
   }
 }
 
+Result<Sets> sayable_sets(const SaveAgain& again, SetsText words, std::string& note) {
+  std::vector<std::string> names;
+  const bool heard = list_sets(
+      [&](const KernelSet& set) {
+        if (can_be_said(set.name)) names.push_back(set.name);
+      },
+      {});
+  if (!heard) return error_of<messages::set_unsayable>("the sets");
+  return names.empty() ? Sets{} : in_own_words(names, words, again, note);
+}
+
 }  // namespace rewall

@@ -59,4 +59,8 @@ using SaveAgain = std::function<Result<std::string>(const std::string& only)>;
 Result<Sets> agreed_sets(std::string text, const SaveAgain& again, SetsText words,
                          const std::vector<std::string>& names, std::string& note);
 
+/// The sets whose names a file can hold, as the kernel lists them. `again`, `words`, `note` and errors as of
+/// agreed_sets().
+Result<Sets> sayable_sets(const SaveAgain& again, SetsText words, std::string& note);
+
 }  // namespace rewall

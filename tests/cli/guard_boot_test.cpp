@@ -429,3 +429,28 @@ TEST_CASE("rollback puts the old ruleset in force also where the history cannot 
   CHECK(host.live() == old);
   CHECK(has(said, "is in force, but not recorded"));
 }
+
+TEST_CASE("a set whose name no file can hold keeps no guard and no boot from their work") {
+  const GuardedHost host;
+  const auto before = host.rules();
+  const bool legacy = GENERATE(false, true);
+  if (legacy) host.ok("iptables-legacy -N beside; rewall snapshot");
+  const auto said = host.ends(
+      8,
+      "rewall try --for 10m --yes -- sh -c \"./break; ipset create 'we ird' hash:ip; iptables-legacy -F\"");
+  CHECK(has(said, "the guard is armed and takes the change back"));
+  CHECK(host.rules() != before);
+  CHECK(has(host.ends(8, "rewall status"), "the guard of root"));
+  SECTION("fired") {
+    host.time_is_up();
+    host.until_gone();
+  }
+  SECTION("rolled back") {
+    host.sh("rewall rollback");
+  }
+  SECTION("at boot") {
+    host.sh("rewall rollback; iptables -F; iptables -P INPUT ACCEPT; rewall restore --boot");
+  }
+  CHECK(host.rules() == before);
+  CHECK(has(host.ok("ipset list -n"), "we ird"));
+}
