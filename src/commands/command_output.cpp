@@ -11,6 +11,7 @@
 #include "kernel/process.h"
 #include "ops/context/rewall_command.h"
 #include "ops/context/settings.h"
+#include "ops/guard/guard_place.h"
 #include "ops/history/change_stack.h"
 #include "rules/print.h"
 
@@ -131,7 +132,18 @@ std::string go_back(Context& context) {
 void say_in_force(Context& context, const Recorded& recorded) {
   const auto what = format("{} {}", short_hash(recorded.hash), recorded.subject);
   const auto guard = read_guard(context.session.state_path());
-  if (guard && !*guard) return context.terminal.say(format("in force: {}{}", what, go_back(context)));
+  if (guard && !*guard) {
+    const auto other = guard_of_other_repository(context.session);
+    // What a boot put in force without a snapshot of its own is no change that undo would take back.
+    if (!other)
+      return context.terminal.say(
+          format("in force: {}{}", what, recorded.changed ? go_back(context) : std::string{}));
+    const auto there = "rewall -C " + shell_quote(other->repository);
+    return context.terminal.say(format(
+        "in force, unless {} reverts it: {}{}", escape(other->name), what,
+        other->repository.empty() ? std::string{}
+                                  : format("; keep both: {0} confirm; take both back: {0} rollback", there)));
+  }
   context.terminal.say(format("in force, unless the guard reverts it: {}; keep it: {}; go back: {}", what,
                               rewall_command(context.session, "confirm"),
                               rewall_command(context.session, "rollback")));

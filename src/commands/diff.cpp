@@ -50,9 +50,9 @@ Result<std::string> answer(const DiffOptions& options, const Revision& from, con
 
 Action define_diff(Syntax& syntax) {
   auto options = std::make_shared<DiffOptions>();
-  auto& revisions =
-      syntax.positional("REV", &options->revisions,
-                        "Two revisions to compare (default: HEAD with LIVE; with one: REV with LIVE)");
+  auto& revisions = syntax.positional(
+      "REV", &options->revisions,
+      "Two revisions to compare, also as A..B (default: HEAD with LIVE; with one: REV with LIVE)");
   revisions.most = 2;
   syntax.flag("--stat", options->stat, "Show only the number of changes in each chain");
   auto& text = syntax.flag("--text", options->text, "Print a unified diff of the rules files");
@@ -62,7 +62,10 @@ Action define_diff(Syntax& syntax) {
   commands.excludes = {"--stat", "--text"};
   syntax.flag("--foreign", options->foreign, "Show changes to other programs' rules too");
   return [options](Context& context) -> Result<Answer> {
-    const auto& names = options->revisions;
+    auto names = options->revisions;
+    if (names.size() == 1) {
+      if (auto both = TRY(read_range(names[0]))) names = {std::move(both->first), std::move(both->second)};
+    }
     const bool whole = options->text || options->commands;
     auto both =
         TRY(read_revisions(context.session, names.empty() ? "HEAD" : names[0],

@@ -176,9 +176,15 @@ std::string names_of(const FleetStatus& status, std::size_t group) {
 
 std::string group_line(const FleetStatus& status, std::size_t number, const std::string& against) {
   const auto hosts = status.groups[number - 1].hosts;
+  const bool is_largest =
+      std::ranges::count_if(status.groups, [&](const auto& group) { return group.hosts >= hosts; }) == 1;
   std::string role;
-  if (number == status.baseline)
-    role = against.empty() ? ", the majority" : format(", the baseline {}", escape(against));
+  if (number == status.baseline && !against.empty())
+    role = format(", the baseline {}", escape(against));
+  else if (number == status.baseline && hosts > 1)
+    role = is_largest ? ", the majority" : ", no larger than another, held against the others";
+  else if (number == status.baseline && status.groups.size() > 1)
+    role = ", held against the others";
   return format("group {}{}: {} ({})\n", number, role, counted(hosts, hosts == 1 ? "host" : "identical host"),
                 names_of(status, number));
 }

@@ -30,6 +30,7 @@ Action define_import(Syntax& syntax) {
       return error_of<messages::import_git_takes_one_file>();
     }
     auto all = TRY(import_files(context.session, *options, [&] { return lock_history(context.session); }));
+    if (all.empty()) context.terminal.say("nothing to import: the history has all of it");
     Json json = Json::array();
     for (const auto& recorded : all) {
       json.push_back(answer_json(recorded.hash, recorded.subject, recorded.changed, ""));

@@ -21,8 +21,9 @@ Result<Recorded> take_up(Session& session, Repository& repository, const std::st
   note_machine(repository.state_path());
   if (!url.empty()) {
     const auto remotes = TRY(repository.remotes());
-    const bool known = std::ranges::any_of(
-        remotes, [&](const Remote& remote) { return remote.name == "origin" && remote.url == url; });
+    const bool known = std::ranges::any_of(remotes, [&](const Remote& remote) {
+      return remote.name == "origin" && remote.url == absolute_address(url);
+    });
     if (!known) TRY(repository.add_remote("origin", url));
   }
   const auto head = TRY(repository.head());

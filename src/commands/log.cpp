@@ -94,7 +94,8 @@ Status finish(LogOptions& options) {
 
 Action define_log(Syntax& syntax) {
   auto options = std::make_shared<LogOptions>();
-  syntax.positional("REV", &options->revision, "Start at this revision (default HEAD; LIVE means HEAD here)");
+  syntax.positional("REV", &options->revision,
+                    "Start at this revision (default HEAD; LIVE means HEAD here), or A..B");
   add_history_options(syntax, options->history);
   syntax.option("--table", "TABLE", &options->history.filter.table,
                 "Show only snapshots that changed this table");

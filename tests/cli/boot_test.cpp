@@ -466,3 +466,14 @@ TEST_CASE("a boot asks for signatures also where the settings of git cannot be r
     CHECK(host.ports() == "22 80 443");
   }
 }
+
+TEST_CASE("a boot that needs no snapshot names no way back, for undo would take back something older") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init; iptables -P INPUT DROP; rewall snapshot; "
+      "iptables "
+      "-F; iptables -P INPUT ACCEPT");
+  const auto said = host.ends(0, "rewall restore --boot");
+  CHECK(has(said, "in force: "));
+  CHECK_FALSE(has(said, "go back"));
+}

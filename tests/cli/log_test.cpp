@@ -215,3 +215,31 @@ TEST_CASE("a restore needs no room on the disk of the repository, nor the right 
     CHECK(host.ok("grep -c dport " + folder + "/rules.v4; rm -r " + folder) == "2\n");
   }
 }
+
+TEST_CASE("A..B is two revisions: their difference, and the log of what lies between them") {
+  const Host host;
+  host.ok(
+      "rewall init; for n in 1 2 3; do iptables -N n$n; rewall snapshot -m number-$n; done; iptables-save "
+      ">f..v4; "
+      "iptables -N live");
+  for (const std::string both : {"HEAD~2 HEAD", "HEAD~1 LIVE", "HEAD HEAD", "HEAD~1 file:f..v4"}) {
+    INFO(both);
+    const auto space = both.find(' ');
+    const auto apart = host.sh("rewall diff " + both);
+    const auto joined = host.sh("rewall diff " + both.substr(0, space) + ".." + both.substr(space + 1));
+    CHECK(apart.status < 2);
+    CHECK(joined.status == apart.status);
+    CHECK(joined.out == apart.out);
+  }
+  CHECK(host.sh("rewall diff HEAD~2..").out == host.sh("rewall diff HEAD~2 HEAD").out);
+  CHECK(host.ends(2, "rewall diff HEAD...HEAD~1").find("a range is REV or A..B") != std::string::npos);
+  CHECK(host.sh("rewall diff file:f..v4").out == host.sh("rewall diff file:f..v4 LIVE").out);
+  const auto subjects = [&](const std::string& range) {
+    return host.ok("rewall log --oneline " + range + " | grep -o 'number-.*' | tr '\\n' ' '");
+  };
+  CHECK(subjects("HEAD~2..HEAD") == "number-3 number-2 ");
+  CHECK(subjects("HEAD~2..") == "number-3 number-2 ");
+  CHECK(subjects("HEAD~3..HEAD~1") == "number-2 number-1 ");
+  CHECK(subjects("HEAD..HEAD~1").empty());
+  CHECK(subjects("--grep number-2 HEAD~3..HEAD") == "number-2 ");
+}

@@ -309,7 +309,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   if (!added && all.empty()) return std::move(added).error();
   if (all.empty()) {
     if (!importer.met()) return error_of<messages::no_rules_in_history>(options.git, options.paths.at(0));
-    return error_of<messages::nothing_to_import>();
+    return all;
   }
   auto parent = TRY(repository->head());
   const Actor actor = current_actor();

@@ -36,8 +36,8 @@ struct ImportOptions {
 /// `lock` takes the repository's lock, which the function then holds to its end; files are read before, since
 /// that may be slow.
 ///
-/// Returns the snapshots in their order. Kind usage: a file cannot be read or parsed, or no version changes
-/// anything. The errors of `lock` and of Repository::commit().
+/// Returns the snapshots in their order; none where the history has all of it. Kind usage: a file cannot be
+/// read or parsed, or no commit has rules. The errors of `lock` and of Repository::commit().
 Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options,
                                            const std::function<Result<Lock>()>& lock);
 

@@ -124,13 +124,27 @@ class Damage {
 
 }  // namespace
 
+namespace {
+
+/// The snapshot that a revision names, and those before it.
+Result<std::set<std::string>> ancestors_of(const Repository& repository, const std::string& revision) {
+  std::set<std::string> all;
+  auto at = TRY(repository.resolve(revision));
+  while (!at.empty() && all.insert(at).second) at = repository.parent(at);
+  return all;
+}
+
+}  // namespace
+
 Status walk_log(Session& session, const std::string& revision, const LogFilter& filter, bool with_diff,
                 const std::function<bool(const LogEntry&)>& visit) {
   auto matcher = TRY(LogMatcher::make(filter));
   auto opened = TRY(session.repository());
   const Repository& repository = *opened;
   Damage damage;
-  auto start = repository.resolve(revision);
+  const auto range = TRY(read_range(revision));
+  auto start = repository.resolve(range ? range->second : revision);
+  const auto left_out = range ? TRY(ancestors_of(repository, range->first)) : std::set<std::string>{};
   if (!start && (start.error().kind != ErrorKind::repository || revision != "HEAD"))
     return std::move(start).error();
   if (!start) damage.note(start.error(), true);
@@ -143,6 +157,7 @@ Status walk_log(Session& session, const std::string& revision, const LogFilter& 
     auto walked = repository.walk(at, [&](const Snapshot& snapshot) -> Result<bool> {
       last = snapshot.hash;
       at = snapshot.parent;
+      if (left_out.contains(last)) return wanted = false;
       auto entry = TRY(matcher.entry(repository, snapshot, with_diff));
       wanted = !entry || visit(*entry);
       return wanted;

@@ -6,6 +6,7 @@
 
 #include "core/format.h"
 #include "core/log.h"
+#include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
 #include "diff/pairs.h"
@@ -132,6 +133,14 @@ Result<Head> read_head(const Repository& repository) {
   return head;
 }
 
+Status check_backends(BackendChoice choice, const Head& head) {
+  if (choice == BackendChoice::automatic || head.hash.empty()) return {};
+  const bool nft = choice == BackendChoice::nft;
+  const Backend other = nft ? Backend::legacy : Backend::nft;
+  if (!holds(head.ruleset, other)) return {};
+  return error_of<messages::backend_left_out>(name(other), name(nft ? Backend::nft : Backend::legacy));
+}
+
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const PreparedFiles* prepared) {
   const Files made = prepared == nullptr ? files_of(capture.ruleset) : Files{};
@@ -155,6 +164,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
     return Recorded{.hash = head.hash, .subject = snapshot.subject};
   }
 
+  TRY(check_backends(session.backend(), head));
   const bool compared = prepared != nullptr && prepared->diff != nullptr;
   const Diff found = compared ? Diff{} : compare(head.ruleset, capture.ruleset);
   const Diff& diff = compared ? *prepared->diff : found;

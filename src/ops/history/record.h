@@ -25,6 +25,10 @@ struct Head {
 /// Reads HEAD. Kind repository: HEAD cannot be read or parsed.
 Result<Head> read_head(const Repository& repository);
 
+/// Kind usage: HEAD has rules of the backend that the choice leaves out. LIVE, as it is read then, lacks
+/// them, and a snapshot of it would say that they are gone.
+Status check_backends(BackendChoice choice, const Head& head);
+
 /// LIVE and HEAD of one moment.
 struct LiveAndHead {
   Capture live{};

@@ -159,6 +159,17 @@ bool is_unrecorded(const std::string& name) {
   return name == "LIVE" || name == "-" || name.starts_with("file:");
 }
 
+Result<std::optional<std::pair<std::string, std::string>>> read_range(const std::string& text) {
+  const auto dots = is_unrecorded(text) ? std::string::npos : text.find("..");
+  if (dots == std::string::npos) return std::optional<std::pair<std::string, std::string>>{};
+  auto from = text.substr(0, dots);
+  auto to = text.substr(dots + 2);
+  if (to.starts_with('.')) return error_of<messages::not_a_range>(text);
+  if (from.empty()) from = "HEAD";
+  if (to.empty()) to = "HEAD";
+  return std::optional(std::pair(std::move(from), std::move(to)));
+}
+
 Result<std::vector<Tables>> read_rules(std::string text, const std::string& path,
                                        std::optional<Family> asked) {
   FileFamilies found;

@@ -57,6 +57,10 @@ Result<Repository> open_again(const Session& session);
 /// True for LIVE, `file:PATH` and `-`: revisions that are not in the repository.
 bool is_unrecorded(const std::string& name);
 
+/// The two revisions of `A..B`, each `HEAD` where it is empty; absent where the text is no range. What begins
+/// as a file is none, for its path may have dots; that behind the dots may be one. Kind usage: it has three.
+Result<std::optional<std::pair<std::string, std::string>>> read_range(const std::string& text);
+
 /// Reads the text of a rules file for the family that was asked for, else for those that find_families()
 /// finds: one set of tables each, none of them empty. Logs what people should know. Kind usage: the family is
 /// in doubt, or the text cannot be read.

@@ -224,8 +224,10 @@ void add_objects(std::vector<Finding>& findings, Walk& walk) {
       const Piece& piece = walk.pieces()[place];
       if (!piece.whole) lost.push_back(piece.matter);
     }
-    add_failures(findings, "objects", checked.hash, lost,
-                 "a remote that has it gives it back: 'git fetch --refetch REMOTE'");
+    add_failures(
+        findings, "objects", checked.hash, lost,
+        "a remote that has it gives it back: remove the damaged files ('find .git/objects -type f -empty "
+        "-delete'), then 'git fetch --refetch REMOTE'");
   }
   say_all_is_well(findings, "objects",
                   format("{} with {} are whole", counted(walk.checked().size(), "snapshot"),
@@ -466,30 +468,22 @@ struct Range {
   std::string to{};
 };
 
-Result<Range> read_range(const Repository& repository, const std::string& text) {
+Result<Range> resolve_range(const Repository& repository, const std::string& text) {
   if (text.empty()) {
     auto head = TRY(repository.head());
     return Range{.to = std::move(head)};
   }
-  const auto dots = text.find("..");
-  if (text.find("...") != std::string::npos) return error_of<messages::not_a_range>(text);
+  const auto both = TRY(read_range(text));
   Range range;
-  const auto resolve = [&](std::string_view name, std::string& hash) -> Status {
-    hash = TRY(repository.resolve(name.empty() ? "HEAD" : std::string(name)));
-    return {};
-  };
-  const std::string_view all = text;
-  if (dots != std::string::npos) {
-    TRY(resolve(all.substr(0, dots), range.from));
-  }
-  TRY(resolve(dots == std::string::npos ? all : all.substr(dots + 2), range.to));
+  if (both) range.from = TRY(repository.resolve(both->first));
+  range.to = TRY(repository.resolve(both ? both->second : text));
   return range;
 }
 
 }  // namespace
 
 Result<std::vector<Finding>> verify(const Repository& repository, const std::string& text, bool all) {
-  auto range = TRY(read_range(repository, text));
+  auto range = TRY(resolve_range(repository, text));
   std::vector<Root> roots{{.hash = range.to, .host = host_of(repository, text)}};
   if (all) {
     auto others = TRY(other_roots(repository));
@@ -528,7 +522,7 @@ Result<Finding> stage_snapshot(Session& session, const std::string& hash, const 
 
 Result<std::vector<Finding>> verify_by_staging(Session& session, const Repository& repository,
                                                const std::string& text) {
-  auto range = TRY(read_range(repository, text));
+  auto range = TRY(resolve_range(repository, text));
   std::vector<std::string> hashes{range.to};
   if (!text.empty()) {
     Walk walk(repository);

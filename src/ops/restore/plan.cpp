@@ -1,6 +1,9 @@
 #include "ops/restore/plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "core/format.h"
@@ -35,17 +38,48 @@ void take_tables(Tables& base, const Tables& wanted, const std::string& table) {
   }
 }
 
-// A part of a revision leaves the sets that LIVE has, and brings those that it lacks: the rules may name
-// them.
-Sets with_missing_sets(Sets live, const Sets& wanted) {
+// The sets that the rules of a part name, and those that these list.
+std::set<std::string, std::less<>> sets_of_part(const Ruleset& ruleset, const RestoreOptions& options) {
+  std::set<std::string, std::less<>> names;
+  const auto take = [&](std::string_view name) {
+    names.emplace(name);
+    return false;
+  };
+  for (const Slot slot : Ruleset::slots()) {
+    if (options.family && slot.family != *options.family) continue;
+    for (const auto& table : ruleset[slot].tables) {
+      if (!options.table.empty() && table.name != options.table) continue;
+      for (const auto& chain : table.chains)
+        for (const auto& rule : chain.rules) names_set(rule.words, take);
+    }
+  }
+  for (const auto& set : ruleset.sets.sets)
+    if (is_list(set) && names.contains(set.name))
+      for (const auto& member : set.members) take(element_of(member));
+  return names;
+}
+
+// Its rules match otherwise than they did where a set is another one by now.
+void note_other_sets(const Sets& live, const Revision& revision,
+                     const std::set<std::string, std::less<>>& named, std::vector<std::string>& notes) {
+  for (const auto& change : compare(Ruleset{.sets = live}, Ruleset{.sets = revision.ruleset.sets}).changes)
+    if ((change.kind == ChangeKind::set_changed || change.kind == ChangeKind::members) &&
+        named.contains(change.set))
+      notes.push_back(format("the rules name set {}, which is otherwise in {}: that of LIVE stays as it is",
+                             change.set, revision.name));
+}
+
+// A part of a revision leaves the sets that LIVE has, and brings those that its rules name and LIVE lacks.
+Sets with_missing_sets(Sets live, const Sets& wanted, const std::set<std::string, std::less<>>& named) {
   for (const auto& set : wanted.sets) {
-    if (live.find(set.name) == nullptr) live.sets.push_back(set);
+    if (live.find(set.name) == nullptr && named.contains(set.name)) live.sets.push_back(set);
   }
   live.texts.insert(live.texts.end(), wanted.texts.begin(), wanted.texts.end());
   return live;
 }
 
-Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options) {
+Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options,
+               std::vector<std::string>& notes) {
   Ruleset whole = overlay(live, revision);
   if (options.parts != nullptr) return with_parts(live, whole, *options.parts);
   if (!options.family && options.table.empty()) return whole;
@@ -55,7 +89,9 @@ Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptio
     if (options.family && slot.family != *options.family) continue;
     take_tables(wanted[slot], whole[slot], options.table);
   }
-  wanted.sets = with_missing_sets(live.sets, whole.sets);
+  const auto named = sets_of_part(whole, options);
+  if (revision.has_sets) note_other_sets(live.sets, revision, named, notes);
+  wanted.sets = with_missing_sets(live.sets, whole.sets, named);
   return wanted;
 }
 
@@ -85,7 +121,7 @@ Status keep_foreign_parts(Session& session, Ruleset& wanted, LostForeign lost, R
   auto owners = TRY(read_owners(*repository));
   auto kept = keep_foreign(wanted, plan.live.ruleset, owners, lost);
   wanted = std::move(kept.ruleset);
-  plan.notes = std::move(kept.notes);
+  plan.notes.insert(plan.notes.end(), kept.notes.begin(), kept.notes.end());
   if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
   if (!kept.brought.empty())
     plan.notes.push_back("put back, as they were gone or empty: " + to_text(kept.brought));
@@ -224,13 +260,16 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   RestorePlan plan{.live = known.whole ? known.live : std::move(known.live),
                    .rest = known.whole ? &known.head : nullptr};
   TRY(part_within_backend(plan.live.ruleset, revision, options));
-  Ruleset wanted = choose(plan.live.ruleset, revision, options);
+  Ruleset wanted = choose(plan.live.ruleset, revision, options, plan.notes);
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
   } else if (options.parts != nullptr) {
     Ruleset kept = wanted;
+    auto notes = plan.notes;
     TRY(keep_foreign_parts(session, kept, options.lost_foreign, plan));
-    wanted = with_parts(wanted, kept, left_otherwise(*options.parts, plan.live.ruleset));
+    const auto others = left_otherwise(*options.parts, plan.live.ruleset);
+    wanted = with_parts(wanted, kept, others);
+    if (others.chains.empty() && others.sets.empty()) plan.notes = std::move(notes);
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;

@@ -5,8 +5,10 @@
 
 #include "core/log.h"
 #include "core/messages.h"
+#include "core/text.h"
 #include "ops/context/settings.h"
 #include "ops/history/change_stack.h"
+#include "ops/restore/parts.h"
 #include "ops/restore/record_result.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
@@ -47,6 +49,15 @@ bool same_backends(const Ruleset& a, const Ruleset& b) {
   return a.backend == b.backend && a.both_backends() == b.both_backends();
 }
 
+// Refuses to call a change taken back of which something stays, as it belongs to other programs.
+Status check_nothing_kept(Session& session, const Revision& revision, const Parts& parts,
+                          const Restored& restored, const RestoreOptions& options) {
+  const auto repository = TRY(session.repository());
+  const auto now = TRY(read_head(*repository));
+  if (compare(now.ruleset, with_parts(now.ruleset, revision.ruleset, parts)).equal()) return {};
+  return error_of<messages::only_foreign_left>(join(restored.notes, "; "), options.trigger);
+}
+
 // Puts the chains and sets in which `left` and the snapshot differ back as they are in the snapshot.
 Result<Restored> put_parts_back(Session& session, Begun& begun, const std::string& hash, Ruleset left,
                                 RestoreOptions options) {
@@ -57,8 +68,11 @@ Result<Restored> put_parts_back(Session& session, Begun& begun, const std::strin
     parts = differing_parts(target, std::move(left));
     options.parts = &parts;
   }
-  Revision revision{.name = hash, .hash = hash, .ruleset = std::move(target)};
-  return restore(session, begun.held, std::move(revision), std::move(begun.known), options);
+  const Revision revision{.name = hash, .hash = hash, .ruleset = std::move(target)};
+  auto restored = TRY(restore(session, begun.held, revision, std::move(begun.known), options));
+  if (options.parts != nullptr && !options.exact && restored.after && !restored.after->changed)
+    TRY(check_nothing_kept(session, revision, parts, restored, options));
+  return restored;
 }
 
 // What a person's command did to foreign parts is a part of the change; else their owners keep them.
