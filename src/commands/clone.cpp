@@ -9,6 +9,7 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/history/revision.h"
 #include "ops/history/signature.h"
 #include "ui/json.h"
 
@@ -34,6 +35,17 @@ Result<std::optional<Signature>> signer_of(const CloneResult& cloned, const std:
   return std::optional(std::move(signatures.at(0)));
 }
 
+// Why the host's newest snapshot cannot be put in force; empty where it can be read.
+std::string trouble_with(const CloneResult& cloned, const std::filesystem::path& path) {
+  if (cloned.hash.empty()) return {};
+  const auto repository = Repository::open(path);
+  if (!repository) return repository.error().message;
+  auto files = read_snapshot_files(*repository, cloned.hash, Proof::hash);
+  if (!files) return files.error().message;
+  const auto revision = to_revision(*std::move(files));
+  return revision ? std::string{} : revision.error().message;
+}
+
 void say_next(Context& context, const CloneResult& cloned) {
   context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
@@ -42,6 +54,10 @@ void say_next(Context& context, const CloneResult& cloned) {
         format(
             "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
             cloned.host),
+        context.session.path()));
+  else if (const auto trouble = trouble_with(cloned, context.session.path()); !trouble.empty())
+    context.terminal.say(for_repository(
+        format("HEAD cannot be restored: {}; 'rewall log' lists the older snapshots", escape(trouble)),
         context.session.path()));
   else
     context.terminal.say(for_repository(

@@ -10,18 +10,33 @@
 namespace rewall {
 namespace {
 
+/// Words that a command prints, as the values of a member of its JSON.
+struct Listed {
+  std::string_view command{};
+  std::string_view member{};
+};
+constexpr Listed kTags{"tag", "name"};
+constexpr Listed kRemotes{"remote", "name"};
+constexpr Listed kHosts{"fleet list", "host"};
+constexpr Listed kHooks{"hooks list", "name"};
+constexpr Listed kKeys{"config --list", "key"};
+
 /// A command as a shell completes it.
 struct Completed {
   std::string name{};
+  std::string alias{};
   std::string summary{};
   std::vector<std::string> options{};  ///< "--message", "-m"
   std::vector<std::string> words{};    ///< the values that its positional arguments may have
-  bool takes_revision = false;
+  std::vector<Listed> listed{};        ///< those that a command lists
   bool takes_file = false;
 };
 
 Completed completed(const CommandEntry& entry) {
-  Completed command{.name = std::string(entry.name), .summary = std::string(entry.summary)};
+  Completed command{.name = std::string(entry.name),
+                    .alias = std::string(entry.alias),
+                    .summary = std::string(entry.summary)};
+  const auto list = [&](const Listed& listed) { command.listed.push_back(listed); };
   Syntax syntax;
   static_cast<void>(entry.define(syntax));
   for (const auto& argument : syntax.arguments()) {
@@ -30,8 +45,14 @@ Completed completed(const CommandEntry& entry) {
       continue;
     }
     command.words.insert(command.words.end(), argument.words.begin(), argument.words.end());
-    command.takes_revision = command.takes_revision || argument.names.find("REV") != std::string::npos ||
-                             argument.names == "RANGE";
+    if (argument.names == "REV" || argument.names == "RANGE") {
+      command.words.insert(command.words.end(), {"HEAD", "LIVE"});
+      list(kTags);
+    }
+    if (argument.names == "REMOTE" || (entry.name == "remote" && argument.names == "NAME")) list(kRemotes);
+    if (argument.names == "HOST") list(kHosts);
+    if (argument.names == "KEY") list(kKeys);
+    if (entry.name == "hooks" && argument.names == "NAME") list(kHooks);
     command.takes_file = command.takes_file || argument.names.find("FILE") != std::string::npos;
   }
   return command;
@@ -47,15 +68,38 @@ std::vector<Completed> completed_commands() {
 
 constexpr std::string_view kGlobals =
     "-C --repo --backend --color --no-pager -q --quiet -v --verbose --json --help --version";
-// Words that need no repository, and the tags where there is one.
-constexpr std::string_view kRevisions =
-    "HEAD LIVE $(rewall --json tag 2>/dev/null | grep -o '\"name\":\"[^\"]*' | cut -d'\"' -f4)";
+/// The values that an option of any command can have.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kValues{
+    {{"--family", "ipv4 ipv6"},
+     {"--table", "filter nat mangle raw security"},
+     {"--backend", "auto nft legacy"},
+     {"--color", "auto always never"}}};
+
+/// What prints the words of a list, in the repository that `at` names: "-C DIR", or nothing.
+std::string printing(const Listed& listed, std::string_view at) {
+  return format(R"(rewall {} --json {} 2>/dev/null | grep -o '"{}":"[^"]*' | cut -d'"' -f4)", at,
+                listed.command, listed.member);
+}
+
+/// The words of a command, for bash and zsh.
+std::string words_of(const Completed& command) {
+  std::string words = join(command.words, " ");
+  for (const auto& listed : command.listed)
+    words += format("{}$({})", words.empty() ? "" : " ", printing(listed, "\"${at[@]}\""));
+  return words;
+}
+
+/// "snapshot | commit".
+std::string pattern_of(const Completed& command) {
+  return command.name + (command.alias.empty() ? "" : " | " + command.alias);
+}
 
 /// Finds the command among the words of a command line, an array of the shell, and opens a `case` about it.
 std::string begin_case(std::string_view array, std::string_view first, std::string_view end) {
   return format(R"(  for ((i = {1}; i < {2}; i++)); do
     case ${{{0}[i]}} in
-      -C | --repo | --backend | --color) ((i++)) ;;
+      -C | --repo) at=(-C "${{{0}[++i]}}") ;;
+      --backend | --color) ((i++)) ;;
       -*) ;;
       *) command=${{{0}[i]}}; break ;;
     esac
@@ -69,14 +113,15 @@ std::string bash_script() {
   std::string text = std::string(R"(# bash completion for rewall: rewall completion bash
 _rewall() {
   local word=${COMP_WORDS[COMP_CWORD]} command= words= i
+  local -a at=()
   COMPREPLY=()
 )") + begin_case("COMP_WORDS", "1", "COMP_CWORD");
   std::string names;
   for (const auto& command : completed_commands()) {
     names += (names.empty() ? "" : " ") + command.name;
-    text += format("    {}) words=\"{}\"", command.name, join(command.options, " "));
-    if (!command.words.empty()) text += format("; words+=\" {}\"", join(command.words, " "));
-    if (command.takes_revision) text += format("; [[ $word == -* ]] || words+=\" {}\"", kRevisions);
+    text += format("    {}) words=\"{}\"", pattern_of(command), join(command.options, " "));
+    if (const auto words = words_of(command); !words.empty())
+      text += format("; [[ $word == -* ]] || words+=\" {}\"", words);
     if (command.takes_file)
       text +=
           "; [[ $word == -* ]] || { compopt -o filenames 2>/dev/null; "
@@ -85,6 +130,11 @@ _rewall() {
   }
   text += format("    \"\") words=\"{}\" ;;\n  esac\n", names);
   text += format("  [[ $word == -* ]] && words+=\" {}\"\n", kGlobals);
+  text += "  case ${COMP_WORDS[COMP_CWORD-1]} in\n";
+  for (const auto& [option, values] : kValues) text += format("    {}) words=\"{}\" ;;\n", option, values);
+  text +=
+      "    -C | --repo) words=; compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "
+      "\"$word\") ;;\n  esac\n";
   text +=
       "  mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
       "}\n"
@@ -96,7 +146,7 @@ std::string zsh_script() {
   std::string text = std::string(R"(#compdef rewall
 # zsh completion for rewall: rewall completion zsh
 _rewall() {
-  local -a commands options
+  local -a commands options at
   local command= i
 )") + begin_case("words", "2", "CURRENT");
   std::string described;
@@ -104,19 +154,29 @@ _rewall() {
     std::string summary = command.summary;
     std::erase(summary, '\'');
     described += format("      '{}:{}'\n", command.name, summary);
-    std::string line = join(command.options, " ");
-    if (!command.words.empty()) line += " " + join(command.words, " ");
-    text += format("    {}) options=({}{})", command.name, line,
-                   command.takes_revision ? format(" {}", kRevisions) : "");
+    text +=
+        format("    {}) options=({} {})", pattern_of(command), join(command.options, " "), words_of(command));
     if (command.takes_file) text += "; _files";
     text += " ;;\n";
   }
   text +=
       format("    \"\")\n      commands=(\n{}      )\n      _describe command commands\n      ;;\n  esac\n",
              described);
-  text += format("  options+=({})\n  compadd -a options\n}}\n", kGlobals);
+  text += format("  options+=({})\n  case ${{words[CURRENT-1]}} in\n", kGlobals);
+  for (const auto& [option, values] : kValues) text += format("    {}) options=({}) ;;\n", option, values);
+  text += "    -C | --repo) _files -/; return ;;\n  esac\n  compadd -a options\n}\n";
   text += "if [ \"$funcstack[1]\" = _rewall ]; then _rewall \"$@\"; else compdef _rewall rewall; fi\n";
   return text;
+}
+
+/// Inside double quotes of fish, which expand nothing but variables and escapes.
+std::string in_fish(std::string_view text) {
+  std::string quoted;
+  for (const char c : text) {
+    if (c == '"' || c == '$' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted;
 }
 
 std::string fish_script() {
@@ -127,17 +187,20 @@ std::string fish_script() {
                    option.substr(is_long ? 2 : 1));
   };
   for (const auto word : split(kGlobals, ' ')) add_option("", word);
+  for (const auto& [option, values] : kValues)
+    text += format("complete -c rewall -l {} -x -a '{}'\n", option.substr(2), values);
   for (const auto& command : completed_commands()) {
     std::string summary = command.summary;
     std::erase(summary, '\'');
     text += format("complete -c rewall -n __fish_use_subcommand -a {} -d '{}'\n", command.name, summary);
-    const auto within = format("-n '__fish_seen_subcommand_from {}' ", command.name);
+    if (!command.alias.empty())
+      text += format("complete -c rewall -n __fish_use_subcommand -a {} -d '{}'\n", command.alias, summary);
+    const auto within = format("-n '__fish_seen_subcommand_from {} {}' ", command.name, command.alias);
     for (const auto& option : command.options) add_option(within, option);
     if (!command.words.empty())
       text += format("complete -c rewall {}-a '{}'\n", within, join(command.words, " "));
-    if (command.takes_revision)
-      text += format(
-          "complete -c rewall {}-a 'HEAD LIVE (rewall tag 2>/dev/null | string split -f1 \" \")'\n", within);
+    for (const auto& listed : command.listed)
+      text += format("complete -c rewall {}-a \"({})\"\n", within, in_fish(printing(listed, "")));
     if (command.takes_file) text += format("complete -c rewall {}-F\n", within);
   }
   return text;

@@ -128,9 +128,9 @@ Status check_repository_access(const std::filesystem::path& path) {
   TRY(check_whole_way(path, S_IFDIR));
   for (const auto& [name, type] : kEntries) {
     std::error_code failed;
-    // A power failure may take it; Repository::open() writes it again.
+    // A power failure may take them; Repository::open() makes them again.
     const bool gone =
-        std::string_view(name) == ".git/HEAD" &&
+        (std::string_view(name) == ".git/HEAD" || std::string_view(name) == ".git/refs") &&
         std::filesystem::symlink_status(path / name, failed).type() == std::filesystem::file_type::not_found;
     if (!gone) TRY(check_access(path / name, type, path));
   }

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "store/access.h"
@@ -199,6 +200,15 @@ Result<git::Repo> open_folder(const fs::path& git, const fs::path& path) {
   return repo;
 }
 
+/// Without this folder git takes a repository for none; the branch comes back from its log.
+void put_back_refs(const fs::path& path) {
+  const auto git = path / ".git";
+  std::error_code failed;
+  if (!fs::is_directory(git / "objects", failed) || !fs::exists(git / "HEAD", failed)) return;
+  if (::mkdir((git / "refs").c_str(), kPrivateFolder) == 0)
+    log_warning("{}: .git/refs was gone, and is made anew", path.string());
+}
+
 /// What open() and open_readable() do before and after libgit2's part.
 Status prepare_to_open(const fs::path& path) {
   TRY(check_repository_access(path));
@@ -206,6 +216,7 @@ Status prepare_to_open(const fs::path& path) {
   // A plain `git clone` brings no state folder. Who only reads needs none.
   if (::mkdir(state.c_str(), kPrivateFolder) == 0 || errno == EEXIST) TRY(check_access(state, S_IFDIR, path));
   put_back_head(path);
+  put_back_refs(path);
   return git::start();
 }
 

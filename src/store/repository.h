@@ -132,6 +132,10 @@ Task<void> start_early();
 /// caches are small and packs are mapped a piece at a time, in all repositories of this process.
 void keep_little();
 
+/// The address of a remote as it is kept: that of a folder here is absolute, as git would read another one
+/// from the repository's folder.
+std::string absolute_address(const std::string& url);
+
 /// An open repository. Errors are of kind repository unless a function says otherwise, and a failure leaves
 /// everything that was recorded readable. One thread at a time may use an object; a second thread opens the
 /// repository again.

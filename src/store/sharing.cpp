@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cerrno>
+#include <filesystem>
 #include <tuple>
 
 #include "core/format.h"
@@ -242,7 +243,15 @@ Status Repository::put_back_branch(const HostBranch& branch, const std::string& 
   return {};
 }
 
-Status Repository::add_remote(const std::string& name, const std::string& url) {
+std::string absolute_address(const std::string& url) {
+  const auto slash = std::min(url.find('/'), url.size());
+  // "host:path", "https://host/path", "/path".
+  if (url.empty() || slash == 0 || url.find(':') < slash) return url;
+  return std::filesystem::absolute(url).lexically_normal().string();
+}
+
+Status Repository::add_remote(const std::string& name, const std::string& address) {
+  const auto url = absolute_address(address);
   int valid = 0;
   if (name.starts_with('-') || git_remote_name_is_valid(&valid, name.c_str()) != 0 || valid == 0)
     return bad_name("remote", name);
@@ -257,7 +266,8 @@ Status Repository::add_remote(const std::string& name, const std::string& url) {
   return close_config(impl_->path);
 }
 
-Status Repository::set_remote_url(const std::string& name, const std::string& url) {
+Status Repository::set_remote_url(const std::string& name, const std::string& address) {
+  const auto url = absolute_address(address);
   auto known = TRY(remote(name));
   if (known.url == url) return {};
   TRY(check_address(name, url));

@@ -277,7 +277,17 @@ TEST_CASE("a guard of another repository is shown by status, and named by confir
     const auto said = host.ends(3, "rewall -C other " + std::string(command));
     CHECK(has(said, "'rewall -C " + repository + " rollback' reverts it"));
   }
+  // A change beside it stands and falls with the guard: `undo` of it would be refused.
+  const auto before = host.rules();
+  const auto beside = host.ok(
+      "iptables-save >web; sed -i 's/^COMMIT/-A INPUT -p udp --dport 9 -j ACCEPT\\nCOMMIT/' web; "
+      "rewall -C other apply web 2>&1");
+  CHECK(has(beside, "in force, unless the guard of root"));
+  CHECK(has(beside, "; take both back: rewall -C " + repository + " rollback\n"));
+  host.ends(3, "rewall -C other undo");
+  CHECK(host.rules() != before);
   host.ok("rewall -C " + repository + " rollback");
+  CHECK_FALSE(has(host.rules(), "INPUT -"));
 }
 
 TEST_CASE("help is asked for by a word, and lists the commands where there is none") {
@@ -301,15 +311,27 @@ TEST_CASE("a time needs its unit, and its error comes before errors of what foll
 
 TEST_CASE("the completion of a shell is a script of that shell, with the words of a command") {
   const Host host;
-  host.ok("rewall init; rewall completion bash >c && bash -n c");
+  host.ok("rewall init; rewall completion bash >c && bash -n c; mkdir bin; ln -s " REWALL_PROGRAM
+          " bin/rewall");
   const auto completes = [&](const std::string& words) {
-    return host.ok("bash -c '. ./c; COMP_WORDS=(" + words +
+    return host.ok("PATH=$PWD/bin:$PATH bash -c '. ./c; COMP_WORDS=(" + words +
                    "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _rewall; echo \"${COMPREPLY[@]}\"'");
   };
   CHECK(completes("rewall rest") == "restore\n");
   CHECK(completes("rewall -C /x restore --ex") == "--exact\n");
   CHECK(completes("rewall diff LI") == "LIVE\n");
   CHECK(completes("rewall hooks ins") == "install\n");
+  CHECK(completes("rewall commit --allow") == "--allow-empty\n");
+  CHECK(completes("rewall restore --family ip") == "ipv4 ipv6\n");
+  CHECK(completes("rewall config lock.") == "lock.wait\n");
+  CHECK(completes("rewall hooks install fail") == "fail2ban\n");
+  host.ok(
+      "git init -q --bare r.git; rewall -C other init; rewall -C other tag hers; rewall -C other remote add "
+      "far $PWD/r.git");
+  CHECK(completes("rewall -C other diff her") == "hers\n");
+  CHECK(completes("rewall diff her") == "\n");
+  CHECK(completes("rewall -C other push f") == "far\n");
+  CHECK(completes("rewall -C othe") == "other\n");
   host.ends(2, "rewall completion tcsh");
 }
 
@@ -506,4 +528,88 @@ TEST_CASE("status tells of a history that is damaged, and of all else that it kn
     // The next command that writes puts it back.
     host.ok("rewall -q snapshot --allow-empty; rewall status");
   }
+}
+
+TEST_CASE("what --backend does not look at is not recorded as gone") {
+  const Host host;
+  host.ok(
+      "iptables-legacy -P INPUT DROP; iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A "
+      "FORWARD -s "
+      "192.0.2.1 -j DROP; rewall init; iptables-legacy-save >legacy; iptables-save >web; sed -i "
+      "'s/^COMMIT/-A FORWARD -s 192.0.2.2 -j DROP\\nCOMMIT/' web");
+  const auto head = host.ok("git -C repo rev-parse HEAD");
+  const auto before = host.rules();
+  for (const std::string command :
+       {"snapshot", "apply web", "try --for 10m --yes -- iptables -N x", "undo"}) {
+    INFO(command);
+    CHECK(has(host.ends(2, "rewall --backend nft " + command), "HEAD has rules of the legacy backend"));
+    CHECK(host.ok("git -C repo rev-parse HEAD") == head);
+    CHECK(host.rules() == before);
+  }
+  host.ok(
+      "iptables -A FORWARD -s 192.0.2.3 -j DROP; rewall snapshot; rewall undo; iptables-legacy-save >now");
+  CHECK(host.rules() == before);
+  host.ok("grep -v '^[#:]' legacy >a; grep -v '^[#:]' now >b; cmp a b");
+}
+
+TEST_CASE("undo of what belongs to another program by now says so, and is not used up") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init; iptables -N DOCKER-USER; iptables -A "
+      "FORWARD -j "
+      "DOCKER-USER; iptables -A DOCKER-USER -s 192.0.2.6 -j DROP; rewall snapshot; rewall tag dock; iptables "
+      "-D "
+      "FORWARD -j DOCKER-USER; iptables -F DOCKER-USER; iptables -X DOCKER-USER; rewall snapshot");
+  const auto before = host.rules();
+  host.ok("rewall restore dock");
+  const auto restored = host.rules();
+  REQUIRE(restored != before);
+  const auto head = host.ok("git -C repo rev-parse HEAD");
+  const auto said = host.ends(3, "rewall undo");
+  CHECK(has(said, "docker"));
+  CHECK(host.rules() == restored);
+  CHECK(host.ok("git -C repo rev-parse HEAD") == head);
+  CHECK(has(said, "rewall -C " + host.repository() + " undo --exact"));
+  host.ok("rewall undo --exact");
+  CHECK(host.rules() == before);
+}
+
+TEST_CASE("a part that is restored brings the sets that it names, and says which of them are others by now") {
+  const Host host;
+  host.ok(
+      "ipset create admin hash:ip; ipset add admin 192.0.2.1; ipset create web hash:ip; ipset create other "
+      "hash:ip; "
+      "iptables -A INPUT -m set --match-set admin src -j ACCEPT; iptables -A INPUT -m set --match-set web "
+      "src -j "
+      "ACCEPT; iptables -t nat -A PREROUTING -m set --match-set other src -j RETURN; rewall init; rewall tag "
+      "a; "
+      "iptables -F; iptables -t nat -F; ipset flush admin; ipset destroy web; ipset destroy other; rewall "
+      "snapshot");
+  const auto said = host.ends(0, "rewall restore --table filter a");
+  CHECK(has(said, "the rules name set admin, which is otherwise in a: that of LIVE stays as it is"));
+  CHECK_FALSE(has(said, "name set web"));
+  CHECK(host.ok("ipset list -n | sort") == "admin\nweb\n");
+  CHECK(host.ok("ipset save admin | grep -c '^add' || :") == "0\n");
+}
+
+TEST_CASE("a remote in a folder is kept by its whole path, wherever the next command runs") {
+  const Host host;
+  host.ok("git init -q --bare r.git; rewall init --remote r.git; rewall push; rewall init --remote ./r.git");
+  CHECK(host.ok("git -C repo config remote.origin.url") == (host.folder() / "r.git").string() + "\n");
+  host.ok(
+      "mkdir in; cd in; rewall fetch; rewall -C ../new clone ../r.git; rewall remote add two ../r.git; "
+      "rewall push two");
+  CHECK(host.ok("git -C repo config remote.two.url") == (host.folder() / "r.git").string() + "\n");
+  host.ok("rewall remote set-url two git@example.org:r.git");
+  CHECK(host.ok("git -C repo config remote.two.url") == "git@example.org:r.git\n");
+}
+
+TEST_CASE("a repository without its folder of refs has all of its history") {
+  const Host host;
+  host.ok("rewall init; iptables -N one; rewall snapshot");
+  const auto head = host.ok("git -C repo rev-parse HEAD");
+  host.ok("rm -r repo/.git/refs");
+  CHECK(host.ok("rewall log --oneline | wc -l") == "2\n");
+  CHECK(host.ok("git -C repo rev-parse HEAD") == head);
+  host.ok("rewall status");
 }

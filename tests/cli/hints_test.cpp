@@ -191,6 +191,14 @@ const std::vector<Case>& of_guard() {
        "-f1 repo/.git/rewall/guard.lock); rewall rollback; rewall -C b try -- true; rewall -C b confirm"},
       {"ops/guard/guard_state.cpp: rm -r", "rewall init; echo garbage >repo/.git/rewall/guard",
        "rewall confirm", 5, "should be: (.*)", 0, "rewall try -- true; rewall confirm"},
+      {"expiry_is_over",
+       "rewall init; rewall try --keep --expire 2h -- iptables -N tried; rewall try --for 10m --yes -- "
+       "iptables -N x; "
+       "sed -i 's/^due .*/due 1 0/' repo/.git/rewall/expiries/*; kill -USR1 $(cut -d' ' -f1 "
+       "repo/.git/rewall/expire.lock); for i in $(seq 200); do grep -q ^done repo/.git/rewall/expiries/* && "
+       "break; "
+       "sleep 0.1; done",
+       "rewall confirm --expiry $(ls repo/.git/rewall/expiries)", 3, "see them: (rewall .*log -n 5)", 0, ""},
       {"no_such_expiry", "rewall init", "rewall confirm --expiry 1234", 2, "'(.* status)'", 0, ""},
       {"expire_needs_command", "rewall init", "rewall try --expire 2h", 2, "for example: (.*)", 0,
        "iptables -C INPUT -s 192.0.2.7 -j ACCEPT; rewall -q confirm --expiry $(rewall --json status | sed -n "
@@ -299,6 +307,8 @@ const std::vector<Case>& of_store() {
        1, "(git -C .* checkout hosts/.*)", 0, "rewall doctor | grep 'ok.*branch'"},
       {"ops/host/doctor.cpp: work here: rm", "rewall init; touch repo/.git/" + kBranch + ".lock",
        "rewall doctor", 1, "work here: (rm .*)", 0, "rewall doctor | grep 'ok.*locks'"},
+      {"ops/host/doctor_host.cpp: make it", "rewall init; rewall config sign.key $PWD/keys/key",
+       "rewall doctor", 1, "make it: (mkdir .*)", 0, "rewall doctor | grep 'ok.*signing'"},
       {"ops/host/doctor.cpp: chmod", "rewall init; chmod g+r repo", "rewall doctor", 1, "(chmod 700 .*)", 0,
        "rewall doctor | grep 'ok.*modes'"},
       {"ops/host/doctor_remotes.cpp: rewall push",
@@ -315,10 +325,13 @@ const std::vector<Case>& of_store() {
        "0.1; done",
        "unshare --time --boottime 120 --fork REWALL doctor", 1, "(rewall [^;\n]* rollback); or", 0,
        "! iptables -S tried 2>/dev/null"},
-      {"ops/host/doctor.cpp: move the rules to one backend",
-       "iptables -N mine; iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; rewall init", "rewall doctor", 1,
-       "(iptables-legacy-save . iptables-nft-restore --noflush); then iptables-legacy -F", 0,
-       "iptables-legacy -F; iptables -C INPUT -s 192.0.2.1 -j DROP; rewall doctor | grep 'ok.*backends'"},
+      {"ops/host/doctor.cpp: what one accepts the other may drop",
+       "iptables -N mine; iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; rewall init; echo 'iptables -A "
+       "INPUT -s "
+       "192.0.2.1 -j DROP; iptables-legacy -P INPUT ACCEPT; iptables-legacy -F' >script",
+       "rewall doctor", 1, "(rewall -C [^ ]* try --for 10m -- sh) SCRIPT", 0,
+       "rewall confirm; iptables -C INPUT -s 192.0.2.1 -j DROP; rewall doctor | grep 'ok.*backends'",
+       " script"},
       {"ops/host/doctor.cpp: 'nft list ruleset'", "nft add table inet mine; rewall init", "rewall doctor", 1,
        "'(nft list ruleset)'", 0, ""},
       {"ops/host/doctor_remotes.cpp: {}, with ssh:// or https://", "rewall init --remote git://127.0.0.1/x",
@@ -523,6 +536,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/remote/push.cpp: ask the server", "asks a person who is not here"},
       {"ops/restore/recovery.cpp: run the command again", "asks to wait, and to run the command again"},
       {"other_backend", "names a word of the command line, and no command"},
+      {"backend_left_out", "names a word of the command line, and no command"},
       {"policy_in_nat", "says what to change in the file"},
       {"policy_left_open", "says what to change in the file"},
       {"policy_of_own_chain", "says what to change in the file"},

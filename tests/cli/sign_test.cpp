@@ -479,4 +479,14 @@ TEST_CASE("verify names the snapshot in which something is wrong") {
 }
 
 }  // namespace
+
+TEST_CASE("a key that is not there is said when it is set") {
+  const Host host;
+  host.ok("rewall init");
+  CHECK(
+      has(host.ends(0, "rewall config sign.key $PWD/key"), "/key yet: until then snapshots are NOT SIGNED"));
+  CHECK_FALSE(
+      has(host.ends(0, "ssh-keygen -q -t ed25519 -N '' -f key; rewall config sign.key $PWD/key"), "NOT"));
+}
+
 }  // namespace rewall

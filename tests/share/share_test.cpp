@@ -316,4 +316,69 @@ TEST_CASE("a branch of this host that was rewritten on the remote is told, with 
   host.ok("rewall fetch");
 }
 
+TEST_CASE("a clone that fails names no repository, for it has left none") {
+  const Host host;
+  const auto said = host.ends(7, "rewall -C $PWD/new clone $PWD/nothing");
+  CHECK(has(said, "is the address right"));
+  CHECK_FALSE(has(said, "rewall -C"));
+  CHECK_FALSE(has(said, "git init"));
+  host.ok("test ! -e new");
+}
+
+TEST_CASE("a clone of an empty remote lacks a snapshot, and nothing else that a snapshot brings") {
+  const Host host;
+  const auto said = host.ends(
+      1, "git init -q --bare r.git; rewall -C $PWD/new clone $PWD/r.git; rewall -C $PWD/new doctor");
+  CHECK(has(said, "BAD  history     no snapshot yet"));
+  CHECK_FALSE(has(said, "checkout"));
+  CHECK_FALSE(has(said, "tag good"));
+}
+
+TEST_CASE("a clone says when its HEAD holds what nobody can restore") {
+  const Host host;
+  host.ok(
+      "git init -q --bare r.git; rewall init --remote $PWD/r.git; iptables -N x; rewall snapshot; cd repo; "
+      "echo "
+      "'-A INPUT -j' >>rules.v4; git -c user.name=e -c user.email=e commit -qam evil; git push -q origin "
+      "HEAD");
+  const auto said = host.ends(0, "rewall -C $PWD/new clone $PWD/r.git");
+  CHECK(has(said, "HEAD cannot be restored: "));
+  CHECK_FALSE(has(said, "restore HEAD"));
+  host.ends(5, "rewall -C $PWD/new restore --dry-run HEAD");
+  host.ok("rewall -C $PWD/new log; rewall -C $PWD/new restore --dry-run HEAD~1");
+}
+
+TEST_CASE("a server that lists branches without end is given up, and takes no more memory than it may") {
+  const Host host;
+  host.ok(
+      "rewall init; rewall config fetch.memory 64M; cat >server.py <<'END'\n"
+      "import socket, sys\n"
+      "s = socket.create_server(('127.0.0.1', 0))\n"
+      "print(s.getsockname()[1], flush=True)\n"
+      "while True:\n"
+      "    c = s.accept()[0]\n"
+      "    n = 0\n"
+      "    try:\n"
+      "        c.recv(4096)\n"
+      "        while True:\n"
+      "            lines = ''\n"
+      "            for i in range(2000):\n"
+      "                line = '%040x refs/heads/hosts/x%d' % (n + 1, n) + ('' if n else '\\0') + '\\n'\n"
+      "                lines += '%04x' % (len(line) + 4) + line\n"
+      "                n += 1\n"
+      "            c.sendall(lines.encode())\n"
+      "    except OSError:\n"
+      "        pass\n"
+      "END\nip link set lo up\npython3 server.py >port 2>/dev/null &\nuntil test -s port; do sleep 0.05; "
+      "done");
+  host.ok("rewall remote add endless git://127.0.0.1:$(cat port)/r");
+  const auto before = host.rules();
+  for (const std::string command : {"fetch", "-C $PWD/new clone git://127.0.0.1:$(cat port)/r"}) {
+    const auto said = host.ends(7, "timeout 300 " REWALL_PROGRAM " " + command);
+    CHECK(said.size() < 2000);
+  }
+  CHECK(host.rules() == before);
+  host.ok("test ! -e new; rewall status");
+}
+
 }  // namespace rewall

@@ -128,8 +128,11 @@ void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
         {.check = "backends",
          .ok = false,
          .message = "nft and legacy both have rules: a restore takes two steps, and both filter each packet",
-         .hint = "move the rules to one backend: iptables-legacy-save | iptables-nft-restore --noflush; then "
-                 "iptables-legacy -F (ip6tables likewise)"});
+         .hint =
+             "what one accepts the other may drop, so no command moves the rules safely: put those of both "
+             "into "
+             "one script, flush and set the policies of the other backend in it, and run it behind a guard: "
+             "rewall try --for 10m -- sh SCRIPT"});
   else
     checks.push_back({.check = "backends", .message = format("only {} is in use", live->backends)});
   for (const auto& note : live->notes)
@@ -375,10 +378,13 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
   }
   checks.push_back({.check = "repository", .message = format("can open {}", session.path().string())});
   const auto newest = examine_history(session, *repository, checks);
-  examine_good(*repository, checks);
-  checks.push_back(examine_head(*repository));
-  std::ranges::move(examine_host(*repository), std::back_inserter(checks));
   const auto head = repository->head();
+  // The check of the history has said that there is no snapshot yet.
+  if (!head || !head->empty()) {
+    examine_good(*repository, checks);
+    checks.push_back(examine_head(*repository));
+  }
+  std::ranges::move(examine_host(*repository), std::back_inserter(checks));
   std::ranges::move(examine_signing(*repository, head ? *head : ""), std::back_inserter(checks));
   checks.push_back(examine_git_locks(*repository));
   checks.push_back(examine_journal(*repository));

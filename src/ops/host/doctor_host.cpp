@@ -82,10 +82,15 @@ Finding examine_trial(const Repository& repository, bool required) {
   const auto tried = sign_as_service(repository);
   if (!tried) {
     auto finding = failed(kName, tried.error());
+    const auto key = read_setting(repository, settings::sign_key);
+    std::error_code unknown;
+    if (key && key->starts_with('/') && !fs::exists(*key, unknown) && !unknown)
+      finding.hint = format("make it: mkdir -p {}; ssh-keygen -q -t ed25519 -N '' -f {}",
+                            shell_quote(fs::path(*key).parent_path().string()), shell_quote(*key));
     if (finding.hint.empty())
       finding.hint =
-          "a service has no agent and no passphrase: give it a key without one (ssh-keygen -t ed25519 -N '' "
-          "-f /etc/rewall/key), and 'rewall config sign.key' its name";
+          "a service has no agent and no passphrase: give it a key without one (mkdir -p /etc/rewall; "
+          "ssh-keygen -t ed25519 -N '' -f /etc/rewall/key), and 'rewall config sign.key' its name";
     return finding;
   }
   if (tried->trust == Trust::allowed)

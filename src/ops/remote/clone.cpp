@@ -40,15 +40,31 @@ Result<std::vector<std::string>> keep_plain_tags(Repository& repository) {
   return kept;
 }
 
+/// A hint of a fetch for a clone that failed, of which no repository is left.
+std::string hint_of_clone(const std::string& hint) {
+  constexpr std::string_view kConfig = "rewall config ";
+  if (const auto at = hint.find(kConfig); at != std::string::npos)
+    return format("{}git config --file {} {}", hint.substr(0, at), kHostSettings,
+                  hint.substr(at + kConfig.size()));
+  if (hint.find("rewall remote ") != std::string::npos || hint.starts_with("your history"))
+    return "is the address right, and is the server there? Nothing was made here (-vv shows details)";
+  return hint;
+}
+
 Result<CloneResult> clone_into(Repository& repository, const std::string& url, bool must_be_there,
                                Progress progress) {
-  const Remote remote{.name = "origin", .url = url};
+  const Remote remote{.name = "origin", .url = absolute_address(url)};
   TRY(repository.add_remote(remote.name, remote.url));
   const auto host = repository.host();
-  auto fetched = TRY(fetch_parts(repository, remote,
-                                 {{"tags/" + host, format("+refs/tags/{0}/*:refs/tags/{0}/*", host)}},
-                                 std::move(progress)));
-  for (const auto& part : fetched.refused) {
+  auto fetched =
+      fetch_parts(repository, remote, {{"tags/" + host, format("+refs/tags/{0}/*:refs/tags/{0}/*", host)}},
+                  std::move(progress));
+  if (!fetched) {
+    auto error = std::move(fetched).error();
+    auto hint = hint_of_clone(error.hint);
+    return std::move(error).hinted(std::move(hint));
+  }
+  for (const auto& part : fetched->refused) {
     if (part.name != "hosts/" + host && (part.name != kRestOfRemote || !must_be_there)) continue;
     auto error = error_of<messages::remote_part_refused>(shown_address(url), part.name, part.why);
     const auto limit = limit_in(part);
@@ -56,11 +72,11 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
     return std::move(error).hinted(
         format("if you trust the remote, allow more: git config --file {} {} 4G", kHostSettings, limit));
   }
-  CloneResult cloned{.host = host, .refused = std::move(fetched.refused)};
+  CloneResult cloned{.host = host, .refused = std::move(fetched->refused)};
   cloned.tags = TRY(keep_plain_tags(repository));
-  for (const auto& branch : fetched.branches) cloned.hosts.push_back(branch.host);
-  const auto found = std::ranges::find(fetched.branches, host, &FetchedBranch::host);
-  if (found == fetched.branches.end()) {
+  for (const auto& branch : fetched->branches) cloned.hosts.push_back(branch.host);
+  const auto found = std::ranges::find(fetched->branches, host, &FetchedBranch::host);
+  if (found == fetched->branches.end()) {
     if (!must_be_there) return cloned;
     const auto near = nearest(host, cloned.hosts);
     return error_of<messages::remote_has_no_host>(shown_address(url), host)
