@@ -246,7 +246,7 @@ Status Repository::put_back_branch(const HostBranch& branch, const std::string& 
 std::string absolute_address(const std::string& url) {
   const auto slash = std::min(url.find('/'), url.size());
   // "host:path", "https://host/path", "/path".
-  if (url.empty() || slash == 0 || url.find(':') < slash) return url;
+  if (url.empty() || slash == 0 || url.find(':') < slash || url.starts_with('-')) return url;
   return std::filesystem::absolute(url).lexically_normal().string();
 }
 

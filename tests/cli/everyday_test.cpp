@@ -610,6 +610,7 @@ TEST_CASE("a repository without its folder of refs has all of its history") {
   const auto head = host.ok("git -C repo rev-parse HEAD");
   host.ok("rm -r repo/.git/refs");
   CHECK(host.ok("rewall log --oneline | wc -l") == "2\n");
-  CHECK(host.ok("git -C repo rev-parse HEAD") == head);
-  host.ok("rewall status");
+  host.ok("rewall status; rewall -q snapshot --allow-empty");
+  CHECK(host.ok("git -C repo rev-parse HEAD~1") == head);
+  CHECK(host.ok("rewall log --oneline | wc -l") == "3\n");
 }

@@ -257,7 +257,9 @@ class StressHost : public Host {
 
   /// Waits until nothing runs here but the guard, and ends the watch.
   static std::string quiet() {
+    // One process may begin another behind the list of them, and end: three times in a row.
     return R"sh(
+quiet=0
 for i in $(seq 1200); do
   busy=
   for d in /proc/[0-9]*; do
@@ -265,7 +267,8 @@ for i in $(seq 1200); do
     c=$(tr '\0' ' ' <$d/cmdline 2>/dev/null)
     case $c in '' | *' guard '* | *'rewall watch '*) ;; *) [ -e $d ] && busy=$c ;; esac
   done
-  [ -z "$busy" ] && break
+  [ -z "$busy" ] && quiet=$((quiet + 1)) || quiet=0
+  [ $quiet = 3 ] && break
   sleep 0.05
 done
 w=$(cut -d' ' -f1 repo/.git/rewall/watch.lock 2>/dev/null)
