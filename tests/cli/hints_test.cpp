@@ -435,6 +435,7 @@ const std::map<std::string, std::string>& elsewhere() {
       {"signed_for_another_host", "cli/sign_test.cpp"},
       {"booted_fallback", "cli/guard_boot_test.cpp"},
       {"not_confirmed", "cli/guard_terminal_test.cpp"},
+      {"only_foreign_left", "cli/everyday_test.cpp"},
       {"guard_limited", "cli/guard_test.cpp"},
       {"hash_names_tag", "store/sharing_test.cpp"},
   };
