@@ -187,9 +187,9 @@ TEST_CASE("a clone that is killed leaves nothing that another one minds", "[shar
   // What is there already is filled itself: a mount point, or where somebody is.
   host.ok("mkdir here; cd here; " REWALL_PROGRAM " -C . clone ../remote.git --host web1; test -s rules.v4");
   host.ok("rm -r repo; mkdir repo; unshare -m bash -ec 'mount -t tmpfs -o mode=700 none repo; " REWALL_PROGRAM
-          " clone ../remote.git --host web1; test -s repo/rules.v4; umount repo; mount -t tmpfs -o mode=700 "
+          " clone remote.git --host web1; test -s repo/rules.v4; umount repo; mount -t tmpfs -o mode=700 "
           "none repo; "
-          "! " REWALL_PROGRAM " clone ../remote.git --host web2; test -z \"$(ls -A repo)\"'");
+          "! " REWALL_PROGRAM " clone remote.git --host web2; test -z \"$(ls -A repo)\"'");
 }
 
 TEST_CASE("what is fetched is not trusted", "[share]") {
