@@ -216,10 +216,12 @@ class StressHost : public Host {
     }
   }
 
-  /// One transaction of one table.
+  /// One transaction of one table. With -n a built-in chain keeps the rules that it has.
   static std::string by_hand(std::size_t part, const Value& value) {
-    return std::string(part == 1 ? "iptables" : "ip6tables") + "-restore -n <<< " +
-           shell_quote(part == 1 ? mangle_of(value[1]) : v6_of(value[2]));
+    auto text = part == 1 ? mangle_of(value[1]) : v6_of(value[2]);
+    const std::string last = "[0:0]\n";
+    text.insert(text.rfind(last) + last.size(), part == 1 ? "-F OUTPUT\n" : "-F FORWARD\n");
+    return std::string(part == 1 ? "iptables" : "ip6tables") + "-restore -n <<< " + shell_quote(text);
   }
 
   std::string make_script(std::size_t process) {
