@@ -7,6 +7,7 @@
 
 #include "fuzz/must.h"
 #include "rules/meaning.h"
+#include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
 

@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (void)chain_behind(step.rule.expressions);
       (void)set_numbers(step.rule.expressions);
       (void)has_extension(step.rule.expressions);
-      (void)native_part(step.rule.expressions, step.chain.family);
+      (void)native_part(step.rule.expressions, step.chain.family, [](std::string_view, const nlattr*) {});
     }
   }
   return 0;
