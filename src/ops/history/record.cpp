@@ -79,6 +79,16 @@ bool same_backends(const std::string& recorded, const std::string& live) {
   return recorded.empty() || recorded == live;
 }
 
+/// LIVE, as it is read then, lacks the rules of the other backend, and a snapshot of it would say that they
+/// are gone.
+Status check_backends(BackendChoice choice, const Head& head) {
+  if (choice == BackendChoice::automatic || head.hash.empty()) return {};
+  const bool nft = choice == BackendChoice::nft;
+  const Backend other = nft ? Backend::legacy : Backend::nft;
+  if (!holds(head.ruleset, other)) return {};
+  return error_of<messages::backend_left_out>(name(other), name(nft ? Backend::nft : Backend::legacy));
+}
+
 std::string make_subject(const Head& head, const Capture& capture, const Diff& diff,
                          const RecordOptions& options) {
   if (!options.message.empty()) return options.message.substr(0, options.message.find('\n'));
@@ -131,14 +141,6 @@ Result<Head> read_head(const Repository& repository) {
   if (!ruleset) return unreadable_snapshot(head.hash, ruleset.error());
   head.ruleset = *std::move(ruleset);
   return head;
-}
-
-Status check_backends(BackendChoice choice, const Head& head) {
-  if (choice == BackendChoice::automatic || head.hash.empty()) return {};
-  const bool nft = choice == BackendChoice::nft;
-  const Backend other = nft ? Backend::legacy : Backend::nft;
-  if (!holds(head.ruleset, other)) return {};
-  return error_of<messages::backend_left_out>(name(other), name(nft ? Backend::nft : Backend::legacy));
 }
 
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,

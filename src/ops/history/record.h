@@ -25,10 +25,6 @@ struct Head {
 /// Reads HEAD. Kind repository: HEAD cannot be read or parsed.
 Result<Head> read_head(const Repository& repository);
 
-/// Kind usage: HEAD has rules of the backend that the choice leaves out. LIVE, as it is read then, lacks
-/// them, and a snapshot of it would say that they are gone.
-Status check_backends(BackendChoice choice, const Head& head);
-
 /// LIVE and HEAD of one moment.
 struct LiveAndHead {
   Capture live{};
@@ -75,7 +71,8 @@ struct PreparedFiles {
 /// Commits `capture` on top of `head` where they differ, with the trigger shutdown where the system is going
 /// down and nobody asked for this ruleset (ops/context/stopping.h), notes the generation, and notifies the
 /// session's observers. The caller holds the repository's lock. `prepared` holds the files of the capture;
-/// null where none were written. The errors of Repository::commit().
+/// null where none were written. Kind usage: HEAD has rules of a backend that the session does not look at.
+/// The errors of Repository::commit().
 Result<Recorded> record(Session& session, Repository& repository, const Head& head, const Capture& capture,
                         const RecordOptions& options, const PreparedFiles* prepared = nullptr);
 

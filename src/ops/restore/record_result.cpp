@@ -72,7 +72,6 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
 
 Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known) {
   if (known.same) return std::optional<Recorded>{};
-  TRY(check_backends(session.backend(), known.head));
   auto recorded = TRY(record(session, repository, known.head, known.live, {}));
   for (const auto& note : recorded.notes) log_warning("{}", note);
   if (!recorded.changed) return std::optional<Recorded>{};
