@@ -24,7 +24,7 @@ set(long cli/atomic_restore cli/guard cli/guard_boot cli/guard_death stress/stre
 # These switch the kernel's audit trail on and off, which is the machine's: one at a time.
 set(audit cli/attribution)
 # These start the program many times. With REWALL_RELEASE, of four one runs what was built with the tests, the others
-# the program as people get it, which starts ten times as fast.
+# the program as people get it, which starts five times as fast.
 set(of_program cli hooks share hostile kill)
 set(parts context history restore expiry guard remote watch fleet host)
 

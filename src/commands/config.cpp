@@ -1,10 +1,9 @@
-#include <filesystem>
-
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
+#include "ops/history/signature.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -53,9 +52,7 @@ Result<Answer> set(Context& context, const Repository& repository, const Key& ke
   TRY(settings.set(key.name, value));
   if (context.json)
     context.terminal.out(print({{"key", key.name}, {"value", value}, {"changed", before != value}}));
-  std::error_code unknown;
-  if (key.name == settings::sign_key.name && value.starts_with('/') &&
-      !std::filesystem::exists(value, unknown) && !unknown)
+  if (key.name == settings::sign_key.name && lacks_key_file(value))
     context.terminal.say(
         format("there is no file {} yet: until then snapshots are NOT SIGNED", escape(value)));
   return Answer::same;

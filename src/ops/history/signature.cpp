@@ -99,6 +99,11 @@ std::string reason(const Outcome& outcome) {
 
 }  // namespace
 
+bool lacks_key_file(const std::string& key) {
+  std::error_code unknown;
+  return key.starts_with('/') && !std::filesystem::exists(key, unknown) && !unknown;
+}
+
 Result<std::string> sign_commit(const Repository& repository, const std::string& content) {
   auto key = read_setting(repository, settings::sign_key);
   if (!key || key->empty()) return key;

@@ -15,6 +15,9 @@ namespace rewall {
 /// takes at most 10 s. Kind repository: the commit could not be signed. A Repository::Signer.
 Result<std::string> sign_commit(const Repository& repository, const std::string& content);
 
+/// True where this value of `sign.key` is the path of a file that is not there.
+bool lacks_key_file(const std::string& key);
+
 /// The result of git's check of a signature (`%G?` of git-log(1), gpg.ssh.allowedSignersFile of
 /// git-config(1)).
 enum class Trust {

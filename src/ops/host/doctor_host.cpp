@@ -83,8 +83,7 @@ Finding examine_trial(const Repository& repository, bool required) {
   if (!tried) {
     auto finding = failed(kName, tried.error());
     const auto key = read_setting(repository, settings::sign_key);
-    std::error_code unknown;
-    if (key && key->starts_with('/') && !fs::exists(*key, unknown) && !unknown)
+    if (key && lacks_key_file(*key))
       finding.hint = format("make it: mkdir -p {}; ssh-keygen -q -t ed25519 -N '' -f {}",
                             shell_quote(fs::path(*key).parent_path().string()), shell_quote(*key));
     if (finding.hint.empty())
