@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "rules/native_tables.h"
+
 namespace rewall {
 
 enum class Family : std::uint8_t { ipv4, ipv6 };
@@ -113,21 +115,25 @@ struct Slot {
 /// The file of a repository that holds the tables of a slot: "rules.v4", "rules.v6.legacy"
 /// (rewall-repository(5)).
 std::string_view file_name(Slot slot);
+/// The file that holds the native nft tables.
+inline constexpr std::string_view kNativeFile = "rules.nft";
 
-/// What iptables-save, ip6tables-save and ipset save print at one instant.
+/// What iptables-save, ip6tables-save, ipset save and nft print at one instant.
 ///
 /// `v4` and `v6` are the tables of the backend in use; `v4_legacy` and `v6_legacy` hold tables only where
 /// the legacy backend has some beside nft's. Code that treats all tables alike walks slots().
 ///
-/// Native nft tables, once a ruleset holds them, are no `Tables` and no slot: they are a member of their own
-/// behind `sets`, with a file of their own. The code to teach about them is the code that handles `sets`
-/// behind a walk over slots().
+/// Native nft tables are no `Tables` and no slot: they are a member of their own, with a file of their own.
 struct Ruleset {
   Tables v4{.family = Family::ipv4};
   Tables v6{.family = Family::ipv6};
   Tables v4_legacy{.family = Family::ipv4};
   Tables v6_legacy{.family = Family::ipv6};
   Sets sets{};
+  /// The tables of nf_tables that iptables does not own. Absent where nobody recorded whether there are any: in
+  /// a rules file, in a snapshot of an older version, without the program nft. Whoever restores such a ruleset
+  /// leaves those of LIVE as they are.
+  std::optional<NativeTables> native{};
   Backend backend = Backend::nft;  ///< of v4 and v6
 
   /// All slots, in the order of their declaration.
