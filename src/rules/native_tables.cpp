@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 13> kKinds{
     "quota",     "limit",      "flowtable",      "secmark", "synproxy", "tunnel"};
 
 /// What nft reads as a command in the midst of a table.
-constexpr std::array<std::string_view, 4> kCommands{"include", "define", "redefine", "undefine"};
+constexpr std::array<std::string_view, 4> kNftCommands{"include", "define", "redefine", "undefine"};
 
 /// What nft prints for what it has no words for.
 constexpr std::string_view kUnsayable = "xt";
@@ -67,7 +67,7 @@ std::string_view forbidden_in(std::string_view statement) {
   std::size_t begin = 0;
   const auto bad_start = [&](std::size_t end) -> std::string_view {
     const auto word = first_word(statement.substr(begin, end - begin));
-    const bool bad = std::ranges::find(kCommands, word) != kCommands.end() || word == kUnsayable;
+    const bool bad = std::ranges::find(kNftCommands, word) != kNftCommands.end() || word == kUnsayable;
     return bad ? word : std::string_view{};
   };
   std::size_t word = 0;
