@@ -91,7 +91,11 @@ void write_chains(const NativeTable& from, const NativeTable& to, std::string& o
     const auto& part = to.parts[i];
     if (!part.is_chain() && part.text != from.parts[i].text) write_set(to, from.parts[i], part, out);
   }
-  if (!chains.empty()) out += format("table {} {{\n{}}}\n", to.title(), chains);
+  if (chains.empty()) return;
+  // A table that is named without its flags loses them.
+  std::string facts;
+  for (const auto fact : to.facts) facts.append("\t").append(fact).append("\n");
+  out += format("table {} {{\n{}{}}}\n", to.title(), facts, chains);
 }
 
 }  // namespace
