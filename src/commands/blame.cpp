@@ -29,8 +29,8 @@ Json put_back_json(const Snapshot* snapshot) {
 
 Json to_json(const BlamedRule& rule) {
   const auto* from = rule.from.get();
-  return {{"family", name(rule.family)},
-          {"backend", name(rule.backend)},
+  return {{"family", rule.native ? name(*rule.native) : name(rule.family)},
+          {"backend", rule.native ? kNativeBackend : name(rule.backend)},
           {"table", rule.table},
           {"chain", rule.chain},
           {"pos", rule.pos},
@@ -44,6 +44,7 @@ Json to_json(const BlamedRule& rule) {
 }
 
 std::string heading(const BlamedRule& rule) {
+  if (rule.native) return format("{} {} {}", name(*rule.native), escape(rule.table), escape(rule.chain));
   return format("{}{} {} {}", short_name(rule.family), rule.backend == Backend::legacy ? " (legacy)" : "",
                 escape(rule.table), escape(rule.chain));
 }
@@ -56,7 +57,8 @@ std::string line(const BlamedRule& rule, Paint paint) {
     origin = format("{}  {}  {}", paint.changed(short_hash(rule.from->hash)), paint.quiet(time),
                     fitted(escape(author_of(rule, *rule.from).person.name), 12));
   }
-  std::string text = format("  {}  {:<4} {}", origin, rule.pos, readable_rule(rule.rule));
+  std::string text = format("  {}  {:<4} {}", origin, rule.pos,
+                            rule.native ? readable_native_rule(rule.rule) : readable_rule(rule.rule));
   if (const auto command = command_of(rule); !command.empty()) text += paint.quiet("  <- " + escape(command));
   if (rule.from)
     if (const auto perhaps = author_of(rule, *rule.from).perhaps; !perhaps.empty())
@@ -72,11 +74,12 @@ std::string line(const BlamedRule& rule, Paint paint) {
 Action define_blame(Syntax& syntax) {
   auto options = std::make_shared<BlameOptions>();
   syntax.positional("REV", &options->revision, "The revision to annotate (default HEAD)");
-  syntax.option("--table", "TABLE", &options->filter.table, "Show only rules of this table");
+  syntax.option("--table", "TABLE", &options->filter.table,
+                "Show only rules of this table; a native one is 'inet NAME'");
   syntax.option("--chain", "CHAIN", &options->filter.chain, "Show only rules of this chain");
   add_family(syntax, options->filter.family, "Show only rules of this family: ipv4 or ipv6");
   return [options](Context& context) -> Result<Answer> {
-    TRY(check_table(options->filter.table));
+    TRY(check_recorded_table(options->filter.table));
     auto rules = TRY(blame(context.session, options->revision, options->filter));
     if (context.json) {
       Json json = Json::array();

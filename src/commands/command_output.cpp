@@ -53,6 +53,13 @@ Status check_table(const std::string& table) {
   return error;
 }
 
+Status check_recorded_table(const std::string& table) {
+  const auto blank = table.find(' ');
+  const bool native = native_family(table.substr(0, blank)) && blank != std::string::npos &&
+                      !trim(table.substr(blank)).empty();
+  return native ? Status{} : check_table(table);
+}
+
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
                     const std::optional<Guard>& guard, const std::optional<Expiry>& expiry) {
   for (const auto& note : recorded.notes) context.terminal.say(escape(note));

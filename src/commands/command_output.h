@@ -32,6 +32,8 @@ void add_family(Syntax& syntax, std::optional<Family>& family, const std::string
 /// Checks the name of a table; the empty name is fine. Kind usage: no kernel has such a table; the hint names
 /// the nearest one.
 Status check_table(const std::string& table);
+/// The same, and a native nft table ("inet f2b-table") of any name is fine too.
+Status check_recorded_table(const std::string& table);
 
 /// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot`.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",

@@ -81,7 +81,7 @@ class Listing {
 };
 
 Status finish(LogOptions& options) {
-  TRY(check_table(options.history.filter.table));
+  TRY(check_recorded_table(options.history.filter.table));
   TRY(read_times(options.history));
   if (options.revision == "LIVE") options.revision = "HEAD";
   if (is_unrecorded(options.revision)) {
@@ -98,7 +98,7 @@ Action define_log(Syntax& syntax) {
                     "Start at this revision (default HEAD; LIVE means HEAD here), or A..B");
   add_history_options(syntax, options->history);
   syntax.option("--table", "TABLE", &options->history.filter.table,
-                "Show only snapshots that changed this table");
+                "Show only snapshots that changed this table; a native one is 'inet NAME'");
   syntax.flag("--oneline", options->oneline, "Show only hash and subject");
   syntax.flag("--all", options->all, "Also list snapshots that changed only other programs' rules");
   return [options](Context& context) -> Result<Answer> {

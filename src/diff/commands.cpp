@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "diff/diff.h"
+#include "diff/native_script.h"
 #include "diff/pairs.h"
 #include "diff/sets_diff.h"
 #include "diff/table_script.h"
@@ -199,6 +200,14 @@ class SetsScript {
   std::map<std::string_view, std::size_t> kept_of_list_{};
 };
 
+// Where nobody recorded what `to` has, nothing is taken away.
+void write_native(const Ruleset& from, const Ruleset& to, Lines& out) {
+  static const NativeTables kNone{};
+  if (!to.native) return;
+  const auto script = native_script(from.native ? *from.native : kNone, *to.native, from.native.has_value());
+  if (!script.empty()) out.push_back("nft -f - <<'EOF'\n" + script + "EOF");
+}
+
 }  // namespace
 
 std::vector<std::string> commands(const Ruleset& from, const Ruleset& to) {
@@ -214,6 +223,7 @@ std::vector<std::string> commands(const Ruleset& from, const Ruleset& to) {
     write_rules(between, to, out);
   }
   sets.remove();
+  write_native(from, to, out);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "diff/diff.h"
+#include "diff/native_diff.h"
 #include "diff/pairs.h"
 #include "diff/rules_diff.h"
 #include "diff/sets_diff.h"
@@ -59,9 +60,10 @@ void compare_backend(const BackendPair& tables, Diff& out) {
 }  // namespace
 
 std::string_view name(ChangeKind kind) {
-  static constexpr std::array<std::string_view, 13> kNames = {
-      "added",         "removed",       "changed",   "moved",       "comment",     "policy", "chain-added",
-      "chain-removed", "chain-renamed", "set-added", "set-removed", "set-changed", "members"};
+  static constexpr std::array<std::string_view, 16> kNames = {
+      "added",       "removed",       "changed",       "moved",        "comment",     "policy",
+      "chain-added", "chain-removed", "chain-renamed", "set-added",    "set-removed", "set-changed",
+      "members",     "table-added",   "table-removed", "table-changed"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
@@ -70,6 +72,9 @@ Diff compare(const Ruleset& from, const Ruleset& to) {
   out.respelled = from.backend != to.backend && (holds(from, from.backend) || holds(to, to.backend));
   for (const auto& tables : pair_backends_by_meaning(from, to)) compare_backend(tables, out);
   compare_sets(from.sets, to.sets, out);
+  static const NativeTables kNone{};
+  if (from.native || to.native)
+    compare_native(from.native ? *from.native : kNone, to.native ? *to.native : kNone, out);
   return out;
 }
 

@@ -29,11 +29,15 @@ enum class ChangeKind {
   set_removed,
   set_changed,
   members,
+  table_added,  ///< of native tables alone, as the two below
+  table_removed,
+  table_changed,  ///< its flags or comment; with a chain, what that says of its hook, priority, devices or
+                  ///< comment
 };
 std::string_view name(ChangeKind kind);  ///< "added", "chain-renamed", ...
 
-/// One part of a changed rule (`--dport`, 2222, 22) or one member of a set ("member"). An absent side did not
-/// have the part.
+/// One part of a changed rule (`--dport`, 2222, 22; of a native one `tcp dport`) or one member of a set
+/// ("member"). An absent side did not have the part.
 struct PartChange {
   std::string part{};
   std::optional<std::string> from{};
@@ -41,14 +45,17 @@ struct PartChange {
 };
 
 /// One difference. Positions count from 1. `from` and `to` are rules in iptables-save words without "-A
-/// CHAIN", policies, chain names or create lines, after the kind.
+/// CHAIN", policies, chain names or create lines, after the kind; of a native table rules and facts as nft
+/// prints them, several facts with "; " between them.
 struct Change {
   ChangeKind kind = ChangeKind::added;
-  std::optional<Family> family{};    ///< absent for sets
-  std::optional<Backend> backend{};  ///< absent for sets
-  std::string table{};               ///< empty for sets
-  std::string chain{};               ///< name in the newer ruleset where it has one
-  std::string set{};                 ///< empty for rules and chains
+  std::optional<Family> family{};        ///< absent for sets
+  std::optional<Backend> backend{};      ///< absent for sets
+  std::optional<NativeFamily> native{};  ///< of a native table; then family and backend are absent
+  std::string table{};                   ///< empty for ipsets
+  std::string chain{};                   ///< name in the newer ruleset where it has one
+  std::string set{};     ///< empty for rules and chains; of a native table a set or another object
+  std::string object{};  ///< what `set` names in a native table: "set", "map", "counter", "ct helper", ...
   std::optional<std::uint32_t> from_pos{};
   std::optional<std::uint32_t> to_pos{};
   std::optional<std::string> from{};

@@ -20,6 +20,7 @@ class Owning {
 
   // Null: a person's.
   const Owner* of(const Change& change) const {
+    if (change.native) return ownership_.of_table(*change.native, change.table);
     switch (change.kind) {
       case ChangeKind::policy:
         return nullptr;
@@ -38,6 +39,9 @@ class Owning {
       case ChangeKind::changed:
       case ChangeKind::moved:
       case ChangeKind::comment:
+      case ChangeKind::table_added:
+      case ChangeKind::table_removed:
+      case ChangeKind::table_changed:
         break;
     }
     return of_rule(change);

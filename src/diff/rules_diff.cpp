@@ -24,30 +24,30 @@ constexpr std::size_t kWordsRead = 64U << 20U;  // bytes of the rules of these q
 // One side's rules; what a rule means is found out when somebody asks.
 class RuleSide {
  public:
-  RuleSide(const Chain& chain, Family family, const Renames& renames)
-      : chain_(chain), family_(family), renames_(renames) {}
+  RuleSide(const RuleWords& rules, const RuleReader& reader, bool older)
+      : rules_(rules), reader_(reader), older_(older) {}
 
-  std::uint32_t size() const { return static_cast<std::uint32_t>(chain_.rules.size()); }
-  std::string_view verbatim(std::uint32_t i) const { return chain_.rules[i].words; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(rules_.size()); }
+  std::string_view verbatim(std::uint32_t i) const { return rules_[i]; }
 
   /// With the new names of renamed chains.
   std::string_view words(std::uint32_t i) {
-    if (!names_renamed(verbatim(i), renames_)) return verbatim(i);
-    auto& renamed = renamed_[i];
-    if (renamed.empty()) renamed = renamed_words(verbatim(i), renames_);
-    return renamed;
+    if (!older_) return verbatim(i);
+    if (const auto found = renamed_.find(i); found != renamed_.end()) return found->second;
+    auto renamed = reader_.renamed(verbatim(i));
+    return renamed ? std::string_view(renamed_[i] = *std::move(renamed)) : verbatim(i);
   }
 
   const Meaning& meaning(std::uint32_t i) {
     const auto found = meanings_.find(i);
     if (found != meanings_.end()) return found->second;
-    return meanings_.emplace(i, rewall::meaning(words(i), family_)).first->second;
+    return meanings_.emplace(i, reader_.meaning(words(i))).first->second;
   }
 
  private:
-  const Chain& chain_;
-  Family family_;
-  const Renames& renames_;
+  const RuleWords& rules_;
+  const RuleReader& reader_;
+  bool older_;
   std::unordered_map<std::uint32_t, std::string> renamed_{};
   std::unordered_map<std::uint32_t, Meaning> meanings_{};
 };
@@ -68,15 +68,6 @@ struct Partner {
   std::uint32_t at = kNowhere;
   Fate fate = Fate::alone;
 };
-
-std::optional<std::string> shown_comment(const std::string& comment) {
-  if (comment.empty()) return std::nullopt;
-  return quote_word(comment);
-}
-
-PartChange comment_change(const Meaning& from, const Meaning& to) {
-  return {.part = "--comment", .from = shown_comment(from.comment), .to = shown_comment(to.comment)};
-}
 
 // The parts of a rule by name. Few rules have more than ten.
 class PartsByName {
@@ -142,12 +133,13 @@ Similarity similarity(const std::vector<NamedPart>& from, const std::vector<Name
 
 class RulesComparison {
  public:
-  RulesComparison(const ChainPair& pair, const Change& place, const Renames& renames, Diff& out)
-      : family_(*place.family),
+  RulesComparison(const RuleWords& from, const RuleWords& to, const Change& place, const RuleReader& reader,
+                  Diff& out)
+      : reader_(reader),
         place_(place),
         out_(out),
-        from_(*pair.from, family_, renames),
-        to_(*pair.to, family_, kNoRenames),
+        from_(from, reader, true),
+        to_(to, reader, false),
         middle_from_{0, from_.size()},
         middle_to_{0, to_.size()} {}
 
@@ -167,8 +159,6 @@ class RulesComparison {
   }
 
  private:
-  static inline const Renames kNoRenames{};
-
   Partner& of_from(std::uint32_t i) { return partner_of_from_[i - middle_from_.begin]; }
   Partner& of_to(std::uint32_t j) { return partner_of_to_[j - middle_to_.begin]; }
 
@@ -297,7 +287,7 @@ class RulesComparison {
     std::vector<Candidate> out;
     for (auto i = range.begin; i < range.end; ++i) {
       if (partners[i - start].fate == Fate::alone) {
-        out.push_back({.at = i, .parts = named_parts(side.words(i), family_)});
+        out.push_back({.at = i, .parts = reader_.parts(side.words(i))});
       }
     }
     return out;
@@ -342,6 +332,15 @@ class RulesComparison {
     }
   }
 
+  PartChange comment_change(std::uint32_t i, std::uint32_t j) {
+    const auto shown = [this](const std::string& comment) {
+      return comment.empty() ? std::nullopt : std::optional(reader_.shown_comment(comment));
+    };
+    return {.part = std::string(reader_.comment_part()),
+            .from = shown(from_.meaning(i).comment),
+            .to = shown(to_.meaning(j).comment)};
+  }
+
   Change change(ChangeKind kind) const {
     Change out = place_;
     out.kind = kind;
@@ -365,7 +364,7 @@ class RulesComparison {
       return;
     }
     auto out = change(ChangeKind::comment, i, j);
-    out.parts.push_back(comment_change(from_.meaning(i), to_.meaning(j)));
+    out.parts.push_back(comment_change(i, j));
     out_.changes.push_back(std::move(out));
   }
 
@@ -400,10 +399,10 @@ class RulesComparison {
     if (fate == Fate::moved) {
       out.no_effect = moves_without_effect(i, j);
     } else {
-      out.parts = differing_parts(named_parts(from_.words(i), family_), named_parts(to_.words(j), family_));
+      out.parts = differing_parts(reader_.parts(from_.words(i)), reader_.parts(to_.words(j)));
     }
     if (from_.meaning(i).comment != to_.meaning(j).comment) {
-      out.parts.push_back(comment_change(from_.meaning(i), to_.meaning(j)));
+      out.parts.push_back(comment_change(i, j));
     }
     out_.changes.push_back(std::move(out));
   }
@@ -419,13 +418,13 @@ class RulesComparison {
       if (other == j || fate == Fate::alone || (was < i) == (other < j)) continue;
       words_read_ += to_.verbatim(j).size() + to_.verbatim(other).size();
       if (++passed > kPassed || ++interchanges_ > kInterchanges || words_read_ > kWordsRead) return false;
-      if (!interchangeable(to_.words(j), to_.words(other), family_)) return false;
-      if (fate == Fate::changed && !interchangeable(to_.words(j), from_.words(was), family_)) return false;
+      if (!reader_.interchangeable(to_.words(j), to_.words(other))) return false;
+      if (fate == Fate::changed && !reader_.interchangeable(to_.words(j), from_.words(was))) return false;
     }
     return true;
   }
 
-  Family family_;
+  const RuleReader& reader_;
   const Change& place_;
   Diff& out_;
   RuleSide from_;
@@ -443,10 +442,43 @@ class RulesComparison {
   std::size_t words_read_ = 0;
 };
 
+class TableRules final : public RuleReader {
+ public:
+  TableRules(Family family, const Renames& renames) : family_(family), renames_(renames) {}
+
+  Meaning meaning(std::string_view words) const override { return rewall::meaning(words, family_); }
+  std::vector<NamedPart> parts(std::string_view words) const override { return named_parts(words, family_); }
+  bool interchangeable(std::string_view a, std::string_view b) const override {
+    return rewall::interchangeable(a, b, family_);
+  }
+  std::optional<std::string> renamed(std::string_view words) const override {
+    if (!names_renamed(words, renames_)) return std::nullopt;
+    return renamed_words(words, renames_);
+  }
+  std::string shown_comment(const std::string& comment) const override { return quote_word(comment); }
+  std::string_view comment_part() const override { return "--comment"; }
+
+ private:
+  Family family_;
+  const Renames& renames_;
+};
+
+RuleWords words_of(const Chain& chain) {
+  RuleWords out;
+  out.reserve(chain.rules.size());
+  for (const auto& rule : chain.rules) out.push_back(rule.words);
+  return out;
+}
+
 }  // namespace
 
+void compare_rules(const RuleWords& from, const RuleWords& to, const Change& place, const RuleReader& reader,
+                   Diff& out) {
+  RulesComparison(from, to, place, reader, out).run();
+}
+
 void compare_rules(const ChainPair& pair, const Change& place, const Renames& renames, Diff& out) {
-  RulesComparison(pair, place, renames, out).run();
+  compare_rules(words_of(*pair.from), words_of(*pair.to), place, TableRules(*place.family, renames), out);
 }
 
 }  // namespace rewall

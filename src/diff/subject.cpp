@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "diff/diff.h"
 #include "rules/meaning.h"
+#include "rules/native_meaning.h"
 
 namespace rewall {
 namespace {
@@ -27,14 +28,20 @@ struct Block {
 };
 
 bool same_place(const Change& a, const Change& b) {
-  return a.set == b.set && a.family == b.family && a.backend == b.backend && a.table == b.table &&
-         a.chain == b.chain;
+  return a.set == b.set && a.object == b.object && a.family == b.family && a.backend == b.backend &&
+         a.native == b.native && a.table == b.table && a.chain == b.chain;
+}
+
+// A native table that comes or goes is one place, with all that is in it.
+bool in_same_block(const Change& first, const Change& change) {
+  const bool whole = first.kind == ChangeKind::table_added || first.kind == ChangeKind::table_removed;
+  return whole ? first.native == change.native && first.table == change.table : same_place(first, change);
 }
 
 std::vector<Block> blocks_of(const Diff& diff) {
   std::vector<Block> out;
   for (const auto& change : diff.changes) {
-    if (out.empty() || !same_place(out.back().first, change)) out.push_back(Block{.first = change});
+    if (out.empty() || !in_same_block(out.back().first, change)) out.push_back(Block{.first = change});
     out.back().changes.push_back(&change);
   }
   return out;
@@ -48,6 +55,11 @@ bool on_two_backends(const Diff& diff) {
 }
 
 std::string place_of(const Change& change, bool with_backend) {
+  if (change.native) {
+    const auto table = format("{} {}", name(*change.native), change.table);
+    if (!change.set.empty()) return format("{} {} {}", table, change.object, change.set);
+    return change.chain.empty() ? table : table + '/' + change.chain;
+  }
   if (!change.set.empty()) return "set " + change.set;
   return format("{}{}{}/{}", with_backend && change.backend == Backend::legacy ? "legacy " : "",
                 change.family == Family::ipv6 ? "ip6 " : "", change.table, change.chain);
@@ -93,10 +105,26 @@ std::string spoken_part(const PartChange& part) {
   return out;
 }
 
+// nft's words are spoken as they are. Of an order the whole rule would be said twice.
+std::string spoken_native_part(const PartChange& part) {
+  if (part.part == "order") return part.part;
+  std::string out = part.part == "verdict" ? "" : part.part;
+  if (!part.to) out = out.empty() ? "without" : "without " + out;
+  if (part.from) append_word(out, *part.from);
+  if (part.from && part.to) out += " ->";
+  if (part.to) append_word(out, *part.to);
+  return out;
+}
+
 std::string spoken_parts(const Change& change) {
   std::vector<std::string> out;
-  for (const auto& part : change.parts) out.push_back(spoken_part(part));
+  for (const auto& part : change.parts)
+    out.push_back(change.native ? spoken_native_part(part) : spoken_part(part));
   return join(out, ", ");
+}
+
+std::string spoken_rule(const Change& change, const std::string& words) {
+  return change.native ? native_rule_words(words) : spoken_rule(words, *change.family);
 }
 
 std::string member_counts(const Change& change) {
@@ -122,12 +150,18 @@ std::string counts(const Block& block) {
   if (block.find(ChangeKind::set_added) != nullptr) append_word(out, "added");
   if (block.find(ChangeKind::set_removed) != nullptr) append_word(out, "removed");
   if (block.find(ChangeKind::set_changed) != nullptr) append_word(out, "options");
+  if (block.find(ChangeKind::table_changed) != nullptr) append_word(out, "options");
   if (const auto* members = block.find(ChangeKind::members)) append_word(out, member_counts(*members));
   return out;
 }
 
 // The same with what was done to the chain itself.
 std::string all_counts(const Block& block) {
+  if (block.first.kind == ChangeKind::table_removed) return "removed";
+  if (block.first.kind == ChangeKind::table_added) {
+    const auto rules = block.count(ChangeKind::added);
+    return rules == 0 ? "added" : format("added +{}", rules);
+  }
   const auto rules = counts(block);
   if (block.find(ChangeKind::chain_added) != nullptr) return rules.empty() ? "added" : "added " + rules;
   if (block.find(ChangeKind::chain_removed) != nullptr) return "removed";
@@ -141,14 +175,13 @@ std::string all_counts(const Block& block) {
 std::string single(const Change& change) {
   switch (change.kind) {
     case ChangeKind::added:
-      return "+1 " + spoken_rule(*change.to, *change.family);
+      return "+1 " + spoken_rule(change, *change.to);
     case ChangeKind::removed:
-      return "-1 " + spoken_rule(*change.from, *change.family);
+      return "-1 " + spoken_rule(change, *change.from);
     case ChangeKind::changed:
       return "~1 " + spoken_parts(change);
     case ChangeKind::moved:
-      return format("rule {} -> {} {}", *change.from_pos, *change.to_pos,
-                    spoken_rule(*change.to, *change.family));
+      return format("rule {} -> {} {}", *change.from_pos, *change.to_pos, spoken_rule(change, *change.to));
     case ChangeKind::comment:
       return format("rule {} {}", *change.to_pos, spoken_parts(change));
     case ChangeKind::policy:
@@ -160,11 +193,17 @@ std::string single(const Change& change) {
     case ChangeKind::chain_renamed:
       return "chain renamed from " + *change.from;
     case ChangeKind::set_added:
+      if (change.native && change.object != "set" && change.object != "map") return "added";
       return "added with " + counted(change.parts.size(), "member");
     case ChangeKind::set_removed:
       return "removed";
     case ChangeKind::set_changed:
+    case ChangeKind::table_changed:
       return spoken_parts(change);
+    case ChangeKind::table_added:
+      return "added";
+    case ChangeKind::table_removed:
+      return "removed";
     case ChangeKind::members:
       return member_counts(change);
   }

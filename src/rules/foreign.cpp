@@ -96,6 +96,7 @@ class Merge {
     ForeignMerge out;
     merge_slots(out.ruleset);
     merge_sets(out.ruleset);
+    merge_native(out.ruleset);
     out.kept = kept_.take();
     out.left_out = left_out_.take();
     out.brought = brought_.take();
@@ -319,6 +320,36 @@ class Merge {
     return out;
   }
 
+  void merge_native(Ruleset& out) {
+    if (!wanted_.native) return;
+    static const NativeTables kNone{};
+    const NativeTables& wanted = *wanted_.native;
+    const NativeTables& live = live_.native ? *live_.native : kNone;
+    NativeTables& merged = out.native.emplace();
+    merged.texts = wanted.texts;
+    merged.texts.insert(merged.texts.end(), live.texts.begin(), live.texts.end());
+    for (const auto& table : wanted.tables) {
+      const auto* owner = ownership_.of_table(table.family, table.name);
+      const bool lost = owner != nullptr && live.find(table.family, table.name) == nullptr;
+      const bool back = lost && lost_ == LostForeign::comes_back && has_rules(table);
+      if (lost) (back ? brought_ : left_out_).add(*owner, &ForeignCount::tables);
+      if (owner == nullptr || back) merged.tables.push_back(table);
+    }
+    for (const auto& table : live.tables) {
+      const auto* owner = ownership_.of_table(table.family, table.name);
+      if (owner == nullptr) continue;
+      const auto* same = wanted.find(table.family, table.name);
+      if (same == nullptr || print_native(*same) != print_native(table))
+        kept_.add(*owner, &ForeignCount::tables);
+      merged.tables.push_back(table);
+    }
+    merged.sort();
+  }
+
+  static bool has_rules(const NativeTable& table) {
+    return std::ranges::any_of(table.parts, [](const NativePart& part) { return !part.rules.empty(); });
+  }
+
   void merge_sets(Ruleset& out) {
     Sets& sets = out.sets;
     sets.texts = wanted_.sets.texts;
@@ -430,6 +461,7 @@ std::string to_text(std::span<const ForeignCount> parts) {
     if (part.chains > 0) counts.push_back(counted(part.chains, "chain"));
     if (part.rules > 0) counts.push_back(counted(part.rules, "rule"));
     if (part.sets > 0) counts.push_back(counted(part.sets, "set"));
+    if (part.tables > 0) counts.push_back(counted(part.tables, "table"));
     out += format("{}{} ({})", out.empty() ? "" : ", ", part.owner, join(counts, ", "));
   }
   return out;
@@ -455,6 +487,10 @@ OwnRuleset::OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpres
   const Ownership ownership(owners, rulesets, expressions);
   for (const Slot slot : Ruleset::slots()) strip(slot, ownership);
   std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });
+  if (!ruleset.native) return;
+  std::erase_if(ruleset.native->tables, [&](const NativeTable& table) {
+    return ownership.of_table(table.family, table.name) != nullptr;
+  });
 }
 
 void OwnRuleset::strip(Slot slot, const Ownership& ownership) {

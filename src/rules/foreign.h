@@ -14,12 +14,13 @@
 
 namespace rewall {
 
-/// The number of chains, rules and sets of one owner.
+/// The number of chains, rules, sets and native tables of one owner.
 struct ForeignCount {
   std::string owner{};
   std::size_t chains = 0;
   std::size_t rules = 0;  ///< outside the owner's chains
   std::size_t sets = 0;
+  std::size_t tables = 0;  ///< native ones
 };
 
 /// "docker (12 chains, 9 rules), fail2ban (1 chain, 1 set)".
@@ -53,6 +54,9 @@ struct ForeignMerge {
 /// - Policies are wanted's. A table that wanted lacks has the policies ACCEPT, and is there only for foreign
 ///   parts.
 /// - What foreign parts of live name, chains or sets, is there too: wanted's, else live's.
+/// - Foreign native tables are live's, as they are; those that only wanted has are left out, but with
+///   LostForeign::comes_back those with rules are wanted's. Where wanted has no native tables recorded, the
+///   result has none recorded either.
 /// - Each backend's foreign parts stay in that backend; where only legacy is wanted and nft has foreign
 ///   parts, the result has both.
 ForeignMerge keep_foreign(const Ruleset& wanted, const Ruleset& live, std::span<const Owner> owners,
@@ -67,8 +71,8 @@ class OwnRuleset {
  public:
   OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpressions& expressions);
 
-  /// The whole ruleset without foreign chains, rules and sets, and without shared chains that have no other
-  /// rules. The caller may move it away.
+  /// The whole ruleset without foreign chains, rules, sets and native tables, and without shared chains that
+  /// have no other rules. The caller may move it away.
   Ruleset ruleset{};
 
   /// The position (from 1) in the whole ruleset of the rule that is at `position` of a chain now.

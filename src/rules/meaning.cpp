@@ -10,6 +10,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/extensions.h"
+#include "rules/native_meaning.h"
 #include "rules/normalize.h"
 #include "rules/print.h"
 #include "rules/rule.h"
@@ -488,6 +489,7 @@ void write_meaning(const Ruleset& ruleset, const RuleMeaning& of_rule,
     write(format("{}", members.size()));
     for (const auto member : members) write(member);
   }
+  if (ruleset.native) write_native_meaning(*ruleset.native, write);
 }
 
 std::vector<NamedPart> named_parts(std::string_view words, Family family) {

@@ -240,28 +240,44 @@ std::vector<Owner> default_owners() {
        .chains = {"DOCKER", "DOCKER-*", "DOCKER_*"},
        .rule = docker_rule(),
        .sets = {"docker-ext-bridges-*"},
-       .shared = {"DOCKER-USER"}},
+       .shared = {"DOCKER-USER"},
+       .tables = {"ip docker-bridges", "ip6 docker-bridges"}},
       {.name = "podman",  // CNI-*: the network plugins that podman used before netavark, and containerd does
        .chains = {"NETAVARK-*", "NETAVARK_*", "CNI-*"},
-       .shared = {"CNI-ADMIN"}},
-      {.name = "kubernetes", .chains = {"KUBE-*"}, .sets = {"KUBE-*"}},
+       .shared = {"CNI-ADMIN"},
+       .tables = {"inet netavark", "inet cni_plugins_masquerade", "inet cni_hostport"}},
+      {.name = "kubernetes",
+       .chains = {"KUBE-*"},
+       .sets = {"KUBE-*"},
+       .tables = {"ip kube-proxy", "ip6 kube-proxy"}},
       {.name = "calico",
        .chains = {"cali-*", "felix-*"},
        .rule = "^-A [^ ]+ -m comment --comment \"cali:",
-       .sets = {"cali4*", "cali6*"}},
+       .sets = {"cali4*", "cali6*"},
+       .tables = {"ip calico", "ip6 calico", "arp calico-arp"}},
       {.name = "cilium", .chains = {"CILIUM_*", "OLD_CILIUM_*"}, .sets = {"cilium_node_set_v*"}},
       {.name = "flannel",
        .chains = {"FLANNEL-*"},
-       .rule = "^-A (FORWARD|POSTROUTING) .*-m comment --comment \"flanneld (masq|forward)\""},
-      {.name = "fail2ban", .chains = {"f2b-*", "fail2ban-*"}, .sets = {"f2b-*", "fail2ban-*"}},
+       .rule = "^-A (FORWARD|POSTROUTING) .*-m comment --comment \"flanneld (masq|forward)\"",
+       .tables = {"ip flannel-ipv4", "ip6 flannel-ipv6"}},
+      {.name = "fail2ban",
+       .chains = {"f2b-*", "fail2ban-*"},
+       .sets = {"f2b-*", "fail2ban-*"},
+       .tables = {"f2b-*", "fail2ban-*"}},
       {.name = "libvirt",
        .chains = {"LIBVIRT_*", "libvirt-*", "F[IJOP]-vnet*", "H[IJ]-vnet*"},
-       .rule = libvirt_rule()},
+       .rule = libvirt_rule(),
+       .tables = {"libvirt_network", "libvirt_nwfilter_*"}},
       {.name = "tailscale", .chains = {"ts-input", "ts-forward", "ts-postrouting"}},
       {.name = "crowdsec",
        .chains = {"CROWDSEC_*"},
-       .sets = {"crowdsec-blacklists*", "crowdsec6-blacklists*"}},
-      {.name = "sshguard", .chains = {"sshguard"}, .sets = {"sshguard4", "sshguard6"}},
+       .sets = {"crowdsec-blacklists*", "crowdsec6-blacklists*"},
+       .tables = {"ip crowdsec", "ip6 crowdsec6"}},
+      {.name = "sshguard",
+       .chains = {"sshguard"},
+       .sets = {"sshguard4", "sshguard6"},
+       .tables = {"ip sshguard", "ip6 sshguard"}},
+      {.name = "firewalld", .tables = {"firewalld", "firewalld_*"}},
   };
 }
 
@@ -325,6 +341,22 @@ const Owner* Ownership::of_shared(std::string_view chain) const {
 
 const Owner* Ownership::of_set(std::string_view set) const {
   return find_owner(owners_, &Owner::sets, sets_, set);
+}
+
+const Owner* Ownership::of_table(NativeFamily family, std::string_view table) const {
+  auto title = std::string(name(family)) + ' ';
+  title += table;
+  const auto known = tables_.find(title);
+  if (known != tables_.end()) return known->second;
+  const std::string alone(table);
+  const auto owns = [&](const Owner& owner) {
+    return std::ranges::any_of(owner.tables, [&](const std::string& glob) {
+      const auto& text = glob.find(' ') == std::string::npos ? alone : title;
+      return ::fnmatch(glob.c_str(), text.c_str(), 0) == 0;
+    });
+  };
+  const auto found = std::ranges::find_if(owners_, owns);
+  return tables_[title] = found == owners_.end() ? nullptr : &*found;
 }
 
 const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) const {

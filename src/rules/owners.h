@@ -15,7 +15,8 @@
 
 namespace rewall {
 
-/// A program that keeps chains, rules and sets of its own in the firewall, with the patterns that find them.
+/// A program that keeps chains, rules, sets and native tables of its own in the firewall, with the patterns
+/// that find them.
 struct Owner {
   std::string name{};
   std::vector<std::string> chains{};  ///< globs of fnmatch(3); never built-in chains
@@ -25,10 +26,12 @@ struct Owner {
   std::vector<std::string> sets{};  ///< globs
   /// Chains that the owner makes and jumps to, for people to write their own rules in.
   std::vector<std::string> shared{};
+  /// Native nft tables: globs of "inet f2b-table", or of the name alone where a glob has no blank.
+  std::vector<std::string> tables{};
 };
 
-/// docker, podman, kubernetes, calico, cilium, flannel, fail2ban, libvirt, tailscale, crowdsec, sshguard, as
-/// their sources name their chains and sets.
+/// docker, podman, kubernetes, calico, cilium, flannel, fail2ban, libvirt, tailscale, crowdsec, sshguard,
+/// firewalld, as their sources name their chains, sets and native tables.
 std::vector<Owner> default_owners();
 
 /// Refuses a text that Owner::rule cannot be: one that is no expression, is longer than 4096 bytes, or could
@@ -46,8 +49,8 @@ class OwnerExpressions {
   std::map<std::string, std::shared_ptr<const Expression>> compiled_{};
 };
 
-/// Finds the owner of a chain, a rule or a set; null for one that belongs to people. The owners must outlive
-/// the Ownership.
+/// Finds the owner of a chain, a rule, a set or a native table; null for one that belongs to people. The
+/// owners must outlive the Ownership.
 class Ownership {
  public:
   Ownership(std::span<const Owner> owners, std::span<const Ruleset* const> rulesets);
@@ -59,6 +62,8 @@ class Ownership {
   /// The owner that made a chain for the rules of people.
   const Owner* of_shared(std::string_view chain) const;
   const Owner* of_set(std::string_view set) const;
+  /// The owner of a native table with all that is in it.
+  const Owner* of_table(NativeFamily family, std::string_view table) const;
   /// The owner of a rule in a chain of no owner: the rule jumps to an owner's chain, names only sets of
   /// owners, or matches the owner's expression.
   const Owner* of_rule(std::string_view chain, std::string_view words) const;
@@ -77,6 +82,7 @@ class Ownership {
   mutable OwnersByName chains_{};
   mutable OwnersByName shared_{};
   mutable OwnersByName sets_{};
+  mutable OwnersByName tables_{};
 };
 
 /// True when an owner's expression may match a rule of `part` by its `%i`: then interfaces that the owner's

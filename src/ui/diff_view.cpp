@@ -7,6 +7,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "rules/native_meaning.h"
 #include "rules/rule.h"
 
 namespace rewall {
@@ -57,6 +58,15 @@ Shown shown(std::string_view words) {
   return out;
 }
 
+// nft's words are printed as they are, in one line.
+Shown shown_native(std::string_view words) {
+  return {.rule = native_rule_words(words), .comment = native_meaning(words).comment};
+}
+
+Shown shown(const Change& change, const std::string& words) {
+  return change.native ? shown_native(words) : shown(words);
+}
+
 std::string with_comment(const Shown& shown) {
   return escape(shown.rule) + (shown.comment.empty() ? "" : "  # " + escape(shown.comment));
 }
@@ -77,7 +87,35 @@ std::string join_part(const std::string& name, const std::string& value) {
   return value.empty() ? name : name + " " + value;
 }
 
+// A verdict has no name in front of it. Of another order the older rule is shown.
+std::string native_part_words(const PartChange& part, const std::string& value) {
+  const auto name = part.part.substr(0, part.part.find(" #"));
+  return name == "verdict" || name == "order" ? value : join_part(name, value);
+}
+
+std::string changed_native_rule(const Change& change) {
+  Shown rule = shown(change, *change.to);
+  for (const auto& part : change.parts) {
+    if (part.part == "comment") {
+      rule.comment = format("{{{} -> {}}}", part.from.value_or(""), part.to.value_or(""));
+    } else if (part.part == "order") {
+      rule.rule += format(" {{was {}}}", part.from.value_or(""));
+    } else if (part.from && part.to) {
+      const auto words = native_part_words(part, format("{{{} -> {}}}", *part.from, *part.to));
+      if (!replace_words(rule.rule, native_part_words(part, *part.to), words)) rule.rule += " " + words;
+    } else if (part.to) {
+      const auto words = native_part_words(part, *part.to);
+      if (!replace_words(rule.rule, words, format("{{+ {}}}", words)))
+        rule.rule += format(" {{+ {}}}", words);
+    } else if (part.from) {
+      rule.rule += format(" {{- {}}}", native_part_words(part, *part.from));
+    }
+  }
+  return with_comment(rule);
+}
+
 std::string changed_rule(const Change& change) {
+  if (change.native) return changed_native_rule(change);
   Shown rule = shown(change.to.value_or(""));
   for (const auto& part : change.parts) {
     if (part.part == "--comment") {
@@ -97,6 +135,11 @@ std::string changed_rule(const Change& change) {
 }
 
 std::string place(const Change& change) {
+  if (change.native) {
+    const auto table = format("{} {}", name(*change.native), escape(change.table));
+    if (!change.set.empty()) return format("{} {} {}", table, change.object, escape(change.set));
+    return change.chain.empty() ? table : format("{} {}", table, escape(change.chain));
+  }
   if (!change.set.empty()) return format("set {}", escape(change.set));
   std::string text(short_name(*change.family));
   if (change.backend == Backend::legacy) text += " (legacy)";
@@ -107,13 +150,35 @@ std::string comment_change(const Change& change) {
   std::string from;
   std::string to;
   for (const auto& part : change.parts) {
-    if (part.part == "--comment") {
+    if (part.part == (change.native ? "comment" : "--comment")) {
       from = part.from.value_or("");
       to = part.to.value_or("");
     }
   }
-  const std::string rule = escape(shown(change.to.value_or("")).rule);
+  const std::string rule = escape(shown(change, change.to.value_or("")).rule);
   return format("{}  # {{{} -> {}}}", rule, escape(from), escape(to));
+}
+
+std::string object_of(const Change& change) {
+  return change.native ? change.object : "set";
+}
+
+std::string facts(const std::optional<std::string>& words) {
+  return words && !words->empty() ? "  " + escape(*words) : "";
+}
+
+// "flags {interval -> timeout}  {+ size 100}".
+std::string native_facts(const Change& change) {
+  std::vector<std::string> out;
+  for (const auto& part : change.parts) {
+    if (part.from && part.to) {
+      out.push_back(format("{} {{{} -> {}}}", part.part, *part.from, *part.to));
+    } else {
+      out.push_back(
+          format("{{{} {}}}", part.to ? '+' : '-', join_part(part.part, (part.to ? *part.to : *part.from))));
+    }
+  }
+  return escape(join(out, "  "));
 }
 
 // The words for a block's heading; empty for a change that has its own line.
@@ -128,15 +193,26 @@ std::string heading_words(const Change& change, Paint paint) {
     case ChangeKind::chain_renamed:
       return format("chain renamed from {}", escape(change.from.value_or("")));
     case ChangeKind::set_added:
-      return paint.added("set added") + "  " + escape(change.to.value_or(""));
+      return paint.added(object_of(change) + " added") + facts(change.to);
     case ChangeKind::set_removed:
-      return paint.removed("set removed") + "  " + escape(change.from.value_or(""));
+      return paint.removed(object_of(change) + " removed") + facts(change.from);
+    case ChangeKind::table_added:
+      return paint.added("table added") + facts(change.to);
+    case ChangeKind::table_removed:
+      return paint.removed("table removed") + facts(change.from);
+    case ChangeKind::table_changed:
+      return native_facts(change);
     case ChangeKind::set_changed:
+      if (change.native) return native_facts(change);
       return format("set changed  {} -> {}", escape(change.from.value_or("")),
                     escape(change.to.value_or("")));
     default:
       return {};
   }
+}
+
+std::string rule_of(const Change& change, const std::optional<std::string>& words) {
+  return with_comment(shown(change, words.value_or("")));
 }
 
 std::string rule_line(const Change& change, Paint paint) {
@@ -148,17 +224,16 @@ std::string rule_line(const Change& change, Paint paint) {
   };
   switch (change.kind) {
     case ChangeKind::added:
-      return paint.added(line('+', at(change.to_pos), readable_rule(change.to.value_or(""))));
+      return paint.added(line('+', at(change.to_pos), rule_of(change, change.to)));
     case ChangeKind::removed:
-      return paint.removed(line('-', at(change.from_pos), readable_rule(change.from.value_or(""))));
+      return paint.removed(line('-', at(change.from_pos), rule_of(change, change.from)));
     case ChangeKind::changed:
       return paint.changed(line('~', at(change.to_pos), changed_rule(change)));
     case ChangeKind::comment:
       return paint.quiet(line('#', at(change.to_pos), comment_change(change)));
     case ChangeKind::moved:
-      return paint.moved(line(
-                 '>', format("{}->{}", at(change.from_pos), at(change.to_pos)),
-                 change.parts.empty() ? readable_rule(change.to.value_or("")) : comment_change(change))) +
+      return paint.moved(line('>', format("{}->{}", at(change.from_pos), at(change.to_pos)),
+                              change.parts.empty() ? rule_of(change, change.to) : comment_change(change))) +
              (change.no_effect ? paint.quiet("  (changes no verdict)") : "");
     default:
       return {};
@@ -168,6 +243,8 @@ std::string rule_line(const Change& change, Paint paint) {
 std::string member_lines(const Change& change, Paint paint) {
   std::string text;
   std::size_t shown_count = 0;
+  // A native set's facts are in the heading.
+  if (change.native && change.kind == ChangeKind::set_changed) return text;
   for (const auto& part : change.parts) {
     if (++shown_count > kMembersShown) {
       return text + format("  and {} more (--json has them all)\n", change.parts.size() - kMembersShown);
@@ -277,6 +354,10 @@ std::vector<Fold> folds(const Diff& diff) {
 
 std::string readable_rule(std::string_view words) {
   return with_comment(shown(words));
+}
+
+std::string readable_native_rule(std::string_view words) {
+  return with_comment(shown_native(words));
 }
 
 std::string render(const Diff& diff, Paint paint) {

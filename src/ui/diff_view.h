@@ -17,6 +17,9 @@ std::string render_stat(const Diff& diff, Paint paint);
 /// A rule as people read it: without an implied `-m tcp`, and the comment after `  # `. Escaped.
 std::string readable_rule(std::string_view words);
 
+/// A rule of a native table in one line, as nft prints it, with the comment after `  # `. Escaped.
+std::string readable_native_rule(std::string_view words);
+
 /// A unified diff in colours. Escaped.
 std::string render_unified(std::string_view text, Paint paint);
 

@@ -14,9 +14,17 @@ Json to_json(const Change& change) {
     parts.push_back(
         {{"part", part.part}, {"from", value_or_null(part.from)}, {"to", value_or_null(part.to)}});
   }
+  const auto family = [&] {
+    if (change.native) return Json(name(*change.native));
+    return change.family ? Json(name(*change.family)) : Json(nullptr);
+  };
+  const auto backend = [&] {
+    if (change.native) return Json(kNativeBackend);
+    return change.backend ? Json(name(*change.backend)) : Json(nullptr);
+  };
   return {{"kind", name(change.kind)},
-          {"family", change.family ? Json(name(*change.family)) : Json(nullptr)},
-          {"backend", change.backend ? Json(name(*change.backend)) : Json(nullptr)},
+          {"family", family()},
+          {"backend", backend()},
           {"table", or_null(change.table)},
           {"chain", or_null(change.chain)},
           {"set", or_null(change.set)},
@@ -26,7 +34,8 @@ Json to_json(const Change& change) {
           {"to", value_or_null(change.to)},
           {"parts", change.parts.empty() ? Json(nullptr) : std::move(parts)},
           {"foreign", or_null(change.foreign)},
-          {"effect", change.no_effect ? Json("none") : Json(nullptr)}};
+          {"effect", change.no_effect ? Json("none") : Json(nullptr)},
+          {"object", or_null(change.object)}};
 }
 
 Json summary_json(const Diff& diff) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/result.h"
 #include "core/time.h"
@@ -13,6 +14,9 @@ namespace rewall {
 
 // The results of commands as --json prints them. Fields are never renamed or removed; absent values are null.
 using Json = nlohmann::ordered_json;
+
+/// The `backend` of what stands in a native nft table.
+inline constexpr std::string_view kNativeBackend = "nft-native";
 
 Json to_json(const Error& error);
 Json to_json(const Diff& diff, const std::string& from, const std::string& to);

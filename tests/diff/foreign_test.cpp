@@ -1,3 +1,4 @@
+#include "support/native.h"
 #include "support/rulesets.h"
 
 using namespace rewall;
@@ -118,4 +119,17 @@ TEST_CASE("without owners nothing is foreign") {
   const Ruleset from = filter({});
   const Ruleset to = filter(kBanned);
   CHECK(foreign_only(compare(from, to), from, to, {}).empty());
+}
+
+TEST_CASE("changes in a native table are those of its owner") {
+  const auto banned = [](const std::string& address) {
+    return "table inet f2b-table {\n\tset addr-set-sshd {\n\t\ttype ipv4_addr\n\t\telements = { " + address +
+           " }\n\t}\n}\n";
+  };
+  const std::string own = "table inet filter {\n\tchain input {\n\t\tdrop\n\t}\n}\n";
+  CHECK(foreign(native(banned("192.0.2.1")), native(banned("192.0.2.2"))) == Lines{"fail2ban"});
+  CHECK(foreign(native(""), native(banned("192.0.2.2"))) == Lines{"fail2ban"});
+  CHECK(marks(native(banned("192.0.2.1")), native(banned("192.0.2.2") + own)) ==
+        Lines{"fail2ban", "", "", ""});
+  CHECK(foreign(native(banned("192.0.2.1")), native(banned("192.0.2.2") + own)).empty());
 }

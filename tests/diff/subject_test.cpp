@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "diff/diff.h"
+#include "support/native.h"
 #include "support/rulesets.h"
 
 using namespace rewall;
@@ -78,4 +79,33 @@ TEST_CASE("a subject is one line of at most 72 bytes, whatever the firewall hold
 
 TEST_CASE("no change has a subject too") {
   CHECK(subject(Diff{}) == "no change");
+}
+
+TEST_CASE("the subject of a native table has its family, and nft's words") {
+  const auto in_chain = [](const Lines& rules) {
+    std::string out = "table inet f2b-table {\n\tchain f2b-chain {\n";
+    for (const auto& rule : rules) out += "\t\t" + rule + "\n";
+    return native(out + "\t}\n}\n");
+  };
+  const auto set = [](const std::string& elements) {
+    return native("table inet f2b-table {\n\tset addr-set-sshd {\n\t\ttype ipv4_addr\n\t\telements = { " +
+                  elements + " }\n\t}\n}\n");
+  };
+  CHECK(subject_of(in_chain({}), in_chain({"tcp dport 22 reject comment \"a\""})) ==
+        "inet f2b-table/f2b-chain: +1 tcp dport 22 reject");
+  CHECK(subject_of(in_chain({"tcp dport 22 reject"}), in_chain({"tcp dport 2222 reject"})) ==
+        "inet f2b-table/f2b-chain: ~1 tcp dport 22 -> 2222");
+  CHECK(subject_of(in_chain({"tcp dport 22 reject"}), in_chain({"tcp dport 22 drop"})) ==
+        "inet f2b-table/f2b-chain: ~1 reject -> drop");
+  CHECK(subject_of(in_chain({"drop comment \"a\""}), in_chain({"drop comment \"b\""})) ==
+        "inet f2b-table/f2b-chain: rule 1 comment \"a\" -> \"b\"");
+  CHECK(subject_of(set("192.0.2.1"), set("192.0.2.2, 192.0.2.3")) ==
+        "inet f2b-table set addr-set-sshd: +2 -1 members");
+  CHECK(subject_of(native("table ip x {\n}\n"), native("table ip x {\n\tflags dormant\n}\n")) ==
+        "ip x: flags dormant");
+  CHECK(subject_of(native(""), native("table ip x {\n}\n")) == "ip x: added");
+  CHECK(subject_of(native(""), in_chain({"accept", "drop"})) == "inet f2b-table: added +2");
+  CHECK(subject_of(in_chain({"accept", "drop"}), native("")) == "inet f2b-table: removed");
+  CHECK(subject_of(native(""), native("table ip x {\n\tcounter c {\n\t}\n}\ntable ip y {\n}\n")) ==
+        "ip x added, ip y added");
 }

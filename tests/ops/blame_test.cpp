@@ -285,3 +285,73 @@ TEST_CASE("over a long random history blame says since when each rule is there")
     }
   }
 }
+
+namespace {
+
+/// Commits a snapshot with a file of native tables beside a rules file.
+std::string commit_native(World& world, const std::string& tables, const std::string& restores = "") {
+  Repository& repository = world.repository();
+  const Files files{{"rules.v4", ""}, {"rules.v6", ""}, {"rules.nft", tables}};
+  const auto made = repository.commit(
+      repository.head().value(), files,
+      {.subject = "native", .trailers = {.trigger = "manual", .backend = "nft", .restores = restores}},
+      {.name = "Ann", .email = "ann@web1"}, now());
+  REQUIRE(made);
+  return *made;
+}
+
+std::string native_chain(const std::string& name, const std::vector<std::string>& rules) {
+  std::string out = "table inet f2b-table {\n\tchain " + name + " {\n";
+  for (const auto& rule : rules) out += "\t\t" + rule + "\n";
+  return out + "\t}\n}\n";
+}
+
+std::vector<std::string> native_origins(World& world, const BlameFilter& filter = {}) {
+  const auto rules = blame(*world.session, "HEAD", filter);
+  REQUIRE(rules);
+  std::vector<std::string> out;
+  for (const auto& rule : *rules) out.push_back(rule.from ? rule.from->hash : "");
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("rules of native tables are from the snapshot since which every one has them") {
+  World world;
+  const std::string ssh = "tcp dport 22 accept";
+  const std::string web = "tcp dport { 80, 443 } accept";
+  const auto first = commit_native(world, native_chain("c", {ssh}));
+  const auto second = commit_native(world, native_chain("c", {web, ssh}));
+  CHECK(native_origins(world) == std::vector{second, first});
+  const auto all = blame(*world.session, "HEAD", {}).value();
+  CHECK(all[0].native == NativeFamily::inet);
+  CHECK(all[0].table == "f2b-table");
+  CHECK(all[0].chain == "c");
+  CHECK(all[0].pos == 1);
+  CHECK(all[0].rule == web);
+  CHECK(all[1].pos == 2);
+
+  SECTION("also where they moved, are spelled otherwise, or their chain was renamed") {
+    commit_native(world, native_chain("c", {ssh + " comment \"a\"", "tcp dport { 443, 80 } accept"}));
+    CHECK(native_origins(world) == std::vector{first, second});
+    commit_native(world, native_chain("d", {ssh + " comment \"a\"", "tcp dport { 443, 80 } accept"}));
+    CHECK(native_origins(world) == std::vector{first, second});
+  }
+  SECTION("a changed one is new") {
+    const auto changed = commit_native(world, native_chain("c", {web, "tcp dport 2222 accept"}));
+    CHECK(native_origins(world) == std::vector{second, changed});
+  }
+  SECTION("a restore puts them back") {
+    commit_native(world, "");
+    const auto restored = commit_native(world, native_chain("c", {web, ssh}), second);
+    CHECK(native_origins(world) == std::vector{second, first});
+    CHECK(blame(*world.session, "HEAD", {}).value()[0].put_back_by->hash == restored);
+  }
+  SECTION("a filter by table and chain") {
+    CHECK(native_origins(world, {.table = "inet f2b-table"}).size() == 2);
+    CHECK(native_origins(world, {.table = "inet f2b-table", .chain = "c"}).size() == 2);
+    CHECK(native_origins(world, {.table = "ip f2b-table"}).empty());
+    CHECK(native_origins(world, {.table = "f2b-table"}).empty());
+    CHECK(native_origins(world, {.family = Family::ipv4}).empty());
+  }
+}

@@ -112,6 +112,7 @@ TEST_CASE("owners are the default ones with what the settings say") {
   world.set("owner.docker.rule", "^-A X");
   world.set("owner.fail2ban.chain", "");
   world.set("owner.Mine.set", "a* b?");
+  world.set("owner.Mine.table", "mine-* inet filter  ip6 nat*");
   const auto owners = read_owners(world.repository()).value();
   const auto find = [&](const std::string& name) { return *std::ranges::find(owners, name, &Owner::name); };
   CHECK(owners.size() == default_owners().size() + 1);
@@ -119,6 +120,10 @@ TEST_CASE("owners are the default ones with what the settings say") {
   CHECK(find("docker").shared == std::vector<std::string>{"DOCKER-USER"});
   CHECK(find("fail2ban").chains.empty());
   CHECK(find("Mine").sets == std::vector<std::string>{"a*", "b?"});
+  CHECK(find("Mine").tables == std::vector<std::string>{"mine-*", "inet filter", "ip6 nat*"});
+  // What is printed of the defaults reads as them.
+  world.set("owner.docker.table", find_key("owner.docker.table").value().standard);
+  CHECK(read_owners(world.repository()).value().front().tables == default_owners().front().tables);
 }
 
 TEST_CASE("a wrong regular expression in the settings is passed over") {

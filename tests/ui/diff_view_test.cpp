@@ -4,6 +4,7 @@
 
 #include "rules/parse.h"
 #include "rules/rules_file.h"
+#include "support/native.h"
 
 using namespace rewall;
 
@@ -118,4 +119,61 @@ TEST_CASE("what is marked foreign is a line for each owner") {
         " 7 changes in 5 places: +5 ~2\n");
   std::erase_if(diff.changes, [](const Change& change) { return change.foreign.empty(); });
   CHECK(render(diff, Paint{}) == "docker  +2 ~1 in 2 places\nfail2ban  +2 ~1 in 2 places\n");
+}
+
+TEST_CASE("native tables are shown chain by chain and set by set, with nft's words") {
+  const auto from = testing::native(
+      "table inet f2b-table {\n"
+      "\tset addr-set-sshd {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { 192.0.2.1 }\n\t}\n\n"
+      "\tchain f2b-chain {\n\t\ttype filter hook input priority filter - 1; policy accept;\n"
+      "\t\ttcp dport 22 accept\n"
+      "\t\tlog prefix \"a  b\" comment \"old\"\n"
+      "\t\tcounter drop\n\t}\n}\n"
+      "table ip gone {\n}\n");
+  const auto to = testing::native(
+      "table inet f2b-table {\n"
+      "\tset addr-set-sshd {\n\t\ttype ipv4_addr\n\t\tflags timeout\n\t\telements = { 192.0.2.2 }\n\t}\n\n"
+      "\tcounter seen {\n\t\tpackets 0 bytes 0\n\t}\n\n"
+      "\tchain f2b-chain {\n\t\ttype filter hook input priority raw; policy drop;\n"
+      "\t\ttcp dport 2222 drop\n"
+      "\t\tlog prefix \"a  b\" comment \"new\"\n"
+      "\t\ticmp type echo-request accept comment \"ping\"\n\t}\n}\n");
+  const auto text = shown(from, to);
+  CHECK(text ==
+        "ip gone  table removed\n"
+        "\n"
+        "inet f2b-table set addr-set-sshd  flags {interval -> timeout}\n"
+        "  - 192.0.2.1\n"
+        "  + 192.0.2.2\n"
+        "\n"
+        "inet f2b-table counter seen  counter added\n"
+        "\n"
+        "inet f2b-table f2b-chain  priority {filter - 1 -> raw}  policy accept -> drop\n"
+        "  - 1     tcp dport 22 accept\n"
+        "  + 1     tcp dport 2222 drop\n"
+        "  # 2     log prefix \"a  b\"  # {\"old\" -> \"new\"}\n"
+        "  - 3     counter drop\n"
+        "  + 3     icmp type echo-request accept  # ping\n");
+  CHECK(render_stat(compare(from, to), Paint{}) ==
+        " ip gone                          | ~1  table removed\n"
+        " inet f2b-table set addr-set-sshd | +1 -1 ~1  set-changed\n"
+        " inet f2b-table counter seen      |   set-added\n"
+        " inet f2b-table f2b-chain         | +2 -2 ~3  priority {filter - 1 -> raw}  policy accept -> drop\n"
+        " 11 changes in 4 places: +3 -3 ~5\n");
+}
+
+TEST_CASE("a changed rule of a native table shows the words that differ") {
+  const auto line = [](const std::string& from, const std::string& to) {
+    const auto text =
+        shown(testing::native(testing::input_chain({from})), testing::native(testing::input_chain({to})));
+    return text.substr(text.find('\n') + 1);
+  };
+  CHECK(line("tcp dport 22 accept", "tcp dport 2222 accept") == "  ~ 1     tcp dport {22 -> 2222} accept\n");
+  CHECK(line("tcp dport 22 accept", "tcp dport 22 drop") == "  ~ 1     tcp dport 22 {accept -> drop}\n");
+  CHECK(line("tcp dport 22 accept", "tcp dport 22 counter accept") ==
+        "  ~ 1     tcp dport 22 {+ counter} accept\n");
+  CHECK(line("ip saddr 192.0.2.1 tcp dport 22 accept", "tcp dport 22 accept") ==
+        "  ~ 1     tcp dport 22 accept {- ip saddr 192.0.2.1}\n");
+  CHECK(line("counter limit rate 1/second", "limit rate 1/second counter") ==
+        "  ~ 1     limit rate 1/second counter {was counter limit rate 1/second}\n");
 }

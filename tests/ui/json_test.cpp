@@ -34,12 +34,27 @@ TEST_CASE("a change as JSON has every field, null where it does not apply") {
       print(changes_json(diff)) ==
       R"([{"kind":"changed","family":"ipv4","backend":"nft","table":"filter","chain":"INPUT","set":null,)"
       R"("from_pos":1,"to_pos":2,"from":"-p tcp --dport 22 -j ACCEPT","to":"-p tcp --dport 23 -j ACCEPT",)"
-      R"("parts":[{"part":"--dport","from":"22","to":"23"}],"foreign":null,"effect":null},)"
+      R"("parts":[{"part":"--dport","from":"22","to":"23"}],"foreign":null,"effect":null,"object":null},)"
       R"({"kind":"set-added","family":null,"backend":null,"table":null,"chain":null,"set":"banned",)"
       R"("from_pos":null,"to_pos":null,"from":null,"to":"hash:ip family inet","parts":null,"foreign":null,)"
-      R"("effect":null},)"
+      R"("effect":null,"object":null},)"
       R"({"kind":"moved","family":null,"backend":null,"table":null,"chain":null,"set":null,"from_pos":null,)"
-      R"("to_pos":null,"from":null,"to":null,"parts":null,"foreign":"docker","effect":"none"}])"
+      R"("to_pos":null,"from":null,"to":null,"parts":null,"foreign":"docker","effect":"none","object":null}])"
+      "\n");
+}
+
+TEST_CASE("a change of a native table as JSON has the family of the table") {
+  const Diff diff{.changes = {{.kind = ChangeKind::members,
+                               .native = NativeFamily::inet,
+                               .table = "f2b-table",
+                               .set = "addr-set-sshd",
+                               .object = "set",
+                               .parts = {{.part = "member", .to = "192.0.2.1"}}}}};
+  CHECK(
+      print(changes_json(diff)) ==
+      R"([{"kind":"members","family":"inet","backend":"nft-native","table":"f2b-table","chain":null,)"
+      R"("set":"addr-set-sshd","from_pos":null,"to_pos":null,"from":null,"to":null,)"
+      R"("parts":[{"part":"member","from":null,"to":"192.0.2.1"}],"foreign":null,"effect":null,"object":"set"}])"
       "\n");
 }
 

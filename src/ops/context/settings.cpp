@@ -69,7 +69,8 @@ std::vector<Key> keys_of(const Owner& owner) {
   const auto start = "owner." + owner.name;
   return {{start + ".chain", join(owner.chains, " "), "globs of its chains"},
           {start + ".rule", owner.rule, "regular expression of its rules in chains of others"},
-          {start + ".set", join(owner.sets, " "), "globs of its sets"}};
+          {start + ".set", join(owner.sets, " "), "globs of its sets"},
+          {start + ".table", join(owner.tables, " "), "globs of its native nft tables"}};
 }
 
 std::vector<Key> all_keys(const std::vector<Owner>& owners) {
@@ -87,6 +88,21 @@ std::vector<std::string> words_of(const std::string& value) {
     if (!word.empty()) words.emplace_back(word);
   }
   return words;
+}
+
+// `inet f2b-table f2b-*`: a family goes with the word behind it.
+std::vector<std::string> table_globs(const std::string& value) {
+  std::vector<std::string> globs;
+  std::string family;
+  for (auto& word : words_of(value)) {
+    const bool begins = family.empty() && native_family(word).has_value();
+    if (begins) {
+      family = std::move(word) + ' ';
+    } else {
+      globs.push_back(std::exchange(family, {}) + word);
+    }
+  }
+  return globs;
 }
 
 // Nothing for a key that is not set. A value that the key cannot have is passed over, with a warning.
@@ -272,6 +288,8 @@ Result<std::vector<Owner>> read_owners(const Repository& repository) {
       const auto part = owner_key(key.name)->part;
       if (part == "rule") {
         owner.rule = *value;
+      } else if (part == "table") {
+        owner.tables = table_globs(*value);
       } else {
         (part == "chain" ? owner.chains : owner.sets) = words_of(*value);
       }

@@ -121,7 +121,7 @@ struct Key {
   std::string what{};
 };
 
-/// The documented keys, then the keys `owner.NAME.chain`, `.rule` and `.set` of the default owners and of the
+/// The documented keys, then the keys `owner.NAME.chain`, `.rule`, `.set` and `.table` of the default owners and of the
 /// owners that the repository's settings name.
 Result<std::vector<Key>> known_keys(const Repository& repository);
 

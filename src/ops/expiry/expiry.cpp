@@ -74,6 +74,7 @@ ExpiringParts added_parts(const Diff& diff) {
   // Rules of the same words are told apart by their order.
   std::ranges::stable_sort(changes, {}, [](const Change* change) { return change->to_pos.value_or(0); });
   for (const Change* change : changes) {
+    if (change->native) continue;  // expire takes out of iptables' tables and ipsets alone
     const auto place = [&](Kind kind) {
       return ExpiringPart{.kind = kind,
                           .family = *change->family,
@@ -383,7 +384,7 @@ void follow_renames(Session& session, const Ruleset& ruleset, Expiry& expiry) {
   }
   std::map<std::tuple<Family, Backend, std::string>, Renames> renames;  // of a table
   for (const auto& change : compare(after->ruleset, ruleset).changes)
-    if (change.kind == ChangeKind::chain_renamed)
+    if (change.kind == ChangeKind::chain_renamed && !change.native)
       renames[{*change.family, *change.backend, change.table}].emplace(*change.from, *change.to);
   for (auto& part : expiry.parts) {
     const auto found = renames.find({part.family, part.backend, part.table});

@@ -20,6 +20,7 @@ std::string older_name(const Diff& diff, const Change& change) {
 
 void number_as_whole(Diff& diff, const OwnRuleset& from, const OwnRuleset& to) {
   for (auto& change : diff.changes) {
+    if (change.native) continue;  // foreign as a whole or not at all: no rule was left out
     if (change.from_pos)
       change.from_pos = from.position(*change.family, *change.backend, change.table, older_name(diff, change),
                                       *change.from_pos);

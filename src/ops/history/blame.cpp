@@ -19,10 +19,12 @@
 namespace rewall {
 namespace {
 
-constexpr std::array<std::string_view, 4> kFiles{"rules.v4", "rules.v6", "rules.v4.legacy",
-                                                 "rules.v6.legacy"};
+constexpr std::array<std::string_view, 5> kFiles{"rules.v4", "rules.v6", "rules.v4.legacy", "rules.v6.legacy",
+                                                 kNativeFile};
 
-Family family_of_file(std::string_view file) {
+// Nothing for the file of native tables.
+std::optional<Family> family_of_file(std::string_view file) {
+  if (file == kNativeFile) return std::nullopt;
   return file.starts_with("rules.v6") ? Family::ipv6 : Family::ipv4;
 }
 
@@ -32,7 +34,11 @@ bool is_beside(std::string_view file) {
 
 // Of each rule of a chain which of the blamed ones it is.
 using Marks = std::vector<BlamedRule*>;
-using Place = std::pair<std::string, std::string>;  // table and chain
+using Place = std::pair<std::string, std::string>;  // table ("filter", "inet f2b-table") and chain
+
+std::string title_of(NativeFamily family, std::string_view table) {
+  return format("{} {}", name(family), table);
+}
 
 struct File {
   std::string text{};
@@ -109,10 +115,19 @@ class Pairing {
 // behind, and are given back.
 class Step {
  public:
-  Step(File& file, std::string text, Family family) : file_(file), text_(std::move(text)), family_(family) {}
+  // Nothing for `family`: a file of native tables.
+  Step(File& file, std::string text, std::optional<Family> family)
+      : file_(file), text_(std::move(text)), family_(family) {}
 
   // `by_hand`: one of the two texts may not be canonical. Fails where one is no rules.
   Result<std::vector<BlamedRule*>> run(bool by_hand, const std::string& name) {
+    if (!family_) {
+      Ruleset from;
+      Ruleset to;
+      from.native = TRY(parse_native(text_, name));
+      to.native = TRY(parse_native(file_.text, name));
+      return carry(compare(from, to), "", 0);
+    }
     if (!by_hand) {
       if (auto stretch = differing_stretch(text_, file_.text)) {
         Ruleset from;
@@ -126,7 +141,7 @@ class Step {
     Ruleset from;
     Ruleset to;
     for (auto [text, ruleset] : {std::pair{&texts.first, &from}, std::pair{&texts.second, &to}}) {
-      auto read = TRY(parse_saved(std::move(*text), family_, name));
+      auto read = TRY(parse_saved(std::move(*text), *family_, name));
       slot(*ruleset) = std::move(read);
     }
     return carry(compare(from, to), "", 0);
@@ -139,7 +154,7 @@ class Step {
     std::map<Place, Pairing> pairings;
     std::map<Place, std::string> renamed;
     for (const auto& change : diff.changes) {
-      const Place place{change.table, change.chain};
+      const Place place{change.native ? title_of(*change.native, change.table) : change.table, change.chain};
       if (change.kind == ChangeKind::chain_renamed) renamed[place] = *change.from;
       pairings.try_emplace(place, change.chain == chain ? before : 0).first->second.add(change);
     }
@@ -163,12 +178,13 @@ class Step {
 
   File& file_;
   std::string text_;
-  Family family_;
+  std::optional<Family> family_;
 };
 
 // What a file of a snapshot is called in the one before; empty where it is not there. The rules of the
 // backend in use are in `rules.v4`, and a host that goes over to the other one takes them along.
 std::string name_before(const std::string& file, const std::string& backends, const std::string& before) {
+  if (file == kNativeFile) return file;
   if (backends.empty() || before.empty() || (backends == "legacy") == (before == "legacy")) return file;
   const std::string legacy = ".legacy";
   if (backends == "nft+legacy") return is_beside(file) ? file.substr(0, file.size() - legacy.size()) : "";
@@ -185,7 +201,7 @@ class Blame {
     backends_ = backends;
     for (const auto file : kFiles) {
       const std::string name(file);
-      if (!texts.contains(name) || (filter_.family && *filter_.family != family_of_file(name))) continue;
+      if (!texts.contains(name) || (filter_.family && family_of_file(name) != filter_.family)) continue;
       const auto hash = hashes.find(name);
       File& begun = files_[name];
       begun = {.text = std::move(texts[name]), .hash = hash == hashes.end() ? "" : hash->second};
@@ -219,27 +235,48 @@ class Blame {
 
  private:
   Status mark_rules(const std::string& name, File& file) {
-    auto tables = TRY(parse_saved(file.text, family_of_file(name), name));
+    const auto family = family_of_file(name);
+    if (!family) return mark_native_rules(name, file);
+    auto tables = TRY(parse_saved(file.text, *family, name));
     const bool legacy = is_beside(name) || backends_ == "legacy";
     for (const auto& table : tables.tables) {
-      if (!filter_.table.empty() && table.name != filter_.table) continue;
       for (const auto& chain : table.chains) {
-        chains_.push_back(chain.name);
-        if (!filter_.chain.empty() && chain.name != filter_.chain) continue;
-        std::uint32_t pos = 0;
-        for (const auto& rule : chain.rules) {
-          rules_.push_back(
-              std::make_unique<BlamedRule>(BlamedRule{.family = tables.family,
-                                                      .backend = legacy ? Backend::legacy : Backend::nft,
-                                                      .table = table.name,
-                                                      .chain = chain.name,
-                                                      .pos = ++pos,
-                                                      .rule = std::string(rule.words)}));
-          file.marks[{table.name, chain.name}].push_back(rules_.back().get());
-        }
+        const BlamedRule like{.family = tables.family,
+                              .backend = legacy ? Backend::legacy : Backend::nft,
+                              .table = table.name,
+                              .chain = chain.name};
+        std::vector<std::string_view> rules;
+        for (const auto& rule : chain.rules) rules.push_back(rule.words);
+        mark_chain(file, table.name, like, rules);
       }
     }
     return {};
+  }
+
+  Status mark_native_rules(const std::string& name, File& file) {
+    const auto tables = TRY(parse_native(file.text, name));
+    for (const auto& table : tables.tables) {
+      for (const auto& part : table.parts) {
+        const BlamedRule like{.native = table.family, .table = table.name, .chain = std::string(part.name)};
+        if (part.is_chain()) mark_chain(file, table.title(), like, part.rules);
+      }
+    }
+    return {};
+  }
+
+  // `title`: what the filter and the marks call the table.
+  void mark_chain(File& file, const std::string& title, const BlamedRule& like,
+                  const std::vector<std::string_view>& rules) {
+    if (!filter_.table.empty() && title != filter_.table) return;
+    chains_.push_back(like.chain);
+    if (!filter_.chain.empty() && like.chain != filter_.chain) return;
+    for (const auto rule : rules) {
+      auto& marks = file.marks[{title, like.chain}];
+      auto& marked = rules_.emplace_back(std::make_unique<BlamedRule>(like));
+      marked->rule = rule;
+      marks.push_back(marked.get());
+      marked->pos = static_cast<std::uint32_t>(marks.size());
+    }
   }
 
   // They came with the snapshot that was looked at last.
@@ -364,8 +401,10 @@ Result<std::vector<BlamedRule>> blame_unrecorded(Session& session, const Reposit
 }  // namespace
 
 ChainAuthor author_of(const BlamedRule& rule, const Snapshot& snapshot) {
-  const auto part = format("{}{} {} {}", short_name(rule.family),
-                           rule.backend == Backend::legacy ? " (legacy)" : "", rule.table, rule.chain);
+  const auto family = rule.native ? std::string(name(*rule.native))
+                                  : format("{}{}", short_name(rule.family),
+                                           rule.backend == Backend::legacy ? " (legacy)" : "");
+  const auto part = format("{} {} {}", family, rule.table, rule.chain);
   std::vector<const PartAuthor*> authors;
   for (const auto& author : snapshot.trailers.parts)
     if (std::ranges::find(author.parts, part) != author.parts.end()) authors.push_back(&author);

@@ -13,8 +13,8 @@ namespace rewall {
 
 /// Which rules blame() returns; an empty field lets all through. Lives during the call.
 struct BlameFilter {
-  std::optional<Family> family{};
-  std::string table{};
+  std::optional<Family> family{};  ///< of iptables' rules; leaves native tables out
+  std::string table{};             ///< a native one is "inet f2b-table"
   std::string chain{};
 };
 
@@ -25,10 +25,11 @@ struct BlameFilter {
 struct BlamedRule {
   Family family = Family::ipv4;
   Backend backend = Backend::nft;
+  std::optional<NativeFamily> native{};  ///< of a native table; then family and backend say nothing
   std::string table{};
   std::string chain{};
   std::uint32_t pos = 0;                   ///< the position in the chain, from 1
-  std::string rule{};                      ///< in iptables-save words, without "-A CHAIN"
+  std::string rule{};                      ///< in iptables-save words, without "-A CHAIN", or in nft's
   std::shared_ptr<const Snapshot> from{};  ///< null where no snapshot has the rule (LIVE, a file)
   /// The snapshot that put the rule back last; null where the rule was there since `from`.
   std::shared_ptr<const Snapshot> put_back_by{};

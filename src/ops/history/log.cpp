@@ -28,11 +28,15 @@ Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash
 }
 
 bool touches(const Diff& diff, const LogFilter& filter) {
+  const auto table_of = [](const Change& change) {
+    return change.native ? format("{} {}", name(*change.native), change.table) : change.table;
+  };
   return std::ranges::any_of(diff.changes, [&](const Change& change) {
-    const bool table = filter.table.empty() || change.table == filter.table;
+    const bool table = filter.table.empty() || table_of(change) == filter.table;
     const bool chain = filter.chain.empty() || change.chain == filter.chain ||
                        (change.kind == ChangeKind::chain_renamed && change.from == filter.chain);
-    return table && chain && change.set.empty();
+    // An ipset is in no table; a native set is in its own, but in no chain.
+    return table && chain && (change.set.empty() || change.native);
   });
 }
 

@@ -18,7 +18,7 @@ namespace rewall {
 struct LogFilter {
   std::optional<Time> since{};
   std::optional<Time> until{};
-  std::string table{};   ///< the snapshot changed this table
+  std::string table{};   ///< the snapshot changed this table; a native one is "inet f2b-table"
   std::string chain{};   ///< the snapshot changed this chain; with `table`, the chain of that table
   std::string grep{};    ///< extended regular expression, case ignored, for subject, body or commands
   std::string author{};  ///< extended regular expression, case ignored, for "NAME <EMAIL> ACTOR" of the
