@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/format.h"
 #include "rules/print.h"
 #include "rules/set_digest.h"
 
@@ -73,6 +74,8 @@ void append(std::vector<Text>& to, const std::vector<Text>& from) {
 }  // namespace
 
 Place place_of(const Change& change) {
+  if (change.native)
+    return {std::nullopt, std::nullopt, format("{} {}", name(*change.native), change.table), ""};
   return {change.family, change.backend, change.table, change.set};
 }
 

@@ -52,10 +52,31 @@ std::vector<std::size_t> changes_of(const AttributedChanges& all, Backend backen
   return perhaps;
 }
 
+/// "inet filter input", "inet filter set hosts"; the notifications name the table alone.
+std::string native_part_name(const Change& change) {
+  auto name = format("{} {}", rewall::name(*change.native), change.table);
+  if (!change.set.empty()) return format("{} set {}", name, change.set);
+  return change.chain.empty() ? name : format("{} {}", name, change.chain);
+}
+
+std::vector<std::size_t> changes_of_native(const AttributedChanges& all, const Change& change) {
+  const auto title = format("{} {}", rewall::name(*change.native), change.table);
+  std::vector<std::size_t> changes;
+  for (std::size_t i = 0; i < all.changes.size(); ++i)
+    if (all.changes[i].native.contains(title)) changes.push_back(i);
+  return changes;
+}
+
 std::vector<Part> parts_of(const AttributedChanges& all, const Diff& diff) {
   std::vector<Part> parts;
   std::set<std::string> seen;
   for (const auto& change : diff.changes) {
+    if (change.native) {
+      auto name = native_part_name(change);
+      if (seen.insert(name).second)
+        parts.push_back({.name = std::move(name), .changes = changes_of_native(all, change)});
+      continue;
+    }
     const ChainName chain{change.family.value_or(Family::ipv4), change.table, change.chain};
     const auto backend = change.backend.value_or(Backend::nft);
     const bool is_set = !change.set.empty();

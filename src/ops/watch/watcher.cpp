@@ -565,7 +565,7 @@ Status Watcher::commit_in_steps(const RulesetState& state, const AttributedChang
 Status Watcher::commit(const RulesetState& state, const AttributedChanges& changes,
                        StateDifference difference, std::vector<std::string> notes) {
   const auto credit = credit_of(changes, difference.diff);
-  const auto of_sets = [](const Change& change) { return !change.set.empty(); };
+  const auto of_sets = [](const Change& change) { return !change.set.empty() && !change.native; };
   const auto& all = difference.diff.changes;
   const bool is_mixed = std::ranges::any_of(all, of_sets) && !std::ranges::all_of(all, of_sets);
   // The end of the system takes all away at once, and is recorded so.
