@@ -34,6 +34,7 @@ Result<std::vector<std::string>> editor_words() {
 /// lead back to the editor.
 class Editing {
  public:
+  /// Edits the native tables of nft where the options name no family.
   Editing(Context& context, const ChangeOptions& options, std::optional<Conversation> people,
           std::vector<std::string> editor)
       : context_(context), options_(options), people_(std::move(people)), editor_(std::move(editor)) {}
@@ -51,14 +52,17 @@ class Editing {
   using Ending = std::optional<Result<Answer>>;  ///< nothing: back to the editor
 
   Result<std::string> live_text() const {
-    return editable_text(context_.session, *options_.restore.family, options_.restore.table);
+    const auto family = options_.restore.family;
+    return family ? editable_text(context_.session, *family, options_.restore.table)
+                  : editable_native(context_.session);
   }
 
   Status begin() {
     TRY(context_.session.repository());
     auto live = TRY(live_text());
     original_ = seen_ = std::move(live);
-    auto path = TRY(write_for_editor(original_, *options_.restore.family));
+    const auto family = options_.restore.family;
+    auto path = TRY(write_for_editor(original_, family ? file_name({*family}) : kNativeFile));
     path_ = std::move(path);
     return {};
   }
@@ -178,13 +182,17 @@ class Editing {
 
 Action define_edit(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
+  auto native = std::make_shared<bool>(false);
   add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
+  syntax.flag("--nft", *native, "Edit the native tables of nft instead");
   syntax.option("--table", "TABLE", &options->restore.table, "Edit only this table");
   add_change_options(syntax, *options);
-  return [options](Context& context) -> Result<Answer> {
+  return [options, native](Context& context) -> Result<Answer> {
+    if (*native && (options->restore.family || !options->restore.table.empty()))
+      return error_of<messages::edit_nft_alone>();
     TRY(begin_change(context, *options));
     options->restore.trigger = "edit";
-    options->restore.family = options->restore.family.value_or(Family::ipv4);
+    if (!*native) options->restore.family = options->restore.family.value_or(Family::ipv4);
     auto people = options->yes ? std::nullopt : Conversation::open();
     if (!people && !options->yes && !options->restore.dry_run) {
       return error_of<messages::edit_needs_terminal>();

@@ -31,7 +31,7 @@ void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
 }
 
 Status begin_change(Context& context, ChangeOptions& options) {
-  TRY(check_table(options.restore.table));
+  TRY(check_recorded_table(options.restore.table));
   options.restore.safeguard = &options.guard.emplace(context.session, options.guarded, options.expires);
   return {};
 }

@@ -531,6 +531,9 @@ inline constexpr Message not_permitted{.kind = ErrorKind::permission,
 inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
                                           .text = "{}: no such program in PATH",
                                           .hint = "install the package iptables (apt install iptables)"};
+inline constexpr Message edit_nft_alone{
+    .text = "--nft goes with neither --family nor --table",
+    .hint = "leave --family and --table out: --nft opens all native tables"};
 inline constexpr Message nft_missing{.kind = ErrorKind::kernel,
                                      .text = "nft is not installed, and the ruleset has tables of nft",
                                      .hint = "apt install nftables"};

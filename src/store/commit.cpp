@@ -418,7 +418,11 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   const Time when = writable(time);
   auto who = TRY(author_signature(author, impl_->host, when));
   auto committer = TRY(rewall_signature(impl_->host, when));
-  const std::string text = format_message(message);
+  Message whole = message;
+  const bool none =
+      std::ranges::any_of(files, [](const auto& f) { return is_in_no_tree(f.first, f.second); });
+  whole.trailers.native = none ? "none" : "";
+  const std::string text = format_message(whole);
   const git_commit* parents[] = {before.get()};
   git::Buffer content;
   if (git_commit_create_buffer(content.out(), repo, who.get(), committer.get(), nullptr, text.c_str(),

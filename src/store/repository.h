@@ -53,7 +53,7 @@ struct Trailers {
   std::string restores{};
   std::string undoes{};  ///< the snapshot that an undo took back, full hash
   std::string exact{};   ///< "yes" where foreign parts were restored too
-  std::string native{};  ///< "none" where there were no native tables of nft
+  std::string native{};  ///< "none" where there were no native tables of nft; commit() knows it from the files
 };
 
 /// A commit of the history, without its files.

@@ -47,6 +47,8 @@ namespace settings {
 
 inline constexpr Setting<std::string> export_path{
     "export.path", "", "folder whose rules.v4, rules.v6 and ipsets follow HEAD; empty for none", parse_path};
+inline constexpr Setting<std::string> export_nft{
+    "export.nft", "", "file for nft -f that follows the native tables of HEAD; empty for none", parse_path};
 inline constexpr Setting<std::uint64_t> fetch_limit{"fetch.limit", "2G", "largest pack that a fetch accepts",
                                                     parse_size};
 inline constexpr Setting<std::uint64_t> fetch_memory{"fetch.memory", "512M",

@@ -173,9 +173,55 @@ void export_files(const Repository& repository, const std::string& hash, const F
   }
 }
 
+namespace {
+
+constexpr std::string_view kNftHead =
+    "#!/usr/sbin/nft -f\n# Written by rewall (export.nft): changes here are lost.\n";
+
+/// No `flush ruleset`: that would take the tables of iptables too.
+std::string nft_script(const Files& files) {
+  const auto tables = parse_native(files.at(std::string(kNativeFile)), kNativeFile);
+  std::string text(kNftHead);
+  if (!tables) return text;
+  for (const NativeTable& table : tables->tables)
+    text += format("\ntable {0}\ndelete table {0}\n{1}", table.title(), print_native(table));
+  return text;
+}
+
+Status export_native_to(const fs::path& path, const Repository& repository, const std::string& hash,
+                        const Files& recorded) {
+  const Files files = without_foreign(repository, hash, recorded);
+  if (!files.contains(std::string(kNativeFile))) return {};
+  if (auto trusted = check_trust(path.parent_path()); !trusted)
+    return std::move(trusted).error().within("export.nft");
+  const auto now = read_plain_file(path);
+  const std::string text = nft_script(files);
+  if (now && *now == text) return {};
+  if (now && !now->empty() && !now->starts_with(kNftHead)) {
+    auto kept = TRY(keep_beside(path));
+    log_warning("{}: not what rewall wrote there: kept as {}", path.string(), kept.filename().string());
+  }
+  auto aside = TRY(StagedFile::write(path, text, 0640));
+  return aside.commit();
+}
+
+}  // namespace
+
+void export_native(const Repository& repository, const std::string& hash, const Files& files) {
+  try {
+    const auto path = read_setting(repository, settings::export_nft);
+    if (path && path->empty()) return;
+    const auto done = path ? export_native_to(*path, repository, hash, files) : Status(path.error());
+    if (!done) log_warning("{}", escape(full_message(done.error())));
+  } catch (const std::exception& error) {
+    log_warning("export.nft: {}", error.what());
+  }
+}
+
 void export_snapshot(Session&, const RecordEvent& event) {
   if (event.trigger == kShutdown) return;
   export_files(event.repository, event.hash, event.files);
+  export_native(event.repository, event.hash, event.files);
 }
 
 }  // namespace rewall

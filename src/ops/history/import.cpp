@@ -47,13 +47,20 @@ bool is_ipset_text(std::string_view text) {
 }
 
 // Puts a rules file's text, canonical, to those of an item.
-Status add_text(Item& item, std::string text, const std::string& path, std::optional<Family> asked) {
+Status add_text(Session& session, Item& item, std::string text, const std::string& path,
+                std::optional<Family> asked) {
   if (text.starts_with("\x1f\x8b")) {
     return error_of<messages::compressed>(path);
   }
   if (is_ipset_text(text)) {
     auto sets = TRY(parse_sets(std::move(text), path, SetsText::by_hand));
     item.files["ipset"] = canonical_text(sets);
+    return {};
+  }
+  if (is_nft_text(text)) {
+    auto native = session.firewall().read_written("", text);
+    if (!native) return std::move(native).error().within(path);
+    item.files[std::string(kNativeFile)] = print_native(*native);
     return {};
   }
   for (const auto& tables : TRY(read_rules(std::move(text), path, asked))) {
@@ -63,7 +70,7 @@ Status add_text(Item& item, std::string text, const std::string& path, std::opti
   return {};
 }
 
-Result<Item> read_item(const std::string& path, const ImportOptions& options) {
+Result<Item> read_item(Session& session, const std::string& path, const ImportOptions& options) {
   auto text = TRY(read_text(path, Pipes::read));
   Item item{.from = path};
   struct stat facts {};
@@ -71,7 +78,7 @@ Result<Item> read_item(const std::string& path, const ImportOptions& options) {
     return Error{.kind = ErrorKind::usage, .message = format("{}: {}", path, errno_text(errno))};
   }
   item.time = options.date ? *options.date : local(facts.st_mtim.tv_sec);
-  TRY(add_text(item, std::move(text), path, options.family));
+  TRY(add_text(session, item, std::move(text), path, options.family));
   return item;
 }
 
@@ -115,7 +122,8 @@ int rotation_of(const std::string& name) {
 }
 
 // The rules files of a folder, oldest first.
-Result<std::vector<Item>> read_folder(const std::filesystem::path& folder, const ImportOptions& options) {
+Result<std::vector<Item>> read_folder(Session& session, const std::filesystem::path& folder,
+                                      const ImportOptions& options) {
   std::vector<std::filesystem::path> paths;
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
@@ -134,7 +142,7 @@ Result<std::vector<Item>> read_folder(const std::filesystem::path& folder, const
   std::ranges::sort(paths);
   std::vector<Item> items;
   for (const auto& path : paths) {
-    auto item = read_item(path, options);
+    auto item = read_item(session, path, options);
     if (!item) {
       log_warning("left out: {}", escape(item.error().message));
       continue;
@@ -156,7 +164,7 @@ Result<std::vector<Item>> read_folder(const std::filesystem::path& folder, const
 }
 
 // Nothing: no rules there, which is said.
-std::optional<Item> item_of(const ForeignVersion& version, const ImportOptions& options) {
+std::optional<Item> item_of(Session& session, const ForeignVersion& version, const ImportOptions& options) {
   const auto from = format("{} {}, commit {}", options.git, options.paths[0], version.hash);
   for (const auto& what : version.left_out) log_warning("{}: left out: {}", escape(from), escape(what));
   Item item{.from = from,
@@ -166,7 +174,7 @@ std::optional<Item> item_of(const ForeignVersion& version, const ImportOptions& 
             .found = true};
   for (const auto& [name, text] : version.files) {
     if (text.empty()) continue;
-    if (auto good = add_text(item, text, name, options.family); !good)
+    if (auto good = add_text(session, item, text, name, options.family); !good)
       log_warning("{}: left out: {}", escape(from), escape(good.error().message));
   }
   return item.files.empty() ? std::nullopt : std::optional(std::move(item));
@@ -264,23 +272,23 @@ class Importer {
   bool met_ = false;
 };
 
-Result<std::vector<Item>> read_items(const ImportOptions& options) {
+Result<std::vector<Item>> read_items(Session& session, const ImportOptions& options) {
   std::vector<Item> items;
   for (const auto& path : options.paths) {
     if (std::filesystem::is_directory(path)) {
-      auto found = TRY(read_folder(path, options));
+      auto found = TRY(read_folder(session, path, options));
       std::ranges::move(found, std::back_inserter(items));
       continue;
     }
-    auto item = TRY(read_item(path, options));
+    auto item = TRY(read_item(session, path, options));
     items.push_back(std::move(item));
   }
   return items;
 }
 
-Status add_history(Importer& importer, const ImportOptions& options) {
+Status add_history(Session& session, Importer& importer, const ImportOptions& options) {
   return walk_elsewhere(options.git, options.paths[0], [&](const ForeignVersion& version) -> Status {
-    const auto item = item_of(version, options);
+    const auto item = item_of(session, version, options);
     return item ? importer.add(*item) : Status{};
   });
 }
@@ -290,7 +298,7 @@ Status add_history(Importer& importer, const ImportOptions& options) {
 Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions& options,
                                            const std::function<Result<Lock>()>& lock) {
   std::vector<Item> items;
-  if (options.git.empty()) items = TRY(read_items(options));
+  if (options.git.empty()) items = TRY(read_items(session, options));
   auto repository = TRY(session.repository());
   const Lock held = TRY(lock());
   auto head = TRY(read_head(*repository));
@@ -300,7 +308,7 @@ Result<std::vector<Recorded>> import_files(Session& session, const ImportOptions
   auto imported = TRY(Imported::read(*repository));
   Importer importer(session, *repository, std::move(imported), head.files, head.backends);
   Status added;
-  if (!options.git.empty()) added = add_history(importer, options);
+  if (!options.git.empty()) added = add_history(session, importer, options);
   for (const auto& item : items) {
     if (!added) break;
     added = importer.add(item);

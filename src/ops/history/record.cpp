@@ -192,7 +192,6 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
-  const auto native = files.find(std::string(kNativeFile));
   const Repository::Message message{
       .subject = recorded.subject,
       .body = std::string(trim(body)),
@@ -205,8 +204,7 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
                    .foreign = std::move(foreign),
                    .restores = options.restores,
                    .undoes = options.undoes,
-                   .exact = options.exact ? "yes" : "",
-                   .native = native == files.end() || !native->second.empty() ? "" : "none"}};
+                   .exact = options.exact ? "yes" : ""}};
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);

@@ -72,7 +72,7 @@ Result<Revision> from_path(Session& session, const std::string& path, const std:
                            std::optional<Family> family, Pipes pipes) {
   if (std::filesystem::is_directory(path)) return from_folder(session, path, name);
   auto text = TRY(read_text(path, pipes));
-  if (is_nft_text(text)) {
+  if (is_nft_text(text) || path.ends_with(".nft")) {
     // By its path, for what it includes beside it; a pipe can be read once.
     const bool plain = std::filesystem::is_regular_file(path);
     return from_nft(session, plain ? std::filesystem::absolute(path).string() : "", text, name);

@@ -24,13 +24,19 @@ Result<std::string> editable_text(Session& session, Family family, const std::st
   return text.empty() ? canonical_text(empty_table("filter")) : text;
 }
 
-Result<std::string> write_for_editor(const std::string& text, Family family) {
+Result<std::string> editable_native(Session& session) {
+  auto live = TRY(session.capture());
+  if (!live.ruleset.native) return error_of<messages::nft_missing>();
+  return print_native(*live.ruleset.native);
+}
+
+Result<std::string> write_for_editor(const std::string& text, std::string_view file) {
   std::error_code failed;
   std::string folder = fs::temp_directory_path(failed) / "rewall-edit-XXXXXX";
   if (failed || ::mkdtemp(folder.data()) == nullptr) {
     return error_of<messages::cannot_write>(folder, failed ? failed.message() : errno_text(errno));
   }
-  std::string path = fs::path(folder) / file_name({family});
+  std::string path = fs::path(folder) / file;
   if (auto written = write_file(path, text, 0600); !written) {
     remove_from_editor(path);
     return Error{.kind = ErrorKind::usage, .message = std::move(written).error().message};

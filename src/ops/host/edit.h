@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/result.h"
 #include "ops/context/session.h"
@@ -11,9 +12,12 @@ namespace rewall {
 /// text has the empty table. The errors are those of a capture.
 Result<std::string> editable_text(Session& session, Family family, const std::string& table);
 
-/// Writes a text into a new folder below $TMPDIR (mode 0700, the file 0600) and returns the file's path. The
-/// file's name is that of the family. Kind usage: the file cannot be written.
-Result<std::string> write_for_editor(const std::string& text, Family family);
+/// The native tables of LIVE, for an editor. Kind capture: they cannot be read. Else the errors of a capture.
+Result<std::string> editable_native(Session& session);
+
+/// Writes a text into a new folder below $TMPDIR (mode 0700, the file 0600) and returns the file's path. Kind
+/// usage: the file cannot be written.
+Result<std::string> write_for_editor(const std::string& text, std::string_view file);
 
 /// Removes the file, and the files that the editor left beside it.
 void remove_from_editor(const std::string& path);
