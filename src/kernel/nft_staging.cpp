@@ -3,6 +3,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
 
 #include <algorithm>
@@ -22,13 +23,22 @@ namespace rewall {
 namespace {
 
 /// The kinds of interfaces that a kernel may have, the simplest first.
-constexpr std::array<const char*, 3> kLinkKinds{"dummy", "bridge", "ifb"};
+constexpr std::array<std::string_view, 4> kLinkKinds{"dummy", "bridge", "ifb", "veth"};
+constexpr int kPeers = 1 << 24;  ///< the other end of a veth has a number that no interface of LIVE has
 
 struct CloseSocket {
   void operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
 };
 
-bool make_link(mnl_socket* socket, unsigned number, const std::string& name, const char* kind) {
+void put_peer(nlmsghdr* message, unsigned number) {
+  nlattr* data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
+  ifinfomsg peer{};
+  peer.ifi_index = kPeers + static_cast<int>(number);
+  mnl_attr_put(message, VETH_INFO_PEER, sizeof peer, &peer);
+  mnl_attr_nest_end(message, data);
+}
+
+bool make_link(mnl_socket* socket, unsigned number, const std::string& name, std::string_view kind) {
   alignas(nlmsghdr) std::array<char, 512> buffer{};
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = RTM_NEWLINK;
@@ -37,7 +47,8 @@ bool make_link(mnl_socket* socket, unsigned number, const std::string& name, con
   link->ifi_index = static_cast<int>(number);
   mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
   nlattr* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
-  mnl_attr_put_strz(message, IFLA_INFO_KIND, kind);
+  mnl_attr_put_strz(message, IFLA_INFO_KIND, std::string(kind).c_str());
+  if (kind == "veth") put_peer(message, number);
   mnl_attr_nest_end(message, info);
   if (mnl_socket_sendto(socket, message, message->nlmsg_len) < 0) return false;
   alignas(nlmsghdr) std::array<char, 4096> answer{};
@@ -54,7 +65,7 @@ void make_links(const Links& links, std::string_view text) {
       socket.reset(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
       if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return;
     }
-    for (const char* kind : kLinkKinds)
+    for (const auto kind : kLinkKinds)
       if (make_link(socket.get(), number, name, kind)) break;
   }
 }
