@@ -26,6 +26,7 @@ constexpr int kEventBuffer = 16 << 20;
 
 // More steps than a person reads; a transaction of that many replaces whole tables.
 constexpr std::size_t kMostSteps = 50000;
+constexpr std::size_t kMostNative = 1000;
 
 /// The chain that a message is about; absent where it is none of a table of iptables.
 std::optional<ChainName> chain_of(const nlmsghdr* message, const nlattr* table, const nlattr* chain) {
@@ -41,6 +42,15 @@ void add_step(Committed& open, ChainStep step) {
     open.steps_are_all = false;
   else
     open.steps.push_back(std::move(step));
+}
+
+/// A message about a part of a native table. The first attribute of each kind of message names the table.
+void note_native(const nlmsghdr* message, unsigned type, Committed& open) {
+  if (type == NFT_MSG_NEWGEN || open.native.size() >= kMostNative) return;
+  const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
+  const auto name = text(attributes<NFTA_TABLE_NAME + 1>(message)[NFTA_TABLE_NAME]);
+  const NftTable table{.family = header->nfgen_family, .name = std::string(name)};
+  if (!name.empty() && !table.iptables_family()) open.native.insert(table.text());
 }
 
 void take_rule(const nlmsghdr* message, bool gone, Committed& open) {
@@ -89,6 +99,7 @@ void EventReader::take(std::string_view received, std::vector<Committed>& transa
         message->nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg)))
       return;
     const auto type = NFNL_MSG_TYPE(message->nlmsg_type);
+    note_native(message, type, open_);
     switch (type) {
       case NFT_MSG_NEWRULE:
       case NFT_MSG_DELRULE:

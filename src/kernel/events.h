@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,7 @@ struct ToldRule {
   RawRule rule{};
 };
 
-/// What a transaction of nf_tables changed in the tables of iptables, and which process made it
+/// What a transaction of nf_tables changed, and which process made it
 /// (NFT_MSG_NEWGEN, linux/netfilter/nf_tables.h).
 struct Committed {
   std::uint32_t generation = 0;
@@ -46,13 +47,14 @@ struct Committed {
   std::string program{};  ///< as ps(1) names it, at most 15 bytes
   /// The chains that it made, deleted or changed (rules or policy); false for a deleted chain.
   std::map<ChainName, bool> chains{};
-  bool more = false;  ///< it also made or deleted a table, or renamed a chain
+  bool more = false;               ///< it also made or deleted a table, or renamed a chain
+  std::set<std::string> native{};  ///< the native tables in which it changed something: "inet filter"
   /// Each change of a chain, in order. A chain that is renamed has none; before Linux 5.14, which does not
   /// tell a new chain from one that is renamed, a new chain of people has none either.
   std::vector<ChainStep> steps{};
   bool steps_are_all = true;  ///< false: there were too many to keep
 
-  bool touches() const { return more || !chains.empty(); }
+  bool touches() const { return more || !chains.empty() || !native.empty(); }
 };
 
 /// True when `generation` is later than `other`. Generations count from 1 and start again after 2^32 - 1.

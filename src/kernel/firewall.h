@@ -46,6 +46,7 @@ struct Capture {
 struct FileNames {
   std::map<Slot, std::string> tables{};  ///< of the slots whose file is not file_name(slot)
   std::string sets{"ipset"};
+  std::string native{kNativeFile};
 
   std::string of(Slot slot) const {
     const auto found = tables.find(slot);
@@ -111,6 +112,19 @@ class Firewall {
   virtual Result<std::vector<std::string>> words_of(std::span<const ToldRule> rules) {
     return std::vector<std::string>(rules.size());
   }
+
+  /// What nft makes of a file that a person wrote (`nft -f`, nft(8)), in a scratch namespace: includes and
+  /// variables are resolved, and the tables are in the words of `nft -s list table`. `path` names the file;
+  /// where it is empty, `text` is read. Kind usage: nft takes it for no ruleset; the message has nft's file,
+  /// line and words. Kind kernel: the kernel refuses it, or nft is not installed. Kind permission without
+  /// CAP_SYS_ADMIN.
+  virtual Result<NativeTables> read_written(const std::string& /*path*/, const std::string& /*text*/) {
+    return NativeTables{};
+  }
+
+  /// Reads the native tables of nft; absent where they cannot be read. Each table is as it was at some moment
+  /// during the call. Errors as capture().
+  virtual Result<std::optional<NativeTables>> native() { return std::optional<NativeTables>{}; }
 
   /// For the next capture(): it takes the sets that `known` has for their digest, where it has some, and does
   /// not run `ipset save`. `known` is called on another thread, once for each reading.

@@ -12,6 +12,9 @@
 #include "kernel/chains.h"
 #include "kernel/firewall.h"
 #include "kernel/loader.h"
+#include "kernel/namespace.h"
+#include "kernel/nft_listing.h"
+#include "kernel/nft_staging.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/proofs.h"
@@ -34,6 +37,7 @@ constexpr std::chrono::milliseconds kFirstPause{10};
 /// What two readings of things without a generation must agree in.
 std::string unnumbered(const Reading& reading, bool nft_too) {
   std::string text = canonical_text(reading.sets);
+  if (reading.native) text += print_native(*reading.native);
   for (const Backend backend : kBackends)
     if (backend == Backend::legacy || nft_too)
       for (const Family family : kFamilies) text += canonical_text(reading.tables(backend, family)) + '\n';
@@ -95,6 +99,26 @@ class HostFirewall : public Firewall {
 
   Result<std::vector<std::string>> words_of(std::span<const ToldRule> rules) override {
     return at_border(ErrorKind::kernel, [&] { return rewall::words_of(programs_, rules); });
+  }
+
+  Result<NativeTables> read_written(const std::string& path, const std::string& text) override {
+    return at_border(ErrorKind::kernel, [&]() -> Result<NativeTables> {
+      const auto links = list_links();
+      const auto space = TRY(ScratchNamespace::create());
+      Result<NativeTables> read = NativeTables{};
+      TRY(space.run([&] { read = load_written(programs_, path, text, links); }));
+      return read;
+    });
+  }
+
+  Result<std::optional<NativeTables>> native() override {
+    return at_border(ErrorKind::capture, [&]() -> Result<std::optional<NativeTables>> {
+      auto listing = TRY(read_native_tables(programs_));
+      if (!listing) return std::optional<NativeTables>{};
+      if (listing->disagreement) return *std::move(listing->disagreement);
+      for (const std::string& note : listing->notes) say_once(note);
+      return std::optional(std::move(listing->tables));
+    });
   }
 
   void expect_sets(KnownSets known) override { known_ = std::move(known); }
@@ -174,15 +198,17 @@ class HostFirewall : public Firewall {
   /// With nothing in the kernel no program runs; one that would be needed must be there all the same.
   Result<Backends> to_read(BackendChoice choice) {
     if (choice == BackendChoice::automatic && programs_.has(Backend::nft))
-      return Backends{.nft = true, .legacy = true};
+      return Backends{.nft = true, .legacy = true, .native = true};
     const Backend needed = choice == BackendChoice::automatic ? programs_.default_backend()
                            : choice == BackendChoice::nft     ? Backend::nft
                                                               : Backend::legacy;
     TRY(programs_.iptables(needed, Family::ipv4, "save", ErrorKind::capture));
     if (choice != BackendChoice::automatic)
-      return Backends{.nft = needed == Backend::nft, .legacy = needed == Backend::legacy};
+      return Backends{.nft = needed == Backend::nft,
+                      .legacy = needed == Backend::legacy,
+                      .native = needed == Backend::nft};
     // Without a program for nft its tables are not those of iptables, whatever their names.
-    return Backends{.nft = false, .legacy = true};
+    return Backends{.nft = false, .legacy = true, .native = true};
   }
 
   /// By the generation where it speaks, else by two readings that agree.
@@ -224,6 +250,7 @@ class HostFirewall : public Firewall {
       ruleset.backend = nft ? Backend::nft : legacy ? Backend::legacy : programs_.default_backend();
     capture.backends = nft && legacy ? "nft+legacy" : name(ruleset.backend);
     ruleset.sets = std::move(reading.sets);
+    ruleset.native = std::move(reading.native);
     for (const Slot slot : Ruleset::slots()) {
       if (slot.beside && !(nft && legacy)) continue;
       Tables& tables = reading.tables(ruleset.backend_of(slot), slot.family);

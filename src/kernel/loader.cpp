@@ -5,6 +5,7 @@
 
 #include "core/messages.h"
 #include "kernel/chains.h"
+#include "kernel/nft_staging.h"
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/set_loader.h"
@@ -45,6 +46,7 @@ Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& 
   SetLoader sets(programs, live.sets, wanted.sets);
   TableLoader tables(programs, tables_by_backend(live));
   const auto all = tables_of_all_backends(wanted);
+  if (wanted.native) TRY(load_by_nft(programs, live.native ? *live.native : NativeTables{}, *wanted.native));
   TRY(sets.fill(sets.aliases()));
   TRY(sets.swap());
   if (auto done = tables.bring(all, sets.aliases()); !done) {
@@ -135,7 +137,7 @@ class Load {
     const auto now = both ? next(generation) : generation;
     const bool nft_alone = live_legacy_.v4.tables.empty() && live_legacy_.v6.tables.empty() &&
                            wanted_legacy_.v4.tables.empty() && wanted_legacy_.v6.tables.empty();
-    const bool proven = now && nft_alone && read_generation() == now &&
+    const bool proven = now && nft_alone && same_native() && read_generation() == now &&
                         reads_back(programs_, staged_.ruleset, transaction.changed()) &&
                         read_generation() == now;
     if (auto finished = finish(legacy); !finished) return in_force_already(std::move(finished).error());
@@ -152,6 +154,13 @@ class Load {
   static Error in_force_already(Error error) {
     if (error.kind == ErrorKind::refused) error.kind = ErrorKind::kernel;
     return error;
+  }
+
+  /// Native tables are read back by a whole capture.
+  bool same_native() const {
+    const auto& wanted = staged_.ruleset.native;
+    if (!wanted) return true;
+    return live_.native && print_native(*wanted) == print_native(*live_.native);
   }
 
   Status finish(const std::vector<BackendTables>& legacy) {
@@ -207,9 +216,10 @@ Status check(Programs& programs, const Staged& staged, const Ruleset* live,
 
 Status load_anew(Programs& programs, const Staged& staged) {
   if (staged.scratch == nullptr) return error_of<messages::not_replaceable>();
-  auto reading = TRY(read_once(programs, {.legacy = true, .as_far_as_can_be = true}));
+  auto reading = TRY(read_once(programs, {.legacy = true, .native = true, .as_far_as_can_be = true}));
   Ruleset live;
   live.sets = std::move(reading.sets);
+  live.native = std::move(reading.native);
   for (const Slot slot : Ruleset::slots())
     if (slot.beside) live[slot] = std::move(reading.tables(Backend::legacy, slot.family));
   auto loaded = TRY(Load(programs, staged, live, LiveTables::unknown).carry_out(std::nullopt));

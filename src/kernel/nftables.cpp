@@ -97,7 +97,8 @@ Result<std::vector<NftTable>> list_nft_tables() {
     const auto facts = attributes<NFTA_TABLE_MAX + 1>(message);
     tables.push_back({.family = header->nfgen_family,
                       .name = std::string(text(facts[NFTA_TABLE_NAME])),
-                      .dormant = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT) != 0});
+                      .dormant = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT) != 0,
+                      .owned = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_OWNER) != 0});
   });
   if (error != 0 && socket.without_nf_tables()) return std::vector<NftTable>{};
   if (error != 0) return refused(error, "list of tables");
@@ -133,6 +134,25 @@ Result<KernelTable> ask_nft_table(Family family, const std::string& table,
     if (error != 0) return refused(error, "list of rules");
   }
   return asked;
+}
+
+Result<std::map<std::string, std::size_t>> count_rules(const NftTable& table) {
+  NetlinkSocket socket;
+  if (!socket) return refused(errno, "netlink socket");
+  std::map<std::string, std::size_t> counts;
+  int error =
+      socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, table.family, NLM_F_DUMP), [&](const nlmsghdr* message) {
+        const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
+        if (text(facts[NFTA_CHAIN_TABLE]) == table.name &&
+            (number(facts[NFTA_CHAIN_FLAGS]) & NFT_CHAIN_BINDING) == 0)
+          counts.emplace(text(facts[NFTA_CHAIN_NAME]), 0);
+      });
+  if (error != 0) return refused(error, "list of chains");
+  for (auto& [chain, rules] : counts) {
+    error = each_rule(socket, table.family, table.name, chain, [&rules](const auto&) { ++rules; });
+    if (error != 0) return refused(error, "list of rules");
+  }
+  return counts;
 }
 
 std::optional<Generation> read_generation() {

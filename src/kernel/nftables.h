@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@ struct NftTable {
   std::uint8_t family = 0;  ///< NFPROTO_IPV4, NFPROTO_INET, ... (linux/netfilter.h)
   std::string name{};
   bool dormant = false;  ///< switched off: its chains see no packets
+  bool owned = false;    ///< belongs to a process, and goes with it (NFT_TABLE_F_OWNER)
 
   /// The family of a table of iptables-nft (raw, mangle, nat, filter or security of ip or ip6); absent for
   /// any other table.
@@ -39,6 +41,10 @@ Result<std::vector<NftTable>> list_nft_tables();
 Result<KernelTable> ask_nft_table(Family family, const std::string& table);
 Result<KernelTable> ask_nft_table(Family family, const std::string& table,
                                   std::span<const std::string> chains);
+
+/// How many rules each chain of a table has, by its name. Chains without a name of their own, which a rule
+/// holds (NFT_CHAIN_BINDING), are left out.
+Result<std::map<std::string, std::size_t>> count_rules(const NftTable& table);
 
 /// Waits until no transaction is running, and returns the generation then; absent when nf_tables does not
 /// answer. During a transaction a list of rules may lack rules or repeat some, and the kernel does not mark

@@ -29,6 +29,8 @@ class Programs {
   bool has(Backend backend);
   /// The path of ipset; empty when it is not installed.
   std::string ipset() const { return find_program("ipset"); }
+  /// The path of nft; empty when it is not installed.
+  std::string nft() const { return find_program("nft"); }
 
   /// The backend of the plain `iptables` of this host.
   Backend default_backend();

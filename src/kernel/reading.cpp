@@ -10,6 +10,7 @@
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "kernel/nft_listing.h"
 #include "kernel/nftables.h"
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
@@ -173,12 +174,43 @@ Result<std::vector<std::vector<KernelTable>>> ask_kernel(const std::vector<Save>
   return told;
 }
 
-std::optional<std::string> note_of_others(const std::vector<NftTable>& tables, bool nft_is_read) {
-  std::vector<std::string> names;
+std::vector<NftTable> tables_of(const std::vector<NftTable>& tables, bool iptables) {
+  std::vector<NftTable> some;
   for (const NftTable& table : tables)
-    if (!nft_is_read || !table.iptables_family()) names.push_back(table.text());
-  if (names.empty()) return std::nullopt;
-  return format("nft tables that are not recorded: {}", join(names, ", "));
+    if (table.iptables_family().has_value() == iptables) some.push_back(table);
+  return some;
+}
+
+std::string note_of_others(const std::vector<NftTable>& tables, std::string_view why) {
+  std::vector<std::string> names;
+  for (const NftTable& table : tables) names.push_back(escape(table.text()));
+  return format("nft tables that are not recorded{}: {}", why, join(names, ", "));
+}
+
+/// Native tables, as far as there is a program to read them.
+Status read_native(Programs& programs, Backends backends, const std::vector<NftTable>& tables,
+                   Reading& reading) {
+  const auto unread = tables_of(tables, true);
+  if (!backends.nft && !unread.empty()) reading.notes.push_back(note_of_others(unread, ""));
+  const auto others = tables_of(tables, false);
+  if (!backends.native) {
+    if (!others.empty()) reading.notes.push_back(note_of_others(others, ""));
+    return {};
+  }
+  if (!others.empty() && programs.nft().empty()) {
+    reading.notes.push_back(note_of_others(others, ", as nft is not installed"));
+    return {};
+  }
+  auto listing = list_native(programs, others);
+  if (!listing) {
+    if (!backends.as_far_as_can_be) return std::move(listing).error();
+    reading.notes.push_back(note_of_others(others, ""));
+    return {};
+  }
+  if (listing->disagreement && !reading.disagreement) reading.disagreement = std::move(listing->disagreement);
+  std::ranges::move(listing->notes, std::back_inserter(reading.notes));
+  reading.native = std::move(listing->tables);
+  return {};
 }
 
 /// A kernel without ip_set has no sets; any other failure means that we do not know. An ipset that opens no
@@ -328,7 +360,7 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
     if (any_names_set(reading)) return error_of<messages::sets_unreadable>(note);
     reading.notes.push_back(std::move(note));
   }
-  if (auto others = note_of_others(nft_tables, backends.nft)) reading.notes.push_back(*std::move(others));
+  TRY(read_native(programs, backends, nft_tables, reading));
   return reading;
 }
 

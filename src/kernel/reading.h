@@ -18,6 +18,7 @@ namespace rewall {
 struct Backends {
   bool nft = false;
   bool legacy = false;
+  bool native = false;  ///< tables of nf_tables that iptables does not own
   /// A family without its program is passed over, and a set whose name no file can hold: for who has to put
   /// other rules in force whatever is there.
   bool as_far_as_can_be = false;
@@ -30,6 +31,7 @@ struct Reading {
   Tables legacy_v4{.family = Family::ipv4};
   Tables legacy_v6{.family = Family::ipv6};
   Sets sets{};
+  std::optional<NativeTables> native{};  ///< absent: nobody asked, or there is no program to ask
   std::vector<std::string> notes{};
   std::vector<DoubtfulRule> doubtful{};  ///< to be proved (proofs.h)
   /// What a program printed is not what the kernel has. Absent in a reading that can be believed.

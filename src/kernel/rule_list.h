@@ -23,13 +23,19 @@ inline std::uint8_t number_of(Family family) {
 }
 
 /// Calls `each` with the attributes (NFTA_RULE_*) of each rule of a chain. Returns 0 or the errno.
+/// `family` is NFPROTO_* (linux/netfilter.h).
 template <class Each>
-int each_rule(NetlinkSocket& socket, Family family, const std::string& table, const std::string& chain,
+int each_rule(NetlinkSocket& socket, std::uint8_t family, const std::string& table, const std::string& chain,
               const Each& each) {
-  NetlinkRequest request(NFT_MSG_GETRULE, number_of(family), NLM_F_DUMP);
+  NetlinkRequest request(NFT_MSG_GETRULE, family, NLM_F_DUMP);
   request.add(NFTA_RULE_TABLE, table);
   request.add(NFTA_RULE_CHAIN, chain);
   return socket.ask(request, [&](const nlmsghdr* message) { each(attributes<NFTA_RULE_MAX + 1>(message)); });
+}
+template <class Each>
+int each_rule(NetlinkSocket& socket, Family family, const std::string& table, const std::string& chain,
+              const Each& each) {
+  return each_rule(socket, number_of(family), table, chain, each);
 }
 
 }  // namespace rewall

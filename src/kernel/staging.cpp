@@ -14,6 +14,8 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/loader.h"
+#include "kernel/native_batch.h"
+#include "kernel/nft_staging.h"
 #include "kernel/printed.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
@@ -78,11 +80,13 @@ std::string text_of_part(const Tables& part, const Tables& live) {
 
 class Staging {
  public:
-  Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names)
+  /// `links` are the interfaces of LIVE.
+  Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names, Links links)
       : programs_(programs),
         wanted_(wanted),
         live_(live),
         names_(names),
+        links_(std::move(links)),
         wanted_tables_(tables_by_backend(wanted, names)) {}
 
   /// On a thread inside. Nothing when the kernel spelled the rules of a part in another number of rules: all
@@ -91,10 +95,13 @@ class Staging {
     TRY(make_sets());
     for (const BackendTables& tables : wanted_tables_) parts_.push_back(part_of(tables, scratch));
     TRY(load());
+    const auto native = new_native();
+    if (!native.empty()) TRY(load_native(programs_, native, *wanted_.native, names_.native, links_));
     auto reading = read_once(
         programs_,
         {.nft = wanted_.backend == Backend::nft,
-         .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends()},
+         .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends(),
+         .native = !native.empty()},
         raw_names_ ? std::function<void()>{} : [&] { scratch.list_rules(); });
     if (reading && reading->disagreement) reading = *std::move(reading->disagreement);
     if (!reading) {
@@ -197,12 +204,30 @@ class Staging {
     return {};
   }
 
+  /// The native tables that have to be loaded.
+  std::vector<const NativeTable*> new_native() const {
+    if (!wanted_.native) return {};
+    return differing_tables(*wanted_.native,
+                            live_ != nullptr && live_->native ? *live_->native : NativeTables{});
+  }
+
+  /// The wanted native tables in nft's words, as far as they were loaded here.
+  std::optional<NativeTables> native_as_read(std::optional<NativeTables> read) const {
+    if (!wanted_.native || !read) return wanted_.native;
+    NativeTables out = *wanted_.native;
+    out.texts.insert(out.texts.end(), read->texts.begin(), read->texts.end());
+    for (NativeTable& table : out.tables)
+      if (const NativeTable* loaded = read->find(table.family, table.name)) table = *loaded;
+    return out;
+  }
+
   Ruleset whole(Reading reading, Scratch& scratch) const {
     Ruleset ruleset{.backend = wanted_.backend};
     for (const Slot slot : Ruleset::slots())
       if (wanted_.uses(slot))
         ruleset[slot] = std::move(reading.tables(wanted_.backend_of(slot), slot.family));
     ruleset.sets = with_temporary(std::move(reading.sets));
+    ruleset.native = native_as_read(std::move(reading.native));
     if (ruleset.backend != Backend::nft) return ruleset;
     for (const Tables* tables : {&ruleset.v4, &ruleset.v6})
       for (const Table& table : tables->tables)
@@ -223,6 +248,7 @@ class Staging {
   /// `wanted` in the kernel's words.
   std::optional<Ruleset> respelled(Reading reading, const Scratch& scratch) const {
     Ruleset ruleset = wanted_;
+    ruleset.native = native_as_read(std::move(reading.native));
     for (const Slot slot : Ruleset::slots())
       if (wanted_.uses(slot) && wanted_.backend_of(slot) == Backend::legacy)
         ruleset[slot] = std::move(reading.tables(Backend::legacy, slot.family));
@@ -254,6 +280,7 @@ class Staging {
   const Ruleset& wanted_;
   const Ruleset* live_;
   const FileNames& names_;
+  Links links_;
   std::vector<BackendTables> wanted_tables_;
   SetNames aliases_{};
   std::vector<Part> parts_{};
@@ -301,7 +328,9 @@ Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* l
   }
   auto scratch = *std::move(made);
   Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
-  TRY(scratch->space.run([&] { staged = Staging(programs, wanted, live, names).run(*scratch); }));
+  auto links = wanted.native ? list_links() : Links{};
+  TRY(scratch->space.run(
+      [&] { staged = Staging(programs, wanted, live, names, std::move(links)).run(*scratch); }));
   // A rule may need what another one makes that is in force already (RATEEST, say): all of them are tried
   // then.
   const bool partly = live != nullptr;

@@ -22,7 +22,9 @@
 #include "kernel/base_chain.h"
 #include "kernel/batch.h"
 #include "kernel/expressions.h"
+#include "kernel/native_batch.h"
 #include "kernel/netlink_attributes.h"
+#include "kernel/nft_listing.h"
 #include "kernel/nftables.h"
 #include "kernel/programs.h"
 #include "kernel/rule_list.h"
@@ -81,6 +83,7 @@ class Transaction::Work {
       for (const NftTable& table : tables)
         if (table.iptables_family()) drop(table);
     }
+    TRY(prepare_native());
     for (const Family family : kFamilies) {
       const Tables& wanted = wanted_.tables(family, Backend::nft);
       const Tables& live = live_.tables(family, Backend::nft);
@@ -92,7 +95,23 @@ class Transaction::Work {
       auto message = about_chain(NFT_MSG_DELCHAIN, place);
       batch_->add(message);
     }
+    if (native_) TRY(native_->put(*batch_));
     return {};
+  }
+
+  /// Native tables are left alone where nobody knows those of LIVE.
+  Status prepare_native() {
+    if (!wanted_.native) return {};
+    if (live_.native) {
+      native_live_ = *live_.native;
+    } else {
+      if (live_tables_ == LiveTables::known) return {};
+      auto listing = TRY(read_native_tables(programs_));
+      if (!listing) return {};
+      native_live_ = std::move(listing->tables);
+    }
+    native_.emplace(native_live_, *wanted_.native, socket_, *scratch_.socket);
+    return native_->take_away(*batch_);
   }
 
   /// Also where nothing could be prepared.
@@ -336,6 +355,10 @@ class Transaction::Work {
     Error error{.kind = ErrorKind::kernel, .message = format("the kernel refuses the ruleset: {}", why)};
     if (refusal.error == EPERM) error = not_permitted("nf_tables");
     const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
+    if (native_ && refusal.message != 0 && refusal.error != EPERM) {
+      if (const auto about = native_->about(refusal.message); !about.empty())
+        error.message = format("{}: the kernel refuses it: {}", about, why);
+    }
     if (refusal.message == 0 || origin == origins_.end()) return error;
     const ChainName& place = origin->place;
     error.message =
@@ -354,6 +377,8 @@ class Transaction::Work {
   NetlinkSocket socket_{};
   SetNumbers numbers_{};
   std::optional<Batch> batch_{};
+  NativeTables native_live_{};
+  std::optional<NativeBatch> native_{};
   std::vector<ChainName> gone_{};
   std::map<ChainName, bool> changed_{};
   std::vector<Origin> origins_{};

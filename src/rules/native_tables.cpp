@@ -15,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 6> kFamilyNames{"ip", "ip6", "inet", "arp", "bridge", "netdev"};
 
 /// The kinds of parts of nft(8). A kind of two words stands before one of a word that it begins with.
-constexpr std::array<std::string_view, 13> kKinds{
+constexpr std::array<std::string_view, 13> kPartKinds{
     "ct helper", "ct timeout", "ct expectation", "chain",   "set",      "map",   "counter",
     "quota",     "limit",      "flowtable",      "secmark", "synproxy", "tunnel"};
 
@@ -25,13 +25,13 @@ constexpr std::array<std::string_view, 4> kNftCommands{"include", "define", "red
 /// What nft prints for what it has no words for.
 constexpr std::string_view kUnsayable = "xt";
 
-std::string_view first_word(std::string_view text) {
+std::string_view first_nft_word(std::string_view text) {
   const auto begin = std::min(text.find_first_not_of(" \t"), text.size());
   text.remove_prefix(begin);
   return text.substr(0, text.find_first_of(" \t"));
 }
 
-bool is_name(std::string_view name) {
+bool is_nft_name(std::string_view name) {
   return !name.empty() && std::ranges::all_of(name, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte > 0x20 && byte < 0x7f && std::string_view{"\"{};$#,"}.find(c) == std::string_view::npos;
@@ -40,7 +40,7 @@ bool is_name(std::string_view name) {
 
 /// Walks the characters of nft's words and knows which stand in quotes. A quoted text ends at the next quote:
 /// nft has no escape in it.
-class Walk {
+class NftWalk {
  public:
   /// True for a character outside quotes.
   bool take(char c) {
@@ -62,11 +62,11 @@ class Walk {
 };
 
 /// The words that nft would read as something else than a part of a table, or refuse; empty for none.
-std::string_view forbidden_in(std::string_view statement) {
-  Walk walk;
+std::string_view forbidden_words(std::string_view statement) {
+  NftWalk walk;
   std::size_t begin = 0;
   const auto bad_start = [&](std::size_t end) -> std::string_view {
-    const auto word = first_word(statement.substr(begin, end - begin));
+    const auto word = first_nft_word(statement.substr(begin, end - begin));
     const bool bad = std::ranges::find(kNftCommands, word) != kNftCommands.end() || word == kUnsayable;
     return bad ? word : std::string_view{};
   };
@@ -93,7 +93,7 @@ std::string_view forbidden_in(std::string_view statement) {
 /// Splits at commas that a blank or a line break follows: a comma inside an element has none.
 std::vector<std::string_view> split_elements(std::string_view text) {
   std::vector<std::string_view> elements;
-  Walk walk;
+  NftWalk walk;
   std::size_t begin = 0;
   const auto add = [&](std::size_t end) {
     const auto element = trim(text.substr(begin, end - begin));
@@ -109,9 +109,9 @@ std::vector<std::string_view> split_elements(std::string_view text) {
   return elements;
 }
 
-class Reader {
+class NativeReader {
  public:
-  Reader(std::shared_ptr<const std::string> text, std::string_view name)
+  NativeReader(std::shared_ptr<const std::string> text, std::string_view name)
       : text_(std::move(text)), rest_(*text_), name_(name) {}
 
   Result<NativeTables> read() {
@@ -144,7 +144,7 @@ class Reader {
       return wrong(format("'{}' begins no table: 'table FAMILY NAME {{'", escape(line)));
     const auto family = native_family(words[1]);
     if (!family) return wrong(format("'{}' is no family of nft", escape(words[1])));
-    if (!is_name(words[2])) return wrong(format("'{}' is no name of a table", escape(words[2])));
+    if (!is_nft_name(words[2])) return wrong(format("'{}' is no name of a table", escape(words[2])));
     NativeTable table{.family = *family, .name = std::string(words[2])};
     while (true) {
       if (rest_.empty()) return wrong(format("table {} has no end", escape(table.title())));
@@ -163,26 +163,26 @@ class Reader {
         continue;
       }
       const auto fact = next.substr(1);
-      if (const auto bad = forbidden_in(fact); !bad.empty() || is_part_of_more(fact))
+      if (const auto bad = forbidden_words(fact); !bad.empty() || is_part_of_more(fact))
         return wrong(format("'{}' is no fact of a table", escape(fact)));
       table.facts.push_back(fact);
     }
   }
 
   static bool is_part_of_more(std::string_view text) {
-    Walk walk;
+    NftWalk walk;
     for (const char c : text) walk.take(c);
     return walk.depth() != 0 || walk.quoted();
   }
 
   Result<NativePart> read_part(std::string_view line, const char* begin) {
-    const auto kind = std::ranges::find_if(kKinds, [&](std::string_view one) {
+    const auto kind = std::ranges::find_if(kPartKinds, [&](std::string_view one) {
       return line.starts_with(one) && line.size() > one.size() && line[one.size()] == ' ';
     });
-    if (kind == kKinds.end()) return wrong(format("'{}' begins no part of a table", escape(line)));
+    if (kind == kPartKinds.end()) return wrong(format("'{}' begins no part of a table", escape(line)));
     auto part_name = line.substr(kind->size() + 1);
     part_name.remove_suffix(2);
-    if (!is_name(part_name)) return wrong(format("'{}' is no name", escape(part_name)));
+    if (!is_nft_name(part_name)) return wrong(format("'{}' is no name", escape(part_name)));
     NativePart part{.kind = line.substr(0, kind->size()), .name = part_name};
     while (true) {
       if (rest_.empty()) return wrong(format("{} {} has no end", part.kind, escape(part.name)));
@@ -198,7 +198,7 @@ class Reader {
   /// A fact, a rule or the elements: the lines until the braces and quotes in it are closed.
   Status read_statement(NativePart& part) {
     const auto begin = rest_.data();
-    Walk walk;
+    NftWalk walk;
     std::string_view statement;
     do {
       if (rest_.empty()) return wrong(format("{} {} has no end", part.kind, escape(part.name)));
@@ -214,7 +214,7 @@ class Reader {
     if (!statement.starts_with("\t\t"))
       return wrong(format("'{}' is not where nft prints it", escape(statement)));
     statement.remove_prefix(2);
-    if (const auto bad = forbidden_in(statement); !bad.empty())
+    if (const auto bad = forbidden_words(statement); !bad.empty())
       return wrong(bad == kUnsayable
                        ? format("nft has no words for a part of '{}'", escape(statement))
                        : format("'{}' in '{}' is no word of a table", escape(bad), escape(statement)));
@@ -235,7 +235,7 @@ class Reader {
       part.facts.push_back(statement);
       return {};
     }
-    const auto word = first_word(statement);
+    const auto word = first_nft_word(statement);
     const bool before_rules = part.rules.empty();
     const bool fact =
         word == "type" || (word == "comment" && before_rules && part.hook().empty()) || word == "flags";
@@ -245,7 +245,7 @@ class Reader {
   }
 
   static bool has_semicolon(std::string_view text) {
-    Walk walk;
+    NftWalk walk;
     return std::ranges::any_of(text, [&](char c) { return walk.take(c) && c == ';' && walk.depth() == 0; });
   }
 
@@ -331,7 +331,23 @@ void NativeTables::sort() {
 }
 
 Result<NativeTables> parse_native(std::string text, std::string_view name) {
-  return Reader(std::make_shared<const std::string>(std::move(text)), name).read();
+  return NativeReader(std::make_shared<const std::string>(std::move(text)), name).read();
+}
+
+bool is_nft_text(std::string_view text) {
+  constexpr std::array<std::string_view, 5> kObjects{"table", "ruleset", "chain", "set", "map"};
+  for (const auto line : split_lines(text)) {
+    const auto words = trim(line);
+    if (words.starts_with("#!")) return words.substr(0, words.find(' ')).ends_with("nft");
+    if (words.empty() || words.starts_with('#')) continue;
+    const auto word = first_nft_word(words);
+    if (word == "table" || word == "define" || word == "include") return true;
+    const auto next = first_nft_word(words.substr(word.size()));
+    const bool verb =
+        word == "flush" || word == "add" || word == "create" || word == "delete" || word == "destroy";
+    return verb && std::ranges::find(kObjects, next) != kObjects.end();
+  }
+  return false;
 }
 
 std::string print_native(const NativeTable& table) {

@@ -70,6 +70,10 @@ struct NativeTables {
 /// What it returns loads as it is by `nft -f`. On failure the error (kind usage) begins `NAME:LINE: `.
 Result<NativeTables> parse_native(std::string text, std::string_view name);
 
+/// True for a text that a person wrote for `nft -f`: its first line that is no comment begins as a command of
+/// nft does, which no line of iptables-save or ipset does.
+bool is_nft_text(std::string_view text);
+
 /// The tables as nft prints them, in the order they have; empty for none. For text of nft itself, what was
 /// read comes back.
 std::string print_native(const NativeTables& tables);

@@ -96,9 +96,10 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
   for (const std::string_view known : kRulesetFiles) {
     const auto file = files.find(std::string(known));
     const std::string name(known);
-    TRY(same != nullptr       ? take_entry(builder.get(), name, same)
-        : file == files.end() ? drop_entry(builder.get(), name)
-                              : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB));
+    TRY(same != nullptr ? take_entry(builder.get(), name, same)
+        : file == files.end() || is_in_no_tree(name, file->second)
+            ? drop_entry(builder.get(), name)
+            : put_blob(repo, builder.get(), name, file->second, GIT_FILEMODE_BLOB));
   }
   const std::string name(kExpect);
   TRY(expect.present ? put_blob(repo, builder.get(), name, expect.content, expect_mode(expect))
@@ -223,7 +224,7 @@ Result<std::vector<StagedFile>> stage_files(const fs::path& path, const Files& f
   std::vector<StagedFile> staged;
   staged.reserve(kRulesetFiles.size());
   for (const auto& [name, content] : files) {
-    if (name == kExpect || stands_already(path / name, content)) continue;
+    if (name == kExpect || is_in_no_tree(name, content) || stands_already(path / name, content)) continue;
     auto file = TRY(StagedFile::write(path / name, content, kFileMode));
     staged.push_back(std::move(file));
   }

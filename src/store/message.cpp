@@ -27,9 +27,10 @@ constexpr std::array<Single, 4> kSingleTrailers{{{"Rewall-Trigger", &Trailers::t
 constexpr std::string_view kCommand = "Rewall-Command";
 constexpr std::string_view kPart = "Rewall-Part";
 constexpr std::string_view kForeign = "Rewall-Foreign";
-constexpr std::array<Single, 3> kLastTrailers{{{"Rewall-Restores", &Trailers::restores},
+constexpr std::array<Single, 4> kLastTrailers{{{"Rewall-Restores", &Trailers::restores},
                                                {"Rewall-Undoes", &Trailers::undoes},
-                                               {"Rewall-Exact", &Trailers::exact}}};
+                                               {"Rewall-Exact", &Trailers::exact},
+                                               {"Rewall-Native", &Trailers::native}}};
 constexpr std::string_view kPerhaps = "(perhaps) ";
 
 std::string one_line(std::string_view text) {

@@ -53,6 +53,7 @@ struct Trailers {
   std::string restores{};
   std::string undoes{};  ///< the snapshot that an undo took back, full hash
   std::string exact{};   ///< "yes" where foreign parts were restored too
+  std::string native{};  ///< "none" where there were no native tables of nft
 };
 
 /// A commit of the history, without its files.
@@ -68,12 +69,18 @@ struct Snapshot {
 };
 
 /// The files of a snapshot by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
-/// `expect`.
+/// `rules.nft`, `expect`. An empty `rules.nft` says that there were no native tables: no tree holds it, the trailer
+/// Rewall-Native says it. Without one nobody recorded whether there were any.
 using Files = std::map<std::string, std::string>;
 
 /// The files of a snapshot that rewall writes (rewall-repository(5)).
-inline constexpr std::array<std::string_view, 5> kRulesetFiles{"rules.v4", "rules.v6", "ipset",
-                                                               "rules.v4.legacy", "rules.v6.legacy"};
+inline constexpr std::array<std::string_view, 6> kRulesetFiles{
+    "rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy", "rules.nft"};
+
+/// True for a file that stands in Files alone, not in a tree: an empty `rules.nft`.
+inline bool is_in_no_tree(std::string_view name, std::string_view content) {
+  return content.empty() && name == kRulesetFiles.back();
+}
 
 struct Tag {
   std::string name{};

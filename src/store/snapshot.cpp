@@ -397,7 +397,13 @@ Result<Snapshot> Repository::snapshot(const std::string& hash) const {
 Result<Files> Repository::files(const std::string& hash, Proof proof) const {
   std::vector<std::string_view> names(kRulesetFiles.begin(), kRulesetFiles.end());
   names.push_back(kExpect);
-  return read_files(impl_->repo.get(), hash, names, proof);
+  auto files = TRY(read_files(impl_->repo.get(), hash, names, proof));
+  const std::string native(kRulesetFiles.back());
+  if (!files.contains(native)) {
+    const auto read = TRY(snapshot(hash));
+    if (read.trailers.native == "none") files.emplace(native, "");
+  }
+  return files;
 }
 
 bool Repository::proves(const std::string& hash, const Files& files) const {
@@ -406,7 +412,7 @@ bool Repository::proves(const std::string& hash, const Files& files) const {
   auto tree = read_tree(commit->get());
   return tree && std::ranges::all_of(files, [&](const auto& file) {
            const git_tree_entry* entry = git_tree_entry_byname(tree->get(), file.first.c_str());
-           if (entry == nullptr) return false;
+           if (entry == nullptr) return is_in_no_tree(file.first, file.second);
            const git_oid found = git::hash_blob(file.second);
            return git_oid_equal(&found, git_tree_entry_id(entry)) != 0;
          });

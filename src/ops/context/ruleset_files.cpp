@@ -21,6 +21,7 @@ Files files_of(const Ruleset& ruleset) {
     if (!slot.beside || !text.empty()) files.emplace(file_name(slot), std::move(text));
   }
   files.emplace("ipset", canonical_text(ruleset.sets));
+  if (ruleset.native) files.emplace(kNativeFile, print_native(*ruleset.native));
   return files;
 }
 
@@ -34,6 +35,9 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
   }
   if (const auto file = files.find("ipset"); file != files.end()) {
     ruleset.sets = TRY(parse_sets(std::move(file->second), format("{}ipset", name), sets));
+  }
+  if (const auto file = files.find(std::string(kNativeFile)); file != files.end()) {
+    ruleset.native = TRY(parse_native(std::move(file->second), format("{}{}", name, kNativeFile)));
   }
   return ruleset;
 }

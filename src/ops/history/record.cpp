@@ -100,7 +100,8 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
 }
 
 bool is_bare(const Ruleset& live) {
-  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty();
+  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty() &&
+         (!live.native || live.native->empty());
 }
 
 // What the end of the system did to the firewall is nobody's wish. Who restores wishes it all the same.
@@ -119,8 +120,13 @@ std::string trigger_of(const RecordOptions& options, const Ruleset& live, const 
 // Sets that differ in what packets alone change, or in temporary members that an older version recorded, are
 // the same.
 bool same_rules(const Head& head, const Files& live, const Sets& sets) {
-  return head.files.size() == live.size() + head.files.count("expect") &&
-         std::ranges::all_of(live, [&](const auto& file) {
+  const auto count = [](const Files& files) {
+    return std::ranges::count_if(files, [](const auto& file) {
+      return file.first != "expect" && !is_in_no_tree(file.first, file.second);
+    });
+  };
+  return count(head.files) == count(live) && std::ranges::all_of(live, [&](const auto& file) {
+           if (is_in_no_tree(file.first, file.second)) return true;
            const auto found = head.files.find(file.first);
            if (found == head.files.end()) return false;
            return found->second == file.second ||
@@ -186,18 +192,21 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
-  const Repository::Message message{.subject = recorded.subject,
-                                    .body = std::string(trim(body)),
-                                    .trailers = {.trigger = trigger,
-                                                 .backend = capture.backends,
-                                                 .tools = capture.tools,
-                                                 .actor = actor.text(),
-                                                 .commands = options.commands,
-                                                 .parts = options.parts,
-                                                 .foreign = std::move(foreign),
-                                                 .restores = options.restores,
-                                                 .undoes = options.undoes,
-                                                 .exact = options.exact ? "yes" : ""}};
+  const auto native = files.find(std::string(kNativeFile));
+  const Repository::Message message{
+      .subject = recorded.subject,
+      .body = std::string(trim(body)),
+      .trailers = {.trigger = trigger,
+                   .backend = capture.backends,
+                   .tools = capture.tools,
+                   .actor = actor.text(),
+                   .commands = options.commands,
+                   .parts = options.parts,
+                   .foreign = std::move(foreign),
+                   .restores = options.restores,
+                   .undoes = options.undoes,
+                   .exact = options.exact ? "yes" : "",
+                   .native = native == files.end() || !native->second.empty() ? "" : "none"}};
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);

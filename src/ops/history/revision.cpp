@@ -32,14 +32,27 @@ Result<Revision> from_text(std::string text, const std::string& path, std::optio
   return revision;
 }
 
-Result<Revision> from_folder(const std::filesystem::path& folder, const std::string& name) {
+/// A text or a file of nft speaks of native tables alone.
+Result<Revision> from_nft(Session& session, const std::string& path, const std::string& text,
+                          const std::string& name) {
+  Revision revision{.name = name, .has_v4 = false, .has_v6 = false, .has_sets = false, .by_hand = true};
+  revision.ruleset.native = TRY(session.firewall().read_written(path, text));
+  return revision;
+}
+
+Result<Revision> from_folder(Session& session, const std::filesystem::path& folder, const std::string& name) {
   Files files;
+  std::optional<NativeTables> native;
   for (const auto file : kRulesetFiles) {
     if (!std::filesystem::exists(folder / file)) continue;
+    if (file == kNativeFile) {
+      native = TRY(session.firewall().read_written(std::filesystem::absolute(folder / file).string(), ""));
+      continue;
+    }
     auto text = TRY(read_text(folder / file, Pipes::refused));
     files.emplace(std::string(file), std::move(text));
   }
-  if (files.empty()) {
+  if (files.empty() && !native) {
     return error_of<messages::no_rules_in_folder>(folder.string());
   }
   // Of what it has no file it does not speak: a folder with rules.v4 alone leaves IPv6 as it is.
@@ -51,13 +64,19 @@ Result<Revision> from_folder(const std::filesystem::path& folder, const std::str
   auto written = TRY(written_ruleset_of(std::move(files), folder.string() + "/"));
   for (const auto& note : written.notes) log_warning("{}", escape(note));
   revision.ruleset = std::move(written.ruleset);
+  revision.ruleset.native = std::move(native);
   return revision;
 }
 
-Result<Revision> from_path(const std::string& path, const std::string& name, std::optional<Family> family,
-                           Pipes pipes) {
-  if (std::filesystem::is_directory(path)) return from_folder(path, name);
+Result<Revision> from_path(Session& session, const std::string& path, const std::string& name,
+                           std::optional<Family> family, Pipes pipes) {
+  if (std::filesystem::is_directory(path)) return from_folder(session, path, name);
   auto text = TRY(read_text(path, pipes));
+  if (is_nft_text(text)) {
+    // By its path, for what it includes beside it; a pipe can be read once.
+    const bool plain = std::filesystem::is_regular_file(path);
+    return from_nft(session, plain ? std::filesystem::absolute(path).string() : "", text, name);
+  }
   auto revision = from_text(std::move(text), path, family);
   if (revision) revision->name = name;
   return revision;
@@ -108,11 +127,12 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
   }
   if (name == "-") {
     auto text = TRY(read_text(STDIN_FILENO, "standard input"));
+    if (is_nft_text(text)) return from_nft(session, "", text, name);
     auto revision = from_text(std::move(text), "standard input", family);
     if (revision) revision->name = name;
     return revision;
   }
-  return from_path(name.substr(5), name, family, pipes);
+  return from_path(session, name.substr(5), name, family, pipes);
 }
 
 // The file that the rules of a slot were read from.
@@ -254,7 +274,15 @@ Status keep_common(Revision& from, Revision& to) {
   from.has_v4 = to.has_v4 = from.has_v4 && to.has_v4;
   from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
   from.has_sets = to.has_sets = from.has_sets && to.has_sets;
-  if (!from.has_v4 && !from.has_v6 && !from.has_sets) {
+  // What a file does not speak of is not compared. A snapshot of an older version is: what it lacks is new.
+  const auto lacks_native = [](const Revision& one) { return one.by_hand && !one.ruleset.native; };
+  const bool any_native = from.ruleset.native || to.ruleset.native;
+  const bool native = any_native && !lacks_native(from) && !lacks_native(to);
+  if (!native) {
+    from.ruleset.native.reset();
+    to.ruleset.native.reset();
+  }
+  if (!from.has_v4 && !from.has_v6 && !from.has_sets && !native) {
     return error_of<messages::families_differ>(from.name, to.name);
   }
   for (Revision* revision : {&from, &to}) {
@@ -290,6 +318,10 @@ FileNames file_names(const Revision& revision) {
   FileNames names;
   for (const Slot slot : Ruleset::slots())
     if (!slot.beside || revision.whole()) names.tables[slot] = path_of(revision, slot);
+  if (revision.name.starts_with("file:") && revision.ruleset.native) {
+    const std::filesystem::path path = revision.name.substr(5);
+    names.native = std::filesystem::is_directory(path) ? (path / names.native).string() : path.string();
+  }
   if (revision.whole()) names.sets = std::filesystem::path(revision.name.substr(5)) / names.sets;
   return names;
 }
@@ -317,6 +349,7 @@ Ruleset overlay(Ruleset base, const Revision& revision) {
   if (revision.has_v4) base.v4 = revision.ruleset.v4;
   if (revision.has_v6) base.v6 = revision.ruleset.v6;
   if (revision.has_sets) base.sets = revision.ruleset.sets;
+  if (revision.ruleset.native) base.native = revision.ruleset.native;
   if (revision.whole()) {
     for (const Slot slot : Ruleset::slots())
       if (slot.beside) base[slot] = revision.ruleset[slot];

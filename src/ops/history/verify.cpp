@@ -26,8 +26,8 @@ namespace {
 
 using Kind = Repository::Entry::Kind;
 
-constexpr std::array<std::string_view, 6> kOurs{"rules.v4",        "rules.v6",        "ipset",
-                                                "rules.v4.legacy", "rules.v6.legacy", "expect"};
+constexpr std::array<std::string_view, 7> kOurs{
+    "rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy", "rules.nft", "expect"};
 
 constexpr int kDeepest = 64;
 constexpr std::uint64_t kBiggestOther = 64U << 20U;

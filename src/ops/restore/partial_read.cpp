@@ -24,6 +24,7 @@ bool can_be_cut(const SnapshotFiles& recording) {
   const Files& files = recording.files;
   return recording.backends == name(Backend::nft) && files.contains("ipset") &&
          !files.contains("rules.v4.legacy") && !files.contains("rules.v6.legacy") &&
+         (!files.contains("rules.nft") || files.at("rules.nft").empty()) &&
          std::ranges::all_of(kRules, [&](const char* file) { return files.contains(file); });
 }
 

@@ -59,6 +59,66 @@ void put_chain(Tables& tables, const std::string& table_name, const std::string&
   }
 }
 
+/// By their text; the facts of a table under the kind "table".
+std::map<Parts::NativeKey, std::string> native_texts(const Ruleset& ruleset) {
+  std::map<Parts::NativeKey, std::string> texts;
+  if (!ruleset.native) return texts;
+  for (const NativeTable& table : ruleset.native->tables) {
+    std::string facts;
+    for (const auto fact : table.facts) facts.append(fact).append("\n");
+    texts.emplace(std::tuple(table.title(), "table", ""), std::move(facts));
+    for (const NativePart& part : table.parts)
+      texts.emplace(std::tuple(table.title(), std::string(part.kind), std::string(part.name)), part.text);
+  }
+  return texts;
+}
+
+/// Where both rulesets say which native tables there are.
+std::set<Parts::NativeKey> differing_native(const Ruleset& from, const Ruleset& to) {
+  std::set<Parts::NativeKey> keys;
+  if (!from.native || !to.native) return keys;
+  const auto before = native_texts(from);
+  const auto after = native_texts(to);
+  for (const auto& [key, text] : before) {
+    const auto found = after.find(key);
+    if (found == after.end() || found->second != text) keys.insert(key);
+  }
+  for (const auto& [key, text] : after) {
+    if (!before.contains(key)) keys.insert(key);
+  }
+  return keys;
+}
+
+void put_native(NativeTables& base, const NativeTables& wanted, const Parts::NativeKey& key) {
+  const auto& [title, kind, name] = key;
+  const NativeTable* from = wanted.find(title);
+  auto to =
+      std::ranges::find_if(base.tables, [&](const NativeTable& table) { return table.title() == title; });
+  if (kind == "table") {
+    if (from == nullptr && to != base.tables.end()) base.tables.erase(to);
+    if (from == nullptr) return;
+    if (to == base.tables.end())
+      base.tables.push_back({.family = from->family, .name = from->name, .facts = from->facts});
+    else
+      to->facts = from->facts;
+    return;
+  }
+  if (to == base.tables.end()) return;
+  const NativePart* part = from == nullptr ? nullptr : from->find(kind, name);
+  const auto at = std::ranges::find_if(
+      to->parts, [&](const NativePart& one) { return one.kind == kind && one.name == name; });
+  if (part == nullptr && at != to->parts.end()) to->parts.erase(at);
+  if (part == nullptr) return;
+  if (at != to->parts.end()) {
+    *at = *part;
+    return;
+  }
+  // Chains stand behind what they name.
+  const auto place =
+      part->is_chain() ? to->parts.end() : std::ranges::find_if(to->parts, &NativePart::is_chain);
+  to->parts.insert(place, *part);
+}
+
 template <class Text>
 void append_texts(std::vector<Text>& to, const std::vector<Text>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -86,6 +146,7 @@ Parts differing_parts(const Ruleset& from, Ruleset to) {
   for (const auto& [name, text] : new_sets) {
     if (!old_sets.contains(name)) parts.sets.insert(name);
   }
+  parts.native = differing_native(from, to);
   parts.left = std::move(to);
   return parts;
 }
@@ -103,6 +164,14 @@ Ruleset with_parts(Ruleset base, const Ruleset& wanted, const Parts& parts) {
     if (const Set* set = wanted.sets.find(name)) base.sets.sets.push_back(*set);
   }
   append_texts(base.sets.texts, wanted.sets.texts);
+  if (base.native && wanted.native && !parts.native.empty()) {
+    // The tables themselves before what is in them.
+    for (const bool tables : {true, false})
+      for (const auto& key : parts.native)
+        if ((std::get<1>(key) == "table") == tables) put_native(*base.native, *wanted.native, key);
+    append_texts(base.native->texts, wanted.native->texts);
+    base.native->sort();
+  }
   return base;
 }
 
@@ -110,6 +179,7 @@ Parts left_otherwise(const Parts& parts, const Ruleset& live) {
   Parts since = differing_parts(parts.left, live);
   std::erase_if(since.chains, [&](const auto& key) { return !parts.chains.contains(key); });
   std::erase_if(since.sets, [&](const auto& name) { return !parts.sets.contains(name); });
+  std::erase_if(since.native, [&](const auto& key) { return !parts.native.contains(key); });
   return since;
 }
 

@@ -8,11 +8,13 @@
 
 namespace rewall {
 
-/// The chains and sets that a change touched, and how it left them. A value.
+/// The chains, sets and parts of native tables that a change touched, and how it left them. A value.
 struct Parts {
   using ChainKey = std::tuple<Slot, std::string, std::string>;  ///< slot, table, chain
   std::set<ChainKey> chains{};
   std::set<std::string> sets{};
+  using NativeKey = std::tuple<std::string, std::string, std::string>;  ///< title of the table, kind, name
+  std::set<NativeKey> native{};
   Ruleset left{};  ///< the whole ruleset after the change
 };
 

@@ -38,6 +38,22 @@ void take_tables(Tables& base, const Tables& wanted, const std::string& table) {
   }
 }
 
+/// "inet filter": a table of iptables is named without its family.
+bool is_native_title(std::string_view table) {
+  return table.find(' ') != std::string_view::npos;
+}
+
+void take_native(Ruleset& base, const Ruleset& wanted, const std::string& title) {
+  if (!base.native || !wanted.native) return;
+  std::erase_if(base.native->tables, [&](const NativeTable& table) { return table.title() == title; });
+  if (const NativeTable* found = wanted.native->find(title)) {
+    base.native->tables.push_back(*found);
+    base.native->texts.insert(base.native->texts.end(), wanted.native->texts.begin(),
+                              wanted.native->texts.end());
+    base.native->sort();
+  }
+}
+
 // The sets that the rules of a part name, and those that these list.
 std::set<std::string, std::less<>> sets_of_part(const Ruleset& ruleset, const RestoreOptions& options) {
   std::set<std::string, std::less<>> names;
@@ -84,6 +100,10 @@ Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptio
   if (options.parts != nullptr) return with_parts(live, whole, *options.parts);
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
+  if (is_native_title(options.table)) {
+    take_native(wanted, whole, options.table);
+    return wanted;
+  }
   if (live.backend != whole.backend) wanted.backend = whole.backend;
   for (const Slot slot : Ruleset::slots()) {
     if (options.family && slot.family != *options.family) continue;
@@ -151,7 +171,10 @@ bool same_words(const Tables& a, const Tables& b) {
 }
 
 bool same_words(const Ruleset& a, const Ruleset& b) {
-  return a.backend == b.backend && same_text(a.sets, b.sets) &&
+  const auto native = [](const Ruleset& ruleset) {
+    return ruleset.native ? print_native(*ruleset.native) : "";
+  };
+  return a.backend == b.backend && same_text(a.sets, b.sets) && native(a) == native(b) &&
          std::ranges::all_of(Ruleset::slots(), [&](Slot slot) { return same_words(a[slot], b[slot]); });
 }
 
@@ -203,6 +226,11 @@ Result<std::optional<KnownState>> know_live_by_head(Session& session, const Repo
   if (!head) return std::move(head).error();
   auto same = TRY(sets_are(session, head->files["ipset"], digest));
   if (head->hash != cached->head || !same) return std::optional<KnownState>{};
+  // A snapshot of an older version says nothing of native tables: LIVE is as it says where there are none.
+  if (!head->ruleset.native) {
+    head->ruleset.native = TRY(session.firewall().native());
+    if (head->ruleset.native && !head->ruleset.native->empty()) return std::optional<KnownState>{};
+  }
   auto snapshot = TRY(repository.snapshot(head->hash));
   Capture live{.ruleset = head->ruleset,
                .backends = head->backends,
@@ -269,7 +297,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
     TRY(keep_foreign_parts(session, kept, options.lost_foreign, plan));
     const auto others = left_otherwise(*options.parts, plan.live.ruleset);
     wanted = with_parts(wanted, kept, others);
-    if (others.chains.empty() && others.sets.empty()) plan.notes = std::move(notes);
+    if (others.chains.empty() && others.sets.empty() && others.native.empty()) plan.notes = std::move(notes);
   }
   // What the kernel once printed and holds already need not be tried again.
   const Ruleset* in_force = revision.by_hand ? nullptr : &plan.live.ruleset;

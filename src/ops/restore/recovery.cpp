@@ -41,6 +41,8 @@ Result<InterruptedRestore> read_interrupted_restore(const Repository& repository
   auto wanted = TRY(repository.prepared(interrupted.entry.wanted));
   auto old_rules = TRY(ruleset_of(std::move(before), "the old ", snapshot.trailers.backend));
   auto new_rules = TRY(ruleset_of(std::move(wanted), "the wanted ", interrupted.entry.backends));
+  // No tree says that there are no native tables, and this one was made where there were some.
+  if (old_rules.native && !new_rules.native) new_rules.native.emplace();
   interrupted.transition = Transition(std::move(old_rules), std::move(new_rules));
   return interrupted;
 }

@@ -15,11 +15,16 @@ Place place_of(const Ruleset& ruleset, Slot slot, const std::string& table) {
   return {slot.family, ruleset.backend_of(slot), table, ""};
 }
 
+Place place_of(const NativeTable& table) {
+  return {std::nullopt, std::nullopt, table.title(), ""};
+}
+
 Place place_of(const Set& set) {
   return {std::nullopt, std::nullopt, "", set.name};
 }
 
-std::map<Place, std::string> texts_of(const Ruleset& ruleset) {
+/// `native` is false where the ruleset beside this one does not say which native tables there are.
+std::map<Place, std::string> texts_of(const Ruleset& ruleset, bool native) {
   std::map<Place, std::string> texts;
   for (const Slot slot : Ruleset::slots()) {
     for (const auto& table : ruleset[slot].tables) {
@@ -31,13 +36,17 @@ std::map<Place, std::string> texts_of(const Ruleset& ruleset) {
     set.options = kind_of(set.type, set.options);
     texts.emplace(place, canonical_text(Sets{.sets = {std::move(set)}}));
   }
+  if (native && ruleset.native)
+    for (const NativeTable& table : ruleset.native->tables)
+      texts.emplace(place_of(table), print_native(table));
   return texts;
 }
 
 Differing differing(const Ruleset& one, const Ruleset& other) {
   Differing found;
-  const auto texts = texts_of(one);
-  const auto others = texts_of(other);
+  const bool native = one.native && other.native;
+  const auto texts = texts_of(one, native);
+  const auto others = texts_of(other, native);
   for (const auto& [place, text] : texts) {
     const auto same = others.find(place);
     if (same == others.end() || same->second != text) found.words.insert(place);
@@ -117,6 +126,14 @@ Ruleset undone(const Transition& transition, const Ruleset& live) {
     if (places.contains(place_of(set))) target.sets.sets.push_back(set);
   }
   append(target.sets.texts, before.sets.texts);
+  if (target.native && before.native) {
+    std::erase_if(target.native->tables,
+                  [&](const NativeTable& table) { return places.contains(place_of(table)); });
+    for (const NativeTable& table : before.native->tables)
+      if (places.contains(place_of(table))) target.native->tables.push_back(table);
+    append(target.native->texts, before.native->texts);
+    target.native->sort();
+  }
   return target;
 }
 

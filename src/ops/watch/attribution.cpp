@@ -68,6 +68,7 @@ std::size_t put(AttributedChanges& all, AttributedChange change) {
   } else {
     auto& last = all.changes.back();
     last.touched.merge(change.touched);
+    last.native.merge(change.native);
     if (last.actor.user.empty()) last.actor = std::move(change.actor);
   }
   return all.changes.size() - 1;
@@ -150,6 +151,7 @@ void Attribution::add(Committed transaction) {
                            .who = process_of(transaction.process, transaction.program)}};
   made.change.actor = actor_of(made.change.who);
   for (const auto& [chain, there] : transaction.chains) made.change.touched.insert(chain);
+  made.change.native = transaction.native;
   transaction.steps = lasting(std::move(transaction.steps));
   if (steps_ + transaction.steps.size() > kMostSteps) {
     transaction.steps_are_all = false;

@@ -34,8 +34,9 @@ struct AttributedChange {
   bool perhaps = false;
   /// The same of the actor: where one of several commands of one person made the change, it is that person's.
   bool perhaps_actor = false;
-  std::set<ChainName> chains{};   ///< of nft that have something of it at the end
-  std::set<ChainName> touched{};  ///< of nft that it changed
+  std::set<ChainName> chains{};    ///< of nft that have something of it at the end
+  std::set<ChainName> touched{};   ///< of nft that it changed
+  std::set<std::string> native{};  ///< the native tables that it changed: "inet filter"
   std::optional<LegacyTableName> table{};
 };
 

@@ -13,6 +13,7 @@ void PendingChanges::add(const Committed& transaction) {
   for (const auto& [name, there] : transaction.chains)
     chains_[name] = {.there = there, .generation = transaction.generation};
   if (transaction.more) more_ = transaction.generation;
+  if (!transaction.native.empty()) native_ = transaction.generation;
 }
 
 std::map<ChainName, bool> PendingChanges::chains() const {
@@ -30,9 +31,10 @@ void PendingChanges::drop(const std::optional<std::uint32_t>& generation, Time n
   const auto is_old = [&](std::uint32_t other) { return !generation || !is_after(other, *generation); };
   std::erase_if(chains_, [&](const auto& entry) { return is_old(entry.second.generation); });
   if (more_ && is_old(*more_)) more_.reset();
+  if (native_ && is_old(*native_)) native_.reset();
   everything_ = false;
   first_ = kNever;
-  if (!chains_.empty() || more_) note(now);
+  if (!chains_.empty() || more_ || native_) note(now);
 }
 
 PendingChanges::Time PendingChanges::due(Time settle, Time latest) const {

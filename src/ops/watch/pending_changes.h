@@ -29,6 +29,9 @@ class PendingChanges {
   bool everything() const { return everything_; }
   /// True after a transaction that changed more than chains: a table came or went, say.
   bool more_than_chains() const { return more_.has_value(); }
+  /// True where native tables changed; they are read all at once.
+  bool native() const { return native_.has_value(); }
+  bool native_after(std::uint32_t generation) const { return native_ && is_after(*native_, generation); }
   /// The chains that changed; false: the chain is gone.
   std::map<ChainName, bool> chains() const;
   /// True where a chain changed after this generation.
@@ -49,7 +52,8 @@ class PendingChanges {
     std::uint32_t generation = 0;
   };
   std::map<ChainName, Change> chains_{};
-  std::optional<std::uint32_t> more_{};  ///< the newest generation that changed more than chains
+  std::optional<std::uint32_t> more_{};    ///< the newest generation that changed more than chains
+  std::optional<std::uint32_t> native_{};  ///< the newest generation that changed native tables
   bool everything_ = false;
   Time first_ = kNever;
   Time last_{};

@@ -394,13 +394,21 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
       auto read = TRY(session_.firewall().read_chains(chains));
       tables = std::move(read);
     }
+    std::optional<NativeTables> native;
+    if (pending_.native()) {
+      native = TRY(session_.firewall().native());
+      if (!native) return std::optional<RulesetState>{};
+    }
     generation_after_events();
-    const bool of_one_piece = std::ranges::none_of(
-        chains, [&](const auto& chain) { return pending_.changed_after(chain.first, now->number); });
+    const bool of_one_piece =
+        !pending_.native_after(now->number) && std::ranges::none_of(chains, [&](const auto& chain) {
+          return pending_.changed_after(chain.first, now->number);
+        });
     if (!of_one_piece || pending_.more_than_chains()) continue;
     if (!tables) return std::optional<RulesetState>{};
     auto files = std::make_shared<Files>(*base.files);
     (*files)["ipset"] = std::move(sets);
+    if (native) (*files)[std::string(kNativeFile)] = print_native(*native);
     for (const auto& table : *tables) {
       auto& text = (*files)[std::string(file_name({table.family}))];
       auto spliced = with_chains(text, table.table, table.chains);

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "kernel/batch.h"
+#include "kernel/native_objects.h"
+#include "rules/native_tables.h"
+
+namespace rewall {
+
+/// The messages that turn native tables of LIVE into wanted ones, for the batch that changes those of
+/// iptables too. What is new is copied from a scratch namespace in which nft loaded it, byte for byte. In a
+/// table of which rules, chains or elements alone differ, what stays keeps its handle, counters and state; a
+/// table of which more differs is deleted and made anew in the same transaction. Elements that packets bring
+/// are left as they are where their set stays.
+class NativeBatch {
+ public:
+  /// `here` is a socket in LIVE's namespace, `there` one in the scratch namespace. All arguments must outlive
+  /// the object.
+  NativeBatch(const NativeTables& live, const NativeTables& wanted, NetlinkSocket& here, NetlinkSocket& there)
+      : live_(live), wanted_(wanted), here_(here), there_(there) {}
+
+  /// Adds the messages that take something away, and with put() those that bring something. Between the two
+  /// the caller may add its own. Kind refused: LIVE has other rules by now. Kind kernel: the kernel does not
+  /// answer.
+  Status take_away(Batch& batch);
+  Status put(Batch& batch);
+
+  /// What the message with this number in the batch is about; empty for none of these.
+  std::string about(std::uint32_t message) const;
+
+ private:
+  class Work;
+
+  const NativeTables& live_;
+  const NativeTables& wanted_;
+  NetlinkSocket& here_;
+  NetlinkSocket& there_;
+  std::map<std::uint32_t, std::string> about_{};
+  std::uint32_t next_number_ = 1;
+};
+
+/// The tables of `wanted` that are not word for word in `live`.
+std::vector<const NativeTable*> differing_tables(const NativeTables& wanted, const NativeTables& live);
+
+}  // namespace rewall

@@ -1,0 +1,182 @@
+#include "kernel/nft_listing.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "core/format.h"
+#include "core/messages.h"
+#include "core/text.h"
+
+namespace rewall {
+
+namespace {
+
+constexpr std::size_t kSideBySide = 8;
+
+std::string not_recorded(const NftTable& table, std::string_view why) {
+  return format("nft tables that are not recorded: {}: {}", escape(table.text()), why);
+}
+
+/// nft takes the words of its command line for a command, and a name that is no word of its own for one.
+bool can_be_named(const NftTable& table) {
+  constexpr std::string_view kOthers = "-_./\\";
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return native_family(std::string_view(table.text()).substr(0, table.text().find(' '))) &&
+         !table.name.empty() && is_letter(table.name.front()) && std::ranges::all_of(table.name, [&](char c) {
+           return is_letter(c) || is_digit(c) || kOthers.find(c) != std::string_view::npos;
+         });
+}
+
+std::vector<std::string> words_of(std::string_view verb, const NftTable& table) {
+  std::vector<std::string> words{std::string(verb)};
+  const std::string title = table.text();
+  words.push_back(title.substr(0, title.find(' ')));
+  words.push_back(table.name);
+  return words;
+}
+
+bool may_have_running_timeouts(const NativePart& part) {
+  return part.has_elements() && !part.is_dynamic() && !part.elements.empty() &&
+         std::ranges::any_of(part.facts, [](std::string_view fact) {
+           return fact.starts_with("timeout ") ||
+                  (fact.starts_with("flags ") && fact.find("timeout") != std::string_view::npos);
+         });
+}
+
+class Listing {
+ public:
+  Listing(Programs& programs, std::string nft) : programs_(programs), nft_(std::move(nft)) {}
+
+  Result<NativeListing> run(std::span<const NftTable> tables) {
+    std::vector<const NftTable*> wanted;
+    for (const NftTable& table : tables) {
+      if (table.owned)
+        out_.notes.push_back(not_recorded(table, "a process owns it, and it goes with that process"));
+      else if (!can_be_named(table))
+        out_.notes.push_back(not_recorded(table, "nft has no words for its name"));
+      else
+        wanted.push_back(&table);
+    }
+    for (std::size_t i = 0; i < wanted.size(); i += kSideBySide)
+      TRY(list(std::span(wanted).subspan(i, std::min(kSideBySide, wanted.size() - i))));
+    out_.tables.sort();
+    return std::move(out_);
+  }
+
+ private:
+  Status list(std::span<const NftTable* const> tables) {
+    std::vector<Command> commands;
+    for (const NftTable* table : tables) {
+      std::vector<std::string> words{nft_, "-s", "list"};
+      std::ranges::move(words_of("table", *table), std::back_inserter(words));
+      commands.push_back(programs_.command(std::move(words)));
+    }
+    auto outcomes = TRY(run_side_by_side(std::move(commands), ErrorKind::capture));
+    for (std::size_t i = 0; i < tables.size(); ++i) TRY(take(*tables[i], std::move(outcomes[i])));
+    return {};
+  }
+
+  Status take(const NftTable& table, Outcome outcome) {
+    if (!outcome.ok()) {
+      if (says_not_permitted(outcome.err)) return not_permitted("nft", outcome.text());
+      if (outcome.timed_out || outcome.signal != 0)
+        return error_of<messages::save_failed>("nft", outcome.text(), "nft -s list ruleset");
+      // Gone by now, or it is a name that nft has another use for.
+      out_.notes.push_back(not_recorded(table, outcome.text()));
+      return {};
+    }
+    auto read = parse_native(std::move(outcome.out), "nft");
+    if (!read) {
+      out_.notes.push_back(not_recorded(table, read.error().message));
+      return {};
+    }
+    if (read->tables.size() != 1 || read->tables.front().title() != table.text()) {
+      out_.notes.push_back(not_recorded(table, "nft prints another table"));
+      return {};
+    }
+    NativeTable& printed = read->tables.front();
+    const auto counts = TRY(count_rules(table));
+    if (!agrees(printed, counts)) {
+      out_.disagreement = Error{
+          .kind = ErrorKind::capture,
+          .message =
+              format("table {}: nft prints other chains or rules than the kernel has", escape(table.text())),
+          .hint = format(
+              "see `nft list table {}`: a comment or a name with a line break in it can look like a rule",
+              table.text())};
+      return {};
+    }
+    out_.tables.texts.push_back(read->texts.front());
+    for (NativePart& part : printed.parts) TRY(leave_passing_out(table, part));
+    out_.tables.tables.push_back(std::move(printed));
+    return {};
+  }
+
+  static bool agrees(const NativeTable& printed, const std::map<std::string, std::size_t>& counts) {
+    const auto chains = std::ranges::count_if(printed.parts, &NativePart::is_chain);
+    return static_cast<std::size_t>(chains) == counts.size() &&
+           std::ranges::all_of(counts, [&](const auto& chain) {
+             const NativePart* part = printed.find("chain", chain.first);
+             return part != nullptr && part->rules.size() == chain.second;
+           });
+  }
+
+  Status leave_passing_out(const NftTable& table, NativePart& part) {
+    if (part.is_dynamic() && !part.elements.empty()) {
+      part = with_elements(part, {}, out_.tables.texts);
+      return {};
+    }
+    if (!may_have_running_timeouts(part)) return {};
+    const auto passing = TRY(running(table, part));
+    if (passing.empty()) return {};
+    std::vector<std::string_view> left;
+    for (const auto element : part.elements)
+      if (!passing.contains(std::string(element_key(element)))) left.push_back(element);
+    part = with_elements(part, left, out_.tables.texts);
+    return {};
+  }
+
+  /// The elements whose timeout runs. `nft -s` does not say which: an element with the timeout of its set and
+  /// one that stays look alike there.
+  Result<std::set<std::string>> running(const NftTable& table, const NativePart& part) {
+    std::vector<std::string> words{nft_, "list", std::string(part.kind)};
+    auto place = words_of("", table);
+    words.insert(words.end(), place.begin() + 1, place.end());
+    words.emplace_back(part.name);
+    auto outcome = TRY(rewall::run(programs_.command(std::move(words)), ErrorKind::capture));
+    if (!outcome.ok()) return error_of<messages::save_failed>("nft", outcome.text(), "nft list ruleset");
+    const auto read = parse_native(std::move(outcome.out), "nft");
+    std::set<std::string> passing;
+    if (!read || read->tables.empty()) return passing;
+    if (const NativePart* full = read->tables.front().find(part.kind, part.name)) {
+      for (const auto element : full->elements)
+        if (element.find(" expires ") != std::string_view::npos) passing.emplace(element_key(element));
+    }
+    return passing;
+  }
+
+  Programs& programs_;
+  std::string nft_;
+  NativeListing out_{};
+};
+
+}  // namespace
+
+Result<NativeListing> list_native(Programs& programs, std::span<const NftTable> tables) {
+  if (tables.empty()) return NativeListing{};
+  return Listing(programs, programs.nft()).run(tables);
+}
+
+Result<std::optional<NativeListing>> read_native_tables(Programs& programs) {
+  std::vector<NftTable> tables = TRY(list_nft_tables());
+  std::erase_if(tables, [](const NftTable& table) { return table.iptables_family().has_value(); });
+  if (!tables.empty() && programs.nft().empty()) return std::optional<NativeListing>{};
+  auto listing = TRY(list_native(programs, tables));
+  return std::optional(std::move(listing));
+}
+
+}  // namespace rewall
