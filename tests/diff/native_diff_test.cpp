@@ -261,7 +261,6 @@ TEST_CASE("tables are added, removed and changed") {
 TEST_CASE("native tables that nobody recorded count as none") {
   const auto some = native("table ip x {\n}\n");
   CHECK(compare(Ruleset{}, some).changes.size() == 1);
-  CHECK(compare(some, Ruleset{}).changes.size() == 1);
   CHECK(compare(Ruleset{}, Ruleset{}).identical());
   CHECK(compare(Ruleset{}, native("")).identical());
 }
