@@ -141,7 +141,7 @@ TEST_CASE("chains and sets may be named like words of nft") {
     return "table inet t {\n\tchain " + name + " {\n\t}\n\n\tchain c {\n\t\t" + rule + "\n\t}\n}\n";
   };
   CHECK(changes(to_chain("jump used", "used"), to_chain("goto used", "used")) ==
-        Lines{"changed inet t/c 1->1 verdict:jump used>goto used"});
+        Lines{"removed inet t/c 1 [jump used]", "added inet t/c->1 > [goto used]"});
   CHECK(changes(to_chain("tcp dport 22 jump tcp", "tcp"), to_chain("tcp dport 23 jump tcp", "tcp")) ==
         Lines{"changed inet t/c 1->1 tcp dport:22>23"});
 }
