@@ -94,7 +94,8 @@ std::map<ChangeKind, std::size_t> summary(const Diff& diff);
 std::string subject(const Diff& diff);
 
 /// The commands that turn `from` into `to`, quoted for a POSIX shell, in an order that runs. One element a
-/// command; a here-document is an element of several lines.
+/// command; a here-document is an element of several lines. Native tables are one here-document for nft, the
+/// last element; there is none where `to` has no native tables recorded.
 std::vector<std::string> commands(const Ruleset& from, const Ruleset& to);
 
 }  // namespace rewall

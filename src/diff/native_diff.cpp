@@ -324,6 +324,10 @@ ElementChanges compare_elements(const NativePart& from, const NativePart& to) {
   const auto [from_begin, to_begin] = std::ranges::mismatch(out.removed, out.added);
   out.removed.erase(out.removed.begin(), from_begin);
   out.added.erase(out.added.begin(), to_begin);
+  while (!out.removed.empty() && !out.added.empty() && out.removed.back() == out.added.back()) {
+    out.removed.pop_back();
+    out.added.pop_back();
+  }
   if (out.removed.empty() || out.added.empty()) return out;
   auto olds = out.removed;
   auto news = out.added;

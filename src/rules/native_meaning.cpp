@@ -157,6 +157,7 @@ class NftSpelling {
   /// Steps over counts and times that packets change; true when some stood here.
   bool skip_state(NftWord before) {
     const auto word = words_[at_];
+    if (before == "jump" || before == "goto") return false;  // the name of a chain
     if (word == "packets" && before == "counter" && peek(2) == "bytes") {
       at_ += 4;
     } else if (word == "used" && !peek(1).empty()) {
@@ -233,6 +234,10 @@ class NftSpelling {
   /// An anonymous set or map, or the rules of a chain without a name. `whole`: a map, also one of a single
   /// element.
   std::string braces(bool whole, std::vector<Names> names) {
+    // nft nests three deep; a text from elsewhere is not to use up the stack.
+    constexpr std::size_t kDeepest = 16;
+    if (depth_ == kDeepest) return verbatim_braces();
+    ++depth_;
     ++at_;
     std::vector<std::string> elements;
     while (at_ < words_.size() && !is_at("}")) {
@@ -243,13 +248,22 @@ class NftSpelling {
       elements.push_back(sequence(true, names, nullptr));
     }
     ++at_;
+    --depth_;
     std::ranges::sort(elements);
     if (elements.size() == 1 && !whole) return elements.front();
     return format("{{ {} }}", join(elements, ", "));
   }
 
+  std::string verbatim_braces() {
+    std::string out;
+    for (const auto end = behind_braces(words_, at_); at_ < end; ++at_)
+      out.append(out.empty() ? "" : " ").append(words_[at_]);
+    return out;
+  }
+
   NftWords words_;
   std::size_t at_ = 0;
+  std::size_t depth_ = 0;
   std::vector<Names> names_{};
   bool joined_ = false;    // the last selector goes on behind a dot
   bool selected_ = false;  // a selector whose values have names was the last word, but for operators
@@ -277,25 +291,28 @@ constexpr std::array<std::string_view, 9> kNftBeforeValue{"set",  "to",   "over"
                                                           "name", "snat", "dnat", "tproxy"};
 constexpr std::string_view kVerdict = "verdict";
 
-/// How many words the selector at `at` has, with those it is concatenated with; 0 where none begins.
-std::size_t selector_at(NftWords words, std::size_t at) {
+/// How many words the selector at `at` has, without those it is concatenated with; 0 where none begins.
+std::size_t one_selector_at(NftWords words, std::size_t at) {
   const auto word_at = [&](std::size_t i) { return i < words.size() ? words[i] : NftWord{}; };
-  std::size_t size = 0;
   const auto first = word_at(at);
   if (first == "fib") {
-    size = 2;
+    std::size_t size = 2;
     while (word_at(at + size) == ".") size += 2;
-    ++size;
-  } else if (first == "ct" && (word_at(at + 1) == "original" || word_at(at + 1) == "reply")) {
-    size = word_at(at + 2) == "ip" || word_at(at + 2) == "ip6" ? 4 : 3;
-  } else if (among(first, kNftHeaders)) {
-    size = 2;
-  } else if (among(first, kNftSelectors) || (first.starts_with('@') && first.find(',') != NftWord::npos)) {
-    size = 1;
+    return size + 1;
   }
-  if (size == 0) return 0;
-  if (word_at(at + size) == ".") {
-    if (const auto next = selector_at(words, at + size + 1)) size += 1 + next;
+  if (first == "ct" && (word_at(at + 1) == "original" || word_at(at + 1) == "reply"))
+    return word_at(at + 2) == "ip" || word_at(at + 2) == "ip6" ? 4 : 3;
+  if (among(first, kNftHeaders)) return 2;
+  const bool payload = first.starts_with('@') && first.find(',') != NftWord::npos;
+  return payload || among(first, kNftSelectors) ? 1 : 0;
+}
+
+/// The same with those it is concatenated with.
+std::size_t selector_at(NftWords words, std::size_t at) {
+  auto size = one_selector_at(words, at);
+  for (auto next = size; next > 0 && at + size < words.size() && words[at + size] == ".";) {
+    next = one_selector_at(words, at + size + 1);
+    if (next > 0) size += 1 + next;
   }
   return std::min(size, words.size() - at);
 }
@@ -539,6 +556,9 @@ std::string native_fact_meaning(std::string_view fact, NativeFamily family) {
 }
 
 std::string native_element_meaning(const NativePart& set, std::string_view element) {
+  // Nearly all elements are addresses or ports.
+  if (std::ranges::all_of(element, [](char c) { return is_digit(c) || c == '.' || c == '-'; }))
+    return std::string(element);
   std::vector<Names> names;
   for (const auto fact : set.facts)
     if (fact.starts_with("type ") || fact.starts_with("typeof ")) names = names_of_type(fact);

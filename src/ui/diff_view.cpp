@@ -90,7 +90,7 @@ std::string join_part(const std::string& name, const std::string& value) {
 // A verdict has no name in front of it. Of another order the older rule is shown.
 std::string native_part_words(const PartChange& part, const std::string& value) {
   const auto name = part.part.substr(0, part.part.find(" #"));
-  return name == "verdict" || name == "order" ? value : join_part(name, value);
+  return name.empty() || name == "verdict" || name == "order" ? value : join_part(name, value);
 }
 
 std::string changed_native_rule(const Change& change) {

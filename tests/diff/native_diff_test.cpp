@@ -136,6 +136,26 @@ TEST_CASE("rules that look alike are no equals") {
         Lines{"changed inet t/input 1->1 order:limit rate 1/second counter>counter limit rate 1/second"});
 }
 
+TEST_CASE("chains and sets may be named like words of nft") {
+  const auto to_chain = [](const std::string& rule, const std::string& name) {
+    return "table inet t {\n\tchain " + name + " {\n\t}\n\n\tchain c {\n\t\t" + rule + "\n\t}\n}\n";
+  };
+  CHECK(changes(to_chain("jump used", "used"), to_chain("goto used", "used")) ==
+        Lines{"removed inet t/c 1 [jump used]", "added inet t/c->1 > [goto used]"});
+  CHECK(changes(to_chain("tcp dport 22 jump tcp", "tcp"), to_chain("tcp dport 23 jump tcp", "tcp")) ==
+        Lines{"changed inet t/c 1->1 tcp dport:22>23"});
+}
+
+TEST_CASE("braces of any depth and concatenations of any length are read") {
+  std::string deep;
+  for (int i = 0; i < 100'000; ++i) deep += "{ ";
+  for (int i = 0; i < 100'000; ++i) deep += "} ";
+  std::string wide = "tcp dport";
+  for (int i = 0; i < 100'000; ++i) wide += " . tcp dport";
+  CHECK(rule_changes({deep + "accept"}, {deep + "drop"}).size() == 1);
+  CHECK(rule_changes({wide + " @s accept"}, {wide + " @s drop"}).size() == 1);
+}
+
 TEST_CASE("a comment is its own change") {
   CHECK(rule_changes({"accept comment \"a\""}, {"accept comment \"b; c\""}) ==
         Lines{"comment inet t/input 1->1 comment:\"a\">\"b; c\""});
@@ -241,7 +261,6 @@ TEST_CASE("tables are added, removed and changed") {
 TEST_CASE("native tables that nobody recorded count as none") {
   const auto some = native("table ip x {\n}\n");
   CHECK(compare(Ruleset{}, some).changes.size() == 1);
-  CHECK(compare(some, Ruleset{}).changes.size() == 1);
   CHECK(compare(Ruleset{}, Ruleset{}).identical());
   CHECK(compare(Ruleset{}, native("")).identical());
 }

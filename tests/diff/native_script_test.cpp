@@ -48,7 +48,9 @@ class NftKernel {
     const auto lines = commands(native(from), native(to));
     INFO(join(lines, "\n"));
     kernel_.shell(lines);
-    REQUIRE(list() == to);
+    // nft sorts elements, but not those of every type: these come in the kernel's order.
+    const auto now = list();
+    if (!compare(native(now), native(to)).equal()) REQUIRE(now == to);
   }
 
  private:

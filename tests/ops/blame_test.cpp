@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 
+#include "ops/history/log.h"
 #include "ops/history/record.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
@@ -354,4 +355,27 @@ TEST_CASE("rules of native tables are from the snapshot since which every one ha
     CHECK(native_origins(world, {.table = "f2b-table"}).empty());
     CHECK(native_origins(world, {.family = Family::ipv4}).empty());
   }
+}
+
+TEST_CASE("a log by a native table has the snapshots that changed that table") {
+  World world;
+  const std::string other =
+      "table ip x {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1 }\n\t}\n}\n";
+  const auto table = commit_native(world, native_chain("c", {"accept"}));
+  const auto set = commit_native(world, native_chain("c", {"accept"}) + other);
+  const auto rule = commit_native(world, native_chain("c", {"drop"}) + other);
+  const auto log = [&](const LogFilter& filter) {
+    std::vector<std::string> out;
+    REQUIRE(walk_log(*world.session, "HEAD", filter, false, [&](const LogEntry& entry) {
+      out.push_back(entry.snapshot.hash);
+      return true;
+    }));
+    return out;
+  };
+  CHECK(log({.table = "inet f2b-table"}) == std::vector{rule, table});
+  CHECK(log({.table = "ip x"}) == std::vector{set});
+  CHECK(log({.table = "inet f2b-table", .chain = "c"}) == std::vector{rule, table});
+  CHECK(log({.chain = "c"}) == std::vector{rule, table});
+  CHECK(log({.table = "inet x"}).empty());
+  CHECK(log({.table = "f2b-table"}).empty());
 }

@@ -123,8 +123,8 @@ struct Key {
   std::string what{};
 };
 
-/// The documented keys, then the keys `owner.NAME.chain`, `.rule`, `.set` and `.table` of the default owners and of the
-/// owners that the repository's settings name.
+/// The documented keys, then the keys `owner.NAME.chain`, `.rule`, `.set` and `.table` of the default owners
+/// and of the owners that the repository's settings name.
 Result<std::vector<Key>> known_keys(const Repository& repository);
 
 /// Finds the key of a name; the owner in `owner.NAME...` may be new. Kind usage: no key has the name; the

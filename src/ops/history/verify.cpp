@@ -26,8 +26,8 @@ namespace {
 
 using Kind = Repository::Entry::Kind;
 
-constexpr std::array<std::string_view, 7> kOurs{
-    "rules.v4", "rules.v6", "ipset", "rules.v4.legacy", "rules.v6.legacy", "rules.nft", "expect"};
+constexpr std::array<std::string_view, 7> kOurs{"rules.v4",        "rules.v6",  "ipset", "rules.v4.legacy",
+                                                "rules.v6.legacy", "rules.nft", "expect"};
 
 constexpr int kDeepest = 64;
 constexpr std::uint64_t kBiggestOther = 64U << 20U;
@@ -514,9 +514,10 @@ Result<Finding> stage_snapshot(Session& session, const std::string& hash, const 
       std::ranges::find_if(diff.changes, [](const Change& change) { return change.set.empty(); });
   if (rule == diff.changes.end())
     return Finding{.check = "restore", .message = format("{} can be restored", name_of(hash))};
-  finding.message = format("{} cannot be restored as it is: {} {} {}: of '{}' the kernel makes '{}'",
-                           name_of(hash), short_name(rule->family.value_or(Family::ipv4)), rule->table,
-                           rule->chain, rule->from.value_or("nothing"), rule->to.value_or("nothing"));
+  const auto family = rule->native ? name(*rule->native) : short_name(rule->family.value_or(Family::ipv4));
+  finding.message =
+      format("{} cannot be restored as it is: {} {} {}: of '{}' the kernel makes '{}'", name_of(hash), family,
+             rule->table, rule->chain, rule->from.value_or("nothing"), rule->to.value_or("nothing"));
   return finding;
 }
 
