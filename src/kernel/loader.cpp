@@ -45,9 +45,10 @@ Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& 
   SetLoader sets(programs, live.sets, wanted.sets);
   TableLoader tables(programs, tables_by_backend(live));
   const auto all = tables_of_all_backends(wanted);
-  TRY(sets.fill(sets.aliases()));
-  TRY(sets.swap());
-  if (auto done = tables.bring(all, sets.aliases()); !done) {
+  auto done = sets.fill(sets.aliases());
+  if (done) done = sets.swap();
+  if (done) done = tables.bring(all, sets.aliases());
+  if (!done) {
     // Rules that name a set keep it from going.
     if (tables.whole()) sets.undo();
     return done;
