@@ -516,7 +516,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/host/doctor.cpp: check what they wrote", "asks a person who is not here"},
       {"ops/host/doctor.cpp: chown -R", "needs a second user"},
       {"ops/host/doctor.cpp: df -h", "asks for space"},
-      {"ops/host/doctor.cpp: rewall gc; then free some space", "asks for space"},
+      {"ops/host/doctor.cpp: free some space", "asks for space"},
       {"ops/host/doctor.cpp: rewall hooks install systemd; systemctl enable",
        "changes the machine's own services"},
       {"ops/host/doctor_remotes.cpp: apt install", "installs a package"},
