@@ -53,6 +53,8 @@ void tell(Session& session, const Revision& revision, const Head& head, const Re
 
 std::string moves(const Ruleset& live, const Ruleset& wanted) {
   if (live.backend == wanted.backend || !holds(live, live.backend)) return "";
+  // Some of them stay where they are.
+  if (live.both_backends() || wanted.both_backends()) return "";
   return format("from {} to {}", name(live.backend), name(wanted.backend));
 }
 
