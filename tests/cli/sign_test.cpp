@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "support/host.h"
 
@@ -215,6 +216,26 @@ TEST_CASE("doctor signs as a service would, and tells of a HEAD that is not sign
       "rewall doctor >said || true; kill $SSH_AGENT_PID; cat said");
   CHECK(host.git_verifies("HEAD"));
   CHECK(has(said, "BAD  signing     sign.key "));
+}
+
+TEST_CASE("show and log tell who signed a snapshot") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  host.sign_with("$PWD/strange");
+  host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot");
+  CHECK(has(host.in("rewall show HEAD~2"), "\nsigned   no\n"));
+  CHECK(has(host.in("rewall show HEAD~1"), "\nsigned   by alice@example.org (SHA256:"));
+  CHECK(has(host.in("rewall show HEAD"), "\nsigned   by SHA256:"));
+  CHECK(has(host.in("rewall show HEAD"), ", which does not count: "));
+  const auto log = nlohmann::json::parse(host.in("rewall log --json"));
+  REQUIRE(log.size() == 3);
+  CHECK(log[0]["signature"]["trust"] == "unknown");
+  CHECK(log[1]["signature"]["trust"] == "allowed");
+  CHECK(log[1]["signature"]["signer"] == "alice@example.org");
+  CHECK(log[2]["signature"].is_null());
+  CHECK(nlohmann::json::parse(host.in("rewall show HEAD~1 --json"))["signature"] == log[1]["signature"]);
+  CHECK(nlohmann::json::parse(host.in("rewall show LIVE --json"))["signature"].is_null());
 }
 
 TEST_CASE("a snapshot is signed with an OpenPGP key by gpg") {
