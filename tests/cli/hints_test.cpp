@@ -168,7 +168,21 @@ const std::vector<Case>& of_restore() {
            "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
            "config sign.allowed $PWD/allowed; rewall config sign.require true; ") +
            kOne,
+       "rewall restore HEAD", 3, "accept unsigned ones: (rewall.*)", 0, "rewall restore HEAD"},
+      {"ops/history/signature.cpp: sign.require asks",
+       std::string(
+           "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; touch allowed; rewall config sign.allowed "
+           "$PWD/allowed; rewall config sign.key $PWD/key; ") +
+           kOne + "rewall snapshot; rewall config sign.require true",
        "rewall restore HEAD", 3, "see: (rewall.*)", 1, ""},
+      {"ops/restore/restore.cpp: the newest signed one is",
+       std::string(
+           "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
+           "config sign.allowed $PWD/allowed; ") +
+           kOne +
+           "rewall config sign.key $PWD/key; iptables -N signed; rewall snapshot; rewall config sign.require "
+           "true",
+       "rewall restore HEAD~1", 3, "the newest signed one is .*: (rewall [^;]*);", 0, ""},
   };
   return all;
 }

@@ -294,6 +294,23 @@ TEST_CASE("a snapshot that cannot be signed is recorded, and verify tells") {
   CHECK(has(host.in("rewall verify HEAD~1.."), "signed by alice@example.org"));
 }
 
+TEST_CASE("where a signature is required and missing, the newest signed snapshot is named") {
+  const SigningHost host;
+  host.in("rewall config sign.require true");
+  const auto none = host.ends_in(3, "rewall restore HEAD");
+  CHECK(has(none, "hint: to accept unsigned ones: rewall -C "));
+  CHECK_FALSE(has(none, "the newest signed one"));
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  const auto signed_one = host.git("rev-parse HEAD").substr(0, 10);
+  host.sign_with("$PWD/strange");
+  host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot");
+  const auto said = host.ends_in(3, "rewall restore HEAD~2");
+  INFO(said);
+  CHECK(has(said, "hint: the newest signed one is " + signed_one + ": rewall -C "));
+  CHECK(has(said, " restore " + signed_one + "; to accept unsigned ones: "));
+}
+
 TEST_CASE("what was fetched is restored with the name of who signed it") {
   const SigningHost host;
   host.fetch_from_elsewhere("good", SigningHost::commit_signed("key"));
