@@ -47,7 +47,7 @@ void say_unseen(Context& context, const Restored& restored) {
 }
 
 std::string nothing_to_do(const Restored& restored) {
-  if (restored.restored.empty()) return "nothing to do: the live rules already match";
+  if (restored.restored.empty()) return "nothing to do: the live rules are already as wanted";
   return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 

@@ -250,6 +250,9 @@ TEST_CASE("a command that changed LIVE ends with what is in force, and the way b
     CHECK_FALSE(has(outcome.err, "in force"));
     CHECK(has(host.ok("rewall restore HEAD --json"), R"("changed":false)"));
   }
+  SECTION("LIVE is restored") {
+    CHECK(has(host.ends(0, "rewall restore LIVE"), "nothing to do: the live rules are already as wanted\n"));
+  }
   SECTION("a guard is armed") {
     const auto line = host.sh("rewall restore --for 10m HEAD~1 2>&1 | grep 'in force'").out;
     CHECK(has(line, "in force, unless the guard reverts it: "));
