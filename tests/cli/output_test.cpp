@@ -311,6 +311,7 @@ TEST_CASE("help is clean and narrow") {
   CHECK(has(host.ok("rewall import --help"), "Usage: rewall import [OPTIONS] FILE...\n"));
   CHECK(has(host.ok("rewall checkout --help"), "Usage: rewall checkout [OPTIONS] REV\n"));
   CHECK(has(host.ok("rewall log --help"), "LIVE"));
+  CHECK(has(host.ok("rewall fleet --help"), "log: show at most N snapshots"));
   for (const char* command : {"", "init", "snapshot", "status", "import", "log", "show", "diff", "blame",
                               "checkout", "restore", "undo", "redo", "tag", "config"}) {
     INFO(command);
