@@ -354,6 +354,23 @@ TEST_CASE("a boot that passes over HEAD leaves out what expired before HEAD") {
   CHECK(has(host.rules(), "--dport 22"));
 }
 
+TEST_CASE("a guard that leaves out what had expired says so wherever it names the old ruleset") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web; rewall try --for 10m -- ./break");
+  const bool fires = GENERATE(true, false);
+  host.ok("./due");
+  if (fires) {
+    host.time_is_up();
+    host.until_gone();
+  } else {
+    host.ok("rewall rollback");
+  }
+  const auto said = host.sh("rewall status").out;
+  INFO(said);
+  CHECK(has(said, ", without 1 rule that had expired)"));
+  CHECK_FALSE(has(host.rules(), kWeb));
+}
+
 TEST_CASE("a member expires whatever its comment is by then") {
   const ExpiringHost host;
   host.ok(

@@ -647,7 +647,7 @@ bool is_between(Session& session, const std::string& hash, const ExpiryEnding& e
 
 }  // namespace
 
-Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash) {
+Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash, std::string& left_out) {
   const auto state = session.state_path();
   auto over = read_expiries(state).pending;
   std::erase_if(over, [](const Expiry& expiry) { return !is_due(expiry); });
@@ -660,6 +660,7 @@ Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& ha
     if (cut.gone.empty()) continue;
     // Its positions are no longer those of the snapshot.
     of.clear();
+    left_out += (left_out.empty() ? "" : ", ") + count_text(cut.gone);
     log_warning("left out: {} that {} added, which expired at {}", count_text(cut.gone),
                 escape(expiry.command), rfc3339(expiry.due));
   }
