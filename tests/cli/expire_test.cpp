@@ -381,6 +381,19 @@ TEST_CASE("a member expires whatever its comment is by then") {
   CHECK(host.sh("ipset test s 192.0.2.2").status == 1);
 }
 
+TEST_CASE("a member expires in a set that was renamed") {
+  const ExpiringHost host;
+  host.ok(
+      "ipset create s hash:ip; ipset add s 192.0.2.1; ipset create other hash:ip; ipset add other 192.0.2.2; "
+      "rewall "
+      "snapshot; rewall try --keep --expire 2h -- ipset add s 192.0.2.2; ipset rename s t; ./due");
+  host.until_expired();
+  INFO(host.expired().dump());
+  CHECK(host.ok("ipset save t | grep -c add") == "1\n");
+  CHECK(host.sh("ipset test t 192.0.2.2").status == 1);
+  host.ok("ipset test other 192.0.2.2");
+}
+
 TEST_CASE("chains, sets and members that a change added expire too, those of other programs do not") {
   const ExpiringHost host;
   const auto before = host.live();
