@@ -101,7 +101,7 @@ class Editing {
       auto live = live_text();
       if (!live) return Ending(kept(std::move(live).error()));
       auto tried = restore_text(true);
-      if (!tried) return after_error(std::move(tried).error());
+      if (!tried) return after_error(of_text(std::move(tried).error()));
       if (options_.restore.dry_run) return dry_run(std::move(tried));
       if (tried->diff.identical()) {
         for (const auto& note : tried->notes) context_.terminal.say(note);
@@ -122,6 +122,15 @@ class Editing {
       if (!now) return Ending(kept(std::move(now).error()));
       if (*now == seen_) return apply();
     }
+  }
+
+  // Nobody edits a shell script here.
+  static Error of_text(Error error) {
+    constexpr std::string_view kHint = messages::not_iptables_save.hint;
+    static_assert(kHint.ends_with(" FILE"));
+    if (error.hint.starts_with(kHint.substr(0, kHint.rfind(' ')))) error.hint.clear();
+    if (!error.live) error.live = LiveState::untouched;
+    return error;
   }
 
   Ending after_error(Error error) {

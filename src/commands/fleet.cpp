@@ -371,7 +371,7 @@ Status check_action(const std::vector<OptionForActions>& all, const std::string&
 std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
   add_history_options(syntax, options.history);
   auto& chain = *syntax.find("--chain");
-  chain.help = "Only this chain; log: snapshots that changed it";
+  chain.help = "Only this chain, or the snapshots that changed it";
   std::vector<OptionForActions> allowed{{chain, {"status", "diff", "log"}}};
   for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
     allowed.push_back({*syntax.find(name), {"log"}});
@@ -388,6 +388,11 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
   allowed.push_back({stale, {"status"}});
   const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
   allowed.push_back({foreign, {"status", "diff"}});
+  for (const auto& [option, actions] : allowed) {
+    auto& help = syntax.find(option.name())->help;
+    help.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(help.front())));
+    help = format("{}: {}", join(std::vector<std::string>(actions.begin(), actions.end()), ", "), help);
+  }
   return allowed;
 }
 

@@ -1,5 +1,6 @@
 #include "commands/history.h"
 
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/history/signature.h"
 
 namespace rewall {
 namespace {
@@ -51,6 +53,29 @@ Status read_times(HistoryOptions& options) {
 
 namespace {
 
+std::string_view name_of(Trust trust) {
+  switch (trust) {
+    case Trust::allowed:
+      return "allowed";
+    case Trust::unknown:
+      return "unknown";
+    case Trust::absent:
+      return "absent";
+    case Trust::bad:
+      break;
+  }
+  return "bad";
+}
+
+Json signature_json(const Signature& signature) {
+  if (signature.trust == Trust::absent) return nullptr;
+  return {{"trust", name_of(signature.trust)},
+          {"signer", or_null(signature.signer)},
+          {"key", or_null(signature.key)},
+          {"host", or_null(signature.host)},
+          {"matter", or_null(signature.matter)}};
+}
+
 // What a snapshot went back to: "  (takes back 1a2b3c4d5e)".
 std::string way_of(const Trailers& trailers) {
   if (!trailers.undoes.empty()) return "  (takes back " + escape(short_hash(trailers.undoes)) + ")";
@@ -60,6 +85,26 @@ std::string way_of(const Trailers& trailers) {
 }
 
 }  // namespace
+
+std::string signed_text(const Repository& repository, const std::string& hash) {
+  const auto read = read_signatures(repository, std::array{hash});
+  if (!read) return "cannot be checked: " + read.error().message;
+  const Signature& signature = read->front();
+  if (signature.trust == Trust::absent) return "no";
+  const auto text = to_text(signature, repository.host());
+  constexpr std::string_view kSigned = "signed ";
+  return text.starts_with(kSigned) ? text.substr(kSigned.size()) : text;
+}
+
+void add_signatures(const Repository& repository, std::span<Json> entries) {
+  if (entries.empty()) return;
+  std::vector<std::string> hashes;
+  for (const Json& entry : entries) hashes.push_back(entry.at("hash"));
+  const auto read = read_signatures(repository, hashes);
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    entries[i]["signature"] =
+        read ? signature_json((*read)[i]) : Json{{"trust", nullptr}, {"matter", read.error().message}};
+}
 
 std::string snapshot_line(const Snapshot& snapshot, Paint paint) {
   return format("{}  {}  {}  {}  {}{}", paint.changed(short_hash(snapshot.hash)),

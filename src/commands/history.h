@@ -1,10 +1,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "commands/command.h"
 #include "ops/history/log.h"
+#include "ui/json.h"
 #include "ui/paint.h"
 
 namespace rewall {
@@ -27,5 +29,13 @@ Status read_times(HistoryOptions& options);
 /// One line of a log: `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped, and where the snapshot put something
 /// back, a word on that: `(back to HASH)`.
 std::string snapshot_line(const Snapshot& snapshot, Paint paint);
+
+/// Whether a snapshot is signed, and by whom: "no", "by alice@example.org (SHA256:...)", for `show`. Not
+/// escaped.
+std::string signed_text(const Repository& repository, const std::string& hash);
+
+/// Adds the field "signature" to snapshots as JSON: null where one is not signed. Where the signatures cannot
+/// be checked, its "trust" is null and its "matter" says why.
+void add_signatures(const Repository& repository, std::span<Json> entries);
 
 }  // namespace rewall

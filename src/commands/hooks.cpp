@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/context/rewall_command.h"
 #include "ops/host/integrations.h"
 #include "ui/json.h"
 
@@ -63,6 +64,9 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
     context.terminal.say(format(
         "warning: installed scripts run /usr/sbin/rewall or /usr/local/sbin/rewall, but you are running {}",
         escape(context.session.program)));
+  if (install && !hook->in_repository && !is_default_repository(context.session.path()))
+    context.terminal.say(format("warning: the installed files work on {}, not on {}: set REWALL_REPO there",
+                                kDefaultRepository, escape(context.session.path().string())));
   if (install && changed && !hook->next.empty()) context.terminal.say(format("next: {}", hook->next));
   return Answer::same;
 }

@@ -104,7 +104,7 @@ Action define_log(Syntax& syntax) {
   return [options](Context& context) -> Result<Answer> {
     TRY(finish(*options));
     start_pager(context);
-    Json entries = Json::array();
+    std::vector<Json> entries;
     Listing listing(context.terminal, *options);
     Status walked;
     const auto limit = options->history.limit;
@@ -118,7 +118,11 @@ Action define_log(Syntax& syntax) {
     }
     listing.end_run();
     if (!walked) return std::move(walked).error();
-    if (context.json) context.terminal.out(print(entries));
+    if (context.json) {
+      auto repository = TRY(context.session.repository());
+      add_signatures(*repository, entries);
+      context.terminal.out(print(entries));
+    }
     return Answer::same;
   };
 }

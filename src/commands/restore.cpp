@@ -47,7 +47,7 @@ void say_unseen(Context& context, const Restored& restored) {
 }
 
 std::string nothing_to_do(const Restored& restored) {
-  if (restored.restored.empty()) return "nothing to do: the live rules already match";
+  if (restored.restored.empty()) return "nothing to do: the live rules are already as wanted";
   return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 
@@ -166,6 +166,12 @@ std::string named(const Snapshot& snapshot) {
                 ago(snapshot.time, now()));
 }
 
+void say_missing(const Context& context, const Reversal& reversal) {
+  if (reversal.missing.empty()) return;
+  context.terminal.say(format("{} names {}, which this history does not have: it counts as a change",
+                              short_hash(reversal.change.hash), escape(short_hash(reversal.missing))));
+}
+
 }  // namespace
 
 Action define_undo(Syntax& syntax) {
@@ -174,6 +180,7 @@ Action define_undo(Syntax& syntax) {
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     const auto announce = [&](const Reversal& reversal) {
+      say_missing(context, reversal);
       context.terminal.say(format("taking back {}: its chains and sets go back to {}", named(reversal.change),
                                   short_hash(reversal.back_to.hash)));
     };
@@ -187,6 +194,7 @@ Action define_redo(Syntax& syntax) {
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));
     const auto announce = [&](const Reversal& reversal) {
+      say_missing(context, reversal);
       context.terminal.say(format("putting back {}", named(reversal.change)));
     };
     return print_restored(context, *options, redo(context.session, options->restore, announce));

@@ -1,5 +1,6 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "commands/history.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
@@ -11,7 +12,7 @@
 namespace rewall {
 namespace {
 
-std::string facts(const Snapshot& snapshot, Paint paint) {
+std::string facts(const Repository& repository, const Snapshot& snapshot, Paint paint) {
   std::string text = paint.changed("snapshot " + snapshot.hash) + "\n";
   const auto fact = [&text](std::string_view name, const std::string& value) {
     if (!value.empty()) text += format("{:<9}{}\n", name, escape(value));
@@ -30,6 +31,7 @@ std::string facts(const Snapshot& snapshot, Paint paint) {
   fact("restores", snapshot.trailers.restores);
   fact("undoes", snapshot.trailers.undoes);
   fact("exact", snapshot.trailers.exact);
+  fact("signed", signed_text(repository, snapshot.hash));
   text += format("\n    {}\n", escape(snapshot.subject));
   if (!snapshot.body.empty()) text += "\n";
   for (const auto line : split_lines(snapshot.body)) text += format("    {}\n", escape(line));
@@ -43,6 +45,9 @@ void print_shown(Context& context, const std::string& name, const std::string& h
     if (snapshot.hash.empty()) json["hash"] = json["time"] = json["author"] = json["subject"] = nullptr;
     json["revision"] = name;
     json["changes"] = changes_json(diff);
+    json["signature"] = nullptr;
+    if (const auto repository = context.session.repository(); repository && !snapshot.hash.empty())
+      add_signatures(**repository, std::span(&json, 1));
     context.terminal.out(print(json));
     return;
   }
@@ -85,7 +90,9 @@ Action define_show(Syntax& syntax) {
     auto hash = TRY(repository->resolve(*name));
     auto snapshot = TRY(repository->snapshot(hash));
     auto diff = TRY(diff_of(*repository, snapshot, owners));
-    print_shown(context, *name, facts(snapshot, context.terminal.paint()), snapshot, diff);
+    const auto heading =
+        context.json ? std::string{} : facts(*repository, snapshot, context.terminal.paint());
+    print_shown(context, *name, heading, snapshot, diff);
     return Answer::same;
   };
 }

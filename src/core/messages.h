@@ -334,7 +334,7 @@ inline constexpr Message snapshot_changed{.kind = ErrorKind::repository,
 inline constexpr Message signature_required{
     .kind = ErrorKind::refused,
     .text = "{}",
-    .hint = "sign.require asks for a signature by sign.allowed; see: rewall verify {1}",
+    .hint = "to accept unsigned ones: rewall config sign.require false",
     .live = LiveState::untouched};
 inline constexpr Message signed_for_another_host{
     .kind = ErrorKind::refused,

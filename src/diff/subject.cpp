@@ -134,7 +134,7 @@ std::string member_counts(const Change& change) {
   std::string out;
   if (added > 0) out += format("+{} ", added);
   if (removed > 0) out += format("-{} ", removed);
-  return out + "members";
+  return out + (change.parts.size() == 1 ? "member" : "members");
 }
 
 // What was done to a chain's rules, or to a set: "+2 -1".

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/format.h"
 #include "core/messages.h"
 #include "kernel/chains.h"
 #include "kernel/nft_staging.h"
@@ -46,10 +47,15 @@ Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& 
   SetLoader sets(programs, live.sets, wanted.sets);
   TableLoader tables(programs, tables_by_backend(live));
   const auto all = tables_of_all_backends(wanted);
-  if (wanted.native) TRY(load_by_nft(programs, live.native ? *live.native : NativeTables{}, *wanted.native));
-  TRY(sets.fill(sets.aliases()));
-  TRY(sets.swap());
-  if (auto done = tables.bring(all, sets.aliases()); !done) {
+  const bool native = wanted.native && live.native;
+  if (native) TRY(load_by_nft(programs, *live.native, *wanted.native));
+  auto done = sets.fill(sets.aliases());
+  if (done) done = sets.swap();
+  if (done) done = tables.bring(all, sets.aliases());
+  if (!done) {
+    if (native)
+      if (const auto back = load_by_nft(programs, *wanted.native, *live.native); !back)
+        done.error().message += format("; the native tables could not be put back: {}", back.error().message);
     // Rules that name a set keep it from going.
     if (tables.whole()) sets.undo();
     return done;

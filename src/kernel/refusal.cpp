@@ -4,18 +4,21 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/programs.h"
+#include "rules/owners.h"
 
 namespace rewall {
 
 namespace {
 
 constexpr std::size_t kLongestQuote = 200;
+constexpr std::string_view kRefused = "refused by the kernel";
 
 std::size_t number_after(std::string_view text, std::string_view words) {
   const auto at = text.find(words);
@@ -67,7 +70,7 @@ std::string_view words_of(const Outcome& outcome) {
       words = without_start(line);  // a version alone ends in "): "
   }
   if (is_vague(words) && !warning.empty()) return warning;
-  return words.empty() ? "refused by the kernel" : words;
+  return words.empty() ? kRefused : words;
 }
 
 std::string hint_for(std::string_view words) {
@@ -76,8 +79,7 @@ std::string hint_for(std::string_view words) {
   if (words.find("Can't open socket to ipset") == 0) return std::string(messages::no_raw_socket.hint);
   if (words.find("Couldn't load") == 0)
     return "no such extension is installed; `iptables -m NAME --help` shows those that are";
-  if (is_vague(words) || words == "refused by the kernel" ||
-      words.find("missing kernel module") != std::string_view::npos)
+  if (is_vague(words) || words == kRefused || words.find("missing kernel module") != std::string_view::npos)
     return "the kernel has no such match or target, or not in this table and chain";
   return {};
 }
@@ -144,6 +146,43 @@ std::size_t line_of(const Tables& tables, const Section& section, std::size_t ru
   return chain->rules[static_cast<std::size_t>(before)].line;
 }
 
+/// A loop that the first rules of the section close, "A -> B -> A"; empty where there is none.
+std::string find_loop(const Section& section, std::size_t rules) {
+  std::map<std::string_view, std::vector<std::string>> jumps;
+  for (const auto line : section.head)
+    if (line.starts_with(':')) jumps[line.substr(1, line.find(' ') - 1)];
+  for (std::size_t i = 0; i < rules; ++i) {
+    const auto chain = jumps.find(chain_of(section.rules[i]));
+    std::string target = jump_of(section.rules[i].substr(3));
+    if (chain != jumps.end() && jumps.contains(target)) chain->second.push_back(std::move(target));
+  }
+  struct Step {
+    std::string_view chain{};
+    std::size_t next = 0;  ///< of its jumps
+  };
+  std::set<std::string_view> seen;
+  for (const auto& [start, unused] : jumps) {
+    std::vector<Step> way{{start}};
+    seen.insert(start);
+    while (!way.empty()) {
+      const auto& targets = jumps.at(way.back().chain);
+      if (way.back().next == targets.size()) {
+        way.pop_back();
+        continue;
+      }
+      const std::string_view target = targets[way.back().next++];
+      const auto before = std::ranges::find(way, target, &Step::chain);
+      if (before != way.end()) {
+        std::string loop;
+        for (auto step = before; step != way.end(); ++step) loop.append(step->chain).append(" -> ");
+        return loop.append(target);
+      }
+      if (seen.insert(target).second) way.push_back({target});
+    }
+  }
+  return {};
+}
+
 std::string cut(std::string_view line) {
   if (line.size() <= kLongestQuote) return std::string(line);
   return std::string(line.substr(0, kLongestQuote)) + "...";
@@ -159,7 +198,7 @@ std::string words_for(const Outcome& outcome) {
 Error refusal(const RestoreInput& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts) {
   if (says_not_permitted(outcome.err)) return not_permitted(input.file, words_for(outcome));
-  const std::string words = words_for(outcome);
+  std::string words = words_for(outcome);
   Error error{.kind = ErrorKind::kernel, .hint = hint_for(words)};
   const std::size_t line = line_in("\n" + outcome.err);
   if (line == 0) {
@@ -171,6 +210,13 @@ Error refusal(const RestoreInput& input, const Outcome& outcome,
   std::optional<std::size_t> rule;
   if (line >= first_rule && line < first_rule + section.rules.size()) rule = line - first_rule;
   if (!rule && accepts && line >= first_rule) rule = find_refused(section, accepts);
+  // The kernel does not say why it refuses one.
+  if (is_vague(words) || words == kRefused) {
+    if (const auto loop = find_loop(section, rule ? *rule + 1 : section.rules.size()); !loop.empty()) {
+      words = format("a loop of chains, {}", loop);
+      error.hint = "take one of these jumps out";
+    }
+  }
   if (!rule) {
     error.message = format("{}: table {}: {}", input.file, section.table(), words);
     return error;

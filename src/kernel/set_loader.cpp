@@ -110,12 +110,16 @@ void SetLoader::undo() {
     done = edit();
     if (!done) log_warning("{}", done.error().message);
   }
+  // A new list may name aliases, and an alias that is a list may name new sets.
+  drop_new(/*lists=*/true);
   drop_fresh();
-  for (const bool lists : {true, false}) {
-    for (const Set& set : wanted_.sets) {
-      if (is_list(set) == lists && live_.find(set.name) == nullptr && present_.contains(set.name))
-        (void)destroy(set.name);
-    }
+  drop_new(/*lists=*/false);
+}
+
+void SetLoader::drop_new(bool lists) {
+  for (const Set& set : wanted_.sets) {
+    if (is_list(set) == lists && live_.find(set.name) == nullptr && present_.contains(set.name))
+      (void)destroy(set.name);
   }
 }
 
@@ -318,7 +322,12 @@ Status SetLoader::drop_old() {
 }
 
 Status SetLoader::drop_aliases() {
-  for (const auto& [name, alias] : aliases_) TRY(destroy(alias));
+  for (const bool lists : {true, false}) {  // an alias that is a list may name another alias
+    for (const Set& set : wanted_.sets) {
+      const auto alias = aliases_.find(set.name);
+      if (alias != aliases_.end() && is_list(set) == lists) TRY(destroy(alias->second));
+    }
+  }
   return {};
 }
 

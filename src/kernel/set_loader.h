@@ -60,6 +60,7 @@ class SetLoader {
   Result<Sets> saved(const std::string& input, const std::vector<std::string>& names);
   void bring_temporary(const Set& from, const Sets& earlier, const Set& wanted, const std::string& to);
   void drop_fresh();
+  void drop_new(bool lists);
   Result<std::string> restore(const std::string& input);
   Result<Outcome> run_restore(const std::string& input);
   Status destroy(const std::string& name);

@@ -236,10 +236,7 @@ bool is_at_branch(git_repository* repo, const std::string& host) {
 std::string find_parent(git_repository* repo, const std::string& host, const std::string& hash) {
   const auto id = git::parse_hash(hash);
   if (!id) return {};
-  if (const auto commit = read_commit(repo, hash)) {
-    const git_oid* parent = git_commit_parent_id(commit->get(), 0);
-    return parent == nullptr ? std::string{} : git::hex(*parent);
-  }
+  if (const auto commit = read_commit(repo, hash)) return first_parent(commit->get());
   const auto before = logged_before(repo, branch_of(host), *id);
   return before.empty() ? logged_before(repo, "HEAD", *id) : before;
 }

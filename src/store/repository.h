@@ -59,7 +59,7 @@ struct Trailers {
 /// A commit of the history, without its files.
 struct Snapshot {
   std::string hash{};
-  std::string parent{};               ///< empty for the first
+  std::string parent{};               ///< empty for the first, and for the last of a shallow clone
   std::vector<std::string> merged{};  ///< further parents, where somebody merged by hand
   Person author{};
   Time time{};

@@ -59,6 +59,8 @@ Result<git::Signature> rewall_signature(const std::string& host, Time time);
 
 /// The commit with this full hash.
 Result<git::Commit> read_commit(git_repository* repo, const std::string& hash);
+/// The hash of the first parent; empty for none, and where a shallow clone ends (gitglossary(7)).
+std::string first_parent(const git_commit* commit);
 
 /// The tree of a commit.
 Result<git::Tree> read_tree(const git_commit* commit);

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <set>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -18,12 +19,11 @@ namespace fs = std::filesystem;
 Snapshot read_snapshot(const git_commit* commit) {
   auto message = parse_message(git::or_empty(git_commit_message(commit)));
   const git_signature* author = git_commit_author(commit);
-  const git_oid* parent = git_commit_parent_id(commit, 0);
   std::vector<std::string> merged;
   for (unsigned i = 1; i < git_commit_parentcount(commit); ++i)
     merged.push_back(git::hex(*git_commit_parent_id(commit, i)));
   return Snapshot{.hash = git::hex(*git_commit_id(commit)),
-                  .parent = parent != nullptr ? git::hex(*parent) : "",
+                  .parent = first_parent(commit),
                   .merged = std::move(merged),
                   .author = {.name = git::or_empty(author->name), .email = git::or_empty(author->email)},
                   .time = {.seconds = author->when.time, .offset = author->when.offset},
@@ -312,6 +312,17 @@ Result<git::Commit> read_commit(git_repository* repo, const std::string& hash) {
   if (git::fill(commit, git_commit_lookup, repo, &id) != 0)
     return git::lost_object(format("snapshot {}", hash));
   return commit;
+}
+
+std::string first_parent(const git_commit* commit) {
+  const git_oid* parent = git_commit_parent_id(commit, 0);
+  if (parent == nullptr) return {};
+  git_repository* repo = git_commit_owner(commit);
+  if (git_repository_is_shallow(repo) == 1) {
+    const auto cut = read_file(fs::path(git_repository_path(repo)) / "shallow");
+    if (cut && cut->find(git::hex(*git_commit_id(commit))) != std::string::npos) return {};
+  }
+  return git::hex(*parent);
 }
 
 Result<git::Tree> read_tree(const git_commit* commit) {

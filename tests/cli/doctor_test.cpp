@@ -70,6 +70,18 @@ TEST_CASE("doctor finds nothing against a good repository, and changes nothing")
   host.ends(1, "rewall doctor");
 }
 
+TEST_CASE("on a full disk doctor asks for space before all else") {
+  const Host host;
+  const auto said =
+      host.ends(1,
+                "mkdir small; unshare -m bash -c 'mount -t tmpfs -o size=6m small small && chmod 700 "
+                "small && rewall() { " REWALL_PROGRAM
+                " -C small/repo \"$@\"; }; rewall -q init; dd if=/dev/zero of=small/big status=none; "
+                "rewall doctor; exit 1'");
+  CHECK(has(said, "free some space, which 'rewall -C "));
+  CHECK(has(said, " gc' needs too: df -h "));
+}
+
 TEST_CASE("doctor names the packages of programs that are missing") {
   const Host host;
   host.ok("mkdir few; ln -s /usr/sbin/iptables* /usr/sbin/ip6tables* few");

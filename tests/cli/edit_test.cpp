@@ -69,6 +69,23 @@ TEST_CASE("a text that is what it was changes nothing") {
   CHECK(host.snapshots() == 1);
 }
 
+TEST_CASE("a text that is no rules file is refused by its line, with LIVE untouched") {
+  const Editor host;
+  host.editor("sed -i '2i iptables -A INPUT -j DROP' \"$1\"");
+  const auto shown = host.alone(2, "edit --yes");
+  INFO(shown);
+  CHECK(has(shown, "rules.v4:2: "));
+  CHECK(has(shown, "LIVE is untouched"));
+  CHECK_FALSE(has(shown, "try -- sh"));
+  host.editor("printf 'iptables -A INPUT -j DROP\\n' >\"$1\"");
+  const auto all = host.alone(2, "edit --yes");
+  INFO(all);
+  CHECK(has(all, "rules.v4:1: not iptables-save format: expected '*filter', found 'iptables'"));
+  CHECK(has(all, "LIVE is untouched"));
+  CHECK_FALSE(has(all, "try -- sh"));
+  CHECK(has(all, "hint: to try it again: rewall -C " + host.repository() + " apply "));
+}
+
 TEST_CASE("the answer no keeps the text, and apply takes it from there") {
   const Editor host;
   host.editor("sed -i 's/dport 22/dport 2222/' \"$1\"");

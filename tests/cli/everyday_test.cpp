@@ -410,6 +410,20 @@ TEST_CASE("the same rules in the other backend are no state that LIVE has alread
   CHECK(has(host.ok("rewall restore HEAD 2>&1"), "nothing to do: the live rules already match "));
 }
 
+TEST_CASE("a second backend is no move of all rules") {
+  const Host host;
+  host.ok(
+      "iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-nft -A INPUT -p tcp --dport 80 -j "
+      "ACCEPT; "
+      "rewall init; iptables-nft -F; rewall snapshot");
+  const auto said = host.ends(0, "rewall restore HEAD~1");
+  INFO(said);
+  CHECK_FALSE(has(said, "all rules move"));
+  CHECK(has(host.ok("iptables-legacy-save"), "--dport 22"));
+  CHECK(has(host.ok("iptables-nft-save 2>/dev/null"), "--dport 80"));
+  CHECK_FALSE(has(host.ends(0, "rewall restore HEAD~1"), "all rules move"));
+}
+
 TEST_CASE("rules of both backends are kept apart") {
   const Host host;
   host.ok(

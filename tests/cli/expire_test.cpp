@@ -354,6 +354,23 @@ TEST_CASE("a boot that passes over HEAD leaves out what expired before HEAD") {
   CHECK(has(host.rules(), "--dport 22"));
 }
 
+TEST_CASE("a guard that leaves out what had expired says so wherever it names the old ruleset") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web; rewall try --for 10m -- ./break");
+  const bool fires = GENERATE(true, false);
+  host.ok("./due");
+  if (fires) {
+    host.time_is_up();
+    host.until_gone();
+  } else {
+    host.ok("rewall rollback");
+  }
+  const auto said = host.sh("rewall status").out;
+  INFO(said);
+  CHECK(has(said, ", without 1 rule that had expired)"));
+  CHECK_FALSE(has(host.rules(), kWeb));
+}
+
 TEST_CASE("a member expires whatever its comment is by then") {
   const ExpiringHost host;
   host.ok(
@@ -362,6 +379,19 @@ TEST_CASE("a member expires whatever its comment is by then") {
       "comment t; ipset -exist add s 192.0.2.2 comment z; ./due");
   host.until_expired();
   CHECK(host.sh("ipset test s 192.0.2.2").status == 1);
+}
+
+TEST_CASE("a member expires in a set that was renamed") {
+  const ExpiringHost host;
+  host.ok(
+      "ipset create s hash:ip; ipset add s 192.0.2.1; ipset create other hash:ip; ipset add other 192.0.2.2; "
+      "rewall "
+      "snapshot; rewall try --keep --expire 2h -- ipset add s 192.0.2.2; ipset rename s t; ./due");
+  host.until_expired();
+  INFO(host.expired().dump());
+  CHECK(host.ok("ipset save t | grep -c add") == "1\n");
+  CHECK(host.sh("ipset test t 192.0.2.2").status == 1);
+  host.ok("ipset test other 192.0.2.2");
 }
 
 TEST_CASE("chains, sets and members that a change added expire too, those of other programs do not") {

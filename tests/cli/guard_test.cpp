@@ -45,6 +45,25 @@ TEST_CASE("when nobody confirms, the old ruleset comes back byte for byte") {
   host.ok("git -C repo fsck --strict");
 }
 
+TEST_CASE("a slow program in post-restore.d is no guard that is armed") {
+  const GuardedHost host;
+  host.ok(
+      "rewall config hooks.path $PWD/etc; mkdir -p etc/post-restore.d; printf '#!/bin/sh\\n"
+      "echo >$(pwd)/begun; exec sleep 60\\n' >etc/post-restore.d/10-slow");
+  host.ok(
+      "sed -i \"s,.(pwd),$PWD,\" etc/post-restore.d/10-slow; rewall try --for 10m -- ./break; "
+      "chmod 755 etc/post-restore.d/10-slow");
+  const auto guard = host.guard();
+  host.time_is_up();
+  host.until("test -e begun");
+  const auto said = host.sh("rewall status").out;
+  INFO(said);
+  CHECK_FALSE(has(said, "another repository"));
+  CHECK(has(said, "guard    none is armed; "));
+  host.ok("chmod 644 etc/post-restore.d/10-slow; rewall restore --for 10m open; rewall confirm");
+  host.ok("kill -9 " + guard.process);
+}
+
 TEST_CASE("the guard's process has nothing of who started it, and a timer that no clock moves") {
   const GuardedHost host;
   host.ok("exec 9>other; rewall restore --for 59s open");

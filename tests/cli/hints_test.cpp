@@ -168,7 +168,21 @@ const std::vector<Case>& of_restore() {
            "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
            "config sign.allowed $PWD/allowed; rewall config sign.require true; ") +
            kOne,
+       "rewall restore HEAD", 3, "accept unsigned ones: (rewall.*)", 0, "rewall restore HEAD"},
+      {"ops/history/signature.cpp: sign.require asks",
+       std::string(
+           "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; touch allowed; rewall config sign.allowed "
+           "$PWD/allowed; rewall config sign.key $PWD/key; ") +
+           kOne + "rewall snapshot; rewall config sign.require true",
        "rewall restore HEAD", 3, "see: (rewall.*)", 1, ""},
+      {"ops/restore/restore.cpp: the newest signed one is",
+       std::string(
+           "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
+           "config sign.allowed $PWD/allowed; ") +
+           kOne +
+           "rewall config sign.key $PWD/key; iptables -N signed; rewall snapshot; rewall config sign.require "
+           "true",
+       "rewall restore HEAD~1", 3, "the newest signed one is .*: (rewall [^;]*);", 0, ""},
   };
   return all;
 }
@@ -516,7 +530,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/host/doctor.cpp: check what they wrote", "asks a person who is not here"},
       {"ops/host/doctor.cpp: chown -R", "needs a second user"},
       {"ops/host/doctor.cpp: df -h", "asks for space"},
-      {"ops/host/doctor.cpp: rewall gc; then free some space", "asks for space"},
+      {"ops/host/doctor.cpp: free some space", "asks for space"},
       {"ops/host/doctor.cpp: rewall hooks install systemd; systemctl enable",
        "changes the machine's own services"},
       {"ops/host/doctor_remotes.cpp: apt install", "installs a package"},

@@ -42,7 +42,9 @@ TEST_CASE("another network namespace is not recorded into a repository, nor chan
     const auto said = host.ends(5, there + command);
     INFO(said);
     CHECK(has(said, "another network namespace"));
-    if (named) CHECK(has(said, "ip netns exec " + name->name() + " rewall -C "));
+    if (named)
+      CHECK(has(said,
+                "ip netns exec " + name->name() + " rewall -C " + host.repository() + " " + command + ";"));
   }
   CHECK(host.ok("git -C repo rev-parse HEAD") == head);
   // Looking is no matter.

@@ -250,6 +250,9 @@ TEST_CASE("a command that changed LIVE ends with what is in force, and the way b
     CHECK_FALSE(has(outcome.err, "in force"));
     CHECK(has(host.ok("rewall restore HEAD --json"), R"("changed":false)"));
   }
+  SECTION("LIVE is restored") {
+    CHECK(has(host.ends(0, "rewall restore LIVE"), "nothing to do: the live rules are already as wanted\n"));
+  }
   SECTION("a guard is armed") {
     const auto line = host.sh("rewall restore --for 10m HEAD~1 2>&1 | grep 'in force'").out;
     CHECK(has(line, "in force, unless the guard reverts it: "));
@@ -308,6 +311,7 @@ TEST_CASE("help is clean and narrow") {
   CHECK(has(host.ok("rewall import --help"), "Usage: rewall import [OPTIONS] FILE...\n"));
   CHECK(has(host.ok("rewall checkout --help"), "Usage: rewall checkout [OPTIONS] REV\n"));
   CHECK(has(host.ok("rewall log --help"), "LIVE"));
+  CHECK(has(host.ok("rewall fleet --help"), "log: show at most N snapshots"));
   for (const char* command : {"", "init", "snapshot", "status", "import", "log", "show", "diff", "blame",
                               "checkout", "restore", "undo", "redo", "tag", "config"}) {
     INFO(command);

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "support/host.h"
 
@@ -217,6 +218,26 @@ TEST_CASE("doctor signs as a service would, and tells of a HEAD that is not sign
   CHECK(has(said, "BAD  signing     sign.key "));
 }
 
+TEST_CASE("show and log tell who signed a snapshot") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  host.sign_with("$PWD/strange");
+  host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot");
+  CHECK(has(host.in("rewall show HEAD~2"), "\nsigned   no\n"));
+  CHECK(has(host.in("rewall show HEAD~1"), "\nsigned   by alice@example.org (SHA256:"));
+  CHECK(has(host.in("rewall show HEAD"), "\nsigned   by SHA256:"));
+  CHECK(has(host.in("rewall show HEAD"), ", which does not count: "));
+  const auto log = nlohmann::json::parse(host.in("rewall log --json"));
+  REQUIRE(log.size() == 3);
+  CHECK(log[0]["signature"]["trust"] == "unknown");
+  CHECK(log[1]["signature"]["trust"] == "allowed");
+  CHECK(log[1]["signature"]["signer"] == "alice@example.org");
+  CHECK(log[2]["signature"].is_null());
+  CHECK(nlohmann::json::parse(host.in("rewall show HEAD~1 --json"))["signature"] == log[1]["signature"]);
+  CHECK(nlohmann::json::parse(host.in("rewall show LIVE --json"))["signature"].is_null());
+}
+
 TEST_CASE("a snapshot is signed with an OpenPGP key by gpg") {
   const SigningHost host;
   host.in(
@@ -271,6 +292,23 @@ TEST_CASE("a snapshot that cannot be signed is recorded, and verify tells") {
   CHECK(has(found, "2 snapshots: signed by alice@example.org (SHA256:"));
   CHECK(has(found, "snapshot " + host.git("rev-parse HEAD~1").substr(0, 10) + ": not signed"));
   CHECK(has(host.in("rewall verify HEAD~1.."), "signed by alice@example.org"));
+}
+
+TEST_CASE("where a signature is required and missing, the newest signed snapshot is named") {
+  const SigningHost host;
+  host.in("rewall config sign.require true");
+  const auto none = host.ends_in(3, "rewall restore HEAD");
+  CHECK(has(none, "hint: to accept unsigned ones: rewall -C "));
+  CHECK_FALSE(has(none, "the newest signed one"));
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  const auto signed_one = host.git("rev-parse HEAD").substr(0, 10);
+  host.sign_with("$PWD/strange");
+  host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot");
+  const auto said = host.ends_in(3, "rewall restore HEAD~2");
+  INFO(said);
+  CHECK(has(said, "hint: the newest signed one is " + signed_one + ": rewall -C "));
+  CHECK(has(said, " restore " + signed_one + "; to accept unsigned ones: "));
 }
 
 TEST_CASE("what was fetched is restored with the name of who signed it") {

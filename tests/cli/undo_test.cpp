@@ -68,6 +68,39 @@ TEST_CASE("undo goes back change by change, and redo forward again") {
   CHECK(host.ports() == "22");
 }
 
+TEST_CASE("undo takes a snapshot for a change that names one of another history") {
+  const UndoHost host;
+  const std::string gone(40, 'e');
+  const auto trigger = GENERATE(as<std::string>(), "rollback", "boot", "redo", "undo");
+  host.rewrite_message("s/^Rewall-Trigger:.*/Rewall-Trigger: " + trigger + "\\nRewall-Restores: " + gone +
+                       "/");
+  const auto newest = host.hash("HEAD").substr(0, 10);
+  const auto said = host.ends(0, "rewall undo");
+  INFO(said);
+  CHECK(has(said, newest + " names eeeeeeeeee, which this history does not have: it counts as a change"));
+  CHECK(has(said, "taking back " + newest));
+  CHECK(host.ports() == "22 80");
+  host.ok("rewall undo");
+  CHECK(host.ports() == "22");
+  CHECK(has(host.ends(0, "rewall redo; rewall redo"), newest + " names eeeeeeeeee, "));
+  CHECK(host.ports() == "22 80 443");
+}
+
+TEST_CASE("undo works as far as a shallow clone goes") {
+  const UndoHost host;
+  host.ok(
+      "rewall undo; git clone -q --depth 3 file://$PWD/repo shallow; mv repo/.git old; mv shallow/.git "
+      "repo/.git; "
+      "chmod -R go= repo/.git; git -C repo remote remove origin");
+  CHECK(host.ends(0, "rewall log --oneline | wc -l") == "3\n");
+  host.ok("rewall redo");
+  CHECK(host.ports() == "22 80 443");
+  host.ok("rewall undo");
+  CHECK(host.ports() == "22 80");
+  CHECK(has(host.ends(3, "rewall undo"), "nothing to undo"));
+  host.ok("rewall verify");
+}
+
 TEST_CASE("a change after an undo is the newest, and ends what redo could put back") {
   const UndoHost host;
   host.ok("rewall undo");

@@ -41,6 +41,8 @@ TEST_CASE("the subject of a policy, a chain, a set") {
   CHECK(subject_of(Ruleset{}, set) == "set black: added with 2 members");
   CHECK(subject_of(set, sets("create black hash:ip family inet\nadd black 10.0.0.3\n")) ==
         "set black: +1 -2 members");
+  CHECK(subject_of(set, sets("create black hash:ip family inet\nadd black 10.0.0.2\n")) ==
+        "set black: -1 member");
 }
 
 TEST_CASE("the subject of several changes counts them") {

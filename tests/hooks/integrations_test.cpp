@@ -61,6 +61,9 @@ TEST_CASE("an integration is installed once, and removed once") {
   const auto facts = host.ok("stat -c '%a %Y %i' etc/systemd/system/*");
   CHECK(has(facts, "644 "));
   CHECK(has(host.ok("rewall hooks install systemd --root $PWD"), "unchanged: " + folder));
+  CHECK(has(host.ok("cat said"),
+            "warning: the installed files work on /var/lib/rewall, not on " + host.repository()));
+  CHECK_FALSE(has(host.ends(0, "rewall -C /var/lib/rewall hooks install cron --root $PWD/other"), "work on"));
   CHECK(host.ok("stat -c '%a %Y %i' etc/systemd/system/*") == facts);
   CHECK(has(host.ok("rewall hooks list --root $PWD"), "systemd               installed  services: "));
   CHECK(has(host.ok("rewall hooks --root $PWD"), "cron                  absent "));

@@ -324,6 +324,30 @@ TEST_CASE("a set changes its type while rules and a list name it") {
   });
 }
 
+TEST_CASE("a set and the list that holds it change places") {
+  const Backend backend = both();
+  // The names decide which of the two sets of the load comes first.
+  const auto [set, list] = GENERATE(std::pair("x", "y"), std::pair("y", "x"));
+  const auto make = [](const std::string& ip, const std::string& s, const std::string& l) {
+    shell("ipset create " + s + " hash:ip; ipset add " + s + " 192.0.2.1; ipset create " + l +
+          " list:set; ipset add " + l + " " + s + "; " + ip + " -A INPUT -m set --match-set " + l +
+          " src -j DROP; " + ip + " -A INPUT -m set --match-set " + s + " src -j ACCEPT");
+  };
+  in_lab([&, set = set, list = list] {
+    const std::string ip = "iptables-" + std::string(name(backend));
+    make(ip, set, list);
+    const auto wanted = captured().ruleset;
+    const std::string sets = shell("ipset save | grep -v create");
+    const std::string rules = save(backend);
+    shell(ip + " -F; ipset destroy " + list + "; ipset destroy " + set);
+    make(ip, list, set);
+    must_load(wanted);
+    CHECK(shell("ipset save | grep -v create") == sets);
+    CHECK(shell("ipset list -n | sort") == "x\ny\n");
+    CHECK(save(backend) == rules);
+  });
+}
+
 TEST_CASE("a refused load names table and line, and goes no further") {
   const Backend backend = both();
   in_lab([&] {
@@ -362,12 +386,45 @@ TEST_CASE("a refused load leaves no set of its own behind while a set changes it
   });
 }
 
+TEST_CASE("a refused load leaves no set behind that a new list names") {
+  const Backend backend = both();
+  const bool staged = GENERATE(true, false);
+  in_lab([&] {
+    shell("ipset create s hash:ip; ipset add s 192.0.2.1; iptables-" + std::string(name(backend)) +
+          " -A INPUT -m set --match-set s src -j DROP");
+    const std::string sets = shell("ipset save");
+    Ruleset wanted{
+        .v4 = tables_of("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m set --match-set s src -j DROP\n"
+                        "COMMIT\n*raw\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j NOSUCHTHING\nCOMMIT\n"),
+        .sets = sets_of("create s hash:net family inet\nadd s 10.0.0.0/8\ncreate new list:set size 8\n"
+                        "add new s\n"),
+        .backend = backend};
+    if (staged) {
+      // The firewall changes after the stage, so the kernel refuses the transaction.
+      wanted.v4.tables.pop_back();
+      const auto live = captured();
+      const auto prepared = host_firewall()->stage(wanted, &live.ruleset);
+      REQUIRE(prepared);
+      shell("iptables-" + std::string(name(backend)) + " -I INPUT -m set --match-set s src -j RETURN");
+      if (backend == Backend::nft)
+        REQUIRE_FALSE(host_firewall()->load(*prepared, live.ruleset, live.generation));
+      else
+        return;
+    } else {
+      REQUIRE_FALSE(load_unstaged(wanted));
+    }
+    CHECK(shell("ipset save") == sets);
+  });
+}
+
 TEST_CASE("a refused set leaves nothing aside behind") {
   in_lab([] {
     shell("ipset create s hash:ip; ipset add s 192.0.2.1");
     const std::string before = shell("ipset save");
     Ruleset wanted;
-    wanted.sets = sets_of("create s hash:ip family inet\nadd s 192.0.2.7\nadd s no.such.host.invalid\n");
+    wanted.sets = sets_of(
+        "create new hash:ip family inet\nadd new 192.0.2.7\ncreate s hash:ip family inet\nadd s 192.0.2.7\n"
+        "add s no.such.host.invalid\n");
     const auto loaded = load_unstaged(wanted);
     REQUIRE_FALSE(loaded);
     CHECK(loaded.error().kind == ErrorKind::kernel);

@@ -191,7 +191,7 @@ TEST_CASE("native tables name devices, chains without a name and objects") {
         "\t\ttcp dport 22 jump {\n\t\t\tip saddr { 192.0.2.1, 192.0.2.2 } accept\n\t\t\tdrop\n\t\t}\n"
         "\t\tquota name \"q\" drop\n"
         "\t\tip saddr . tcp dport vmap { 192.0.2.7 . 80 : accept, 192.0.2.8 . 81 : drop }\n\t}\n"
-        "\tchain fwd {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tmeta l4proto tcp flow "
+        "\tchain forwarded {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tmeta l4proto tcp flow "
         "add @f\n\t}\n}\n");
     const auto first = live();
     CHECK(first.notes == std::vector<std::string>{});

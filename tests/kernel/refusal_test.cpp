@@ -86,6 +86,29 @@ TEST_CASE("where the kernel refuses a rule the program names its line and no rea
   CHECK(vague.hint == "the kernel has no such match or target, or not in this table and chain");
 }
 
+TEST_CASE("a loop of chains is named, whatever the program says of it") {
+  const auto loop = [](const std::string& rules, const std::string& err) {
+    const auto read = parse_tables(
+        "*filter\n:INPUT ACCEPT [0:0]\n:a - [0:0]\n:b - [0:0]\n:c - [0:0]\n" + rules + "COMMIT\n",
+        Family::ipv4, "rules.v4");
+    REQUIRE(read);
+    return refusal({.tables = *read, .file = "rules.v4", .text = canonical_text(*read)},
+                   {.status = 4, .err = err});
+  };
+  const std::string rules = "-A INPUT -j a\n-A a -p tcp -g b\n-A b -j c\n-A b -s 10.0.0.1 -j a\n";
+  const auto nft = loop(rules,
+                        "iptables-nft-restore v1.8.9 (nf_tables): \n"
+                        "line 11: RULE_APPEND failed (Too many links): rule in chain b\n");
+  CHECK(nft.message == "rules.v4:9: table filter: a loop of chains, a -> b -> a: -A b -s 10.0.0.1 -j a");
+  CHECK(nft.hint == "take one of these jumps out");
+  CHECK(loop(rules, "iptables-restore: line 12 failed\n").message ==
+        "rules.v4: table filter: a loop of chains, a -> b -> a");
+  CHECK(loop("-A c -j c\n", "iptables-restore: line 9 failed\n").message ==
+        "rules.v4: table filter: a loop of chains, c -> c");
+  CHECK(loop("-A INPUT -j a\n-A INPUT -j b\n-A a -j c\n-A b -j c\n", "iptables-restore: line 12 failed\n")
+            .message == "rules.v4: table filter: refused by the kernel");
+}
+
 TEST_CASE("a refusal at the line of COMMIT is of the table, unless trying finds the rule") {
   const std::string commit = "iptables-restore: line 8 failed\n";
   CHECK(refused(commit, 1).message == "rules.v4: table filter: refused by the kernel");

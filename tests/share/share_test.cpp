@@ -136,6 +136,20 @@ TEST_CASE("with push.auto snapshots arrive by themselves, when the remote is the
   CHECK(remote_has_head(host));
 }
 
+TEST_CASE("status has the words with which the server refused a push", "[share]") {
+  const Host host;
+  make_with_remote(host);
+  host.ok(
+      "printf '#!/bin/sh\\necho no room for you >&2\\nexit 1\\n' >remote.git/hooks/pre-receive; chmod 755 "
+      "remote.git/hooks/pre-receive; rewall config push.auto true; "
+      "iptables -A INPUT -p tcp --dport 81 -j ACCEPT; rewall snapshot");
+  host.until("rewall status | grep -q '1 push failed'", "rewall status");
+  const std::string why = "(pre-receive hook declined): no room for you";
+  CHECK(has(host.ok("rewall status"), why));
+  CHECK(has(host.ok("rewall status --json"), why));
+  CHECK(has(host.ends(7, "rewall push"), why));
+}
+
 TEST_CASE("status of a clone without a snapshot of its own says so") {
   const Host host;
   host.ok("git init -q --bare r.git; iptables -A INPUT -j LOG; rewall clone $PWD/r.git");

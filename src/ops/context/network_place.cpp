@@ -66,10 +66,12 @@ std::string text_of_note(std::string_view note) {
   return format("the network namespace {}", words.size() > 1 ? escape(words[1]) : "");
 }
 
-/// The command that runs rewall in a namespace.
-std::string way_to(std::string_view note, const fs::path& repository) {
+/// The command that runs the same command line in a namespace. -C is added when the error is shown.
+std::string way_to(std::string_view note, const Session& session) {
   const auto words = split(note, ' ');
-  const auto program = format("rewall -C {}", shell_quote(repository.string()));
+  const auto program = session.command_line.empty()
+                           ? format("rewall -C {} status", shell_quote(session.path().string()))
+                           : session.command_line;
   if (words[0] == "name" && words.size() == 2)
     return format("ip netns exec {} {}", shell_quote(words[1]), program);
   if (words[0] == kFirst) return format("nsenter -n -t 1 {}", program);
@@ -137,7 +139,7 @@ Status check_network(Session& session) {
       break;
   }
   return error_of<messages::other_namespace>(session.path().string(), text_of_note(note),
-                                             text_of_note(print_place(here)), way_to(note, session.path()));
+                                             text_of_note(print_place(here)), way_to(note, session));
 }
 
 }  // namespace rewall

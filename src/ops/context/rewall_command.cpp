@@ -7,11 +7,23 @@
 
 namespace rewall {
 
-std::string rewall_command(const std::filesystem::path& repository) {
+namespace {
+
+std::string whole_path(const std::filesystem::path& repository) {
   std::error_code failed;
   const auto absolute = std::filesystem::absolute(repository, failed);
-  const auto path = (failed ? repository : absolute).lexically_normal().string();
-  return path == "/var/lib/rewall" ? "rewall" : format("rewall -C {}", shell_quote(path));
+  return (failed ? repository : absolute).lexically_normal().string();
+}
+
+}  // namespace
+
+bool is_default_repository(const std::filesystem::path& repository) {
+  return whole_path(repository) == kDefaultRepository;
+}
+
+std::string rewall_command(const std::filesystem::path& repository) {
+  return is_default_repository(repository) ? "rewall"
+                                           : format("rewall -C {}", shell_quote(whole_path(repository)));
 }
 
 }  // namespace rewall

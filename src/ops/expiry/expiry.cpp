@@ -368,13 +368,49 @@ Ruleset ruleset_before(Session& session, const Expiry& expiry) {
   return before ? std::move(before->ruleset) : Ruleset{};
 }
 
-/// Gives the parts the names that their chains have in the ruleset: somebody may have renamed one.
+/// The set that `ipset rename` made of `old`, with a member that expires; null where no set or more than one
+/// can be it.
+const Set* renamed_set(const Sets& after, const Sets& now, const Set& old, const Expiry& expiry) {
+  const auto has_member = [&](const Set& set) {
+    std::deque<std::string> kept;
+    return std::ranges::any_of(set.members, [&](std::string_view member) {
+      const auto element = element_of(meaning_of_member(member, kept));
+      return std::ranges::any_of(expiry.parts, [&](const ExpiringPart& part) {
+        return part.kind == Kind::member && part.name == old.name && element_of(part.words) == element;
+      });
+    });
+  };
+  const Set* found = nullptr;
+  for (const Set& set : now.sets) {
+    if (after.find(set.name) != nullptr || set.type != old.type || set.options != old.options ||
+        !has_member(set))
+      continue;
+    if (found != nullptr) return nullptr;
+    found = &set;
+  }
+  return found;
+}
+
+void follow_renamed_sets(const Sets& after, const Sets& now, Expiry& expiry) {
+  std::map<std::string, std::string> renames;
+  for (const auto& part : expiry.parts) {
+    if (part.kind != Kind::member || now.find(part.name) != nullptr || renames.contains(part.name)) continue;
+    const Set* old = after.find(part.name);
+    const Set* set = old != nullptr ? renamed_set(after, now, *old, expiry) : nullptr;
+    if (set != nullptr) renames.emplace(part.name, set->name);
+  }
+  for (auto& part : expiry.parts)
+    if (part.kind == Kind::member || part.kind == Kind::set)
+      if (const auto name = renames.find(part.name); name != renames.end()) part.name = name->second;
+}
+
+/// Gives the parts the names that their chains and sets have in the ruleset: somebody may have renamed one.
 void follow_renames(Session& session, const Ruleset& ruleset, Expiry& expiry) {
   const auto of_chain = [](const ExpiringPart& part) {
     return part.kind == Kind::rule || part.kind == Kind::chain;
   };
   const auto is_gone = [&](const ExpiringPart& part) {
-    return of_chain(part) && chain_of(ruleset, part) == nullptr;
+    return of_chain(part) ? chain_of(ruleset, part) == nullptr : ruleset.sets.find(part.name) == nullptr;
   };
   if (expiry.after.empty() || std::ranges::none_of(expiry.parts, is_gone)) return;
   const auto after = read_revision(session, expiry.after);
@@ -382,6 +418,7 @@ void follow_renames(Session& session, const Ruleset& ruleset, Expiry& expiry) {
     log_debug("{}", after.error().message);
     return;
   }
+  follow_renamed_sets(after->ruleset.sets, ruleset.sets, expiry);
   std::map<std::tuple<Family, Backend, std::string>, Renames> renames;  // of a table
   for (const auto& change : compare(after->ruleset, ruleset).changes)
     if (change.kind == ChangeKind::chain_renamed && !change.native)
@@ -648,7 +685,7 @@ bool is_between(Session& session, const std::string& hash, const ExpiryEnding& e
 
 }  // namespace
 
-Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash) {
+Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash, std::string& left_out) {
   const auto state = session.state_path();
   auto over = read_expiries(state).pending;
   std::erase_if(over, [](const Expiry& expiry) { return !is_due(expiry); });
@@ -661,6 +698,7 @@ Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& ha
     if (cut.gone.empty()) continue;
     // Its positions are no longer those of the snapshot.
     of.clear();
+    left_out += (left_out.empty() ? "" : ", ") + count_text(cut.gone);
     log_warning("left out: {} that {} added, which expired at {}", count_text(cut.gone),
                 escape(expiry.command), rfc3339(expiry.due));
   }

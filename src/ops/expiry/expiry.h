@@ -42,8 +42,8 @@ enum class Waiter { may_be_another, is_this_process };
 Status take_out_expired(Session& session, Waiter waiter = Waiter::may_be_another);
 
 /// A ruleset of the past that is about to be put in force, of the snapshot `hash` (empty: not known),
-/// without what is expired by now. Says what was left out.
-Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash);
+/// without what is expired by now. Says what was left out, and adds it to `left_out`: "1 rule".
+Ruleset without_expired(Session& session, Ruleset ruleset, const std::string& hash, std::string& left_out);
 
 /// Ends what is due with a word that it was left out, and sees that somebody waits for the rest: after a
 /// boot.

@@ -46,7 +46,7 @@ Result<Revision> read_allowed(Session& session, const std::string& hash) {
   auto repository = TRY(session.repository());
   TRY(check_signed(*repository, hash));
   auto revision = TRY(read_revision(session, hash));
-  revision.ruleset = without_expired(session, std::move(revision.ruleset), hash);
+  revision.ruleset = without_expired(session, std::move(revision.ruleset), hash, revision.left_out);
   return revision;
 }
 

@@ -250,6 +250,7 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
   try {
     auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
+    fallback.what = with_left_out(candidate.what, revision);
     auto done = put_when_possible(session, held, revision, options, patience, fallback);
     if (done && !kernel_has_ipv6() && !canonical_text(revision.ruleset.v6).empty())
       fallback.left_out = "IPv6, which this kernel does not have";
@@ -276,7 +277,6 @@ Result<FallbackResult> try_all(Session& session, const Lock* held, const NextCan
   while (const auto candidate = next()) {
     auto done = put_safely(session, held, *candidate, options, patience, fallback);
     if (done) {
-      fallback.what = candidate->what;
       fallback.as_wanted = fallback.refused.empty();
       return fallback;
     }
@@ -310,6 +310,13 @@ std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const 
       std::move(wanted),
       {.what = "the tag good", .read = [&session] { return read_revision(session, "refs/tags/good"); }},
       {.what = "the template lockdown", .read = [login]() -> Result<Revision> { return lockdown(login); }}};
+}
+
+std::string with_left_out(const std::string& what, const Revision& revision) {
+  if (revision.left_out.empty()) return what;
+  const auto words = format("without {} that had expired)", revision.left_out);
+  return what.ends_with(')') ? format("{}, {}", what.substr(0, what.size() - 1), words)
+                             : format("{} ({}", what, words);
 }
 
 std::string to_text(const FallbackResult& fallback) {

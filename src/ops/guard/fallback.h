@@ -54,6 +54,10 @@ Result<FallbackResult> restore_or_fall_back(Session& session, const Lock* held, 
 /// The candidates in their order: `wanted`, the tag good, the template lockdown. `login` is Guard::login.
 std::vector<Candidate> with_fallbacks(Session& session, Candidate wanted, const std::string& login);
 
+/// The name of a candidate whose revision was read: "the old ruleset (snapshot 1a2b3c4d5e, without 1 rule
+/// that had expired)".
+std::string with_left_out(const std::string& what, const Revision& revision);
+
 /// A result for people: "the old ruleset (snapshot 1a2b3c4d5e) is in force", and the candidates that could
 /// not be put in force with the reasons.
 std::string to_text(const FallbackResult& fallback);

@@ -86,11 +86,11 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
   if (!first) return exit_code(first.error().kind);
   if (!*first || (*first)->id != id) return 0;
   bool taken = false;
-  const auto place = GuardPlace::take({.repository = repository, .id = id, .name = name_of(**first)}, taken);
+  auto place = GuardPlace::take({.repository = repository, .id = id, .name = name_of(**first)}, taken);
   // Two were armed at once, and whoever armed this one hears of it. One that was armed before fires.
   if (taken && boot_time() - ((*first)->deadline - (*first)->length) < kBeginning)
     return exit_code(ErrorKind::refused);
-  const auto watching = begin_watching(state, id);
+  auto watching = begin_watching(state, id);
   if (!watching) {
     // Another process of this guard has the lock. It may be stopped.
     const auto session = make_session(repository, (*first)->looks_at);
@@ -114,6 +114,11 @@ int keep_guard(const std::filesystem::path& repository, const std::string& id,
       use_large_pages();
       const auto session = make_session(repository, known.looks_at);
       auto fired = fire(*session, known);
+      if (fired && *fired) {
+        // The guard has ended: while a program in post-restore.d runs, nobody is to take it for armed.
+        place.reset();
+        watching.reset();
+      }
       run_queued_events(*session);
       if (fired && *fired) return (*fired)->as_wanted ? 0 : exit_code(ErrorKind::damaged);
       if (!fired) sleep.until(boot_time() + kAgain, place);

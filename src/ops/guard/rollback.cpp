@@ -117,6 +117,7 @@ Result<Restored> roll_back(Session& session) {
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
+  const auto what = with_left_out(old_ruleset(session, *guard).what, revision);
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
   auto restored = restore(session, held, revision, options);
@@ -125,8 +126,7 @@ Result<Restored> roll_back(Session& session) {
       (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
     restored = fall_back_to_old(session, held, *guard, options);
   if (!restored) return restored;
-  auto ending = ending_of(session, EndedBy::rollback,
-                          {.what = old_ruleset(session, *guard).what, .restored = *restored});
+  auto ending = ending_of(session, EndedBy::rollback, {.what = what, .restored = *restored});
   ending.by = current_actor().text();
   ending.ended = now();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));

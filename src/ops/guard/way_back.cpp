@@ -17,14 +17,16 @@ bool repository_is_there(const std::filesystem::path& path) {
 Result<Revision> read_before(Session& session, const Guard& guard) {
   auto revision = read_revision(session, guard.before);
   if (revision) {
-    revision->ruleset = without_expired(session, std::move(revision->ruleset), guard.before);
+    revision->ruleset =
+        without_expired(session, std::move(revision->ruleset), guard.before, revision->left_out);
     return revision;
   }
   auto copy = read_copy(guard);
   if (!copy) return revision;
   auto ruleset = TRY(ruleset_of(*std::move(copy), "copy of the old ruleset: ", guard.backends));
-  ruleset = without_expired(session, std::move(ruleset), "");
-  return Revision{.name = guard.before, .hash = guard.before, .ruleset = std::move(ruleset)};
+  Revision old{.name = guard.before, .hash = guard.before};
+  old.ruleset = without_expired(session, std::move(ruleset), "", old.left_out);
+  return old;
 }
 
 Candidate old_ruleset(Session& session, const Guard& guard) {

@@ -48,15 +48,20 @@ Result<bool> changes_something(const Repository& repository, const Snapshot& sna
   return !same;
 }
 
-Result<StackStep> step_of(const Repository& repository, const Snapshot& snapshot) {
-  const Trailers& trailers = snapshot.trailers;
-  if (snapshot.parent.empty()) return StackStep::barrier;
-  if (never_in_force(snapshot) || is_background(snapshot)) return StackStep::none;
+StackStep step_by_trigger(const Trailers& trailers) {
   if (one_of(trailers.trigger, {"rollback", "boot"}))
     return trailers.restores.empty() ? StackStep::barrier : StackStep::way_back;
   if (trailers.trigger == "redo" && !trailers.restores.empty()) return StackStep::redo;
   if (trailers.trigger == "undo" && !(trailers.restores.empty() && trailers.undoes.empty()))
     return StackStep::undo;
+  return StackStep::change;
+}
+
+Result<StackStep> step_of(const Repository& repository, const Snapshot& snapshot) {
+  if (snapshot.parent.empty()) return StackStep::barrier;
+  if (never_in_force(snapshot) || is_background(snapshot)) return StackStep::none;
+  const StackStep step = step_by_trigger(snapshot.trailers);
+  if (step != StackStep::change && missing_reference(repository, snapshot).empty()) return step;
   const bool change = TRY(changes_something(repository, snapshot));
   return change ? StackStep::change : StackStep::none;
 }
@@ -99,10 +104,20 @@ bool is_background(const Snapshot& snapshot) {
          one_of(snapshot.trailers.trigger, {"", "manual", "watch", "hook"});
 }
 
+std::string missing_reference(const Repository& repository, const Snapshot& snapshot) {
+  const Trailers& trailers = snapshot.trailers;
+  if (never_in_force(snapshot) || step_by_trigger(trailers) == StackStep::change) return {};
+  // An undo without it is of an older version; else only the change that it took back is looked at.
+  const std::string& hash =
+      trailers.trigger == "undo" && !trailers.undoes.empty() ? trailers.undoes : trailers.restores;
+  return hash.empty() || repository.has_object(hash) ? std::string{} : hash;
+}
+
 Result<std::optional<Snapshot>> in_force_at(const Repository& repository, Snapshot snapshot) {
   while (never_in_force(snapshot)) {
     // The last snapshot of an import goes back to the one that is in force.
-    const auto& before = snapshot.trailers.restores.empty() ? snapshot.parent : snapshot.trailers.restores;
+    const auto& restores = snapshot.trailers.restores;
+    const auto before = repository.has_object(restores) ? restores : snapshot.parent;
     if (before.empty()) return std::optional<Snapshot>{};
     snapshot = TRY(repository.snapshot(before));
   }

@@ -17,6 +17,10 @@ namespace rewall {
 /// folds it.
 bool is_background(const Snapshot& snapshot);
 
+/// The full hash that a way back, an undo or a redo names and that the repository does not have, as the .git
+/// folder was made again or the history is a shallow clone: the snapshot then counts as a change. Else empty.
+std::string missing_reference(const Repository& repository, const Snapshot& snapshot);
+
 /// The change that undo would take back at the snapshot `hash`; absent where there is none.
 Result<std::optional<Snapshot>> newest_done(const Repository& repository, const std::string& hash);
 

@@ -28,6 +28,7 @@ struct Revision {
   /// True for a file, a folder and standard input, which people may have written: the rules may have words
   /// that no iptables takes, and the backend is the one in use.
   bool by_hand = false;
+  std::string left_out{};  ///< what of it had expired and is not in `ruleset`: "1 rule"; empty for nothing
 };
 
 /// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall(8), REVISIONS). A

@@ -309,6 +309,22 @@ std::vector<std::string> note_of_age(const Repository& repository, const std::st
 
 }  // namespace
 
+std::string newest_signed(const Repository& repository) {
+  constexpr std::size_t kLookedAt = 1000;  // whoever was refused waits for the answer
+  constexpr std::size_t kNext = 50;
+  const auto head = repository.head();
+  std::string at = head ? *head : std::string{};
+  for (std::size_t n = 0; n < kLookedAt && !at.empty();) {
+    std::vector<std::string> hashes;
+    for (; hashes.size() < kNext && !at.empty(); ++n, at = repository.parent(at)) hashes.push_back(at);
+    const auto signatures = read_signatures(repository, hashes);
+    if (!signatures) return {};
+    for (const Signature& signature : *signatures)
+      if (counts_for(signature, repository.host())) return signature.hash;
+  }
+  return {};
+}
+
 Result<std::vector<std::string>> check_signature(const Repository& repository, const std::string& hash,
                                                  std::string_view name) {
   const bool must = TRY(read_setting(repository, settings::sign_require));
@@ -320,8 +336,14 @@ Result<std::vector<std::string>> check_signature(const Repository& repository, c
   if (!read) return std::vector{format("{}: who signed it cannot be told: {}", what, read.error().message)};
   const Signature& signature = read->front();
   const std::string said = format("{} is {}", what, to_text(signature));
-  if (must && signature.trust != Trust::allowed)
-    return error_of<messages::signature_required>(said, hash.substr(0, 10));
+  if (must && signature.trust != Trust::allowed) {
+    auto error = error_of<messages::signature_required>(said);
+    // Only what is of this host's own history may be taken without a signature.
+    if (signature.trust != Trust::absent || !own || !*own)
+      error.hint = format("sign.require asks for a signature by sign.allowed; see: rewall verify {}",
+                          hash.substr(0, 10));
+    return error;
+  }
   if (must && signature.host != repository.host())
     return error_of<messages::signed_for_another_host>(
         what, signature.host.empty() ? "no host" : "host " + signature.host, repository.host(),

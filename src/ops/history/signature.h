@@ -56,6 +56,10 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
 /// the signature cannot be checked.
 Result<Signature> sign_as_service(const Repository& repository);
 
+/// The full hash of the newest snapshot in the history of HEAD that `sign.require` accepts; empty where none
+/// of the last thousand is, or they cannot be read.
+std::string newest_signed(const Repository& repository);
+
 /// Checks the signature of a snapshot before its restore. Returns notes for people: about the signature,
 /// where the snapshot is not in the history of HEAD; that it is older than HEAD, where `name`, the revision
 /// as it was written, is a remote's branch, which may have gone back. Kind refused: `sign.require` is true,

@@ -259,7 +259,8 @@ Finding examine_space(const fs::path& path) {
                 .message = few_files ? format("room for only {} more files", facts.f_favail)
                                      : format("{} MB free", left >> 20U)};
   if (!check.ok)
-    check.hint = format("rewall gc; then free some space: df -h {0}; df -i {0}", shell_quote(path.string()));
+    check.hint = format("free some space, which 'rewall gc' needs too: df -h {0}; df -i {0}",
+                        shell_quote(path.string()));
   return check;
 }
 

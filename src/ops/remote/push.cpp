@@ -58,8 +58,10 @@ Error rejected(const Repository& repository, const Remote& remote, const PushLin
     return error_of<messages::branch_diverged>(remote.name, host, shell_quote(repository.path().string()));
   }
   const auto said = server_message(outcome.err);
-  return error_of<messages::branch_rejected>(remote.name, shown_address(remote.url), host, line.summary)
-      .hinted(said.empty() ? "ask the server's administrator" : format("the server says: {}", said));
+  // In the message, as the queue and `status` show nothing else.
+  const auto why = said.empty() ? std::string(line.summary) : format("{}: {}", line.summary, said);
+  return error_of<messages::branch_rejected>(remote.name, shown_address(remote.url), host, why)
+      .hinted("ask the server's administrator");
 }
 
 // The user's own hook, which git runs before it sends anything and does not name when it refuses

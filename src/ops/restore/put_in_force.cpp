@@ -46,6 +46,14 @@ bool had_begun(const PlannedChange& change) {
   return without_helpers({.sets = *sets}, transition).sets.sets.size() != sets->sets.size();
 }
 
+// They change no packet, but the next snapshot would record them.
+void warn_of_helpers(const Transition& transition, const Sets& sets) {
+  const Ruleset ours = without_helpers({.sets = sets}, transition);
+  for (const Set& set : sets.sets)
+    if (ours.sets.find(set.name) == nullptr)
+      log_warning("the temporary set {0} could not be removed; remove it: ipset destroy {0}", set.name);
+}
+
 // True when LIVE was asked and is the ruleset that the plan was made for, also where no program can read it.
 bool is_as_planned(const PlannedChange& change) {
   const auto still = still_as_planned(change.session, change.plan);
@@ -97,6 +105,7 @@ Error put_back(const PlannedChange& change, Error why) {
   const auto now = change.session.capture();
   if (!now) return error_of<messages::lost_sight>(why.message, now.error().message);
   if (!left_behind(transition, now->ruleset).empty()) return error_of<messages::mixed>(why.message, then);
+  warn_of_helpers(transition, now->ruleset.sets);
   // The load that was refused last had nothing left to put back.
   why.live = LiveState::put_back;
   return why;

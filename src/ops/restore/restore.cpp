@@ -53,7 +53,19 @@ void tell(Session& session, const Revision& revision, const Head& head, const Re
 
 std::string moves(const Ruleset& live, const Ruleset& wanted) {
   if (live.backend == wanted.backend || !holds(live, live.backend)) return "";
+  // Some of them stay where they are.
+  if (live.both_backends() || wanted.both_backends()) return "";
   return format("from {} to {}", name(live.backend), name(wanted.backend));
+}
+
+Result<std::vector<std::string>> check_signature_of(const Repository& repository, const Revision& revision) {
+  auto notes = check_signature(repository, revision.hash, revision.name);
+  if (notes || notes.error().kind != ErrorKind::refused) return notes;
+  auto error = std::move(notes).error();
+  if (const auto newest = newest_signed(repository); !newest.empty())
+    error.hint =
+        format("the newest signed one is {0}: rewall restore {0}; {1}", newest.substr(0, 10), error.hint);
+  return error;
 }
 
 /// The guard of a restore: dropped again, unless something of the restore is in force.
@@ -102,7 +114,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
-    notes = TRY(check_signature(repository, revision.hash, revision.name));
+    notes = TRY(check_signature_of(repository, revision));
   }
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
@@ -170,7 +182,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
   std::vector<std::string> notes;
-  if (!revision.hash.empty()) notes = TRY(check_signature(repository, revision.hash, revision.name));
+  if (!revision.hash.empty()) notes = TRY(check_signature_of(repository, revision));
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {

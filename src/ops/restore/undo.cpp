@@ -82,8 +82,9 @@ bool takes_foreign_parts(const Snapshot& change) {
 
 Error nothing_done(const Repository& repository, const std::string& head) {
   const auto undone = newest_undone(repository, head);
-  return undone && undone->change ? error_of<messages::all_is_undone>()
-                                  : error_of<messages::nothing_to_undo>();
+  // Redo compares with what was before, which a shallow clone may lack.
+  const bool can_redo = undone && undone->change && !undone->change->parent.empty();
+  return can_redo ? error_of<messages::all_is_undone>() : error_of<messages::nothing_to_undo>();
 }
 
 // Of a change that is not recorded, as a dry run leaves it.
@@ -94,7 +95,7 @@ Result<Restored> undo_unrecorded(Session& session, const Repository& repository,
   if (!back_to) return error_of<messages::nothing_to_undo>();
   Ruleset left = begun.known.live.ruleset;
   const Snapshot change{.subject = subject(compare(begun.known.head.ruleset, left))};
-  if (announce) announce({change, *back_to});
+  if (announce) announce({change, *back_to, {}});
   return put_parts_back(session, begun, back_to->hash, std::move(left), options);
 }
 
@@ -132,7 +133,7 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   options.trigger = "undo";
   options.undoes = change->hash;
   options.exact = given.exact || takes_foreign_parts(*change);
-  if (announce) announce({*change, *back_to});
+  if (announce) announce({*change, *back_to, missing_reference(*repository, *change)});
   auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
   auto restored = TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options));
   if (!options.dry_run && restored.after && !restored.after->changed)
@@ -156,7 +157,7 @@ Result<Restored> redo(Session& session, const RestoreOptions& given, const Annou
   RestoreOptions options = given;
   options.trigger = "redo";
   options.exact = given.exact || takes_foreign_parts(change);
-  if (announce) announce({change, *before});
+  if (announce) announce({change, *before, missing_reference(*repository, change)});
   auto left = TRY(ruleset_at(session, begun.known.head, before->hash));
   return put_parts_back(session, begun, change.hash, std::move(left), options);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "core/result.h"
 #include "ops/context/session.h"
@@ -13,6 +14,7 @@ namespace rewall {
 struct Reversal {
   const Snapshot& change;   ///< the change that is taken back, or put back
   const Snapshot& back_to;  ///< the snapshot whose chains and sets come back
+  std::string missing{};    ///< what `change` names and the repository lacks (missing_reference())
 };
 /// Called before anything of it is done.
 using Announce = std::function<void(const Reversal&)>;
