@@ -44,6 +44,8 @@ void add_family(Syntax& syntax, std::optional<Family>& family, const std::string
       what);
 }
 
+namespace {
+
 Status check_table(const std::string& table) {
   if (table.empty() || !built_in_chains(table).empty()) return {};
   static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
@@ -51,6 +53,19 @@ Status check_table(const std::string& table) {
   if (const auto near = nearest(table, kTables); !near.empty())
     error.hint = format("did you mean '{}'?", near);
   return error;
+}
+
+}  // namespace
+
+void add_table(Syntax& syntax, std::string& table, const std::string& what) {
+  syntax.option(
+      "--table", "TABLE",
+      [&table](const std::string& word) -> Status {
+        TRY(check_table(word));
+        table = word;
+        return {};
+      },
+      what);
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,

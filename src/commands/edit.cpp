@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/restore.h"
 #include "core/file.h"
@@ -179,7 +180,7 @@ class Editing {
 Action define_edit(Syntax& syntax) {
   auto options = std::make_shared<ChangeOptions>();
   add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
-  syntax.option("--table", "TABLE", &options->restore.table, "Edit only this table");
+  add_table(syntax, options->restore.table, "Edit only this table");
   add_change_options(syntax, *options);
   return [options](Context& context) -> Result<Answer> {
     TRY(begin_change(context, *options));

@@ -457,6 +457,7 @@ const std::map<std::string, std::string>& without_command() {
       {"clone_running", "asks to wait, and to run the command again"},
       {"commands/command_output.cpp: did you mean", "names a word of the command line, and no command"},
       {"core/file.cpp: free some space", "asks for space"},
+      {"core/time.cpp: the formats are", "names words of the command line, and no command"},
       {"core/time.cpp: write", "names a word of the command line, and no command"},
       {"dry_run_of_fallback", "names commands that look, which work in every state"},
       {"edit_needs_terminal", "names a word of the command line, and no command"},
