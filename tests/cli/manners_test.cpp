@@ -20,6 +20,64 @@ void make_history(const Host& host) {
 
 }  // namespace
 
+TEST_CASE("-- is taken in every command, and protects what follows it") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ok("rewall status --"), "matches HEAD"));
+  CHECK(has(host.ok("rewall -- status"), "matches HEAD"));
+  CHECK(host.ok("rewall diff -- HEAD").empty());
+  const auto both = host.ends(1, "rewall diff HEAD~1 HEAD");
+  CHECK(host.ends(1, "rewall diff -- HEAD~1 HEAD") == both);
+  CHECK(host.ends(1, "rewall diff HEAD~1 -- HEAD") == both);
+  CHECK(host.ok("rewall show -- HEAD") == host.ok("rewall show HEAD"));
+  CHECK(host.ok("rewall snapshot --") == host.ok("rewall snapshot"));
+  CHECK(has(host.ends(2, "rewall diff -- -x"), "-x: no such revision"));
+  CHECK(host.ok("rewall help -- diff") == host.ok("rewall diff --help"));
+  host.ok("rewall try -- iptables -A INPUT -j DROP; rewall confirm; rewall try -- true; rewall confirm");
+  CHECK(has(host.rules(), "-A INPUT -j DROP"));
+}
+
+TEST_CASE("a wrong command line is told in words of ours, a value before what follows it") {
+  const Host host;
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"log --since", "--since: needs a value (TIME)"},
+      {"log -n", "-n: needs a value (N)"},
+      {"-C", "-C: needs a value (DIR)"},
+      {"status --json=3", "--json: takes no value"},
+      {"diff --stat --text", "--stat and --text cannot be used together"},
+      {"diff a b c", "unexpected argument 'c'"},
+      {"log a b", "unexpected argument 'b'"},
+      {"checkout", "REV is missing"},
+      {"completion bahs", "SHELL: 'bahs' is not one of bash, zsh, fish\nhint: did you mean 'bash'?"},
+      {"--backend nftables status", "--backend: 'nftables' is not one of auto, nft, legacy"},
+      {"log --table nope NOPE", "--table: unknown table 'nope'"},
+      {"log --since soon NOPE", "--since: 'soon' is not a time"},
+      {"log --grep '(' NOPE", "--grep: '(' is no regular expression"},
+      {"log --date nope NOPE", "--date: 'nope' is not a format of times"},
+      {"restore --for 10 NOPE", "--for: '10' has no unit"},
+      {"snapshot -5", "unknown option '-5'"},
+  };
+  for (const auto& [words, says] : all) {
+    INFO(words);
+    CHECK(has(host.ends(2, "rewall " + words), "rewall: error: " + says));
+  }
+}
+
+TEST_CASE("words of git and systemctl lead to those of rewall") {
+  const Host host;
+  const std::vector<std::pair<std::string, std::string>> all{{"revert", "'rewall undo'"},
+                                                             {"reset", "'rewall restore REV'"},
+                                                             {"pull", "'rewall fetch'"},
+                                                             {"stash", "'rewall snapshot'"},
+                                                             {"branch", "'rewall fleet list'"},
+                                                             {"list", "'rewall log'"},
+                                                             {"start", "'rewall hooks install systemd'"},
+                                                             {"comit", "did you mean 'rewall commit'?"},
+                                                             {"stauts", "did you mean 'rewall status'?"}};
+  for (const auto& [word, says] : all) CHECK(has(host.ends(2, "rewall " + word), "hint: " + says));
+  CHECK(has(host.ends(2, "rewall revert"), "'rewall restore REV' goes back"));
+}
+
 TEST_CASE("a file where a revision is wanted is named as one") {
   const Host host;
   host.ok("rewall init; iptables-save >rules.v4; cp rules.v4 'my rules'");
@@ -54,4 +112,64 @@ TEST_CASE("a script is no rules file, and the error says how to run it") {
     }
   host.ok("rewall try --yes -- sh list </dev/null; rewall confirm");
   CHECK(has(host.rules(), "--dport 22 -j ACCEPT\n-A INPUT -j DROP"));
+}
+
+TEST_CASE("log takes the options of git log") {
+  const Host host;
+  make_history(host);
+  const auto all = host.ok("rewall log --oneline");
+  CHECK(host.ok("rewall log -2 --oneline") == host.ok("rewall log -n 2 --oneline"));
+  CHECK(host.ok("rewall log --oneline -1 HEAD~1") == host.ok("rewall log --oneline HEAD~1 -n 1"));
+  CHECK(host.ok("rewall log --oneline -1 -3") == all);
+  CHECK(host.ok("rewall log --oneline -0").empty());
+  CHECK(host.ok("rewall log --oneline HEAD~2..HEAD | wc -l") == "2\n");
+  CHECK(host.ok("rewall log --oneline --reverse") == host.ok("rewall log --oneline | tac"));
+  // As git: the newest ones, turned round.
+  CHECK(host.ok("rewall log --oneline --reverse -2") == host.ok("rewall log --oneline -2 | tac"));
+  CHECK(json::parse(host.ok("rewall log --json --reverse"))[1]["subject"] == "open http");
+
+  CHECK(host.ok("rewall log --oneline -p -2 | sed -E 's/^[0-9a-f]{10} //'") ==
+        "filter/INPUT: policy ACCEPT -> DROP\n\nip filter INPUT  policy ACCEPT -> DROP\n\n"
+        "open http\n\nip filter INPUT\n  + 1     -p tcp --dport 80 -j ACCEPT\n\n");
+  CHECK(host.ok("rewall log --oneline --stat -1 HEAD~1 | tail -n +2") ==
+        "\n ip filter INPUT | +1\n 1 change in 1 place: +1\n\n");
+  CHECK(json::parse(host.ok("rewall log --json -p -1"))[0]["changes"][0]["kind"] == "policy");
+  CHECK_FALSE(json::parse(host.ok("rewall log --json -1"))[0].contains("changes"));
+
+  for (const auto& [format, git] :
+       std::vector<std::pair<std::string, std::string>>{{"iso", "iso"},
+                                                        {"iso-strict", "iso-strict"},
+                                                        {"rfc", "rfc"},
+                                                        {"short", "short"},
+                                                        {"unix", "unix"},
+                                                        {"local", "local"}}) {
+    INFO(format);
+    const auto time = host.ok("git -C repo log -1 --format=%ad --date=" + git);
+    CHECK(has(host.ok("rewall log -1 --date=" + format), "  " + time.substr(0, time.size() - 1) + "  "));
+  }
+  CHECK(has(host.ok("rewall log -1 --date=relative"), " root "));
+  CHECK(host.ok("rewall log --oneline --since='2 weeks ago'") == all);
+  CHECK(host.ok("rewall log --oneline --after yesterday") == all);
+  CHECK(host.ok("rewall log --oneline --before 'last monday'").empty());
+}
+
+TEST_CASE("a short hash that several snapshots have lists them") {
+  const Host host;
+  host.ok("rewall init; for i in $(seq 40); do rewall snapshot -q --allow-empty -m \"$i\" >/dev/null; done");
+  const auto digits =
+      host.ok("git -C repo log --format=%H | cut -c1-4 | sort | uniq -d | head -n 1 | tr -d '\\n'");
+  if (digits.empty()) return;  // four digits rarely meet in forty
+  CHECK(has(host.ends(2, "rewall show " + digits), "ambiguous: matches 2 snapshots: "));
+}
+
+TEST_CASE("tags, remotes and hooks have the words of other programs too") {
+  const Host host;
+  host.ok("rewall init; rewall tag good; rewall remote add origin /nowhere");
+  CHECK(host.ok("rewall tag list") == host.ok("rewall tag"));
+  CHECK(host.ok("rewall tag -l") == host.ok("rewall tag"));
+  CHECK(host.ok("rewall remote list") == host.ok("rewall remote"));
+  host.ok("rewall remote rm origin");
+  CHECK(host.ok("rewall remote list").empty());
+  host.ok("rewall hooks install cron --root $PWD/root; rewall hooks uninstall cron --root $PWD/root");
+  CHECK_FALSE(std::filesystem::exists(host.folder() / "root/etc/cron.d/rewall"));
 }
