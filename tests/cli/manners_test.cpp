@@ -173,3 +173,22 @@ TEST_CASE("tags, remotes and hooks have the words of other programs too") {
   host.ok("rewall hooks install cron --root $PWD/root; rewall hooks uninstall cron --root $PWD/root");
   CHECK_FALSE(std::filesystem::exists(host.folder() / "root/etc/cron.d/rewall"));
 }
+
+TEST_CASE("show LIVE shows what is in force") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ok("rewall show LIVE"),
+            "\nin force\n\nip filter INPUT  policy DROP\n  1     -p tcp --dport 80 -j ACCEPT\n"));
+  CHECK(has(host.ok("rewall show LIVE"), "LIVE matches HEAD ("));
+  host.ok("ipset create bad hash:ip; ipset add bad 192.0.2.1; iptables -F");
+  const auto text = host.ok("rewall show LIVE");
+  CHECK(has(text, "LIVE differs from HEAD ("));
+  CHECK(has(text, "  - 1     -p tcp --dport 80 -j ACCEPT\n"));
+  CHECK(has(text, "\nset bad  hash:ip "));
+  CHECK(has(text, "  1 member\n  192.0.2.1\n"));
+  const auto live = json::parse(host.ok("rewall show --json LIVE"));
+  CHECK(live["changes"].size() == 2);
+  CHECK(has(live["files"]["rules.v4"].get<std::string>(), ":INPUT DROP"));
+  host.ok("iptables -P INPUT ACCEPT; ipset destroy");
+  CHECK(has(host.ok("rewall show LIVE"), "in force\n\nno rules\n"));
+}
