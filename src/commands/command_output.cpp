@@ -209,15 +209,26 @@ std::vector<std::string> program_words(const std::string& text) {
   return words;
 }
 
+namespace {
+
+// As git: the program's own variable, the setting, everybody's variable.
+std::string pager_of(Session& session) {
+  if (const char* own = std::getenv("REWALL_PAGER"); own != nullptr) return own;
+  const char* general = std::getenv("PAGER");
+  if (auto repository = session.repository()) {
+    const auto origin = setting_origin(**repository, Key{.name = std::string(settings::ui_pager.name)});
+    if (general == nullptr || (origin && !origin->empty()))
+      if (auto value = read_setting(**repository, settings::ui_pager)) return *value;
+  }
+  return general != nullptr ? general : std::string(settings::ui_pager.standard);
+}
+
+}  // namespace
+
 void start_pager(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;
-  std::string words = "less";
-  if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
-    words = variable;
-  } else if (auto repository = context.session.repository()) {
-    if (auto value = read_setting(**repository, settings::ui_pager)) words = *value;
-  }
-  if (const auto pager = program_words(words); !pager.empty()) context.terminal.page(pager);
+  if (const auto pager = program_words(pager_of(context.session)); !pager.empty())
+    context.terminal.page(pager);
 }
 
 }  // namespace rewall

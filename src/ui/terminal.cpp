@@ -26,9 +26,13 @@ bool set(const char* variable) {
 
 bool wants_colour(Colour colour) {
   if (colour != Colour::automatic) return colour == Colour::always;
-  const char* term = std::getenv("TERM");
-  const bool dumb = term != nullptr && std::string_view(term) == "dumb";
-  return ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR") && !dumb;
+  const auto is = [](const char* variable, std::string_view text) {
+    const char* value = std::getenv(variable);
+    return value != nullptr && value == text;
+  };
+  if (set("NO_COLOR")) return false;
+  if (set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0")) return true;
+  return ::isatty(STDOUT_FILENO) == 1 && !is("TERM", "dumb") && !is("CLICOLOR", "0");
 }
 
 // The errno of the failure; 0 when all was written.

@@ -192,3 +192,15 @@ TEST_CASE("show LIVE shows what is in force") {
   host.ok("iptables -P INPUT ACCEPT; ipset destroy");
   CHECK(has(host.ok("rewall show LIVE"), "in force\n\nno rules\n"));
 }
+
+TEST_CASE("colours follow the variables that other programs follow, and an open policy is red") {
+  const Host host;
+  make_history(host);
+  const std::string red = "\x1b[31mpolicy DROP -> ACCEPT\x1b[0m";
+  CHECK(has(host.ends(1, "rewall --color=always diff HEAD HEAD~1"), red));
+  CHECK(has(host.ends(1, "rewall --color=always diff HEAD~1 HEAD"), "\x1b[32mpolicy ACCEPT -> DROP"));
+  CHECK(has(host.ends(1, "CLICOLOR_FORCE=1 rewall diff HEAD HEAD~1"), red));
+  CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=0 rewall diff HEAD HEAD~1"), "\x1b["));
+  CHECK_FALSE(has(host.ends(1, "NO_COLOR=1 CLICOLOR_FORCE=1 rewall diff HEAD HEAD~1"), "\x1b["));
+  CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=1 rewall --color=never diff HEAD HEAD~1"), "\x1b["));
+}
