@@ -193,6 +193,39 @@ TEST_CASE("show LIVE shows what is in force") {
   CHECK(has(host.ok("rewall show LIVE"), "in force\n\nno rules\n"));
 }
 
+TEST_CASE("what changes something says in JSON whether it did") {
+  const Host host;
+  make_history(host);
+  const auto changed = [&host](const std::string& words) {
+    const auto said = json::parse(host.ok("rewall --json " + words));
+    return (said.is_array() ? said.back() : said).at("changed").get<bool>();
+  };
+  CHECK(changed("tag good"));
+  CHECK_FALSE(changed("tag good"));
+  CHECK(changed("tag -d good"));
+  CHECK(changed("remote add origin $PWD/r.git"));
+  CHECK_FALSE(changed("remote set-url origin $PWD/r.git"));
+  host.ok("git init -q --bare r.git");
+  CHECK(changed("push"));
+  CHECK_FALSE(changed("push"));
+  CHECK_FALSE(changed("fetch"));
+  CHECK(changed("remote rm origin"));
+  CHECK(changed("config lock.wait 20s"));
+  CHECK_FALSE(changed("config lock.wait 20s"));
+  CHECK(changed("config --unset lock.wait"));
+  CHECK_FALSE(changed("config --unset lock.wait"));
+  CHECK(changed("hooks install cron --root $PWD/root"));
+  CHECK_FALSE(changed("hooks install cron --root $PWD/root"));
+  CHECK(changed("hooks remove cron --root $PWD/root"));
+  CHECK_FALSE(changed("init"));
+  CHECK_FALSE(changed("snapshot"));
+  CHECK_FALSE(changed("restore HEAD"));
+  CHECK(changed("restore HEAD~1"));
+  CHECK(changed("undo"));
+  CHECK(changed("gc"));
+  CHECK_FALSE(changed("gc"));
+}
+
 TEST_CASE("colours follow the variables that other programs follow, and an open policy is red") {
   const Host host;
   make_history(host);
