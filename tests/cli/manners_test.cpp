@@ -226,6 +226,14 @@ TEST_CASE("what changes something says in JSON whether it did") {
   CHECK_FALSE(changed("gc"));
 }
 
+TEST_CASE("a message that nothing was made for is not lost in silence") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ends(0, "rewall snapshot -m mine"), "your message is not kept: --allow-empty"));
+  CHECK_FALSE(has(host.ends(0, "rewall snapshot"), "message"));
+  CHECK(has(host.ends(0, "rewall init"), "there is a repository already"));
+}
+
 TEST_CASE("colours follow the variables that other programs follow, and an open policy is red") {
   const Host host;
   make_history(host);
