@@ -245,3 +245,17 @@ TEST_CASE("colours follow the variables that other programs follow, and an open 
   CHECK_FALSE(has(host.ends(1, "NO_COLOR=1 CLICOLOR_FORCE=1 rewall diff HEAD HEAD~1"), "\x1b["));
   CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=1 rewall --color=never diff HEAD HEAD~1"), "\x1b["));
 }
+
+TEST_CASE("-v says on standard error what is done, -vv which programs are run") {
+  const Host host;
+  make_history(host);
+  const auto cached = host.sh("rewall -v status");
+  CHECK(has(cached.err, "rewall: repository " + host.repository() + ", backend auto\n"));
+  CHECK(has(cached.err, "they are not read again"));
+  CHECK(cached.out == host.ok("rewall status"));
+  host.ok("iptables -N mine");
+  CHECK(std::regex_search(host.sh("rewall -v diff").err,
+                          std::regex("rewall: read the live rules in [0-9]+ ms: nft, 1 rule, 0 sets\n")));
+  CHECK_FALSE(has(host.sh("rewall -v diff").err, "rewall: run "));
+  CHECK(has(host.sh("rewall -vv snapshot").err, "rewall: run "));
+}
