@@ -1,5 +1,7 @@
 #include "cli/parser.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -12,34 +14,27 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
 
-constexpr std::size_t kColumn = 30;
-constexpr std::size_t kWidth = 80;
+// The lines of help: as wide as the terminal, 80 columns elsewhere, and no longer than people like to read.
+std::size_t help_width() {
+  const auto columns = terminal_width(STDOUT_FILENO);
+  return columns == 0 ? 80 : std::clamp<std::size_t>(columns, 40, 100);
+}
 
-std::string wrapped(const std::string& text) {
-  std::string out;
-  std::size_t column = kColumn;
-  for (const auto word : split(text, ' ')) {
-    if (column > kColumn && column + 1 + word.size() > kWidth) {
-      out += "\n" + std::string(kColumn, ' ');
-      column = kColumn;
-    } else if (column > kColumn) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-  }
-  return out;
+// Where the descriptions begin: below their names on a narrow terminal.
+std::size_t help_column() {
+  return help_width() < 64 ? 6 : 30;
 }
 
 std::string row(const std::string& name, const std::string& description) {
-  const bool beside = name.size() + 2 < kColumn;
-  return format("  {:<{}}{}{}\n", name, kColumn - 2, beside ? "" : "\n" + std::string(kColumn, ' '),
-                wrapped(description));
+  const auto column = help_column();
+  const bool beside = help_width() >= 64 && name.size() + 2 < column;
+  return format("  {:<{}}{}{}\n", name, column - 2, beside ? "" : "\n" + std::string(column, ' '),
+                wrapped(description, column, column, help_width()));
 }
 
 // "REV" as often as it may be given; "FILE...".
@@ -50,7 +45,7 @@ std::vector<std::string> usage_words(const CLI::Option& positional) {
   return std::vector<std::string>(static_cast<std::size_t>(std::max(most, 1)), name);
 }
 
-/// Help in 80 columns: `Usage: rewall diff [OPTIONS] [REV [REV]]`, and an option with its value alone.
+/// Help: `Usage: rewall diff [OPTIONS] [REV [REV]]`, and an option with its value alone.
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
@@ -63,7 +58,11 @@ class HelpFormatter : public CLI::Formatter {
 std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
   std::string text = Formatter::make_help(app, std::move(name), mode);
   for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n")) text.erase(at, 1);
-  return text;
+  std::vector<std::string> lines;
+  // What is indented is wrapped already, or an example.
+  for (const auto line : split(text, '\n'))
+    lines.push_back(line.starts_with(' ') ? std::string(line) : wrapped(line, 0, 2, help_width()));
+  return join(lines, "\n");
 }
 
 std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {

@@ -14,6 +14,7 @@
 #include "ops/guard/guard_place.h"
 #include "ops/history/change_stack.h"
 #include "rules/print.h"
+#include "ui/width.h"
 
 namespace rewall {
 std::string short_hash(const std::string& hash) {
@@ -21,11 +22,17 @@ std::string short_hash(const std::string& hash) {
 }
 
 std::string fitted(const std::string& text, std::size_t width) {
-  if (text.size() <= width) return format("{:<{}}", text, width);
+  const auto padded = [width](std::string shown) {
+    const auto columns = display_width(shown);
+    return std::move(shown) + std::string(columns < width ? width - columns : 0, ' ');
+  };
+  if (display_width(text) <= width) return padded(text);
   // The names of people are UTF-8: never leave half a character.
-  std::size_t end = width - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return format("{:<{}}", text.substr(0, end) + "…", width);
+  std::size_t end = text.size();
+  while (end > 0 && ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80 ||
+                     display_width(text.substr(0, end)) >= width))
+    --end;
+  return padded(text.substr(0, end) + "…");
 }
 
 void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what) {

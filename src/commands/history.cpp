@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -82,11 +83,24 @@ std::string way_of(const Trailers& trailers) {
 
 }  // namespace
 
-std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint) {
-  return format("{}  {}  {}  {}  {}{}", paint.changed(short_hash(snapshot.hash)),
-                paint.quiet(date_column(snapshot.time, date)), fitted(escape(snapshot.author.name), 12),
-                fitted(escape(snapshot.trailers.trigger), 8), escape(snapshot.subject),
-                paint.quiet(way_of(snapshot.trailers)));
+std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width) {
+  constexpr std::size_t kLeastForSubject = 20;
+  const auto hash = paint.changed(short_hash(snapshot.hash));
+  const auto author = escape(snapshot.author.name);
+  const auto trigger = escape(snapshot.trailers.trigger);
+  const auto what = escape(snapshot.subject);
+  const auto way = way_of(snapshot.trailers);
+  const auto start =
+      format("  {}  {}  {}  ", date_column(snapshot.time, date), fitted(author, 12), fitted(trigger, 8));
+  const auto used = short_hash(snapshot.hash).size() + display_width(start);
+  if (width != 0 && used + kLeastForSubject > width)
+    return format("{}  {}  {}  {}\n  {}", hash, paint.quiet(written(snapshot.time, date, now())), author,
+                  trigger, wrapped(what + way, 2, 2, width));
+  const auto line = format("{}  {}  {}  {}  ", hash, paint.quiet(date_column(snapshot.time, date)),
+                           fitted(author, 12), fitted(trigger, 8));
+  if (width != 0 && used + display_width(what + way) > width)
+    return line + wrapped(what + way, used, used, width);
+  return line + what + paint.quiet(way);
 }
 
 }  // namespace rewall

@@ -1,5 +1,7 @@
 #include "ops/history/log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "ops/history/revision.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -30,7 +33,8 @@ struct LogOptions {
 };
 
 std::string line(const Snapshot& snapshot, const LogOptions& options, Paint paint) {
-  if (!options.oneline) return snapshot_line(snapshot, options.history.date, paint) + "\n";
+  if (!options.oneline)
+    return snapshot_line(snapshot, options.history.date, paint, terminal_width(STDOUT_FILENO)) + "\n";
   return format("{} {}\n", paint.changed(short_hash(snapshot.hash)), escape(snapshot.subject));
 }
 

@@ -15,6 +15,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -66,6 +67,14 @@ std::vector<std::string> pager_environment() {
   }
   if (std::getenv("LESS") == nullptr) variables.emplace_back("LESS=FRX");
   return variables;
+}
+
+// A message as standard error shows it: on a terminal in lines that fit, the others a little to the right.
+std::string message(const std::string& text) {
+  std::vector<std::string> lines;
+  for (const auto line : split(text, '\n'))
+    lines.push_back(wrapped(line, 0, 2, terminal_width(STDERR_FILENO)));
+  return join(lines, "\n") + "\n";
 }
 
 // One line on standard error; the destructor clears the line.
@@ -141,7 +150,7 @@ void Terminal::say(std::string_view text) {
 }
 
 void Terminal::tell(std::string_view text) {
-  write_whole(STDERR_FILENO, format("rewall: {}\n", escape(text)));
+  write_whole(STDERR_FILENO, message("rewall: " + escape(text)));
 }
 
 void Terminal::end_pager() {
@@ -159,8 +168,8 @@ Status Terminal::finish() {
 }
 
 void Terminal::error(const Error& error) {
-  std::string text = format("rewall: error: {}\n", escape(full_message(error)));
-  if (!error.hint.empty()) text += format("hint: {}\n", escape(error.hint));
+  std::string text = message("rewall: error: " + escape(full_message(error)));
+  if (!error.hint.empty()) text += message("hint: " + escape(error.hint));
   write_whole(STDERR_FILENO, text);
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "support/host.h"
+#include "support/terminal.h"
+#include "ui/width.h"
 
 using namespace rewall;
 using nlohmann::json;
@@ -258,4 +260,31 @@ TEST_CASE("-v says on standard error what is done, -vv which programs are run") 
                           std::regex("rewall: read the live rules in [0-9]+ ms: nft, 1 rule, 0 sets\n")));
   CHECK_FALSE(has(host.sh("rewall -v diff").err, "rewall: run "));
   CHECK(has(host.sh("rewall -vv snapshot").err, "rewall: run "));
+}
+
+TEST_CASE("text fits terminals of 40, 80 and 120 columns, and commands to copy stay whole") {
+  const Host host;
+  make_history(host);
+  host.ok(
+      "iptables -N x; rewall snapshot -m 'a rather long subject that does not fit into forty columns at "
+      "all'");
+  for (const std::size_t width : {40, 80, 120}) {
+    const auto shows = [&](const std::string& words) {
+      return host.ok("python3 -c " + shell_quote(kTerminal) + " " +
+                     shell_quote("stty cols " + std::to_string(width) + "; " REWALL_PROGRAM " --no-pager " +
+                                 words + "; true"));
+    };
+    for (const char* words : {"--help", "log --help", "log", "revert", "snapshot -m x >/dev/null"}) {
+      const auto text = shows(words);
+      INFO(width << " " << words << "\n" << text);
+      for (const auto line : split_lines(text)) {
+        // Examples and commands are copied.
+        if (has(line, "rewall log") || has(line, "rewall undo") || has(line, "rewall restore")) continue;
+        CHECK(display_width(line) <= width);
+      }
+    }
+    CHECK(has(shows("revert"), "'rewall restore REV'"));
+  }
+  // Elsewhere a line is a line.
+  CHECK(host.ok("rewall log | wc -l") == "4\n");
 }
