@@ -1,7 +1,10 @@
 #include "cli/parser.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <memory>
 #include <sstream>
@@ -11,34 +14,27 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
 
-constexpr std::size_t kColumn = 30;
-constexpr std::size_t kWidth = 80;
+// The lines of help: as wide as the terminal, 80 columns elsewhere, and no longer than people like to read.
+std::size_t help_width() {
+  const auto columns = terminal_width(STDOUT_FILENO);
+  return columns == 0 ? 80 : std::clamp<std::size_t>(columns, 40, 100);
+}
 
-std::string wrapped(const std::string& text) {
-  std::string out;
-  std::size_t column = kColumn;
-  for (const auto word : split(text, ' ')) {
-    if (column > kColumn && column + 1 + word.size() > kWidth) {
-      out += "\n" + std::string(kColumn, ' ');
-      column = kColumn;
-    } else if (column > kColumn) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-  }
-  return out;
+// Where the descriptions begin: below their names on a narrow terminal.
+std::size_t help_column() {
+  return help_width() < 64 ? 6 : 30;
 }
 
 std::string row(const std::string& name, const std::string& description) {
-  const bool beside = name.size() + 2 < kColumn;
-  return format("  {:<{}}{}{}\n", name, kColumn - 2, beside ? "" : "\n" + std::string(kColumn, ' '),
-                wrapped(description));
+  const auto column = help_column();
+  const bool beside = help_width() >= 64 && name.size() + 2 < column;
+  return format("  {:<{}}{}{}\n", name, column - 2, beside ? "" : "\n" + std::string(column, ' '),
+                wrapped(description, column, column, help_width()));
 }
 
 // "REV" as often as it may be given; "FILE...".
@@ -49,7 +45,7 @@ std::vector<std::string> usage_words(const CLI::Option& positional) {
   return std::vector<std::string>(static_cast<std::size_t>(std::max(most, 1)), name);
 }
 
-/// Help in 80 columns: `Usage: rewall diff [OPTIONS] [REV [REV]]`, and an option with its value alone.
+/// Help: `Usage: rewall diff [OPTIONS] [REV [REV]]`, and an option with its value alone.
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
@@ -62,7 +58,11 @@ class HelpFormatter : public CLI::Formatter {
 std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
   std::string text = Formatter::make_help(app, std::move(name), mode);
   for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n")) text.erase(at, 1);
-  return text;
+  std::vector<std::string> lines;
+  // What is indented is wrapped already, or an example.
+  for (const auto line : split(text, '\n'))
+    lines.push_back(line.starts_with(' ') ? std::string(line) : wrapped(line, 0, 2, help_width()));
+  return join(lines, "\n");
 }
 
 std::string HelpFormatter::make_usage(const CLI::App* app, std::string name) const {
@@ -118,6 +118,16 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 /// The error of a value, in our words, which the library's exception would lose.
 using ValueError = std::optional<Error>;
 
+// Holds a value against the words that are possible. The library wants a text for an error.
+std::string check_word(const Argument& argument, const std::string& value, ValueError& failed) {
+  if (std::ranges::find(argument.words, value) != argument.words.end()) return {};
+  failed =
+      error_of<messages::not_one_of>(value, join(argument.words, ", ")).within(std::string(argument.name()));
+  if (const auto near = nearest(value, argument.words); !near.empty())
+    failed->hint = format("did you mean '{}'?", near);
+  return failed->message;
+}
+
 CLI::Option* add_argument(CLI::App& app, Argument& argument, ValueError& failed) {
   const auto add = Overloaded{
       [&](bool* value) { return app.add_flag(argument.names, *value, argument.help); },
@@ -135,15 +145,20 @@ CLI::Option* add_argument(CLI::App& app, Argument& argument, ValueError& failed)
       },
       [&](std::vector<std::string>* values) {
         auto* option = app.add_option(argument.names, *values, argument.help);
-        if (argument.most != Argument::kMany) option->expected(0, static_cast<int>(argument.most));
+        if (argument.most != Argument::kMany) option->expected(1, static_cast<int>(argument.most));
         return option;
       },
       [&](auto* value) { return app.add_option(argument.names, *value, argument.help); },
   };
   auto* option = std::visit(add, argument.target);
+  // As everywhere: of an option that comes twice, the last one counts.
+  if (!option->get_positional() && option->get_items_expected_max() == 1)
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   if (argument.required) option->required();
   if (option->get_type_size() != 0) option->type_name(argument.type);
-  if (!argument.words.empty()) option->check(CLI::IsMember(argument.words));
+  if (!argument.words.empty())
+    option->check(
+        [&argument, &failed](const std::string& value) { return check_word(argument, value, failed); });
   return option;
 }
 
@@ -166,7 +181,11 @@ void note_given(Syntax& syntax, const std::vector<CLI::Option*>& options) {
 
 std::vector<std::string> command_names() {
   std::vector<std::string> names;
-  for (const auto& command : command_table()) names.emplace_back(command.name);
+  for (const auto& command : command_table()) {
+    names.emplace_back(command.name);
+    if (!command.alias.empty()) names.emplace_back(command.alias);
+  }
+  names.emplace_back("help");
   return names;
 }
 
@@ -179,21 +198,84 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+// What somebody wants who brings the words of git or systemctl. Empty for a word that neither has.
+std::string hint_for_other_program(const std::string& word) {
+  struct Word {
+    std::string_view words;
+    std::string_view hint;
+  };
+  static constexpr std::array<Word, 10> kWords{{
+      {"revert", "'rewall undo' reverts the newest change; 'rewall restore REV' goes back to a revision"},
+      {"reset switch", "'rewall restore REV' makes the live rules equal a revision"},
+      {"pull", "'rewall fetch' fetches the histories; a restore is a command of its own"},
+      {"add stage stash save record", "'rewall snapshot' records the live rules"},
+      {"branch",
+       "'rewall fleet list' shows the branches, one for each host; 'rewall tag NAME' names a revision"},
+      {"merge rebase cherry-pick load", "'rewall apply FILE' and 'rewall edit' change the live rules"},
+      {"list ls reflog history", "'rewall log' lists the snapshots"},
+      {"rm clean flush", "'rewall try -- iptables -F' runs a command that removes rules, under a guard"},
+      {"start stop restart reload enable disable",
+       "'rewall hooks install systemd' installs the services; then: systemctl enable --now rewall-watch"},
+      {"fsck", "'rewall verify' checks the history"},
+  }};
+  for (const auto& [words, hint] : kWords) {
+    if (std::ranges::count(split(words, ' '), word) > 0) return std::string(hint);
+  }
+  return {};
+}
+
+// The command as a part of `rewall COMMAND --help`.
+std::string of(const CLI::App* command) {
+  return command == nullptr ? "" : command->get_name() + " ";
+}
+
 Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
   if (command == nullptr && !word.starts_with('-')) {
     auto error = error_of<messages::unknown_command>(word);
+    if (auto hint = hint_for_other_program(word); !hint.empty()) return std::move(error).hinted(hint);
     const auto near = nearest(word, command_names());
     if (!near.empty()) error.hint = format("did you mean 'rewall {}'?", near);
     return error;
   }
   auto names = option_names(app);
   if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
-  const auto of = command == nullptr ? "" : command->get_name() + " ";
-  auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of)
-                                     : error_of<messages::unexpected_argument>(word, of);
+  auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of(command))
+                                     : error_of<messages::unexpected_argument>(word, of(command));
   const auto near = nearest(word.substr(0, word.find('=')), names);
   if (!near.empty()) error.hint = format("did you mean '{}'?", near);
   return error;
+}
+
+const CLI::Option* find_option(const CLI::App& app, const CLI::App* command, const std::string& name) {
+  const auto* own = command == nullptr ? nullptr : command->get_option_no_throw(name);
+  return own != nullptr ? own : app.get_option_no_throw(name);
+}
+
+bool is_flag(const CLI::Option& option) {
+  return option.get_items_expected_max() == 0;
+}
+
+// The option of a word that wants a value: in "--since", "-n", "-qC".
+const CLI::Option* wants_value(const CLI::App& app, const CLI::App* command, const std::string& word) {
+  if (word.starts_with("--")) {
+    const auto* option = find_option(app, command, word);
+    return option != nullptr && !is_flag(*option) ? option : nullptr;
+  }
+  for (std::size_t i = 1; word.starts_with('-') && i < word.size(); ++i) {
+    const auto* option = find_option(app, command, format("-{}", word[i]));
+    if (option == nullptr) return nullptr;
+    if (!is_flag(*option)) return i + 1 == word.size() ? option : nullptr;
+  }
+  return nullptr;
+}
+
+bool is_dashed_number(const std::string& word) {
+  return word.size() > 1 && word[0] == '-' && word.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
+Error missing_value(const CLI::App* command, const CLI::Option& option, const std::string& name) {
+  const auto type = option.get_type_name();
+  return error_of<messages::option_without_value>(name, of(command), type.substr(0, type.find(':')));
 }
 
 Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
@@ -201,8 +283,20 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = chosen.empty() ? nullptr : chosen.front();
   auto extras = app.remaining(true);
   if (!extras.empty()) return unknown_word(app, command, extras.front());
-  return error_of<messages::wrong_usage>(std::string(error.what()),
-                                         command == nullptr ? "" : command->get_name() + " ");
+  const std::string said = error.what();
+  const auto name = said.substr(0, said.find_first_of(": "));
+  const auto* option = find_option(app, command, name);
+  if (option != nullptr && dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    const auto most = static_cast<std::size_t>(std::max(option->get_expected_max(), 1));
+    if (option->get_positional() && option->results().size() > most)
+      return unknown_word(app, command, option->results()[most]);
+    return missing_value(command, *option, name);
+  }
+  if (option != nullptr && dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr)
+    return error_of<messages::not_together>(name, of(command), said.substr(said.rfind(' ') + 1));
+  if (option != nullptr && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
+    return error_of<messages::argument_missing>(name, of(command));
+  return error_of<messages::wrong_usage>(said, of(command));
 }
 
 std::string footer(std::string_view examples) {
@@ -233,6 +327,51 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
     defined.options = add_syntax(*command, defined.syntax, failed);
   }
   return commands;
+}
+
+// The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
+// and
+// "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
+// error for a value that is missing or too much; the library's own words for these are not ours.
+Result<std::vector<std::string>> library_words(const CLI::App& app, const std::deque<Defined>& commands,
+                                               std::vector<std::string> words) {
+  const Defined* command = nullptr;
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto& word = words[i];
+    const CLI::App* of_command = command == nullptr ? nullptr : command->app;
+    if (word == "--") {
+      const bool protects = std::any_of(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end(),
+                                        [](const std::string& rest) { return rest.starts_with('-'); });
+      out.insert(out.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + (protects ? 0 : 1), words.end());
+      return out;
+    }
+    if (const auto* waits = wants_value(app, of_command, word)) {
+      if (i + 1 == words.size()) return missing_value(of_command, *waits, word);
+      out.insert(out.end(), {word, words[++i]});
+    } else if (is_dashed_number(word)) {
+      const auto counts = command == nullptr ? nullptr : command->syntax.dashed();
+      out.push_back(counts == nullptr ? word : format("{}={}", counts->name(), word.substr(1)));
+    } else if (word.starts_with("--")) {
+      const auto name = word.substr(0, word.find('='));
+      const auto* option = find_option(app, of_command, name);
+      if (option != nullptr && is_flag(*option) && name != word)
+        return error_of<messages::option_takes_no_value>(name, of(of_command));
+      out.push_back(word);
+    } else {
+      if (command == nullptr && !word.starts_with('-')) {
+        const auto found = std::ranges::find_if(
+            commands, [&](const Defined& defined) { return defined.app->check_name(word); });
+        if (found == commands.end()) {
+          out.insert(out.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
+          return out;
+        }
+        command = &*found;
+      }
+      out.push_back(word);
+    }
+  }
+  return out;
 }
 
 CLI::App* add_help(CLI::App& app, std::string& topic) {
@@ -270,8 +409,11 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   auto commands = add_commands(app, failed);
   std::string topic;
   auto* help = add_help(app, topic);
+  auto words = TRY(library_words(app, commands, std::vector<std::string>(argv + 1, argv + argc)));
   try {
-    app.parse(argc, argv);
+    // The library takes the words from the end.
+    std::ranges::reverse(words);
+    app.parse(std::move(words));
   } catch (const CLI::Success& asked) {
     std::ostringstream text;
     app.exit(asked, text);

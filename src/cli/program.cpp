@@ -159,6 +159,7 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   if (const auto enough = check_limits(chosen); !enough) return fail(enough.error(), globals.json, true);
   running.session = make_session(repository_path(globals), backend_choice(globals.backend));
   Session& session = *running.session;
+  log_info("repository {}, backend {}", session.path().string(), globals.backend);
   session.command_line = command_line(argc, argv);
   // doctor reports what was left, and a boot sees to it.
   if (chosen.command->name != "doctor" && !is_boot(chosen))

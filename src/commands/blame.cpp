@@ -74,12 +74,11 @@ std::string line(const BlamedRule& rule, Paint paint) {
 Action define_blame(Syntax& syntax) {
   auto options = std::make_shared<BlameOptions>();
   syntax.positional("REV", &options->revision, "The revision to annotate (default HEAD)");
-  syntax.option("--table", "TABLE", &options->filter.table,
-                "Show only rules of this table; a native one is 'inet NAME'");
+  add_recorded_table(syntax, options->filter.table,
+                     "Show only rules of this table; a native one is 'inet NAME'");
   syntax.option("--chain", "CHAIN", &options->filter.chain, "Show only rules of this chain");
   add_family(syntax, options->filter.family, "Show only rules of this family: ipv4 or ipv6");
   return [options](Context& context) -> Result<Answer> {
-    TRY(check_recorded_table(options->filter.table));
     auto rules = TRY(blame(context.session, options->revision, options->filter));
     if (context.json) {
       Json json = Json::array();

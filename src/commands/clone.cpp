@@ -89,7 +89,8 @@ Action define_clone(Syntax& syntax) {
                                   {"hosts", cloned->hosts},
                                   {"tags", cloned->tags},
                                   {"signature", or_null(signature)},
-                                  {"refused", refused}}));
+                                  {"refused", refused},
+                                  {"changed", true}}));
     else if (!cloned->hash.empty())
       context.terminal.out(format("{} {}\n", cloned->hash.substr(0, 10), cloned->host));
     if (!signature.empty())

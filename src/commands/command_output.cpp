@@ -14,6 +14,7 @@
 #include "ops/guard/guard_place.h"
 #include "ops/history/change_stack.h"
 #include "rules/print.h"
+#include "ui/width.h"
 
 namespace rewall {
 std::string short_hash(const std::string& hash) {
@@ -21,11 +22,17 @@ std::string short_hash(const std::string& hash) {
 }
 
 std::string fitted(const std::string& text, std::size_t width) {
-  if (text.size() <= width) return format("{:<{}}", text, width);
+  const auto padded = [width](std::string shown) {
+    const auto columns = display_width(shown);
+    return std::move(shown) + std::string(columns < width ? width - columns : 0, ' ');
+  };
+  if (display_width(text) <= width) return padded(text);
   // The names of people are UTF-8: never leave half a character.
-  std::size_t end = width - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return format("{:<{}}", text.substr(0, end) + "…", width);
+  std::size_t end = text.size();
+  while (end > 0 && ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80 ||
+                     display_width(text.substr(0, end)) >= width))
+    --end;
+  return padded(text.substr(0, end) + "…");
 }
 
 void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what) {
@@ -44,6 +51,8 @@ void add_family(Syntax& syntax, std::optional<Family>& family, const std::string
       what);
 }
 
+namespace {
+
 Status check_table(const std::string& table) {
   if (table.empty() || !built_in_chains(table).empty()) return {};
   static const std::vector<std::string> kTables{"raw", "mangle", "nat", "filter", "security"};
@@ -58,6 +67,28 @@ Status check_recorded_table(const std::string& table) {
   const bool native = native_family(table.substr(0, blank)) && blank != std::string::npos &&
                       !trim(table.substr(blank)).empty();
   return native ? Status{} : check_table(table);
+}
+
+void add_checked_table(Syntax& syntax, std::string& table, const std::string& what,
+                       Status (*check)(const std::string& name)) {
+  syntax.option(
+      "--table", "TABLE",
+      [&table, check](const std::string& word) -> Status {
+        TRY(check(word));
+        table = word;
+        return {};
+      },
+      what);
+}
+
+}  // namespace
+
+void add_table(Syntax& syntax, std::string& table, const std::string& what) {
+  add_checked_table(syntax, table, what, check_table);
+}
+
+void add_recorded_table(Syntax& syntax, std::string& table, const std::string& what) {
+  add_checked_table(syntax, table, what, check_recorded_table);
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
@@ -201,15 +232,26 @@ std::vector<std::string> program_words(const std::string& text) {
   return words;
 }
 
+namespace {
+
+// As git: the program's own variable, the setting, everybody's variable.
+std::string pager_of(Session& session) {
+  if (const char* own = std::getenv("REWALL_PAGER"); own != nullptr) return own;
+  const char* general = std::getenv("PAGER");
+  if (auto repository = session.repository()) {
+    const auto origin = setting_origin(**repository, Key{.name = std::string(settings::ui_pager.name)});
+    if (general == nullptr || (origin && !origin->empty()))
+      if (auto value = read_setting(**repository, settings::ui_pager)) return *value;
+  }
+  return general != nullptr ? general : std::string(settings::ui_pager.standard);
+}
+
+}  // namespace
+
 void start_pager(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;
-  std::string words = "less";
-  if (const char* variable = std::getenv("REWALL_PAGER"); variable != nullptr) {
-    words = variable;
-  } else if (auto repository = context.session.repository()) {
-    if (auto value = read_setting(**repository, settings::ui_pager)) words = *value;
-  }
-  if (const auto pager = program_words(words); !pager.empty()) context.terminal.page(pager);
+  if (const auto pager = program_words(pager_of(context.session)); !pager.empty())
+    context.terminal.page(pager);
 }
 
 }  // namespace rewall

@@ -29,11 +29,10 @@ std::string fitted(const std::string& text, std::size_t width);
 /// Adds `--family ipv4|ipv6` (also ip, ip6, 4, 6).
 void add_family(Syntax& syntax, std::optional<Family>& family, const std::string& what);
 
-/// Checks the name of a table; the empty name is fine. Kind usage: no kernel has such a table; the hint names
-/// the nearest one.
-Status check_table(const std::string& table);
+/// Adds `--table TABLE`. A name that no kernel has is an error of kind usage; the hint names the nearest one.
+void add_table(Syntax& syntax, std::string& table, const std::string& what);
 /// The same, and a native nft table ("inet f2b-table") of any name is fine too.
-Status check_recorded_table(const std::string& table);
+void add_recorded_table(Syntax& syntax, std::string& table, const std::string& what);
 
 /// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot`.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/restore.h"
 #include "core/file.h"
@@ -194,7 +195,7 @@ Action define_edit(Syntax& syntax) {
   auto native = std::make_shared<bool>(false);
   add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
   syntax.flag("--nft", *native, "Edit the native tables of nft instead");
-  syntax.option("--table", "TABLE", &options->restore.table, "Edit only this table");
+  add_table(syntax, options->restore.table, "Edit only this table");
   add_change_options(syntax, *options);
   return [options, native](Context& context) -> Result<Answer> {
     if (*native && (options->restore.family || !options->restore.table.empty()))

@@ -51,8 +51,10 @@ Action define_fetch(Syntax& syntax) {
     }
     const Json refused = print_refused(context, fetched.remote.name, fetched.refused);
     if (context.json)
-      context.terminal.out(
-          print({{"remote", fetched.remote.name}, {"branches", branches}, {"refused", refused}}));
+      context.terminal.out(print({{"remote", fetched.remote.name},
+                                  {"branches", branches},
+                                  {"refused", refused},
+                                  {"changed", !branches.empty()}}));
     if (!context.json && fetched.branches.empty()) context.terminal.say("no new snapshots");
     return fetched.refused.empty() && !own_rewritten ? Answer::same : Answer::partly;
   };

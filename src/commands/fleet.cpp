@@ -319,7 +319,6 @@ Result<Answer> diff(Context& context, const FleetOptions& options) {
 // --- log
 
 Result<Answer> log(Context& context, FleetOptions& options) {
-  TRY(read_times(options.history));
   auto hosts = TRY(named_hosts(context, options.hosts));
   start_pager(context);
   JsonArray array(context.terminal);
@@ -338,7 +337,7 @@ Result<Answer> log(Context& context, FleetOptions& options) {
       read = array.add(json);
     } else {
       read = context.terminal.out(format("{}  {}\n", paint.heading(fitted(escape(host.host), width)),
-                                         snapshot_line(entry->snapshot, paint)));
+                                         snapshot_line(entry->snapshot, options.history.date, paint)));
     }
     return read && ++shown != options.history.limit;
   };
@@ -373,7 +372,7 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
   auto& chain = *syntax.find("--chain");
   chain.help = "Only this chain, or the snapshots that changed it";
   std::vector<OptionForActions> allowed{{chain, {"status", "diff", "log"}}};
-  for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author"})
+  for (const char* name : {"--max-count", "--since", "--until", "--grep", "--author", "--date"})
     allowed.push_back({*syntax.find(name), {"log"}});
   const auto& against =
       syntax.option("--against", "HOST", &options.against, "Compare the other hosts with this one");

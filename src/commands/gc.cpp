@@ -15,6 +15,7 @@ Json to_json(const GcResult& collected) {
           {"loose_before", before.loose},
           {"loose_after", after.loose},
           {"packs", after.packs},
+          {"changed", before.loose != after.loose || before.bytes != after.bytes},
           {"bytes_before", before.bytes},
           {"bytes_after", after.bytes}};
 }

@@ -28,7 +28,8 @@ constexpr std::chrono::milliseconds kTick{1000};
 
 std::string clock_of(std::chrono::milliseconds left) {
   const auto end = local(now().seconds + std::chrono::ceil<std::chrono::seconds>(left).count());
-  return rfc3339(end).substr(11, 8);
+  // With the zone: who reads it may sit in another one.
+  return rfc3339(end).substr(11);
 }
 
 std::string armed_text(const Context& context, const Guard& guard) {

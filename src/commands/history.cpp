@@ -5,10 +5,12 @@
 #include <utility>
 
 #include "commands/command_output.h"
+#include "core/expression.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "ops/history/signature.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -21,34 +23,54 @@ Result<std::size_t> number_of_snapshots(const std::string& word) {
   return error_of<messages::bad_number>(word);
 }
 
+Argument::Reader reader_of(std::optional<Time>& time) {
+  return [&time](const std::string& word) -> Status {
+    time = TRY(parse_time(word, now()));
+    return {};
+  };
+}
+
+Argument::Reader reader_of(std::string& expression) {
+  return [&expression](const std::string& word) -> Status {
+    if (!word.empty()) TRY(Expression::make(word, Expression::Case::ignored));
+    expression = word;
+    return {};
+  };
+}
+
 }  // namespace
 
 void add_history_options(Syntax& syntax, HistoryOptions& options) {
+  syntax
+      .option(
+          "-n,--max-count", "N",
+          [&options](const std::string& word) -> Status {
+            options.limit = TRY(number_of_snapshots(word));
+            return {};
+          },
+          "Show at most N snapshots; -N alone is the same")
+      .dashed = true;
+  syntax.option("--after,--since", "TIME", reader_of(options.filter.since),
+                "Show only snapshots since TIME: '2 weeks ago', yesterday, 2026-11-22");
+  syntax.option("--before,--until", "TIME", reader_of(options.filter.until),
+                "Show only snapshots until TIME");
+  syntax.option("--chain", "CHAIN", &options.filter.chain, "Show only snapshots that changed this chain");
+  syntax.option("--grep", "RE", reader_of(options.filter.grep),
+                "Show only snapshots whose subject, body or command matches RE");
+  syntax.option("--author", "RE", reader_of(options.filter.author),
+                "Show only snapshots whose author or actor matches RE");
   syntax.option(
-      "-n,--max-count", "N",
+      "--date", "FORMAT",
       [&options](const std::string& word) -> Status {
-        options.limit = TRY(number_of_snapshots(word));
+        options.date = TRY(parse_date_format(word));
         return {};
       },
-      "Show at most N snapshots");
-  syntax.option("--since", "TIME", &options.since,
-                "Show only snapshots since TIME: '2 hours ago', 2026-11-22");
-  syntax.option("--until", "TIME", &options.until, "Show only snapshots until TIME");
-  syntax.option("--chain", "CHAIN", &options.filter.chain, "Show only snapshots that changed this chain");
-  syntax.option("--grep", "RE", &options.filter.grep,
-                "Show only snapshots whose subject, body or command matches RE");
-  syntax.option("--author", "RE", &options.filter.author,
-                "Show only snapshots whose author or actor matches RE");
+      "Write times as git does: relative (default), iso, iso-strict, rfc, short, local, unix");
 }
 
-Status read_times(HistoryOptions& options) {
-  for (auto [text, time] :
-       {std::pair{&options.since, &options.filter.since}, std::pair{&options.until, &options.filter.until}}) {
-    if (text->empty()) continue;
-    auto parsed = TRY(parse_time(*text, now()));
-    *time = parsed;
-  }
-  return {};
+std::string date_column(Time time, DateFormat date) {
+  const auto text = written(time, date, now());
+  return date == DateFormat::relative ? format("{:<14}", text) : text;
 }
 
 namespace {
@@ -106,11 +128,24 @@ void add_signatures(const Repository& repository, std::span<Json> entries) {
         read ? signature_json((*read)[i]) : Json{{"trust", nullptr}, {"matter", read.error().message}};
 }
 
-std::string snapshot_line(const Snapshot& snapshot, Paint paint) {
-  return format("{}  {}  {}  {}  {}{}", paint.changed(short_hash(snapshot.hash)),
-                paint.quiet(format("{:<14}", ago(snapshot.time, now()))),
-                fitted(escape(snapshot.author.name), 12), fitted(escape(snapshot.trailers.trigger), 8),
-                escape(snapshot.subject), paint.quiet(way_of(snapshot.trailers)));
+std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width) {
+  constexpr std::size_t kLeastForSubject = 20;
+  const auto hash = paint.changed(short_hash(snapshot.hash));
+  const auto author = escape(snapshot.author.name);
+  const auto trigger = escape(snapshot.trailers.trigger);
+  const auto what = escape(snapshot.subject);
+  const auto way = way_of(snapshot.trailers);
+  const auto start =
+      format("  {}  {}  {}  ", date_column(snapshot.time, date), fitted(author, 12), fitted(trigger, 8));
+  const auto used = short_hash(snapshot.hash).size() + display_width(start);
+  if (width != 0 && used + kLeastForSubject > width)
+    return format("{}  {}  {}  {}\n  {}", hash, paint.quiet(written(snapshot.time, date, now())), author,
+                  trigger, wrapped(what + way, 2, 2, width));
+  const auto line = format("{}  {}  {}  {}  ", hash, paint.quiet(date_column(snapshot.time, date)),
+                           fitted(author, 12), fitted(trigger, 8));
+  if (width != 0 && used + display_width(what + way) > width)
+    return line + wrapped(what + way, used, used, width);
+  return line + what + paint.quiet(way);
 }
 
 }  // namespace rewall

@@ -11,24 +11,23 @@
 
 namespace rewall {
 
-/// The options of `log` and `fleet log` that choose snapshots. `since` and `until` are as the user typed
-/// them, until read_times() has parsed them into the filter.
+/// The options of `log` and `fleet log`.
 struct HistoryOptions {
   LogFilter filter{};
-  std::string since{};
-  std::string until{};
   std::optional<std::size_t> limit{};
+  DateFormat date = DateFormat::relative;
 };
 
-/// Adds `-n`, `--since`, `--until`, `--chain`, `--grep`, `--author`.
+/// Adds `-n` (and -5 for it), `--since`, `--until`, `--chain`, `--grep`, `--author`, `--date`.
 void add_history_options(Syntax& syntax, HistoryOptions& options);
 
-/// Parses the times into the filter. Kind usage: a time cannot be parsed.
-Status read_times(HistoryOptions& options);
+/// One line of a log: `HASH  TIME  PERSON  TRIGGER  SUBJECT`, escaped, and where the snapshot put something
+/// back, a word on that: `(back to HASH)`. `width`: the columns of a terminal, in which the subject is
+/// wrapped; 0 for one line.
+std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width = 0);
 
-/// One line of a log: `HASH  AGE  PERSON  TRIGGER  SUBJECT`, escaped, and where the snapshot put something
-/// back, a word on that: `(back to HASH)`.
-std::string snapshot_line(const Snapshot& snapshot, Paint paint);
+/// The time in a column as wide as all times of this format are.
+std::string date_column(Time time, DateFormat date);
 
 /// Whether a snapshot is signed, and by whom: "no", "by alice@example.org (SHA256:...)", for `show`. Not
 /// escaped.

@@ -59,7 +59,11 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
     if (!context.json) context.terminal.out(format("{} {}\n", word, escape(file.path)));
   }
   hook->state = wanted;
-  if (context.json) context.terminal.out(print(hook_json(*hook)));
+  if (context.json) {
+    auto json = hook_json(*hook);
+    json["changed"] = changed;
+    context.terminal.out(print(json));
+  }
   if (install && !hook->in_repository && !is_found(context.session.program))
     context.terminal.say(format(
         "warning: installed scripts run /usr/sbin/rewall or /usr/local/sbin/rewall, but you are running {}",

@@ -12,20 +12,21 @@ namespace rewall {
 
 Action define_import(Syntax& syntax) {
   auto options = std::make_shared<ImportOptions>();
-  auto date = std::make_shared<std::string>();
   auto& files = syntax.positional(
       "FILE", &options->paths,
       "Output of iptables-save, ip6tables-save or ipset save, oldest first; or folders of such files");
   files.required = true;
   syntax.option("--git", "DIR", &options->git,
                 "Import every commit that changed FILE in the git repository DIR");
-  syntax.option("--date", "TIME", date.get(), "Date for the snapshots, instead of the file's own date");
+  syntax.option(
+      "--date", "TIME",
+      [options](const std::string& word) -> Status {
+        if (!word.empty()) options->date = TRY(parse_time(word, now()));
+        return {};
+      },
+      "Date for the snapshots, instead of the file's own date");
   add_family(syntax, options->family, "Family of all files (default: detected for each file)");
-  return [options, date](Context& context) -> Result<Answer> {
-    if (!date->empty()) {
-      auto time = TRY(parse_time(*date, now()));
-      options->date = time;
-    }
+  return [options](Context& context) -> Result<Answer> {
     if (!options->git.empty() && options->paths.size() != 1) {
       return error_of<messages::import_git_takes_one_file>();
     }

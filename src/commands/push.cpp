@@ -21,6 +21,7 @@ Action define_push(Syntax& syntax) {
       context.terminal.out(print({{"remote", pushed.remote.name},
                                   {"url", shown_address(pushed.remote.url)},
                                   {"snapshots", pushed.snapshots},
+                                  {"changed", pushed.snapshots > 0},
                                   {"notes", pushed.notes}}));
     } else if (pushed.snapshots == 0) {
       context.terminal.out(format("{} is up to date\n", escape(pushed.remote.name)));

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/messages.h"
@@ -16,13 +20,23 @@ struct RemoteOptions {
   std::string url{};
 };
 
-Result<Answer> list_remotes(Context& context, const Repository& repository) {
+// `before`: what the remotes were, where a command changed one.
+Result<Answer> list_remotes(Context& context, const Repository& repository,
+                            const std::optional<std::vector<Remote>>& before = {}) {
   auto remotes = TRY(repository.remotes());
   Json json = Json::array();
   for (const auto& remote : remotes) {
     json.push_back({{"name", remote.name}, {"url", shown_address(remote.url)}});
+    if (before)
+      json.back()["changed"] = std::ranges::none_of(
+          *before, [&](const Remote& old) { return old.name == remote.name && old.url == remote.url; });
     if (!context.json)
       context.terminal.out(format("{}  {}\n", escape(remote.name), escape(shown_address(remote.url))));
+  }
+  for (const auto& old : before.value_or(std::vector<Remote>{})) {
+    if (std::ranges::find(remotes, old.name, &Remote::name) == remotes.end())
+      json.push_back(
+          {{"name", old.name}, {"url", shown_address(old.url)}, {"changed", true}, {"removed", true}});
   }
   if (context.json) context.terminal.out(print(json));
   return Answer::same;
@@ -62,8 +76,9 @@ Action define_remote(Syntax& syntax) {
     if (options->action == "rm") options->action = "remove";
     if (options->action.empty() || options->action == "list") return list_remotes(context, *repository);
     auto held = TRY(lock_history(context.session));
+    const auto before = TRY(repository->remotes());
     TRY(change(*repository, *options));
-    return context.json ? list_remotes(context, *repository) : Answer::same;
+    return context.json ? list_remotes(context, *repository, before) : Answer::same;
   };
 }
 

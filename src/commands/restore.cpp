@@ -1,5 +1,6 @@
 #include "commands/restore.h"
 
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/expiry.h"
 #include "commands/guard.h"
@@ -27,11 +28,10 @@ void add_change_options(Syntax& syntax, ChangeOptions& options) {
 
 void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
   add_family(syntax, options.family, "Only this family: ipv4 or ipv6");
-  syntax.option("--table", "TABLE", &options.table, "Only this table");
+  add_recorded_table(syntax, options.table, "Only this table; a native one is 'inet NAME'");
 }
 
 Status begin_change(Context& context, ChangeOptions& options) {
-  TRY(check_recorded_table(options.restore.table));
   options.restore.safeguard = &options.guard.emplace(context.session, options.guarded, options.expires);
   return {};
 }

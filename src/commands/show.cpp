@@ -3,6 +3,7 @@
 #include "commands/history.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/log.h"
 #include "ops/history/revision.h"
@@ -38,13 +39,18 @@ std::string facts(const Repository& repository, const Snapshot& snapshot, Paint 
   return text;
 }
 
+Json shown_json(const std::string& name, const Snapshot& snapshot, const Diff& diff) {
+  Json json = to_json(snapshot, diff);
+  if (snapshot.hash.empty()) json["hash"] = json["time"] = json["author"] = json["subject"] = nullptr;
+  json["revision"] = name;
+  json["changes"] = changes_json(diff);
+  return json;
+}
+
 void print_shown(Context& context, const std::string& name, const std::string& heading,
                  const Snapshot& snapshot, const Diff& diff) {
   if (context.json) {
-    Json json = to_json(snapshot, diff);
-    if (snapshot.hash.empty()) json["hash"] = json["time"] = json["author"] = json["subject"] = nullptr;
-    json["revision"] = name;
-    json["changes"] = changes_json(diff);
+    Json json = shown_json(name, snapshot, diff);
     json["signature"] = nullptr;
     if (const auto repository = context.session.repository(); repository && !snapshot.hash.empty())
       add_signatures(**repository, std::span(&json, 1));
@@ -54,6 +60,25 @@ void print_shown(Context& context, const std::string& name, const std::string& h
   start_pager(context);
   const auto text = render(diff, context.terminal.paint());
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
+}
+
+// The rules in force, and before them how they differ from HEAD.
+void print_live(Context& context, const Revision& head, const Revision& live, const Diff& diff) {
+  if (context.json) {
+    Json json = shown_json("LIVE", Snapshot{}, diff);
+    Json files = Json::object();
+    for (const auto& [name, text] : files_of(live.ruleset)) files[name] = text;
+    json["files"] = std::move(files);
+    context.terminal.out(print(json));
+    return;
+  }
+  start_pager(context);
+  const Paint paint = context.terminal.paint();
+  const auto same = diff.equal() ? "matches" : "differs from";
+  std::string text = paint.changed(format("LIVE {} HEAD ({})", same, short_hash(head.hash))) + "\n";
+  if (const auto changes = render(diff, paint); !changes.empty()) text += "\n" + changes;
+  text += "\n" + paint.changed("in force") + "\n";
+  context.terminal.out(text + render_rules(live.ruleset, paint));
 }
 
 // LIVE is compared with HEAD, other revisions outside the history with an empty ruleset.
@@ -68,10 +93,11 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
   TRY(keep_common(before, revision));
   auto diff = TRY(compare_revisions(before, revision));
   mark_foreign(diff, before.ruleset, revision.ruleset, owners);
-  const auto heading = name == "LIVE"
-                           ? format("LIVE{}\n", diff.equal() ? " matches HEAD" : " compared with HEAD")
-                           : escape(name) + "\n";
-  print_shown(context, name, heading, Snapshot{}, diff);
+  if (name == "LIVE") {
+    print_live(context, before, revision, diff);
+  } else {
+    print_shown(context, name, escape(name) + "\n", Snapshot{}, diff);
+  }
   return Answer::same;
 }
 
@@ -80,14 +106,14 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
 Action define_show(Syntax& syntax) {
   auto name = std::make_shared<std::string>("HEAD");
   auto foreign = std::make_shared<bool>(false);
-  syntax.positional("REV", name.get(), "The revision to show (default HEAD)");
+  syntax.positional("REV", name.get(), "The revision to show (default HEAD); LIVE: the rules in force");
   syntax.flag("--foreign", *foreign, "Show changes to other programs' rules too");
   return [name, foreign](Context& context) -> Result<Answer> {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);
     if (is_unrecorded(*name)) return show_unrecorded(context, *name, owners);
     auto repository = TRY(context.session.repository());
-    auto hash = TRY(repository->resolve(*name));
+    auto hash = TRY(resolve_snapshot(*repository, *name));
     auto snapshot = TRY(repository->snapshot(hash));
     auto diff = TRY(diff_of(*repository, snapshot, owners));
     const auto heading =

@@ -26,7 +26,12 @@ Action define_snapshot(Syntax& syntax) {
     const Lock held = TRY(lock(context.session));
     auto recorded = record_live(context.session, held, *options);
     if (!recorded) return std::move(recorded).error();
-    if (!recorded->changed) context.terminal.say("nothing changed since this snapshot");
+    if (!recorded->changed) {
+      std::string note = "nothing changed since this snapshot";
+      if (!options->message.empty())
+        note += "; your message is not kept: --allow-empty takes a snapshot that has it";
+      context.terminal.say(note);
+    }
     print_recorded(context, *recorded);
     return Answer::same;
   };

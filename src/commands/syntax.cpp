@@ -42,4 +42,9 @@ const Argument* Syntax::find(std::string_view name) const {
   return found == arguments_.end() ? nullptr : &*found;
 }
 
+const Argument* Syntax::dashed() const {
+  const auto found = std::ranges::find(arguments_, true, &Argument::dashed);
+  return found == arguments_.end() ? nullptr : &*found;
+}
+
 }  // namespace rewall

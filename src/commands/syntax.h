@@ -30,6 +30,7 @@ struct Argument {
   std::size_t most = 1;                 ///< how many values a std::vector takes
   std::vector<std::string> words{};     ///< the only values that are taken; none: every value
   std::vector<std::string> excludes{};  ///< the names of what cannot stand beside it
+  bool dashed = false;                  ///< -5 is this option with the value 5, as for `git log`
   bool given = false;                   ///< set by the parser
 
   /// "--message", "REV".
@@ -49,6 +50,8 @@ class Syntax {
   /// The argument of that name(); null where there is none.
   Argument* find(std::string_view name);
   const Argument* find(std::string_view name) const;
+  /// The option that a number behind a dash stands for; null where none is.
+  const Argument* dashed() const;
   std::deque<Argument>& arguments() { return arguments_; }
 
  private:

@@ -33,20 +33,41 @@ Result<Answer> list_tags(Context& context, const Repository& repository) {
   return Answer::same;
 }
 
+Result<std::optional<Tag>> tagged(const Repository& repository, const std::string& name) {
+  const auto tags = TRY(repository.tags());
+  const auto found = std::ranges::find(tags, name, &Tag::name);
+  return found == tags.end() ? std::optional<Tag>{} : std::optional<Tag>{*found};
+}
+
 Result<Answer> set(Context& context, Repository& repository, const std::string& name,
                    const std::string& revision) {
   if (is_unrecorded(revision)) {
     return error_of<messages::not_a_snapshot>(revision);
   }
   auto hash = TRY(repository.resolve(revision));
+  const auto before = TRY(tagged(repository, name));
   TRY(repository.set_tag(name, hash));
   if (!context.json) {
     context.terminal.out(format("{} {}\n", escape(name), short_hash(hash)));
     return Answer::same;
   }
   auto snapshot = TRY(repository.snapshot(hash));
-  context.terminal.out(
-      print(Json::array({{{"name", name}, {"hash", hash}, {"time", rfc3339(snapshot.time)}}})));
+  context.terminal.out(print(Json::array({{{"name", name},
+                                           {"hash", hash},
+                                           {"time", rfc3339(snapshot.time)},
+                                           {"changed", !before || before->hash != hash}}})));
+  return Answer::same;
+}
+
+Result<Answer> remove(Context& context, Repository& repository, const std::string& name) {
+  const auto before = TRY(tagged(repository, name));
+  TRY(repository.remove_tag(name));
+  if (context.json)
+    context.terminal.out(print(Json::array({{{"name", name},
+                                             {"hash", or_null(before ? before->hash : "")},
+                                             {"time", before ? Json(rfc3339(before->time)) : Json(nullptr)},
+                                             {"changed", true},
+                                             {"removed", true}}})));
   return Answer::same;
 }
 
@@ -66,9 +87,7 @@ Action define_tag(Syntax& syntax) {
     if (lists || (!options->name && !options->removed)) return list_tags(context, *repository);
     auto held = TRY(lock(*repository));
     if (options->name) return set(context, *repository, *options->name, options->revision);
-    TRY(repository->remove_tag(*options->removed));
-    if (context.json) context.terminal.out(print(Json::array()));
-    return Answer::same;
+    return remove(context, *repository, *options->removed);
   };
 }
 

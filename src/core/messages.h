@@ -466,6 +466,17 @@ inline constexpr Message unknown_option{.text = "unknown option '{}'",
                                         .hint = "'rewall {1}--help' lists the options"};
 inline constexpr Message unexpected_argument{.text = "unexpected argument '{}'",
                                              .hint = "see 'rewall {1}--help'"};
+/// The option or argument, then as above.
+inline constexpr Message option_without_value{.text = "{0}: needs a value ({2})",
+                                              .hint = "see 'rewall {1}--help'"};
+inline constexpr Message option_takes_no_value{.text = "{0}: takes no value",
+                                               .hint = "see 'rewall {1}--help'"};
+inline constexpr Message argument_missing{.text = "{0} is missing", .hint = "see 'rewall {1}--help'"};
+/// Two options that exclude each other, then as above.
+inline constexpr Message not_together{.text = "{0} and {2} cannot be used together",
+                                      .hint = "see 'rewall {1}--help'"};
+/// The value, then all that are possible.
+inline constexpr Message not_one_of{.text = "'{0}' is not one of {1}"};
 inline constexpr Message wrong_usage{.text = "{}", .hint = "see 'rewall {1}--help'"};
 inline constexpr Message unknown_family{.text = "'{}' is not ipv4 or ipv6"};
 /// The table, then all tables.

@@ -31,12 +31,24 @@ std::string rfc3339(Time time);
 /// "just now", "2 hours ago", "3 weeks ago"; "in the future" when `time` is after `from`.
 std::string ago(Time time, Time from);
 
+/// Formats of git's --date. relative: as ago(); iso_strict: as rfc3339(); local: in this host's zone, which
+/// it does not name; unix_seconds: since 1970.
+enum class DateFormat { relative, iso, iso_strict, rfc, shortened, local, unix_seconds };
+
+/// Reads git's name of a format. Kind usage: there is none of that name.
+Result<DateFormat> parse_date_format(std::string_view name);
+
+/// The time in that format; `from` is the present for `relative`.
+std::string written(Time time, DateFormat format, Time from);
+
 /// Reads a length of time: `90s`, `10m` or `10min`, `1h`, `2d`, `500ms`. Kind usage: no such length, a number
 /// without its unit, or more than a year.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-/// Reads a moment as people write it, seen at `from`: `2026-11-22`, `2026-11-22 17:20[:01]`, RFC 3339,
-/// `@1700000000`, `now`, `yesterday`, `2 hours ago`, `2.hours.ago`. Errors are of kind usage.
+/// Reads a moment as people write it, seen at `from`, with the words of git: `2026-11-22`, `2026-11-22
+/// 17:20[:01]`, RFC 3339, `22 Nov 2026`, `@1700000000`, `now`, `yesterday`, `2 hours ago`, `2.hours.ago`,
+/// `last week`, `monday`, `today`, `17:20` (the last one), `yesterday noon`. A day of a calendar without a
+/// time is its midnight. Errors are of kind usage.
 Result<Time> parse_time(std::string_view text, Time from);
 
 }  // namespace rewall

@@ -181,11 +181,18 @@ std::string native_facts(const Change& change) {
   return escape(join(out, "  "));
 }
 
+// A policy that opens is what nobody may miss.
+std::string policy_words(const Change& change, Paint paint) {
+  const auto words =
+      format("policy {} -> {}", escape(change.from.value_or("")), escape(change.to.value_or("")));
+  return change.to == "ACCEPT" || change.to == "accept" ? paint.removed(words) : paint.added(words);
+}
+
 // The words for a block's heading; empty for a change that has its own line.
 std::string heading_words(const Change& change, Paint paint) {
   switch (change.kind) {
     case ChangeKind::policy:
-      return format("policy {} -> {}", escape(change.from.value_or("")), escape(change.to.value_or("")));
+      return policy_words(change, paint);
     case ChangeKind::chain_added:
       return paint.added("chain added");
     case ChangeKind::chain_removed:
@@ -372,6 +379,62 @@ std::string render(const Diff& diff, Paint paint) {
     text += format("{}  {} in {}\n", paint.heading(escape(fold.owner)), fold.tally.text(paint),
                    counted(fold.places, "place"));
   return text;
+}
+
+namespace {
+
+std::string chain_text(const std::string& place, const Chain& chain, Paint paint) {
+  std::string text = "\n" + paint.heading(format("{} {}", place, escape(chain.name)));
+  if (chain.built_in()) text += format("  policy {}", escape(chain.policy));
+  text += "\n";
+  std::size_t position = 0;
+  for (const auto& rule : chain.rules) text += format("  {:<5} {}\n", ++position, readable_rule(rule.words));
+  return text;
+}
+
+std::string with_tabs(std::string_view line) {
+  const auto tabs = std::min(line.find_first_not_of('\t'), line.size());
+  return std::string(2 * tabs, ' ') + escape(line.substr(tabs));
+}
+
+std::string set_text(const Set& set, Paint paint) {
+  std::string text =
+      "\n" + paint.heading(format("set {}", escape(set.name))) +
+      format("  {} {}  {}\n", escape(set.type), escape(set.options), counted(set.members.size(), "member"));
+  std::size_t number = 0;
+  for (const auto member : set.members) {
+    if (++number > kMembersShown)
+      return text + format("  and {} more (--json has them all)\n", set.members.size() - kMembersShown);
+    text += format("  {}\n", escape(member));
+  }
+  return text;
+}
+
+/// In nft's words.
+std::string native_text(const NativeTable& table, Paint paint) {
+  const auto printed = print_native(table);
+  std::string text = "\n";
+  for (const auto line : split_lines(printed))
+    text += (line.starts_with("table ") ? paint.heading(escape(line)) : with_tabs(line)) + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string render_rules(const Ruleset& ruleset, Paint paint) {
+  std::string text;
+  for (const Slot slot : Ruleset::slots()) {
+    for (const auto& table : ruleset[slot].tables) {
+      const auto place =
+          format("{}{} {}", short_name(slot.family), slot.beside ? " (legacy)" : "", escape(table.name));
+      for (const auto& chain : table.chains)
+        if (!chain.rules.empty() || chain.policy != "ACCEPT") text += chain_text(place, chain, paint);
+    }
+  }
+  for (const auto& set : ruleset.sets.sets) text += set_text(set, paint);
+  if (ruleset.native)
+    for (const NativeTable& table : ruleset.native->tables) text += native_text(table, paint);
+  return text.empty() ? "\nno rules\n" : text;
 }
 
 std::string render_stat(const Diff& diff, Paint paint) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "diff/diff.h"
+#include "rules/ruleset.h"
 #include "ui/paint.h"
 
 namespace rewall {
@@ -13,6 +14,11 @@ std::string render(const Diff& diff, Paint paint);
 
 /// One line for each chain, set or owner of foreign changes, ` ip filter INPUT | +1 -1 ~2`, and the sum.
 std::string render_stat(const Diff& diff, Paint paint);
+
+/// The rules and sets as people read them: a block for each chain that has rules, is not built in, or has the
+/// policy DROP, with the rules numbered; of a set its type and its first members. "no rules" where there is
+/// none. Escaped.
+std::string render_rules(const Ruleset& ruleset, Paint paint);
 
 /// A rule as people read it: without an implied `-m tcp`, and the comment after `  # `. Escaped.
 std::string readable_rule(std::string_view words);

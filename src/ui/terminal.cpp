@@ -15,6 +15,7 @@
 
 #include "core/format.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -26,9 +27,13 @@ bool set(const char* variable) {
 
 bool wants_colour(Colour colour) {
   if (colour != Colour::automatic) return colour == Colour::always;
-  const char* term = std::getenv("TERM");
-  const bool dumb = term != nullptr && std::string_view(term) == "dumb";
-  return ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR") && !dumb;
+  const auto is = [](const char* variable, std::string_view text) {
+    const char* value = std::getenv(variable);
+    return value != nullptr && value == text;
+  };
+  if (set("NO_COLOR")) return false;
+  if (set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0")) return true;
+  return ::isatty(STDOUT_FILENO) == 1 && !is("TERM", "dumb") && !is("CLICOLOR", "0");
 }
 
 // The errno of the failure; 0 when all was written.
@@ -62,6 +67,14 @@ std::vector<std::string> pager_environment() {
   }
   if (std::getenv("LESS") == nullptr) variables.emplace_back("LESS=FRX");
   return variables;
+}
+
+// A message as standard error shows it: on a terminal in lines that fit, the others a little to the right.
+std::string message(const std::string& text) {
+  std::vector<std::string> lines;
+  for (const auto line : split(text, '\n'))
+    lines.push_back(wrapped(line, 0, 2, terminal_width(STDERR_FILENO)));
+  return join(lines, "\n") + "\n";
 }
 
 // One line on standard error; the destructor clears the line.
@@ -137,7 +150,7 @@ void Terminal::say(std::string_view text) {
 }
 
 void Terminal::tell(std::string_view text) {
-  write_whole(STDERR_FILENO, format("rewall: {}\n", escape(text)));
+  write_whole(STDERR_FILENO, message("rewall: " + escape(text)));
 }
 
 void Terminal::end_pager() {
@@ -155,8 +168,8 @@ Status Terminal::finish() {
 }
 
 void Terminal::error(const Error& error) {
-  std::string text = format("rewall: error: {}\n", escape(full_message(error)));
-  if (!error.hint.empty()) text += format("hint: {}\n", escape(error.hint));
+  std::string text = message("rewall: error: " + escape(full_message(error)));
+  if (!error.hint.empty()) text += message("hint: " + escape(error.hint));
   write_whole(STDERR_FILENO, text);
 }
 

@@ -17,7 +17,8 @@ enum class Colour { automatic, always, never };
 
 struct TerminalOptions {
   Colour colour =
-      Colour::automatic;  ///< automatic: on a terminal, unless NO_COLOR is set (no-color.org) or TERM=dumb
+      Colour::automatic;  ///< automatic: on a terminal, unless NO_COLOR is set (no-color.org), TERM=dumb or
+                          ///< CLICOLOR=0; elsewhere where CLICOLOR_FORCE is set and NO_COLOR is not
   bool pager = true;      ///< used on a terminal only
   bool quiet = false;     ///< print results and errors only
 };

@@ -74,10 +74,16 @@ TEST_CASE("the option -n takes a number of snapshots") {
 }
 
 TEST_CASE("a table that no kernel has is refused, with the nearest name") {
-  CHECK(check_table(""));
-  CHECK(check_table("mangle"));
-  CHECK(check_table("filtre").error().hint == "did you mean 'filter'?");
-  CHECK(check_table("zzzzzzzz").error().hint == "the tables are raw, mangle, nat, filter, security");
+  Syntax syntax;
+  std::string table;
+  add_table(syntax, table, "");
+  CHECK(read(syntax, "--table", "mangle"));
+  CHECK(table == "mangle");
+  CHECK(read(syntax, "--table", ""));
+  CHECK(read(syntax, "--table", "filtre").error().hint == "did you mean 'filter'?");
+  CHECK(read(syntax, "--table", "zzzzzzzz").error().hint ==
+        "the tables are raw, mangle, nat, filter, security");
+  CHECK(table.empty());
 }
 
 TEST_CASE("the table of commands says which commands change the live rules") {
@@ -94,5 +100,7 @@ TEST_CASE("the table of commands says which commands change the live rules") {
 TEST_CASE("a text fits its column, and is cut between characters") {
   CHECK(fitted("ann", 5) == "ann  ");
   CHECK(fitted("annabel", 5) == "anna…");
-  CHECK(fitted("ab\xc3\xbcrger", 4) == "ab… ");
+  CHECK(fitted("ab\xc3\xbcrger", 4) == "ab\xc3\xbc…");
+  CHECK(fitted("\xe6\x9d\xb1\xe4\xba\xac", 5) == "\xe6\x9d\xb1\xe4\xba\xac ");
+  CHECK(fitted("\xe6\x9d\xb1\xe4\xba\xac", 3) == "\xe6\x9d\xb1…");
 }

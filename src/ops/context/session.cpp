@@ -1,7 +1,10 @@
 #include "ops/context/session.h"
 
+#include <chrono>
 #include <utility>
 
+#include "core/log.h"
+#include "core/text.h"
 #include "diff/pairs.h"
 #include "ops/context/ruleset_files.h"
 #include "rules/print.h"
@@ -32,10 +35,23 @@ void take_ipv6_of_head(Capture& capture, Ruleset head, BackendChoice choice) {
       "this kernel has no IPv6: its rules are not in force, and stay in the history as HEAD has them");
 }
 
+std::size_t rules_of(const Ruleset& ruleset) {
+  std::size_t rules = 0;
+  for (const Slot slot : Ruleset::slots())
+    for (const auto& table : ruleset[slot].tables)
+      for (const auto& chain : table.chains) rules += chain.rules.size();
+  return rules;
+}
+
 }  // namespace
 
 Result<Capture> Session::capture() {
+  const auto begun = std::chrono::steady_clock::now();
   auto capture = TRY(firewall_->capture(backend_));
+  const auto spent =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
+  log_info("read the live rules in {} ms: {}, {}, {}", spent.count(), name(capture.ruleset.backend),
+           counted(rules_of(capture.ruleset), "rule"), counted(capture.ruleset.sets.sets.size(), "set"));
   if (!capture.without_ipv6) return capture;
   if (auto head = read_head_anew(path_)) take_ipv6_of_head(capture, *std::move(head), backend_);
   return capture;

@@ -34,6 +34,7 @@ std::optional<CachedGeneration> unchanged_since_cached(Session& session, const R
   if (!cached || session.backend() == BackendChoice::legacy || session.firewall().legacy_tables() ||
       session.firewall().generation() != cached->generation)
     return std::nullopt;
+  log_info("the rules did not change since snapshot {}: they are not read again", cached->head.substr(0, 10));
   return cached;
 }
 

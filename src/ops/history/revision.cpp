@@ -13,6 +13,7 @@
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "kernel/process.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "rules/rule.h"
@@ -84,9 +85,17 @@ Result<Revision> from_path(Session& session, const std::string& path, const std:
 
 }  // namespace
 
+Result<std::string> resolve_snapshot(const Repository& repository, const std::string& name) {
+  auto hash = repository.resolve(name);
+  std::error_code failed;
+  if (hash || hash.error().kind != ErrorKind::usage || !std::filesystem::exists(name, failed)) return hash;
+  return std::move(hash).error().hinted(
+      format("the file of this name is a revision too: {}", shell_quote("file:" + name)));
+}
+
 Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name,
                                           Proof proof) {
-  auto hash = TRY(repository.resolve(name));
+  auto hash = TRY(resolve_snapshot(repository, name));
   auto snapshot = TRY(repository.snapshot(hash));
   auto files = TRY(repository.files(hash, proof));
   return SnapshotFiles{name, std::move(hash), snapshot.trailers.backend, std::move(files)};
@@ -160,13 +169,43 @@ const Rule* rule_at(const Ruleset& ruleset, const Change& change, std::optional<
   return chain != nullptr && *position <= chain->rules.size() ? &chain->rules[*position - 1] : nullptr;
 }
 
+// The words before the name of a script that run it: those of its first line, "nft -f" for a file of nft,
+// else the shell. None for rules that only lack their table.
+std::vector<std::string> interpreter_of(std::string_view text) {
+  for (const auto line : split_lines(text)) {
+    if (line.starts_with("#!")) {
+      std::vector<std::string> words;
+      for (const auto word : split(trim(line.substr(2)), ' '))
+        if (!word.empty() && word != "/usr/bin/env" && word != "-S") words.emplace_back(word);
+      if (words.empty()) return {"sh"};
+      auto name = std::filesystem::path(words[0]).filename().string();
+      if (!find_program(name).empty()) words[0] = std::move(name);
+      return words;
+    }
+    const auto words = trim(line);
+    if (words.empty() || words.starts_with('#')) continue;
+    for (const std::string_view begin : {"table ", "add table ", "flush ruleset", "define ", "include "})
+      if (words.starts_with(begin)) return {"nft", "-f"};
+    // As `iptables -S` prints them.
+    if (words.starts_with("-A ") || words.starts_with("-P ") || words.starts_with("-N ")) return {};
+    break;
+  }
+  return {"sh"};
+}
+
 // The hint of a reader that does not know which file it reads.
-Error naming_file(Error error, const std::string& path) {
+Error naming_file(Error error, std::string_view text, const std::string& path) {
   constexpr std::string_view kFile = " FILE";
   std::error_code failed;
-  if (error.hint.ends_with(kFile) && std::filesystem::exists(path, failed))
-    error.hint.replace(error.hint.size() - kFile.size() + 1, kFile.size(), shell_quote(path));
-  return error;
+  if (!error.hint.ends_with(kFile) || !std::filesystem::exists(path, failed)) return error;
+  auto words = interpreter_of(text);
+  if (words.empty())
+    return std::move(error).hinted(
+        "for rules without a table: put '*filter' before them and COMMIT after them");
+  const auto language = words[0] == "sh" ? "shell script" : "script of " + words[0];
+  words.push_back(path);
+  for (auto& word : words) word = shell_quote(word);
+  return std::move(error).hinted(format("for a {} use: rewall try -- {}", language, join(words, " ")));
 }
 
 }  // namespace
@@ -203,7 +242,7 @@ Result<std::vector<Tables>> read_rules(std::string text, const std::string& path
   if (!found.note.empty()) notes.push_back(found.note);
   for (const Family family : found.families) {
     auto file = read_rules_file(text, family, path);
-    if (!file) return naming_file(std::move(file).error(), path);
+    if (!file) return naming_file(std::move(file).error(), text, path);
     // A program that failed leaves an empty file, and an empty file must not open a firewall.
     if (file->tables.tables.empty()) return error_of<messages::no_table_line>(path);
     all.push_back(std::move(file->tables));

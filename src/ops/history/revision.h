@@ -46,6 +46,10 @@ struct SnapshotFiles {
   std::string backends{};  ///< its Rewall-Backend
   Files files{};
 };
+/// The full hash of the snapshot that `name` names. Kind usage: there is none; where a file has that name,
+/// the hint says how a file is written.
+Result<std::string> resolve_snapshot(const Repository& repository, const std::string& name);
+
 /// Reads the files of the snapshot that `name` names. Kind usage: no such revision. Kind repository: an
 /// object cannot be read, or its content fails `proof`.
 Result<SnapshotFiles> read_snapshot_files(const Repository& repository, const std::string& name, Proof proof);

@@ -1,0 +1,290 @@
+// The words and habits that people bring from git, systemctl and ssh.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+
+#include "support/host.h"
+#include "support/terminal.h"
+#include "ui/width.h"
+
+using namespace rewall;
+using nlohmann::json;
+
+namespace {
+
+/// Three snapshots: a first one, "open http", and a policy DROP.
+void make_history(const Host& host) {
+  host.ok(
+      "rewall init; iptables -A INPUT -p tcp --dport 80 -j ACCEPT; rewall snapshot -m 'open http'; "
+      "iptables -P INPUT DROP; rewall snapshot");
+}
+
+}  // namespace
+
+TEST_CASE("-- is taken in every command, and protects what follows it") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ok("rewall status --"), "matches HEAD"));
+  CHECK(has(host.ok("rewall -- status"), "matches HEAD"));
+  CHECK(host.ok("rewall diff -- HEAD").empty());
+  const auto both = host.ends(1, "rewall diff HEAD~1 HEAD");
+  CHECK(host.ends(1, "rewall diff -- HEAD~1 HEAD") == both);
+  CHECK(host.ends(1, "rewall diff HEAD~1 -- HEAD") == both);
+  CHECK(host.ok("rewall show -- HEAD") == host.ok("rewall show HEAD"));
+  CHECK(host.ok("rewall snapshot --") == host.ok("rewall snapshot"));
+  CHECK(has(host.ends(2, "rewall diff -- -x"), "-x: no such revision"));
+  CHECK(host.ok("rewall help -- diff") == host.ok("rewall diff --help"));
+  host.ok("rewall try -- iptables -A INPUT -j DROP; rewall confirm; rewall try -- true; rewall confirm");
+  CHECK(has(host.rules(), "-A INPUT -j DROP"));
+}
+
+TEST_CASE("a wrong command line is told in words of ours, a value before what follows it") {
+  const Host host;
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"log --since", "--since: needs a value (TIME)"},
+      {"log -n", "-n: needs a value (N)"},
+      {"-C", "-C: needs a value (DIR)"},
+      {"status --json=3", "--json: takes no value"},
+      {"diff --stat --text", "--stat and --text cannot be used together"},
+      {"diff a b c", "unexpected argument 'c'"},
+      {"log a b", "unexpected argument 'b'"},
+      {"checkout", "REV is missing"},
+      {"completion bahs", "SHELL: 'bahs' is not one of bash, zsh, fish\nhint: did you mean 'bash'?"},
+      {"--backend nftables status", "--backend: 'nftables' is not one of auto, nft, legacy"},
+      {"log --table nope NOPE", "--table: unknown table 'nope'"},
+      {"log --since soon NOPE", "--since: 'soon' is not a time"},
+      {"log --grep '(' NOPE", "--grep: '(' is no regular expression"},
+      {"log --date nope NOPE", "--date: 'nope' is not a format of times"},
+      {"restore --for 10 NOPE", "--for: '10' has no unit"},
+      {"snapshot -5", "unknown option '-5'"},
+  };
+  for (const auto& [words, says] : all) {
+    INFO(words);
+    CHECK(has(host.ends(2, "rewall " + words), "rewall: error: " + says));
+  }
+}
+
+TEST_CASE("words of git and systemctl lead to those of rewall") {
+  const Host host;
+  const std::vector<std::pair<std::string, std::string>> all{{"revert", "'rewall undo'"},
+                                                             {"reset", "'rewall restore REV'"},
+                                                             {"pull", "'rewall fetch'"},
+                                                             {"stash", "'rewall snapshot'"},
+                                                             {"branch", "'rewall fleet list'"},
+                                                             {"list", "'rewall log'"},
+                                                             {"start", "'rewall hooks install systemd'"},
+                                                             {"comit", "did you mean 'rewall commit'?"},
+                                                             {"stauts", "did you mean 'rewall status'?"}};
+  for (const auto& [word, says] : all) CHECK(has(host.ends(2, "rewall " + word), "hint: " + says));
+  CHECK(has(host.ends(2, "rewall revert"), "'rewall restore REV' goes back"));
+}
+
+TEST_CASE("a file where a revision is wanted is named as one") {
+  const Host host;
+  host.ok("rewall init; iptables-save >rules.v4; cp rules.v4 'my rules'");
+  for (const char* command : {"diff rules.v4", "diff HEAD rules.v4", "show rules.v4", "restore rules.v4",
+                              "blame rules.v4", "checkout rules.v4"})
+    CHECK(has(host.ends(2, std::string("rewall ") + command),
+              "rules.v4: no such revision\nhint: the file of this name is a revision too: file:rules.v4\n"));
+  CHECK(has(host.ends(2, "rewall diff 'my rules'"), "'file:my rules'"));
+}
+
+TEST_CASE("a script is no rules file, and the error says how to run it") {
+  const Host host;
+  host.ok(
+      "rewall init; printf '#!/bin/sh\\nset -e\\niptables -A INPUT -j ACCEPT\\n' >fw.sh; "
+      "printf '#!/bin/bash -e\\niptables -A INPUT -j ACCEPT\\n' >fw.bash; "
+      "printf '# mine\\niptables -A INPUT -p tcp --dport 22 -j ACCEPT\\niptables -A INPUT -j DROP\\n' >list; "
+      "printf 'flush ruleset\\ntable ip t {\\n}\\n' >fw.nft; printf '#!/usr/bin/env python3\\nrun()\\n' "
+      ">fw.py; "
+      "printf -- '-P INPUT ACCEPT\\n-A INPUT -j DROP\\n' >listed");
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"fw.sh", "for a shell script use: rewall -C [^ ]* try -- sh fw.sh"},
+      {"list", "for a shell script use: rewall -C [^ ]* try -- sh list"},
+      {"fw.bash", "for a script of bash use: rewall -C [^ ]* try -- bash -e fw.bash"},
+      {"fw.nft", "for a script of nft use: rewall -C [^ ]* try -- nft -f fw.nft"},
+      {"fw.py", "for a script of python3 use: rewall -C [^ ]* try -- python3 fw.py"},
+      {"listed", ".*put '\\*filter' before them and COMMIT after them"}};
+  for (const auto& [file, says] : all)
+    for (const char* command : {"rewall apply ", "rewall import ", "rewall diff HEAD file:"}) {
+      const auto said = host.ends(2, command + file);
+      INFO(said);
+      CHECK(std::regex_search(said, std::regex("hint: " + says + "\n")));
+    }
+  host.ok("rewall try --yes -- sh list </dev/null; rewall confirm");
+  CHECK(has(host.rules(), "--dport 22 -j ACCEPT\n-A INPUT -j DROP"));
+}
+
+TEST_CASE("log takes the options of git log") {
+  const Host host;
+  make_history(host);
+  const auto all = host.ok("rewall log --oneline");
+  CHECK(host.ok("rewall log -2 --oneline") == host.ok("rewall log -n 2 --oneline"));
+  CHECK(host.ok("rewall log --oneline -1 HEAD~1") == host.ok("rewall log --oneline HEAD~1 -n 1"));
+  CHECK(host.ok("rewall log --oneline -1 -3") == all);
+  CHECK(host.ok("rewall log --oneline -0").empty());
+  CHECK(host.ok("rewall log --oneline HEAD~2..HEAD | wc -l") == "2\n");
+  CHECK(host.ok("rewall log --oneline --reverse") == host.ok("rewall log --oneline | tac"));
+  // As git: the newest ones, turned round.
+  CHECK(host.ok("rewall log --oneline --reverse -2") == host.ok("rewall log --oneline -2 | tac"));
+  CHECK(json::parse(host.ok("rewall log --json --reverse"))[1]["subject"] == "open http");
+
+  CHECK(host.ok("rewall log --oneline -p -2 | sed -E 's/^[0-9a-f]{10} //'") ==
+        "filter/INPUT: policy ACCEPT -> DROP\n\nip filter INPUT  policy ACCEPT -> DROP\n\n"
+        "open http\n\nip filter INPUT\n  + 1     -p tcp --dport 80 -j ACCEPT\n\n");
+  CHECK(host.ok("rewall log --oneline --stat -1 HEAD~1 | tail -n +2") ==
+        "\n ip filter INPUT | +1\n 1 change in 1 place: +1\n\n");
+  CHECK(json::parse(host.ok("rewall log --json -p -1"))[0]["changes"][0]["kind"] == "policy");
+  CHECK_FALSE(json::parse(host.ok("rewall log --json -1"))[0].contains("changes"));
+
+  for (const auto& [format, git] :
+       std::vector<std::pair<std::string, std::string>>{{"iso", "iso"},
+                                                        {"iso-strict", "iso-strict"},
+                                                        {"rfc", "rfc"},
+                                                        {"short", "short"},
+                                                        {"unix", "unix"},
+                                                        {"local", "local"}}) {
+    INFO(format);
+    const auto time = host.ok("git -C repo log -1 --format=%ad --date=" + git);
+    CHECK(has(host.ok("rewall log -1 --date=" + format), "  " + time.substr(0, time.size() - 1) + "  "));
+  }
+  CHECK(has(host.ok("rewall log -1 --date=relative"), " root "));
+  CHECK(host.ok("rewall log --oneline --since='2 weeks ago'") == all);
+  CHECK(host.ok("rewall log --oneline --after yesterday") == all);
+  CHECK(host.ok("rewall log --oneline --before 'last monday'").empty());
+}
+
+TEST_CASE("a short hash that several snapshots have lists them") {
+  const Host host;
+  host.ok("rewall init; for i in $(seq 40); do rewall snapshot -q --allow-empty -m \"$i\" >/dev/null; done");
+  const auto digits =
+      host.ok("git -C repo log --format=%H | cut -c1-4 | sort | uniq -d | head -n 1 | tr -d '\\n'");
+  if (digits.empty()) return;  // four digits rarely meet in forty
+  CHECK(has(host.ends(2, "rewall show " + digits), "ambiguous: matches 2 snapshots: "));
+}
+
+TEST_CASE("tags, remotes and hooks have the words of other programs too") {
+  const Host host;
+  host.ok("rewall init; rewall tag good; rewall remote add origin /nowhere");
+  CHECK(host.ok("rewall tag list") == host.ok("rewall tag"));
+  CHECK(host.ok("rewall tag -l") == host.ok("rewall tag"));
+  CHECK(host.ok("rewall remote list") == host.ok("rewall remote"));
+  host.ok("rewall remote rm origin");
+  CHECK(host.ok("rewall remote list").empty());
+  host.ok("rewall hooks install cron --root $PWD/root; rewall hooks uninstall cron --root $PWD/root");
+  CHECK_FALSE(std::filesystem::exists(host.folder() / "root/etc/cron.d/rewall"));
+}
+
+TEST_CASE("show LIVE shows what is in force") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ok("rewall show LIVE"),
+            "\nin force\n\nip filter INPUT  policy DROP\n  1     -p tcp --dport 80 -j ACCEPT\n"));
+  CHECK(has(host.ok("rewall show LIVE"), "LIVE matches HEAD ("));
+  host.ok("ipset create bad hash:ip; ipset add bad 192.0.2.1; iptables -F");
+  const auto text = host.ok("rewall show LIVE");
+  CHECK(has(text, "LIVE differs from HEAD ("));
+  CHECK(has(text, "  - 1     -p tcp --dport 80 -j ACCEPT\n"));
+  CHECK(has(text, "\nset bad  hash:ip "));
+  CHECK(has(text, "  1 member\n  192.0.2.1\n"));
+  const auto live = json::parse(host.ok("rewall show --json LIVE"));
+  CHECK(live["changes"].size() == 2);
+  CHECK(has(live["files"]["rules.v4"].get<std::string>(), ":INPUT DROP"));
+  host.ok("iptables -P INPUT ACCEPT; ipset destroy");
+  CHECK(has(host.ok("rewall show LIVE"), "in force\n\nno rules\n"));
+}
+
+TEST_CASE("what changes something says in JSON whether it did") {
+  const Host host;
+  make_history(host);
+  const auto changed = [&host](const std::string& words) {
+    const auto said = json::parse(host.ok("rewall --json " + words));
+    return (said.is_array() ? said.back() : said).at("changed").get<bool>();
+  };
+  CHECK(changed("tag good"));
+  CHECK_FALSE(changed("tag good"));
+  CHECK(changed("tag -d good"));
+  CHECK(changed("remote add origin $PWD/r.git"));
+  CHECK_FALSE(changed("remote set-url origin $PWD/r.git"));
+  host.ok("git init -q --bare r.git");
+  CHECK(changed("push"));
+  CHECK_FALSE(changed("push"));
+  CHECK_FALSE(changed("fetch"));
+  CHECK(changed("remote rm origin"));
+  CHECK(changed("config lock.wait 20s"));
+  CHECK_FALSE(changed("config lock.wait 20s"));
+  CHECK(changed("config --unset lock.wait"));
+  CHECK_FALSE(changed("config --unset lock.wait"));
+  CHECK(changed("hooks install cron --root $PWD/root"));
+  CHECK_FALSE(changed("hooks install cron --root $PWD/root"));
+  CHECK(changed("hooks remove cron --root $PWD/root"));
+  CHECK_FALSE(changed("init"));
+  CHECK_FALSE(changed("snapshot"));
+  CHECK_FALSE(changed("restore HEAD"));
+  CHECK(changed("restore HEAD~1"));
+  CHECK(changed("undo"));
+  CHECK(changed("gc"));
+  CHECK_FALSE(changed("gc"));
+}
+
+TEST_CASE("a message that nothing was made for is not lost in silence") {
+  const Host host;
+  make_history(host);
+  CHECK(has(host.ends(0, "rewall snapshot -m mine"), "your message is not kept: --allow-empty"));
+  CHECK_FALSE(has(host.ends(0, "rewall snapshot"), "message"));
+  CHECK(has(host.ends(0, "rewall init"), "there is a repository already"));
+}
+
+TEST_CASE("colours follow the variables that other programs follow, and an open policy is red") {
+  const Host host;
+  make_history(host);
+  const std::string red = "\x1b[31mpolicy DROP -> ACCEPT\x1b[0m";
+  CHECK(has(host.ends(1, "rewall --color=always diff HEAD HEAD~1"), red));
+  CHECK(has(host.ends(1, "rewall --color=always diff HEAD~1 HEAD"), "\x1b[32mpolicy ACCEPT -> DROP"));
+  CHECK(has(host.ends(1, "CLICOLOR_FORCE=1 rewall diff HEAD HEAD~1"), red));
+  CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=0 rewall diff HEAD HEAD~1"), "\x1b["));
+  CHECK_FALSE(has(host.ends(1, "NO_COLOR=1 CLICOLOR_FORCE=1 rewall diff HEAD HEAD~1"), "\x1b["));
+  CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=1 rewall --color=never diff HEAD HEAD~1"), "\x1b["));
+}
+
+TEST_CASE("-v says on standard error what is done, -vv which programs are run") {
+  const Host host;
+  make_history(host);
+  const auto cached = host.sh("rewall -v status");
+  CHECK(has(cached.err, "rewall: repository " + host.repository() + ", backend auto\n"));
+  CHECK(has(cached.err, "they are not read again"));
+  CHECK(cached.out == host.ok("rewall status"));
+  host.ok("iptables -N mine");
+  CHECK(std::regex_search(host.sh("rewall -v diff").err,
+                          std::regex("rewall: read the live rules in [0-9]+ ms: nft, 1 rule, 0 sets\n")));
+  CHECK_FALSE(has(host.sh("rewall -v diff").err, "rewall: run "));
+  CHECK(has(host.sh("rewall -vv snapshot").err, "rewall: run "));
+}
+
+TEST_CASE("text fits terminals of 40, 80 and 120 columns, and commands to copy stay whole") {
+  const Host host;
+  make_history(host);
+  host.ok(
+      "iptables -N x; rewall snapshot -m 'a rather long subject that does not fit into forty columns at "
+      "all'");
+  for (const std::size_t width : {40, 80, 120}) {
+    const auto shows = [&](const std::string& words) {
+      return host.ok("python3 -c " + shell_quote(kTerminal) + " " +
+                     shell_quote("stty cols " + std::to_string(width) + "; " REWALL_PROGRAM " --no-pager " +
+                                 words + "; true"));
+    };
+    for (const char* words : {"--help", "log --help", "log", "revert", "snapshot -m x >/dev/null"}) {
+      const auto text = shows(words);
+      INFO(width << " " << words << "\n" << text);
+      for (const auto line : split_lines(text)) {
+        // Examples and commands are copied.
+        if (has(line, "rewall log") || has(line, "rewall undo") || has(line, "rewall restore")) continue;
+        CHECK(display_width(line) <= width);
+      }
+    }
+    CHECK(has(shows("revert"), "'rewall restore REV'"));
+  }
+  // Elsewhere a line is a line.
+  CHECK(host.ok("rewall log | wc -l") == "4\n");
+}
