@@ -202,7 +202,14 @@ int run_words(int argc, char** argv, bool json, Running& running) {
   use_large_pages();
   const auto starting = start_early();
   auto parsed = parse_command_line(argc, argv);
-  if (!parsed) return fail(parsed.error(), json, true);
+  if (!parsed) {
+    auto error = std::move(parsed).error();
+    // Of a wrong command line no more is known than what is written there.
+    for (int i = 1; i + 1 < argc; ++i)
+      if (argv[i] == std::string_view("-C") || argv[i] == std::string_view("--repo"))
+        error.hint = for_repository(error.hint, argv[i + 1]);
+    return fail(std::move(error), json, true);
+  }
   if (const auto* help = std::get_if<HelpText>(&*parsed)) return print_plainly(*help, 0);
   return run_chosen(argc, argv, std::get<Chosen>(*parsed), running);
 }

@@ -78,6 +78,7 @@ TEST_CASE("words of git and systemctl lead to those of rewall") {
                                                              {"stauts", "did you mean 'rewall status'?"}};
   for (const auto& [word, says] : all) CHECK(has(host.ends(2, "rewall " + word), "hint: " + says));
   CHECK(has(host.ends(2, "rewall revert"), "'rewall restore REV' goes back"));
+  CHECK(has(host.ends(2, "rewall -C /other revert"), "'rewall -C /other undo' reverts"));
 }
 
 TEST_CASE("a file where a revision is wanted is named as one") {
