@@ -33,11 +33,6 @@ Result<Answer> list_remotes(Context& context, const Repository& repository,
     if (!context.json)
       context.terminal.out(format("{}  {}\n", escape(remote.name), escape(shown_address(remote.url))));
   }
-  for (const auto& old : before.value_or(std::vector<Remote>{})) {
-    if (std::ranges::find(remotes, old.name, &Remote::name) == remotes.end())
-      json.push_back(
-          {{"name", old.name}, {"url", shown_address(old.url)}, {"changed", true}, {"removed", true}});
-  }
   if (context.json) context.terminal.out(print(json));
   return Answer::same;
 }

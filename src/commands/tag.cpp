@@ -59,18 +59,6 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
   return Answer::same;
 }
 
-Result<Answer> remove(Context& context, Repository& repository, const std::string& name) {
-  const auto before = TRY(tagged(repository, name));
-  TRY(repository.remove_tag(name));
-  if (context.json)
-    context.terminal.out(print(Json::array({{{"name", name},
-                                             {"hash", or_null(before ? before->hash : "")},
-                                             {"time", before ? Json(rfc3339(before->time)) : Json(nullptr)},
-                                             {"changed", true},
-                                             {"removed", true}}})));
-  return Answer::same;
-}
-
 }  // namespace
 
 Action define_tag(Syntax& syntax) {
@@ -87,7 +75,9 @@ Action define_tag(Syntax& syntax) {
     if (lists || (!options->name && !options->removed)) return list_tags(context, *repository);
     auto held = TRY(lock(*repository));
     if (options->name) return set(context, *repository, *options->name, options->revision);
-    return remove(context, *repository, *options->removed);
+    TRY(repository->remove_tag(*options->removed));
+    if (context.json) context.terminal.out(print(Json::array()));
+    return Answer::same;
   };
 }
 

@@ -131,11 +131,21 @@ TEST_CASE("the generation moves with every change of nft rules and tells namespa
   in_lab([&] { CHECK(host_firewall()->generation() != first); });
 }
 
-TEST_CASE("tables of nft's own are noted") {
+TEST_CASE("tables of nft's own are recorded, and noted where there is no nft") {
   in_lab([] {
     shell("iptables-nft -A INPUT -j ACCEPT; nft add table inet fw; nft add table ip other");
-    CHECK(captured().notes ==
-          std::vector<std::string>{"nft tables that are not recorded: inet fw, ip other"});
+    const auto capture = captured();
+    CHECK(capture.notes.empty());
+    CHECK(print_native(capture.ruleset.native.value()) == "table ip other {\n}\ntable inet fw {\n}\n");
+    OnlyPath path;
+    for (const char* program : {"iptables", "iptables-nft-save", "ip6tables-nft-save", "iptables-legacy-save",
+                                "ip6tables-legacy-save", "ipset"})
+      path.link(program);
+    const auto without = captured();
+    CHECK_FALSE(without.ruleset.native);
+    CHECK(without.notes ==
+          std::vector<std::string>{
+              "nft tables that are not recorded, as nft is not installed: inet fw, ip other"});
   });
 }
 

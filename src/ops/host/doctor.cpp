@@ -98,7 +98,7 @@ std::string hint_of_note(std::string_view note) {
   };
   static constexpr std::array<Known, 6> kKnown{{
       {"nft tables that are not recorded",
-       "'nft list ruleset' shows these rules; keep them elsewhere, or write them with iptables"},
+       "'nft list ruleset' shows these rules; without nft: apt install nftables"},
       {"legacy tables are there and not recorded",
        "'iptables-legacy -S' shows these rules; without --backend nft they are recorded"},
       {"ipset is not installed", "apt install ipset"},
