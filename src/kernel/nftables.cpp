@@ -136,20 +136,23 @@ Result<KernelTable> ask_nft_table(Family family, const std::string& table,
   return asked;
 }
 
-Result<std::map<std::string, std::size_t>> count_rules(const NftTable& table) {
+Result<RuleCounts> count_rules(const NftTable& table) {
   NetlinkSocket socket;
   if (!socket) return refused(errno, "netlink socket");
-  std::map<std::string, std::size_t> counts;
+  RuleCounts counts;
   int error =
       socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, table.family, NLM_F_DUMP), [&](const nlmsghdr* message) {
         const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
         if (text(facts[NFTA_CHAIN_TABLE]) == table.name &&
             (number(facts[NFTA_CHAIN_FLAGS]) & NFT_CHAIN_BINDING) == 0)
-          counts.emplace(text(facts[NFTA_CHAIN_NAME]), 0);
+          counts.chains.emplace(text(facts[NFTA_CHAIN_NAME]), 0);
       });
   if (error != 0) return refused(error, "list of chains");
-  for (auto& [chain, rules] : counts) {
-    error = each_rule(socket, table.family, table.name, chain, [&rules](const auto&) { ++rules; });
+  for (auto& [chain, rules] : counts.chains) {
+    error = each_rule(socket, table.family, table.name, chain, [&](const auto& facts) {
+      ++rules;
+      counts.extensions = counts.extensions || has_extension(payload(facts[NFTA_RULE_EXPRESSIONS]));
+    });
     if (error != 0) return refused(error, "list of rules");
   }
   return counts;

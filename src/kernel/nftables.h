@@ -42,9 +42,13 @@ Result<KernelTable> ask_nft_table(Family family, const std::string& table);
 Result<KernelTable> ask_nft_table(Family family, const std::string& table,
                                   std::span<const std::string> chains);
 
-/// How many rules each chain of a table has, by its name. Chains without a name of their own, which a rule
-/// holds (NFT_CHAIN_BINDING), are left out.
-Result<std::map<std::string, std::size_t>> count_rules(const NftTable& table);
+struct RuleCounts {
+  /// How many rules each chain has, by its name. Chains without a name of their own, which a rule holds
+  /// (NFT_CHAIN_BINDING), are left out.
+  std::map<std::string, std::size_t> chains{};
+  bool extensions = false;  ///< a rule has a match or target of x_tables: ebtables-nft makes such rules
+};
+Result<RuleCounts> count_rules(const NftTable& table);
 
 /// Waits until no transaction is running, and returns the generation then; absent when nf_tables does not
 /// answer. During a transaction a list of rules may lack rules or repeat some, and the kernel does not mark

@@ -94,8 +94,10 @@ TEST_CASE("doctor names the packages of programs that are missing") {
 
 TEST_CASE("doctor sees what is not recorded, and both backends") {
   const Host host;
-  host.ok("iptables-nft -A INPUT -j LOG; rewall init -q; nft add table inet mine");
-  CHECK(is_bad(host, "unrecorded", "inet mine", "nft list ruleset"));
+  host.ok("iptables-nft -A INPUT -j LOG; rewall init -q; ebtables-nft -A INPUT -j mark --mark-set 1");
+  CHECK(is_bad(host, "unrecorded", "bridge filter", "nft list ruleset"));
+  host.ok("ebtables-nft -F; mkdir few; ln -sf /usr/sbin/* /usr/bin/* few; rm few/nft");
+  CHECK(is_bad(host, "unrecorded", "bridge filter", "apt install nftables", "PATH=$PWD/few"));
   CHECK(is_well(host, "backends"));
   host.ok("iptables-legacy -A INPUT -j LOG");
   CHECK(is_bad(host, "backends", "nft and legacy both have rules", "try --for 10m -- sh SCRIPT"));

@@ -97,14 +97,13 @@ TEST_CASE("a script is no rules file, and the error says how to run it") {
       "rewall init; printf '#!/bin/sh\\nset -e\\niptables -A INPUT -j ACCEPT\\n' >fw.sh; "
       "printf '#!/bin/bash -e\\niptables -A INPUT -j ACCEPT\\n' >fw.bash; "
       "printf '# mine\\niptables -A INPUT -p tcp --dport 22 -j ACCEPT\\niptables -A INPUT -j DROP\\n' >list; "
-      "printf 'flush ruleset\\ntable ip t {\\n}\\n' >fw.nft; printf '#!/usr/bin/env python3\\nrun()\\n' "
+      "printf '#!/usr/bin/env python3\\nrun()\\n' "
       ">fw.py; "
       "printf -- '-P INPUT ACCEPT\\n-A INPUT -j DROP\\n' >listed");
   const std::vector<std::pair<std::string, std::string>> all{
       {"fw.sh", "for a shell script use: rewall -C [^ ]* try -- sh fw.sh"},
       {"list", "for a shell script use: rewall -C [^ ]* try -- sh list"},
       {"fw.bash", "for a script of bash use: rewall -C [^ ]* try -- bash -e fw.bash"},
-      {"fw.nft", "for a script of nft use: rewall -C [^ ]* try -- nft -f fw.nft"},
       {"fw.py", "for a script of python3 use: rewall -C [^ ]* try -- python3 fw.py"},
       {"listed", ".*put '\\*filter' before them and COMMIT after them"}};
   for (const auto& [file, says] : all)

@@ -96,9 +96,9 @@ std::string hint_of_note(std::string_view note) {
     std::string_view words{};
     std::string_view hint{};
   };
-  static constexpr std::array<Known, 6> kKnown{{
-      {"nft tables that are not recorded",
-       "'nft list ruleset' shows these rules; without nft: apt install nftables"},
+  static constexpr std::array<Known, 7> kKnown{{
+      {"as nft is not installed", "apt install nftables"},
+      {"nft tables that are not recorded", "'nft list ruleset' shows these rules; no restore touches them"},
       {"legacy tables are there and not recorded",
        "'iptables-legacy -S' shows these rules; without --backend nft they are recorded"},
       {"ipset is not installed", "apt install ipset"},
