@@ -304,3 +304,25 @@ TEST_CASE("cron's line records what changed") {
   CHECK(host.ok(line).empty());
   CHECK(snapshots(host) == "2\n");
 }
+
+TEST_CASE("a fail2ban that bans by nft goes on through restores") {
+  const Host host;
+  host.ok("iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init");
+  const Fail2ban fail2ban(host, "", "nftables");
+  fail2ban.run("set sshd banip 192.0.2.66");
+  host.ok("rewall snapshot");
+  CHECK(has(host.ok("cat repo/rules.nft"), "192.0.2.66"));
+  CHECK(has(host.ok("git -C repo log -1 --format=%B"), "Rewall-Foreign: fail2ban"));
+  fail2ban.run("set sshd banip 192.0.2.67");
+  host.ok("iptables -A INPUT -j LOG; rewall restore HEAD");
+  CHECK(has(host.ok("nft list ruleset"), "192.0.2.67"));
+  CHECK_FALSE(has(host.rules(), "LOG"));
+  fail2ban.run("set sshd unbanip 192.0.2.67");
+  CHECK_FALSE(has(host.ok("nft list ruleset"), "192.0.2.67"));
+  fail2ban.run("set sshd banip 192.0.2.68");
+  host.ok("rewall restore --exact HEAD~1");
+  CHECK_FALSE(has(host.ok("nft list ruleset"), "192.0.2.68"));
+  CHECK(has(host.ok("nft list ruleset"), "192.0.2.66"));
+  fail2ban.run("set sshd unbanip 192.0.2.66");
+  CHECK_FALSE(has(host.ok("nft list ruleset"), "192.0.2.66"));
+}

@@ -14,7 +14,9 @@ namespace rewall {
 class Fail2ban {
  public:
   /// `action`: beside the one that bans, as a line of jail.local; rewall's own is installed then.
-  explicit Fail2ban(const Host& host, const std::string& action = "") : host_(host) {
+  explicit Fail2ban(const Host& host, const std::string& action = "",
+                    const std::string& ban = "iptables-multiport")
+      : host_(host) {
     const auto root = unpacked("fail2ban", "usr/bin/fail2ban-client");
     setup_ =
         root != "/" ? "export PYTHONPATH=" + shell_quote(root + "usr/lib/python3/dist-packages") + "; " : "";
@@ -25,7 +27,8 @@ class Fail2ban {
     host.ok("cp -r " + shell_quote(root + "etc/fail2ban") +
             " conf; rm -f conf/jail.d/* conf/jail.local; touch log");
     std::ofstream(host.folder() / "conf/jail.local")
-        << "[DEFAULT]\nbackend = polling\nusedns = no\nbantime = 1d\nbanaction = iptables-multiport\n"
+        << "[DEFAULT]\nbackend = polling\nusedns = no\nbantime = 1d\nbanaction = " << ban
+        << "\n"
            "[sshd]\nenabled = true\nlogpath = "
         << (host.folder() / "log").string() << "\n"
         << (action.empty() ? "" : "action = %(action_)s\n  " + action + "\n");
