@@ -57,8 +57,8 @@ bool changes_in_place(const NativeTable& live, const NativeTable& wanted) {
 
 /// A message as the kernel listed the object, with `types` of its attributes.
 BatchMessage copy_of(Batch& batch, std::uint16_t type, NativeFamily family, const RawObject& object,
-                     std::initializer_list<std::uint16_t> types) {
-  BatchMessage message = batch.start(type, number_of(family), NLM_F_CREATE);
+                     std::initializer_list<std::uint16_t> types, std::uint16_t flags = NLM_F_CREATE) {
+  BatchMessage message = batch.start(type, number_of(family), flags);
   for (const auto& [raw_type, bytes] : object.attributes)
     if (std::ranges::find(types, raw_type & NLA_TYPE_MASK) != types.end()) message.bytes(raw_type, bytes);
   return message;
@@ -90,8 +90,9 @@ class NativeBatch::Work : public NamelessParts {
 
   Status make() {
     raw_ = TRY(read_raw_table(of_.there_, wanted_.family, wanted_.name));
+    // One that LIVE has, and that could not be read, is refused: rules behind its own would be another table.
     add(copy_of(batch_, NFT_MSG_NEWTABLE, wanted_.family, raw_.table,
-                {NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA}),
+                {NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_USERDATA}, NLM_F_CREATE | NLM_F_EXCL),
         "the table");
     for (const NativePart& part : wanted_.parts)
       if (part.is_chain()) TRY(make_chain(part));
