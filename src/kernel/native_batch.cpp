@@ -31,6 +31,26 @@ std::vector<Rule> rules_of(const NativePart* part) {
   return rules;
 }
 
+/// A chain with other rules, in nft's words; `texts` keeps the characters.
+NativePart with_rules(const NativePart& chain, const std::vector<std::string_view>& rules,
+                      std::vector<std::shared_ptr<const std::string>>& texts) {
+  std::string text = format("\t{} {} {{\n", chain.kind, chain.name);
+  for (const auto fact : chain.facts) text.append("\t\t").append(fact).append("\n");
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  for (const auto rule : rules) {
+    text += "\t\t";
+    places.emplace_back(text.size(), rule.size());
+    text.append(rule).append("\n");
+  }
+  text += "\t}\n";
+  const std::string_view kept = *texts.emplace_back(std::make_shared<const std::string>(std::move(text)));
+  NativePart out = chain;
+  out.text = kept;
+  out.rules.clear();
+  for (const auto& [at, size] : places) out.rules.push_back(kept.substr(at, size));
+  return out;
+}
+
 /// The facts of a chain but for its policy, which can change in place.
 std::vector<std::string> fixed_facts(const NativePart& part) {
   std::vector<std::string> facts;
@@ -65,6 +85,31 @@ BatchMessage copy_of(Batch& batch, std::uint16_t type, NativeFamily family, cons
 }
 
 }  // namespace
+
+NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
+                         std::vector<std::shared_ptr<const std::string>>& texts) {
+  NativeTable out = wanted;
+  if (live == nullptr || !changes_in_place(*live, wanted)) return out;
+  for (NativePart& part : out.parts) {
+    const NativePart* same = live->find(part.kind, part.name);
+    if (same == nullptr) continue;
+    if (part.has_elements() && same->elements == part.elements && !part.elements.empty())
+      part = with_elements(part, {}, texts);
+    if (!part.is_chain()) continue;
+    const auto stay = stable_rules(rules_of(same), rules_of(&part));
+    if (stay.empty()) continue;
+    std::vector<std::string_view> fresh;
+    auto next = stay.begin();
+    for (std::uint32_t i = 0; i < part.rules.size(); ++i) {
+      if (next != stay.end() && next->second == i)
+        ++next;
+      else
+        fresh.push_back(part.rules[i]);
+    }
+    part = with_rules(part, fresh, texts);
+  }
+  return out;
+}
 
 std::vector<const NativeTable*> differing_tables(const NativeTables& wanted, const NativeTables& live) {
   std::vector<const NativeTable*> differing;
@@ -339,14 +384,18 @@ class NativeBatch::Work : public NamelessParts {
     if (!stay.empty()) here = TRY(read_raw_rules(of_.here_, wanted_.family, wanted_.name, chain));
     if (!stay.empty() && here.size() != before.size()) return error_of<messages::firewall_changed>();
     const auto there = TRY(read_raw_rules(of_.there_, wanted_.family, wanted_.name, chain));
-    if (there.size() != after.size()) return not_staged("a rule of chain", chain);
+    // All of them, or those that do not stay.
+    const bool all = there.size() == after.size();
+    if (!all && there.size() != after.size() - stay.size()) return not_staged("a rule of chain", chain);
+    std::size_t fresh = 0;
     auto next = stay.begin();
     for (std::uint32_t i = 0; i < after.size(); ++i) {
       if (next != stay.end() && next->second == i) {
         ++next;
         continue;
       }
-      const std::string expressions = TRY(with_numbers(there[i].rule.expressions, *this));
+      const RawRule& staged = there[all ? i : fresh++].rule;
+      const std::string expressions = TRY(with_numbers(staged.expressions, *this));
       const std::uint64_t behind = next == stay.end() ? 0 : here[next->first].handle;
       BatchMessage message =
           batch_.start(NFT_MSG_NEWRULE, number_of(wanted_.family),
@@ -354,7 +403,7 @@ class NativeBatch::Work : public NamelessParts {
       message.text(NFTA_RULE_TABLE, wanted_.name);
       message.text(NFTA_RULE_CHAIN, chain);
       if (behind != 0) message.handle(NFTA_RULE_POSITION, behind);
-      finish_rule(message, expressions, there[i].rule.userdata);
+      finish_rule(message, expressions, staged.userdata);
       add(message, format("chain {} rule {}: {}", chain, i + 1, after[i].words));
     }
     return {};

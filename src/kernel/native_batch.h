@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,10 @@
 namespace rewall {
 
 /// The messages that turn native tables of LIVE into wanted ones, for the batch that changes those of
-/// iptables too. What is new is copied from a scratch namespace in which nft loaded it, byte for byte. In a
-/// table of which rules, chains or elements alone differ, what stays keeps its handle, counters and state; a
-/// table of which more differs is deleted and made anew in the same transaction. Elements that packets bring
-/// are left as they are where their set stays.
+/// iptables too. What is new is copied from a scratch namespace in which nft loaded it, byte for byte: whole
+/// tables, or part_to_load() of each. In a table of which rules, chains or elements alone differ, what stays
+/// keeps its handle, counters and state; a table of which more differs is deleted and made anew in the same
+/// transaction. Elements that packets bring are left as they are where their set stays.
 class NativeBatch {
  public:
   /// `here` is a socket in LIVE's namespace, `there` one in the scratch namespace. All arguments must outlive
@@ -43,6 +44,12 @@ class NativeBatch {
   std::map<std::uint32_t, std::string> about_{};
   std::uint32_t next_number_ = 1;
 };
+
+/// What has to be loaded in the scratch namespace for a table of which LIVE has most: without the rules that
+/// stay in their chains, and without the elements of sets that stay as they are. All of the table where it is
+/// made anew. `texts` keeps the characters.
+NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
+                         std::vector<std::shared_ptr<const std::string>>& texts);
 
 /// The tables of `wanted` that are not word for word in `live`.
 std::vector<const NativeTable*> differing_tables(const NativeTables& wanted, const NativeTables& live);

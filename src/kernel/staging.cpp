@@ -95,7 +95,7 @@ class Staging {
     TRY(make_sets());
     for (const BackendTables& tables : wanted_tables_) parts_.push_back(part_of(tables, scratch));
     TRY(load());
-    const auto native = new_native();
+    const auto native = take_new_native();
     if (!native.empty()) TRY(load_native(programs_, native, *wanted_.native, names_.native, links_));
     auto reading = read_once(
         programs_,
@@ -204,21 +204,33 @@ class Staging {
     return {};
   }
 
-  /// The native tables that have to be loaded.
-  std::vector<const NativeTable*> new_native() const {
-    if (!wanted_.native) return {};
-    return differing_tables(*wanted_.native,
-                            live_ != nullptr && live_->native ? *live_->native : NativeTables{});
+  /// The native tables that have to be loaded, as far as they have to be.
+  std::vector<const NativeTable*> take_new_native() {
+    std::vector<const NativeTable*> all;
+    if (!wanted_.native) return all;
+    const NativeTables none;
+    const NativeTables& live = live_ != nullptr && live_->native ? *live_->native : none;
+    for (const NativeTable* table : differing_tables(*wanted_.native, live))
+      loaded_.tables.push_back(part_to_load(*table, live.find(table->family, table->name), loaded_.texts));
+    for (const NativeTable& table : loaded_.tables) all.push_back(&table);
+    return all;
   }
 
-  /// The wanted native tables in nft's words, as far as they were loaded here.
-  std::optional<NativeTables> native_as_read(std::optional<NativeTables> read) const {
-    if (!wanted_.native || !read) return wanted_.native;
-    NativeTables out = *wanted_.native;
-    out.texts.insert(out.texts.end(), read->texts.begin(), read->texts.end());
-    for (NativeTable& table : out.tables)
-      if (const NativeTable* loaded = read->find(table.family, table.name)) table = *loaded;
-    return out;
+  /// The wanted native tables in nft's words, as far as they were loaded here. False where a part of a table
+  /// reads otherwise: all of it has to be seen then.
+  bool native_as_read(const std::optional<NativeTables>& read, std::optional<NativeTables>& out) const {
+    out = wanted_.native;
+    if (!out || !read) return true;
+    out->texts.insert(out->texts.end(), read->texts.begin(), read->texts.end());
+    for (NativeTable& table : out->tables) {
+      const NativeTable* seen = read->find(table.family, table.name);
+      const NativeTable* given = loaded_.find(table.family, table.name);
+      if (seen == nullptr || given == nullptr) continue;
+      const bool is_whole = print_native(*given) == print_native(table);
+      if (!is_whole && print_native(*given) != print_native(*seen)) return false;
+      if (is_whole) table = *seen;
+    }
+    return true;
   }
 
   Ruleset whole(Reading reading, Scratch& scratch) const {
@@ -227,7 +239,7 @@ class Staging {
       if (wanted_.uses(slot))
         ruleset[slot] = std::move(reading.tables(wanted_.backend_of(slot), slot.family));
     ruleset.sets = with_temporary(std::move(reading.sets));
-    ruleset.native = native_as_read(std::move(reading.native));
+    native_as_read(reading.native, ruleset.native);  // whole tables
     if (ruleset.backend != Backend::nft) return ruleset;
     for (const Tables* tables : {&ruleset.v4, &ruleset.v6})
       for (const Table& table : tables->tables)
@@ -248,7 +260,7 @@ class Staging {
   /// `wanted` in the kernel's words.
   std::optional<Ruleset> respelled(Reading reading, const Scratch& scratch) const {
     Ruleset ruleset = wanted_;
-    ruleset.native = native_as_read(std::move(reading.native));
+    if (!native_as_read(reading.native, ruleset.native)) return std::nullopt;
     for (const Slot slot : Ruleset::slots())
       if (wanted_.uses(slot) && wanted_.backend_of(slot) == Backend::legacy)
         ruleset[slot] = std::move(reading.tables(Backend::legacy, slot.family));
@@ -281,6 +293,7 @@ class Staging {
   const Ruleset* live_;
   const FileNames& names_;
   Links links_;
+  NativeTables loaded_{};  ///< what of the native tables was loaded here
   std::vector<BackendTables> wanted_tables_;
   SetNames aliases_{};
   std::vector<Part> parts_{};
