@@ -33,6 +33,7 @@ Result<Checkout> written_out(const Revision& revision) {
                     .family = revision.has_v4 ? Family::ipv4 : Family::ipv6};
   std::erase_if(checkout.files, [&](const auto& file) {
     if (file.first == "ipset") return !revision.has_sets;
+    if (file.first == kNativeFile) return false;
     return file.first.starts_with("rules.v4") ? !revision.has_v4 : !revision.has_v6;
   });
   return checkout;
@@ -90,9 +91,11 @@ Action define_checkout(Syntax& syntax) {
   return [options](Context& context) -> Result<Answer> {
     auto checkout = TRY(read(context, *options));
     auto& files = checkout.files;
+    std::erase_if(files, [](const auto& file) { return is_in_no_tree(file.first, file.second); });
     if (options->folder.empty()) {
       const Family family = options->family.value_or(checkout.family);
-      const std::string name(file_name({family}));
+      const bool native_alone = files.size() == 1 && files.contains(std::string(kNativeFile));
+      const std::string name(native_alone ? kNativeFile : file_name({family}));
       if (options->meaning) {
         auto text = TRY(meaning_of(checkout, family));
         files[name] = std::move(text);

@@ -43,11 +43,11 @@ NativePart with_rules(const NativePart& chain, const std::vector<std::string_vie
     text.append(rule).append("\n");
   }
   text += "\t}\n";
-  const std::string_view kept = *texts.emplace_back(std::make_shared<const std::string>(std::move(text)));
+  const std::string_view written = *texts.emplace_back(std::make_shared<const std::string>(std::move(text)));
   NativePart out = chain;
-  out.text = kept;
+  out.text = written;
   out.rules.clear();
-  for (const auto& [at, size] : places) out.rules.push_back(kept.substr(at, size));
+  for (const auto& [at, size] : places) out.rules.push_back(written.substr(at, size));
   return out;
 }
 

@@ -181,7 +181,7 @@ class NativeReader {
     });
     if (kind == kPartKinds.end()) return wrong(format("'{}' begins no part of a table", escape(line)));
     auto part_name = line.substr(kind->size() + 1);
-    part_name.remove_suffix(2);
+    part_name.remove_suffix(std::min<std::size_t>(part_name.size(), 2));
     if (!is_nft_name(part_name)) return wrong(format("'{}' is no name", escape(part_name)));
     NativePart part{.kind = line.substr(0, kind->size()), .name = part_name};
     while (true) {

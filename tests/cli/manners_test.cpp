@@ -22,7 +22,7 @@ void make_history(const Host& host) {
 
 }  // namespace
 
-TEST_CASE("-- is taken in every command, and protects what follows it") {
+TEST_CASE("the word -- is taken in every command, and protects what follows it") {
   const Host host;
   make_history(host);
   CHECK(has(host.ok("rewall status --"), "matches HEAD"));
@@ -248,7 +248,7 @@ TEST_CASE("colours follow the variables that other programs follow, and an open 
   CHECK_FALSE(has(host.ends(1, "CLICOLOR_FORCE=1 rewall --color=never diff HEAD HEAD~1"), "\x1b["));
 }
 
-TEST_CASE("-v says on standard error what is done, -vv which programs are run") {
+TEST_CASE("the option -v says on standard error what is done, -vv which programs are run") {
   const Host host;
   make_history(host);
   const auto cached = host.sh("rewall -v status");

@@ -51,7 +51,7 @@ TEST_CASE("native tables are recorded in nft's words and restored with those of 
   CHECK(host.native().empty());
   host.ok("rewall undo; rewall verify");
   CHECK(host.native() == second);
-  host.ok("rewall restore --table 'inet t' HEAD~4");
+  host.ok("rewall restore --table 'inet t' HEAD~5");
   CHECK(host.native() == first);
   CHECK(has(host.rules(), "-p udp"));
 }
@@ -114,7 +114,7 @@ TEST_CASE("watch records what nft changes, and who did it") {
   host.ok("(rewall watch >/dev/null 2>watch.log &)");
   host.until("grep -q . repo/.git/rewall/watch.pid || rewall status | grep -q 'watch *running'");
   host.ok("nft add rule inet t c udp dport 53 accept");
-  host.until("rewall log -n 1 | grep -q 'inet t'");
+  host.until("rewall log -n 1 | grep -q watch");
   const auto newest = json::parse(host.ok("rewall log -n 1 --json"))[0];
   CHECK(newest["trigger"] == "watch");
   CHECK(newest["subject"] == "inet t/c: +1 udp dport 53 accept");
