@@ -545,6 +545,11 @@ inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
 inline constexpr Message edit_nft_alone{
     .text = "--nft goes with neither --family nor --table",
     .hint = "leave --family and --table out: --nft opens all native tables"};
+inline constexpr Message nft_table_of_iptables{
+    .text = "{0}: table {1} is one of iptables, which rewall records in the words of iptables",
+    .hint = "give the table another name in the file, or write its rules with iptables"};
+inline constexpr Message nft_has_no_family{.text = "{}: a file of nft is of no family of iptables",
+                                           .hint = "leave --family out"};
 inline constexpr Message nft_missing{.kind = ErrorKind::kernel,
                                      .text = "nft is not installed, and the ruleset has tables of nft",
                                      .hint = "apt install nftables"};

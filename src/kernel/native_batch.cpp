@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "rules/stable_rules.h"
@@ -210,9 +211,10 @@ class NativeBatch::Work : public NamelessParts {
     if (raw == raw_.sets.end() || (raw->second.number(NFTA_SET_FLAGS) & NFT_SET_ANONYMOUS) == 0)
       return std::optional<std::uint32_t>{};
     const std::uint32_t number = of_.next_number_++;
-    add_set(raw->second, kNamelessSet, number);
+    add_set(raw->second, name_in_transaction(name), number);
     auto elements = TRY(read_raw_elements(of_.there_, wanted_.family, wanted_.name, name));
-    TRY(add_elements(NFT_MSG_NEWSETELEM, kNamelessSet, number, elements));
+    const bool is_meter = (raw->second.number(NFTA_SET_FLAGS) & NFT_SET_EVAL) != 0;  // packets fill it
+    if (!is_meter) TRY(add_elements(NFT_MSG_NEWSETELEM, name_in_transaction(name), number, elements));
     return std::optional(number);
   }
 
@@ -418,30 +420,45 @@ class NativeBatch::Work : public NamelessParts {
 };
 
 Status NativeBatch::take_away(Batch& batch) {
+  const auto is_filled_by_packets = [](const NativePart& part) {
+    return part.is_dynamic() ||
+           (part.has_elements() && std::ranges::any_of(part.facts, [](std::string_view fact) {
+              return fact.find("timeout") != std::string_view::npos;
+            }));
+  };
   for (const NativeTable& table : live_.tables) {
     const NativeTable* wanted = wanted_.find(table.family, table.name);
     if (wanted == nullptr) {
       Work::drop(*this, batch, table);
-    } else if (print_native(*wanted) != print_native(table)) {
-      if (changes_in_place(table, *wanted))
+    } else if (anew_ || print_native(*wanted) != print_native(table)) {
+      if (in_place(table, *wanted)) {
         TRY(Work(*this, batch, *wanted, &table).take_away());
-      else
+      } else {
         Work::drop(*this, batch, table);
+        if (!anew_ && std::ranges::any_of(table.parts, is_filled_by_packets))
+          log_warning(
+              "table {} is made anew: elements that packets or a timeout brought into its sets are gone",
+              escape(table.title()));
+      }
     }
   }
   return {};
 }
 
 Status NativeBatch::put(Batch& batch) {
-  for (const NativeTable* table : differing_tables(wanted_, live_)) {
+  for (const NativeTable* table : differing_tables(wanted_, anew_ ? NativeTables{} : live_)) {
     const NativeTable* live = live_.find(table->family, table->name);
     Work work(*this, batch, *table, live);
-    if (live != nullptr && changes_in_place(*live, *table))
+    if (live != nullptr && in_place(*live, *table))
       TRY(work.put_in_place());
     else
       TRY(work.make());
   }
   return {};
+}
+
+bool NativeBatch::in_place(const NativeTable& live, const NativeTable& wanted) const {
+  return !anew_ && changes_in_place(live, wanted);
 }
 
 std::string NativeBatch::about(std::uint32_t message) const {

@@ -22,8 +22,10 @@ class NativeBatch {
  public:
   /// `here` is a socket in LIVE's namespace, `there` one in the scratch namespace. All arguments must outlive
   /// the object.
-  NativeBatch(const NativeTables& live, const NativeTables& wanted, NetlinkSocket& here, NetlinkSocket& there)
-      : live_(live), wanted_(wanted), here_(here), there_(there) {}
+  /// With `anew` all tables are deleted and made, also those that are as they are wanted.
+  NativeBatch(const NativeTables& live, const NativeTables& wanted, NetlinkSocket& here, NetlinkSocket& there,
+              bool anew = false)
+      : live_(live), wanted_(wanted), here_(here), there_(there), anew_(anew) {}
 
   /// Adds the messages that take something away, and with put() those that bring something. Between the two
   /// the caller may add its own. Kind refused: LIVE has other rules by now. Kind kernel: the kernel does not
@@ -37,10 +39,13 @@ class NativeBatch {
  private:
   class Work;
 
+  bool in_place(const NativeTable& live, const NativeTable& wanted) const;
+
   const NativeTables& live_;
   const NativeTables& wanted_;
   NetlinkSocket& here_;
   NetlinkSocket& there_;
+  bool anew_;
   std::map<std::uint32_t, std::string> about_{};
   std::uint32_t next_number_ = 1;
 };

@@ -71,6 +71,14 @@ constexpr std::array<SetName, 3> kSetNames{{{"lookup", NFTA_LOOKUP_SET, NFTA_LOO
                                             {"dynset", NFTA_DYNSET_SET_NAME, NFTA_DYNSET_SET_ID},
                                             {"objref", NFTA_OBJREF_SET_NAME, NFTA_OBJREF_SET_ID}}};
 
+}  // namespace
+
+std::string name_in_transaction(const std::string& set) {
+  return set.starts_with("__") ? "__set%d" : set;
+}
+
+namespace {
+
 Status number_set(RawObject& data, const SetName& names, NamelessParts& parts) {
   const std::string set = data.text(names.name);
   if (set.empty()) return {};
@@ -78,7 +86,7 @@ Status number_set(RawObject& data, const SetName& names, NamelessParts& parts) {
   if (!number) return {};
   std::erase_if(data.attributes, [&](const auto& one) { return plain(one.first) == names.number; });
   for (auto& [type, bytes] : data.attributes)
-    if (plain(type) == names.name) bytes = std::string(kNamelessSet) + '\0';
+    if (plain(type) == names.name) bytes = name_in_transaction(set) + '\0';
   data.attributes.emplace_back(names.number, number_bytes(*number));
   return {};
 }
@@ -105,13 +113,24 @@ Status number_chain(RawObject& immediate, NamelessParts& parts) {
   return {};
 }
 
-/// The kernel lists a timeout of 0 for an element without one, and refuses it in a set that has none
-/// (nft_dynset_init in net/netfilter/nft_dynset.c).
-void drop_no_timeout(RawObject& dynset) {
-  std::erase_if(dynset.attributes, [](const auto& one) {
-    return plain(one.first) == NFTA_DYNSET_TIMEOUT &&
-           std::ranges::all_of(one.second, [](char byte) { return byte == 0; });
-  });
+/// The kernel lists more of some expressions than it takes back. A timeout of 0 is refused in a set that has
+/// none (nft_dynset_init in net/netfilter/nft_dynset.c), flags of 0 for what writes or removes a TCP option
+/// (nft_exthdr_tcp_set_init and nft_exthdr_tcp_strip_init in nft_exthdr.c) and for osf (nft_osf_init).
+void drop_what_is_not_taken(const std::string& kind, RawObject& data) {
+  const auto drop = [&](std::uint16_t type) {
+    std::erase_if(data.attributes, [&](const auto& one) { return plain(one.first) == type; });
+  };
+  const auto is_zero = [&](std::uint16_t type) {
+    const std::string* bytes = data.find(type);
+    return bytes != nullptr && std::ranges::all_of(*bytes, [](char byte) { return byte == 0; });
+  };
+  if (kind == "dynset" && is_zero(NFTA_DYNSET_TIMEOUT)) drop(NFTA_DYNSET_TIMEOUT);
+  if (kind == "osf" && is_zero(NFTA_OSF_FLAGS)) drop(NFTA_OSF_FLAGS);
+  if (kind != "exthdr" || data.find(NFTA_EXTHDR_DREG) != nullptr) return;
+  drop(NFTA_EXTHDR_FLAGS);
+  if (data.find(NFTA_EXTHDR_SREG) != nullptr) return;
+  drop(NFTA_EXTHDR_OFFSET);
+  drop(NFTA_EXTHDR_LEN);
 }
 
 }  // namespace
@@ -255,7 +274,7 @@ Result<std::string> with_numbers(std::string_view expressions, NamelessParts& pa
       const auto names = std::ranges::find(kSetNames, kind, &SetName::expression);
       if (names != kSetNames.end()) TRY(number_set(data, *names, parts));
       if (kind == "immediate") TRY(number_chain(data, parts));
-      if (kind == "dynset") drop_no_timeout(data);
+      drop_what_is_not_taken(kind, data);
       bytes = bytes_of_object(data);
     }
     element = bytes_of_object(expression);

@@ -72,7 +72,8 @@ class NamelessParts {
 };
 Result<std::string> with_numbers(std::string_view expressions, NamelessParts& parts);
 
-/// The name of a set in a message that makes it nameless, for the kernel to fill in.
-inline constexpr const char* kNamelessSet = "__set%d";
+/// The name of a rule's own set in a message that makes it: the kernel names a nameless one itself, and a
+/// meter has a name.
+std::string name_in_transaction(const std::string& set);
 
 }  // namespace rewall

@@ -167,6 +167,9 @@ Result<NativeTables> load_written(Programs& programs, const std::string& path, c
                                             : format("{}:{}: {}", where, words.line, escape(words.words))};
   }
   const auto tables = TRY(list_nft_tables());
+  for (const NftTable& table : tables)
+    if (table.iptables_family())
+      return error_of<messages::nft_table_of_iptables>(path.empty() ? "standard input" : path, table.text());
   auto listing = TRY(list_native(programs, tables));
   if (listing.disagreement) return *std::move(listing.disagreement);
   return std::move(listing.tables);

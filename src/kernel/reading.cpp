@@ -104,6 +104,11 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
   std::optional<Printed> printed;
   if (outcome.ok() && told != nullptr)
     printed = TRY(hold_against_kernel(outcome.out, *told, base_name(save.program)));
+  // Of base chains that stand elsewhere than iptables' own, and hold no rules, the kernel's counts do not
+  // tell.
+  const bool silent = printed && !printed->text && !printed->disagreement;
+  if (silent)
+    if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
   if (!printed || printed->disagreement || printed->tables < told->size()) {
     if (told != nullptr)
       if (auto rule = first_unknown(*told)) return *std::move(rule);

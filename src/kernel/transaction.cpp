@@ -110,7 +110,7 @@ class Transaction::Work {
       if (!listing) return {};
       native_live_ = std::move(listing->tables);
     }
-    native_.emplace(native_live_, *wanted_.native, socket_, *scratch_.socket);
+    native_.emplace(native_live_, *wanted_.native, socket_, *scratch_.socket, !live_.native);
     return native_->take_away(*batch_);
   }
 

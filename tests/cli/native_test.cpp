@@ -136,3 +136,50 @@ TEST_CASE("foreign native tables are kept by a restore, and taken by --exact") {
   host.ok("rewall restore --exact HEAD~1");
   CHECK_FALSE(has(host.ok("nft list tables"), "inet f2b-table"));
 }
+
+TEST_CASE("rules of which the kernel lists more than it takes come back, and a guard proves it") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -j LOG; nft -f - <<'END'\n"
+      "table inet fw {\n\tchain c {\n\t\ttype filter hook forward priority filter; policy accept;\n"
+      "\t\ttcp flags syn tcp option maxseg size set rt mtu\n\t\ttcp option maxseg size set 1400\n"
+      "\t\treset tcp option sack-perm\n"
+      "\t\ttcp dport 22 ct state new meter ssh { ip saddr limit rate over 10/minute } drop\n\t}\n}\nEND\n"
+      "rewall init");
+  const auto before = host.ok("nft -s list table inet fw");
+  host.ok("rewall try --for 10m -- nft flush ruleset; rewall rollback");
+  CHECK(host.ok("nft -s list table inet fw") == before);
+  host.ok("nft flush ruleset; rewall restore --boot");
+  CHECK(host.ok("nft -s list table inet fw") == before);
+}
+
+TEST_CASE("a table of iptables in the words of nft is refused, and LIVE is untouched") {
+  const Host host;
+  host.ok(
+      "nft add table inet x; rewall init; printf 'table ip filter {\\n\\tchain INPUT {\\n\\t\\ttype filter "
+      "hook "
+      "input priority filter; policy drop;\\n\\t}\\n}\\n' >y.nft; : >empty.nft");
+  for (const char* command : {"import y.nft", "apply y.nft", "diff file:y.nft"})
+    CHECK(has(host.ends(2, std::string("rewall ") + command), "table ip filter is one of iptables"));
+  host.ends(2, "rewall apply empty.nft");
+  host.ends(2, "rewall apply --family ipv4 y.nft");
+  CHECK(host.ok("nft list ruleset") == "table inet x {\n}\n");
+  // Where only the host's nft can say what stands there, nothing is recorded.
+  host.ok(
+      "nft add table ip filter; nft 'add chain ip filter INPUT { type filter hook input priority 5; policy "
+      "drop; }'");
+  host.ends(8, "rewall snapshot");
+}
+
+TEST_CASE("where native tables cannot be loaded a boot brings the rest") {
+  const Host host;
+  host.ok(
+      "ip link add wan0 type veth peer name wan1; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
+      "nft add table netdev d; nft 'add chain netdev d i { type filter hook ingress device wan0 priority 0; "
+      "}'; "
+      "rewall init; nft flush ruleset; ip link del wan0");
+  const auto said = host.sh("rewall restore --boot");
+  INFO(said.err);
+  CHECK(has(said.err, "the native nft tables"));
+  CHECK(has(host.rules(), "--dport 22 -j ACCEPT"));
+}

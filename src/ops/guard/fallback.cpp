@@ -35,8 +35,8 @@ struct Load {
 
 // What is about to go.
 void keep_aside(const Ruleset& live, const RestoreOptions& options, UnrecordedChange& unrecorded) {
-  const bool nothing = !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty() &&
-         (!live.native || live.native->empty());
+  const bool nothing = !holds(live, Backend::nft) && !holds(live, Backend::legacy) &&
+                       live.sets.sets.empty() && (!live.native || live.native->empty());
   if (nothing && options.nothing_is_no_loss) return;
   const bool first = unrecorded.folder().empty();
   if (auto kept = unrecorded.keep(live); !kept)
@@ -254,8 +254,17 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
     auto done = put_when_possible(session, held, revision, options, patience, fallback);
     if (done && !kernel_has_ipv6() && !canonical_text(revision.ruleset.v6).empty())
       fallback.left_out = "IPv6, which this kernel does not have";
-    if (done || patience == nullptr || done.error().kind == ErrorKind::permission || options.dry_run)
-      return done;
+    if (done || done.error().kind == ErrorKind::permission || options.dry_run) return done;
+    // The rules of iptables, rather than an older snapshot: a device that a native table names may not be
+    // there yet.
+    if (revision.ruleset.native && !revision.ruleset.native->empty()) {
+      const auto why = done.error().message;
+      revision.ruleset.native.reset();
+      done = put_when_possible(session, held, revision, options, patience, fallback);
+      if (done) fallback.left_out = format("the native nft tables ({})", why);
+      if (done) return done;
+    }
+    if (patience == nullptr) return done;
     const auto part = without_missing_family(session, revision, fallback.left_out);
     if (!part) return done;
     done = put_when_possible(session, held, *part, options, patience, fallback);

@@ -38,6 +38,9 @@ Result<Revision> from_nft(Session& session, const std::string& path, const std::
                           const std::string& name) {
   Revision revision{.name = name, .has_v4 = false, .has_v6 = false, .has_sets = false, .by_hand = true};
   revision.ruleset.native = TRY(session.firewall().read_written(path, text));
+  // A program that failed leaves an empty file, and an empty file must not open a firewall.
+  if (revision.ruleset.native->empty() && text.find("flush ruleset") == std::string::npos)
+    return error_of<messages::no_table_line>(name);
   return revision;
 }
 
@@ -74,6 +77,7 @@ Result<Revision> from_path(Session& session, const std::string& path, const std:
   if (std::filesystem::is_directory(path)) return from_folder(session, path, name);
   auto text = TRY(read_text(path, pipes));
   if (is_nft_text(text) || path.ends_with(".nft")) {
+    if (family) return error_of<messages::nft_has_no_family>(path);
     // By its path, for what it includes beside it; a pipe can be read once.
     const bool plain = std::filesystem::is_regular_file(path);
     return from_nft(session, plain ? std::filesystem::absolute(path).string() : "", text, name);
