@@ -106,8 +106,9 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
     printed = TRY(hold_against_kernel(outcome.out, *told, base_name(save.program)));
   // Of base chains that stand elsewhere than iptables' own, and hold no rules, the kernel's counts do not
   // tell.
+  constexpr std::string_view kElsewhere = "contains incompatible base-chains";
   const bool silent = printed && !printed->text && !printed->disagreement;
-  if (silent)
+  if (silent && outcome.out.find(kElsewhere) != std::string::npos)
     if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
   if (!printed || printed->disagreement || printed->tables < told->size()) {
     if (told != nullptr)

@@ -130,9 +130,9 @@ struct Ruleset {
   Tables v4_legacy{.family = Family::ipv4};
   Tables v6_legacy{.family = Family::ipv6};
   Sets sets{};
-  /// The tables of nf_tables that iptables does not own. Absent where nobody recorded whether there are any: in
-  /// a rules file, in a snapshot of an older version, without the program nft. Whoever restores such a ruleset
-  /// leaves those of LIVE as they are.
+  /// The tables of nf_tables that iptables does not own. Absent where nobody recorded whether there are any:
+  /// in a rules file, in a snapshot of an older version, without the program nft. Whoever restores such a
+  /// ruleset leaves those of LIVE as they are.
   std::optional<NativeTables> native{};
   Backend backend = Backend::nft;  ///< of v4 and v6
 

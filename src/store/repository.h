@@ -53,7 +53,8 @@ struct Trailers {
   std::string restores{};
   std::string undoes{};  ///< the snapshot that an undo took back, full hash
   std::string exact{};   ///< "yes" where foreign parts were restored too
-  std::string native{};  ///< "none" where there were no native tables of nft; commit() knows it from the files
+  std::string
+      native{};  ///< "none" where there were no native tables of nft; commit() knows it from the files
 };
 
 /// A commit of the history, without its files.
@@ -69,8 +70,8 @@ struct Snapshot {
 };
 
 /// The files of a snapshot by name: `rules.v4`, `rules.v6`, `ipset`, `rules.v4.legacy`, `rules.v6.legacy`,
-/// `rules.nft`, `expect`. An empty `rules.nft` says that there were no native tables: no tree holds it, the trailer
-/// Rewall-Native says it. Without one nobody recorded whether there were any.
+/// `rules.nft`, `expect`. An empty `rules.nft` says that there were no native tables: no tree holds it, the
+/// trailer Rewall-Native says it. Without one nobody recorded whether there were any.
 using Files = std::map<std::string, std::string>;
 
 /// The files of a snapshot that rewall writes (rewall-repository(5)).

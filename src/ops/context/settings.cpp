@@ -41,10 +41,10 @@ std::vector<PlainKey> make_plain_keys() {
 const std::vector<PlainKey>& plain_keys() {
   using namespace settings;
   static const auto keys =
-      make_plain_keys<export_nft, export_path, fetch_limit, fetch_memory, fetch_snapshot, fleet_stale, fleet_vars,
-                      gc_auto, guard_tag_good, hooks_deadline, hooks_path, lock_wait, network_connect,
-                      network_timeout, push_auto, push_remote, push_stale, sign_allowed, sign_key,
-                      sign_require, ui_pager, watch_cpu, watch_foreign, watch_latest, watch_metrics,
+      make_plain_keys<export_nft, export_path, fetch_limit, fetch_memory, fetch_snapshot, fleet_stale,
+                      fleet_vars, gc_auto, guard_tag_good, hooks_deadline, hooks_path, lock_wait,
+                      network_connect, network_timeout, push_auto, push_remote, push_stale, sign_allowed,
+                      sign_key, sign_require, ui_pager, watch_cpu, watch_foreign, watch_latest, watch_metrics,
                       watch_poll, watch_settle>();
   return keys;
 }

@@ -13,9 +13,10 @@ namespace rewall {
 /// kept as FILE.old-N. The caller holds the repository's lock. Failures are logged as warnings.
 void export_files(const Repository& repository, const std::string& hash, const Files& files);
 
-/// Writes the native tables of the snapshot to the file of the setting `export.nft`, without foreign ones, for
-/// `nft -f` (nftables.service): each table is made anew, other tables stay. A snapshot that says nothing of native
-/// tables leaves the file as it is; one that is not of rewall is kept as FILE.old-N. The rest as above.
+/// Writes the native tables of the snapshot to the file of the setting `export.nft`, without foreign ones,
+/// for `nft -f` (nftables.service): each table is made anew, other tables stay. A snapshot that says nothing
+/// of native tables leaves the file as it is; one that is not of rewall is kept as FILE.old-N. The rest as
+/// above.
 void export_native(const Repository& repository, const std::string& hash, const Files& files);
 
 /// Exports the snapshot that record() made or found. An observer of the session (Session::record_observers).

@@ -192,19 +192,18 @@ Result<Recorded> record(Session& session, Repository& repository, const Head& he
   for (const auto& note : options.notes) body += (body.empty() ? "" : "\n") + note;
   for (const auto& note : recorded.notes) body += (body.empty() ? "" : "\n") + note;
   if (!options.hook.empty()) recorded.subject = options.hook + ": " + recorded.subject;
-  const Repository::Message message{
-      .subject = recorded.subject,
-      .body = std::string(trim(body)),
-      .trailers = {.trigger = trigger,
-                   .backend = capture.backends,
-                   .tools = capture.tools,
-                   .actor = actor.text(),
-                   .commands = options.commands,
-                   .parts = options.parts,
-                   .foreign = std::move(foreign),
-                   .restores = options.restores,
-                   .undoes = options.undoes,
-                   .exact = options.exact ? "yes" : ""}};
+  const Repository::Message message{.subject = recorded.subject,
+                                    .body = std::string(trim(body)),
+                                    .trailers = {.trigger = trigger,
+                                                 .backend = capture.backends,
+                                                 .tools = capture.tools,
+                                                 .actor = actor.text(),
+                                                 .commands = options.commands,
+                                                 .parts = options.parts,
+                                                 .foreign = std::move(foreign),
+                                                 .restores = options.restores,
+                                                 .undoes = options.undoes,
+                                                 .exact = options.exact ? "yes" : ""}};
   recorded.hash = TRY(repository.commit(head.hash, files, message, actor.person, now(),
                                         prepared == nullptr ? "" : prepared->tree));
   remember_generation(repository, capture, recorded.hash);
