@@ -1,6 +1,7 @@
 #include "rules/native_tables.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "core/format.h"
@@ -146,6 +147,9 @@ class NativeReader {
     if (!family) return wrong(format("'{}' is no family of nft", escape(words[1])));
     if (!is_nft_name(words[2])) return wrong(format("'{}' is no name of a table", escape(words[2])));
     NativeTable table{.family = *family, .name = std::string(words[2])};
+    if (!titles_.insert(table.title()).second)
+      return wrong(format("table {} is there twice", escape(table.title())));
+    std::set<std::pair<std::string_view, std::string_view>> seen;
     while (true) {
       if (rest_.empty()) return wrong(format("table {} has no end", escape(table.title())));
       const auto begin = rest_.data();
@@ -157,9 +161,8 @@ class NativeReader {
       if (next.ends_with(" {")) {
         table.parts.push_back(TRY(read_part(next.substr(1), begin)));
         const NativePart& part = table.parts.back();
-        for (std::size_t i = 0; i + 1 < table.parts.size(); ++i)
-          if (table.parts[i].kind == part.kind && table.parts[i].name == part.name)
-            return wrong(format("{} {} is there twice", part.kind, escape(part.name)));
+        if (!seen.emplace(part.kind, part.name).second)
+          return wrong(format("{} {} is there twice", part.kind, escape(part.name)));
         continue;
       }
       const auto fact = next.substr(1);
@@ -263,6 +266,7 @@ class NativeReader {
   std::string_view rest_;
   std::string_view name_;
   std::size_t line_ = 0;
+  std::set<std::string> titles_{};
 };
 
 }  // namespace

@@ -103,6 +103,8 @@ TEST_CASE("text that nft would take for a command is no table") {
   CHECK(error_of_text(in_chain("xt match \"owner\"")).find("no words") != std::string::npos);
   CHECK(error_of_text("table ip t {\n\tset s {\n\t\ttype ipv4_addr; include \"x\"\n\t}\n}\n")
             .starts_with("rules.nft:3: "));
+  CHECK(error_of_text("table ip t {\n}\ntable ip t {\n}\n")
+            .starts_with("rules.nft:3: table ip t is there twice"));
   CHECK(error_of_text("table ip t {\n\tchain {\n\t}\n}\n").starts_with("rules.nft:2: "));
   CHECK(error_of_text("table ip t {\n").starts_with("rules.nft:1: "));
   CHECK(error_of_text("table ip t {\n\tchain c {\n\t}\n").find("no end") != std::string::npos);
