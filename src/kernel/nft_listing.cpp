@@ -39,6 +39,19 @@ std::vector<std::string> words_of(std::string_view verb, const NftTable& table) 
   return words;
 }
 
+/// nft 1.1 says beside the size of a set how many elements it has: "size 65535 # count 2".
+std::string without_counts(std::string text) {
+  constexpr std::string_view kSize = "\n\t\tsize ";
+  for (auto at = text.find(kSize); at != std::string::npos; at = text.find(kSize, at + 1)) {
+    const auto end = std::min(text.find('\n', at + 1), text.size());
+    const auto mark = text.find('#', at);
+    if (mark >= end) continue;
+    const auto last = text.find_last_not_of(" \t", mark - 1) + 1;
+    text.erase(last, end - last);
+  }
+  return text;
+}
+
 bool may_have_running_timeouts(const NativePart& part) {
   return part.has_elements() && !part.is_dynamic() && !part.elements.empty() &&
          std::ranges::any_of(part.facts, [](std::string_view fact) {
@@ -89,7 +102,7 @@ class Listing {
       out_.notes.push_back(not_recorded(table, outcome.text()));
       return {};
     }
-    auto read = parse_native(std::move(outcome.out), "nft");
+    auto read = parse_native(without_counts(std::move(outcome.out)), "nft");
     if (!read) {
       out_.notes.push_back(not_recorded(table, read.error().message));
       return {};
@@ -154,7 +167,7 @@ class Listing {
     words.emplace_back(part.name);
     auto outcome = TRY(rewall::run(programs_.command(std::move(words)), ErrorKind::capture));
     if (!outcome.ok()) return error_of<messages::save_failed>("nft", outcome.text(), "nft list ruleset");
-    const auto read = parse_native(std::move(outcome.out), "nft");
+    const auto read = parse_native(without_counts(std::move(outcome.out)), "nft");
     std::set<std::string> passing;
     if (!read || read->tables.empty()) return passing;
     if (const NativePart* full = read->tables.front().find(part.kind, part.name)) {
