@@ -340,7 +340,7 @@ std::string written(Time time, DateFormat how, Time from) {
   ::gmtime_r(&shifted, &parts);
   const int east = std::abs(time.offset);
   const auto zone = format("{}{:02}{:02}", time.offset < 0 ? '-' : '+', east / 60, east % 60);
-  const auto day = format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+  auto day = format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
   if (how == DateFormat::shortened) return day;
   const auto clock = format("{:02}:{:02}:{:02}", parts.tm_hour, parts.tm_min, parts.tm_sec);
   if (how == DateFormat::iso) return format("{} {} {}", day, clock, zone);

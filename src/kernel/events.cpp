@@ -45,7 +45,7 @@ void add_step(Committed& open, ChainStep step) {
 }
 
 /// A message about a part of a native table. The first attribute of each kind of message names the table.
-void note_native(const nlmsghdr* message, unsigned type, Committed& open) {
+void note_native(const nlmsghdr* message, int type, Committed& open) {
   if (type == NFT_MSG_NEWGEN || open.native.size() >= kMostNative) return;
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
   const auto name = text(attributes<NFTA_TABLE_NAME + 1>(message)[NFTA_TABLE_NAME]);

@@ -148,9 +148,9 @@ Result<RuleCounts> count_rules(const NftTable& table) {
           counts.chains.emplace(text(facts[NFTA_CHAIN_NAME]), 0);
       });
   if (error != 0) return refused(error, "list of chains");
-  for (auto& [chain, rules] : counts.chains) {
-    error = each_rule(socket, table.family, table.name, chain, [&](const auto& facts) {
-      ++rules;
+  for (auto& chain : counts.chains) {
+    error = each_rule(socket, table.family, table.name, chain.first, [&](const auto& facts) {
+      ++chain.second;
       counts.extensions = counts.extensions || has_extension(payload(facts[NFTA_RULE_EXPRESSIONS]));
     });
     if (error != 0) return refused(error, "list of rules");

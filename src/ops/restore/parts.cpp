@@ -90,7 +90,9 @@ std::set<Parts::NativeKey> differing_native(const Ruleset& from, const Ruleset& 
 }
 
 void put_native(NativeTables& base, const NativeTables& wanted, const Parts::NativeKey& key) {
-  const auto& [title, kind, name] = key;
+  const std::string& title = std::get<0>(key);
+  const std::string& kind = std::get<1>(key);
+  const std::string& name = std::get<2>(key);
   const NativeTable* from = wanted.find(title);
   auto to =
       std::ranges::find_if(base.tables, [&](const NativeTable& table) { return table.title() == title; });
