@@ -113,6 +113,11 @@ BackendPairs pair_backends_by_meaning(const Ruleset& from, const Ruleset& to) {
            {Family::ipv6, from.backend, &kNoTables6, &kNoTables6}}};
 }
 
+bool holds_nothing(const Ruleset& ruleset) {
+  return !holds(ruleset, Backend::nft) && !holds(ruleset, Backend::legacy) && ruleset.sets.sets.empty() &&
+         (!ruleset.native || ruleset.native->empty());
+}
+
 bool holds(const Ruleset& ruleset, Backend backend) {
   return std::ranges::any_of(std::array{Family::ipv4, Family::ipv6}, [&](Family family) {
     return !std::ranges::all_of(ruleset.tables(family, backend).tables, is_empty);

@@ -29,6 +29,8 @@ BackendPairs pair_backends_by_meaning(const Ruleset& from, const Ruleset& to);
 /// True when a table of that backend holds a rule, a chain or a policy that the kernel does not make by
 /// itself.
 bool holds(const Ruleset& ruleset, Backend backend);
+/// True when no backend holds anything, and there is neither a set nor a native table.
+bool holds_nothing(const Ruleset& ruleset);
 
 /// A chain on both sides; null on a side that lacks the chain, never on both. The names differ when the chain
 /// was renamed.

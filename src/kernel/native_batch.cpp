@@ -112,11 +112,16 @@ NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
   return out;
 }
 
+bool same_text(const NativeTable& a, const NativeTable& b) {
+  return a.family == b.family && a.name == b.name && a.facts == b.facts &&
+         std::ranges::equal(a.parts, b.parts, {}, &NativePart::text, &NativePart::text);
+}
+
 std::vector<const NativeTable*> differing_tables(const NativeTables& wanted, const NativeTables& live) {
   std::vector<const NativeTable*> differing;
   for (const NativeTable& table : wanted.tables) {
     const NativeTable* same = live.find(table.family, table.name);
-    if (same == nullptr || print_native(*same) != print_native(table)) differing.push_back(&table);
+    if (same == nullptr || !same_text(*same, table)) differing.push_back(&table);
   }
   return differing;
 }
@@ -430,7 +435,7 @@ Status NativeBatch::take_away(Batch& batch) {
     const NativeTable* wanted = wanted_.find(table.family, table.name);
     if (wanted == nullptr) {
       Work::drop(*this, batch, table);
-    } else if (anew_ || print_native(*wanted) != print_native(table)) {
+    } else if (anew_ || !same_text(*wanted, table)) {
       if (in_place(table, *wanted)) {
         TRY(Work(*this, batch, *wanted, &table).take_away());
       } else {

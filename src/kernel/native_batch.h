@@ -56,6 +56,9 @@ class NativeBatch {
 NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
                          std::vector<std::shared_ptr<const std::string>>& texts);
 
+/// True when nft prints both tables word for word alike.
+bool same_text(const NativeTable& a, const NativeTable& b);
+
 /// The tables of `wanted` that are not word for word in `live`.
 std::vector<const NativeTable*> differing_tables(const NativeTables& wanted, const NativeTables& live);
 

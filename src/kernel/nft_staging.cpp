@@ -179,8 +179,7 @@ Status load_by_nft(Programs& programs, const NativeTables& live, const NativeTab
   std::string text;
   for (const NativeTable& table : live.tables) {
     const NativeTable* same = wanted.find(table.family, table.name);
-    if (same == nullptr || print_native(*same) != print_native(table))
-      text += format("delete table {}\n", table.title());
+    if (same == nullptr || !same_text(*same, table)) text += format("delete table {}\n", table.title());
   }
   for (const NativeTable* table : differing_tables(wanted, live)) text += print_native(*table);
   if (text.empty()) return {};

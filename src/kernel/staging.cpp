@@ -226,8 +226,8 @@ class Staging {
       const NativeTable* seen = read->find(table.family, table.name);
       const NativeTable* given = loaded_.find(table.family, table.name);
       if (seen == nullptr || given == nullptr) continue;
-      const bool is_whole = print_native(*given) == print_native(table);
-      if (!is_whole && print_native(*given) != print_native(*seen)) return false;
+      const bool is_whole = same_text(*given, table);
+      if (!is_whole && !same_text(*given, *seen)) return false;
       if (is_whole) table = *seen;
     }
     return true;

@@ -35,8 +35,7 @@ struct Load {
 
 // What is about to go.
 void keep_aside(const Ruleset& live, const RestoreOptions& options, UnrecordedChange& unrecorded) {
-  const bool nothing = !holds(live, Backend::nft) && !holds(live, Backend::legacy) &&
-                       live.sets.sets.empty() && (!live.native || live.native->empty());
+  const bool nothing = holds_nothing(live);
   if (nothing && options.nothing_is_no_loss) return;
   const bool first = unrecorded.folder().empty();
   if (auto kept = unrecorded.keep(live); !kept)

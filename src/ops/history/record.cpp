@@ -99,11 +99,6 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   return diff.respelled ? "respelled: other words, the same meaning" : "no change";
 }
 
-bool is_bare(const Ruleset& live) {
-  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty() &&
-         (!live.native || live.native->empty());
-}
-
 // What the end of the system did to the firewall is nobody's wish. Who restores wishes it all the same.
 std::string trigger_of(const RecordOptions& options, const Ruleset& live, const Diff& diff) {
   const bool takes = std::ranges::any_of(diff.changes, [](const Change& change) {
@@ -113,7 +108,7 @@ std::string trigger_of(const RecordOptions& options, const Ruleset& live, const 
   const bool may_be = options.trigger == "manual" || options.trigger == "watch" ||
                       options.trigger == "hook" || options.trigger == "apply";
   if (!takes || !may_be || !options.restores.empty()) return options.trigger;
-  const bool stopping = system_is_stopping().value_or(options.last && is_bare(live));
+  const bool stopping = system_is_stopping().value_or(options.last && holds_nothing(live));
   return stopping ? std::string(kShutdown) : options.trigger;
 }
 

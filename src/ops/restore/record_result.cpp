@@ -13,11 +13,6 @@
 namespace rewall {
 namespace {
 
-bool holds_nothing(const Ruleset& live) {
-  return !holds(live, Backend::nft) && !holds(live, Backend::legacy) && live.sets.sets.empty() &&
-         (!live.native || live.native->empty());
-}
-
 // True when what is staged is word for word what the revision, of which only some chains were taken apart,
 // says.
 bool staged_as_recorded(const RestorePlan& plan, const Revision& revision) {
