@@ -22,12 +22,13 @@ const std::map<std::string, Names>& layers() {
       {"core", {}},
       {"rules", {"core"}},
       {"diff", {"rules", "core"}},
+      {"analysis", {"rules", "core"}},
       {"store", {"rules", "core"}},
       {"kernel", {"rules", "core"}},
-      {"ops", {"store", "kernel", "diff", "rules", "core"}},
-      {"ui", {"store", "diff", "rules", "core"}},
-      {"commands", {"ops", "ui", "store", "kernel", "diff", "rules", "core"}},
-      {"cli", {"commands", "ops", "ui", "store", "kernel", "diff", "rules", "core"}},
+      {"ops", {"store", "kernel", "diff", "analysis", "rules", "core"}},
+      {"ui", {"store", "diff", "analysis", "rules", "core"}},
+      {"commands", {"ops", "ui", "store", "kernel", "diff", "analysis", "rules", "core"}},
+      {"cli", {"commands", "ops", "ui", "store", "kernel", "diff", "analysis", "rules", "core"}},
   };
   return all;
 }

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analysis/packet.h"
+#include "rules/rule.h"
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// What rules ask of the host that no ruleset says. For LIVE it is read from the kernel
+/// (kernel/host_addresses.h); for other revisions people give it (`--local`). A value.
+struct HostFacts {
+  bool known = false;  ///< false: what hangs on addresses of this host is unknown
+  struct Interface {
+    std::string name{};
+    std::uint32_t group = 0;
+    std::vector<Number> v4{};  ///< addresses of this host on the interface
+    std::vector<Number> v6{};
+    std::vector<NumberRange> v4_networks{};  ///< that are on the link, for routing
+    std::vector<NumberRange> v6_networks{};
+  };
+  std::vector<Interface> interfaces{};
+  /// The addresses of this host: loopback networks, and all of the interfaces.
+  NumberSet local(Family family) const;
+};
+
+/// A condition of a rule. `parts` are those of all_of and any_of.
+struct Condition {
+  enum class Kind : std::uint8_t {
+    in,      ///< the field is in `numbers`
+    masked,  ///< field & mask == value
+    all_of,
+    any_of,
+    lookup,  ///< `fields` of the packet, in this order, are a member of the set `set`
+    unknown  ///< nothing of the packet tells: limit, recent, a module that the model does not know
+  };
+  Kind kind = Kind::in;
+  bool negated = false;
+  Field field = Field::protocol;
+  NumberSet numbers{};
+  Number mask = 0;
+  Number value = 0;
+  std::vector<Condition> parts{};
+  std::string set{};
+  std::vector<Field> fields{};
+  /// The condition as the rule says it, without `!`: "--dport 22", "-m limit --limit 3/min". Unknowns with
+  /// the same words are the same unknown, but for those with a state of their own (`stateful`), where each
+  /// occurrence is one of its own.
+  std::string words{};
+  bool stateful = false;
+};
+
+/// What a rule does to a packet that it matches.
+struct Action {
+  enum class Kind : std::uint8_t {
+    none,  ///< goes on with the next rule: LOG, no target, what changes nothing that a rule can ask for
+    accept,
+    drop,
+    reject,
+    jump,
+    go_to,
+    leave,           ///< RETURN
+    queue,           ///< NFQUEUE, QUEUE: another program decides
+    set_field,       ///< field = (field & ~mask) ^ value: MARK, CONNMARK, TTL, HL, DSCP, TOS
+    increase_field,  ///< TTL --ttl-inc, --ttl-dec: field + value, within the bits of the field
+    save_mark,       ///< the connection's mark is that of the packet, under the masks
+    restore_mark,
+    no_track,  ///< NOTRACK, CT --notrack
+    destination_nat,
+    source_nat,
+    masquerade,
+    redirect,
+    network_map,
+    transparent_proxy,
+    set_member,  ///< SET: adds or removes a member
+    unknown      ///< a target that the model does not know: the verdict hangs on it
+  };
+  Kind kind = Kind::none;
+  std::string words{};    ///< "ACCEPT", "DNAT --to-destination 192.0.2.7"
+  std::size_t chain = 0;  ///< of jump and go_to: the place in ModelTable::chains
+  Field field = Field::mark;
+  Number mask = 0;
+  Number value = 0;
+  Number second_mask = 0;  ///< of save_mark and restore_mark: nfmask; `mask` is ctmask
+  NumberSet addresses{};   ///< that NAT chooses from; empty: the address stays
+  NumberSet ports{};       ///< the same
+  bool bypass = false;     ///< NFQUEUE --queue-bypass: accepted where nobody listens
+};
+
+struct ModelRule {
+  std::string_view words{};             ///< as iptables-save prints it; points into the ruleset
+  std::vector<Condition> conditions{};  ///< all must hold, in the order in which the kernel asks
+  Action action{};
+};
+
+/// The rules of a chain are read when somebody asks for them first.
+struct ModelChain {
+  const Chain* chain = nullptr;
+  std::string_view name() const { return chain->name; }
+};
+
+struct ModelTable {
+  Slot slot{};
+  Backend backend = Backend::nft;
+  const Table* table = nullptr;
+  std::string_view name() const { return table->name; }
+};
+
+/// A stop of a packet on its way: a built-in chain of a table, at its hook and priority; or a native nft base
+/// chain, of which nothing is known but that it is there.
+struct Station {
+  Hook hook = Hook::input;
+  int priority = 0;
+  std::size_t table = 0;  ///< in Model::tables()
+  std::size_t chain = 0;  ///< in the table's chains
+  std::string native{};   ///< "inet fw input" for one of nft; empty else
+};
+
+/// A ruleset of one family, ready for packets. The ruleset must outlive it. Not for several threads at once:
+/// rules are read when they are asked for first.
+class Model {
+ public:
+  Model(const Ruleset& ruleset, Family family, HostFacts facts = {});
+  Model(const Model&) = delete;
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  Family family() const;
+  const HostFacts& facts() const;
+  const Ruleset& ruleset() const;
+  const std::vector<ModelTable>& tables() const;
+  /// In the order in which a packet meets them. Tables of both backends where both have rules.
+  const std::vector<Station>& stations(Hook hook) const;
+  /// The rules of a chain, read now at the latest.
+  const std::vector<ModelRule>& rules(std::size_t table, std::size_t chain) const;
+  /// The chain of that name in the table; absent for none.
+  std::optional<std::size_t> find_chain(std::size_t table, std::string_view name) const;
+  /// Whether the set has a member with these values of the fields (each set of numbers is one number): absent
+  /// where the set is not there or its type is not known.
+  std::optional<bool> has_member(const std::string& set, const std::vector<Field>& fields,
+                                 const Packet& packet) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace rewall

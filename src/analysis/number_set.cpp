@@ -1,0 +1,61 @@
+#include "analysis/number_set.h"
+
+#include <algorithm>
+
+namespace rewall {
+
+NumberSet::NumberSet(std::vector<NumberRange> ranges) {
+  std::ranges::sort(ranges, {}, &NumberRange::first);
+  for (const auto& range : ranges) {
+    const bool touches = !ranges_.empty() && (ranges_.back().last == greatest_number(128) ||
+                                              range.first <= ranges_.back().last + 1);
+    if (touches)
+      ranges_.back().last = std::max(ranges_.back().last, range.last);
+    else
+      ranges_.push_back(range);
+  }
+}
+
+bool NumberSet::contains(Number number) const {
+  const auto behind = std::ranges::upper_bound(ranges_, number, {}, &NumberRange::first);
+  return behind != ranges_.begin() && std::prev(behind)->last >= number;
+}
+
+NumberSet both(const NumberSet& a, const NumberSet& b) {
+  std::vector<NumberRange> out;
+  auto left = a.ranges().begin();
+  auto right = b.ranges().begin();
+  while (left != a.ranges().end() && right != b.ranges().end()) {
+    const auto first = std::max(left->first, right->first);
+    const auto last = std::min(left->last, right->last);
+    if (first <= last) out.push_back({first, last});
+    (left->last < right->last ? left : right)++;
+  }
+  return NumberSet(std::move(out));
+}
+
+NumberSet either(const NumberSet& a, const NumberSet& b) {
+  auto ranges = a.ranges();
+  ranges.insert(ranges.end(), b.ranges().begin(), b.ranges().end());
+  return NumberSet(std::move(ranges));
+}
+
+NumberSet without(const NumberSet& a, const NumberSet& b) {
+  std::vector<NumberRange> out;
+  auto hole = b.ranges().begin();
+  for (auto range : a.ranges()) {
+    while (hole != b.ranges().end() && hole->last < range.first) ++hole;
+    auto next = hole;
+    bool left = true;
+    while (left && next != b.ranges().end() && next->first <= range.last) {
+      if (next->first > range.first) out.push_back({range.first, next->first - 1});
+      left = next->last < range.last;
+      if (left) range.first = next->last + 1;
+      ++next;
+    }
+    if (left) out.push_back(range);
+  }
+  return NumberSet(std::move(out));
+}
+
+}  // namespace rewall
