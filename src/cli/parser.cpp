@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -329,6 +330,21 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
   return commands;
 }
 
+// What stands for the first word of a command where git has the word and the command an option: `config get
+// KEY` is `config KEY`. No setting has such a name. `behind` are the words after it.
+std::optional<std::vector<std::string>> as_option(std::string_view command, std::string_view word,
+                                                  std::span<const std::string> behind) {
+  using Words = std::vector<std::string>;
+  if (command == "config") {
+    if ((word == "get" && !behind.empty()) || (word == "set" && behind.size() > 1)) return Words{};
+    if (word == "list") return Words{"--list"};
+    if (word == "unset") return Words{"--unset"};
+  }
+  const bool removes = word == "delete" || word == "remove" || word == "rm";
+  if (command == "tag" && removes && !behind.empty() && !behind[0].starts_with('-')) return Words{"--delete"};
+  return std::nullopt;
+}
+
 // The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
 // and
 // "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
@@ -337,6 +353,7 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
                                                std::vector<std::string> words) {
   const Defined* command = nullptr;
   std::vector<std::string> out;
+  bool first = true;  // no word of the command itself came yet
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i];
     const CLI::App* of_command = command == nullptr ? nullptr : command->app;
@@ -367,6 +384,11 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
           return out;
         }
         command = &*found;
+      } else if (command != nullptr && std::exchange(first, false)) {
+        if (auto option = as_option(command->entry->name, word, std::span(words).subspan(i + 1))) {
+          std::ranges::move(*option, std::back_inserter(out));
+          continue;
+        }
       }
       out.push_back(word);
     }
