@@ -162,6 +162,42 @@ inline constexpr Message damaged_snapshots{
     .text = "a part of the history cannot be read: {}",
     .hint = "'rewall verify' lists what is damaged; every snapshot of the list can be restored"};
 
+// --- what is held against a change
+
+/// File, line, what is wrong.
+inline constexpr Message bad_expectation{
+    .text = "{}:{}: {}",
+    .hint = "a line is: accept|drop|reject PACKET  # comment, like: accept -p tcp --dport 22 --state NEW"};
+inline constexpr Message bad_expected_verdict{
+    .text = "'{}' is no verdict",
+    .hint =
+        "one of: accept, drop, reject; for example: rewall expect add drop "
+        "-p tcp --dport 3306 -i eth0 --state NEW"};
+/// The file, how many lines.
+inline constexpr Message no_such_expectation{.text = "{0} has no expectation {1}",
+                                             .hint = "'rewall expect' lists them with their numbers"};
+/// The repository's file is not there, or holds none.
+inline constexpr Message no_expectations{
+    .text = "nothing to check: {} holds no expectation",
+    .hint = "see what holds today: rewall check --suggest; add one: rewall expect add accept PACKET"};
+/// The first that fails, and how many others do.
+inline constexpr Message expectation_fails{
+    .kind = ErrorKind::refused,
+    .text = "the wanted rules fail an expectation: {}{}",
+    .hint = "'rewall expect' lists the expectations; to make the change all the same: --force",
+    .live = LiveState::untouched};
+/// What would happen to which packet, by which rule.
+inline constexpr Message locks_out{
+    .kind = ErrorKind::refused,
+    .text = "this would lock you out: {}",
+    .hint = "to try it with a way back: --for 10m; to make the change all the same: --force",
+    .live = LiveState::untouched};
+inline constexpr Message may_lock_out{
+    .kind = ErrorKind::refused,
+    .text = "nobody can prove that you still get in: {}",
+    .hint = "to try it with a way back: --for 10m; to answer the question in advance: --yes",
+    .live = LiveState::untouched};
+
 // --- guard
 
 inline constexpr Message guard_of_other{
