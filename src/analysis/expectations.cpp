@@ -6,6 +6,8 @@
 #include <span>
 #include <utility>
 
+#include "analysis/model.h"
+#include "analysis/walk.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -15,10 +17,6 @@ namespace {
 
 constexpr std::array<std::pair<std::string_view, Verdict>, 3> kExpected{
     {{"accept", Verdict::accept}, {"drop", Verdict::drop}, {"reject", Verdict::reject}}};
-
-std::string_view expected_word(Verdict verdict) {
-  return std::ranges::find(kExpected, verdict, &std::pair<std::string_view, Verdict>::second)->first;
-}
 
 /// The words of a line, and what stands behind its `#`.
 struct ExpectLine {
@@ -85,6 +83,14 @@ CheckedExpectation checked(const Expectation& expectation, const Model& model) {
 
 }  // namespace
 
+std::string_view CheckedExpectation::verdict_name() const {
+  return name(verdict);
+}
+
+std::string_view expected_word(Verdict verdict) {
+  return std::ranges::find(kExpected, verdict, &std::pair<std::string_view, Verdict>::second)->first;
+}
+
 std::string Expectation::text() const {
   return format("{} {}", expected_word(verdict), joined_words(words));
 }
@@ -93,6 +99,10 @@ std::optional<Verdict> read_expected_verdict(std::string_view word) {
   const auto text = lower(word);
   const auto* found = std::ranges::find(kExpected, text, &std::pair<std::string_view, Verdict>::first);
   return found == kExpected.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string Expectation::packet_text() const {
+  return joined_words(words);
 }
 
 Result<Expectation> make_expectation(Verdict verdict, std::vector<std::string> packet, std::string comment) {
@@ -133,11 +143,13 @@ std::string print_expectation(const Expectation& expectation) {
   return expectation.text() + (comment.empty() ? "" : "  # " + comment);
 }
 
+std::string CheckedExpectation::reason() const {
+  if (answered != Answered::unproved) return format("{} by {}", name(verdict), decided_by);
+  return format("depends on {}", depends_on.empty() ? "what is not known" : join(depends_on, ", "));
+}
+
 std::string CheckedExpectation::text() const {
-  const auto what = format("'{}' (line {})", expectation->text(), expectation->line);
-  if (answered == Answered::unproved)
-    return format("{}: depends on {}", what, depends_on.empty() ? "?" : join(depends_on, ", "));
-  return format("{}: {} by {}", what, name(verdict), decided_by);
+  return format("'{}' (line {}): {}", expectation->text(), expectation->line, reason());
 }
 
 std::vector<CheckedExpectation> check_expectations(const std::vector<Expectation>& expectations,

@@ -17,6 +17,7 @@
 #include "core/proc.h"
 #include "core/text.h"
 #include "ops/context/identity.h"
+#include "ops/context/socket_table.h"
 
 namespace rewall {
 namespace {
@@ -24,10 +25,9 @@ namespace {
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 
-template <class Number>
-std::optional<Number> number_in(std::string_view digits, int base = 10) {
-  Number number{};
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+std::optional<std::uint16_t> port_in_words(std::string_view digits) {
+  std::uint16_t number{};
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   return error == std::errc{} && end == digits.data() + digits.size() ? std::optional(number) : std::nullopt;
 }
 
@@ -36,44 +36,14 @@ struct ReadAddress {
   AddressBits bits{};
 };
 
-/// An IPv4 address that IPv6 sockets see (::ffff:192.0.2.7) is one of IPv4.
-ReadAddress unmapped(ReadAddress address) {
-  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
-  if (address.family != Family::ipv6 || !std::equal(kMapped.begin(), kMapped.end(), address.bits.begin()))
-    return address;
-  ReadAddress v4;
-  std::copy(address.bits.begin() + 12, address.bits.end(), v4.bits.begin());
-  return v4;
-}
-
 std::optional<ReadAddress> address_in_words(std::string_view words) {
   const std::string text(words.substr(0, words.find('%')));
   ReadAddress address;
   if (::inet_pton(AF_INET, text.c_str(), address.bits.data()) == 1) return address;
   address.family = Family::ipv6;
-  if (::inet_pton(AF_INET6, text.c_str(), address.bits.data()) == 1) return unmapped(address);
+  if (::inet_pton(AF_INET6, text.c_str(), address.bits.data()) == 1) return address;
   return std::nullopt;
 }
-
-/// "0100007F:0016" of /proc/net/tcp: words of 32 bits, each in the byte order of the host.
-std::optional<std::pair<ReadAddress, std::uint16_t>> endpoint_in_table(std::string_view text) {
-  const auto colon = text.find(':');
-  if (colon != 8 && colon != 32) return std::nullopt;
-  ReadAddress address{.family = colon == 8 ? Family::ipv4 : Family::ipv6};
-  for (std::size_t at = 0; at < colon; at += 8) {
-    const auto word = number_in<std::uint32_t>(text.substr(at, 8), 16);
-    if (!word) return std::nullopt;
-    std::memcpy(address.bits.data() + at / 2, &*word, sizeof *word);
-  }
-  const auto port = number_in<std::uint16_t>(text.substr(colon + 1), 16);
-  if (!port) return std::nullopt;
-  return std::pair(unmapped(address), *port);
-}
-
-struct OwnedSocket {
-  ConnectionEnds ends{};
-  bool established = false;
-};
 
 std::set<std::string> socket_inodes(pid_t process) {
   std::set<std::string> inodes;
@@ -89,31 +59,10 @@ std::set<std::string> socket_inodes(pid_t process) {
 }
 
 /// The sockets of a process, of one protocol.
-std::vector<OwnedSocket> sockets_of(pid_t process, std::uint8_t protocol) {
-  constexpr std::size_t kLocal = 1;
-  constexpr std::size_t kRemote = 2;
-  constexpr std::size_t kState = 3;
-  constexpr std::size_t kInode = 9;
+std::vector<ListedSocket> sockets_of(pid_t process, std::uint8_t protocol) {
   const auto inodes = socket_inodes(process);
-  std::vector<OwnedSocket> sockets;
-  const std::string_view table = protocol == kTcp ? "tcp" : "udp";
-  for (const char* version : {"", "6"}) {
-    const auto text = read_file(format("/proc/{}/net/{}{}", process, table, version));
-    if (!text) continue;
-    for (const auto line : split_lines(*text)) {
-      auto words = split(line, ' ');
-      std::erase(words, "");
-      if (words.size() <= kInode || !inodes.contains(std::string(words[kInode]))) continue;
-      const auto here = endpoint_in_table(words[kLocal]);
-      const auto there = endpoint_in_table(words[kRemote]);
-      if (!here || !there) continue;
-      sockets.push_back({.ends = {.family = here->first.family,
-                                  .protocol = protocol,
-                                  .here = {here->first.bits, here->second},
-                                  .there = {there->first.bits, there->second}},
-                         .established = words[kState] == "01"});
-    }
-  }
+  auto sockets = socket_table(process, protocol);
+  std::erase_if(sockets, [&](const ListedSocket& socket) { return !inodes.contains(socket.inode); });
   return sockets;
 }
 
@@ -123,8 +72,8 @@ std::optional<ConnectionEnds> ends_in_words(const std::string& connection, std::
   if (words.size() != 4) return std::nullopt;
   const auto there = address_in_words(words[0]);
   const auto here = address_in_words(words[2]);
-  const auto there_port = number_in<std::uint16_t>(words[1]);
-  const auto here_port = number_in<std::uint16_t>(words[3]);
+  const auto there_port = port_in_words(words[1]);
+  const auto here_port = port_in_words(words[3]);
   if (!there || !here || !there_port || !here_port || there->family != here->family) return std::nullopt;
   // Of a link-local address it says the interface.
   if (const auto scope = words[2].find('%'); scope != std::string_view::npos)

@@ -144,15 +144,15 @@ class PacketMaker {
   Family family_;
 };
 
-struct Outcome {
+struct PacketFate {
   Passage passage = Passage::open;
   std::string why{};
   Packet left{};
 };
 
-Outcome outcome_of(const Model& model, const Packet& packet, std::string_view which) {
+PacketFate fate_of(const Model& model, const Packet& packet, std::string_view which) {
   auto found = trace(model, packet);
-  Outcome out{.left = std::move(found.packet)};
+  PacketFate out{.left = std::move(found.packet)};
   if (found.verdict == Verdict::accept) return out;
   if (found.verdict == Verdict::depends) {
     out.passage = Passage::doubtful;
@@ -167,16 +167,16 @@ Outcome outcome_of(const Model& model, const Packet& packet, std::string_view wh
 }
 
 // The first of the worst.
-void keep_worse(Outcome& worst, Outcome other) {
+void keep_worse(PacketFate& worst, PacketFate other) {
   if (other.passage > worst.passage) worst = std::move(other);
 }
 
-Outcome better(Outcome a, Outcome b) {
+PacketFate better(PacketFate a, PacketFate b) {
   return b.passage < a.passage ? std::move(b) : std::move(a);
 }
 
 // A packet that is let in but ends at another port or host does not reach whoever serves the session.
-Outcome of_destination(Outcome let_in, const SessionWay& way) {
+PacketFate of_destination(PacketFate let_in, const SessionWay& way) {
   if (let_in.passage != Passage::open) return let_in;
   const auto& address = let_in.left[Field::destination];
   const auto& port = let_in.left[Field::destination_port];
@@ -196,14 +196,14 @@ constexpr const char* kOut = "its packets out";
 SessionNeed open_connection(const SessionWay& way, const Model& model) {
   SessionNeed need{.what = format("your {} session from {} to {}", way.name, way.there(), way.here())};
   const PacketMaker make(way);
-  Outcome worst = outcome_of(model, make.incoming(ConnectionState::established), kIn);
-  keep_worse(worst, outcome_of(model, make.leaving(ConnectionState::established), kOut));
+  PacketFate worst = fate_of(model, make.incoming(ConnectionState::established), kIn);
+  keep_worse(worst, fate_of(model, make.leaving(ConnectionState::established), kOut));
   if (worst.passage != Passage::closed && !way.tracked && make.is_tcp()) {
     // Connection tracking begins with these rules: whichever direction comes first begins the connection
     // anew.
     const auto state = picked_up_as();
-    auto in = outcome_of(model, make.incoming(state), kIn);
-    if (in.passage != Passage::open) in = better(std::move(in), outcome_of(model, make.leaving(state), kOut));
+    auto in = fate_of(model, make.incoming(state), kIn);
+    if (in.passage != Passage::open) in = better(std::move(in), fate_of(model, make.leaving(state), kOut));
     keep_worse(worst, std::move(in));
   }
   need.passage = worst.passage;
@@ -229,13 +229,13 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   SessionNeed need{.what = new_words(way)};
   const PacketMaker make(way);
   const auto later = ConnectionState::established;
-  Outcome worst = outcome_of(model, first_packet(way), way.outgoing ? kOut : kIn);
+  PacketFate worst = fate_of(model, first_packet(way), way.outgoing ? kOut : kIn);
   if (!way.outgoing) worst = of_destination(std::move(worst), way);
   const auto begun = worst.left;
   const auto follow = [&](Packet packet, const char* which) {
     packet = make.of_new_connection(std::move(packet), later);
     if (worst.passage == Passage::open) packet[Field::connection_mark] = begun[Field::connection_mark];
-    keep_worse(worst, outcome_of(model, packet, which));
+    keep_worse(worst, fate_of(model, packet, which));
   };
   follow(make.leaving(later), kOut);
   follow(make.incoming(later), kIn);
