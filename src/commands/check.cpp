@@ -1,8 +1,8 @@
+#include "commands/check.h"
+
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
-#include "analysis/expectations.h"
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/file.h"
@@ -12,8 +12,6 @@
 #include "ops/history/revision.h"
 #include "ops/host/expect.h"
 #include "ops/restore/recovery.h"
-#include "ui/json.h"
-#include "ui/paint.h"
 
 namespace rewall {
 namespace {
@@ -46,6 +44,18 @@ std::string_view word_of(Answered answered) {
   return "unproved";
 }
 
+std::string totals(const std::vector<CheckedExpectation>& all) {
+  const auto count = [&](Answered answered) {
+    return std::ranges::count(all, answered, &CheckedExpectation::answered);
+  };
+  auto text = format("{} hold", count(Answered::holds));
+  if (const auto fail = count(Answered::fails); fail != 0) text += format(", {} fail", fail);
+  if (const auto open = count(Answered::unproved); open != 0) text += format(", {} cannot be proved", open);
+  return text;
+}
+
+}  // namespace
+
 Json checked_json(const CheckedExpectation& checked) {
   const auto& expectation = *checked.expectation;
   return {{"line", expectation.line},
@@ -66,15 +76,12 @@ std::string checked_line(const CheckedExpectation& checked, const Paint& paint) 
                 line, escape(checked.reason()));
 }
 
-std::string totals(const std::vector<CheckedExpectation>& all) {
-  const auto count = [&](Answered answered) {
-    return std::ranges::count(all, answered, &CheckedExpectation::answered);
-  };
-  auto text = format("{} hold", count(Answered::holds));
-  if (const auto fail = count(Answered::fails); fail != 0) text += format(", {} fail", fail);
-  if (const auto open = count(Answered::unproved); open != 0) text += format(", {} cannot be proved", open);
-  return text;
+bool all_hold(std::span<const CheckedExpectation> all) {
+  return std::ranges::all_of(
+      all, [](const CheckedExpectation& checked) { return checked.answered == Answered::holds; });
 }
+
+namespace {
 
 struct CheckOptions {
   std::string revision = "LIVE";
@@ -118,9 +125,7 @@ Result<Answer> run_check(Context& context, const CheckOptions& options) {
     for (const auto& checked : all) context.terminal.out(checked_line(checked, context.terminal.paint()));
     context.terminal.say(totals(all));
   }
-  const bool hold = std::ranges::all_of(
-      all, [](const CheckedExpectation& checked) { return checked.answered == Answered::holds; });
-  return hold ? Answer::same : Answer::different;
+  return all_hold(all) ? Answer::same : Answer::different;
 }
 
 }  // namespace

@@ -176,14 +176,10 @@ inline constexpr Message bad_expected_verdict{
 /// The file, how many lines.
 inline constexpr Message no_such_expectation{.text = "{0} has no expectation {1}",
                                              .hint = "'rewall expect' lists them with their numbers"};
-/// The repository's file is not there, or holds none.
-inline constexpr Message no_expectations{
-    .text = "nothing to check: {} holds no expectation",
-    .hint = "see what holds today: rewall check --suggest; add one: rewall expect add accept PACKET"};
 /// The first that fails, and how many others do.
 inline constexpr Message expectation_fails{
     .kind = ErrorKind::refused,
-    .text = "the wanted rules fail an expectation: {}{}",
+    .text = "the wanted rules fail an expectation: {}",
     .hint = "'rewall expect' lists the expectations; to make the change all the same: --force",
     .live = LiveState::untouched};
 /// What would happen to which packet, by which rule.

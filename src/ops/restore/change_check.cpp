@@ -8,6 +8,7 @@
 #include "core/messages.h"
 #include "ops/context/host_facts.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/history/revision.h"
 #include "ops/restore/lockout.h"
 #include "rules/set_delta.h"
 #include "rules/text_delta.h"
@@ -42,9 +43,9 @@ std::string and_others(std::size_t count) {
   return count == 0 ? "" : format(", and {} other{}", count, count == 1 ? "" : "s");
 }
 
-// Those that fail as an error; those that nobody can prove as notes.
-std::optional<Error> failed_expectations(const std::vector<Expectation>& expectations, const Ruleset& wanted,
-                                         const HostFacts& facts, std::vector<std::string>& notes) {
+// Those that fail, empty for none; those that nobody can prove as notes.
+std::string failed_expectations(const std::vector<Expectation>& expectations, const Ruleset& wanted,
+                                const HostFacts& facts, std::vector<std::string>& notes) {
   std::string first;
   std::size_t others = 0;
   for (const auto& checked : check_expectations(expectations, wanted, facts)) {
@@ -56,8 +57,7 @@ std::optional<Error> failed_expectations(const std::vector<Expectation>& expecta
     else
       ++others;
   }
-  if (first.empty()) return std::nullopt;
-  return error_of<messages::expectation_fails>(first, and_others(others));
+  return first.empty() ? first : first + and_others(others);
 }
 
 // Of a lockout what is to be done about it.
@@ -96,10 +96,12 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
   TRY(rulesets.read());
   const auto facts = live_host_facts();
   std::optional<Error> failed;
-  if (!expectations)
-    failed = Error(expectations.error());
-  else
-    failed = failed_expectations(*expectations, rulesets.wanted(), facts, outcome.notes);
+  if (!expectations) {
+    failed = expectations.error();
+  } else if (auto text_of = failed_expectations(*expectations, rulesets.wanted(), facts, outcome.notes);
+             !text_of.empty()) {
+    failed = error_of<messages::expectation_fails>(text_of);
+  }
   if (failed) {
     failed->kind = ErrorKind::refused;
     failed->live = LiveState::untouched;
@@ -114,22 +116,31 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
   return outcome;
 }
 
-std::vector<std::string> check_in_force(const Ruleset& before, const Ruleset& now,
-                                        const std::string& expectations) {
-  std::vector<std::string> notes;
+Result<InForceCheck> check_in_force(Session& session, const std::string& before, const std::string& now) {
+  InForceCheck out;
+  const auto repository = TRY(session.repository());
   const auto caller = caller_session();
+  const auto text = repository->expectations();
+  if (before == now || (text.empty() && caller.ways.empty())) return out;
+  const auto in_force = TRY(read_revision(session, now));
+  const auto old = TRY(read_revision(session, before));
   const auto facts = live_host_facts();
-  if (auto read = read_expectations(expectations, kExpectFile)) {
-    if (auto failed = failed_expectations(*read, now, facts, notes)) notes.push_back(failed->message);
+  if (auto read = read_expectations(text, kExpectFile)) {
+    if (auto failed = failed_expectations(*read, in_force.ruleset, facts, out.notes); !failed.empty()) {
+      out.fails = true;
+      out.notes.push_back("the rules in force fail an expectation: " + failed);
+    }
   } else {
-    notes.push_back(read.error().message);
+    out.notes.push_back(read.error().message);
   }
-  auto lockout = find_lockout(caller, now, facts, [&] { return &before; });
-  if (lockout.passage == Passage::closed)
-    notes.push_back(error_of<messages::locks_out>(lockout.text).message);
-  else if (lockout.passage == Passage::doubtful)
-    notes.push_back(error_of<messages::may_lock_out>(lockout.text).message);
-  return notes;
+  auto lockout = find_lockout(caller, in_force.ruleset, facts, [&] { return &old.ruleset; });
+  if (lockout.passage == Passage::closed) {
+    out.fails = true;
+    out.notes.push_back("the rules in force lock you out: " + lockout.text);
+  } else if (lockout.passage == Passage::doubtful) {
+    out.notes.push_back(error_of<messages::may_lock_out>(lockout.text).message);
+  }
+  return out;
 }
 
 }  // namespace rewall

@@ -39,8 +39,13 @@ struct CheckOutcome {
 Result<CheckOutcome> check_change(Session& session, const Repository& repository, const RestorePlan& plan,
                                   ChangeCheck& check, bool dry_run);
 
-/// Checks what is in force already, for a command that made the change by itself (`try`): notes alone.
-std::vector<std::string> check_in_force(const Ruleset& before, const Ruleset& now,
-                                        const std::string& expectations);
+/// What is wrong with rules that are in force already.
+struct InForceCheck {
+  std::vector<std::string> notes{};  ///< for people
+  bool fails = false;                ///< an expectation fails, or the person is locked out: that is proved
+};
+/// Checks what a command did by itself (`try`): `before` was in force before it. The errors of
+/// read_revision().
+Result<InForceCheck> check_in_force(Session& session, const std::string& before, const std::string& now);
 
 }  // namespace rewall
