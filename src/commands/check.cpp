@@ -142,16 +142,19 @@ Action define_check(Syntax& syntax) {
 
 namespace {
 
+Json expectation_json(const Expectation& expectation) {
+  return {{"line", expectation.line},
+          {"expect", expected_word(expectation.verdict)},
+          {"packet", expectation.packet_text()},
+          {"comment", or_null(expectation.comment)}};
+}
+
 Result<Answer> list_expectations(Context& context) {
   auto text = TRY(expect_text(context));
   const auto all = TRY(read_expectations(text, kFile));
   if (context.json) {
     Json array = Json::array();
-    for (const auto& expectation : all)
-      array.push_back({{"line", expectation.line},
-                       {"expect", expected_word(expectation.verdict)},
-                       {"packet", expectation.packet_text()},
-                       {"comment", or_null(expectation.comment)}});
+    for (const auto& expectation : all) array.push_back(expectation_json(expectation));
     context.terminal.out(print(array));
     return Answer::same;
   }
@@ -165,13 +168,14 @@ Status write_expectations(Context& context, const std::string& text) {
   return write_file(expect_path(context.session), text, 0600);
 }
 
-Result<Answer> say_written(Context& context, const Expectation& expectation, std::string_view what) {
-  if (context.json)
-    context.terminal.out(print(Json{{"line", expectation.line},
-                                    {"expect", expected_word(expectation.verdict)},
-                                    {"packet", expectation.packet_text()},
-                                    {"comment", or_null(expectation.comment)}}));
-  context.terminal.say(format("{}: {}; the next snapshot records it", what, print_expectation(expectation)));
+Answer say_done(Context& context, const Expectation& expectation, bool changed, std::string_view what) {
+  if (context.json) {
+    Json json = expectation_json(expectation);
+    json["changed"] = changed;
+    context.terminal.out(print(json));
+  }
+  context.terminal.say(format("{}: {}{}", what, print_expectation(expectation),
+                              changed ? "; the next snapshot records it" : ""));
   return Answer::same;
 }
 
@@ -195,14 +199,13 @@ Result<Answer> add_expectation(Context& context, const std::vector<std::string>&
   const auto all = TRY(read_expectations(text, kFile));
   for (const auto& other : all) {
     if (other.verdict != expectation.verdict || !(other.packet == expectation.packet)) continue;
-    context.terminal.say(format("line {} says so already: {}", other.line, print_expectation(other)));
-    return Answer::same;
+    return say_done(context, other, false, format("line {} says so already", other.line));
   }
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   expectation.line = split_lines(text).size() + 1;
   TRY(write_expectations(context, text + print_expectation(expectation) + "\n"));
   say_whether_it_holds(context, expectation);
-  return say_written(context, expectation, "added");
+  return say_done(context, expectation, true, "added");
 }
 
 Result<Answer> remove_expectation(Context& context, const std::vector<std::string>& words) {
@@ -219,7 +222,7 @@ Result<Answer> remove_expectation(Context& context, const std::vector<std::strin
   for (const auto words_of_line : split_lines(text))
     if (++line != found->line) rest.append(words_of_line) += '\n';
   TRY(write_expectations(context, rest));
-  return say_written(context, *found, "removed");
+  return say_done(context, *found, true, "removed");
 }
 
 }  // namespace
