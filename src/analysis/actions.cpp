@@ -12,7 +12,7 @@
 namespace rewall {
 namespace {
 
-using Kind = Action::Kind;
+using Kind = RuleAction::Kind;
 
 const Option* find(const Target& target, std::string_view name) {
   const auto found = std::ranges::find(target.options, name, &Option::name);
@@ -34,20 +34,20 @@ std::string target_words(const Target& target) {
   return out;
 }
 
-void set_field(Action& action, Field field, Number mask, Number value) {
+void set_field(RuleAction& action, Field field, Number mask, Number value) {
   action.kind = Kind::set_field;
   action.field = field;
   action.mask = mask;
   action.value = value;
 }
 
-void spoil(Action& action, Field field) {
+void spoil(RuleAction& action, Field field) {
   action.kind = Kind::spoil_field;
   action.field = field;
 }
 
 // "80", "8000-8010", "8000-8010/6000" (read_nat_ports of normalize_targets.cpp).
-bool read_ports(Action& action, std::string_view text) {
+bool read_ports(RuleAction& action, std::string_view text) {
   const auto slash = text.find('/');
   const auto range = text.substr(0, slash);
   const auto dash = range.find('-');
@@ -62,7 +62,7 @@ bool read_ports(Action& action, std::string_view text) {
 }
 
 // "192.0.2.1-192.0.2.9 port 80" (read_nat).
-bool read_translation(Action& action, std::string_view text, Family family) {
+bool read_translation(RuleAction& action, std::string_view text, Family family) {
   constexpr std::string_view kPort = " port ";
   const auto middle = text.find(kPort);
   if (middle == std::string_view::npos) return false;
@@ -76,7 +76,7 @@ bool read_translation(Action& action, std::string_view text, Family family) {
   return ports.empty() || read_ports(action, ports);
 }
 
-void read_nat(Action& action, const Target& target, Family family) {
+void read_nat(RuleAction& action, const Target& target, Family family) {
   static const std::map<std::string_view, Kind> kinds = {{"DNAT", Kind::destination_nat},
                                                          {"SNAT", Kind::source_nat},
                                                          {"MASQUERADE", Kind::masquerade},
@@ -94,7 +94,7 @@ void read_nat(Action& action, const Target& target, Family family) {
   }
 }
 
-void read_mark(Action& action, const Target& target) {
+void read_mark(RuleAction& action, const Target& target) {
   const auto* option = find(target, "xmark");
   const auto mark = option == nullptr ? std::nullopt : rewall::read_mark(option->values[0]);
   const auto field = target.name == "MARK" ? Field::mark : Field::connection_mark;
@@ -118,7 +118,7 @@ void read_mark(Action& action, const Target& target) {
     set_field(action, field, mark->mask, mark->value);
 }
 
-void read_time_to_live(Action& action, const Target& target) {
+void read_time_to_live(RuleAction& action, const Target& target) {
   for (const auto& option : target.options) {
     const auto number = read_number(option.values[0], 255);
     if (!number) continue;
@@ -132,7 +132,7 @@ void read_time_to_live(Action& action, const Target& target) {
   action.kind = Kind::unknown;
 }
 
-void read_type_of_service(Action& action, const Target& target) {
+void read_type_of_service(RuleAction& action, const Target& target) {
   if (target.name == "DSCP") {
     const auto value = number_of(target, "--set-dscp", 63);
     if (value)
@@ -149,7 +149,7 @@ void read_type_of_service(Action& action, const Target& target) {
     spoil(action, Field::tos);
 }
 
-void read_set(Action& action, const Target& target, const Surroundings& around) {
+void read_set(RuleAction& action, const Target& target, const Surroundings& around) {
   if (find(target, "--map-mark") != nullptr) {
     spoil(action, Field::mark);
     return;
@@ -170,7 +170,7 @@ void read_set(Action& action, const Target& target, const Surroundings& around) 
   if (fields) action.fields = std::move(*fields);
 }
 
-void read_stripped_options(Action& action, const Target& target) {
+void read_stripped_options(RuleAction& action, const Target& target) {
   Number mask = 0;
   for (const auto& option : target.options) {
     for (const auto word : split(option.values[0], ',')) {
@@ -185,7 +185,7 @@ void read_stripped_options(Action& action, const Target& target) {
   set_field(action, Field::tcp_option, mask, 0);
 }
 
-void read_proxy(Action& action, const Target& target) {
+void read_proxy(RuleAction& action, const Target& target) {
   action.kind = Kind::transparent_proxy;
   const auto* option = find(target, "--tproxy-mark");
   const auto mark = option == nullptr ? std::nullopt : rewall::read_mark(option->values[0]);
@@ -194,7 +194,7 @@ void read_proxy(Action& action, const Target& target) {
   action.value = mark->value;
 }
 
-void read_congestion(Action& action, const Target& target) {
+void read_congestion(RuleAction& action, const Target& target) {
   action.kind = Kind::none;
   if (find(target, "--ecn-tcp-remove") != nullptr) set_field(action, Field::tcp_flags, 0xc0, 0);
   if (const auto value = number_of(target, "--ecn-ip-ect", 3)) set_field(action, Field::tos, 3, *value);
@@ -210,7 +210,7 @@ bool passes(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-void read_extension(Action& action, const Target& target, const Surroundings& around) {
+void read_extension(RuleAction& action, const Target& target, const Surroundings& around) {
   static const std::map<std::string_view, Kind> plain = {
       {"ACCEPT", Kind::accept}, {"DROP", Kind::drop},   {"REJECT", Kind::reject},
       {"RETURN", Kind::leave},  {"QUEUE", Kind::queue}, {"NFQUEUE", Kind::queue},
@@ -257,8 +257,8 @@ void read_extension(Action& action, const Target& target, const Surroundings& ar
 
 }  // namespace
 
-Action read_action(const std::optional<Target>& target, const Surroundings& around, const FindChain& find_chain) {
-  Action action;
+RuleAction read_action(const std::optional<Target>& target, const Surroundings& around, const FindChain& find_chain) {
+  RuleAction action;
   if (!target) return action;
   action.words = target_words(*target);
   if (const auto chain = find_chain(target->name)) {
@@ -272,7 +272,7 @@ Action read_action(const std::optional<Target>& target, const Surroundings& arou
   return action;
 }
 
-bool matters(const Action& action) {
+bool matters(const RuleAction& action) {
   return action.kind != Kind::none;
 }
 

@@ -64,7 +64,7 @@ const ModelRule& Model::Parts::rule(std::size_t table, std::size_t place_of_chai
   const auto parsed = parse_rule(slot->words, family);
   if (!parsed) {
     slot->conditions.push_back(unknown(std::string(slot->words)));
-    slot->action = Action{.kind = Action::Kind::unknown, .words = std::string(slot->words)};
+    slot->action = RuleAction{.kind = RuleAction::Kind::unknown, .words = std::string(slot->words)};
     return *slot;
   }
   const auto find = [&](std::string_view name) -> std::optional<std::size_t> {
@@ -88,8 +88,8 @@ bool Model::Parts::chain_matters(std::size_t table, std::size_t place_of_chain, 
   if (count > kMostQuietRules || depth > kDeepest) return true;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& action = rule(table, place_of_chain, i).action;
-    const bool quiet = action.kind == Action::Kind::none || action.kind == Action::Kind::leave ||
-                       (action.kind == Action::Kind::jump && !chain_matters(table, action.chain, depth + 1));
+    const bool quiet = action.kind == RuleAction::Kind::none || action.kind == RuleAction::Kind::leave ||
+                       (action.kind == RuleAction::Kind::jump && !chain_matters(table, action.chain, depth + 1));
     if (!quiet) return true;
   }
   return false;

@@ -241,21 +241,21 @@ class Glance {
   }
 
   bool take_target(std::string_view name, bool go_to) {
-    static constexpr std::array<std::pair<std::string_view, Action::Kind>, 4> kVerdicts = {
-        {{"ACCEPT", Action::Kind::accept},
-         {"DROP", Action::Kind::drop},
-         {"RETURN", Action::Kind::leave},
-         {"REJECT", Action::Kind::reject}}};
+    static constexpr std::array<std::pair<std::string_view, RuleAction::Kind>, 4> kVerdicts = {
+        {{"ACCEPT", RuleAction::Kind::accept},
+         {"DROP", RuleAction::Kind::drop},
+         {"RETURN", RuleAction::Kind::leave},
+         {"REJECT", RuleAction::Kind::reject}}};
     const auto chain = chains_.find(name);
     if (chain != SIZE_MAX) {
-      rule_.action = go_to ? Action::Kind::go_to : Action::Kind::jump;
+      rule_.action = go_to ? RuleAction::Kind::go_to : RuleAction::Kind::jump;
       rule_.chain = static_cast<std::uint32_t>(chain);
       return rest_.find_first_not_of(' ') == std::string_view::npos;
     }
-    const auto found = std::ranges::find(kVerdicts, name, &std::pair<std::string_view, Action::Kind>::first);
+    const auto found = std::ranges::find(kVerdicts, name, &std::pair<std::string_view, RuleAction::Kind>::first);
     if (go_to || found == kVerdicts.end()) return false;
     rule_.action = found->second;
-    if (found->second == Action::Kind::reject && rest_.starts_with(" --reject-with ")) {
+    if (found->second == RuleAction::Kind::reject && rest_.starts_with(" --reject-with ")) {
       next();
       next();
     }

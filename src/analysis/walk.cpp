@@ -82,7 +82,7 @@ Verdict verdict(const Model& model, const Packet& packet) {
   return walker.bounded() ? Verdict::depends : walker.verdict();
 }
 
-std::optional<std::vector<Outcome>> outcomes(const Model& model, const Packet& packet, std::size_t most) {
+std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet, std::size_t most) {
   Walker walker(model, packet, {.most_ways = most, .outcomes = true});
   walker.run();
   if (walker.bounded()) return std::nullopt;

@@ -380,19 +380,19 @@ Walker::Next Walker::step_quickly(WalkState& state) {
   return end_of_chain(state);
 }
 
-Walker::Next Walker::act_quickly(WalkState& state, Action::Kind kind, std::size_t chain) {
-  if (kind == Action::Kind::none) {
+Walker::Next Walker::act_quickly(WalkState& state, RuleAction::Kind kind, std::size_t chain) {
+  if (kind == RuleAction::Kind::none) {
     ++state.place;
     return Next::go;
   }
-  if (kind == Action::Kind::jump || kind == Action::Kind::go_to) {
-    if (kind == Action::Kind::jump && !parts_.matters(state.table, chain))
+  if (kind == RuleAction::Kind::jump || kind == RuleAction::Kind::go_to) {
+    if (kind == RuleAction::Kind::jump && !parts_.matters(state.table, chain))
       ++state.place;
     else
-      call(state, chain, kind == Action::Kind::go_to);
+      call(state, chain, kind == RuleAction::Kind::go_to);
     return Next::go;
   }
-  return act(state, Action{.kind = kind});
+  return act(state, RuleAction{.kind = kind});
 }
 
 Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
@@ -418,8 +418,8 @@ Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
     // The test can have made the state know of its connection.
     if (learned != std::tuple(state.tracked, state.settled, state.directed)) glimpse_.fresh = false;
   }
-  const bool quiet = rule.action.kind == Action::Kind::none ||
-                     (rule.action.kind == Action::Kind::jump && !parts_.matters(state.table, rule.action.chain));
+  const bool quiet = rule.action.kind == RuleAction::Kind::none ||
+                     (rule.action.kind == RuleAction::Kind::jump && !parts_.matters(state.table, rule.action.chain));
   if (truth == Truth::open && !quiet) {
     if (state.main) hangs_on_.push_back(evaluator_.words(question));
     return fork(state, question);
@@ -501,8 +501,8 @@ Walker::Next Walker::policy(WalkState& state) {
 
 // ---- actions
 
-Walker::Next Walker::act(WalkState& state, const Action& action) {
-  using Kind = Action::Kind;
+Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
+  using Kind = RuleAction::Kind;
   switch (action.kind) {
     case Kind::accept:
       leave_table(state);
@@ -556,7 +556,7 @@ Walker::Next Walker::act(WalkState& state, const Action& action) {
   return Next::go;
 }
 
-Walker::Next Walker::queue(WalkState& state, const Action& action) {
+Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
   Question question;
   const auto id = state.callers ? state.callers->id : 0;
   const auto passes = evaluator_.ask(action.words, mixed(id + 1, reinterpret_cast<std::uintptr_t>(&action)), state, question);
@@ -570,7 +570,7 @@ Walker::Next Walker::queue(WalkState& state, const Action& action) {
 }
 
 // xt_TPROXY.c drops what has no socket.
-Walker::Next Walker::proxy(WalkState& state, const Action& action) {
+Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
   Question question;
   const auto socket = evaluator_.ask(action.words, 0, state, question);
   if (socket == Truth::open) {
@@ -616,13 +616,13 @@ void Walker::set_bits(WalkState& state, Field field, Number mask, Number value) 
   state.set_view(field, std::move(view));
 }
 
-Walker::Next Walker::copy_mark(WalkState& state, const Action& action) {
+Walker::Next Walker::copy_mark(WalkState& state, const RuleAction& action) {
   Question question;
   if (evaluator_.prepare(Field::connection_mark, state, question) == Truth::open) return fork(state, question);
   const auto none = evaluator_.test_numbers(state.view(Field::state), Field::state, NumberSet({{0, 0}, {4, 4}}), state, question);
   if (none == Truth::open) return fork(state, question);
   if (none == Truth::no) {
-    const bool saves = action.kind == Action::Kind::save_mark;
+    const bool saves = action.kind == RuleAction::Kind::save_mark;
     const auto to = saves ? Field::connection_mark : Field::mark;
     const auto keep = ~(saves ? action.mask : action.second_mask);
     const auto take = saves ? action.second_mask : action.mask;
@@ -662,7 +662,7 @@ void Walker::increase(WalkState& state, Field field, Number by) {
                                                                    NumberSet(std::move(ranges)))));
 }
 
-void Walker::spoil(WalkState& state, const Action& action) {
+void Walker::spoil(WalkState& state, const RuleAction& action) {
   state.set_view(action.field, View::of_variable(evaluator_.make_variable(state, action.words, action.field,
                                                                           whole(action.field, asked_.family))));
   if (action.field == Field::mark && state.hook == Hook::output) state.route_again = true;
@@ -709,7 +709,7 @@ Walker::Next Walker::end(WalkState& state, Verdict verdict, const std::string& w
   node.words = words;
   if (state.main) main_packet_ = packet_of(state);
   if (options_.outcomes) {
-    Outcome outcome{.verdict = verdict, .packet = packet_as_it_came(state), .left = packet_of(state)};
+    PacketOutcome outcome{.verdict = verdict, .packet = packet_as_it_came(state), .left = packet_of(state)};
     for (const auto* answer = state.answers.get(); answer != nullptr; answer = answer->before.get())
       outcome.unknowns.emplace_back(evaluator_.unknown_words(answer->unknown), answer->yes);
     std::ranges::reverse(outcome.unknowns);
@@ -924,7 +924,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
   glimpse_.fresh = false;
 }
 
-void Walker::choose_address(WalkState& state, const Action& action, Field field, NumberSet addresses) {
+void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
@@ -935,7 +935,7 @@ void Walker::choose_address(WalkState& state, const Action& action, Field field,
 }
 
 // get_unique_tuple() of nf_nat_core.c: a port in the range stays.
-void Walker::choose_port(WalkState& state, const Action& action, Field field) {
+void Walker::choose_port(WalkState& state, const RuleAction& action, Field field) {
   if (action.ports.empty()) return;
   const auto protocol = evaluator_.number_of_view(state.view(Field::protocol), state);
   if (protocol && (*protocol == 1 || *protocol == 58)) return;
@@ -955,7 +955,7 @@ void Walker::choose_port(WalkState& state, const Action& action, Field field) {
           View::of_variable(evaluator_.make_variable(state, action.words + " ", field, action.ports)));
 }
 
-Walker::Next Walker::redirect(WalkState& state, const Action& action) {
+Walker::Next Walker::redirect(WalkState& state, const RuleAction& action) {
   const bool four = asked_.family == Family::ipv4;
   if (state.hook == Hook::output) {
     choose_address(state, action, Field::destination, NumberSet::one(four ? Number{0x7f000001} : Number{1}));
@@ -978,10 +978,10 @@ Walker::Next Walker::redirect(WalkState& state, const Action& action) {
   return Next::go;
 }
 
-Walker::Next Walker::translate(WalkState& state, const Action& action) {
+Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
   const bool destination = state.hook == Hook::prerouting || state.hook == Hook::output;
   const auto address = destination ? Field::destination : Field::source;
-  using Kind = Action::Kind;
+  using Kind = RuleAction::Kind;
   switch (action.kind) {
     case Kind::redirect:
       if (redirect(state, action) == Next::done) return Next::done;
