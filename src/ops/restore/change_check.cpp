@@ -1,5 +1,8 @@
 #include "ops/restore/change_check.h"
 
+#include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "analysis/expectations.h"
@@ -11,6 +14,7 @@
 #include "ops/history/revision.h"
 #include "ops/restore/lockout.h"
 #include "rules/set_delta.h"
+#include "rules/sets.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
@@ -18,23 +22,54 @@ namespace {
 
 constexpr std::string_view kExpectFile = "expect";
 
-/// The rulesets of a plan, whole: a partial read has the changed chains alone.
+using Families = std::set<Family>;
+
+bool names_sets(const Tables& tables) {
+  return std::ranges::any_of(tables.tables, [](const Table& table) {
+    return std::ranges::any_of(table.chains, [](const Chain& chain) {
+      return std::ranges::any_of(chain.rules, [](const Rule& rule) { return names_set(rule.words); });
+    });
+  });
+}
+
+/// LIVE and the wanted ruleset of a plan, complete in some families: a partial read has the changed chains
+/// alone. What nobody asks for is not parsed: of 50,000 rules it is most.
 class WholeRulesets {
  public:
-  explicit WholeRulesets(const RestorePlan& plan) : plan_(plan) {}
+  WholeRulesets(const RestorePlan& plan, Families families) : plan_(plan), families_(std::move(families)) {}
 
-  Status read() {
-    if (plan_.rest == nullptr) return {};
-    auto transition = TRY(transition_of(plan_));
-    live_ = std::move(transition.before);
-    wanted_ = std::move(transition.wanted);
-    return {};
+  Result<const Ruleset*> wanted() {
+    if (plan_.rest == nullptr) return &plan_.staged.ruleset;
+    auto whole = TRY(parse());
+    const Sets sets = std::move(whole.sets);
+    wanted_ = with_differing_chains(std::move(whole), plan_.live.ruleset, plan_.staged.ruleset);
+    if (with_sets_) wanted_->sets = with_left_out(sets, plan_.live.ruleset.sets, wanted_->sets);
+    return &*wanted_;
   }
-  const Ruleset& live() const { return live_ ? *live_ : plan_.live.ruleset; }
-  const Ruleset& wanted() const { return wanted_ ? *wanted_ : plan_.staged.ruleset; }
+  Result<const Ruleset*> live() {
+    if (plan_.rest == nullptr) return &plan_.live.ruleset;
+    live_ = TRY(parse());
+    return &*live_;
+  }
 
  private:
+  Result<Ruleset> parse() {
+    Files files{{"rules.v4", ""}, {"rules.v6", ""}, {"ipset", ""}};
+    for (const Family family : families_) {
+      const std::string file(file_name(Slot{family}));
+      const auto found = plan_.rest->files.find(file);
+      if (found == plan_.rest->files.end()) continue;
+      files[file] = found->second;
+      with_sets_ = with_sets_ || found->second.find("-set ") != std::string::npos ||
+                   names_sets(plan_.staged.ruleset[Slot{family}]);
+    }
+    if (with_sets_ && plan_.rest->files.contains("ipset")) files["ipset"] = plan_.rest->files.at("ipset");
+    return ruleset_of(std::move(files), "HEAD:", plan_.rest->backends);
+  }
+
   const RestorePlan& plan_;
+  Families families_;
+  bool with_sets_ = false;
   std::optional<Ruleset> live_{};
   std::optional<Ruleset> wanted_{};
 };
@@ -92,13 +127,17 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
   const auto text = repository.expectations();
   if (text.empty() && caller.ways.empty()) return outcome;
   auto expectations = read_expectations(text, kExpectFile);
-  WholeRulesets rulesets(plan);
-  TRY(rulesets.read());
+  Families families;
+  for (const auto& way : caller.ways) families.insert(way.ends.family);
+  if (expectations)
+    for (const auto& expectation : *expectations) families.insert(expectation.packet.family);
+  WholeRulesets rulesets(plan, std::move(families));
+  const Ruleset* wanted = TRY(rulesets.wanted());
   const auto facts = live_host_facts();
   std::optional<Error> failed;
   if (!expectations) {
     failed = expectations.error();
-  } else if (auto text_of = failed_expectations(*expectations, rulesets.wanted(), facts, outcome.notes);
+  } else if (auto text_of = failed_expectations(*expectations, *wanted, facts, outcome.notes);
              !text_of.empty()) {
     failed = error_of<messages::expectation_fails>(text_of);
   }
@@ -111,8 +150,14 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
       outcome.refusal = std::move(failed);
   }
   if (outcome.refusal || caller.ways.empty()) return outcome;
-  judge(find_lockout(caller, rulesets.wanted(), facts, [&] { return &rulesets.live(); }), check, dry_run,
-        outcome);
+  Status read;
+  auto lockout = find_lockout(caller, *wanted, facts, [&]() -> const Ruleset* {
+    auto live = rulesets.live();
+    if (!live) read = live.error();
+    return live ? *live : nullptr;
+  });
+  if (!read) return std::move(read).error();
+  judge(std::move(lockout), check, dry_run, outcome);
   return outcome;
 }
 
