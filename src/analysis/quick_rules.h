@@ -81,7 +81,8 @@ class ChainPlaces {
 };
 
 template <class AddressNumber>
-QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains, InterfacePatterns& patterns);
+QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains,
+                                InterfacePatterns& patterns);
 
 extern template QuickRuleV4 glance(std::string_view, const ChainPlaces&, InterfacePatterns&);
 extern template QuickRuleV6 glance(std::string_view, const ChainPlaces&, InterfacePatterns&);

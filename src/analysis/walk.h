@@ -91,6 +91,6 @@ struct PacketOutcome {
 /// Takes packets apart into those that fare alike; the outcomes are disjoint, and together they are all.
 /// Absent where there are more than `most`.
 std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet,
-                                             std::size_t most = 10'000);
+                                                   std::size_t most = 10'000);
 
 }  // namespace rewall

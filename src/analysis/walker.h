@@ -16,9 +16,9 @@ class Walker {
  public:
   struct Options {
     std::size_t most_ways = 4096;
-    bool path = false;      // write down the steps of the usual way
+    bool path = false;  // write down the steps of the usual way
     Why why = Why::no;
-    bool outcomes = false;  // remember what each way was
+    bool groups = false;  // remember what each way was
   };
 
   Walker(const Model& model, const Packet& packet, Options options);
@@ -138,6 +138,7 @@ class Walker {
 };
 
 /// Why the condition does not hold for the state: the condition that fails, and what the packet has.
-Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator, Family family);
+Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator,
+                 Family family);
 
 }  // namespace rewall
