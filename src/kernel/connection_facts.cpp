@@ -157,7 +157,7 @@ std::optional<bool> has_socket(const ConnectionEnds& ends) {
   return std::nullopt;
 }
 
-std::optional<TrackedConnection> tracked_connection(const ConnectionEnds& ends) {
+Tracking tracking_of(const ConnectionEnds& ends) {
   alignas(nlmsghdr) std::array<char, 512> buffer{};
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET);
@@ -176,7 +176,8 @@ std::optional<TrackedConnection> tracked_connection(const ConnectionEnds& ends) 
     connection.mark = number(facts[CTA_MARK]);
     connection.status = number(facts[CTA_STATUS]);
   });
-  return error == 0 ? found : std::nullopt;
+  if (error == 0 && found) return {.known = true, .connection = found};
+  return {.known = error == ENOENT};
 }
 
 std::string interface_towards(const ConnectionEnds& ends) {

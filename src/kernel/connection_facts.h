@@ -40,8 +40,11 @@ struct TrackedConnection {
   std::uint32_t mark = 0;
   std::uint32_t status = 0;  ///< IPS_... of nf_conntrack_common.h
 };
-/// Absent where the connection is not tracked, or the kernel does not say.
-std::optional<TrackedConnection> tracked_connection(const ConnectionEnds& ends);
+struct Tracking {
+  bool known = false;                             ///< false: the kernel does not say
+  std::optional<TrackedConnection> connection{};  ///< absent where it is not tracked
+};
+Tracking tracking_of(const ConnectionEnds& ends);
 
 /// The interface by which packets from `here` to `there` leave the calling thread's network namespace, as the
 /// kernel routes them without marks (RTM_GETROUTE, rtnetlink(7)). Empty where there is no route.

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -91,7 +92,9 @@ bool is_unspecified(const AddressBits& address) {
 void look_up_way(SessionWay& way) {
   if (way.interface.empty() && !is_unspecified(way.ends.there.address))
     way.interface = interface_towards(way.ends);
-  way.tracked = tracked_connection(way.ends);
+  auto tracking = tracking_of(way.ends);
+  way.is_untracked = tracking.known && !tracking.connection;
+  way.tracked = std::move(tracking.connection);
 }
 
 /// The nearest process above this one that serves a session, by its name.

@@ -17,6 +17,8 @@ struct SessionWay {
   bool outgoing = false;        ///< this host began it
   std::string interface {};     ///< by which it comes in and leaves; empty where nobody knows
   std::optional<TrackedConnection> tracked{};
+  bool is_untracked =
+      false;  ///< connection tracking is known not to know it; of no use where `tracked` is set
 
   /// "198.51.100.7 port 40000".
   std::string there() const;

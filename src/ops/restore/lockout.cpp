@@ -85,8 +85,25 @@ class PacketMaker {
     return packet;
   }
 
+  /// Adds to a later packet what its connection is after the first one, which left as `first`.
+  void add_begun(Packet& packet, const Packet& first) const {
+    constexpr Number kOpen = StatusBit::seen_reply | StatusBit::confirmed;
+    packet[Field::connection_mark] = first[Field::connection_mark];
+    packet[Field::reply_source] = first[Field::destination];
+    packet[Field::reply_source_port] = first[Field::destination_port];
+    packet[Field::reply_destination] = first[Field::source];
+    packet[Field::reply_destination_port] = first[Field::source_port];
+    Number translated = 0;
+    if (first[Field::destination] != packet[Field::original_destination] ||
+        first[Field::destination_port] != packet[Field::original_destination_port])
+      translated |= StatusBit::dnat;
+    if (first[Field::source] != packet[Field::original_source]) translated |= StatusBit::snat;
+    packet[Field::status] =
+        NumberSet({{kOpen | translated, kOpen | translated},
+                   {kOpen | StatusBit::assured | translated, kOpen | StatusBit::assured | translated}});
+  }
+
   bool is_tcp() const { return way_.ends.protocol == 6; }
-  bool is_nat() const { return way_.tracked && !(wire_here() == way_.ends.here); }
 
  private:
   /// Where the client sends to: before destination NAT.
@@ -204,6 +221,10 @@ SessionNeed open_connection(const SessionWay& way, const Model& model) {
     const auto state = picked_up_as();
     auto in = fate_of(model, make.incoming(state), kIn);
     if (in.passage != Passage::open) in = better(std::move(in), fate_of(model, make.leaving(state), kOut));
+    if (!way.is_untracked && in.passage == Passage::closed) {
+      in.passage = Passage::doubtful;
+      in.why += ", unless connection tracking knows the connection";
+    }
     keep_worse(worst, std::move(in));
   }
   need.passage = worst.passage;
@@ -231,10 +252,10 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   const auto later = ConnectionState::established;
   PacketFate worst = fate_of(model, first_packet(way), way.outgoing ? kOut : kIn);
   if (!way.outgoing) worst = of_destination(std::move(worst), way);
-  const auto begun = worst.left;
+  const auto begun = worst.passage == Passage::open ? std::optional(worst.left) : std::nullopt;
   const auto follow = [&](Packet packet, const char* which) {
     packet = make.of_new_connection(std::move(packet), later);
-    if (worst.passage == Passage::open) packet[Field::connection_mark] = begun[Field::connection_mark];
+    if (begun) make.add_begun(packet, *begun);
     keep_worse(worst, fate_of(model, packet, which));
   };
   follow(make.leaving(later), kOut);
