@@ -112,7 +112,7 @@ Result<Answer> run_check(Context& context, const CheckOptions& options) {
   const bool own = options.file.empty();
   auto text = own ? expect_text(context) : read_text(options.file, Pipes::read);
   if (!text) return std::move(text).error();
-  const auto expectations = TRY(read_expectations(*text, own ? std::string(kFile) : options.file));
+  auto expectations = TRY(read_expectations(*text, own ? std::string(kFile) : options.file));
   const auto all = check_here(expectations, revision.ruleset);
   if (context.json) {
     Json array = Json::array();
@@ -183,7 +183,7 @@ Answer say_done(Context& context, const Expectation& expectation, bool changed, 
 void say_whether_it_holds(Context& context, const Expectation& expectation) {
   const auto live = read_revision(context.session, "LIVE");
   if (!live) return;
-  const std::vector<Expectation> one{expectation};
+  std::vector<Expectation> one{expectation};
   const auto checked = check_here(one, live->ruleset);
   if (checked.front().answered != Answered::holds)
     context.terminal.say(format("it does not hold in the live rules: {}", checked.front().reason()));

@@ -1,5 +1,7 @@
 #include "ops/context/host_facts.h"
 
+#include <utility>
+
 #include "core/messages.h"
 #include "kernel/host_addresses.h"
 #include "rules/lines.h"
@@ -51,6 +53,11 @@ Result<HostFacts> live_host_facts() {
   for (const auto& network : host.local_networks)
     (network.family == Family::ipv4 ? facts.local_v4 : facts.local_v6).push_back(range_of_network(network));
   return facts;
+}
+
+HostFacts host_facts_if_known() {
+  auto facts = live_host_facts();
+  return facts ? *std::move(facts) : HostFacts{};
 }
 
 Result<HostFacts> given_host_facts(std::span<const std::string> addresses) {

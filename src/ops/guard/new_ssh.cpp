@@ -38,7 +38,7 @@ NewSsh try_new_ssh(Firewall& firewall, BackendChoice backend, const SessionWay& 
   if (way.interface.empty()) return unknown_because("no route leads to the client");
   const auto live = firewall.capture(backend);
   if (!live) return unknown_because(live.error().message);
-  const auto need = new_connection(way, Model(live->ruleset, way.ends.family, live_host_facts()));
+  const auto need = new_connection(way, Model(live->ruleset, way.ends.family, host_facts_if_known()));
   if (need.passage == Passage::doubtful) return unknown_because(need.why);
   const auto staged = firewall.stage(live->ruleset, nullptr);
   if (!staged) return unknown_because(staged.error().message);

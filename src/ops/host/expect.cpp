@@ -110,13 +110,14 @@ void suggest_for_session(Suggestions& suggestions) {
 
 }  // namespace
 
-std::vector<CheckedExpectation> check_here(const std::vector<Expectation>& expectations,
-                                           const Ruleset& ruleset) {
-  return check_expectations(expectations, ruleset, live_host_facts());
+std::vector<CheckedExpectation> check_here(std::vector<Expectation>& expectations, const Ruleset& ruleset) {
+  const auto facts = host_facts_if_known();
+  for (auto& expectation : expectations) complete(expectation.packet, facts);
+  return check_expectations(expectations, ruleset, facts);
 }
 
 std::vector<Expectation> suggest_expectations(const Ruleset& ruleset, const std::vector<Expectation>& known) {
-  const auto facts = live_host_facts();
+  const auto facts = host_facts_if_known();
   Suggestions suggestions(ruleset, facts, known);
   suggest_for_session(suggestions);
   const auto interfaces = outer_interfaces(facts);

@@ -79,8 +79,9 @@ std::string and_others(std::size_t count) {
 }
 
 // Those that fail, empty for none; those that nobody can prove as notes.
-std::string failed_expectations(const std::vector<Expectation>& expectations, const Ruleset& wanted,
+std::string failed_expectations(std::vector<Expectation>& expectations, const Ruleset& wanted,
                                 const HostFacts& facts, std::vector<std::string>& notes) {
+  for (auto& expectation : expectations) complete(expectation.packet, facts);
   std::string first;
   std::size_t others = 0;
   for (const auto& checked : check_expectations(expectations, wanted, facts)) {
@@ -133,7 +134,7 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
     for (const auto& expectation : *expectations) families.insert(expectation.packet.family);
   WholeRulesets rulesets(plan, std::move(families));
   const Ruleset* wanted = TRY(rulesets.wanted());
-  const auto facts = live_host_facts();
+  const auto facts = host_facts_if_known();
   std::optional<Error> failed;
   if (!expectations) {
     failed = expectations.error();
@@ -169,7 +170,7 @@ Result<InForceCheck> check_in_force(Session& session, const std::string& before,
   if (before == now || (text.empty() && caller.ways.empty())) return out;
   const auto in_force = TRY(read_revision(session, now));
   const auto old = TRY(read_revision(session, before));
-  const auto facts = live_host_facts();
+  const auto facts = host_facts_if_known();
   if (auto read = read_expectations(text, kExpectFile)) {
     if (auto failed = failed_expectations(*read, in_force.ruleset, facts, out.notes); !failed.empty()) {
       out.fails = true;

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ops/context/host_facts.h"
 
 namespace rewall {
 namespace {
@@ -167,7 +168,8 @@ struct PacketFate {
   Packet left{};
 };
 
-PacketFate fate_of(const Model& model, const Packet& packet, std::string_view which) {
+PacketFate fate_of(const Model& model, Packet packet, std::string_view which) {
+  complete(packet, model.facts());
   auto found = trace(model, packet);
   PacketFate out{.left = std::move(found.packet)};
   if (found.verdict == Verdict::accept) return out;
