@@ -40,7 +40,7 @@ std::string error_of_text(const std::string& text) {
 TEST_CASE("a line is a verdict, a packet and perhaps a comment") {
   const auto lines = lines_of(
       "# nothing\n\naccept -p tcp --dport 22 -s 192.0.2.7  # the office # of Ann\n"
-      "  DROP\t'-p' \"udp\"   --dport 53#53\nreject -p icmp #\n");
+      "  DROP\t'-p' \"udp\"   --dport 53 #53\nreject -p icmp #\n");
   REQUIRE(lines.size() == 3);
   CHECK(lines[0].verdict == Verdict::accept);
   CHECK(lines[0].text() == "accept -p tcp --dport 22 -s 192.0.2.7");

@@ -267,3 +267,33 @@ TEST_CASE("a session that ends elsewhere, and none at all, keep nothing away") {
   host.ok("rewall undo; export SSH_CONNECTION=nonsense; rewall apply --family ipv4 closed.v4");
   host.ok("rewall undo; unset SSH_CONNECTION; rewall apply --family ipv4 closed.v4");
 }
+
+TEST_CASE(
+    "a session of mosh is its packets too, and one of sshd without a word in the environment its "
+    "connection") {
+  const FilteringHost host;
+  const std::string served =
+      "import os, socket, subprocess, sys\n"
+      "open('/proc/self/comm', 'w').write(sys.argv[1])\n"
+      "udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); udp.bind(('127.0.0.1', 60001))\n"
+      "server = socket.create_server(('127.0.0.1', 22)); client = socket.create_connection(('127.0.0.1', "
+      "22))\n"
+      "peer = server.accept()[0]; server.close()\n"
+      "sys.exit(subprocess.run(sys.argv[2:], close_fds=True).returncode)\n";
+  host.ok("cat >served.py <<'END'\n" + served + "END\n");
+  const std::string apply = REWALL_PROGRAM " apply --family ipv4 ";
+  const auto mosh = host.ends(3, kSession + "python3 served.py mosh-server " + apply +
+                                     "open.v4; python3 served.py "
+                                     "mosh-server " +
+                                     apply + "closed.v4");
+  CHECK(has(mosh, "your mosh session from 127.0.0.1 to 127.0.0.1 port 60001: its packets in meet DROP"));
+  host.ok(
+      "sed 's/--dport 22 /--dport 60001 /; s/-p tcp -m tcp --dport 60001/-p udp -m udp --dport 60001/' "
+      "open.v4 "
+      ">mosh.v4");
+  CHECK(has(host.ends(3, kSession + "python3 served.py mosh-server " + apply + "mosh.v4"),
+            "a new ssh connection from 127.0.0.1 to 127.0.0.1 port 22"));
+  const auto sshd =
+      host.ends(3, "unset SSH_CONNECTION; python3 served.py sshd-session " + apply + "closed.v4");
+  CHECK(has(sshd, "your ssh session from 127.0.0.1 port "));
+}
