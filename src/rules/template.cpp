@@ -590,6 +590,8 @@ class TemplateWriter {
   void add_line(const TemplateLine& line) {
     if (family_ && line.marked && *line.marked != *family_) return;
     const std::string_view text = line.text;
+    // What stood between was a place or an expectation.
+    if (text == "#" && out_.ends_with("\n#\n")) return;
     const bool bare = family_ && line.marked;
     out_ += bare ? trim(text.substr(text.find_first_of("46") + 1)) : text;
     out_ += '\n';
