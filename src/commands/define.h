@@ -35,6 +35,7 @@ Action define_push(Syntax& syntax);
 Action define_fetch(Syntax& syntax);
 Action define_clone(Syntax& syntax);
 Action define_fleet(Syntax& syntax);
+Action define_template(Syntax& syntax);
 Action define_hooks(Syntax& syntax);
 Action define_config(Syntax& syntax);
 Action define_completion(Syntax& syntax);

@@ -64,10 +64,6 @@ std::size_t width_of(std::span<const HostBranch> hosts) {
   return std::min(width, kWidestName);
 }
 
-Error usage(std::string message, std::string hint) {
-  return {.kind = ErrorKind::usage, .message = std::move(message), .hint = std::move(hint)};
-}
-
 Json text_or_null(const std::string* text) {
   return text == nullptr ? Json(nullptr) : or_null(*text);
 }
@@ -388,22 +384,6 @@ Result<Answer> check(Context& context, const FleetOptions& options) {
 
 // --- the command
 
-// An option, and the actions that take it.
-struct OptionForActions {
-  const Argument& option;
-  std::vector<std::string_view> actions{};
-};
-
-Status check_action(const std::vector<OptionForActions>& all, const std::string& action) {
-  for (const auto& [option, actions] : all) {
-    if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
-    std::vector<std::string> names(actions.begin(), actions.end());
-    return usage(format("fleet {} takes no {}", action, option.name()),
-                 format("{} is for fleet {}", option.name(), join(names, ", ")));
-  }
-  return {};
-}
-
 std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
   add_history_options(syntax, options.history);
   auto& chain = *syntax.find("--chain");
@@ -424,11 +404,7 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
   allowed.push_back({stale, {"status"}});
   const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
   allowed.push_back({foreign, {"status", "diff"}});
-  for (const auto& [option, actions] : allowed) {
-    auto& help = syntax.find(option.name())->help;
-    help.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(help.front())));
-    help = format("{}: {}", join(std::vector<std::string>(actions.begin(), actions.end()), ", "), help);
-  }
+  name_actions_in_help(syntax, allowed);
   return allowed;
 }
 
@@ -443,7 +419,7 @@ Action define_fleet(Syntax& syntax) {
       "list, log, check: only these hosts; diff: the two hosts, or those to compare with --against");
   auto allowed = add_fleet_options(syntax, *options);
   return [options, allowed](Context& context) -> Result<Answer> {
-    TRY(check_action(allowed, options->action));
+    TRY(check_action("fleet", allowed, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);

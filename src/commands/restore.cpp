@@ -132,7 +132,9 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
   if (!restored->after) return print_unrecorded(context, *restored);
   if (!context.json && !restored->diff.equal()) {
-    context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
+    const Paint paint = context.terminal.paint();
+    context.terminal.out(options.whole_diff ? render(restored->diff, paint)
+                                            : render_stat(restored->diff, paint));
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
   const auto expiry = options.guard ? options.guard->expiry() : std::nullopt;

@@ -17,6 +17,7 @@ struct ChangeOptions {
   ChangeCheck check{};
   bool yes = false;
   bool force = false;
+  bool whole_diff = false;  ///< shows the changes themselves, not their numbers
 };
 
 /// Adds the options of ChangeOptions, but for --family and --table.

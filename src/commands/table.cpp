@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 32> kCommands{{
+  static constexpr std::array<CommandEntry, 33> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -89,6 +89,11 @@ std::span<const CommandEntry> command_table() {
        "rewall fleet list\nrewall fleet status --against web1\nrewall fleet diff web1 web2\n"
        "rewall fleet diff --against web1 --chain INPUT\nrewall fleet log --since yesterday web1 web2",
        define_fleet},
+      {"template", "", "set up", Effect::changes, "List, show, fill in or apply complete rulesets",
+       "rewall template suggest\nrewall template show web-server\n"
+       "rewall template apply web-server --set ssh_from=192.0.2.7\n"
+       "rewall template render database --set app_servers=192.0.2.0/24 >rules",
+       define_template},
       {"hooks", "", "set up", Effect::records, "Install or remove integrations: systemd, apt, fail2ban, ...",
        "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", Effect::looks, "Read or change a setting",

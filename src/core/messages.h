@@ -862,6 +862,35 @@ inline constexpr Message no_packet_line{
     .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};
 inline constexpr Message no_address_in_line{.text = "{} is not an address",
                                             .hint = "names of hosts are not looked up: use tcpdump -n"};
+// --- templates
+
+/// The name, then the nearest one as did_you_mean() says it, or where the list is.
+inline constexpr Message no_such_template{.text = "template '{0}': no such template", .hint = "{1}"};
+/// The file, the line, what is wrong there.
+inline constexpr Message template_unreadable{.text = "{}:{}: {}",
+                                             .hint = "the format of templates is in rewall-template(5)"};
+/// The template, the place, then the nearest one as did_you_mean() says it, or where the list is.
+inline constexpr Message no_such_place{.text = "template '{0}' has no place '{1}'", .hint = "{2}"};
+/// The template, then its places that have no value.
+inline constexpr Message place_needs_value{.text = "template '{0}' needs a value for {1}",
+                                           .hint = "give it with --set; see 'rewall template show {0}'"};
+inline constexpr Message place_set_twice{.text = "place '{}' is set twice"};
+inline constexpr Message set_needs_value{.text = "--set {}: not PLACE=VALUE",
+                                         .hint = "for example --set ssh_from=192.0.2.7"};
+/// The place, the value, what its type takes.
+inline constexpr Message value_of_wrong_type{.text = "place '{}': {} is not {}"};
+inline constexpr Message network_has_host_bits{
+    .text = "place '{}': {} is not a network: it has bits behind the prefix",
+    .hint = "the network is {2}, the address alone {3}"};
+inline constexpr Message place_takes_one{.text = "place '{}' takes one value, not a list: {}"};
+inline constexpr Message too_many_values{.text = "place '{}': more than {} values"};
+inline constexpr Message template_too_big{.text = "template '{}': these values make more than {} rules"};
+/// "show", "render", "apply" or "diff".
+inline constexpr Message template_needs_name{.text = "template {}: no template named",
+                                             .hint = "'rewall template list' lists them"};
+/// "list" or "suggest".
+inline constexpr Message template_takes_no_name{.text = "template {} takes no name",
+                                                .hint = "'rewall template show NAME' shows one of them"};
 
 }  // namespace messages
 

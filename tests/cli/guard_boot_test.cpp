@@ -290,9 +290,9 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
     const auto rules = host.rules();
     CHECK(has(rules, ":INPUT DROP"));
     CHECK(has(rules, "-A INPUT -p tcp -m multiport --dports 22,2022 -j ACCEPT\n"));
-    // The same file, by the host's own programs.
-    host.ok("sed 's/-m tcp --dport 22/-m multiport --dports 22,2022/' " REWALL_SOURCE_DIR
-            "/templates/lockdown.rules >by-hand; rewall snapshot; rewall tag here");
+    // The same template, by the host's own programs.
+    host.ok(
+        "rewall template render lockdown --set ssh_ports=22,2022 >by-hand; rewall snapshot; rewall tag here");
     const auto live = host.live();
     host.ok("ipset destroy; iptables-restore <by-hand; ip6tables-restore <by-hand");
     CHECK(host.live() == live);

@@ -80,6 +80,14 @@ void hold_questions(const Host& host) {
   hold(host, "config", "config lock.wait");
   hold(host, "config", "config lock.wait 20s");
   hold(host, "config", "config --unset lock.wait");
+  hold(host, "template", "template list");
+  hold(host, "template", "template show web-server");
+  hold(host, "template", "template render database --set app_servers=192.0.2.1");
+  hold(host, "template", "template suggest");
+  hold(host, "template", "template diff open", 1);
+  hold(host, "template", "template apply --dry-run open", 1);
+  hold(host, "template", "template apply --for 1h open");
+  host.ok("rewall rollback");
   hold(host, "hooks", "hooks list");
   hold(host, "hooks", "hooks install cron --root $PWD/root");
   hold(host, "hooks", "hooks remove cron --root $PWD/root");

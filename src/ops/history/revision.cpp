@@ -148,9 +148,9 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
   return from_path(session, name.substr(5), name, family, pipes);
 }
 
-// The file that the rules of a slot were read from.
+// The file that the rules of a slot were read from; of a template its name.
 std::string path_of(const Revision& revision, Slot slot) {
-  if (!revision.name.starts_with("file:")) return "standard input";
+  if (!revision.name.starts_with("file:")) return revision.name == "-" ? "standard input" : revision.name;
   const auto path = revision.name.substr(5);
   return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(slot)) : path;
 }

@@ -260,24 +260,45 @@ Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
 }
 
 // What is wanted: all of it, or where a partial read is enough, what that holds.
-struct Target {
+struct WantedState {
   Revision revision{};
   std::optional<PartialRead> partial{};
 };
 
-Result<Target> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
+Result<WantedState> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
   if (!is_unrecorded(name) && !options.family && options.table.empty()) {
     auto partial = read_partially(session, name, options.exact);
     // HEAD may be what cannot be read.
     if (!partial && partial.error().kind != ErrorKind::repository) return std::move(partial).error();
     if (partial && *partial) {
       Revision revision{.name = name, .hash = (*partial)->wanted.hash, .ruleset = std::move((*partial)->to)};
-      return Target{std::move(revision), *std::move(partial)};
+      return WantedState{std::move(revision), *std::move(partial)};
     }
   }
   const auto pipes = options.trigger == "apply" ? Pipes::read : Pipes::refused;
   auto revision = TRY(read_revision(session, name, options.family, Proof::hash, pipes));
-  return Target{std::move(revision)};
+  return WantedState{std::move(revision)};
+}
+
+// Takes the lock.
+Result<Restored> restore_target(Session& session, Repository& repository, WantedState target,
+                                const RestoreOptions& options) {
+  auto held = lock(session);
+  auto& [revision, partial] = target;
+  if (!held) {
+    const Error why = held.error();
+    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
+    if (partial) revision = TRY(read_revision(session, revision.hash));
+    return carry_out_unrecorded(session, repository, read_only, revision, options, why);
+  }
+  if (partial) {
+    if (auto generation = still_live(session, repository, partial->head.hash)) {
+      auto known = known_by_partial_read(repository, *std::move(partial), *std::move(generation));
+      return carry_out_somehow(session, repository, *held, std::move(revision), std::move(known), options);
+    }
+    revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
+  }
+  return restore(session, *held, revision, options);
 }
 
 }  // namespace
@@ -287,22 +308,12 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
   auto target = TRY(read_target(session, name, options));
-  auto held = lock(session);
-  auto& [revision, partial] = target;
-  if (!held) {
-    const Error why = held.error();
-    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
-    if (partial) revision = TRY(read_revision(session, revision.hash));
-    return carry_out_unrecorded(session, *repository, read_only, revision, options, why);
-  }
-  if (partial) {
-    if (auto generation = still_live(session, *repository, partial->head.hash)) {
-      auto known = known_by_partial_read(*repository, *std::move(partial), *std::move(generation));
-      return carry_out_somehow(session, *repository, *held, std::move(revision), std::move(known), options);
-    }
-    revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
-  }
-  return restore(session, *held, revision, options);
+  return restore_target(session, *repository, std::move(target), options);
+}
+
+Result<Restored> restore(Session& session, Revision revision, const RestoreOptions& options) {
+  auto repository = TRY(session.repository());
+  return restore_target(session, *repository, WantedState{std::move(revision)}, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
