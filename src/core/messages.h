@@ -862,6 +862,7 @@ inline constexpr Message no_packet_line{
     .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};
 inline constexpr Message no_address_in_line{.text = "{} is not an address",
                                             .hint = "names of hosts are not looked up: use tcpdump -n"};
+
 // --- templates
 
 /// The name, then the nearest one as did_you_mean() says it, or where the list is.
