@@ -152,9 +152,7 @@ std::size_t count_of_values(OptionForm form) {
 }
 
 Error unknown_packet_word(std::string_view word) {
-  std::vector<std::string> names;
-  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
-  auto hint = did_you_mean(word, names);
+  auto hint = did_you_mean(word, packet_options());
   if (hint.empty()) hint = "PACKETS in rewall(8) lists them";
   return error_of<messages::unknown_packet_word>(quoted(word), hint);
 }
@@ -531,6 +529,31 @@ Result<Packet> read_packet(std::span<const std::string> words, std::optional<Fam
   Narrower narrower(std::move(packet), !read.line.empty());
   for (const auto& given : read.given) TRY(narrower.take(given));
   return std::move(narrower).finish();
+}
+
+std::size_t packet_option_length(std::span<const std::string> words) {
+  if (words.empty()) return 0;
+  if (const auto blank = words[0].find(' '); blank != std::string::npos) {
+    const auto inside = cut_words(words[0]);
+    return inside.empty() || packet_option_length(inside) == 0 ? 0 : 1;
+  }
+  std::size_t length = words[0] == "!" ? 1 : 0;
+  if (length == words.size()) return length;
+  const auto& word = words[length];
+  const auto equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+  const auto* option = find_packet_option(word.substr(0, equals));
+  if (option == nullptr) return length;
+  ++length;
+  auto values = count_of_values(option->form);
+  if (equals != std::string::npos && values > 0) --values;
+  if (values > 0 && length < words.size() && words[length] == "!") ++length;
+  return std::min(length + values, words.size());
+}
+
+std::vector<std::string> packet_options() {
+  std::vector<std::string> names;
+  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
+  return names;
 }
 
 std::string packet_words(const Packet& packet) {
