@@ -199,8 +199,6 @@ std::vector<Shot> Judge::connect(Family family, std::size_t count) {
 }
 
 bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool legacy) {
-  nft_ = nft;
-  legacy_ = legacy;
   load_empty(nft, legacy);
   packets_.take(text);
   std::map<Family, std::vector<Shot>> pool;
@@ -210,7 +208,7 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
   if (loads) {
     ++report_.rulesets;
     for (std::size_t i = 0; i < packets; ++i) {
-      const auto family = i % 2 == 0 ? Family::ipv4 : Family::ipv6;
+      const auto family = only_ ? *only_ : i % 2 == 0 ? Family::ipv4 : Family::ipv6;
       const auto& connections = pool[family];
       const auto what = chance_.below(16);
       if (what < 3 && !connections.empty()) {
@@ -233,6 +231,70 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
   }
   for (const auto& [family, connections] : pool)
     for (const auto& of : connections) lab_.forget(of);
+  return loads;
+}
+
+/// Gives the lab's interfaces names, addresses and networks that the rules speak of.
+void Judge::move_in(const Tables& tables) {
+  std::set<std::string> names;
+  std::vector<std::string> addresses;
+  for (const auto& table : tables.tables)
+    for (const auto& chain : table.chains)
+      for (const auto& rule : chain.rules) {
+        const auto parsed = parse_rule(rule.words, tables.family);
+        if (!parsed) continue;
+        for (const auto& option : parsed->options) {
+          if (option.values.empty()) continue;
+          auto value = option.values[0];
+          if (option.name == "-s" || option.name == "-d") addresses.push_back(value);
+          if (option.name != "-i" && option.name != "-o") continue;
+          if (value.ends_with('+')) value.back() = '0';
+          if (value.size() < 16 && value != "lo" && value.find_first_of("/: %") == std::string::npos) names.insert(value);
+        }
+      }
+  const std::vector<std::string> all(names.begin(), names.end());
+  for (std::size_t i = 1; i < lab_.links().size() && !all.empty(); ++i) {
+    const auto& name = chance_.any(all);
+    if (std::ranges::none_of(lab_.links(), [&](const Link& link) { return link.name == name; })) lab_.rename(i, name);
+  }
+  const unsigned width = tables.family == Family::ipv4 ? 32 : 128;
+  for (int i = 0; i < 8 && !addresses.empty(); ++i) {
+    const auto& text = chance_.any(addresses);
+    const auto slash = text.find('/');
+    const auto length = slash == std::string::npos ? width : static_cast<unsigned>(std::strtoul(text.c_str() + slash + 1, nullptr, 10));
+    if (text.find('.', slash == std::string::npos ? text.size() : slash) != std::string::npos || length < 8 || length > width) continue;
+    std::vector<std::string> words{"-s", text.substr(0, slash)};
+    const auto packet = read_packet(words, tables.family);
+    if (!packet) continue;
+    const Number address = (*packet)[Field::source].ranges()[0].first;
+    const auto odd = tables.family == Family::ipv4 ? address >> 28 >= 14 || address >> 24 == 127 || address >> 24 == 0 : address >> 125 != 1 && address >> 121 != 0x7e;
+    const auto link = chance_.between(1, lab_.links().size() - 1);
+    if (odd || lab_.route(address, tables.family) == "lo") continue;
+    if (length == width)
+      lab_.add_address(link, address, tables.family);
+    else if (length + 2 <= width)
+      lab_.add_network(link, {address & ~greatest_number(width - length), address | greatest_number(width - length)}, length, tables.family);
+  }
+}
+
+bool Judge::run_dump(const std::string& dump, Family family, Backend backend, std::size_t packets) {
+  const bool nft = backend == Backend::nft;
+  load_empty(nft, !nft);
+  if (!lab_.program({restore_program(family, backend, "restore")}, dump)) {
+    load_empty(nft, !nft);
+    return false;
+  }
+  const auto saved = lab_.program({restore_program(family, backend, "save")});
+  if (!saved) throw std::runtime_error(lab_.error);
+  auto tables = parse_saved(*saved, family, "save");
+  if (!tables) throw std::runtime_error(tables.error().message);
+  lab_.forget_places();
+  move_in(*tables);
+  RulesetText text;
+  text.tables[{family, backend}] = *saved;
+  only_ = family;
+  const bool loads = run_one(text, packets, nft, !nft);
+  only_.reset();
   return loads;
 }
 

@@ -36,6 +36,9 @@ class Judge {
 
   /// Random rulesets until so many packets are sent.
   void run_random(std::size_t packets, std::size_t packets_each, bool nft, bool legacy);
+  /// What iptables-save printed somewhere, with interfaces, addresses and networks of its own in the lab; false
+  /// where it does not load.
+  bool run_dump(const std::string& dump, Family family, Backend backend, std::size_t packets);
   /// A ruleset of one's own; false where it does not load.
   bool run_one(const RulesetText& text, std::size_t packets, bool nft, bool legacy);
   const Report& report() const { return report_; }
@@ -50,6 +53,7 @@ class Judge {
   struct Loaded;
   bool restore(Family family, Backend backend, std::string text);
   bool load(const RulesetText& text, bool nft, bool legacy);
+  void move_in(const Tables& tables);
   void load_empty(bool nft, bool legacy);
   std::vector<Shot> connect(Family family, std::size_t count);
   void judge(Shot& shot);
@@ -66,8 +70,7 @@ class Judge {
   RandomPackets packets_{chance_, lab_};
   Report report_{};
   std::vector<std::string> old_sets_{};
-  bool nft_ = true;
-  bool legacy_ = false;
+  std::optional<Family> only_{};  ///< packets of one family alone
   std::shared_ptr<Loaded> loaded_{};
 };
 

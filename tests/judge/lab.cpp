@@ -297,6 +297,7 @@ void Lab::make_links() {
 }
 
 void Lab::open_sockets() {
+  first_facts_ = facts_;
   inside([&] {
     for (auto& link : links_) link.index = static_cast<int>(if_nametoindex(link.name.c_str()));
     raw4_ = raw_socket(AF_INET);
@@ -326,10 +327,15 @@ void Lab::open_sockets() {
 std::string Lab::route(Number destination, Family family) const {
   if (facts_.local(family).contains(destination)) return "lo";
   if (family == Family::ipv4 && destination >> 24 == 127) return "lo";
+  Number narrowest = greatest_number(128);
+  std::string out = links_[3].name;
   for (const auto& interface : facts_.interfaces)
     for (const auto& network : family == Family::ipv4 ? interface.v4_networks : interface.v6_networks)
-      if (destination >= network.first && destination <= network.last) return interface.name;
-  return links_[3].name;
+      if (destination >= network.first && destination <= network.last && network.last - network.first < narrowest) {
+        narrowest = network.last - network.first;
+        out = interface.name;
+      }
+  return out;
 }
 
 void Lab::learn(bool nft, bool legacy) {
@@ -473,6 +479,36 @@ void Lab::rename(std::size_t link, const std::string& name) {
   if (!program({"ip", "link", "set", links_[link].name, "name", name})) throw std::runtime_error(error);
   links_[link].name = name;
   facts_.interfaces[link].name = name;
+}
+
+void Lab::add_address(std::size_t link, Number address, Family family) {
+  const std::string text = address_text(address, family) + (family == Family::ipv4 ? "/32" : "/128");
+  const std::string four = family == Family::ipv4 ? "-4" : "-6";
+  if (!program({"ip", four, "addr", "add", text, "dev", links_[link].name, "noprefixroute"})) return;
+  undo_.push_back({"ip", four, "addr", "del", text, "dev", links_[link].name});
+  auto& interface = facts_.interfaces[link];
+  (family == Family::ipv4 ? interface.v4 : interface.v6).push_back(address);
+}
+
+void Lab::add_network(std::size_t link, NumberRange network, unsigned length, Family family) {
+  const std::string text = address_text(network.first, family) + "/" + std::to_string(length);
+  const std::string four = family == Family::ipv4 ? "-4" : "-6";
+  if (!program({"ip", four, "route", "add", text, "dev", links_[link].name})) return;
+  undo_.push_back({"ip", four, "route", "del", text, "dev", links_[link].name});
+  auto& interface = facts_.interfaces[link];
+  (family == Family::ipv4 ? interface.v4_networks : interface.v6_networks).push_back(network);
+}
+
+void Lab::forget_places() {
+  for (auto i = undo_.size(); i-- > 0;)
+    if (!program(undo_[i])) throw std::runtime_error(error);
+  undo_.clear();
+  for (std::size_t i = 0; i < facts_.interfaces.size(); ++i) {
+    const auto& name = facts_.interfaces[i].name;
+    auto first = first_facts_.interfaces[i];
+    first.name = name;
+    facts_.interfaces[i] = first;
+  }
 }
 
 }  // namespace rewall::judge

@@ -65,6 +65,10 @@ class Lab {
   void forget(const Shot& shot);
   /// Another name for an interface.
   void rename(std::size_t link, const std::string& name);
+  /// One more address of the firewall, one more network behind an interface; forget_places() takes all of them back.
+  void add_address(std::size_t link, Number address, Family family);
+  void add_network(std::size_t link, NumberRange network, unsigned length, Family family);
+  void forget_places();
 
  private:
   void make_links();
@@ -78,6 +82,8 @@ class Lab {
   ScratchNamespace server_;
   std::vector<Link> links_{};
   HostFacts facts_{};
+  HostFacts first_facts_{};
+  std::vector<std::vector<std::string>> undo_{};
   int log_ = -1;
   int raw4_ = -1;
   int raw6_ = -1;

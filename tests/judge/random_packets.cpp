@@ -376,7 +376,7 @@ void RandomPackets::settle(Shot& shot) {
   const auto broadcast = [&](Number address) {
     for (const auto& of : own)
       for (const auto& network : of.v4_networks)
-        if (four && (address == network.first || address == network.last)) return true;
+        if (four && network.last - network.first > 1 && (address == network.first || address == network.last)) return true;
     return false;
   };
   if (broadcast(shot.source)) shot.source = on_link();
