@@ -12,10 +12,11 @@ namespace rewall {
 using FindChain = std::function<std::optional<std::size_t>(std::string_view)>;
 
 /// What the target of a rule does. A target that cannot be read is unknown.
-Action read_action(const std::optional<Target>& target, const Surroundings& around, const FindChain& find);
+RuleAction read_action(const std::optional<Target>& target, const Surroundings& around,
+                       const FindChain& find);
 
 /// True for an action that ends the packet's way through the table or leads it elsewhere, or changes what
 /// later rules can ask for; false where it makes no difference whether the rule matches.
-bool matters(const Action& action);
+bool matters(const RuleAction& action);
 
 }  // namespace rewall

@@ -24,8 +24,7 @@ Condition not_a_later_fragment() {
 
 NumberSet states_of(std::initializer_list<ConnectionState> states) {
   std::vector<NumberRange> ranges;
-  for (const auto state : states)
-    ranges.push_back({static_cast<Number>(state), static_cast<Number>(state)});
+  for (const auto state : states) ranges.push_back({static_cast<Number>(state), static_cast<Number>(state)});
   return NumberSet(std::move(ranges));
 }
 
@@ -38,12 +37,13 @@ Condition has_no_connection() {
   return field_in(Field::state, states_of({ConnectionState::invalid, ConnectionState::untracked}));
 }
 
-// What a header behind that of IP says: no fragment but the first has one, and the match fails, negated or not.
+// What a header behind that of IP says: no fragment but the first has one, and the match fails, negated or
+// not.
 Condition of_header(Condition condition) {
   return all_of({not_a_later_fragment(), std::move(condition)});
 }
 
-NumberSet numbers_of(const Intervals& intervals) {
+NumberSet numbers_in(const Intervals& intervals) {
   std::vector<NumberRange> ranges;
   for (const auto& interval : intervals) ranges.push_back({interval.first, interval.last});
   return NumberSet(std::move(ranges));
@@ -52,14 +52,14 @@ NumberSet numbers_of(const Intervals& intervals) {
 Read ports(Field field, const Option& option) {
   const auto read = read_ports(option.values[0]);
   if (!read) return std::nullopt;
-  return of_header(field_in(field, numbers_of(*read), option.negated));
+  return of_header(field_in(field, numbers_in(*read), option.negated));
 }
 
 Read either_port(const Option& option) {
   const auto read = read_ports(option.values[0]);
   if (!read) return std::nullopt;
-  auto condition = any_of({field_in(Field::source_port, numbers_of(*read)),
-                           field_in(Field::destination_port, numbers_of(*read))});
+  auto condition = any_of({field_in(Field::source_port, numbers_in(*read)),
+                           field_in(Field::destination_port, numbers_in(*read))});
   condition.negated = option.negated;
   return of_header(std::move(condition));
 }
@@ -86,7 +86,7 @@ Read host(Field field, const Option& option, Family family) {
 }
 
 Read address_range(Field field, const Option& option, Family family) {
-  auto read = read_addresses(option.values[0], family);
+  auto read = read_address_span(option.values[0], family);
   if (!read) return std::nullopt;
   return field_in(field, std::move(*read), option.negated);
 }
@@ -209,14 +209,14 @@ Read security_index(const Option& option) {
 // ---- connection tracking (xt_conntrack.c)
 
 Read states(const Option& option) {
-  static constexpr std::array<std::string_view, 5> kStates = {"INVALID", "NEW", "ESTABLISHED", "RELATED",
-                                                              "UNTRACKED"};
+  static constexpr std::array<std::string_view, 5> kListedStates = {"INVALID", "NEW", "ESTABLISHED",
+                                                                    "RELATED", "UNTRACKED"};
   std::vector<NumberRange> ranges;
   Number translated = 0;
   for (const auto word : split(option.values[0], ',')) {
-    const auto found = std::ranges::find(kStates, word);
-    const auto number = static_cast<Number>(found - kStates.begin());
-    if (found != kStates.end())
+    const auto found = std::ranges::find(kListedStates, word);
+    const auto number = static_cast<Number>(found - kListedStates.begin());
+    if (found != kListedStates.end())
       ranges.push_back({number, number});
     else if (word == "SNAT")
       translated |= StatusBit::snat;
@@ -227,8 +227,8 @@ Read states(const Option& option) {
   }
   auto condition = field_in(Field::state, NumberSet(std::move(ranges)));
   if (translated != 0)
-    condition = any_of({std::move(condition),
-                        all_of({has_connection(), field_masked(Field::status, translated, 0, true)})});
+    condition = any_of(
+        {std::move(condition), all_of({has_connection(), field_masked(Field::status, translated, 0, true)})});
   condition.negated = option.negated;
   return condition;
 }
@@ -260,14 +260,12 @@ Read direction(const Option& option) {
 Read connection_protocol(const Option& option, Family family) {
   const auto number = protocol_number(option.values[0]);
   if (!number) return std::nullopt;
-  const auto error =
-      all_of({field_in(Field::state, states_of({ConnectionState::related})),
-              field_in(Field::protocol, NumberSet::one(family == Family::ipv4 ? 1 : 58))});
+  const auto error = all_of({field_in(Field::state, states_of({ConnectionState::related})),
+                             field_in(Field::protocol, NumberSet::one(family == Family::ipv4 ? 1 : 58))});
   auto plain = error;
   plain.negated = true;
-  auto condition =
-      any_of({all_of({std::move(plain), field_in(Field::protocol, NumberSet::one(*number))}),
-              all_of({error, unknown("--ctproto " + option.values[0])})});
+  auto condition = any_of({all_of({std::move(plain), field_in(Field::protocol, NumberSet::one(*number))}),
+                           all_of({error, unknown("--ctproto " + option.values[0])})});
   condition.negated = option.negated;
   return condition;
 }
@@ -290,7 +288,7 @@ Read of_connection(const Option& option, Family family) {
   if (const auto found = std::ranges::find(kPorts, option.name, &Row::name); found != kPorts.end()) {
     const auto read = read_ports(option.values[0]);
     if (!read) return std::nullopt;
-    return field_in(found->field, numbers_of(*read), option.negated);
+    return field_in(found->field, numbers_in(*read), option.negated);
   }
   if (option.name == "--ctstatus") return status(option);
   if (option.name == "--ctdir") return direction(option);
@@ -355,26 +353,31 @@ OptionReader by_option(std::string_view match, std::string_view option) {
       if (!condition) return std::nullopt;
       return all_of({has_connection(), std::move(*condition)});
     };
-  if (match == "tos")
-    return [](const Option& value, Family) { return mark(Field::tos, value); };
+  if (match == "tos") return [](const Option& value, Family) { return mark(Field::tos, value); };
   if (option == "--tcp-flags") return alone(&tcp_flags);
   if (option == "--tcp-option") return alone(&tcp_option);
-  static const std::map<std::string_view, Read (*)(const Option&)> readers = {
-      {"icmp", &icmp},          {"icmp6", &icmp},
-      {"ttl", &time_to_live},   {"hl", &time_to_live},
-      {"length", &packet_length}, {"mac", &hardware_address},
-      {"pkttype", &packet_type}, {"dscp", &dscp},
-      {"ecn", &congestion},     {"devgroup", &group},
-      {"esp", &security_index}, {"ah", &security_index},
-      {"ipcomp", &security_index}};
+  static const std::map<std::string_view, Read (*)(const Option&)> readers = {{"icmp", &icmp},
+                                                                              {"icmp6", &icmp},
+                                                                              {"ttl", &time_to_live},
+                                                                              {"hl", &time_to_live},
+                                                                              {"length", &packet_length},
+                                                                              {"mac", &hardware_address},
+                                                                              {"pkttype", &packet_type},
+                                                                              {"dscp", &dscp},
+                                                                              {"ecn", &congestion},
+                                                                              {"devgroup", &group},
+                                                                              {"esp", &security_index},
+                                                                              {"ah", &security_index},
+                                                                              {"ipcomp", &security_index}};
   const auto found = readers.find(match);
   return found == readers.end() ? OptionReader{} : alone(found->second);
 }
 
 bool has_readers(std::string_view match) {
   static constexpr std::array<std::string_view, 23> kMatches = {
-      "tcp",  "udp",    "udplite", "sctp",    "dccp", "icmp", "icmp6", "multiport", "iprange", "mark", "connmark", "tos",
-      "ttl",  "hl",     "length",  "mac",     "pkttype", "dscp", "ecn", "devgroup", "esp", "ah", "ipcomp"};
+      "tcp",     "udp",  "udplite",  "sctp",     "dccp", "icmp", "icmp6",  "multiport",
+      "iprange", "mark", "connmark", "tos",      "ttl",  "hl",   "length", "mac",
+      "pkttype", "dscp", "ecn",      "devgroup", "esp",  "ah",   "ipcomp"};
   return std::ranges::find(kMatches, match) != kMatches.end();
 }
 
@@ -404,9 +407,10 @@ Read read_physdev(const Match& match) {
   std::vector<Condition> parts;
   for (const auto& option : match.options) {
     const auto field = option.name == "--physdev-in" || option.name == "--physdev-is-in" ? Field::bridge_in
-                                                                                           : Field::bridge_out;
+                                                                                         : Field::bridge_out;
     if (option.name == "--physdev-in" || option.name == "--physdev-out")
-      parts.push_back(field_in(field, without(interfaces_of(option.values[0]), NumberSet::one(0)), option.negated));
+      parts.push_back(
+          field_in(field, without(interfaces_of(option.values[0]), NumberSet::one(0)), option.negated));
     else
       parts.push_back(field_in(field, NumberSet::one(0), !option.negated));
   }
@@ -442,8 +446,9 @@ Read read_ipv6header(const Match& match, Family family) {
   Number bits = 0;
   for (const auto word : split(header->values[0], ',')) {
     const auto number = read_number(word, 255);
-    const auto found = number ? std::ranges::find_if(kBits, [&](const auto& bit) { return bit.first == *number; })
-                              : kBits.end();
+    const auto found =
+        number ? std::ranges::find_if(kBits, [&](const auto& bit) { return bit.first == *number; })
+               : kBits.end();
     if (found == kBits.end()) return std::nullopt;
     bits |= found->second;
   }
@@ -454,7 +459,8 @@ Read read_ipv6header(const Match& match, Family family) {
   const std::array<std::pair<Number, const Condition*>, 3> last = {{{4, &esp}, {2, &none}, {1, &other}}};
   std::vector<Condition> parts;
   if (soft) {
-    parts.push_back(field_masked(Field::extensions, bits & kExtensions, header->negated ? 0 : bits & kExtensions));
+    parts.push_back(
+        field_masked(Field::extensions, bits & kExtensions, header->negated ? 0 : bits & kExtensions));
     for (const auto& [bit, condition] : last) {
       if ((bits & bit) == 0) continue;
       parts.push_back(*condition);
@@ -492,7 +498,8 @@ Read lookup(const std::string& set, std::string_view flags, const Surroundings& 
     }
     return any_of(std::move(members));
   }
-  if (static_cast<std::size_t>(std::ranges::count(flags, ',')) + 1 < dimensions_of(found->type)) return never();
+  if (static_cast<std::size_t>(std::ranges::count(flags, ',')) + 1 < dimensions_of(found->type))
+    return never();
   auto fields = fields_of_set(found->type, flags, around.family);
   if (!fields) return std::nullopt;
   Condition condition{.kind = Condition::Kind::lookup, .set = set, .fields = std::move(*fields)};
@@ -533,7 +540,7 @@ Read read_whole(const Match& match, const Surroundings& around) {
 
 // What neither the fields of a packet nor its way can change within one walk.
 bool hangs_on_no_field(std::string_view match) {
-  static constexpr std::array<std::string_view, 8> kMatches = {"time", "owner", "cpu", "cgroup",
+  static constexpr std::array<std::string_view, 8> kMatches = {"time",   "owner",     "cpu",       "cgroup",
                                                                "helper", "connbytes", "connlabel", "realm"};
   return std::ranges::find(kMatches, match) != kMatches.end();
 }
@@ -648,7 +655,7 @@ Number number_of(const std::array<std::uint8_t, 16>& bits, Family family) {
   return number;
 }
 
-std::optional<NumberSet> read_addresses(std::string_view text, Family family) {
+std::optional<NumberSet> read_address_span(std::string_view text, Family family) {
   const auto dash = text.find('-');
   const auto first = read_host(text.substr(0, dash), family);
   const auto last = dash == std::string_view::npos ? first : read_host(text.substr(dash + 1), family);

@@ -6,8 +6,8 @@
 #include "analysis/model.h"
 #include "rules/rule.h"
 
-/// Rules as conditions: what each match of iptables-extensions(8) asks of a packet, as the kernel's own matches
-/// do it (net/netfilter/xt_*.c, net/ipv4/netfilter, net/ipv6/netfilter).
+/// Rules as conditions: what each match of iptables-extensions(8) asks of a packet, as the kernel's own
+/// matches do it (net/netfilter/xt_*.c, net/ipv4/netfilter, net/ipv6/netfilter).
 namespace rewall {
 
 Condition field_in(Field field, NumberSet numbers, bool negated = false);
@@ -36,7 +36,7 @@ std::string match_words(const Match& match);
 
 Number number_of(const std::array<std::uint8_t, 16>& bits, Family family);
 /// The addresses of "192.0.2.1-192.0.2.9" or "192.0.2.1"; absent for any other text.
-std::optional<NumberSet> read_addresses(std::string_view text, Family family);
+std::optional<NumberSet> read_address_span(std::string_view text, Family family);
 /// The fields that the dimensions of a set of that type are, for the flags of --match-set ("src,dst"). Absent
 /// for a type that is not known, and where a packet has no such field (the MAC address of the receiver).
 std::optional<std::vector<Field>> fields_of_set(std::string_view type, std::string_view flags, Family family);

@@ -30,12 +30,16 @@ const std::vector<NumberRange>& networks(const HostFacts::Interface& interface, 
 enum TypeBit : unsigned { unspec = 1, unicast = 2, local = 4, broadcast = 8, multicast = 16, other = 32 };
 
 unsigned type_bits(std::string_view words) {
-  static constexpr std::array<std::pair<std::string_view, unsigned>, 5> kNames = {
-      {{"UNSPEC", unspec}, {"UNICAST", unicast}, {"LOCAL", local}, {"BROADCAST", broadcast}, {"MULTICAST", multicast}}};
+  static constexpr std::array<std::pair<std::string_view, unsigned>, 5> kNames = {{{"UNSPEC", unspec},
+                                                                                   {"UNICAST", unicast},
+                                                                                   {"LOCAL", local},
+                                                                                   {"BROADCAST", broadcast},
+                                                                                   {"MULTICAST", multicast}}};
   unsigned bits = 0;
   for (const auto word : split(words, ',')) {
     const auto upper = lower(word);
-    const auto found = std::ranges::find_if(kNames, [&](const auto& name) { return lower(name.first) == upper; });
+    const auto found =
+        std::ranges::find_if(kNames, [&](const auto& name) { return lower(name.first) == upper; });
     bits |= found == kNames.end() ? static_cast<unsigned>(other) : found->second;
   }
   return bits;
@@ -111,8 +115,8 @@ Kinds kinds_of_v4(unsigned types, const HostFacts& facts, const HostFacts::Inter
 Kinds kinds_of_v6(unsigned types, const HostFacts& facts, const HostFacts::Interface* only) {
   const auto all = NumberSet::all(128);
   const auto groups = NumberSet::range(Number{0xff} << 120, greatest_number(128));
-  const NumberSet no_unicast = either(
-      groups, NumberSet({{0, 0}, {Number{0xffff} << 32, (Number{0xffff} << 32) | 0xffffffff}}));
+  const NumberSet no_unicast =
+      either(groups, NumberSet({{0, 0}, {Number{0xffff} << 32, (Number{0xffff} << 32) | 0xffffffff}}));
   auto left = all;
   if ((types & multicast) != 0) left = both(left, groups);
   if ((types & unicast) != 0) left = without(left, no_unicast);
@@ -129,7 +133,8 @@ Kinds kinds_of_v6(unsigned types, const HostFacts& facts, const HostFacts::Inter
   return kinds;
 }
 
-Condition of_kinds(Field field, const Kinds& kinds, const std::string& words, const std::vector<Field>& fields) {
+Condition of_kinds(Field field, const Kinds& kinds, const std::string& words,
+                   const std::vector<Field>& fields) {
   auto sure = field_in(field, kinds.yes);
   if (kinds.maybe.empty()) return sure;
   return any_of({std::move(sure), all_of({field_in(field, kinds.maybe), unknown(words, fields)})});
@@ -151,8 +156,8 @@ Condition address_type(Field field, const Option& option, const Option* limit, c
   for (const auto& one : around.facts->interfaces) {
     const auto number = NumberSet::one(interface_number(one.name));
     named = either(named, number);
-    each.push_back(all_of({field_in(interface, number),
-                           of_kinds(field, kinds_of(types, *around.facts, &one), words, fields)}));
+    each.push_back(all_of(
+        {field_in(interface, number), of_kinds(field, kinds_of(types, *around.facts, &one), words, fields)}));
   }
   each.push_back(all_of({field_in(interface, named, true),
                          of_kinds(field, kinds_of(types, *around.facts, &nobody), words, fields)}));
@@ -197,7 +202,8 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
   const auto local = around.facts->known ? around.facts->local(around.family) : loopback(around.family);
   if (around.facts->known && !has("--validmark")) {
     if (!has("--accept-local"))
-      fail.push_back(all_of({field_in(Field::in_interface, interfaces_of("lo"), true), field_in(Field::source, local)}));
+      fail.push_back(
+          all_of({field_in(Field::in_interface, interfaces_of("lo"), true), field_in(Field::source, local)}));
     for (const auto& interface : around.facts->interfaces) {
       NumberSet own(networks(interface, around.family));
       NumberSet others;
@@ -207,15 +213,16 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
       if (interface.name == "lo" || own.empty()) continue;
       const auto number = NumberSet::one(interface_number(interface.name));
       pass.push_back(all_of({field_in(Field::in_interface, number), field_in(Field::source, own)}));
-      auto elsewhere = all_of({field_in(Field::in_interface, number, true),
-                               field_in(Field::in_interface, interfaces_of("lo"), true), field_in(Field::source, own)});
+      auto elsewhere =
+          all_of({field_in(Field::in_interface, number, true),
+                  field_in(Field::in_interface, interfaces_of("lo"), true), field_in(Field::source, own)});
       (has("--loose") ? pass : fail).push_back(std::move(elsewhere));
     }
   }
   auto not_failing = any_of(std::move(fail));
   not_failing.negated = true;
-  pass.push_back(all_of({std::move(not_failing),
-                         unknown(match_words(match), {Field::source, Field::in_interface})}));
+  pass.push_back(
+      all_of({std::move(not_failing), unknown(match_words(match), {Field::source, Field::in_interface})}));
   auto condition = any_of(std::move(pass));
   condition.negated = has("--invert");
   return condition;

@@ -29,7 +29,9 @@ bool has_word(const Tables& tables, std::string_view table, std::initializer_lis
     if (!table.empty() && each.name != table) continue;
     for (const auto& chain : each.chains) {
       for (const auto& rule : chain.rules) {
-        const auto stands = [&rule](std::string_view word) { return rule.words.find(word) != std::string_view::npos; };
+        const auto stands = [&rule](std::string_view word) {
+          return rule.words.find(word) != std::string_view::npos;
+        };
         if (std::ranges::any_of(words, stands)) return true;
       }
     }
@@ -40,7 +42,8 @@ bool has_word(const Tables& tables, std::string_view table, std::initializer_lis
 }  // namespace
 
 template <class AddressNumber>
-const std::vector<QuickRule<AddressNumber>>& Model::Parts::quick(std::size_t table, std::size_t place_of_chain,
+const std::vector<QuickRule<AddressNumber>>& Model::Parts::quick(std::size_t table,
+                                                                 std::size_t place_of_chain,
                                                                  std::size_t place) {
   auto& done = quick_rules<AddressNumber>(rules[table].chains[place_of_chain]);
   if (place < done.size()) return done;
@@ -64,7 +67,7 @@ const ModelRule& Model::Parts::rule(std::size_t table, std::size_t place_of_chai
   const auto parsed = parse_rule(slot->words, family);
   if (!parsed) {
     slot->conditions.push_back(unknown(std::string(slot->words)));
-    slot->action = Action{.kind = Action::Kind::unknown, .words = std::string(slot->words)};
+    slot->action = RuleAction{.kind = RuleAction::Kind::unknown, .words = std::string(slot->words)};
     return *slot;
   }
   const auto find = [&](std::string_view name) -> std::optional<std::size_t> {
@@ -88,8 +91,9 @@ bool Model::Parts::chain_matters(std::size_t table, std::size_t place_of_chain, 
   if (count > kMostQuietRules || depth > kDeepest) return true;
   for (std::size_t i = 0; i < count; ++i) {
     const auto& action = rule(table, place_of_chain, i).action;
-    const bool quiet = action.kind == Action::Kind::none || action.kind == Action::Kind::leave ||
-                       (action.kind == Action::Kind::jump && !chain_matters(table, action.chain, depth + 1));
+    const bool quiet =
+        action.kind == RuleAction::Kind::none || action.kind == RuleAction::Kind::leave ||
+        (action.kind == RuleAction::Kind::jump && !chain_matters(table, action.chain, depth + 1));
     if (!quiet) return true;
   }
   return false;
@@ -107,8 +111,8 @@ bool Model::Parts::tracks() {
   if (tracking) return *tracking;
   const auto in = [&](Slot slot) {
     const auto& each = (*ruleset)[slot];
-    return slot.family == family &&
-           (has_word(each, "nat", {"-j"}) || has_word(each, "", {"conntrack", "-m state", "CONNMARK", "connmark"}));
+    return slot.family == family && (has_word(each, "nat", {"-j"}) ||
+                                     has_word(each, "", {"conntrack", "-m state", "CONNMARK", "connmark"}));
   };
   tracking = std::ranges::any_of(Ruleset::slots(), in);
   return *tracking;
@@ -136,7 +140,8 @@ Model::Model(const Ruleset& ruleset, Family family, HostFacts facts) : parts_(st
   for (const auto slot : Ruleset::slots()) {
     if (slot.family != family) continue;
     for (const auto& table : ruleset[slot].tables) {
-      parts_->tables.push_back(ModelTable{.slot = slot, .backend = ruleset.backend_of(slot), .table = &table});
+      parts_->tables.push_back(
+          ModelTable{.slot = slot, .backend = ruleset.backend_of(slot), .table = &table});
       parts_->rules.push_back({.places = std::make_unique<ChainPlaces>(table),
                                .chains = std::vector<Parts::ChainRules>(table.chains.size())});
     }

@@ -40,12 +40,16 @@ struct Model::Parts {
   std::optional<bool> tracking{};
   std::array<std::optional<bool>, 5> translating{};
 
-  const Chain& chain(std::size_t table, std::size_t place) const { return tables[table].table->chains[place]; }
+  const Chain& chain(std::size_t table, std::size_t place) const {
+    return tables[table].table->chains[place];
+  }
   /// The rules of a chain up to `place` at the least, at a glance.
   template <class AddressNumber>
-  const std::vector<QuickRule<AddressNumber>>& quick(std::size_t table, std::size_t place_of_chain, std::size_t place);
+  const std::vector<QuickRule<AddressNumber>>& quick(std::size_t table, std::size_t place_of_chain,
+                                                     std::size_t place);
   const ModelRule& rule(std::size_t table, std::size_t place_of_chain, std::size_t place);
-  /// False where it makes no difference whether a packet meets the chain: no rule of it does anything but log.
+  /// False where it makes no difference whether a packet meets the chain: no rule of it does anything but
+  /// log.
   bool matters(std::size_t table, std::size_t place_of_chain);
   /// Null for a set that the ruleset does not have.
   const SetMembers* members(std::string_view set);

@@ -36,7 +36,8 @@ bool read_network(std::string_view text, std::uint32_t& first, std::uint32_t& la
   unsigned prefix = 32;
   if (at != end) {
     if (*at++ != '/') return false;
-    if (!read_decimal(std::string_view(at, static_cast<std::size_t>(end - at)), prefix) || prefix > 32) return false;
+    if (!read_decimal(std::string_view(at, static_cast<std::size_t>(end - at)), prefix) || prefix > 32)
+      return false;
   }
   const auto free = prefix == 0 ? 0xffffffffU : (prefix == 32 ? 0U : (1U << (32 - prefix)) - 1);
   first = address & ~free;
@@ -80,14 +81,14 @@ std::uint8_t quick_protocol(std::string_view text) {
 }
 
 bool read_state_list(std::string_view text, std::uint8_t& states) {
-  static constexpr std::array<std::string_view, 5> kStates = {"INVALID", "NEW", "ESTABLISHED", "RELATED",
-                                                              "UNTRACKED"};
+  static constexpr std::array<std::string_view, 5> kStateNames = {"INVALID", "NEW", "ESTABLISHED", "RELATED",
+                                                                  "UNTRACKED"};
   states = 0;
   while (!text.empty()) {
     const auto comma = std::min(text.find(','), text.size());
-    const auto found = std::ranges::find(kStates, text.substr(0, comma));
-    if (found == kStates.end()) return false;
-    states = static_cast<std::uint8_t>(states | (1U << static_cast<unsigned>(found - kStates.begin())));
+    const auto found = std::ranges::find(kStateNames, text.substr(0, comma));
+    if (found == kStateNames.end()) return false;
+    states = static_cast<std::uint8_t>(states | (1U << static_cast<unsigned>(found - kStateNames.begin())));
     text.remove_prefix(std::min(comma + 1, text.size()));
   }
   return states != 0;
@@ -137,7 +138,8 @@ class Glance {
   bool take(std::string_view word) {
     if (word.size() == 2 && word[0] == '-') return take_short(word[1]);
     if (word == "--dport" && ported_ && once(64)) {
-      if (!read_port_range(next(), rule_.destination_port_first, rule_.destination_port_last)) return reset_ports(false);
+      if (!read_port_range(next(), rule_.destination_port_first, rule_.destination_port_last))
+        return reset_ports(false);
       negate(not_destination_port);
       rule_.header = true;
       return true;
@@ -211,11 +213,13 @@ class Glance {
   }
 
   bool take_match(std::string_view name) {
-    const bool of_protocol = (name == "tcp" && rule_.protocol == 6) || (name == "udp" && rule_.protocol == 17);
+    const bool of_protocol =
+        (name == "tcp" && rule_.protocol == 6) || (name == "udp" && rule_.protocol == 17);
     if (of_protocol && (rule_.negated & not_protocol) == 0) {
       ported_ = true;
       // Alone it asks for no fragment, where it is a match of its own in the kernel (tcp_mt).
-      rule_.header = rest_.starts_with(" --sport") || rest_.starts_with(" --dport") || rest_.starts_with(" !");
+      rule_.header =
+          rest_.starts_with(" --sport") || rest_.starts_with(" --dport") || rest_.starts_with(" !");
       return rule_.header;
     }
     if (name == "conntrack" || name == "state") {
@@ -241,21 +245,22 @@ class Glance {
   }
 
   bool take_target(std::string_view name, bool go_to) {
-    static constexpr std::array<std::pair<std::string_view, Action::Kind>, 4> kVerdicts = {
-        {{"ACCEPT", Action::Kind::accept},
-         {"DROP", Action::Kind::drop},
-         {"RETURN", Action::Kind::leave},
-         {"REJECT", Action::Kind::reject}}};
+    static constexpr std::array<std::pair<std::string_view, RuleAction::Kind>, 4> kVerdicts = {
+        {{"ACCEPT", RuleAction::Kind::accept},
+         {"DROP", RuleAction::Kind::drop},
+         {"RETURN", RuleAction::Kind::leave},
+         {"REJECT", RuleAction::Kind::reject}}};
     const auto chain = chains_.find(name);
     if (chain != SIZE_MAX) {
-      rule_.action = go_to ? Action::Kind::go_to : Action::Kind::jump;
+      rule_.action = go_to ? RuleAction::Kind::go_to : RuleAction::Kind::jump;
       rule_.chain = static_cast<std::uint32_t>(chain);
       return rest_.find_first_not_of(' ') == std::string_view::npos;
     }
-    const auto found = std::ranges::find(kVerdicts, name, &std::pair<std::string_view, Action::Kind>::first);
+    const auto found =
+        std::ranges::find(kVerdicts, name, &std::pair<std::string_view, RuleAction::Kind>::first);
     if (go_to || found == kVerdicts.end()) return false;
     rule_.action = found->second;
-    if (found->second == Action::Kind::reject && rest_.starts_with(" --reject-with ")) {
+    if (found->second == RuleAction::Kind::reject && rest_.starts_with(" --reject-with ")) {
       next();
       next();
     }
@@ -299,7 +304,8 @@ std::size_t ChainPlaces::find(std::string_view chain) const {
 }
 
 template <class AddressNumber>
-QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains, InterfacePatterns& patterns) {
+QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains,
+                                InterfacePatterns& patterns) {
   return Glance<AddressNumber>(words, chains, patterns).read();
 }
 

@@ -54,7 +54,7 @@ struct QuickRule {
   bool header = false;         ///< asks for ports: no fragment behind the first
   bool more = false;           ///< the rule asks for more than stands here
   bool ask_action = false;     ///< its action stands in the rule itself
-  Action::Kind action = Action::Kind::none;
+  RuleAction::Kind action = RuleAction::Kind::none;
 };
 
 enum QuickNegation : std::uint8_t {
@@ -81,7 +81,8 @@ class ChainPlaces {
 };
 
 template <class AddressNumber>
-QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains, InterfacePatterns& patterns);
+QuickRule<AddressNumber> glance(std::string_view words, const ChainPlaces& chains,
+                                InterfacePatterns& patterns);
 
 extern template QuickRuleV4 glance(std::string_view, const ChainPlaces&, InterfacePatterns&);
 extern template QuickRuleV6 glance(std::string_view, const ChainPlaces&, InterfacePatterns&);

@@ -105,11 +105,12 @@ unsigned SetMembers::bits_of(std::string_view kind) const {
 Number SetMembers::mask_of(std::size_t part, unsigned prefix) const {
   const auto bits = bits_of(kinds_[part]);
   return prefix >= bits ? greatest_number(bits)
-                        : greatest_number(bits) & ~(prefix == 0 ? greatest_number(bits) : greatest_number(bits - prefix));
+                        : greatest_number(bits) &
+                              ~(prefix == 0 ? greatest_number(bits) : greatest_number(bits - prefix));
 }
 
-std::optional<SetMembers::Part> SetMembers::read_part(std::string_view text, std::string_view kind, bool wildcard,
-                                                      Member& member) const {
+std::optional<SetMembers::Part> SetMembers::read_part(std::string_view text, std::string_view kind,
+                                                      bool wildcard, Member& member) const {
   const auto whole = bits_of(kind);
   if (kind == "ip" || kind == "net") {
     const auto address = read_address(text, family_);
@@ -183,7 +184,8 @@ void SetMembers::make_numbers() {
   }
   // ip_set refuses to look for no address: 0 is none (hash_ip4_kadt).
   if (kinds_[0] == "ip") {
-    const auto first_network = greatest_number(bits_of("ip")) & ~mask_of(0, std::min(netmask_, bits_of("ip")));
+    const auto first_network =
+        greatest_number(bits_of("ip")) & ~mask_of(0, std::min(netmask_, bits_of("ip")));
     numbers_ = without(numbers_, NumberSet::range(0, first_network));
   }
 }
@@ -241,7 +243,8 @@ SetPort set_port(const Packet& packet, Field field) {
   if (!protocol) return {};
   SetPort port{.known = true, .there = true, .protocol = static_cast<std::uint8_t>(*protocol)};
   const bool icmp = port.protocol == 1 || port.protocol == 58;
-  const bool ported = port.protocol == 6 || port.protocol == 17 || port.protocol == 132 || port.protocol == 136;
+  const bool ported =
+      port.protocol == 6 || port.protocol == 17 || port.protocol == 132 || port.protocol == 136;
   if (!icmp && !ported) return port;
   const auto fragment = one(Field::fragment);
   const auto number = icmp ? one(Field::icmp_type) : one(field);

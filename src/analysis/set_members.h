@@ -13,8 +13,8 @@
 
 namespace rewall {
 
-/// The members of an ipset, to be found by the values of a packet as the kernel finds them (net/netfilter/ipset):
-/// the most specific network decides, and one with `nomatch` says no.
+/// The members of an ipset, to be found by the values of a packet as the kernel finds them
+/// (net/netfilter/ipset): the most specific network decides, and one with `nomatch` says no.
 class SetMembers {
  public:
   /// One dimension of a member: the numbers with this beginning.
@@ -64,7 +64,8 @@ class SetMembers {
 
   void read_options(const Set& set, Family family);
   void read_member(std::string_view member);
-  std::optional<Part> read_part(std::string_view text, std::string_view kind, bool wildcard, Member& member) const;
+  std::optional<Part> read_part(std::string_view text, std::string_view kind, bool wildcard,
+                                Member& member) const;
   void make_index();
   void make_numbers();
   unsigned bits_of(std::string_view kind) const;

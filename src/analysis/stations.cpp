@@ -10,7 +10,8 @@
 namespace rewall {
 namespace {
 
-constexpr std::array<std::string_view, 5> kHooks = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
+constexpr std::array<std::string_view, 5> kChainsOfHooks = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+                                                            "POSTROUTING"};
 
 // The words of nft's text, with quoted ones and comments left out.
 std::vector<std::string_view> words_of_text(std::string_view text) {
@@ -32,8 +33,8 @@ std::vector<std::string_view> words_of_text(std::string_view text) {
   return out;
 }
 
-// What the rules of a native base chain, of the chains that they jump to, and of the sets and maps that they ask
-// can do: told by the words of nft(8) for a statement that ends a packet's way, changes it or hands it to
+// What the rules of a native base chain, of the chains that they jump to, and of the sets and maps that they
+// ask can do: told by the words of nft(8) for a statement that ends a packet's way, changes it or hands it to
 // others. `set` is that of meta, ct and payloads.
 class NativeReach {
  public:
@@ -59,8 +60,8 @@ class NativeReach {
  private:
   static bool changes(std::string_view word) {
     static constexpr std::array<std::string_view, 14> kWords = {
-        "queue", "dnat", "snat", "masquerade", "redirect", "tproxy", "notrack",
-        "synproxy", "fwd", "flow", "offload", "xt", "reset", "devices"};
+        "queue",    "dnat", "snat", "masquerade", "redirect", "tproxy", "notrack",
+        "synproxy", "fwd",  "flow", "offload",    "xt",       "reset",  "devices"};
     return std::ranges::find(kWords, word) != kWords.end();
   }
   void follow(const NativePart* part, Station& station) {
@@ -103,8 +104,8 @@ std::optional<std::pair<Hook, int>> native_place(const NativeTable& table, const
           : native_priority(words, static_cast<std::size_t>(at_priority - words.begin()) + 1);
   if (name == "ingress") return std::pair{Hook::prerouting, INT_MIN};
   if (name == "egress") return std::pair{Hook::postrouting, INT_MAX};
-  for (std::size_t i = 0; i < kHooks.size(); ++i) {
-    if (lower(kHooks[i]) != name) continue;
+  for (std::size_t i = 0; i < kChainsOfHooks.size(); ++i) {
+    if (lower(kChainsOfHooks[i]) != name) continue;
     const auto hook = static_cast<Hook>(i);
     if (table.family != NativeFamily::bridge) return std::pair{hook, priority};
     if (hook == Hook::output || hook == Hook::postrouting) return std::pair{Hook::postrouting, INT_MAX};
@@ -149,9 +150,9 @@ void add_native(const Ruleset& ruleset, Family family, std::array<std::vector<St
 }  // namespace
 
 std::optional<Hook> hook_of_chain(std::string_view chain) {
-  const auto found = std::ranges::find(kHooks, chain);
-  if (found == kHooks.end()) return std::nullopt;
-  return static_cast<Hook>(found - kHooks.begin());
+  const auto found = std::ranges::find(kChainsOfHooks, chain);
+  if (found == kChainsOfHooks.end()) return std::nullopt;
+  return static_cast<Hook>(found - kChainsOfHooks.begin());
 }
 
 std::optional<int> priority_of(std::string_view table, Hook hook, Backend backend) {
@@ -164,8 +165,8 @@ std::optional<int> priority_of(std::string_view table, Hook hook, Backend backen
   return std::nullopt;
 }
 
-std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables, const Ruleset& ruleset,
-                                                  Family family) {
+std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables,
+                                                  const Ruleset& ruleset, Family family) {
   std::array<std::vector<Station>, 5> stations;
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const auto& chains = tables[t].table->chains;

@@ -15,7 +15,7 @@ std::optional<Hook> hook_of_chain(std::string_view chain);
 std::optional<int> priority_of(std::string_view table, Hook hook, Backend backend);
 
 /// The stations of all hooks, by priority.
-std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables, const Ruleset& ruleset,
-                                                  Family family);
+std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables,
+                                                  const Ruleset& ruleset, Family family);
 
 }  // namespace rewall

@@ -31,7 +31,8 @@ std::string what_it_has(const Condition& condition, WalkState& state, Evaluator&
     }
     case Condition::Kind::all_of:
     case Condition::Kind::any_of:
-      return condition.parts.empty() ? std::string{} : what_it_has(condition.parts[0], state, evaluator, family);
+      return condition.parts.empty() ? std::string{}
+                                     : what_it_has(condition.parts[0], state, evaluator, family);
     case Condition::Kind::unknown:
       break;
   }
@@ -54,7 +55,8 @@ std::string_view name(Verdict verdict) {
   return "DEPENDS";
 }
 
-Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator, Family family) {
+Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator,
+                 Family family) {
   Mismatch mismatch{.pos = place + 1, .rule = std::string(rule.words)};
   for (const auto& condition : rule.conditions) {
     Question question;
@@ -82,8 +84,9 @@ Verdict verdict(const Model& model, const Packet& packet) {
   return walker.bounded() ? Verdict::depends : walker.verdict();
 }
 
-std::optional<std::vector<Outcome>> outcomes(const Model& model, const Packet& packet, std::size_t most) {
-  Walker walker(model, packet, {.most_ways = most, .outcomes = true});
+std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet,
+                                                   std::size_t most) {
+  Walker walker(model, packet, {.most_ways = most, .groups = true});
   walker.run();
   if (walker.bounded()) return std::nullopt;
   return walker.take_outcomes();

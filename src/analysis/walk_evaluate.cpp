@@ -18,11 +18,12 @@ constexpr Number bit_of(Field field) {
   return Number{1} << static_cast<unsigned>(field);
 }
 
-constexpr Number kOfConnection =
-    bit_of(Field::status) | bit_of(Field::direction) | bit_of(Field::original_source) |
-    bit_of(Field::original_destination) | bit_of(Field::original_source_port) |
-    bit_of(Field::original_destination_port) | bit_of(Field::reply_source) | bit_of(Field::reply_destination) |
-    bit_of(Field::reply_source_port) | bit_of(Field::reply_destination_port) | bit_of(Field::connection_mark);
+constexpr Number kOfConnection = bit_of(Field::status) | bit_of(Field::direction) |
+                                 bit_of(Field::original_source) | bit_of(Field::original_destination) |
+                                 bit_of(Field::original_source_port) |
+                                 bit_of(Field::original_destination_port) | bit_of(Field::reply_source) |
+                                 bit_of(Field::reply_destination) | bit_of(Field::reply_source_port) |
+                                 bit_of(Field::reply_destination_port) | bit_of(Field::connection_mark);
 
 NumberSet one_state(ConnectionState state) {
   return NumberSet::one(static_cast<Number>(state));
@@ -30,9 +31,8 @@ NumberSet one_state(ConnectionState state) {
 
 bool matches(Number number, const Possible& possible) {
   if ((number & possible.known_mask) != possible.known) return false;
-  return std::ranges::none_of(possible.excluded, [number](const Possible::Bits& bits) {
-    return (number & bits.mask) == bits.value;
-  });
+  return std::ranges::none_of(
+      possible.excluded, [number](const Possible::Bits& bits) { return (number & bits.mask) == bits.value; });
 }
 
 template <class Visit>
@@ -55,7 +55,8 @@ void simplify(Possible& possible) {
 }
 
 int ones(Number number) {
-  return std::popcount(static_cast<std::uint64_t>(number)) + std::popcount(static_cast<std::uint64_t>(number >> 64U));
+  return std::popcount(static_cast<std::uint64_t>(number)) +
+         std::popcount(static_cast<std::uint64_t>(number >> 64U));
 }
 
 // How many free bits stand above the lowest bit of the mask: 0 for the mask of a network.
@@ -131,7 +132,8 @@ void Evaluator::start(WalkState& state, const Packet& packet) {
   }
 }
 
-std::uint32_t Evaluator::make_variable(WalkState& state, const std::string& words, Field field, NumberSet set) {
+std::uint32_t Evaluator::make_variable(WalkState& state, const std::string& words, Field field,
+                                       NumberSet set) {
   const auto next = static_cast<std::uint32_t>(names_.size());
   auto [known, fresh] = variable_numbers_.try_emplace(words, next);
   auto number = known->second;
@@ -233,7 +235,8 @@ bool Evaluator::apply(const Question& question, bool yes, WalkState& state) cons
     possible.set = yes ? both(possible.set, *question.numbers) : without(possible.set, *question.numbers);
   } else if (yes || ones(question.mask) == 1) {
     possible.known_mask |= question.mask;
-    possible.known = (possible.known & ~question.mask) | (yes ? question.value : question.mask & ~question.value);
+    possible.known =
+        (possible.known & ~question.mask) | (yes ? question.value : question.mask & ~question.value);
   } else {
     possible.excluded.push_back({question.mask, question.value});
   }
@@ -296,7 +299,8 @@ Truth Evaluator::test_parts(const Condition& condition, WalkState& state, Questi
 
 Truth Evaluator::test_numbers(const View& view, Field field, const NumberSet& numbers, const WalkState& state,
                               Question& question) {
-  if (const auto number = number_of_view(view, state)) return numbers.contains(*number) ? Truth::yes : Truth::no;
+  if (const auto number = number_of_view(view, state))
+    return numbers.contains(*number) ? Truth::yes : Truth::no;
   const auto bits = number_of_bits(field, family_);
   const auto all = greatest_number(bits);
   if (view.terms.size() == 1) {
@@ -341,7 +345,8 @@ Truth Evaluator::test_bits(const View& view, Field field, Number mask, Number va
   const auto wanted = value ^ (view.constant & mask);
   if ((wanted & mask & ~variable) != 0) return Truth::no;
   if (overlaps) {
-    if (const auto number = number_of_view(view, state)) return (*number & mask) == value ? Truth::yes : Truth::no;
+    if (const auto number = number_of_view(view, state))
+      return (*number & mask) == value ? Truth::yes : Truth::no;
     return ask(format("{} {:#x}/{:#x}", words_of(field), static_cast<std::uint64_t>(value),
                       static_cast<std::uint64_t>(mask)),
                0, state, question);
@@ -398,14 +403,18 @@ Truth Evaluator::test_variable_bits(std::uint32_t variable, Field field, Number 
     }
   }
   const auto usual = usual_number(kinds_[variable]);
-  question = Question{.kind = Question::Kind::bits, .variable = variable, .mask = mask, .value = value,
+  question = Question{.kind = Question::Kind::bits,
+                      .variable = variable,
+                      .mask = mask,
+                      .value = value,
                       .usual = usual && fits(*usual)};
   return Truth::open;
 }
 
-Truth Evaluator::ask(const std::string& words, std::uint64_t which, const WalkState& state, Question& question) {
-  const auto [known, fresh] = unknown_numbers_.try_emplace(which == 0 ? words : format("{} #{:x}", words, which),
-                                                           static_cast<std::uint32_t>(unknowns_.size()));
+Truth Evaluator::ask(const std::string& words, std::uint64_t which, const WalkState& state,
+                     Question& question) {
+  const auto [known, fresh] = unknown_numbers_.try_emplace(
+      which == 0 ? words : format("{} #{:x}", words, which), static_cast<std::uint32_t>(unknowns_.size()));
   if (fresh) unknowns_.push_back(words);
   for (const auto* answer = state.answers.get(); answer != nullptr; answer = answer->before.get())
     if (answer->unknown == known->second) return answer->yes ? Truth::yes : Truth::no;
@@ -424,7 +433,8 @@ Truth Evaluator::ask_condition(const Condition& condition, const WalkState& stat
   // Behind a translation the same words ask about another packet.
   for (const auto field : condition.fields) {
     const auto& view = state.view(field);
-    const bool untouched = view.terms.size() == 1 && view.terms[0].variable == static_cast<std::uint32_t>(field);
+    const bool untouched =
+        view.terms.size() == 1 && view.terms[0].variable == static_cast<std::uint32_t>(field);
     if (untouched) continue;
     mix(static_cast<std::uint64_t>(field) + 1);
     mix(static_cast<std::uint64_t>(view.constant));
@@ -439,7 +449,8 @@ Truth Evaluator::test_lookup(const Condition& condition, WalkState& state, Quest
   const auto* members = parts_.members(condition.set);
   const auto words = condition.words.empty() ? "--match-set " + condition.set : condition.words;
   for (const auto* changed = state.changed_sets.get(); changed != nullptr; changed = changed->before.get())
-    if (changed->name == condition.set) return ask(words, reinterpret_cast<std::uintptr_t>(changed), state, question);
+    if (changed->name == condition.set)
+      return ask(words, reinterpret_cast<std::uintptr_t>(changed), state, question);
   Condition fallback = unknown(words, condition.fields);
   if (members == nullptr || !members->known()) return ask_condition(fallback, state, question);
   const auto truth = test_members(condition, *members, state, question);
@@ -462,7 +473,8 @@ Truth Evaluator::set_protocol(WalkState& state, Question& question, std::uint8_t
   protocol = static_cast<std::uint8_t>(*number);
   there = true;
   if (std::ranges::find(kPorted, *number) == kPorted.end()) return Truth::yes;
-  const auto truth = test_numbers(state.view(Field::fragment), Field::fragment, NumberSet::one(0), state, question);
+  const auto truth =
+      test_numbers(state.view(Field::fragment), Field::fragment, NumberSet::one(0), state, question);
   if (truth == Truth::open) return truth;
   there = truth == Truth::yes;
   return Truth::yes;
@@ -474,15 +486,17 @@ Truth Evaluator::test_members(const Condition& condition, const SetMembers& memb
   if (members.has_port()) {
     bool there = true;
     if (members.is_port_map()) {
-      const auto knows = test_numbers(state.view(Field::protocol), Field::protocol, NumberSet({{6, 6}, {17, 17}}),
-                                      state, question);
+      const auto knows = test_numbers(state.view(Field::protocol), Field::protocol,
+                                      NumberSet({{6, 6}, {17, 17}}), state, question);
       if (knows != Truth::yes) return knows;
-      const auto first = test_numbers(state.view(Field::fragment), Field::fragment, NumberSet::one(0), state, question);
+      const auto first =
+          test_numbers(state.view(Field::fragment), Field::fragment, NumberSet::one(0), state, question);
       if (first != Truth::yes) return first;
     } else {
       const auto truth = set_protocol(state, question, protocol, there);
       if (truth == Truth::open) return truth;
-      if (truth == Truth::no) return ask_condition(unknown(condition.words, condition.fields), state, question);
+      if (truth == Truth::no)
+        return ask_condition(unknown(condition.words, condition.fields), state, question);
       if (!there) return Truth::no;
     }
   }
@@ -493,8 +507,8 @@ Truth Evaluator::test_members(const Condition& condition, const SetMembers& memb
   return test_near(members, condition, state, question, protocol);
 }
 
-Truth Evaluator::test_near(const SetMembers& members, const Condition& condition, WalkState& state, Question& question,
-                           std::uint8_t protocol) {
+Truth Evaluator::test_near(const SetMembers& members, const Condition& condition, WalkState& state,
+                           Question& question, std::uint8_t protocol) {
   const bool icmp = members.has_port() && (protocol == 1 || protocol == 58);
   const bool ported = protocol == 6 || protocol == 17 || protocol == 132 || protocol == 136;
   std::vector<View> views;
@@ -517,7 +531,8 @@ Truth Evaluator::test_near(const SetMembers& members, const Condition& condition
     ranges.push_back(range);
     views.push_back(std::move(view));
   }
-  if (values.size() == members.dimensions()) return members.contains(values, protocol) ? Truth::yes : Truth::no;
+  if (values.size() == members.dimensions())
+    return members.contains(values, protocol) ? Truth::yes : Truth::no;
   const auto near = members.near(ranges, kMostNear);
   if (!near) return ask_condition(unknown(condition.words, condition.fields), state, question);
   bool open = false;
@@ -541,8 +556,8 @@ Truth Evaluator::test_near(const SetMembers& members, const Condition& condition
 // ---- connections
 
 Truth Evaluator::from_loopback(WalkState& state, Question& question) {
-  return test_numbers(state.view(Field::in_interface), Field::in_interface, NumberSet::one(interface_number("lo")),
-                      state, question);
+  return test_numbers(state.view(Field::in_interface), Field::in_interface,
+                      NumberSet::one(interface_number("lo")), state, question);
 }
 
 bool Evaluator::is_whole(Field field, const WalkState& state) const {
@@ -558,7 +573,8 @@ void Evaluator::narrow(WalkState& state, Field field, const NumberSet& set) {
   auto possible = *state.variables[variable];
   possible.set = both(possible.set, set);
   simplify(possible);
-  if (!possible.impossible()) state.variables[variable] = std::make_shared<const Possible>(std::move(possible));
+  if (!possible.impossible())
+    state.variables[variable] = std::make_shared<const Possible>(std::move(possible));
 }
 
 Truth Evaluator::prepare(Field field, WalkState& state, Question& question) {
@@ -575,7 +591,8 @@ Truth Evaluator::prepare(Field field, WalkState& state, Question& question) {
   }
   if (!of_connection || !state.tracked || state.untracked || state.as_first) return Truth::yes;
   if (const auto truth = settle(state, question); truth == Truth::open) return truth;
-  const bool of_tuple = field != Field::status && field != Field::direction && field != Field::connection_mark;
+  const bool of_tuple =
+      field != Field::status && field != Field::direction && field != Field::connection_mark;
   return of_tuple ? settle_direction(state, question) : Truth::yes;
 }
 
@@ -624,9 +641,11 @@ void Evaluator::settle_established(WalkState& state) {
 Truth Evaluator::settle_direction(WalkState& state, Question& question) {
   if (state.directed) return Truth::yes;
   const auto& view = state.view(Field::state);
-  const auto established = test_numbers(view, Field::state, one_state(ConnectionState::established), state, question);
+  const auto established =
+      test_numbers(view, Field::state, one_state(ConnectionState::established), state, question);
   if (established != Truth::yes) return established == Truth::open ? Truth::open : Truth::yes;
-  const auto reply = test_numbers(state.view(Field::direction), Field::direction, NumberSet::one(1), state, question);
+  const auto reply =
+      test_numbers(state.view(Field::direction), Field::direction, NumberSet::one(1), state, question);
   if (reply == Truth::open) return reply;
   const auto show = [&](Field field, Field as) {
     if (is_whole(field, state)) state.set_view(field, View::of_variable(static_cast<std::uint32_t>(as)));

@@ -14,9 +14,9 @@
 
 /// What is known of packets on their way. Packets that a rule tells apart go on as two states.
 ///
-/// A *variable* is something that the packets have unknown: a field as they came, or what NAT chose. The fields
-/// that rules ask for are *views* of variables: the mark is the mark as it came, its lower bits replaced by a
-/// rule. So what a condition finds out holds for all that shows the same variable.
+/// A *variable* is something that the packets have unknown: a field as they came, or what NAT chose. The
+/// fields that rules ask for are *views* of variables: the mark is the mark as it came, its lower bits
+/// replaced by a rule. So what a condition finds out holds for all that shows the same variable.
 namespace rewall {
 
 /// What a variable can be: a number of the set, with the known bits, and none of the excluded ones.
@@ -43,9 +43,7 @@ struct View {
   Number constant = 0;
 
   static View of_constant(Number number) { return View{.constant = number}; }
-  static View of_variable(std::uint32_t variable) {
-    return View{.terms = {{variable, ~Number{0}}}};
-  }
+  static View of_variable(std::uint32_t variable) { return View{.terms = {{variable, ~Number{0}}}}; }
 };
 
 enum class Truth : std::uint8_t { no, yes, open };
@@ -55,7 +53,7 @@ enum class Truth : std::uint8_t { no, yes, open };
 struct Question {
   enum class Kind : std::uint8_t { numbers, bits, unknown };
   Kind kind = Kind::numbers;
-  std::uint32_t variable = 0;                   // of numbers and bits; of unknown: its number
+  std::uint32_t variable = 0;  // of numbers and bits; of unknown: its number
   std::shared_ptr<const NumberSet> numbers{};
   Number mask = 0;
   Number value = 0;
@@ -90,31 +88,31 @@ struct WalkState {
   std::shared_ptr<const ChangedSet> changed_sets{};
 
   Hook hook = Hook::prerouting;
-  std::size_t item = 0;    // of the hook's stations
+  std::size_t item = 0;  // of the hook's stations
   bool in_chain = false;
   std::size_t table = 0;
-  std::size_t base = 0;    // the built-in chain
+  std::size_t base = 0;  // the built-in chain
   std::size_t chain = 0;
   std::size_t place = 0;
   std::shared_ptr<const Caller> callers{};
 
-  bool local = false;          // on the way to this host
-  bool tracked = false;        // conntrack has seen it
-  bool untracked = false;      // by NOTRACK
-  bool settled = false;        // what its state says of the other fields is known
-  bool directed = false;       // and what its direction says
-  bool translated = false;     // by NAT at this hook
-  bool nat_begun = false;      // at this hook
-  bool as_first = false;       // in a table nat in place of the connection's first packet
-  bool redirected = false;     // NAT changed the destination in PREROUTING
-  bool to_self = false;        // REDIRECT
-  bool route_again = false;    // a mark changed in OUTPUT
-  bool new_route = false;      // NAT changed the destination in OUTPUT
-  bool hopped = false;         // its TTL is one less
-  bool main = false;           // its steps are written down
+  bool local = false;                          // on the way to this host
+  bool tracked = false;                        // conntrack has seen it
+  bool untracked = false;                      // by NOTRACK
+  bool settled = false;                        // what its state says of the other fields is known
+  bool directed = false;                       // and what its direction says
+  bool translated = false;                     // by NAT at this hook
+  bool nat_begun = false;                      // at this hook
+  bool as_first = false;                       // in a table nat in place of the connection's first packet
+  bool redirected = false;                     // NAT changed the destination in PREROUTING
+  bool to_self = false;                        // REDIRECT
+  bool route_again = false;                    // a mark changed in OUTPUT
+  bool new_route = false;                      // NAT changed the destination in OUTPUT
+  bool hopped = false;                         // its TTL is one less
+  bool main = false;                           // its steps are written down
   std::shared_ptr<const View> state_before{};  // while as_first
-  std::size_t outcome_table = 0;
-  std::size_t node = 0;        // of the tree of questions
+
+  std::size_t node = 0;  // of the tree of questions
 
   const View& view(Field field) const { return *views[static_cast<std::size_t>(field)]; }
   void set_view(Field field, View view) {
@@ -130,7 +128,8 @@ class Evaluator {
   Truth test(const Condition& condition, WalkState& state, Question& question);
   Truth test_numbers(const View& view, Field field, const NumberSet& numbers, const WalkState& state,
                      Question& question);
-  Truth test_bits(const View& view, Field field, Number mask, Number value, const WalkState& state, Question& question);
+  Truth test_bits(const View& view, Field field, Number mask, Number value, const WalkState& state,
+                  Question& question);
   /// The answer of an unknown condition, by its words and what else tells it from others.
   Truth ask(const std::string& words, std::uint64_t which, const WalkState& state, Question& question);
   /// Makes the state know what it can of fields of connection tracking; open where that hangs on a question.
@@ -157,12 +156,13 @@ class Evaluator {
  private:
   Truth test_parts(const Condition& condition, WalkState& state, Question& question);
   Truth test_lookup(const Condition& condition, WalkState& state, Question& question);
-  Truth test_members(const Condition& condition, const SetMembers& members, WalkState& state, Question& question);
+  Truth test_members(const Condition& condition, const SetMembers& members, WalkState& state,
+                     Question& question);
   Truth test_near(const SetMembers& members, const Condition& condition, WalkState& state, Question& question,
                   std::uint8_t protocol);
   Truth set_protocol(WalkState& state, Question& question, std::uint8_t& protocol, bool& there);
-  Truth test_variable_bits(std::uint32_t variable, Field field, Number mask, Number value, const WalkState& state,
-                           Question& question);
+  Truth test_variable_bits(std::uint32_t variable, Field field, Number mask, Number value,
+                           const WalkState& state, Question& question);
   Truth ask_condition(const Condition& condition, const WalkState& state, Question& question);
   Truth settle(WalkState& state, Question& question);
   void settle_fresh(WalkState& state);

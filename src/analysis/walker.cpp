@@ -43,12 +43,16 @@ const NumberSet& numbers_of_state(ConnectionState state) {
 }  // namespace
 
 Walker::Walker(const Model& model, const Packet& packet, Options options)
-    : model_(model), parts_(model.parts()), asked_(packet), options_(options), evaluator_(parts_, packet.family) {}
+    : model_(model),
+      parts_(model.parts()),
+      asked_(packet),
+      options_(options),
+      evaluator_(parts_, packet.family) {}
 
 void Walker::run() {
   WalkState first;
-  // Whoever has a header of ports, flags or types is no fragment behind the first; and conntrack puts fragments
-  // together (nf_defrag_ipv4).
+  // Whoever has a header of ports, flags or types is no fragment behind the first; and conntrack puts
+  // fragments together (nf_defrag_ipv4).
   const auto narrowed = [this](Field field) { return asked_[field] != whole(field, asked_.family); };
   if (!narrowed(Field::fragment) &&
       (narrowed(Field::source_port) || narrowed(Field::destination_port) || narrowed(Field::tcp_flags) ||
@@ -221,8 +225,8 @@ Walker::Next Walker::route(WalkState& state) {
   Question question;
   const auto& destination = state.view(Field::destination);
   if (asked_.family == Family::ipv4) {
-    const auto loopback =
-        evaluator_.test_numbers(destination, Field::destination, NumberSet::range(0x7f000000, 0x7fffffff), state, question);
+    const auto loopback = evaluator_.test_numbers(destination, Field::destination,
+                                                  NumberSet::range(0x7f000000, 0x7fffffff), state, question);
     if (loopback == Truth::open) return fork(state, question);
     if (loopback == Truth::yes) {
       const auto routed = evaluator_.ask("sysctl route_localnet", 0, state, question);
@@ -256,7 +260,8 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
     for (const auto& interface : parts_.facts.interfaces) {
       const auto& networks = asked_.family == Family::ipv4 ? interface.v4_networks : interface.v6_networks;
-      if (destination && !found && NumberSet(networks).contains(*destination)) found = interface_number(interface.name);
+      if (destination && !found && NumberSet(networks).contains(*destination))
+        found = interface_number(interface.name);
     }
     state.new_route = true;
     state.set_view(Field::out_interface,
@@ -274,7 +279,8 @@ Walker::Next Walker::hop(WalkState& state) {
     return Next::go;
   }
   Question question;
-  const auto dead = evaluator_.test_numbers(state.view(Field::ttl), Field::ttl, NumberSet::range(0, 1), state, question);
+  const auto dead =
+      evaluator_.test_numbers(state.view(Field::ttl), Field::ttl, NumberSet::range(0, 1), state, question);
   if (dead == Truth::open) return fork(state, question);
   if (dead == Truth::yes) {
     write_kernel(state, "routing DROP: time to live exceeded");
@@ -334,7 +340,8 @@ Truth Walker::quick_test(const WalkState& state, const QuickRule<AddressNumber>&
   const auto not_ = [&rule](QuickNegation bit) { return (rule.negated & bit) != 0; };
   auto truth = meets(glimpse_.source, rule.source_first, rule.source_last, not_(not_source));
   if (truth == Truth::no) return truth;
-  truth = worse(truth, meets(glimpse_.destination, rule.destination_first, rule.destination_last, not_(not_destination)));
+  truth = worse(truth, meets(glimpse_.destination, rule.destination_first, rule.destination_last,
+                             not_(not_destination)));
   if (truth == Truth::no) return truth;
   if (rule.protocol != 0) {
     truth = worse(truth, meets(glimpse_.protocol, rule.protocol, rule.protocol, not_(not_protocol)));
@@ -344,8 +351,8 @@ Truth Walker::quick_test(const WalkState& state, const QuickRule<AddressNumber>&
     truth = worse(truth, meets(glimpse_.fragment, 0, 0, false));
     truth = worse(truth, meets(glimpse_.source_port, rule.source_port_first, rule.source_port_last,
                                not_(not_source_port)));
-    truth = worse(truth, meets(glimpse_.destination_port, rule.destination_port_first, rule.destination_port_last,
-                               not_(not_destination_port)));
+    truth = worse(truth, meets(glimpse_.destination_port, rule.destination_port_first,
+                               rule.destination_port_last, not_(not_destination_port)));
     if (truth == Truth::no) return truth;
   }
   if ((rule.states & glimpse_.states) == 0) return Truth::no;
@@ -380,19 +387,19 @@ Walker::Next Walker::step_quickly(WalkState& state) {
   return end_of_chain(state);
 }
 
-Walker::Next Walker::act_quickly(WalkState& state, Action::Kind kind, std::size_t chain) {
-  if (kind == Action::Kind::none) {
+Walker::Next Walker::act_quickly(WalkState& state, RuleAction::Kind kind, std::size_t chain) {
+  if (kind == RuleAction::Kind::none) {
     ++state.place;
     return Next::go;
   }
-  if (kind == Action::Kind::jump || kind == Action::Kind::go_to) {
-    if (kind == Action::Kind::jump && !parts_.matters(state.table, chain))
+  if (kind == RuleAction::Kind::jump || kind == RuleAction::Kind::go_to) {
+    if (kind == RuleAction::Kind::jump && !parts_.matters(state.table, chain))
       ++state.place;
     else
-      call(state, chain, kind == Action::Kind::go_to);
+      call(state, chain, kind == RuleAction::Kind::go_to);
     return Next::go;
   }
-  return act(state, Action{.kind = kind});
+  return act(state, RuleAction{.kind = kind});
 }
 
 Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
@@ -418,8 +425,9 @@ Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
     // The test can have made the state know of its connection.
     if (learned != std::tuple(state.tracked, state.settled, state.directed)) glimpse_.fresh = false;
   }
-  const bool quiet = rule.action.kind == Action::Kind::none ||
-                     (rule.action.kind == Action::Kind::jump && !parts_.matters(state.table, rule.action.chain));
+  const bool quiet =
+      rule.action.kind == RuleAction::Kind::none ||
+      (rule.action.kind == RuleAction::Kind::jump && !parts_.matters(state.table, rule.action.chain));
   if (truth == Truth::open && !quiet) {
     if (state.main) hangs_on_.push_back(evaluator_.words(question));
     return fork(state, question);
@@ -501,8 +509,8 @@ Walker::Next Walker::policy(WalkState& state) {
 
 // ---- actions
 
-Walker::Next Walker::act(WalkState& state, const Action& action) {
-  using Kind = Action::Kind;
+Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
+  using Kind = RuleAction::Kind;
   switch (action.kind) {
     case Kind::accept:
       leave_table(state);
@@ -556,10 +564,11 @@ Walker::Next Walker::act(WalkState& state, const Action& action) {
   return Next::go;
 }
 
-Walker::Next Walker::queue(WalkState& state, const Action& action) {
+Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
   Question question;
   const auto id = state.callers ? state.callers->id : 0;
-  const auto passes = evaluator_.ask(action.words, mixed(id + 1, reinterpret_cast<std::uintptr_t>(&action)), state, question);
+  const auto passes =
+      evaluator_.ask(action.words, mixed(id + 1, reinterpret_cast<std::uintptr_t>(&action)), state, question);
   if (passes == Truth::open) {
     question.usual = true;
     return fork(state, question);
@@ -570,7 +579,7 @@ Walker::Next Walker::queue(WalkState& state, const Action& action) {
 }
 
 // xt_TPROXY.c drops what has no socket.
-Walker::Next Walker::proxy(WalkState& state, const Action& action) {
+Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
   Question question;
   const auto socket = evaluator_.ask(action.words, 0, state, question);
   if (socket == Truth::open) {
@@ -616,13 +625,15 @@ void Walker::set_bits(WalkState& state, Field field, Number mask, Number value) 
   state.set_view(field, std::move(view));
 }
 
-Walker::Next Walker::copy_mark(WalkState& state, const Action& action) {
+Walker::Next Walker::copy_mark(WalkState& state, const RuleAction& action) {
   Question question;
-  if (evaluator_.prepare(Field::connection_mark, state, question) == Truth::open) return fork(state, question);
-  const auto none = evaluator_.test_numbers(state.view(Field::state), Field::state, NumberSet({{0, 0}, {4, 4}}), state, question);
+  if (evaluator_.prepare(Field::connection_mark, state, question) == Truth::open)
+    return fork(state, question);
+  const auto none = evaluator_.test_numbers(state.view(Field::state), Field::state,
+                                            NumberSet({{0, 0}, {4, 4}}), state, question);
   if (none == Truth::open) return fork(state, question);
   if (none == Truth::no) {
-    const bool saves = action.kind == Action::Kind::save_mark;
+    const bool saves = action.kind == RuleAction::Kind::save_mark;
     const auto to = saves ? Field::connection_mark : Field::mark;
     const auto keep = ~(saves ? action.mask : action.second_mask);
     const auto take = saves ? action.second_mask : action.mask;
@@ -635,7 +646,8 @@ Walker::Next Walker::copy_mark(WalkState& state, const Action& action) {
       view.terms.push_back(term);
     }
     std::erase_if(view.terms, [](const View::Term& term) { return (term.mask & 0xffffffff) == 0; });
-    if (to == Field::mark && state.hook == Hook::output && !same(state, view, state.view(to))) state.route_again = true;
+    if (to == Field::mark && state.hook == Hook::output && !same(state, view, state.view(to)))
+      state.route_again = true;
     state.set_view(to, std::move(view));
   }
   glimpse_.fresh = false;
@@ -662,9 +674,9 @@ void Walker::increase(WalkState& state, Field field, Number by) {
                                                                    NumberSet(std::move(ranges)))));
 }
 
-void Walker::spoil(WalkState& state, const Action& action) {
-  state.set_view(action.field, View::of_variable(evaluator_.make_variable(state, action.words, action.field,
-                                                                          whole(action.field, asked_.family))));
+void Walker::spoil(WalkState& state, const RuleAction& action) {
+  state.set_view(action.field, View::of_variable(evaluator_.make_variable(
+                                   state, action.words, action.field, whole(action.field, asked_.family))));
   if (action.field == Field::mark && state.hook == Hook::output) state.route_again = true;
 }
 
@@ -708,19 +720,19 @@ Walker::Next Walker::end(WalkState& state, Verdict verdict, const std::string& w
   node.verdict = verdict;
   node.words = words;
   if (state.main) main_packet_ = packet_of(state);
-  if (options_.outcomes) {
-    Outcome outcome{.verdict = verdict, .packet = packet_as_it_came(state), .left = packet_of(state)};
+  if (options_.groups) {
+    PacketOutcome group{.verdict = verdict, .packet = packet_as_it_came(state), .left = packet_of(state)};
     for (const auto* answer = state.answers.get(); answer != nullptr; answer = answer->before.get())
-      outcome.unknowns.emplace_back(evaluator_.unknown_words(answer->unknown), answer->yes);
-    std::ranges::reverse(outcome.unknowns);
-    outcome.exact = evaluator_.exact(state);
+      group.unknowns.emplace_back(evaluator_.unknown_words(answer->unknown), answer->yes);
+    std::ranges::reverse(group.unknowns);
+    group.exact = evaluator_.exact(state);
     if (state.in_chain) {
       const bool by_policy = state.place >= parts_.chain(state.table, state.chain).rules.size();
-      outcome.table = state.table;
-      outcome.chain = by_policy ? state.base : state.chain;
-      outcome.pos = by_policy ? 0 : state.place + 1;
+      group.table = state.table;
+      group.chain = by_policy ? state.base : state.chain;
+      group.pos = by_policy ? 0 : state.place + 1;
     }
-    outcomes_.push_back(std::move(outcome));
+    outcomes_.push_back(std::move(group));
   }
   return Next::done;
 }
@@ -783,7 +795,8 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
   if (state.untracked) return skip("not asked: the packet is not tracked");
   Question question;
   const auto is = [&](ConnectionState each) {
-    return evaluator_.test_numbers(state.view(Field::state), Field::state, numbers_of_state(each), state, question);
+    return evaluator_.test_numbers(state.view(Field::state), Field::state, numbers_of_state(each), state,
+                                   question);
   };
   const bool asks = !chain.rules.empty() || chain.policy == "DROP";
   if (state.hook == Hook::prerouting || state.hook == Hook::input) {
@@ -800,8 +813,9 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
   const auto related = asks ? is(ConnectionState::related) : Truth::no;
   if (related == Truth::open) return fork(state, question);
   if (related == Truth::yes) {
-    const auto error = evaluator_.test_numbers(state.view(Field::protocol), Field::protocol,
-                                               NumberSet::one(asked_.family == Family::ipv4 ? 1 : 58), state, question);
+    const auto error =
+        evaluator_.test_numbers(state.view(Field::protocol), Field::protocol,
+                                NumberSet::one(asked_.family == Family::ipv4 ? 1 : 58), state, question);
     if (error == Truth::open) return fork(state, question);
     if (error == Truth::no) return enter_chain(state, station);
     if (!state.nat_begun) {
@@ -813,10 +827,11 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
   const auto established = is(ConnectionState::established);
   if (established == Truth::open) {
     // Nothing here could tell: no rule, and nobody says how the connection is translated.
-    const bool told = asked_[Field::reply_source] != whole(Field::reply_source, asked_.family) ||
-                      asked_[Field::reply_destination] != whole(Field::reply_destination, asked_.family) ||
-                      asked_[Field::original_source] != whole(Field::original_source, asked_.family) ||
-                      asked_[Field::original_destination] != whole(Field::original_destination, asked_.family);
+    const bool told =
+        asked_[Field::reply_source] != whole(Field::reply_source, asked_.family) ||
+        asked_[Field::reply_destination] != whole(Field::reply_destination, asked_.family) ||
+        asked_[Field::original_source] != whole(Field::original_source, asked_.family) ||
+        asked_[Field::original_destination] != whole(Field::original_destination, asked_.family);
     if (!asks && !told && !parts_.translates(state.hook)) return skip({});
     return fork(state, question);
   }
@@ -841,8 +856,8 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
     return Next::go;
   }
   Question question;
-  const auto reply =
-      evaluator_.test_numbers(state.view(Field::direction), Field::direction, NumberSet::one(1), state, question);
+  const auto reply = evaluator_.test_numbers(state.view(Field::direction), Field::direction,
+                                             NumberSet::one(1), state, question);
   if (reply == Truth::open) return fork(state, question);
   if (evaluator_.prepare(Field::reply_source, state, question) == Truth::open) return fork(state, question);
   state.nat_begun = true;
@@ -853,7 +868,8 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
   if (!whole_is(answer)) {
     rewrite(state, destination ? Field::destination : Field::source, state.view(answer));
     const auto port = destination ? Field::reply_source_port : Field::reply_destination_port;
-    if (!whole_is(port)) rewrite(state, destination ? Field::destination_port : Field::source_port, state.view(port));
+    if (!whole_is(port))
+      rewrite(state, destination ? Field::destination_port : Field::source_port, state.view(port));
     return Next::go;
   }
   if (!parts_.translates(state.hook)) return Next::go;
@@ -924,7 +940,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
   glimpse_.fresh = false;
 }
 
-void Walker::choose_address(WalkState& state, const Action& action, Field field, NumberSet addresses) {
+void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
@@ -935,7 +951,7 @@ void Walker::choose_address(WalkState& state, const Action& action, Field field,
 }
 
 // get_unique_tuple() of nf_nat_core.c: a port in the range stays.
-void Walker::choose_port(WalkState& state, const Action& action, Field field) {
+void Walker::choose_port(WalkState& state, const RuleAction& action, Field field) {
   if (action.ports.empty()) return;
   const auto protocol = evaluator_.number_of_view(state.view(Field::protocol), state);
   if (protocol && (*protocol == 1 || *protocol == 58)) return;
@@ -955,7 +971,7 @@ void Walker::choose_port(WalkState& state, const Action& action, Field field) {
           View::of_variable(evaluator_.make_variable(state, action.words + " ", field, action.ports)));
 }
 
-Walker::Next Walker::redirect(WalkState& state, const Action& action) {
+Walker::Next Walker::redirect(WalkState& state, const RuleAction& action) {
   const bool four = asked_.family == Family::ipv4;
   if (state.hook == Hook::output) {
     choose_address(state, action, Field::destination, NumberSet::one(four ? Number{0x7f000001} : Number{1}));
@@ -978,10 +994,10 @@ Walker::Next Walker::redirect(WalkState& state, const Action& action) {
   return Next::go;
 }
 
-Walker::Next Walker::translate(WalkState& state, const Action& action) {
+Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
   const bool destination = state.hook == Hook::prerouting || state.hook == Hook::output;
   const auto address = destination ? Field::destination : Field::source;
-  using Kind = Action::Kind;
+  using Kind = RuleAction::Kind;
   switch (action.kind) {
     case Kind::redirect:
       if (redirect(state, action) == Next::done) return Next::done;

@@ -16,9 +16,9 @@ class Walker {
  public:
   struct Options {
     std::size_t most_ways = 4096;
-    bool path = false;      // write down the steps of the usual way
+    bool path = false;  // write down the steps of the usual way
     Why why = Why::no;
-    bool outcomes = false;  // remember what each way was
+    bool groups = false;  // remember what each way was
   };
 
   Walker(const Model& model, const Packet& packet, Options options);
@@ -28,7 +28,7 @@ class Walker {
   std::vector<std::string> depends_on() const;
   bool bounded() const { return bounded_; }
   std::vector<Step> take_path() { return std::move(path_); }
-  std::vector<Outcome> take_outcomes() { return std::move(outcomes_); }
+  std::vector<PacketOutcome> take_outcomes() { return std::move(outcomes_); }
   Packet main_packet() const { return main_packet_; }
 
  private:
@@ -57,8 +57,8 @@ class Walker {
   void next_item(WalkState& state);
   Next return_from(WalkState& state);
   Next meet_rule(WalkState& state, bool certain);
-  Next act(WalkState& state, const Action& action);
-  Next act_quickly(WalkState& state, Action::Kind kind, std::size_t chain);
+  Next act(WalkState& state, const RuleAction& action);
+  Next act_quickly(WalkState& state, RuleAction::Kind kind, std::size_t chain);
   void call(WalkState& state, std::size_t chain, bool go_to);
   Next begin_hook(WalkState& state, Hook hook);
   Next route(WalkState& state);
@@ -68,21 +68,21 @@ class Walker {
   // NAT
   Next translate_connection(WalkState& state, const Station& station);
   Next translate_reply(WalkState& state, bool destination);
-  Next translate(WalkState& state, const Action& action);
-  Next redirect(WalkState& state, const Action& action);
-  void choose_address(WalkState& state, const Action& action, Field field, NumberSet addresses);
-  void choose_port(WalkState& state, const Action& action, Field field);
+  Next translate(WalkState& state, const RuleAction& action);
+  Next redirect(WalkState& state, const RuleAction& action);
+  void choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses);
+  void choose_port(WalkState& state, const RuleAction& action, Field field);
   void rewrite(WalkState& state, Field field, View view);
   bool same(const WalkState& state, const View& a, const View& b) const;
 
   // other actions
   void set_bits(WalkState& state, Field field, Number mask, Number value);
-  Next copy_mark(WalkState& state, const Action& action);
+  Next copy_mark(WalkState& state, const RuleAction& action);
   void increase(WalkState& state, Field field, Number by);
-  void spoil(WalkState& state, const Action& action);
-  Next proxy(WalkState& state, const Action& action);
+  void spoil(WalkState& state, const RuleAction& action);
+  Next proxy(WalkState& state, const RuleAction& action);
   Next no_track(WalkState& state);
-  Next queue(WalkState& state, const Action& action);
+  Next queue(WalkState& state, const RuleAction& action);
 
   /// Splits the state in two, which both go on where it stands.
   Next fork(WalkState& state, const Question& question);
@@ -114,7 +114,7 @@ class Walker {
   std::vector<Mismatch> passed_{};
   std::vector<std::string> hangs_on_{};  // of the rule that the usual way is at
   std::string asked_last_{};
-  std::vector<Outcome> outcomes_{};
+  std::vector<PacketOutcome> outcomes_{};
   Packet main_packet_{};
   std::size_t ways_ = 0;
   bool bounded_ = false;
@@ -138,6 +138,7 @@ class Walker {
 };
 
 /// Why the condition does not hold for the state: the condition that fails, and what the packet has.
-Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator, Family family);
+Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Evaluator& evaluator,
+                 Family family);
 
 }  // namespace rewall
