@@ -49,11 +49,13 @@ std::uint64_t packets_of(const nlattr* expressions) {
 }
 
 template <typename Entry>
-void walk(const std::vector<char>& entries, std::size_t size, const unsigned* hooks, const unsigned* underflows,
-          unsigned valid, const char* table, std::vector<std::uint64_t>& out, std::vector<Place>* places) {
+void walk(const std::vector<char>& entries, std::size_t size, const unsigned* hooks,
+          const unsigned* underflows, unsigned valid, const char* table, std::vector<std::uint64_t>& out,
+          std::vector<Place>* places) {
   std::string chain;
   std::size_t pos = 0;
   unsigned policy_at = ~0U;
+  bool own = false;
   for (std::size_t at = 0; at < size;) {
     Entry entry;
     std::memcpy(&entry, entries.data() + at, sizeof entry);
@@ -67,13 +69,15 @@ void walk(const std::vector<char>& entries, std::size_t size, const unsigned* ho
     std::memcpy(&target, entries.data() + at + entry.target_offset, sizeof target);
     const bool begins = std::strcmp(target.u.user.name, "ERROR") == 0;
     if (begins) {
+      // What ends a chain of one's own is no rule.
+      if (places != nullptr && own && !places->empty()) places->back().pos = 0;
+      own = at + entry.next_offset < size;
       chain = entries.data() + at + entry.target_offset + sizeof target;
       pos = 0;
       policy_at = ~0U;
     } else {
       ++pos;
-      if (places != nullptr)
-        places->push_back({Backend::legacy, table, chain, at == policy_at ? 0 : pos});
+      if (places != nullptr) places->push_back({Backend::legacy, table, chain, at == policy_at ? 0 : pos});
       out.push_back(entry.counters.pcnt);
     }
     at += entry.next_offset;
@@ -87,11 +91,14 @@ Counts::Counts(Family family) : family_(family) {
   if (fd_ < 0 || !netlink_) throw std::runtime_error("no socket for counters");
 }
 
-Counts::~Counts() { ::close(fd_); }
+Counts::~Counts() {
+  ::close(fd_);
+}
 
 void Counts::read_nft(std::vector<std::uint64_t>& out, std::vector<Place>* places) {
   static const std::set<std::string> kOurs(std::begin(kTables), std::end(kTables));
-  const NetlinkRequest request(NFT_MSG_GETRULE, family_ == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6, NLM_F_DUMP);
+  const NetlinkRequest request(NFT_MSG_GETRULE, family_ == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6,
+                               NLM_F_DUMP);
   std::string chain;
   std::string table;
   std::size_t pos = 0;
@@ -139,7 +146,8 @@ void Counts::read_legacy(const char* table, std::vector<std::uint64_t>& out, std
   if (four)
     walk<ipt_entry>(answer, info.size, info.hook_entry, info.underflow, info.valid_hooks, table, out, places);
   else
-    walk<ip6t_entry>(answer, info.size, info.hook_entry, info.underflow, info.valid_hooks, table, out, places);
+    walk<ip6t_entry>(answer, info.size, info.hook_entry, info.underflow, info.valid_hooks, table, out,
+                     places);
 }
 
 void Counts::read(std::vector<std::uint64_t>& out, std::vector<Place>* places) {

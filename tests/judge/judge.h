@@ -14,14 +14,14 @@ namespace rewall::judge {
 /// What a run has seen so far.
 struct Report {
   std::size_t rulesets = 0;
-  std::size_t refused = 0;  ///< rulesets that the host's programs did not load
+  std::size_t refused = 0;                        ///< rulesets that the host's programs did not load
   std::map<std::string, std::size_t> refusals{};  ///< rules that were left out, and why
   std::size_t packets = 0;
   std::map<std::string, std::size_t> verdicts{};
   std::map<std::string, std::size_t> states{};
   std::size_t translated = 0;
   std::size_t with_unknowns = 0;  ///< packets whose verdict the model gives though some unknown was met
-  std::map<std::string, std::size_t> depends{};        ///< by what the verdict hangs on
+  std::map<std::string, std::size_t> depends{};  ///< by what the verdict hangs on
   std::size_t depends_count = 0;
   std::map<std::string, std::size_t> disagreements{};  ///< by kind
   std::size_t disagreement_count = 0;
@@ -36,8 +36,8 @@ class Judge {
 
   /// Random rulesets until so many packets are sent.
   void run_random(std::size_t packets, std::size_t packets_each, bool nft, bool legacy);
-  /// What iptables-save printed somewhere, with interfaces, addresses and networks of its own in the lab; false
-  /// where it does not load.
+  /// What iptables-save printed somewhere, with interfaces, addresses and networks of its own in the lab;
+  /// false where it does not load.
   bool run_dump(const std::string& dump, Family family, Backend backend, std::size_t packets);
   /// A ruleset of one's own; false where it does not load.
   bool run_one(const RulesetText& text, std::size_t packets, bool nft, bool legacy);

@@ -1,9 +1,10 @@
+#include "judge/judge.h"
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <iostream>
 #include <random>
 
-#include "judge/judge.h"
 #include "support/corpus.h"
 #include "support/skip.h"
 
@@ -17,7 +18,9 @@ std::size_t number(const char* name, std::size_t otherwise) {
   return value == nullptr ? otherwise : static_cast<std::size_t>(std::strtoull(value, nullptr, 10));
 }
 
-bool by_hand() { return std::getenv("REWALL_JUDGE") != nullptr; }
+bool by_hand() {
+  return std::getenv("REWALL_JUDGE") != nullptr;
+}
 
 void check(const judge::Judge& judge) {
   std::cout << judge.summary(by_hand()) << std::flush;
@@ -55,9 +58,13 @@ void run_corpus(Backend backend) {
 
 }  // namespace
 
-TEST_CASE("the kernel does with packets what the model says, on nft", "[nft]") { run(true, false); }
+TEST_CASE("the kernel does with packets what the model says, on nft", "[nft]") {
+  run(true, false);
+}
 
-TEST_CASE("the kernel does with packets what the model says, on legacy", "[legacy]") { run(false, true); }
+TEST_CASE("the kernel does with packets what the model says, on legacy", "[legacy]") {
+  run(false, true);
+}
 
 TEST_CASE("the kernel does with packets what the model says, of rules people use, on nft", "[nft-corpus]") {
   run_corpus(Backend::nft);

@@ -26,10 +26,10 @@ namespace rewall::judge {
 
 namespace {
 
-// What the lab sees of packets. "s": a mark of the lab's own behind a packet. "o": what the host sends by itself:
-// answers of REJECT and of its sockets. "i", "p": the end of INPUT and of POSTROUTING; then "m" with the mark of the
-// connection in place of the packet's. Chains of nat have every connection bound, also before the rules under test
-// are there.
+// What the lab sees of packets. "s": a mark of the lab's own behind a packet. "o": what the host sends by
+// itself: answers of REJECT and of its sockets. "i", "p": the end of INPUT and of POSTROUTING; then "m" with
+// the mark of the connection in place of the packet's. Chains of nat have every connection bound, also before
+// the rules under test are there.
 constexpr const char* kTable = R"(
 table inet judge {
   chain early { type filter hook prerouting priority -1000; policy accept;
@@ -49,6 +49,7 @@ table inet judge {
   chain last_out { type filter hook postrouting priority 2000; policy accept;
     log prefix "p" group 1
     meta mark set ct mark log prefix "m" group 1
+    oifname "lo" drop
     meta nfproto ipv4 @nh,47,1 1 accept
     meta nfproto ipv6 @nh,31,1 1 accept
     drop
@@ -132,11 +133,15 @@ std::string big(Number value, unsigned bytes) {
 std::string frame_of(const Link& link, const Shot& shot, const std::string& bytes) {
   std::string out;
   switch (shot.packet_type) {
-    case 1: out.assign(6, '\xff'); break;
-    case 2:
-      out = shot.family == Family::ipv4 ? std::string("\x01\x00\x5e\x00\x00\x01", 6) : std::string("\x33\x33\x00\x00\x00\x01", 6);
+    case 1:
+      out.assign(6, '\xff');
       break;
-    default: put(out, link.mac.data(), 6);
+    case 2:
+      out = shot.family == Family::ipv4 ? std::string("\x01\x00\x5e\x00\x00\x01", 6)
+                                        : std::string("\x33\x33\x00\x00\x00\x01", 6);
+      break;
+    default:
+      put(out, link.mac.data(), 6);
   }
   if (link.far < 0)
     out += std::string(6, '\0');
@@ -180,7 +185,8 @@ int raw_socket(int family) {
   return fd;
 }
 
-/// Keeps the thread on its processor: what it puts on a wire is then received in the order in which it was sent.
+/// Keeps the thread on its processor: what it puts on a wire is then received in the order in which it was
+/// sent.
 class SameProcessor {
  public:
   SameProcessor() {
@@ -239,7 +245,10 @@ std::optional<std::string> Lab::program(std::vector<std::string> words, std::str
   std::optional<std::string> out;
   inside([&] {
     if (words[0][0] != '/') words[0] = find_program(words[0]);
-    auto ran = run({.words = words, .input = std::move(input), .environment = {"XTABLES_LOCKFILE=/run/rewall-judge-" + std::to_string(::getpid())}}, ErrorKind::kernel);
+    auto ran = run({.words = words,
+                    .input = std::move(input),
+                    .environment = {"XTABLES_LOCKFILE=/run/rewall-judge-" + std::to_string(::getpid())}},
+                   ErrorKind::kernel);
     if (!ran)
       error = ran.error().message;
     else if (!ran->ok())
@@ -266,24 +275,25 @@ void Lab::make_links() {
     auto& link = links_[i];
     link.mac = {2, 0, 0, 0, 1, static_cast<std::uint8_t>(i)};
     const auto& far = i % 2 == 1 ? client : server;
-    must("ip link add " + link.name + " address 02:00:00:00:01:0" + std::to_string(i) + " type veth peer name far" +
-         std::to_string(i) + " netns " + far.path() + "\nip link set " + link.name + " arp off group " +
-         std::to_string(link.group) + " up\nip addr add " + link.v4 + " dev " + link.name +
-         "\nip -6 addr add " + link.v6 + " dev " + link.name + " nodad");
+    must("ip link add " + link.name + " address 02:00:00:00:01:0" + std::to_string(i) +
+         " type veth peer name far" + std::to_string(i) + " netns " + far.path() + "\nip link set " +
+         link.name + " arp off group " + std::to_string(link.group) + " up\nip addr add " + link.v4 +
+         " dev " + link.name + "\nip -6 addr add " + link.v6 + " dev " + link.name + " nodad");
   }
   for (const auto* space : {&client_, &server_}) {
     const auto ran = space->run([&] {
-      (void)run({.words = {"/bin/sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; for i in 1 2 3 4; do ip link set far$i up 2>/dev/null; done; true"}},
+      (void)run({.words = {"/bin/sh", "-c",
+                           "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; for i in 1 2 3 4; do ip link "
+                           "set far$i up 2>/dev/null; done; true"}},
                 ErrorKind::kernel);
     });
     if (!ran) throw std::runtime_error(ran.error().message);
   }
-  must("ip route add default dev wan0; ip -6 route add default dev wan0; ip -6 route add 2000::/3 dev wan0 metric 9");
+  must("ip route add default dev wan0; ip -6 route add default dev wan0");
   if (!program({"nft", "-f", "-"}, kTable)) throw std::runtime_error(error);
   facts_.known = true;
-  facts_.interfaces.push_back({.name = "lo",
-                               .v4 = {number_of("127.0.0.1", Family::ipv4)},
-                               .v6 = {number_of("::1", Family::ipv6)}});
+  facts_.interfaces.push_back(
+      {.name = "lo", .v4 = {number_of("127.0.0.1", Family::ipv4)}, .v6 = {number_of("::1", Family::ipv6)}});
   for (std::size_t i = 1; i < links_.size(); ++i) {
     const auto& link = links_[i];
     const auto address = [](const std::string& text) { return text.substr(0, text.find('/')); };
@@ -308,9 +318,11 @@ void Lab::open_sockets() {
     const nfulnl_msg_config_mode mode{.copy_range = htonl(200), .copy_mode = NFULNL_COPY_PACKET, ._pad = 0};
     const int buffer = 4 << 20;
     ::setsockopt(log_, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
-    configure_log(log_, attribute(NFULA_CFG_CMD, std::string(reinterpret_cast<const char*>(&bind), sizeof bind)));
-    configure_log(log_, attribute(NFULA_CFG_MODE, std::string(reinterpret_cast<const char*>(&mode), sizeof mode)) +
-                            attribute(NFULA_CFG_QTHRESH, big(1, 4)));
+    configure_log(log_,
+                  attribute(NFULA_CFG_CMD, std::string(reinterpret_cast<const char*>(&bind), sizeof bind)));
+    configure_log(log_,
+                  attribute(NFULA_CFG_MODE, std::string(reinterpret_cast<const char*>(&mode), sizeof mode)) +
+                      attribute(NFULA_CFG_QTHRESH, big(1, 4)));
     conntrack_ = std::make_unique<NetlinkSocket>();
     counts4_ = std::make_unique<Counts>(Family::ipv4);
     counts6_ = std::make_unique<Counts>(Family::ipv6);
@@ -331,7 +343,8 @@ std::string Lab::route(Number destination, Family family) const {
   std::string out = links_[3].name;
   for (const auto& interface : facts_.interfaces)
     for (const auto& network : family == Family::ipv4 ? interface.v4_networks : interface.v6_networks)
-      if (destination >= network.first && destination <= network.last && network.last - network.first < narrowest) {
+      if (destination >= network.first && destination <= network.last &&
+          network.last - network.first < narrowest) {
         narrowest = network.last - network.first;
         out = interface.name;
       }
@@ -345,7 +358,8 @@ void Lab::learn(bool nft, bool legacy) {
 
 void Lab::send(const Link& link, const std::string& frame) const {
   const int fd = link.far < 0 ? loop_ : link.far;
-  if (::send(fd, frame.data(), frame.size(), 0) < 0) throw std::runtime_error(std::string("cannot send: ") + std::strerror(errno));
+  if (::send(fd, frame.data(), frame.size(), 0) < 0)
+    throw std::runtime_error(std::string("cannot send: ") + std::strerror(errno));
 }
 
 void Lab::collect(Outcome& outcome, const Shot& shot) {
@@ -358,7 +372,8 @@ void Lab::collect(Outcome& outcome, const Shot& shot) {
     }
     const auto size = ::recv(log_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (size < 0 && errno == EAGAIN && done) return;
-    if (size < 0 && errno != EAGAIN) throw std::runtime_error(std::string("the log: ") + std::strerror(errno));
+    if (size < 0 && errno != EAGAIN)
+      throw std::runtime_error(std::string("the log: ") + std::strerror(errno));
     if (size < 0) continue;
     for_each_message({buffer.data(), static_cast<std::size_t>(size)}, [&](const nlmsghdr* message) {
       if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET)) return;
@@ -369,11 +384,20 @@ void Lab::collect(Outcome& outcome, const Shot& shot) {
       for_each_attribute(inside_of(message), [&](const nlattr* part) {
         const auto* data = static_cast<const char*>(mnl_attr_get_payload(part));
         switch (mnl_attr_get_type(part)) {
-          case NFULA_PREFIX: prefix = data; break;
-          case NFULA_PAYLOAD: payload = {data, mnl_attr_get_payload_len(part)}; break;
-          case NFULA_MARK: mark = ntohl(mnl_attr_get_u32(part)); break;
-          case NFULA_IFINDEX_OUTDEV: out = ntohl(mnl_attr_get_u32(part)); break;
-          default: break;
+          case NFULA_PREFIX:
+            prefix = data;
+            break;
+          case NFULA_PAYLOAD:
+            payload = {data, mnl_attr_get_payload_len(part)};
+            break;
+          case NFULA_MARK:
+            mark = ntohl(mnl_attr_get_u32(part));
+            break;
+          case NFULA_IFINDEX_OUTDEV:
+            out = ntohl(mnl_attr_get_u32(part));
+            break;
+          default:
+            break;
         }
       });
       if (prefix == "s") {
@@ -408,12 +432,16 @@ Outcome Lab::shoot(Shot& shot, bool count) {
     to4.sin_family = AF_INET;
     to6.sin6_family = AF_INET6;
     const auto address = big(shot.destination, shot.family == Family::ipv4 ? 4 : 16);
-    std::memcpy(shot.family == Family::ipv4 ? static_cast<void*>(&to4.sin_addr) : static_cast<void*>(&to6.sin6_addr),
-                address.data(), address.size());
-    const auto* to = shot.family == Family::ipv4 ? reinterpret_cast<const sockaddr*>(&to4) : reinterpret_cast<const sockaddr*>(&to6);
+    std::memcpy(
+        shot.family == Family::ipv4 ? static_cast<void*>(&to4.sin_addr) : static_cast<void*>(&to6.sin6_addr),
+        address.data(), address.size());
+    const auto* to = shot.family == Family::ipv4 ? reinterpret_cast<const sockaddr*>(&to4)
+                                                 : reinterpret_cast<const sockaddr*>(&to6);
     // A packet that OUTPUT drops is EPERM.
-    if (::sendto(fd, bytes.data(), bytes.size(), 0, to, shot.family == Family::ipv4 ? sizeof to4 : sizeof to6) < 0 &&
-        errno != EPERM && errno != ENOBUFS && errno != EHOSTUNREACH && errno != ECONNREFUSED && errno != EACCES)
+    if (::sendto(fd, bytes.data(), bytes.size(), 0, to,
+                 shot.family == Family::ipv4 ? sizeof to4 : sizeof to6) < 0 &&
+        errno != EPERM && errno != ENOBUFS && errno != EHOSTUNREACH && errno != ECONNREFUSED &&
+        errno != EACCES)
       throw std::runtime_error(std::string("cannot send: ") + std::strerror(errno) + ": " + words_of(shot));
   } else {
     for (const auto& link : links_)
@@ -445,13 +473,16 @@ void Lab::connection_request(const Shot& shot, std::uint16_t type, std::uint16_t
   std::string proto = attribute(CTA_PROTO_NUM, std::string(1, static_cast<char>(of.protocol)));
   if (is_icmp(of.protocol, shot.family)) {
     proto += attribute(four ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, big(of.source_port, 2));
-    proto += attribute(four ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE, std::string(1, static_cast<char>(four ? 8 : 128)));
+    proto += attribute(four ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE,
+                       std::string(1, static_cast<char>(four ? 8 : 128)));
     proto += attribute(four ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, std::string(1, '\0'));
   } else {
-    proto += attribute(CTA_PROTO_SRC_PORT, big(of.source_port, 2)) + attribute(CTA_PROTO_DST_PORT, big(of.destination_port, 2));
+    proto += attribute(CTA_PROTO_SRC_PORT, big(of.source_port, 2)) +
+             attribute(CTA_PROTO_DST_PORT, big(of.destination_port, 2));
   }
   constexpr std::uint16_t kNested = 0x8000;
-  std::string body = attribute(kNested | CTA_TUPLE_ORIG, attribute(kNested | CTA_TUPLE_IP, ip) + attribute(kNested | CTA_TUPLE_PROTO, proto));
+  std::string body = attribute(kNested | CTA_TUPLE_ORIG, attribute(kNested | CTA_TUPLE_IP, ip) +
+                                                             attribute(kNested | CTA_TUPLE_PROTO, proto));
   if (mark) body += attribute(CTA_MARK, big(*mark, 4));
   std::string message(sizeof(nlmsghdr) + sizeof(nfgenmsg), '\0');
   message += body;
@@ -459,7 +490,8 @@ void Lab::connection_request(const Shot& shot, std::uint16_t type, std::uint16_t
   header.nlmsg_len = static_cast<std::uint32_t>(message.size());
   header.nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
   header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-  nfgenmsg family{.nfgen_family = static_cast<std::uint8_t>(four ? AF_INET : AF_INET6), .version = 0, .res_id = 0};
+  nfgenmsg family{
+      .nfgen_family = static_cast<std::uint8_t>(four ? AF_INET : AF_INET6), .version = 0, .res_id = 0};
   std::memcpy(message.data(), &header, sizeof header);
   std::memcpy(message.data() + sizeof header, &family, sizeof family);
   const int fd = conntrack_->fd();
@@ -468,12 +500,17 @@ void Lab::connection_request(const Shot& shot, std::uint16_t type, std::uint16_t
   if (::send(fd, message.data(), message.size(), 0) < 0 || ::recv(fd, answer.data(), answer.size(), 0) < 20)
     throw std::runtime_error("no connection tracking");
   std::memcpy(&code, answer.data() + sizeof(nlmsghdr), sizeof code);
-  if (code != 0 && code != -ENOENT) throw std::runtime_error(std::string("connection tracking: ") + std::strerror(-code));
+  if (code != 0 && code != -ENOENT)
+    throw std::runtime_error(std::string("connection tracking: ") + std::strerror(-code));
 }
 
-void Lab::set_mark(const Shot& shot, std::uint32_t mark) { connection_request(shot, IPCTNL_MSG_CT_NEW, 0, mark); }
+void Lab::set_mark(const Shot& shot, std::uint32_t mark) {
+  connection_request(shot, IPCTNL_MSG_CT_NEW, 0, mark);
+}
 
-void Lab::forget(const Shot& shot) { connection_request(shot, IPCTNL_MSG_CT_DELETE, 0, {}); }
+void Lab::forget(const Shot& shot) {
+  connection_request(shot, IPCTNL_MSG_CT_DELETE, 0, {});
+}
 
 void Lab::rename(std::size_t link, const std::string& name) {
   if (!program({"ip", "link", "set", links_[link].name, "name", name})) throw std::runtime_error(error);

@@ -20,7 +20,7 @@ struct Link {
   std::array<std::uint8_t, 6> mac{};
   std::string v4{};  ///< "10.1.0.1/16"
   std::string v6{};
-  int far = -1;      ///< packet(7) at the far end
+  int far = -1;  ///< packet(7) at the far end
 };
 
 /// What became of a packet.
@@ -35,9 +35,9 @@ struct Outcome {
   std::vector<Place> counted{};
 };
 
-/// Three namespaces: a client, a firewall with four interfaces, and a server. Packets are put on a far end or sent by
-/// the firewall itself. A table of nft of the lab's own says what reached the end of the last hook, and ends
-/// packets there before they leave traces in connection tracking, but for those with Shot::go.
+/// Three namespaces: a client, a firewall with four interfaces, and a server. Packets are put on a far end or
+/// sent by the firewall itself. A table of nft of the lab's own says what reached the end of the last hook,
+/// and ends packets there before they leave traces in connection tracking, but for those with Shot::go.
 class Lab {
  public:
   Lab();
@@ -65,7 +65,8 @@ class Lab {
   void forget(const Shot& shot);
   /// Another name for an interface.
   void rename(std::size_t link, const std::string& name);
-  /// One more address of the firewall, one more network behind an interface; forget_places() takes all of them back.
+  /// One more address of the firewall, one more network behind an interface; forget_places() takes all of
+  /// them back.
   void add_address(std::size_t link, Number address, Family family);
   void add_network(std::size_t link, NumberRange network, unsigned length, Family family);
   void forget_places();
@@ -74,7 +75,8 @@ class Lab {
   void make_links();
   void open_sockets();
   void collect(Outcome& outcome, const Shot& shot);
-  void connection_request(const Shot& shot, std::uint16_t type, std::uint16_t flags, std::optional<std::uint32_t> mark);
+  void connection_request(const Shot& shot, std::uint16_t type, std::uint16_t flags,
+                          std::optional<std::uint32_t> mark);
   void send(const Link& link, const std::string& frame) const;
 
   ScratchNamespace client_;

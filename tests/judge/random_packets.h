@@ -11,7 +11,8 @@
 
 namespace rewall::judge {
 
-/// What connection tracking calls a packet of no connection that it knows (nf_conntrack_proto_tcp.c, ..._icmp.c,
+/// What connection tracking calls a packet of no connection that it knows (nf_conntrack_proto_tcp.c,
+/// ..._icmp.c,
 /// ..._icmpv6.c), as a packet on its own; sets the connection's fields too.
 void settle_state(Shot& shot);
 

@@ -21,7 +21,9 @@ class Chance {
   const auto& any(const List& list) {
     return list[below(list.size())];
   }
-  std::string word(std::initializer_list<const char*> words) { return *(words.begin() + below(words.size())); }
+  std::string word(std::initializer_list<const char*> words) {
+    return *(words.begin() + below(words.size()));
+  }
   std::uint64_t number() { return random_(); }
 
  private:
@@ -50,9 +52,9 @@ class RandomRulesets {
   struct Place {
     Family family;
     std::string table;
-    std::string base;   ///< the built-in chain; empty in a chain that several of them reach
+    std::string base;  ///< the built-in chain; empty in a chain that several of them reach
     std::string chain;
-    bool own = false;   ///< a chain of one's own
+    bool own = false;  ///< a chain of one's own
     bool shared() const { return base.empty(); }
   };
   struct KnownSet {

@@ -17,7 +17,8 @@ void put(std::string& out, Number value, int bytes) {
 
 Number get(std::string_view bytes, std::size_t at, int count) {
   Number value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at + static_cast<std::size_t>(i)]);
+  for (int i = 0; i < count; ++i)
+    value = value << 8 | static_cast<uint8_t>(bytes[at + static_cast<std::size_t>(i)]);
   return value;
 }
 
@@ -48,11 +49,20 @@ std::string tcp(const Shot& shot) {
     if (options.size() > 32) break;
     switch (kind) {
       case 0:
-      case 1: options += '\1'; break;
-      case 2: options += std::string("\2\4\5\xb4", 4); break;
-      case 3: options += std::string("\3\3\7", 3); break;
-      case 4: options += std::string("\4\2", 2); break;
-      default: options += static_cast<char>(kind), options += '\2';
+      case 1:
+        options += '\1';
+        break;
+      case 2:
+        options += std::string("\2\4\5\xb4", 4);
+        break;
+      case 3:
+        options += std::string("\3\3\7", 3);
+        break;
+      case 4:
+        options += std::string("\4\2", 2);
+        break;
+      default:
+        options += static_cast<char>(kind), options += '\2';
     }
   }
   while (options.size() % 4 != 0) options += '\1';
@@ -81,7 +91,8 @@ std::pair<std::string, std::size_t> header(const Shot& shot) {
     return {out + shot.inner, 2};
   }
   switch (shot.protocol) {
-    case 6: return {tcp(shot), 16};
+    case 6:
+      return {tcp(shot), 16};
     case 17:
     case 136:
       put(out, shot.source_port, 2);
@@ -106,8 +117,12 @@ std::pair<std::string, std::size_t> header(const Shot& shot) {
       put(out, 0x000a000a, 4);
       put(out, 0x00000001, 4);
       return {out, 8};
-    case 47: put(out, 0x0800, 4); return {out, std::string::npos};
-    default: put(out, 0, 24); return {out, std::string::npos};
+    case 47:
+      put(out, 0x0800, 4), put(out, 0, 8);
+      return {out, std::string::npos};
+    default:
+      put(out, 0, 24);
+      return {out, std::string::npos};
   }
 }
 
@@ -117,7 +132,9 @@ bool has_ports(uint8_t protocol) {
   return protocol == 6 || protocol == 17 || protocol == 33 || protocol == 132 || protocol == 136;
 }
 
-bool is_icmp(uint8_t protocol, Family family) { return protocol == (family == Family::ipv4 ? 1 : 58); }
+bool is_icmp(uint8_t protocol, Family family) {
+  return protocol == (family == Family::ipv4 ? 1 : 58);
+}
 
 std::string bytes_of(Shot& shot) {
   const bool four = shot.family == Family::ipv4;
@@ -131,18 +148,21 @@ std::string bytes_of(Shot& shot) {
   put(pseudo, shot.source, four ? 4 : 16);
   put(pseudo, shot.destination, four ? 4 : 16);
   put(pseudo, shot.protocol, four ? 2 : 4);
-  if (shot.protocol == 17 || shot.protocol == 136) set16(layer4, 4, shot.protocol == 17 ? static_cast<uint16_t>(layer4.size()) : 0);
+  if (shot.protocol == 17 || shot.protocol == 136)
+    set16(layer4, 4, shot.protocol == 17 ? static_cast<uint16_t>(layer4.size()) : 0);
   put(pseudo, layer4.size(), four ? 2 : 4);
   if (shot.protocol == 132) {
     const uint32_t crc = crc32c(layer4);
-    for (int i = 0; i < 4; ++i) layer4[8 + static_cast<std::size_t>(i)] = static_cast<char>(crc >> (8 * i) & 0xff);
+    for (int i = 0; i < 4; ++i)
+      layer4[8 + static_cast<std::size_t>(i)] = static_cast<char>(crc >> (8 * i) & 0xff);
   } else if (checksum != std::string::npos) {
     const bool plain = shot.protocol == 1 && four;
     auto sum = sum16(plain ? layer4 : pseudo + layer4);
     if (sum == 0) sum = 0xffff;
     set16(layer4, checksum, sum);
   }
-  if (shot.bad_checksum && checksum != std::string::npos) layer4[checksum] = static_cast<char>(layer4[checksum] ^ 0x55);
+  if (shot.bad_checksum && checksum != std::string::npos)
+    layer4[checksum] = static_cast<char>(layer4[checksum] ^ 0x55);
   // The tag, and in its lowest bit whether the packet may leave: in the id, or the flow label.
   const auto tag = static_cast<uint16_t>(shot.tag << 1 | (shot.go ? 1 : 0));
   std::string out;
@@ -251,7 +271,8 @@ std::optional<Seen> read_bytes(std::string_view bytes) {
     seen.source_port = static_cast<uint16_t>(get(bytes, layer4, 2));
     seen.destination_port = static_cast<uint16_t>(get(bytes, layer4 + 2, 2));
   }
-  if (seen.protocol == 6 && bytes.size() > layer4 + 13) seen.tcp_flags = static_cast<uint8_t>(bytes[layer4 + 13]);
+  if (seen.protocol == 6 && bytes.size() > layer4 + 13)
+    seen.tcp_flags = static_cast<uint8_t>(bytes[layer4 + 13]);
   if (is_icmp(seen.protocol, seen.family)) {
     seen.type = static_cast<uint8_t>(bytes[layer4]);
     seen.code = static_cast<uint8_t>(bytes[layer4 + 1]);
@@ -259,6 +280,8 @@ std::optional<Seen> read_bytes(std::string_view bytes) {
   return seen;
 }
 
-std::string words_of(const Shot& shot) { return packet_words(packet_of(shot)); }
+std::string words_of(const Shot& shot) {
+  return packet_words(packet_of(shot));
+}
 
 }  // namespace rewall::judge
