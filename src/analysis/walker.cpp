@@ -268,6 +268,18 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     return begin_hook(state, Hook::input);
   }
   state.local = false;
+  // ip_forward() and ip6_forward() leave what everybody on the link hears.
+  const auto types = evaluator_.numbers_of(state.view(Field::packet_type), Field::packet_type, state);
+  if (types != whole(Field::packet_type, asked_.family)) {
+    Question question;
+    const auto unicast = evaluator_.test_numbers(state.view(Field::packet_type), Field::packet_type,
+                                                 NumberSet::one(0), state, question);
+    if (unicast == Truth::open) return fork(state, question);
+    if (unicast == Truth::no) {
+      write_kernel(state, "routing DROP: no unicast");
+      return end(state, Verdict::drop);
+    }
+  }
   if (asked_.hook == Hook::input) {
     // Nobody said by which interface it leaves.
     std::optional<Number> found;
@@ -560,6 +572,8 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
+      // In the table raw there is no connection yet.
+      if (action.field == Field::connection_mark && !state.tracked) break;
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -902,7 +916,12 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
 Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
   const auto back = destination ? Field::original_source : Field::original_destination;
   const auto field = destination ? Field::destination : Field::source;
-  const bool told = asked_[back] != whole(back, asked_.family);
+  // Of an error about a connection the kernel asks the status alone (nf_nat_icmp_reply_translation).
+  Question of_state;
+  const bool error =
+      evaluator_.test_numbers(state.view(Field::state), Field::state,
+                              numbers_of_state(ConnectionState::related), state, of_state) == Truth::yes;
+  const bool told = !error && asked_[back] != whole(back, asked_.family);
   const Number bit = destination ? StatusBit::snat : StatusBit::dnat;
   Question question;
   if (!told) {
