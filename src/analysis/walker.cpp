@@ -90,7 +90,7 @@ void Walker::run() {
   while (!waiting_.empty()) {
     auto state = std::move(waiting_.back());
     waiting_.pop_back();
-    if (ways_ >= options_.most_ways) {
+    if (ways_ >= options_.most_ways || looks_ >= options_.most_looks) {
       bounded_ = true;
       end(state, Verdict::depends);
       continue;
@@ -268,6 +268,18 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     return begin_hook(state, Hook::input);
   }
   state.local = false;
+  // ip_forward() and ip6_forward() leave what everybody on the link hears.
+  const auto types = evaluator_.numbers_of(state.view(Field::packet_type), Field::packet_type, state);
+  if (types != whole(Field::packet_type, asked_.family)) {
+    Question question;
+    const auto unicast = evaluator_.test_numbers(state.view(Field::packet_type), Field::packet_type,
+                                                 NumberSet::one(0), state, question);
+    if (unicast == Truth::open) return fork(state, question);
+    if (unicast == Truth::no) {
+      write_kernel(state, "routing DROP: no unicast");
+      return end(state, Verdict::drop);
+    }
+  }
   if (asked_.hook == Hook::input) {
     // Nobody said by which interface it leaves.
     std::optional<Number> found;
@@ -386,6 +398,7 @@ template <class AddressNumber>
 Walker::Next Walker::step_quickly(WalkState& state) {
   const auto count = parts_.chain(state.table, state.chain).rules.size();
   while (state.place < count) {
+    ++looks_;
     const auto& rules = parts_.quick<AddressNumber>(state.table, state.chain, state.place);
     const auto& rule = rules[state.place];
     const auto truth = quick_test(state, rule);
@@ -559,6 +572,8 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
+      // In the table raw there is no connection yet.
+      if (action.field == Field::connection_mark && !state.tracked) break;
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -699,6 +714,11 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
 
 Walker::Next Walker::fork(WalkState& state, const Question& question) {
   const auto at = state.node;
+  if (ways_ >= options_.most_ways) {
+    bounded_ = true;
+    write_kernel(state, "too many ways: not followed further");
+    return end(state, Verdict::depends);
+  }
   const auto no = nodes_.size();
   nodes_.push_back({});
   nodes_.push_back({});
@@ -896,7 +916,12 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
 Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
   const auto back = destination ? Field::original_source : Field::original_destination;
   const auto field = destination ? Field::destination : Field::source;
-  const bool told = asked_[back] != whole(back, asked_.family);
+  // Of an error about a connection the kernel asks the status alone (nf_nat_icmp_reply_translation).
+  Question of_state;
+  const bool error =
+      evaluator_.test_numbers(state.view(Field::state), Field::state,
+                              numbers_of_state(ConnectionState::related), state, of_state) == Truth::yes;
+  const bool told = !error && asked_[back] != whole(back, asked_.family);
   const Number bit = destination ? StatusBit::snat : StatusBit::dnat;
   Question question;
   if (!told) {
