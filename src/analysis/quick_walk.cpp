@@ -187,6 +187,11 @@ class QuickWalk {
       if (!local_ && packet_.hook == Hook::input) leave_by(destination);
     }
     if (local_) return true;
+    if (known(Field::packet_type) && value(Field::packet_type) != 0) {
+      verdict_ = Verdict::drop;
+      return false;
+    }
+    if (!known(Field::packet_type) && !is_whole(Field::packet_type)) return false;
     if (!known(Field::ttl)) return is_whole(Field::ttl);
     if (value(Field::ttl) <= 1) {
       verdict_ = Verdict::drop;
@@ -389,6 +394,7 @@ class QuickWalk {
       case Kind::none:
         return act_plainly(plain, count);
       case Kind::set_field:
+        if (action.field == Field::connection_mark && !tracked_) break;
         set_bits(action.field, action.mask, action.value);
         break;
       case Kind::increase_field:
