@@ -86,7 +86,7 @@ std::pair<std::string, std::size_t> header(const Shot& shot) {
     put(out, shot.icmp_code, 1);
     put(out, 0, 2);
     // An error has no id; what the tag would say there could be a pointer or an MTU.
-    put(out, shot.inner.empty() ? shot.connection.source_port : 0, 2);
+    put(out, !shot.inner.empty() ? 0 : shot.icmp_id != 0 ? shot.icmp_id : shot.connection.source_port, 2);
     put(out, 0, 2);
     return {out + shot.inner, 2};
   }
@@ -276,6 +276,7 @@ std::optional<Seen> read_bytes(std::string_view bytes) {
   if (is_icmp(seen.protocol, seen.family)) {
     seen.type = static_cast<uint8_t>(bytes[layer4]);
     seen.code = static_cast<uint8_t>(bytes[layer4 + 1]);
+    if (bytes.size() >= layer4 + 6) seen.icmp_id = static_cast<uint16_t>(get(bytes, layer4 + 4, 2));
   }
   return seen;
 }
