@@ -455,17 +455,18 @@ void Judge::disagree(const std::string& kind, const Shot& shot, const Outcome& o
 /// dropped behind that, nobody knows.
 Packet Judge::asked(const Shot& shot, const Outcome& outcome) {
   auto packet = packet_of(shot);
-  if (shot.hook != Hook::forward) return packet;
-  if (outcome.arrived && outcome.at == Hook::postrouting) {
-    packet[Field::out_interface] = NumberSet::one(interface_number(outcome.out));
-  } else if (std::ranges::any_of(outcome.counted, [&](const Place& place) {
-               if (place.table != "nat") return false;
-               const auto words = loaded_->words[{shot.family, place}];
-               return words.find("-j DNAT") != words.npos || words.find("-j REDIRECT") != words.npos ||
-                      words.find("-j NETMAP") != words.npos;
-             })) {
-    packet[Field::out_interface] = whole(Field::out_interface, shot.family);
-  }
+  if (shot.hook == Hook::output) return packet;
+  const bool translated = std::ranges::any_of(outcome.counted, [&](const Place& place) {
+    if (place.table != "nat") return false;
+    const auto words = loaded_->words[{shot.family, place}];
+    return words.find("-j DNAT") != words.npos || words.find("-j REDIRECT") != words.npos ||
+           words.find("-j NETMAP") != words.npos;
+  });
+  auto& out = packet[Field::out_interface];
+  if (outcome.arrived && outcome.at == Hook::postrouting)
+    out = NumberSet::one(interface_number(outcome.out));
+  else if (shot.hook == Hook::input || translated)
+    out = whole(Field::out_interface, shot.family);
   return packet;
 }
 

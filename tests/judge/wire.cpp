@@ -43,7 +43,8 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-std::string tcp(const Shot& shot) {
+/// The options of TCP, filled up with the kind 1.
+std::string options_of(const Shot& shot) {
   std::string options;
   for (const auto kind : shot.tcp_options) {
     if (options.size() > 32) break;
@@ -66,6 +67,11 @@ std::string tcp(const Shot& shot) {
     }
   }
   while (options.size() % 4 != 0) options += '\1';
+  return options;
+}
+
+std::string tcp(const Shot& shot) {
+  const auto options = options_of(shot);
   std::string out;
   put(out, shot.source_port, 2);
   put(out, shot.destination_port, 2);
@@ -209,7 +215,10 @@ Packet packet_of(const Shot& shot) {
   if (shot.protocol == 6) {
     set(Field::tcp_flags, shot.tcp_flags);
     Number options = 0;
-    for (const auto kind : shot.tcp_options) options |= Number{1} << kind;
+    const auto bytes = options_of(shot);
+    for (std::size_t i = 0; i < bytes.size();
+         i += bytes[i] == 1 ? 1U : static_cast<unsigned char>(bytes[i + 1]))
+      options |= Number{1} << static_cast<unsigned char>(bytes[i]);
     set(Field::tcp_option, options);
   }
   set(Field::fragment, 0);
