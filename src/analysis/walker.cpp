@@ -93,7 +93,7 @@ void Walker::run() {
   while (!waiting_.empty()) {
     auto state = std::move(waiting_.back());
     waiting_.pop_back();
-    if (ways_ >= options_.most_ways) {
+    if (ways_ >= options_.most_ways || looks_ >= options_.most_looks) {
       bounded_ = true;
       end(state, Verdict::depends);
       continue;
@@ -403,6 +403,7 @@ template <class AddressNumber>
 Walker::Next Walker::step_quickly(WalkState& state) {
   const auto count = parts_.chain(state.table, state.chain).rules.size();
   while (state.place < count) {
+    ++looks_;
     const auto& rules = parts_.quick<AddressNumber>(state.table, state.chain, state.place);
     const auto& rule = rules[state.place];
     const auto truth = quick_test(state, rule);
@@ -718,6 +719,11 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
 
 Walker::Next Walker::fork(WalkState& state, const Question& question) {
   const auto at = state.node;
+  if (ways_ >= options_.most_ways) {
+    bounded_ = true;
+    write_kernel(state, "too many ways: not followed further");
+    return end(state, Verdict::depends);
+  }
   const auto no = nodes_.size();
   nodes_.push_back({});
   nodes_.push_back({});
