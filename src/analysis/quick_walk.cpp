@@ -68,6 +68,7 @@ class QuickWalk {
                         known(Field::tcp_flags) || known(Field::icmp_type) || known(Field::icmp_code);
     if (!known(Field::fragment) && is_whole(Field::fragment) && (header || parts_.tracks()))
       set(Field::fragment, 0);
+    if (packet_.hook == Hook::output && is_whole(Field::packet_type)) set(Field::packet_type, 0);
     state_ = value(Field::state);
     state_known_ = known(Field::state);
     if (state_known_ && state_ == kFresh) take_new_connection();
@@ -184,7 +185,7 @@ class QuickWalk {
       const auto destination = value(Field::destination);
       if (packet_.family == Family::ipv4 && destination >> 24U == 127) return false;
       if (parts_.facts.known) local_ = parts_.local.contains(destination);
-      if (!local_ && packet_.hook == Hook::input) leave_by(destination);
+      if (!local_) leave_by(destination);
     }
     if (local_) return true;
     if (known(Field::packet_type) && value(Field::packet_type) != 0) {
@@ -482,6 +483,7 @@ class QuickWalk {
   bool translate(const RuleAction& action) {
     const bool destination = hook_ == Hook::prerouting || hook_ == Hook::output;
     const auto field = destination ? Field::destination : Field::source;
+    if (action.shuffles) return false;
     if (action.kind == Kind::masquerade) {
       for (const auto& interface : parts_.facts.interfaces) {
         const bool none = packet_.family == Family::ipv4 ? interface.v4.empty() : interface.v6.empty();
