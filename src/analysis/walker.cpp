@@ -306,6 +306,10 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
 Walker::Next Walker::hop(WalkState& state) {
   const auto numbers = evaluator_.numbers_of(state.view(Field::ttl), Field::ttl, state);
   if (numbers == whole(Field::ttl, asked_.family)) {
+    // Who says nothing of it means a packet that gets there.
+    state.set_view(Field::ttl,
+                   View::of_variable(evaluator_.make_variable(state, std::string(words_of(Field::ttl)),
+                                                              Field::ttl, NumberSet::range(1, 254))));
     state.hopped = true;
     return Next::go;
   }
