@@ -504,6 +504,7 @@ class QuickWalk {
       if (!action.ports.empty() && (!action.ports.is_one() || !known(Field::protocol))) return false;
       if (!action.addresses.empty()) {
         if (!known(field)) return false;
+        redirected_ = redirected_ || hook_ == Hook::prerouting;
         rewrite(field, action.addresses.ranges()[0].first);
       }
       const bool ported = value(Field::protocol) != 1 && value(Field::protocol) != 58;

@@ -987,6 +987,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
 
 void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
+  if (field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
     return;
