@@ -324,8 +324,18 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     if (protocol == "udplite") return "";  // it has no extension
     std::string match = "-m " + protocol + " ";
     const bool source = chance_.one_in(4);
-    if (source) match += no(4) + "--sport " + ports() + " ";
-    if (!source || chance_.one_in(3)) match += no(4) + "--dport " + ports() + " ";
+    bool denied = false;
+    const auto side = [&](const std::string& option) {
+      const auto wanted = ports();
+      // iptables-save does not print that no port is meant, and iptables-nft 1.8.9 makes one of two denied
+      // ports.
+      const bool all = wanted == "0:65535" || wanted == ":65535" || wanted == "0:";
+      const auto negation = all || denied ? "" : no(4);
+      denied = !negation.empty();
+      return negation + option + wanted + " ";
+    };
+    if (source) match += side("--sport ");
+    if (!source || chance_.one_in(3)) match += side("--dport ");
     return match;
   }
   if (protocol == "tcp" && chance_.one_in(4)) {
