@@ -109,6 +109,12 @@ std::string RandomRulesets::mark() {
                             : "");
 }
 
+/// `! -i +` matches nothing, and iptables-save does not print it.
+std::string RandomRulesets::some_interface(const std::string& option) {
+  const auto name = interface();
+  return (name == "+" ? "" : no(4)) + option + name + " ";
+}
+
 std::string RandomRulesets::interface() {
   return chance_.word(
       {"eth0", "eth1", "wan0", "tun1", "eth+", "e+", "+", "lo", "wan0+", "tun", "eth01", "dummy+"});
@@ -375,9 +381,9 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     case 3:
       return no(5) + "-d " + masked(at.family) + " ";
     case 4:
-      return in ? no(4) + "-i " + interface() + " " : "";
+      return in ? some_interface("-i ") : "";
     case 5:
-      return out ? no(4) + "-o " + interface() + " " : "";
+      return out ? some_interface("-o ") : "";
     case 6:
     case 7:
     case 8:
