@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "analysis/walk.h"
+#include "core/format.h"
 #include "core/text.h"
 #include "rules/parse.h"
 
@@ -345,7 +346,8 @@ void Judge::run_random(std::size_t packets, std::size_t packets_each, bool nft, 
 Outcome Judge::judged(Shot& shot) {
   auto outcome = lab_.shoot(shot);
   ++report_.packets;
-  cover(outcome);
+  for (const auto& place : outcome.counted)
+    for (const auto& part : parts(shot.family, place)) ++report_.matched[part];
   compare(shot, outcome);
   return outcome;
 }
@@ -397,18 +399,12 @@ void Judge::flow(Shot shot) {
   if (there.connection_mark) lab_.forget(shot);
 }
 
-void Judge::cover(const Outcome& outcome) {
-  for (std::size_t i = 0; i < outcome.counted.size(); ++i) {
-    const auto& place = outcome.counted[i];
-    for (const auto family : kFamilies) {
-      const auto words = loaded_->words.find({family, place});
-      if (words == loaded_->words.end()) continue;
-      auto& parts = loaded_->parts[{family, place}];
-      if (parts.empty()) parts = parts_of(words->second, family);
-      for (const auto& part : parts) ++report_.matched[part];
-      break;
-    }
-  }
+const std::vector<std::string>& Judge::parts(Family family, const Place& place) {
+  auto& known = loaded_->parts[{family, place}];
+  if (known.empty())
+    if (const auto words = loaded_->words.find({family, place}); words != loaded_->words.end())
+      known = parts_of(words->second, family);
+  return known;
 }
 
 void Judge::disagree(const std::string& kind, const Shot& shot, const Outcome& outcome) {
@@ -549,6 +545,12 @@ void Judge::compare(const Shot& shot, const Outcome& outcome) {
   if (expected != counted) {
     disagree("rules", shot, outcome);
     return;
+  }
+  for (auto step = said.path.rbegin(); step != said.path.rend(); ++step) {
+    if (step->pos == 0 || step->chain.empty()) continue;
+    for (const auto& part : parts(shot.family, {step->backend, step->table, step->chain, step->pos}))
+      ++report_.decided[part];
+    break;
   }
   if (!outcome.arrived) return;
   const auto check = [&](Field field, Number value, const char* what) {

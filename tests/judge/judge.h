@@ -65,7 +65,8 @@ class Judge {
   bool beyond_the_lab(const Shot& shot, const Outcome& outcome, const Trace& said) const;
   void compare(const Shot& shot, const Outcome& outcome);
   void disagree(const std::string& kind, const Shot& shot, const Outcome& outcome);
-  void cover(const Outcome& outcome);
+  /// The matches, options and targets of a rule, in words.
+  const std::vector<std::string>& parts(Family family, const Place& place);
   std::string restore_program(Family family, Backend backend, const char* what) const;
 
   std::uint64_t seed_;
