@@ -145,7 +145,9 @@ std::uint32_t Evaluator::make_variable(WalkState& state, const std::string& word
   if (fresh) {
     names_.push_back(words);
     kinds_.push_back(field);
+    made_.push_back(set);
   }
+  made_[number - kFields] = set;
   if (state.variables.size() <= number) state.variables.resize(number + 1);
   state.variables[number] = std::make_shared<const Possible>(Possible{.set = std::move(set)});
   return number;
@@ -215,12 +217,9 @@ const std::string& Evaluator::words(const Question& question) const {
 bool Evaluator::exact(const WalkState& state) const {
   for (std::size_t i = 0; i < state.variables.size(); ++i) {
     if (!state.variables[i]) continue;
-    if (i < kFields) {
-      if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty()) return false;
-    } else if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty() ||
-               size_of(state.variables[i]->set) < size_of(whole(kinds_[i], family_))) {
-      return false;
-    }
+    const auto& possible = *state.variables[i];
+    if (possible.known_mask != 0 || !possible.excluded.empty()) return false;
+    if (i >= kFields && possible.set != made_[i - kFields]) return false;
   }
   return true;
 }

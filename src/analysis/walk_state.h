@@ -174,7 +174,8 @@ class Evaluator {
   Model::Parts& parts_;
   Family family_;
   std::vector<std::string> names_{};
-  std::vector<Field> kinds_{};  // of the variables
+  std::vector<Field> kinds_{};     // of the variables
+  std::vector<NumberSet> made_{};  // what they could be, of those behind the fields
   std::vector<std::string> unknowns_{};
   std::unordered_map<std::string, std::uint32_t> unknown_numbers_{};
   std::unordered_map<std::string, std::uint32_t> variable_numbers_{};

@@ -72,6 +72,9 @@ void Walker::run() {
       (narrowed(Field::source_port) || narrowed(Field::destination_port) || narrowed(Field::tcp_flags) ||
        narrowed(Field::icmp_type) || narrowed(Field::icmp_code) || parts_.tracks()))
     asked_[Field::fragment] = NumberSet::one(0);
+  // What this host sends has the type of a new packet (alloc_skb).
+  if (asked_.hook == Hook::output && !narrowed(Field::packet_type))
+    asked_[Field::packet_type] = NumberSet::one(0);
   evaluator_.start(first, asked_);
   for (const auto& field : asked_.fields) {
     if (!field.empty()) continue;
@@ -280,8 +283,7 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
       return end(state, Verdict::drop);
     }
   }
-  if (asked_.hook == Hook::input) {
-    // Nobody said by which interface it leaves.
+  if (asked_.hook == Hook::input || state.redirected) {
     std::optional<Number> found;
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
     for (const auto& interface : parts_.facts.interfaces) {
@@ -289,10 +291,13 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
       if (destination && !found && NumberSet(networks).contains(*destination))
         found = interface_number(interface.name);
     }
-    state.new_route = true;
-    state.set_view(Field::out_interface,
-                   found ? View::of_constant(*found)
-                         : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    // Otherwise it leaves by the interface that the packet says, if it says one.
+    if (found || asked_.hook == Hook::input) {
+      state.new_route = true;
+      state.set_view(Field::out_interface,
+                     found ? View::of_constant(*found)
+                           : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    }
   }
   return begin_hook(state, Hook::forward);
 }
@@ -301,6 +306,10 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
 Walker::Next Walker::hop(WalkState& state) {
   const auto numbers = evaluator_.numbers_of(state.view(Field::ttl), Field::ttl, state);
   if (numbers == whole(Field::ttl, asked_.family)) {
+    // Who says nothing of it means a packet that gets there.
+    state.set_view(Field::ttl,
+                   View::of_variable(evaluator_.make_variable(state, std::string(words_of(Field::ttl)),
+                                                              Field::ttl, NumberSet::range(1, 254))));
     state.hopped = true;
     return Next::go;
   }
@@ -978,6 +987,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
 
 void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
+  if (field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
     return;
@@ -988,9 +998,24 @@ void Walker::choose_address(WalkState& state, const RuleAction& action, Field fi
 
 // get_unique_tuple() of nf_nat_core.c: a port in the range stays.
 void Walker::choose_port(WalkState& state, const RuleAction& action, Field field) {
-  if (action.ports.empty()) return;
+  if (action.ports.empty() && (!action.shuffles || field != Field::source_port)) return;
   const auto protocol = evaluator_.number_of_view(state.view(Field::protocol), state);
   if (protocol && (*protocol == 1 || *protocol == 58)) return;
+  if (action.shuffles && !action.ports.is_one()) {
+    auto ports = action.ports;
+    // nf_nat_l4proto_unique_tuple(): a privileged port becomes another one.
+    const auto hull = evaluator_.hull_of(state.view(field), field, state);
+    if (ports.empty())
+      ports = NumberSet::range(hull.first < 512    ? 1
+                               : hull.first < 1024 ? 600
+                                                   : 1024,
+                               hull.last < 512    ? 511
+                               : hull.last < 1024 ? 1023
+                                                  : 65535);
+    rewrite(state, field,
+            View::of_variable(evaluator_.make_variable(state, action.words + " ", field, std::move(ports))));
+    return;
+  }
   const auto range = action.ports.ranges()[0];
   if (action.ports.is_one()) {
     rewrite(state, field, View::of_constant(range.first));
@@ -1053,7 +1078,8 @@ Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
         std::vector<NumberRange> ranges;
         for (const auto number : asked_.family == Family::ipv4 ? interface.v4 : interface.v6)
           ranges.push_back({number, number});
-        own = NumberSet(std::move(ranges));
+        // Addresses that mean this host alone are never chosen (inet_select_addr): those of others are.
+        own = interface.name == "lo" ? parts_.local : NumberSet(std::move(ranges));
         if (own.empty()) return end(state, Verdict::drop);
       }
       choose_address(state, action, address, std::move(own));

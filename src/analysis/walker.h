@@ -17,7 +17,7 @@ class Walker {
   struct Options {
     std::size_t most_ways = 4096;
     std::size_t most_looks = 10'000'000;  // at rules, by all ways
-    bool path = false;  // write down the steps of the usual way
+    bool path = false;                    // write down the steps of the usual way
     Why why = Why::no;
     bool groups = false;  // remember what each way was
   };

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <stdexcept>
 
 #include "analysis/walk.h"
+#include "core/format.h"
 #include "core/text.h"
 #include "rules/parse.h"
 
@@ -344,7 +346,8 @@ void Judge::run_random(std::size_t packets, std::size_t packets_each, bool nft, 
 Outcome Judge::judged(Shot& shot) {
   auto outcome = lab_.shoot(shot);
   ++report_.packets;
-  cover(outcome);
+  for (const auto& place : outcome.counted)
+    for (const auto& part : parts(shot.family, place)) ++report_.matched[part];
   compare(shot, outcome);
   return outcome;
 }
@@ -365,6 +368,7 @@ void Judge::flow(Shot shot) {
     reply.destination_port = there.arrived->source_port;
     reply.tcp_flags = 18;
     reply.icmp_type = shot.family == Family::ipv4 ? 0 : 129;
+    reply.icmp_id = there.arrived->icmp_id;
     reply.ttl = 64;
     const bool from_here = there.at == Hook::input;
     reply.in = from_here ? "" : there.out;
@@ -395,27 +399,25 @@ void Judge::flow(Shot shot) {
   if (there.connection_mark) lab_.forget(shot);
 }
 
-void Judge::cover(const Outcome& outcome) {
-  for (std::size_t i = 0; i < outcome.counted.size(); ++i) {
-    const auto& place = outcome.counted[i];
-    for (const auto family : kFamilies) {
-      const auto words = loaded_->words.find({family, place});
-      if (words == loaded_->words.end()) continue;
-      auto& parts = loaded_->parts[{family, place}];
-      if (parts.empty()) parts = parts_of(words->second, family);
-      for (const auto& part : parts) ++report_.matched[part];
-      break;
-    }
-  }
+const std::vector<std::string>& Judge::parts(Family family, const Place& place) {
+  auto& known = loaded_->parts[{family, place}];
+  if (known.empty())
+    if (const auto words = loaded_->words.find({family, place}); words != loaded_->words.end())
+      known = parts_of(words->second, family);
+  return known;
 }
 
 void Judge::disagree(const std::string& kind, const Shot& shot, const Outcome& outcome) {
+  if (odd_dccp(shot)) {
+    ++report_.verdicts["of a protocol that this kernel does not track"];
+    return;
+  }
   ++report_.disagreements[kind];
   ++report_.disagreement_count;
   if (report_.disagreements[kind] > 12) return;
   std::string out = "=== " + kind + ": seed " + std::to_string(seed_) + ", ruleset " +
                     std::to_string(report_.rulesets) + ", packet " + std::to_string(report_.packets) + "\n" +
-                    words_of(shot) + "\nkernel:\n";
+                    packet_words(asked(shot, outcome)) + "\nkernel:\n";
   for (const auto& place : outcome.counted)
     out += "  " + place_text(place) + ": " + std::string(loaded_->words[{shot.family, place}]) + "\n";
   if (outcome.arrived)
@@ -423,7 +425,7 @@ void Judge::disagree(const std::string& kind, const Shot& shot, const Outcome& o
            text_of(*outcome.arrived) + " mark " + std::to_string(outcome.mark) + " connmark " +
            (outcome.connection_mark ? std::to_string(*outcome.connection_mark) : "none") + "\n";
   for (const auto& answer : outcome.answers) out += "  answer: " + text_of(answer) + "\n";
-  const auto said = trace(*loaded_->models[shot.family], packet_of(shot), Why::yes);
+  const auto said = trace(*loaded_->models[shot.family], asked(shot, outcome), Why::yes);
   out += "model: " + std::string(name(said.verdict)) + "\n";
   for (const auto& step : said.path) {
     out += "  " + std::string(name(step.backend)) + " " + step.table + " " + step.chain + " " +
@@ -445,8 +447,62 @@ void Judge::disagree(const std::string& kind, const Shot& shot, const Outcome& o
   }
 }
 
+/// The packet, with the interface that it left by. Where a rule sent it to another destination, and it was
+/// dropped behind that, nobody knows.
+Packet Judge::asked(const Shot& shot, const Outcome& outcome) {
+  auto packet = packet_of(shot);
+  if (shot.hook == Hook::output) return packet;
+  const bool translated = std::ranges::any_of(outcome.counted, [&](const Place& place) {
+    if (place.table != "nat") return false;
+    const auto words = loaded_->words[{shot.family, place}];
+    return words.find("-j DNAT") != words.npos || words.find("-j REDIRECT") != words.npos ||
+           words.find("-j NETMAP") != words.npos;
+  });
+  auto& out = packet[Field::out_interface];
+  if (outcome.arrived && outcome.at == Hook::postrouting)
+    out = NumberSet::one(interface_number(outcome.out));
+  else if (shot.hook == Hook::input || translated)
+    out = whole(Field::out_interface, shot.family);
+  return packet;
+}
+
+/// A kernel without connection tracking of DCCP sees no ports of it where rules ask for the connection's, or
+/// for NAT.
+bool Judge::odd_dccp(const Shot& shot) const {
+  static const bool tracked = std::filesystem::exists("/proc/sys/net/netfilter/nf_conntrack_dccp_loose");
+  if (shot.protocol != 33 || tracked) return false;
+  const auto& text = loaded_->text;
+  for (const auto* word : {"srcport", "dstport", "-j SNAT", "-j DNAT", "-j MASQUERADE", "-j REDIRECT"})
+    if (text.find(word) != text.npos) return true;
+  return false;
+}
+
+/// Versions of Linux redirect multicast of IPv6 to other addresses; and the first address of an IPv6 network,
+/// to which a rule can send a packet, is one of this host where it is a router.
+bool Judge::beyond_the_lab(const Shot& shot, const Outcome& outcome, const Trace& said) const {
+  if (shot.family == Family::ipv4) return false;
+  if (shot.packet_type != 0 &&
+      std::ranges::any_of(outcome.counted, [&](const Place& place) { return place.table == "nat"; }))
+    return true;
+  for (const auto& interface : lab_.facts().interfaces)
+    for (const auto& network : interface.v6_networks)
+      if (said.packet[Field::destination].contains(network.first) && shot.destination != network.first)
+        return true;
+  return false;
+}
+
 void Judge::compare(const Shot& shot, const Outcome& outcome) {
-  const auto said = trace(*loaded_->models[shot.family], packet_of(shot));
+  const auto packet = asked(shot, outcome);
+  const auto said = trace(*loaded_->models[shot.family], packet);
+  if (beyond_the_lab(shot, outcome, said)) {
+    ++report_.verdicts["left out"];
+    return;
+  }
+  if (const auto quick = verdict(*loaded_->models[shot.family], packet); quick != said.verdict) {
+    disagree("verdict() " + std::string(name(quick)) + " for trace() " + std::string(name(said.verdict)),
+             shot, outcome);
+    return;
+  }
   static constexpr const char* kStates[] = {"INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED"};
   ++report_.states[kStates[static_cast<std::size_t>(shot.state)]];
   const bool refused = std::ranges::any_of(outcome.answers, refuses);
@@ -489,6 +545,12 @@ void Judge::compare(const Shot& shot, const Outcome& outcome) {
   if (expected != counted) {
     disagree("rules", shot, outcome);
     return;
+  }
+  for (auto step = said.path.rbegin(); step != said.path.rend(); ++step) {
+    if (step->pos == 0 || step->chain.empty()) continue;
+    for (const auto& part : parts(shot.family, {step->backend, step->table, step->chain, step->pos}))
+      ++report_.decided[part];
+    break;
   }
   if (!outcome.arrived) return;
   const auto check = [&](Field field, Number value, const char* what) {

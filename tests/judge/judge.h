@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/walk.h"
 #include "judge/lab.h"
 #include "judge/random_packets.h"
 #include "judge/random_rulesets.h"
@@ -59,9 +60,13 @@ class Judge {
   void judge(Shot& shot);
   void flow(Shot shot);
   Outcome judged(Shot& shot);
+  Packet asked(const Shot& shot, const Outcome& outcome);
+  bool odd_dccp(const Shot& shot) const;
+  bool beyond_the_lab(const Shot& shot, const Outcome& outcome, const Trace& said) const;
   void compare(const Shot& shot, const Outcome& outcome);
   void disagree(const std::string& kind, const Shot& shot, const Outcome& outcome);
-  void cover(const Outcome& outcome);
+  /// The matches, options and targets of a rule, in words.
+  const std::vector<std::string>& parts(Family family, const Place& place);
   std::string restore_program(Family family, Backend backend, const char* what) const;
 
   std::uint64_t seed_;

@@ -483,7 +483,9 @@ void Lab::connection_request(const Shot& shot, std::uint16_t type, std::uint16_t
   constexpr std::uint16_t kNested = 0x8000;
   std::string body = attribute(kNested | CTA_TUPLE_ORIG, attribute(kNested | CTA_TUPLE_IP, ip) +
                                                              attribute(kNested | CTA_TUPLE_PROTO, proto));
-  if (mark) body += attribute(CTA_MARK, big(*mark, 4));
+  if (mark)
+    body +=
+        attribute(CTA_MARK, big(*mark, 4)) + attribute(CTA_STATUS, big(seen_reply | assured | confirmed, 4));
   std::string message(sizeof(nlmsghdr) + sizeof(nfgenmsg), '\0');
   message += body;
   nlmsghdr header{};

@@ -60,7 +60,7 @@ class Lab {
   void learn(bool nft, bool legacy);
   /// Sends a packet and waits until the kernel is done with it.
   Outcome shoot(Shot& shot, bool count = true);
-  /// Connections (ctnetlink): sets the mark of one, forgets one.
+  /// Connections (ctnetlink): sets the mark of one, and that it is assured; forgets one.
   void set_mark(const Shot& shot, std::uint32_t mark);
   void forget(const Shot& shot);
   /// Another name for an interface.

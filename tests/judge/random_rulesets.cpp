@@ -109,6 +109,12 @@ std::string RandomRulesets::mark() {
                             : "");
 }
 
+/// `! -i +` matches nothing, and iptables-save does not print it.
+std::string RandomRulesets::some_interface(const std::string& option) {
+  const auto name = interface();
+  return (name == "+" ? "" : no(4)) + option + name + " ";
+}
+
 std::string RandomRulesets::interface() {
   return chance_.word(
       {"eth0", "eth1", "wan0", "tun1", "eth+", "e+", "+", "lo", "wan0+", "tun", "eth01", "dummy+"});
@@ -324,8 +330,18 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     if (protocol == "udplite") return "";  // it has no extension
     std::string match = "-m " + protocol + " ";
     const bool source = chance_.one_in(4);
-    if (source) match += no(4) + "--sport " + ports() + " ";
-    if (!source || chance_.one_in(3)) match += no(4) + "--dport " + ports() + " ";
+    bool denied = false;
+    const auto side = [&](const std::string& option) {
+      const auto wanted = ports();
+      // iptables-save does not print that no port is meant, and iptables-nft 1.8.9 makes one of two denied
+      // ports.
+      const bool all = wanted == "0:65535" || wanted == ":65535" || wanted == "0:";
+      const auto negation = all || denied ? "" : no(4);
+      denied = !negation.empty();
+      return negation + option + wanted + " ";
+    };
+    if (source) match += side("--sport ");
+    if (!source || chance_.one_in(3)) match += side("--dport ");
     return match;
   }
   if (protocol == "tcp" && chance_.one_in(4)) {
@@ -365,9 +381,9 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     case 3:
       return no(5) + "-d " + masked(at.family) + " ";
     case 4:
-      return in ? no(4) + "-i " + interface() + " " : "";
+      return in ? some_interface("-i ") : "";
     case 5:
-      return out ? no(4) + "-o " + interface() + " " : "";
+      return out ? some_interface("-o ") : "";
     case 6:
     case 7:
     case 8:

@@ -72,6 +72,7 @@ class RandomRulesets {
   std::string ports();
   std::string mark();
   std::string interface();
+  std::string some_interface(const std::string& option);
   std::string mac();
   std::string no(std::size_t one_in) { return chance_.one_in(one_in) ? "! " : ""; }
   void make_sets(RulesetText& out);

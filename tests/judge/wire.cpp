@@ -43,7 +43,8 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-std::string tcp(const Shot& shot) {
+/// The options of TCP, filled up with the kind 1.
+std::string options_of(const Shot& shot) {
   std::string options;
   for (const auto kind : shot.tcp_options) {
     if (options.size() > 32) break;
@@ -66,6 +67,11 @@ std::string tcp(const Shot& shot) {
     }
   }
   while (options.size() % 4 != 0) options += '\1';
+  return options;
+}
+
+std::string tcp(const Shot& shot) {
+  const auto options = options_of(shot);
   std::string out;
   put(out, shot.source_port, 2);
   put(out, shot.destination_port, 2);
@@ -86,7 +92,7 @@ std::pair<std::string, std::size_t> header(const Shot& shot) {
     put(out, shot.icmp_code, 1);
     put(out, 0, 2);
     // An error has no id; what the tag would say there could be a pointer or an MTU.
-    put(out, shot.inner.empty() ? shot.connection.source_port : 0, 2);
+    put(out, !shot.inner.empty() ? 0 : shot.icmp_id != 0 ? shot.icmp_id : shot.connection.source_port, 2);
     put(out, 0, 2);
     return {out + shot.inner, 2};
   }
@@ -209,7 +215,10 @@ Packet packet_of(const Shot& shot) {
   if (shot.protocol == 6) {
     set(Field::tcp_flags, shot.tcp_flags);
     Number options = 0;
-    for (const auto kind : shot.tcp_options) options |= Number{1} << kind;
+    const auto bytes = options_of(shot);
+    for (std::size_t i = 0; i < bytes.size();
+         i += bytes[i] == 1 ? 1U : static_cast<unsigned char>(bytes[i + 1]))
+      options |= Number{1} << static_cast<unsigned char>(bytes[i]);
     set(Field::tcp_option, options);
   }
   set(Field::fragment, 0);
@@ -276,6 +285,7 @@ std::optional<Seen> read_bytes(std::string_view bytes) {
   if (is_icmp(seen.protocol, seen.family)) {
     seen.type = static_cast<uint8_t>(bytes[layer4]);
     seen.code = static_cast<uint8_t>(bytes[layer4 + 1]);
+    if (bytes.size() >= layer4 + 6) seen.icmp_id = static_cast<uint16_t>(get(bytes, layer4 + 4, 2));
   }
   return seen;
 }

@@ -39,6 +39,7 @@ struct Shot {
   std::uint16_t destination_port = 80;
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
+  std::uint16_t icmp_id = 0;  ///< 0: that of the connection
   std::uint8_t tcp_flags = 2;
   std::vector<std::uint8_t> tcp_options{};  ///< kinds
   std::uint8_t ttl = 64;
@@ -73,6 +74,7 @@ struct Seen {
   std::uint8_t protocol = 0;
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
+  std::uint16_t icmp_id = 0;
   std::uint8_t type = 0;  ///< of icmp
   std::uint8_t code = 0;
   std::uint8_t tcp_flags = 0;
