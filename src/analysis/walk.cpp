@@ -10,7 +10,7 @@ namespace {
 const Condition* failing(const Condition& condition, WalkState& state, Evaluator& evaluator) {
   if (condition.kind != Condition::Kind::all_of || condition.negated) return &condition;
   for (const auto& part : condition.parts) {
-    Question question;
+    WalkQuestion question;
     if (evaluator.test(part, state, question) == Truth::no) return failing(part, state, evaluator);
   }
   return &condition;
@@ -60,7 +60,7 @@ Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Eva
                  Family family) {
   Mismatch mismatch{.pos = place + 1, .rule = std::string(rule.words)};
   for (const auto& condition : rule.conditions) {
-    Question question;
+    WalkQuestion question;
     if (evaluator.test(condition, state, question) != Truth::no) continue;
     mismatch.condition = condition.words;
     mismatch.value = what_it_has(*failing(condition, state, evaluator), state, evaluator, family);

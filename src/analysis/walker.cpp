@@ -18,7 +18,7 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t number) {
   return hash ^ (hash >> 32U);
 }
 
-std::uint64_t key_of(const Question& question) {
+std::uint64_t key_of(const WalkQuestion& question) {
   auto hash = mixed(static_cast<std::uint64_t>(question.kind) + 7, question.variable);
   const auto add = [&hash](Number number) {
     hash = mixed(mixed(hash, static_cast<std::uint64_t>(number)), static_cast<std::uint64_t>(number >> 64U));
@@ -176,7 +176,7 @@ void Walker::leave_table(WalkState& state) {
 }
 
 Walker::Next Walker::enter_native(WalkState& state, const Station& station) {
-  Question question;
+  WalkQuestion question;
   const auto acts = evaluator_.ask(station.native, 0, state, question);
   if (acts == Truth::open) {
     if (state.main) hangs_on_ = {station.native};
@@ -239,7 +239,7 @@ Walker::Next Walker::next_hook(WalkState& state) {
 Walker::Next Walker::route(WalkState& state) {
   if (!state.redirected) return route_to(state, state.local);
   if (state.to_self) return route_to(state, true);
-  Question question;
+  WalkQuestion question;
   const auto& destination = state.view(Field::destination);
   if (asked_.family == Family::ipv4) {
     const auto loopback = evaluator_.test_numbers(destination, Field::destination,
@@ -274,7 +274,7 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
   // ip_forward() and ip6_forward() leave what everybody on the link hears.
   const auto types = evaluator_.numbers_of(state.view(Field::packet_type), Field::packet_type, state);
   if (types != whole(Field::packet_type, asked_.family)) {
-    Question question;
+    WalkQuestion question;
     const auto unicast = evaluator_.test_numbers(state.view(Field::packet_type), Field::packet_type,
                                                  NumberSet::one(0), state, question);
     if (unicast == Truth::open) return fork(state, question);
@@ -313,7 +313,7 @@ Walker::Next Walker::hop(WalkState& state) {
     state.hopped = true;
     return Next::go;
   }
-  Question question;
+  WalkQuestion question;
   const auto dead =
       evaluator_.test_numbers(state.view(Field::ttl), Field::ttl, NumberSet::range(0, 1), state, question);
   if (dead == Truth::open) return fork(state, question);
@@ -441,20 +441,20 @@ Walker::Next Walker::act_quickly(WalkState& state, RuleAction::Kind kind, std::s
 Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
   const auto& rule = parts_.rule(state.table, state.chain, state.place);
   auto truth = Truth::yes;
-  Question question;
+  WalkQuestion question;
   const std::tuple learned(state.tracked, state.settled, state.directed);
   if (!certain) {
     // An unknown is asked last: a rule that cannot match for another reason hangs on nothing.
     for (const auto& condition : rule.conditions) {
-      Question of_one;
+      WalkQuestion of_one;
       const auto one = evaluator_.test(condition, state, of_one);
       if (one == Truth::no) {
         truth = one;
         break;
       }
       if (one != Truth::open) continue;
-      const bool better = truth == Truth::yes || (question.kind == Question::Kind::unknown &&
-                                                  of_one.kind != Question::Kind::unknown);
+      const bool better = truth == Truth::yes || (question.kind == WalkQuestion::Kind::unknown &&
+                                                  of_one.kind != WalkQuestion::Kind::unknown);
       if (better) question = std::move(of_one);
       truth = one;
     }
@@ -603,7 +603,7 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
 }
 
 Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   const auto id = state.callers ? state.callers->id : 0;
   const auto passes =
       evaluator_.ask(action.words, mixed(id + 1, reinterpret_cast<std::uintptr_t>(&action)), state, question);
@@ -618,7 +618,7 @@ Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
 
 // xt_TPROXY.c drops what has no socket.
 Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   const auto socket = evaluator_.ask(action.words, 0, state, question);
   if (socket == Truth::open) {
     question.usual = true;
@@ -635,7 +635,7 @@ Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
 Walker::Next Walker::no_track(WalkState& state) {
   if (!state.tracked && !state.untracked) {
     if (state.hook == Hook::prerouting) {
-      Question question;
+      WalkQuestion question;
       const auto loopback = evaluator_.from_loopback(state, question);
       if (loopback == Truth::open) return fork(state, question);
       if (loopback == Truth::yes) {
@@ -664,7 +664,7 @@ void Walker::set_bits(WalkState& state, Field field, Number mask, Number value) 
 }
 
 Walker::Next Walker::copy_mark(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   if (evaluator_.prepare(Field::connection_mark, state, question) == Truth::open)
     return fork(state, question);
   const auto none = evaluator_.test_numbers(state.view(Field::state), Field::state,
@@ -721,7 +721,7 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
 
 // ---- forks and ends
 
-Walker::Next Walker::fork(WalkState& state, const Question& question) {
+Walker::Next Walker::fork(WalkState& state, const WalkQuestion& question) {
   const auto at = state.node;
   if (ways_ >= options_.most_ways) {
     bounded_ = true;
@@ -837,7 +837,7 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
   };
   if (state.translated) return skip("not asked: translated already");
   if (state.untracked) return skip("not asked: the packet is not tracked");
-  Question question;
+  WalkQuestion question;
   const auto is = [&](ConnectionState each) {
     return evaluator_.test_numbers(state.view(Field::state), Field::state, numbers_of_state(each), state,
                                    question);
@@ -895,7 +895,7 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
     state.nat_begun = true;
     return Next::go;
   }
-  Question question;
+  WalkQuestion question;
   const auto reply = evaluator_.test_numbers(state.view(Field::direction), Field::direction,
                                              NumberSet::one(1), state, question);
   if (reply == Truth::open) return fork(state, question);
@@ -926,13 +926,13 @@ Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
   const auto back = destination ? Field::original_source : Field::original_destination;
   const auto field = destination ? Field::destination : Field::source;
   // Of an error about a connection the kernel asks the status alone (nf_nat_icmp_reply_translation).
-  Question of_state;
+  WalkQuestion of_state;
   const bool error =
       evaluator_.test_numbers(state.view(Field::state), Field::state,
                               numbers_of_state(ConnectionState::related), state, of_state) == Truth::yes;
   const bool told = !error && asked_[back] != whole(back, asked_.family);
   const Number bit = destination ? StatusBit::snat : StatusBit::dnat;
-  Question question;
+  WalkQuestion question;
   if (!told) {
     const auto translated =
         evaluator_.test_bits(state.view(Field::status), Field::status, bit, bit, state, question);
@@ -976,7 +976,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
   const Number bit = destination ? StatusBit::dnat : StatusBit::snat;
   if (!state.as_first) {
     auto status = state.view(Field::status);
-    Question question;
+    WalkQuestion question;
     if (evaluator_.test_bits(status, Field::status, bit, 0, state, question) == Truth::yes) {
       status.constant ^= bit;
       state.set_view(Field::status, std::move(status));

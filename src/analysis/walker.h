@@ -86,7 +86,7 @@ class Walker {
   Next queue(WalkState& state, const RuleAction& action);
 
   /// Splits the state in two, which both go on where it stands.
-  Next fork(WalkState& state, const Question& question);
+  Next fork(WalkState& state, const WalkQuestion& question);
   Next end(WalkState& state, Verdict verdict, const std::string& words = {});
 
   // quick rules

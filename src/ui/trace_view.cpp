@@ -99,6 +99,8 @@ std::string changed_fields(const Trace& trace, const Packet& packet) {
                          field == Field::tos;
     const auto& left = trace.packet[field];
     if (!its_own || left == packet[field] || left == whole(field, packet.family)) continue;
+    // That of a new connection.
+    if (field == Field::connection_mark && left == NumberSet::one(0)) continue;
     text +=
         format("{}{} {}", text.empty() ? "" : " ", words_of(field), values_text(field, left, packet.family));
   }

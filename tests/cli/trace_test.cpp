@@ -135,7 +135,8 @@ TEST_CASE("NAT is shown, and the packet goes on as it was rewritten") {
       "-A PREROUTING -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\n"
       "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
       "-A FORWARD -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT");
-  host.ok("ip link add dm0 type dummy; ip address add 203.0.113.5/24 dev dm0; ip link set dm0 up");
+  host.ok(
+      "ip link add dm0 type veth peer name dm1; ip address add 203.0.113.5/24 dev dm0; ip link set dm0 up");
   const auto text =
       host.ok("rewall trace -p tcp -s 198.51.100.7 -d 203.0.113.5 --dport 8080 -i dm0 --state NEW");
   CHECK(
@@ -151,7 +152,8 @@ TEST_CASE("the addresses of the host are the kernel's for LIVE, and otherwise gi
              "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
              "-A INPUT -m addrtype ! --dst-type LOCAL -j DROP\nCOMMIT");
   host.ok(
-      "rewall snapshot; ip link add dm0 type dummy; ip address add 203.0.113.5/24 dev dm0; ip link set dm0 "
+      "rewall snapshot; ip link add dm0 type veth peer name dm1; ip address add 203.0.113.5/24 dev dm0; ip "
+      "link set dm0 "
       "up");
   const std::string packet = " -p tcp -d 203.0.113.5 --dport 22 -i dm0 --state NEW";
   CHECK(has(host.ok("rewall trace" + packet), "\nverdict  ACCEPT\n"));
