@@ -152,11 +152,9 @@ std::size_t count_of_values(OptionForm form) {
 }
 
 Error unknown_packet_word(std::string_view word) {
-  std::vector<std::string> names;
-  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
-  auto hint = did_you_mean(word, names);
+  auto hint = did_you_mean(word, packet_options());
   if (hint.empty()) hint = "PACKETS in rewall(8) lists them";
-  return error_of<messages::unknown_packet_word>(quoted(word), hint);
+  return error_of<messages::unknown_packet_word>(rewall::quoted(word), hint);
 }
 
 /// Reads the words one by one.
@@ -220,7 +218,7 @@ class PacketReader {
       case OptionForm::hook:
         out_.hook = read_hook(value);
         if (!out_.hook)
-          return error_of<messages::no_packet_value>(quoted(value),
+          return error_of<messages::no_packet_value>(rewall::quoted(value),
                                                      "PREROUTING, INPUT, FORWARD, OUTPUT or POSTROUTING", "")
               .within("--hook");
         return {};
@@ -286,7 +284,7 @@ Result<Family> family_of_words(const PacketWords& words, std::optional<Family> f
       // A protocol may be used in both families, an address not.
       if (*one != *shown && given.field != Field::protocol)
         return error_of<messages::packet_of_other_family>(
-            format("{} {}", given.option->name, quoted(given.values[0])), name(*one), name(*shown));
+            format("{} {}", given.option->name, rewall::quoted(given.values[0])), name(*one), name(*shown));
     }
   }
   return shown.value_or(Family::ipv4);
@@ -295,7 +293,8 @@ Result<Family> family_of_words(const PacketWords& words, std::optional<Family> f
 Result<NumberSet> option_beyond(const GivenOption& given, Family family) {
   const auto values = TRY(read_values(given.field, given.values[0], family));
   const auto& all = whole(given.field, family);
-  if (!values.is_one()) return error_of<messages::no_packet_value>(quoted(given.values[0]), "a number", "");
+  if (!values.is_one())
+    return error_of<messages::no_packet_value>(rewall::quoted(given.values[0]), "a number", "");
   const Number number = values.ranges()[0].first;
   return without(all, given.option->form == OptionForm::below
                           ? NumberSet::range(number, all.ranges().back().last)
@@ -306,7 +305,7 @@ Result<NumberSet> option_flags(const GivenOption& given) {
   const auto mask = read_tcp_flags(given.values[0]);
   const auto set = read_tcp_flags(given.values[1]);
   if (!mask || !set || (*set & ~*mask) != 0)
-    return error_of<messages::no_packet_value>(quoted(mask ? given.values[1] : given.values[0]),
+    return error_of<messages::no_packet_value>(rewall::quoted(mask ? given.values[1] : given.values[0]),
                                                "a list of SYN, ACK, FIN, RST, URG and PSH, ALL or NONE", "");
   return *masked_numbers(*set, *mask, 8);
 }
@@ -319,7 +318,8 @@ Result<NumberSet> option_dscp(const GivenOption& given) {
     return number ? std::optional(static_cast<std::uint8_t>(*number)) : std::nullopt;
   }();
   if (!value)
-    return error_of<messages::no_packet_value>(quoted(text), "a code point, 0 to 63, or its class", "");
+    return error_of<messages::no_packet_value>(rewall::quoted(text), "a code point, 0 to 63, or its class",
+                                               "");
   return NumberSet::range(Number{*value} << 2, (Number{*value} << 2) | 3);
 }
 
@@ -408,7 +408,8 @@ class Narrower {
     if (given.negated || text.find(',') != std::string::npos)
       return error_of<messages::packet_word_takes_one>(option);
     const auto type = icmp_type(text, packet_.family);
-    if (!type) return error_of<messages::no_packet_value>(quoted(text), "an ICMP type", "").within(option);
+    if (!type)
+      return error_of<messages::no_packet_value>(rewall::quoted(text), "an ICMP type", "").within(option);
     if (!type->any) TRY(narrow(given, NumberSet::one(type->type)));
     GivenOption code = given;
     code.field = Field::icmp_code;
@@ -531,6 +532,31 @@ Result<Packet> read_packet(std::span<const std::string> words, std::optional<Fam
   Narrower narrower(std::move(packet), !read.line.empty());
   for (const auto& given : read.given) TRY(narrower.take(given));
   return std::move(narrower).finish();
+}
+
+std::size_t packet_option_length(std::span<const std::string> words) {
+  if (words.empty()) return 0;
+  if (const auto blank = words[0].find(' '); blank != std::string::npos) {
+    const auto inside = cut_words(words[0]);
+    return inside.empty() || packet_option_length(inside) == 0 ? 0 : 1;
+  }
+  std::size_t length = words[0] == "!" ? 1 : 0;
+  if (length == words.size()) return length;
+  const auto& word = words[length];
+  const auto equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+  const auto* option = find_packet_option(word.substr(0, equals));
+  if (option == nullptr) return length;
+  ++length;
+  auto values = count_of_values(option->form);
+  if (equals != std::string::npos && values > 0) --values;
+  if (values > 0 && length < words.size() && words[length] == "!") ++length;
+  return std::min(length + values, words.size());
+}
+
+std::vector<std::string> packet_options() {
+  std::vector<std::string> names;
+  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
+  return names;
 }
 
 std::string packet_words(const Packet& packet) {

@@ -68,6 +68,7 @@ class QuickWalk {
                         known(Field::tcp_flags) || known(Field::icmp_type) || known(Field::icmp_code);
     if (!known(Field::fragment) && is_whole(Field::fragment) && (header || parts_.tracks()))
       set(Field::fragment, 0);
+    if (packet_.hook == Hook::output && is_whole(Field::packet_type)) set(Field::packet_type, 0);
     state_ = value(Field::state);
     state_known_ = known(Field::state);
     if (state_known_ && state_ == kFresh) take_new_connection();
@@ -184,9 +185,14 @@ class QuickWalk {
       const auto destination = value(Field::destination);
       if (packet_.family == Family::ipv4 && destination >> 24U == 127) return false;
       if (parts_.facts.known) local_ = parts_.local.contains(destination);
-      if (!local_ && packet_.hook == Hook::input) leave_by(destination);
+      if (!local_) leave_by(destination);
     }
     if (local_) return true;
+    if (known(Field::packet_type) && value(Field::packet_type) != 0) {
+      verdict_ = Verdict::drop;
+      return false;
+    }
+    if (!known(Field::packet_type) && !is_whole(Field::packet_type)) return false;
     if (!known(Field::ttl)) return is_whole(Field::ttl);
     if (value(Field::ttl) <= 1) {
       verdict_ = Verdict::drop;
@@ -389,6 +395,7 @@ class QuickWalk {
       case Kind::none:
         return act_plainly(plain, count);
       case Kind::set_field:
+        if (action.field == Field::connection_mark && !tracked_) break;
         set_bits(action.field, action.mask, action.value);
         break;
       case Kind::increase_field:
@@ -476,6 +483,7 @@ class QuickWalk {
   bool translate(const RuleAction& action) {
     const bool destination = hook_ == Hook::prerouting || hook_ == Hook::output;
     const auto field = destination ? Field::destination : Field::source;
+    if (action.shuffles) return false;
     if (action.kind == Kind::masquerade) {
       for (const auto& interface : parts_.facts.interfaces) {
         const bool none = packet_.family == Family::ipv4 ? interface.v4.empty() : interface.v6.empty();
@@ -496,6 +504,7 @@ class QuickWalk {
       if (!action.ports.empty() && (!action.ports.is_one() || !known(Field::protocol))) return false;
       if (!action.addresses.empty()) {
         if (!known(field)) return false;
+        redirected_ = redirected_ || hook_ == Hook::prerouting;
         rewrite(field, action.addresses.ranges()[0].first);
       }
       const bool ported = value(Field::protocol) != 1 && value(Field::protocol) != 58;

@@ -88,7 +88,8 @@ Verdict verdict(const Model& model, const Packet& packet) {
 
 std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet,
                                                    std::size_t most) {
-  Walker walker(model, packet, {.most_ways = most, .groups = true});
+  constexpr std::size_t kMostLooks = 200'000'000;
+  Walker walker(model, packet, {.most_ways = most, .most_looks = kMostLooks, .groups = true});
   walker.run();
   if (walker.bounded()) return std::nullopt;
   return walker.take_outcomes();

@@ -67,9 +67,9 @@ int scattered(Number mask, unsigned bits) {
 
 WalkQuestion about(std::uint32_t variable, NumberSet numbers, bool usual) {
   return WalkQuestion{.kind = WalkQuestion::Kind::numbers,
-                  .variable = variable,
-                  .numbers = std::make_shared<const NumberSet>(std::move(numbers)),
-                  .usual = usual};
+                      .variable = variable,
+                      .numbers = std::make_shared<const NumberSet>(std::move(numbers)),
+                      .usual = usual};
 }
 
 Number size_of(const NumberSet& set) {
@@ -145,7 +145,9 @@ std::uint32_t Evaluator::make_variable(WalkState& state, const std::string& word
   if (fresh) {
     names_.push_back(words);
     kinds_.push_back(field);
+    made_.push_back(set);
   }
+  made_[number - kFields] = set;
   if (state.variables.size() <= number) state.variables.resize(number + 1);
   state.variables[number] = std::make_shared<const Possible>(Possible{.set = std::move(set)});
   return number;
@@ -209,25 +211,23 @@ NumberRange Evaluator::hull_of(const View& view, Field field, const WalkState& s
 }
 
 const std::string& Evaluator::words(const WalkQuestion& question) const {
-  return question.kind == WalkQuestion::Kind::unknown ? unknowns_[question.variable] : names_[question.variable];
+  return question.kind == WalkQuestion::Kind::unknown ? unknowns_[question.variable]
+                                                      : names_[question.variable];
 }
 
 bool Evaluator::exact(const WalkState& state) const {
   for (std::size_t i = 0; i < state.variables.size(); ++i) {
     if (!state.variables[i]) continue;
-    if (i < kFields) {
-      if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty()) return false;
-    } else if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty() ||
-               size_of(state.variables[i]->set) < size_of(whole(kinds_[i], family_))) {
-      return false;
-    }
+    const auto& possible = *state.variables[i];
+    if (possible.known_mask != 0 || !possible.excluded.empty()) return false;
+    if (i >= kFields && possible.set != made_[i - kFields]) return false;
   }
   return true;
 }
 
 bool Evaluator::apply(const WalkQuestion& question, bool yes, WalkState& state) const {
   if (question.kind == WalkQuestion::Kind::unknown) {
-    state.answers = std::make_shared<const Answer>(Answer{question.variable, yes, state.answers});
+    state.answers = std::make_shared<const WalkAnswer>(WalkAnswer{question.variable, yes, state.answers});
     return true;
   }
   auto possible = *state.variables[question.variable];
@@ -404,10 +404,10 @@ Truth Evaluator::test_variable_bits(std::uint32_t variable, Field field, Number 
   }
   const auto usual = usual_number(kinds_[variable]);
   question = WalkQuestion{.kind = WalkQuestion::Kind::bits,
-                      .variable = variable,
-                      .mask = mask,
-                      .value = value,
-                      .usual = usual && fits(*usual)};
+                          .variable = variable,
+                          .mask = mask,
+                          .value = value,
+                          .usual = usual && fits(*usual)};
   return Truth::open;
 }
 

@@ -61,10 +61,10 @@ struct WalkQuestion {
 };
 
 /// An unknown condition that was answered.
-struct Answer {
+struct WalkAnswer {
   std::uint32_t unknown = 0;
   bool yes = false;
-  std::shared_ptr<const Answer> before{};
+  std::shared_ptr<const WalkAnswer> before{};
 };
 
 /// Where a chain returns to.
@@ -84,7 +84,7 @@ struct ChangedSet {
 struct WalkState {
   std::array<std::shared_ptr<const View>, kFields> views{};
   std::vector<std::shared_ptr<const Possible>> variables{};
-  std::shared_ptr<const Answer> answers{};
+  std::shared_ptr<const WalkAnswer> answers{};
   std::shared_ptr<const ChangedSet> changed_sets{};
 
   Hook hook = Hook::prerouting;
@@ -158,8 +158,8 @@ class Evaluator {
   Truth test_lookup(const Condition& condition, WalkState& state, WalkQuestion& question);
   Truth test_members(const Condition& condition, const SetMembers& members, WalkState& state,
                      WalkQuestion& question);
-  Truth test_near(const SetMembers& members, const Condition& condition, WalkState& state, WalkQuestion& question,
-                  std::uint8_t protocol);
+  Truth test_near(const SetMembers& members, const Condition& condition, WalkState& state,
+                  WalkQuestion& question, std::uint8_t protocol);
   Truth set_protocol(WalkState& state, WalkQuestion& question, std::uint8_t& protocol, bool& there);
   Truth test_variable_bits(std::uint32_t variable, Field field, Number mask, Number value,
                            const WalkState& state, WalkQuestion& question);
@@ -174,7 +174,8 @@ class Evaluator {
   Model::Parts& parts_;
   Family family_;
   std::vector<std::string> names_{};
-  std::vector<Field> kinds_{};  // of the variables
+  std::vector<Field> kinds_{};     // of the variables
+  std::vector<NumberSet> made_{};  // what they could be, of those behind the fields
   std::vector<std::string> unknowns_{};
   std::unordered_map<std::string, std::uint32_t> unknown_numbers_{};
   std::unordered_map<std::string, std::uint32_t> variable_numbers_{};

@@ -72,6 +72,9 @@ void Walker::run() {
       (narrowed(Field::source_port) || narrowed(Field::destination_port) || narrowed(Field::tcp_flags) ||
        narrowed(Field::icmp_type) || narrowed(Field::icmp_code) || parts_.tracks()))
     asked_[Field::fragment] = NumberSet::one(0);
+  // What this host sends has the type of a new packet (alloc_skb).
+  if (asked_.hook == Hook::output && !narrowed(Field::packet_type))
+    asked_[Field::packet_type] = NumberSet::one(0);
   evaluator_.start(first, asked_);
   for (const auto& field : asked_.fields) {
     if (!field.empty()) continue;
@@ -90,7 +93,7 @@ void Walker::run() {
   while (!waiting_.empty()) {
     auto state = std::move(waiting_.back());
     waiting_.pop_back();
-    if (ways_ >= options_.most_ways) {
+    if (ways_ >= options_.most_ways || looks_ >= options_.most_looks) {
       bounded_ = true;
       end(state, Verdict::depends);
       continue;
@@ -268,8 +271,19 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     return begin_hook(state, Hook::input);
   }
   state.local = false;
-  if (asked_.hook == Hook::input) {
-    // Nobody said by which interface it leaves.
+  // ip_forward() and ip6_forward() leave what everybody on the link hears.
+  const auto types = evaluator_.numbers_of(state.view(Field::packet_type), Field::packet_type, state);
+  if (types != whole(Field::packet_type, asked_.family)) {
+    WalkQuestion question;
+    const auto unicast = evaluator_.test_numbers(state.view(Field::packet_type), Field::packet_type,
+                                                 NumberSet::one(0), state, question);
+    if (unicast == Truth::open) return fork(state, question);
+    if (unicast == Truth::no) {
+      write_kernel(state, "routing DROP: no unicast");
+      return end(state, Verdict::drop);
+    }
+  }
+  if (asked_.hook == Hook::input || state.redirected) {
     std::optional<Number> found;
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
     for (const auto& interface : parts_.facts.interfaces) {
@@ -277,10 +291,13 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
       if (destination && !found && NumberSet(networks).contains(*destination))
         found = interface_number(interface.name);
     }
-    state.new_route = true;
-    state.set_view(Field::out_interface,
-                   found ? View::of_constant(*found)
-                         : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    // Otherwise it leaves by the interface that the packet says, if it says one.
+    if (found || asked_.hook == Hook::input) {
+      state.new_route = true;
+      state.set_view(Field::out_interface,
+                     found ? View::of_constant(*found)
+                           : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    }
   }
   return begin_hook(state, Hook::forward);
 }
@@ -289,6 +306,10 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
 Walker::Next Walker::hop(WalkState& state) {
   const auto numbers = evaluator_.numbers_of(state.view(Field::ttl), Field::ttl, state);
   if (numbers == whole(Field::ttl, asked_.family)) {
+    // Who says nothing of it means a packet that gets there.
+    state.set_view(Field::ttl,
+                   View::of_variable(evaluator_.make_variable(state, std::string(words_of(Field::ttl)),
+                                                              Field::ttl, NumberSet::range(1, 254))));
     state.hopped = true;
     return Next::go;
   }
@@ -386,6 +407,7 @@ template <class AddressNumber>
 Walker::Next Walker::step_quickly(WalkState& state) {
   const auto count = parts_.chain(state.table, state.chain).rules.size();
   while (state.place < count) {
+    ++looks_;
     const auto& rules = parts_.quick<AddressNumber>(state.table, state.chain, state.place);
     const auto& rule = rules[state.place];
     const auto truth = quick_test(state, rule);
@@ -559,6 +581,8 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
+      // In the table raw there is no connection yet.
+      if (action.field == Field::connection_mark && !state.tracked) break;
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -699,6 +723,11 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
 
 Walker::Next Walker::fork(WalkState& state, const WalkQuestion& question) {
   const auto at = state.node;
+  if (ways_ >= options_.most_ways) {
+    bounded_ = true;
+    write_kernel(state, "too many ways: not followed further");
+    return end(state, Verdict::depends);
+  }
   const auto no = nodes_.size();
   nodes_.push_back({});
   nodes_.push_back({});
@@ -896,7 +925,12 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
 Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
   const auto back = destination ? Field::original_source : Field::original_destination;
   const auto field = destination ? Field::destination : Field::source;
-  const bool told = asked_[back] != whole(back, asked_.family);
+  // Of an error about a connection the kernel asks the status alone (nf_nat_icmp_reply_translation).
+  WalkQuestion of_state;
+  const bool error =
+      evaluator_.test_numbers(state.view(Field::state), Field::state,
+                              numbers_of_state(ConnectionState::related), state, of_state) == Truth::yes;
+  const bool told = !error && asked_[back] != whole(back, asked_.family);
   const Number bit = destination ? StatusBit::snat : StatusBit::dnat;
   WalkQuestion question;
   if (!told) {
@@ -953,6 +987,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
 
 void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
+  if (field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
     return;
@@ -963,9 +998,24 @@ void Walker::choose_address(WalkState& state, const RuleAction& action, Field fi
 
 // get_unique_tuple() of nf_nat_core.c: a port in the range stays.
 void Walker::choose_port(WalkState& state, const RuleAction& action, Field field) {
-  if (action.ports.empty()) return;
+  if (action.ports.empty() && (!action.shuffles || field != Field::source_port)) return;
   const auto protocol = evaluator_.number_of_view(state.view(Field::protocol), state);
   if (protocol && (*protocol == 1 || *protocol == 58)) return;
+  if (action.shuffles && !action.ports.is_one()) {
+    auto ports = action.ports;
+    // nf_nat_l4proto_unique_tuple(): a privileged port becomes another one.
+    const auto hull = evaluator_.hull_of(state.view(field), field, state);
+    if (ports.empty())
+      ports = NumberSet::range(hull.first < 512    ? 1
+                               : hull.first < 1024 ? 600
+                                                   : 1024,
+                               hull.last < 512    ? 511
+                               : hull.last < 1024 ? 1023
+                                                  : 65535);
+    rewrite(state, field,
+            View::of_variable(evaluator_.make_variable(state, action.words + " ", field, std::move(ports))));
+    return;
+  }
   const auto range = action.ports.ranges()[0];
   if (action.ports.is_one()) {
     rewrite(state, field, View::of_constant(range.first));
@@ -1028,7 +1078,8 @@ Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
         std::vector<NumberRange> ranges;
         for (const auto number : asked_.family == Family::ipv4 ? interface.v4 : interface.v6)
           ranges.push_back({number, number});
-        own = NumberSet(std::move(ranges));
+        // Addresses that mean this host alone are never chosen (inet_select_addr): those of others are.
+        own = interface.name == "lo" ? parts_.local : NumberSet(std::move(ranges));
         if (own.empty()) return end(state, Verdict::drop);
       }
       choose_address(state, action, address, std::move(own));

@@ -230,7 +230,8 @@ std::string of(const CLI::App* command) {
   return command == nullptr ? "" : command->get_name() + " ";
 }
 
-Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
+Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word,
+                   std::span<const std::string> more_options = {}) {
   if (command == nullptr && !word.starts_with('-')) {
     auto error = error_of<messages::unknown_command>(word);
     if (auto hint = hint_for_other_program(word); !hint.empty()) return std::move(error).hinted(hint);
@@ -240,6 +241,7 @@ Error unknown_word(const CLI::App& app, const CLI::App* command, const std::stri
   }
   auto names = option_names(app);
   if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  std::ranges::copy(more_options, std::back_inserter(names));
   auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of(command))
                                      : error_of<messages::unexpected_argument>(word, of(command));
   const auto near = nearest(word.substr(0, word.find('=')), names);
@@ -345,36 +347,25 @@ std::optional<std::vector<std::string>> as_option(std::string_view command, std:
   return std::nullopt;
 }
 
-bool is_option(const CLI::App& app, const CLI::App* command, const std::string& word) {
-  return word.starts_with('-') && find_option(app, command, word.substr(0, word.find('='))) != nullptr;
-}
-
-// What the command takes of another program's words goes behind "--", and the options stay before it.
-Result<std::vector<std::string>> with_dashes_behind(const CLI::App& app, const CLI::App& command,
-                                                    std::vector<std::string> out,
-                                                    std::vector<std::string> words) {
-  std::vector<std::string> behind;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto& word = words[i];
-    if (word == "--") {
-      behind.insert(behind.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
-      break;
-    }
-    if (!is_option(app, &command, word)) {
-      behind.push_back(word);
-      continue;
-    }
-    out.push_back(word);
-    const auto* waits = wants_value(app, &command, word);
-    if (waits == nullptr) continue;
-    if (i + 1 == words.size()) return missing_value(&command, *waits, word);
-    out.push_back(words[++i]);
+// Takes the words at the place that are not the command's own options: how many. An option that neither knows
+// is an error.
+Result<std::size_t> take_other_words(const CLI::App& app, const Defined& command,
+                                     std::span<const std::string> words) {
+  const auto& other = *command.syntax.other_words();
+  const auto& word = words.front();
+  if (!word.starts_with('-') || word == "-") {
+    const auto length = std::max<std::size_t>(other.length(words), 1);
+    other.target->insert(other.target->end(), words.begin(),
+                         words.begin() + static_cast<std::ptrdiff_t>(length));
+    return length;
   }
-  const bool dashes =
-      std::ranges::any_of(behind, [](const std::string& word) { return word.starts_with('-'); });
-  if (dashes) out.emplace_back("--");
-  out.insert(out.end(), behind.begin(), behind.end());
-  return out;
+  const auto name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+  if (find_option(app, command.app, name) != nullptr) return std::size_t{0};
+  const auto length = other.length(words);
+  if (length == 0) return unknown_word(app, command.app, word, other.options);
+  other.target->insert(other.target->end(), words.begin(),
+                       words.begin() + static_cast<std::ptrdiff_t>(length));
+  return length;
 }
 
 // The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
@@ -388,6 +379,20 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i];
     const CLI::App* of_command = command == nullptr ? nullptr : command->app;
+    const bool takes = command != nullptr && command->syntax.other_words();
+    if (takes && word == "--") {
+      auto& target = *command->syntax.other_words()->target;
+      target.insert(target.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      return out;
+    }
+    if (takes) {
+      const auto taken = TRY(take_other_words(app, *command, std::span(words).subspan(i)));
+      i += taken;
+      if (taken > 0) {
+        --i;
+        continue;
+      }
+    }
     if (word == "--") {
       const bool protects = std::any_of(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end(),
                                         [](const std::string& rest) { return rest.starts_with('-'); });
@@ -415,11 +420,6 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
           return out;
         }
         command = &*found;
-        if (command->syntax.takes_dashes()) {
-          out.push_back(word);
-          words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-          return with_dashes_behind(app, *command->app, std::move(out), std::move(words));
-        }
       } else if (command != nullptr && std::exchange(first, false)) {
         if (auto option = as_option(command->entry->name, word, std::span(words).subspan(i + 1))) {
           std::ranges::move(*option, std::back_inserter(out));

@@ -228,20 +228,24 @@ Result<Answer> remove_expectation(Context& context, const std::vector<std::strin
 }  // namespace
 
 Action define_expect(Syntax& syntax) {
-  auto action = std::make_shared<std::string>("list");
   auto words = std::make_shared<std::vector<std::string>>();
   auto comment = std::make_shared<std::string>();
-  syntax.positional("ACTION", action.get(), "list (default), add or remove").words = {"list", "add",
-                                                                                      "remove"};
-  syntax
-      .positional("WORDS", words.get(),
-                  "add: accept, drop or reject, and the PACKET; remove: the line's number")
-      .takes_dashes = true;
+  // The parser gives all words to `words`, as those of a packet are among them: these are for help and
+  // completion.
+  const Argument::Reader nothing = [](const std::string&) { return Status{}; };
+  syntax.positional("ACTION", nothing, "list (default), add or remove").words = {"list", "add", "remove"};
+  syntax.positional("WORDS", nothing,
+                    "add: accept, drop or reject, and the PACKET; remove: the line's number");
+  syntax.take({.length = packet_option_length, .options = packet_options(), .target = words.get()});
   syntax.option("--comment", "TEXT", comment.get(), "add: why, for people");
-  return [action, words, comment](Context& context) -> Result<Answer> {
-    if (*action == "add") return add_expectation(context, *words, *comment);
-    if (*action == "remove") return remove_expectation(context, *words);
-    return list_expectations(context);
+  return [words, comment](Context& context) -> Result<Answer> {
+    const std::string action = words->empty() ? "list" : words->front();
+    const std::vector<std::string> rest(words->begin() + (words->empty() ? 0 : 1), words->end());
+    if (action == "add") return add_expectation(context, rest, *comment);
+    if (action == "remove") return remove_expectation(context, rest);
+    if (action == "list" && rest.empty()) return list_expectations(context);
+    return error_of<messages::not_one_of>(action == "list" ? rest.front() : action, "list, add, remove")
+        .within("ACTION");
   };
 }
 

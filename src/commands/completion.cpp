@@ -61,6 +61,8 @@ Completed completed(const CommandEntry& entry) {
     if (entry.name == "template" && argument.names == "NAME") list(kTemplates);
     command.takes_file = command.takes_file || argument.names.find("FILE") != std::string::npos;
   }
+  if (const auto& other = syntax.other_words())
+    command.options.insert(command.options.end(), other->options.begin(), other->options.end());
   return command;
 }
 
@@ -75,8 +77,12 @@ std::vector<Completed> completed_commands() {
 constexpr std::string_view kGlobals =
     "-C --repo --backend --color --no-pager -q --quiet -v --verbose --json --help --version";
 /// The values that an option of any command can have.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kValues{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kValues{
     {{"--family", "ipv4 ipv6"},
+     {"--expect", "ACCEPT DROP REJECT DEPENDS"},
+     {"--hook", "PREROUTING INPUT FORWARD OUTPUT POSTROUTING"},
+     {"--state", "NEW ESTABLISHED RELATED INVALID UNTRACKED"},
+     {"--ctstate", "NEW ESTABLISHED RELATED INVALID UNTRACKED"},
      {"--table", "filter nat mangle raw security"},
      {"--backend", "auto nft legacy"},
      {"--color", "auto always never"}}};

@@ -30,6 +30,7 @@ Action define_rollback(Syntax& syntax);
 Action define_tag(Syntax& syntax);
 Action define_check(Syntax& syntax);
 Action define_expect(Syntax& syntax);
+Action define_trace(Syntax& syntax);
 Action define_remote(Syntax& syntax);
 Action define_push(Syntax& syntax);
 Action define_fetch(Syntax& syntax);

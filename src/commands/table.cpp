@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 33> kCommands{{
+  static constexpr std::array<CommandEntry, 34> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -75,6 +75,12 @@ std::span<const CommandEntry> command_table() {
        "rewall expect add drop -p tcp --dport 3306 -i eth0 --state NEW --comment 'the database is ours'\n"
        "rewall expect remove 3",
        define_expect},
+      {"trace", "", "analyse", Effect::looks, "Show which rules a packet meets, and its verdict",
+       "rewall trace -p tcp -s 198.51.100.7 --dport 22 -i eth0 --state NEW\n"
+       "rewall trace --why good -p udp --dport 53\n"
+       "rewall trace --expect DROP HEAD --local 203.0.113.5 -p tcp -d 203.0.113.5 --syn --dport 3306\n"
+       "rewall trace 'IP 198.51.100.7.40000 > 203.0.113.5.22: Flags [S], seq 1, length 0' -i eth0",
+       define_trace},
       {"remote", "", "share", Effect::records, "List, add, change or remove remote repositories",
        "rewall remote\nrewall remote add origin ssh://git@backup.example.org/firewalls.git\n"
        "rewall remote set-url origin /mnt/backup/firewalls.git",

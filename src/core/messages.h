@@ -855,6 +855,8 @@ inline constexpr Message no_such_packet{.text = "no packet has all these words: 
 inline constexpr Message packet_is_empty{
     .text = "no packet is named",
     .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+/// The revision, then the family.
+inline constexpr Message revision_without_family{.text = "{} has no rules of {}"};
 inline constexpr Message host_addresses_unread{
     .kind = ErrorKind::capture, .text = "cannot read the addresses of this host from the kernel: {}"};
 inline constexpr Message no_packet_line{

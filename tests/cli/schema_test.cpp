@@ -67,6 +67,9 @@ void hold_questions(const Host& host) {
   hold(host, "diff", "diff HEAD~3 HEAD", 1);
   hold(host, "blame", "blame");
   hold(host, "blame", "blame LIVE");
+  hold(host, "trace", "trace -p tcp --dport 22 --state NEW");
+  hold(host, "trace", "trace --why HEAD -s 192.0.2.1 -i eth0");
+  hold(host, "trace", "trace --expect DEPENDS --why --hook OUTPUT -o eth0", 1);
   hold(host, "checkout", "checkout HEAD");
   hold(host, "checkout", "checkout HEAD -o there");
   hold(host, "verify", "verify");

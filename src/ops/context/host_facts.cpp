@@ -68,7 +68,7 @@ Result<HostFacts> given_host_facts(std::span<const std::string> addresses) {
     const auto family = text.find(':') == std::string::npos ? Family::ipv4 : Family::ipv6;
     const auto address = text.find('/') == std::string::npos ? read_address(text, family) : std::nullopt;
     if (!address)
-      return error_of<messages::no_packet_value>(format("'{}'", text), "an address", "").within("--local");
+      return error_of<messages::no_packet_value>(rewall::quoted(text), "an address", "").within("--local");
     const auto number = address_number(address->bits, family);
     (family == Family::ipv4 ? facts.local_v4 : facts.local_v6).push_back({number, number});
   }
