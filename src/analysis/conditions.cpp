@@ -400,6 +400,12 @@ Condition of_host(Condition group, const HostFacts& facts) {
 
 void read_options(const Match& match, const Surroundings& around, std::vector<Condition>& out) {
   const auto family = around.family;
+  // tcp_mt() and its like have a header even where nothing of it is asked.
+  static constexpr std::array<std::string_view, 5> kHeaders = {"tcp", "udp", "udplite", "sctp", "dccp"};
+  if (match.options.empty() && std::ranges::find(kHeaders, match.name) != kHeaders.end()) {
+    out.push_back(not_a_later_fragment());
+    out.back().words = match_words(match);
+  }
   for (const auto& option : match.options) {
     for (const auto& normal : normal_options(match, option, family)) {
       const auto reader = by_option(match.name, normal.name);

@@ -93,6 +93,7 @@ TEST_CASE("addresses and interfaces are ranges, and masks where they are no netw
   CHECK(asks("-s 2001:db8::/32 -j DROP", Family::ipv6) ==
         "-s 20010db800000000:0-20010db8ffffffff:ffffffffffffffff");
   CHECK(asks("-i lo -j DROP") == "-i 6c6f0000000000:0");
+  CHECK(asks("! -i + -j DROP") == "!-i 0-ffffffffffffff:ffffffffffffffff");
   CHECK(asks("-m iprange ! --src-range 192.0.2.1-192.0.2.9 -j DROP") == "!-s c0000201-c0000209");
 }
 
@@ -106,6 +107,8 @@ TEST_CASE("what stands behind the header of IP is asked of no fragment but the f
   CHECK(shown(multiport.rule().conditions[1]) == "(-f 0 and !(--sport 35,3e8-3e9 or --dport 35,3e8-3e9))");
   const OneRule syn("-p tcp -m tcp ! --syn -j DROP");
   CHECK(shown(syn.rule().conditions[1]) == "(-f 0 and !--tcp-flags 2/17)");
+  const OneRule alone("-p tcp -m tcp -j DROP");
+  CHECK(shown(alone.rule().conditions[1]) == "-f 0");
   const OneRule icmp("-p icmp -m icmp --icmp-type 3/1 -j DROP");
   CHECK(shown(icmp.rule().conditions[1]) == "(-f 0 and (--icmp-type 3 and --icmp-code 1))");
 }
