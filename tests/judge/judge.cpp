@@ -241,6 +241,10 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
     for (std::size_t i = 0; i < packets; ++i) {
       const auto family = only_ ? *only_ : i % 2 == 0 ? Family::ipv4 : Family::ipv6;
       const auto& connections = pool[family];
+      // By chance a new packet can be one of a connection that is there.
+      const auto there_already = [&](const Shot& shot) {
+        return std::ranges::any_of(connections, [&](const Shot& of) { return belongs(shot, of.connection); });
+      };
       const auto what = chance_.below(16);
       if (what < 3 && !connections.empty()) {
         const auto& of = chance_.any(connections);
@@ -253,13 +257,11 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
         lab_.set_mark(of, of.connection.mark);
         judge(shot);
       } else if (what == 4) {
-        flow(packets_.first(family));
+        const auto shot = packets_.first(family);
+        if (!there_already(shot)) flow(shot);
       } else {
         auto shot = packets_.next(family);
-        // By chance one of a connection that is there already.
-        if (std::ranges::any_of(connections, [&](const Shot& of) { return belongs(shot, of.connection); }))
-          continue;
-        judge(shot);
+        if (!there_already(shot)) judge(shot);
       }
     }
   }
