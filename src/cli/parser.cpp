@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -329,14 +330,61 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
   return commands;
 }
 
+// What stands for the first word of a command where git has the word and the command an option: `config get
+// KEY` is `config KEY`. No setting has such a name. `behind` are the words after it.
+std::optional<std::vector<std::string>> as_option(std::string_view command, std::string_view word,
+                                                  std::span<const std::string> behind) {
+  using Words = std::vector<std::string>;
+  if (command == "config") {
+    if ((word == "get" && !behind.empty()) || (word == "set" && behind.size() > 1)) return Words{};
+    if (word == "list") return Words{"--list"};
+    if (word == "unset") return Words{"--unset"};
+  }
+  const bool removes = word == "delete" || word == "remove" || word == "rm";
+  if (command == "tag" && removes && !behind.empty() && !behind[0].starts_with('-')) return Words{"--delete"};
+  return std::nullopt;
+}
+
+bool is_option(const CLI::App& app, const CLI::App* command, const std::string& word) {
+  return word.starts_with('-') && find_option(app, command, word.substr(0, word.find('='))) != nullptr;
+}
+
+// What the command takes of another program's words goes behind "--", and the options stay before it.
+Result<std::vector<std::string>> with_dashes_behind(const CLI::App& app, const CLI::App& command,
+                                                    std::vector<std::string> out,
+                                                    std::vector<std::string> words) {
+  std::vector<std::string> behind;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto& word = words[i];
+    if (word == "--") {
+      behind.insert(behind.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      break;
+    }
+    if (!is_option(app, &command, word)) {
+      behind.push_back(word);
+      continue;
+    }
+    out.push_back(word);
+    const auto* waits = wants_value(app, &command, word);
+    if (waits == nullptr) continue;
+    if (i + 1 == words.size()) return missing_value(&command, *waits, word);
+    out.push_back(words[++i]);
+  }
+  const bool dashes =
+      std::ranges::any_of(behind, [](const std::string& word) { return word.starts_with('-'); });
+  if (dashes) out.emplace_back("--");
+  out.insert(out.end(), behind.begin(), behind.end());
+  return out;
+}
+
 // The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
-// and
-// "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
+// and "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
 // error for a value that is missing or too much; the library's own words for these are not ours.
 Result<std::vector<std::string>> library_words(const CLI::App& app, const std::deque<Defined>& commands,
                                                std::vector<std::string> words) {
   const Defined* command = nullptr;
   std::vector<std::string> out;
+  bool first = true;  // no word of the command itself came yet
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i];
     const CLI::App* of_command = command == nullptr ? nullptr : command->app;
@@ -367,6 +415,16 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
           return out;
         }
         command = &*found;
+        if (command->syntax.takes_dashes()) {
+          out.push_back(word);
+          words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+          return with_dashes_behind(app, *command->app, std::move(out), std::move(words));
+        }
+      } else if (command != nullptr && std::exchange(first, false)) {
+        if (auto option = as_option(command->entry->name, word, std::span(words).subspan(i + 1))) {
+          std::ranges::move(*option, std::back_inserter(out));
+          continue;
+        }
       }
       out.push_back(word);
     }

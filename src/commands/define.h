@@ -28,6 +28,8 @@ Action define_try(Syntax& syntax);
 Action define_confirm(Syntax& syntax);
 Action define_rollback(Syntax& syntax);
 Action define_tag(Syntax& syntax);
+Action define_check(Syntax& syntax);
+Action define_expect(Syntax& syntax);
 Action define_remote(Syntax& syntax);
 Action define_push(Syntax& syntax);
 Action define_fetch(Syntax& syntax);

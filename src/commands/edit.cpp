@@ -104,6 +104,10 @@ class Editing {
       auto tried = restore_text(true);
       if (!tried) return after_error(of_text(std::move(tried).error()));
       if (options_.restore.dry_run) return dry_run(std::move(tried));
+      if (tried->refusal) {
+        show(*tried);
+        return ask_what_now(*std::move(tried->refusal));
+      }
       if (tried->diff.identical()) {
         for (const auto& note : tried->notes) context_.terminal.say(note);
         return nothing_changed();
@@ -136,7 +140,12 @@ class Editing {
 
   Ending after_error(Error error) {
     const bool in_the_text = error.kind == ErrorKind::usage || error.kind == ErrorKind::kernel;
-    if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
+    return in_the_text ? ask_what_now(std::move(error)) : Ending(kept(std::move(error)));
+  }
+
+  // Of what another text can mend.
+  Ending ask_what_now(Error error) {
+    if (!people_) return Ending(kept(std::move(error)));
     Terminal::error(Error(error).hinted(for_repository(error.hint, context_.session.path())));
     people_->show("edit it again, exit without a change, or keep the text in a file and exit\n");
     const auto answer = people_->ask("What now? (edit, exit or keep) ", {"edit", "exit", "keep"}, "keep");

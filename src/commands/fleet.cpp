@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "commands/check.h"
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/fleet/fleet_check.h"
 #include "ops/fleet/fleet_diff.h"
 #include "ops/fleet/fleet_log.h"
 #include "ops/fleet/fleet_status.h"
@@ -345,6 +347,41 @@ Result<Answer> log(Context& context, FleetOptions& options) {
   return Answer::same;
 }
 
+// --- check
+
+Json host_check_json(const HostBranch& host, const Result<HostCheck>& check) {
+  Json json{{"host", host.host}, {"expectations", Json::array()}};
+  if (check)
+    for (const auto& checked : check->checked) json["expectations"].push_back(checked_json(checked));
+  json["unreadable"] = check ? Json(nullptr) : Json(check.error().message);
+  return json;
+}
+
+std::string host_check_text(const HostBranch& host, const Result<HostCheck>& check, Paint paint) {
+  auto text = paint.heading(escape(host.host)) + "\n";
+  if (!check) return text + format("  {}\n", paint.removed("unreadable: " + escape(check.error().message)));
+  if (check->checked.empty()) return text + paint.quiet("  no expectations") + "\n";
+  for (const auto& checked : check->checked) text += checked_line(checked, paint);
+  return text;
+}
+
+Result<Answer> check(Context& context, const FleetOptions& options) {
+  const auto hosts = TRY(named_hosts(context, options.hosts));
+  Answer answer = Answer::same;
+  JsonArray array(context.terminal);
+  start_pager(context);
+  const auto show = [&](const HostBranch& host, const Result<HostCheck>& found) {
+    if (!found || !all_hold(found->checked)) answer = Answer::different;
+    if (context.json)
+      array.add(host_check_json(host, found));
+    else
+      context.terminal.out(host_check_text(host, found, context.terminal.paint()));
+  };
+  TRY(fleet_check(context.session, hosts, show));
+  end(context, array);
+  return answer;
+}
+
 // --- the command
 
 std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
@@ -375,16 +412,18 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
 
 Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff or log");
-  action.words = {"list", "status", "diff", "log"};
-  syntax.positional("HOST", &options->hosts,
-                    "list, log: only these hosts; diff: the two hosts, or those to compare with --against");
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff, log or check");
+  action.words = {"list", "status", "diff", "log", "check"};
+  syntax.positional(
+      "HOST", &options->hosts,
+      "list, log, check: only these hosts; diff: the two hosts, or those to compare with --against");
   auto allowed = add_fleet_options(syntax, *options);
   return [options, allowed](Context& context) -> Result<Answer> {
     TRY(check_action("fleet", allowed, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);
+    if (options->action == "check") return check(context, *options);
     return list(context, *options);
   };
 }

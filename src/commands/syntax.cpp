@@ -42,6 +42,10 @@ const Argument* Syntax::find(std::string_view name) const {
   return found == arguments_.end() ? nullptr : &*found;
 }
 
+bool Syntax::takes_dashes() const {
+  return std::ranges::any_of(arguments_, &Argument::takes_dashes);
+}
+
 const Argument* Syntax::dashed() const {
   const auto found = std::ranges::find(arguments_, true, &Argument::dashed);
   return found == arguments_.end() ? nullptr : &*found;

@@ -31,7 +31,10 @@ struct Argument {
   std::vector<std::string> words{};     ///< the only values that are taken; none: every value
   std::vector<std::string> excludes{};  ///< the names of what cannot stand beside it
   bool dashed = false;                  ///< -5 is this option with the value 5, as for `git log`
-  bool given = false;                   ///< set by the parser
+  /// Of a positional std::vector: what begins with a dash and is no option of rewall is one of its values, as
+  /// in `trace -p tcp --dport 22`.
+  bool takes_dashes = false;
+  bool given = false;  ///< set by the parser
 
   /// "--message", "REV".
   std::string_view name() const;
@@ -52,6 +55,8 @@ class Syntax {
   const Argument* find(std::string_view name) const;
   /// The option that a number behind a dash stands for; null where none is.
   const Argument* dashed() const;
+  /// True where an argument takes words that begin with a dash.
+  bool takes_dashes() const;
   std::deque<Argument>& arguments() { return arguments_; }
 
  private:

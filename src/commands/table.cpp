@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 31> kCommands{{
+  static constexpr std::array<CommandEntry, 33> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -66,6 +66,15 @@ std::span<const CommandEntry> command_table() {
        define_rollback},
       {"tag", "", "change", Effect::records, "List, set or delete names of revisions",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"check", "", "analyse", Effect::looks, "Check that a revision treats packets as is expected",
+       "rewall check\nrewall check HEAD~1\nrewall check file:/etc/iptables/rules.v4\nrewall check --suggest",
+       define_check},
+      {"expect", "", "analyse", Effect::looks,
+       "List, add or remove expectations, which every change is held against",
+       "rewall expect\nrewall expect add accept -p tcp --dport 22 -i eth0 --state NEW\n"
+       "rewall expect add drop -p tcp --dport 3306 -i eth0 --state NEW --comment 'the database is ours'\n"
+       "rewall expect remove 3",
+       define_expect},
       {"remote", "", "share", Effect::records, "List, add, change or remove remote repositories",
        "rewall remote\nrewall remote add origin ssh://git@backup.example.org/firewalls.git\n"
        "rewall remote set-url origin /mnt/backup/firewalls.git",

@@ -162,6 +162,38 @@ inline constexpr Message damaged_snapshots{
     .text = "a part of the history cannot be read: {}",
     .hint = "'rewall verify' lists what is damaged; every snapshot of the list can be restored"};
 
+// --- what is held against a change
+
+/// File, line, what is wrong.
+inline constexpr Message bad_expectation{
+    .text = "{}:{}: {}",
+    .hint = "a line is: accept|drop|reject PACKET  # comment, like: accept -p tcp --dport 22 --state NEW"};
+inline constexpr Message bad_expected_verdict{
+    .text = "'{}' is no verdict",
+    .hint =
+        "one of: accept, drop, reject; for example: rewall expect add drop "
+        "-p tcp --dport 3306 -i eth0 --state NEW"};
+/// The file, how many lines.
+inline constexpr Message no_such_expectation{.text = "{0} has no expectation {1}",
+                                             .hint = "'rewall expect' lists them with their numbers"};
+/// The first that fails, and how many others do.
+inline constexpr Message expectation_fails{
+    .kind = ErrorKind::refused,
+    .text = "the wanted rules fail an expectation: {}",
+    .hint = "'rewall expect' lists the expectations; to make the change all the same: --force",
+    .live = LiveState::untouched};
+/// What would happen to which packet, by which rule.
+inline constexpr Message locks_out{
+    .kind = ErrorKind::refused,
+    .text = "this would lock you out: {}",
+    .hint = "to try it with a way back: --for 10m; to make the change all the same: --force",
+    .live = LiveState::untouched};
+inline constexpr Message may_lock_out{
+    .kind = ErrorKind::refused,
+    .text = "nobody can prove that you still get in: {}",
+    .hint = "to try it with a way back: --for 10m; to answer the question in advance: --yes",
+    .live = LiveState::untouched};
+
 // --- guard
 
 inline constexpr Message guard_of_other{
@@ -800,6 +832,36 @@ inline constexpr Message not_a_variable{
     .text = "{} is not NAME=VALUE",
     .hint = "for example SELF=192.0.2.10,2001:db8::10; a name holds letters, digits and '_'"};
 inline constexpr Message no_address_or_network{.text = "{} is not an address or a network"};
+
+// --- packets
+
+/// The word, then the nearest one as did_you_mean() says it.
+inline constexpr Message unknown_packet_word{.text = "{} is no word of a packet", .hint = "{1}"};
+inline constexpr Message packet_word_needs_value{.text = "{} needs a value"};
+inline constexpr Message packet_word_takes_one{.text = "{} takes one type with one code, and no '!'",
+                                               .hint = "name them apart: --icmp-type and --icmp-code"};
+/// The text, what was expected ("a port"), a hint.
+inline constexpr Message no_packet_value{.text = "{} is not {}", .hint = "{2}"};
+inline constexpr Message states_and_status{
+    .text = "{}: SNAT and DNAT are no states of a connection beside others",
+    .hint = "name them apart: --ctstate and --ctstatus"};
+/// The option or the address, the family it is of, the family of the packet.
+inline constexpr Message packet_of_other_family{.text = "{} is of {}, and the packet of {}"};
+/// The option, the protocols that have it, then those of the packet.
+inline constexpr Message protocol_lacks_field{.text = "{} is of {}, and the packet's protocol is {}"};
+inline constexpr Message fragment_lacks_field{
+    .text = "{} is of whole packets and first fragments, and the packet is another fragment"};
+inline constexpr Message no_such_packet{.text = "no packet has all these words: {} leaves none over"};
+inline constexpr Message packet_is_empty{
+    .text = "no packet is named",
+    .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+inline constexpr Message host_addresses_unread{
+    .kind = ErrorKind::capture, .text = "cannot read the addresses of this host from the kernel: {}"};
+inline constexpr Message no_packet_line{
+    .text = "{} is no line of 'tcpdump -n', 'conntrack -L' or the kernel's LOG target that tells a packet",
+    .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};
+inline constexpr Message no_address_in_line{.text = "{} is not an address",
+                                            .hint = "names of hosts are not looked up: use tcpdump -n"};
 
 // --- templates
 

@@ -281,6 +281,12 @@ const std::vector<Case>& of_commands() {
        "$PWD/r.git hosts/other; rewall -C c clone $PWD/r.git",
        "rewall -C c show HEAD", 2, "run '(.*)'", 0, "rewall -C c show HEAD"},
       {"no_such_tag", "rewall init", "rewall tag -d zzzzzz", 2, "see '(.*)'", 0, ""},
+      {"bad_expected_verdict", "rewall init", "rewall expect add allow -p tcp", 2, "for example: (.*)", 0,
+       "rewall expect | grep -q 'drop -p tcp --dport 3306'"},
+      {"no_such_expectation", "rewall init", "rewall expect remove 7", 2, "'(.* expect)' lists", 0, ""},
+      {"expectation_fails", "rewall init; rewall expect add accept -p icmp; iptables -P INPUT DROP",
+       "iptables-save >closed; iptables -P INPUT ACCEPT; rewall apply --family ipv4 closed", 3,
+       "'(.* expect)' lists", 0, ""},
       {"no_such_remote", "rewall init --remote $PWD/r.git", "rewall push zzzzzz", 2, "see '(.*)'", 0, ""},
   };
   return all;
@@ -482,6 +488,8 @@ const std::map<std::string, std::string>& elsewhere() {
       {"only_foreign_left", "cli/everyday_test.cpp"},
       {"guard_limited", "cli/guard_test.cpp"},
       {"hash_names_tag", "store/sharing_test.cpp"},
+      {"locks_out", "cli/check_test.cpp"},
+      {"may_lock_out", "cli/check_test.cpp"},
   };
   return all;
 }
@@ -491,6 +499,7 @@ const std::map<std::string, std::string>& without_command() {
   static const std::map<std::string, std::string> all{
       {"ambiguous_expiry", "names a word of the command line, and no command"},
       {"ambiguous_revision", "names a word of the command line, and no command"},
+      {"bad_expectation", "says what to change in the file"},
       {"branch_moved", "asks to wait, and to run the command again"},
       {"branch_refused", "asks a person who is not here"},
       {"capture_kept_changing", "asks to wait, and to run the command again"},

@@ -83,6 +83,15 @@ void hold_questions(const Host& host) {
   hold(host, "hooks", "hooks list");
   hold(host, "hooks", "hooks install cron --root $PWD/root");
   hold(host, "hooks", "hooks remove cron --root $PWD/root");
+  hold(host, "check", "check --suggest");
+  hold(host, "expect", "expect add accept -p tcp --dport 2222 -s 192.0.2.1 --state NEW");
+  hold(host, "expect", "expect add accept -p tcp --dport 2222 -s 192.0.2.1 --state NEW");
+  hold(host, "expect", "expect add drop -p icmp --comment why");
+  hold(host, "expect", "expect");
+  hold(host, "check", "check", 1);
+  hold(host, "check", "check HEAD", 1);
+  hold(host, "expect", "expect remove 2");
+  hold(host, "expect", "expect remove 1");
   hold(host, "error", "diff nothing", 2);
   hold(host, "error", "confirm --new-session", 3);
 }
@@ -101,6 +110,7 @@ void hold_sharing(const Host& host) {
   hold(host, "fleet", "fleet log");
   hold(host, "fleet", "fleet diff other $(hostname)", 1);
   hold(host, "fleet", "fleet diff --against other", 1);
+  hold(host, "fleet", "fleet check");
   hold(host, "remote", "remote rm origin");
   hold(host, "clone", "-C cloned clone $PWD/r.git --host other");
 }

@@ -9,12 +9,14 @@
 #include "core/file_lock.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "diff/pairs.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
+#include "ops/restore/change_check.h"
 #include "ops/restore/partial_read.h"
 #include "ops/restore/put_in_force.h"
 #include "ops/restore/record_result.h"
@@ -66,6 +68,23 @@ Result<std::vector<std::string>> check_signature_of(const Repository& repository
     error.hint =
         format("the newest signed one is {0}: rewall restore {0}; {1}", newest.substr(0, 10), error.hint);
   return error;
+}
+
+// Of a plan that changes something. With a dry run the refusal is a part of the result.
+Status hold_against(Session& session, const Repository& repository, const RestorePlan& plan,
+                    const RestoreOptions& options, Restored& restored) {
+  if (options.check == nullptr || restored.diff.identical()) return {};
+  auto found = check_change(session, repository, plan, *options.check, options.dry_run);
+  // A boot does not hang on it.
+  if (!found && options.check->mode == ChangeCheck::Mode::warn) {
+    restored.notes.push_back(format("not checked: {}", found.error().message));
+    return {};
+  }
+  auto outcome = TRY(std::move(found));
+  restored.notes.insert(restored.notes.end(), outcome.notes.begin(), outcome.notes.end());
+  restored.refusal = std::move(outcome.refusal);
+  if (!options.dry_run && restored.refusal) return *std::move(restored.refusal);
+  return {};
 }
 
 /// The guard of a restore: dropped again, unless something of the restore is in force.
@@ -130,6 +149,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
+    TRY(hold_against(session, repository, *plan, options, restored));
     if (options.dry_run) {
       auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
       if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
@@ -193,6 +213,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
+    TRY(hold_against(session, repository, plan, options, restored));
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // A guard needs a snapshot as its way back, and an expiry one to find its rules by.

@@ -13,6 +13,8 @@
 
 namespace rewall {
 
+struct ChangeCheck;
+
 /// The options of a restore. Lives during the call.
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
@@ -24,7 +26,9 @@ struct RestoreOptions {
   bool dry_run = false;             ///< plans only
   bool exact = false;               ///< restores foreign parts too, instead of keeping those of LIVE
   Safeguard* safeguard = nullptr;   ///< the guard of the change; null for a way back
-  std::optional<Actor> actor{};     ///< the person who restores; else the person behind this process
+  /// What is held against the wanted ruleset first (change_check.h); null for a way back.
+  ChangeCheck* check = nullptr;
+  std::optional<Actor> actor{};  ///< the person who restores; else the person behind this process
   /// For a way back (a guard or a boot): pre-restore.d and the signature are not checked.
   bool way_back = false;
   /// The revision was made of the LIVE that the caller read: another LIVE is an error of kind refused, and no
@@ -45,6 +49,7 @@ struct Restored {
   std::string kept{};      ///< the folder with the files of the old LIVE then; empty where it is LIVE still
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
+  std::optional<Error> refusal{};    ///< with dry_run: why the restore would be refused
 };
 
 }  // namespace rewall
