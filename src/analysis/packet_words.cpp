@@ -323,12 +323,17 @@ Result<NumberSet> option_dscp(const GivenOption& given) {
   return NumberSet::range(Number{*value} << 2, (Number{*value} << 2) | 3);
 }
 
+// The flags of the packet that begins a connection of TCP.
+NumberSet begins_tcp() {
+  return *masked_numbers(kSyn, kSynMask, 8);
+}
+
 Result<NumberSet> option_values(const GivenOption& given, Family family) {
   switch (given.option->form) {
     case OptionForm::fragment:
       return NumberSet::one(1);
     case OptionForm::syn:
-      return *masked_numbers(kSyn, kSynMask, 8);
+      return begins_tcp();
     case OptionForm::flags:
       return option_flags(given);
     case OptionForm::below:
@@ -340,6 +345,12 @@ Result<NumberSet> option_values(const GivenOption& given, Family family) {
     default:
       return read_values(given.field, given.values[0], family);
   }
+}
+
+// A packet of TCP and of state NEW alone: people who name no flags mean the one that begins a connection.
+bool is_new_tcp(const Packet& packet) {
+  return packet[Field::protocol] == NumberSet::one(6) &&
+         packet[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh));
 }
 
 /// Narrows a packet by the options, in the order written.
@@ -354,6 +365,10 @@ class Narrower {
     if (given.option->form == OptionForm::state) TRY(take_for_status(read));
     auto values = option_values(read, packet_.family);
     if (!values) return std::move(values).error().within(std::string(given.option->name));
+    if (read.option->form == OptionForm::flags && !read.negated && *values == NumberSet::all(8)) {
+      any_flags_ = true;
+      return {};
+    }
     return narrow(read, std::move(*values));
   }
 
@@ -371,6 +386,11 @@ class Narrower {
             list_text(Field::protocol, protocol, packet_.family));
       if (!from_line_ && !named_[static_cast<std::size_t>(Field::protocol)]) protocol = std::move(left);
       if (field != Field::extensions) TRY(take_out_fragments(field));
+    }
+    const bool names_flags = any_flags_ || named_[static_cast<std::size_t>(Field::tcp_flags)];
+    if (!from_line_ && !names_flags && is_new_tcp(packet_) && packet_[Field::fragment].contains(0)) {
+      packet_[Field::tcp_flags] = begins_tcp();
+      packet_[Field::fragment] = NumberSet::one(0);
     }
     return std::move(packet_);
   }
@@ -431,6 +451,7 @@ class Narrower {
 
   Packet packet_;
   bool from_line_;
+  bool any_flags_ = false;  // `--tcp-flags NONE NONE`
   std::bitset<kFields> named_{};
 };
 
@@ -568,10 +589,14 @@ std::string packet_words(const Packet& packet) {
     const bool is_whole = packet[field] == whole(field, packet.family);
     if (field == Field::protocol ? implied : is_whole || !packet_has(packet, field)) continue;
     if (field == Field::fragment && !fragments) continue;
+    if (field == Field::tcp_flags && is_new_tcp(packet) && packet[field] == begins_tcp()) continue;
     text +=
         (text.empty() ? "" : " ") +
         (field == Field::protocol && is_whole ? "-p all" : field_words(field, packet[field], packet.family));
   }
+  const bool any_flags = packet[Field::tcp_flags] == whole(Field::tcp_flags, packet.family);
+  if (any_flags && is_new_tcp(packet) && packet[Field::fragment].contains(0))
+    text += " --tcp-flags NONE NONE";
   if (packet.hook != Hook::input) text += format("{}--hook {}", text.empty() ? "" : " ", name(packet.hook));
   const auto read = PacketReader(cut_words(text)).read();
   const auto shown = read ? family_of_words(*read, std::nullopt) : Result<Family>(Family::ipv4);

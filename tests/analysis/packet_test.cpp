@@ -123,6 +123,20 @@ TEST_CASE("ports narrow the protocol to those that have ports, unless it is name
   CHECK(packet("--icmpv6-type 128")[Field::protocol] == NumberSet::one(58));
 }
 
+TEST_CASE("a new packet of TCP whose flags nobody names begins a connection") {
+  const auto begins = packet("-p tcp --dport 22 --state NEW");
+  CHECK(begins == packet("-p tcp --dport 22 --state NEW --syn"));
+  CHECK(begins[Field::tcp_flags].contains(0x02));
+  CHECK_FALSE(begins[Field::tcp_flags].contains(0x12));
+  CHECK(packet("-p tcp --state NEW")[Field::fragment] == NumberSet::one(0));
+  for (const std::string others : {"-p tcp --dport 22", "-p tcp --state NEW,ESTABLISHED", "--state NEW",
+                                   "-p tcp --state NEW --tcp-flags NONE NONE"})
+    CHECK(packet(others)[Field::tcp_flags] == NumberSet::all(8));
+  CHECK(packet_words(begins) == "-p tcp --dport 22 --ctstate NEW");
+  const auto open = packet("-p tcp --dport 22 --state NEW --tcp-flags NONE NONE");
+  CHECK(packet(packet_words(open)) == open);
+}
+
 TEST_CASE("a packet with ports, a type or flags is no fragment behind the first") {
   CHECK(packet("-p tcp")[Field::fragment] == NumberSet::all(1));
   CHECK(packet("-p tcp --dport 22")[Field::fragment] == NumberSet::one(0));
