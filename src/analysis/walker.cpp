@@ -257,7 +257,8 @@ Walker::Next Walker::route(WalkState& state) {
     if (state.local || state.hopped) write_kernel(state, format("routing as to {}", name(asked_.hook)));
     return route_to(state, state.local);
   }
-  const auto local = evaluator_.test_numbers(destination, Field::destination, parts_.local, state, question);
+  const auto local =
+      evaluator_.test_numbers(destination, Field::destination, parts_.arriving, state, question);
   if (local == Truth::open) return fork(state, question);
   return route_to(state, local == Truth::yes);
 }

@@ -142,3 +142,12 @@ TEST_CASE("of hash:net,iface the most specific network decides, whatever its int
   CHECK(ask(rules, "-p tcp -s 10.1.2.9 -d 10.1.0.1 -i eth1").verdict == Verdict::drop);
   CHECK(ask(rules, "-p tcp -s 10.1.2.9 -d 10.1.0.1 -i eth0").verdict == Verdict::accept);
 }
+
+TEST_CASE("a broadcast address of a network of this host is routed to this host") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A PREROUTING -j DNAT --to-destination 10.1.255.255\n") +
+                                 filter("-A FORWARD -j DROP\n"),
+                             v4);
+  CHECK(ask(rules, "-p udp -s 10.2.0.9 -d 192.0.2.1 -i eth1 -o eth0 --hook FORWARD --state NEW").verdict ==
+        Verdict::accept);
+}

@@ -50,6 +50,16 @@ std::string text_of(const Seen& seen) {
   return out + " ttl " + std::to_string(seen.ttl) + " tos " + std::to_string(seen.tos);
 }
 
+bool belongs(const Shot& shot, const Connection& to) {
+  const auto& of = shot.connection;
+  const bool there = of.source == to.source && of.destination == to.destination &&
+                     of.source_port == to.source_port && of.destination_port == to.destination_port;
+  const bool back = of.source == to.reply_source && of.destination == to.reply_destination &&
+                    of.source_port == to.reply_source_port &&
+                    of.destination_port == to.reply_destination_port;
+  return of.protocol == to.protocol && (there || back);
+}
+
 std::vector<std::string> parts_of(std::string_view words, Family family) {
   std::vector<std::string> out;
   const auto rule = parse_rule(words, family);
@@ -231,6 +241,10 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
     for (std::size_t i = 0; i < packets; ++i) {
       const auto family = only_ ? *only_ : i % 2 == 0 ? Family::ipv4 : Family::ipv6;
       const auto& connections = pool[family];
+      // By chance a new packet can be one of a connection that is there.
+      const auto there_already = [&](const Shot& shot) {
+        return std::ranges::any_of(connections, [&](const Shot& of) { return belongs(shot, of.connection); });
+      };
       const auto what = chance_.below(16);
       if (what < 3 && !connections.empty()) {
         const auto& of = chance_.any(connections);
@@ -243,10 +257,11 @@ bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool
         lab_.set_mark(of, of.connection.mark);
         judge(shot);
       } else if (what == 4) {
-        flow(packets_.first(family));
+        const auto shot = packets_.first(family);
+        if (!there_already(shot)) flow(shot);
       } else {
         auto shot = packets_.next(family);
-        judge(shot);
+        if (!there_already(shot)) judge(shot);
       }
     }
   }
@@ -521,9 +536,10 @@ void Judge::compare(const Shot& shot, const Outcome& outcome) {
   if (said.verdict != kernel) {
     // Nobody answers a RST, an ICMP error, what all hear, or a wrong checksum: such a REJECT is a drop to
     // see. Of protocols that REJECT does not know it finds every checksum wrong (nf_ip_checksum).
+    const bool broadcast = shot.hook == Hook::input && lab_.route(shot.destination, shot.family) != "lo";
     const bool unanswered = (shot.protocol != 6 && shot.protocol != 17) ||
                             (shot.protocol == 6 && (shot.tcp_flags & 4) != 0) || shot.packet_type != 0 ||
-                            shot.bad_checksum;
+                            shot.bad_checksum || broadcast;
     if (said.verdict != Verdict::reject || kernel != Verdict::drop || !unanswered) {
       disagree("verdict " + std::string(name(said.verdict)) + " for " + std::string(name(kernel)), shot,
                outcome);

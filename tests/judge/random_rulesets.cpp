@@ -157,7 +157,8 @@ std::string RandomRulesets::member(const KnownSet& set) {
   if (set.type == "bitmap:port")
     return text(chance_.one_in(3) ? chance_.below(1025) : std::min(1024UL, std::stoul(port())));
   if (set.type == "bitmap:ip,mac")
-    return "10.1.0." + text(chance_.below(256)) + (chance_.one_in(3) ? "" : "," + mac());
+    return "10.1.0." + text(chance_.below(256)) + "," +
+           mac();  // one without would take that of the first packet
   if (set.type == "hash:mac") return mac();
   const auto colon = set.type.find(':');
   std::string kinds = set.type.substr(colon + 1) + ",";
