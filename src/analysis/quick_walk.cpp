@@ -242,10 +242,13 @@ class QuickWalk {
     look();
     while (place_ < count) {
       const auto& rules = parts_.quick<AddressNumber>(table_, chain_, place_);
-      const auto end = rules.size();
-      while (place_ < end && rejects(rules[place_])) ++place_;
-      if (place_ == end) continue;
-      const auto& rule = rules[place_];
+      // By pointers: an index is checked where the library is built so.
+      const auto* at_rule = rules.data() + place_;
+      const auto* const end = rules.data() + rules.size();
+      while (at_rule != end && rejects(*at_rule)) ++at_rule;
+      place_ = static_cast<std::size_t>(at_rule - rules.data());
+      if (at_rule == end) continue;
+      const auto& rule = *at_rule;
       if (!rule.more && !rule.ask_action && opens_ == 0) {
         const auto go = act_plainly(rule, count);
         if (go != Go::on) return go;
