@@ -81,11 +81,12 @@ Result<Answer> run_trace(Context& context, const TraceOptions& options) {
   auto facts = TRY(facts_of(options, name_of_revision, from));
   const auto revision = TRY(read_revision(context.session, name_of_revision, std::nullopt, Proof::checksum));
   TRY(check_rules(revision));
-  auto packet = TRY(packet_for(argument, revision));
-  complete(packet, facts);
+  const auto packet = TRY(packet_for(argument, revision));
+  auto complete_packet = packet;
+  complete(complete_packet, facts);
   const Why why = options.why ? Why::yes : Why::no;
   const Model model(revision.ruleset, packet.family, std::move(facts));
-  const auto traced = trace(model, packet, why);
+  const auto traced = trace(model, complete_packet, why);
   const bool met = !options.expected || *options.expected == traced.verdict;
   if (context.json) {
     Json json = to_json(traced, packet, why);

@@ -1,5 +1,8 @@
 #include "ui/trace_view.h"
 
+#include <algorithm>
+#include <array>
+
 #include "core/format.h"
 #include "core/text.h"
 #include "ui/diff_view.h"
@@ -87,20 +90,28 @@ class TraceLines {
   std::string text_{};
 };
 
-// The fields that NAT, marks and the like changed, in words of a packet.
+bool rewrites(const Step& step) {
+  static constexpr std::array<std::string_view, 11> kTargets = {
+      "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "NETMAP", "MARK", "CONNMARK", "TTL", "HL", "TOS", "DSCP"};
+  const auto target = std::string_view(step.action).substr(0, step.action.find(' '));
+  return (!step.perhaps || step.taken) && std::ranges::find(kTargets, target) != kTargets.end();
+}
+
+// The fields that NAT, marks and the like changed, in words of a packet. A field that the way only narrowed
+// is not changed.
 std::string changed_fields(const Trace& trace, const Packet& packet) {
+  static constexpr std::array<Field, 8> kFieldsOfPackets = {
+      Field::source, Field::destination,     Field::source_port, Field::destination_port,
+      Field::mark,   Field::connection_mark, Field::ttl,         Field::tos};
+  if (std::ranges::none_of(trace.path, rewrites)) return {};
   std::string text;
-  for (std::size_t i = 0; i < kFields; ++i) {
-    const auto field = static_cast<Field>(i);
-    // The state is what connection tracking says of the packet, no change of it.
-    const bool its_own = field == Field::source || field == Field::destination ||
-                         field == Field::source_port || field == Field::destination_port ||
-                         field == Field::mark || field == Field::connection_mark || field == Field::ttl ||
-                         field == Field::tos;
+  for (const auto field : kFieldsOfPackets) {
     const auto& left = trace.packet[field];
-    if (!its_own || left == packet[field] || left == whole(field, packet.family)) continue;
-    // That of a new connection.
-    if (field == Field::connection_mark && left == NumberSet::one(0)) continue;
+    const bool changed = !without(left, packet[field]).empty() || (left.is_one() && left != packet[field]);
+    // 0 is the mark of a new connection.
+    if (!changed || left == whole(field, packet.family) ||
+        (field == Field::connection_mark && left == NumberSet::one(0)))
+      continue;
     text +=
         format("{}{} {}", text.empty() ? "" : " ", words_of(field), values_text(field, left, packet.family));
   }
@@ -183,7 +194,7 @@ Json to_json(const Trace& trace, const Packet& packet, Why why) {
                {"family", name(packet.family)},
                {"hook", name(packet.hook)},
                {"packet", packet_words(packet)},
-               {"left", packet_words(trace.packet)},
+               {"left", or_null(changed_fields(trace, packet))},
                {"bounded", trace.bounded}};
   for (const auto& step : trace.path) json["path"].push_back(step_json(step, packet.family, why));
   return json;
