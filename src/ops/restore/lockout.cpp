@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "analysis/expectations.h"
@@ -165,6 +166,7 @@ class PacketMaker {
 struct PacketFate {
   Passage passage = Passage::open;
   std::string why{};
+  bool rejected = false;
   Packet left{};
 };
 
@@ -179,8 +181,8 @@ PacketFate fate_of(const Model& model, Packet packet, std::string_view which) {
                      found.depends_on.empty() ? "what is not known" : join(found.depends_on, ", "));
     return out;
   }
-  found.packet = {};
   out.passage = Passage::closed;
+  out.rejected = found.verdict == Verdict::reject;
   out.why = format("{} meet {} by {}", which, name(found.verdict), deciding_step(found, model.family()));
   return out;
 }
@@ -211,12 +213,35 @@ PacketFate of_destination(PacketFate let_in, const SessionWay& way) {
 constexpr const char* kIn = "its packets in";
 constexpr const char* kOut = "its packets out";
 
+/// Those of the packets of an open connection, in both directions. What one of them does to the connection's
+/// mark counts for the next: the second round is what stays, as what is dropped in the first is sent again.
+PacketFate fate_of_exchange(const Model& model, Packet in, Packet out) {
+  PacketFate worst;
+  PacketFate rejected;
+  // True where a mark is another one by now.
+  const auto exchange = [&] {
+    bool marked = false;
+    worst = {};
+    for (auto [packet, other, which] : {std::tuple(&in, &out, kIn), std::tuple(&out, &in, kOut)}) {
+      auto fate = fate_of(model, *packet, which);
+      marked = marked || fate.left[Field::connection_mark] != (*other)[Field::connection_mark];
+      (*other)[Field::connection_mark] = fate.left[Field::connection_mark];
+      if (fate.rejected) keep_worse(rejected, fate);
+      keep_worse(worst, std::move(fate));
+    }
+    return marked;
+  };
+  if (exchange()) exchange();
+  keep_worse(worst, std::move(rejected));
+  return worst;
+}
+
 /// The packets of the open connection.
 SessionNeed open_connection(const SessionWay& way, const Model& model) {
   SessionNeed need{.what = format("your {} session from {} to {}", way.name, way.there(), way.here())};
   const PacketMaker make(way);
-  PacketFate worst = fate_of(model, make.incoming(ConnectionState::established), kIn);
-  keep_worse(worst, fate_of(model, make.leaving(ConnectionState::established), kOut));
+  const auto lasting = ConnectionState::established;
+  PacketFate worst = fate_of_exchange(model, make.incoming(lasting), make.leaving(lasting));
   if (worst.passage != Passage::closed && !way.tracked && make.is_tcp()) {
     // Connection tracking begins with these rules: whichever direction comes first begins the connection
     // anew.
