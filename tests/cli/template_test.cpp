@@ -6,78 +6,29 @@
 #include <set>
 
 #include "support/host.h"
+#include "support/templates.h"
 
 using namespace rewall;
 using nlohmann::json;
 
-namespace {
-
-/// The templates, each with what it needs, and with other values for each of its places.
-struct Filled {
-  std::string name{};
-  std::string needed{};
-  std::string given{};
-};
-
-const std::vector<Filled>& all_templates() {
-  static const std::string kSsh =
-      " --set ssh_from=198.51.100.7,2001:db8:7::/48,203.0.113.0/24 --set ssh_ports=2222,22";
-  static const std::vector<Filled> all{
-      {"web-server", "",
-       "--set web_ports=8080:8090,80 --set mail_ports=none --set other_ports=9000,9001" + kSsh},
-      {"ssh-from-one-address", "--set ssh_from=198.51.100.7",
-       "--set ssh_from=198.51.100.7,2001:db8::7 --set ssh_ports=2222"},
-      {"database", "--set app_servers=10.0.0.11",
-       "--set app_servers=10.0.0.0/28,fd00::11 --set db_addresses=10.0.0.5,fd00::5 "
-       "--set db_ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,20:30" +
-           kSsh},
-      {"mail-server", "", "--set mail_ports=25 --set web_ports=80,443" + kSsh},
-      {"router-nat", "--set outside=eth0 --set inside=eth1",
-       "--set outside=ppp+ --set inside=eth1,eth2 --set inside_networks=10.1.0.0/24,10.2.0.0/24,fd00:1::/64 "
-       "--set ssh_from=198.51.100.7 --set ssh_ports=2222 --set inside_tcp=none --set inside_udp=any "
-       "--set forward_ports=80,443 --set forward_to=10.1.0.5,fd00:1::5"},
-      {"docker-host", "--set outside=eth0",
-       "--set outside=eth0,eth1 --set published_tcp=80,8000:8010 --set published_udp=514 "
-       "--set published_from=198.51.100.0/24,2001:db8::/32 --set host_ports=9100" +
-           kSsh},
-      {"kubernetes-node", "--set node_networks=10.0.0.0/24 --set pod_networks=10.244.0.0/16",
-       "--set node_networks=10.0.0.0/24,fd00::/64 --set pod_networks=10.244.0.0/16,fd00:244::/56 "
-       "--set api_from=198.51.100.0/24 --set api_port=443 --set nodeport_from=none" +
-           kSsh},
-      {"vpn-gateway", "--set outside=eth0 --set vpn_networks=10.8.0.0/24",
-       "--set outside=eth0 --set vpn=wg1 --set vpn_port=443 --set vpn_networks=10.8.0.0/24,fd00:8::/64 "
-       "--set inside=eth1,eth2 --set vpn_tcp=none --set vpn_udp=53,123" +
-           kSsh},
-      {"bastion", "--set inside=10.0.0.0/24",
-       "--set inside=10.0.0.0/24,fd00::/64 --set inside_ports=22,2222 --set resolvers=10.0.0.2,fd00::2 "
-       "--set time_servers=none --set update_users=root,65534" +
-           kSsh},
-      {"workstation", "", "--set open_ports=22,631 --set open_from=192.0.2.0/24,fe80::/10"},
-      {"lockdown", "", "--set ssh_ports=22,2222"},
-      {"open", "", ""}};
-  return all;
-}
-
-}  // namespace
-
 TEST_CASE("every template of the program is here, and the list has no other") {
   const Host host;
   const auto listed = json::parse(host.ok("rewall --json template"));
-  REQUIRE(listed.size() == all_templates().size());
+  REQUIRE(listed.size() == filled_templates().size());
   std::set<std::string> names;
   for (const auto& one : listed) {
     names.insert(one["name"]);
     CHECK(one["path"].is_null());
     CHECK_FALSE(one["summary"].get<std::string>().empty());
   }
-  for (const auto& one : all_templates()) CHECK(names.contains(one.name));
+  for (const auto& one : filled_templates()) CHECK(names.contains(one.name));
   for (const auto& entry : std::filesystem::directory_iterator(REWALL_SOURCE_DIR "/templates"))
     CHECK(names.contains(entry.path().stem()));
 }
 
 TEST_CASE("every template loads on both backends and for both families, and goes round through a snapshot") {
   const std::string backend = GENERATE("nft", "legacy");
-  for (const auto& one : all_templates()) {
+  for (const auto& one : filled_templates()) {
     const Host host;
     host.ok("rewall --backend " + backend + " init");
     for (const auto& values : {one.needed, one.given}) {
@@ -503,4 +454,65 @@ TEST_CASE("suggest looks at what listens and who is connected, and what it print
   CHECK(told[0]["name"] == "database");
   CHECK(told[0]["values"]["app_servers"] == "fd00::2");
   CHECK(told[0]["missing"].empty());
+}
+
+namespace {
+
+/// `serve PROGRAM tcp:80 udp:53@192.0.2.1 ...`: a program of that name that holds the sockets. `interface
+/// NAME ADDRESS...`. The host reaches the world by eth0, 203.0.113.2.
+const char* const kArranged =
+    "cat >hold.py <<'END'\n"
+    "import socket, sys, time\n"
+    "held = []\n"
+    "for word in sys.argv[2:]:\n"
+    "    kind, port = word.split(':', 1); port, _, address = port.partition('@')\n"
+    "    s = socket.socket(socket.AF_INET if address else socket.AF_INET6, socket.SOCK_STREAM if kind == "
+    "'tcp' "
+    "else socket.SOCK_DGRAM)\n"
+    "    s.bind((address or '::', int(port))); held.append(s)\n"
+    "    if kind == 'tcp': s.listen(9)\n"
+    "open(sys.argv[1], 'w'); time.sleep(300)\n"
+    "END\n"
+    "trap 'kill $(jobs -p)' EXIT; unset SSH_CONNECTION; n=0\n"
+    "serve() { ln -sf $(command -v python3) $1; n=$((n + 1)); ./$1 hold.py ready-$n \"${@:2}\" >/dev/null & "
+    "while "
+    "! test -e ready-$n; do sleep 0.02; done; }\n"
+    "interface() { ip link add $1 type veth peer name p-$1; ip link set $1 up; ip link set p-$1 up; for a in "
+    "${@:2}; do ip addr add $a dev $1 $([[ $a == *:* ]] && echo nodad); done; }\n"
+    "ip link set lo up; interface eth0 203.0.113.2/24 2001:db8:1::2/64; ip route add default via "
+    "203.0.113.1\n"
+    "serve sshd tcp:22\n";
+
+}  // namespace
+
+TEST_CASE("suggest tells ten kinds of hosts apart") {
+  const std::map<std::string, std::string> hosts{
+      {"serve nginx tcp:80 tcp:443; serve chronyd udp:123", "web-server --set mail_ports=none"},
+      {"serve nginx tcp:80; serve master tcp:25; serve dovecot tcp:993",
+       "web-server --set web_ports=80 --set mail_ports=25,993"},
+      {"serve master tcp:25 tcp:587; serve dovecot tcp:143", "mail-server --set mail_ports=25,143,587"},
+      {"serve postgres tcp:5432@203.0.113.2 tcp:9187@127.0.0.1",
+       "database --set db_ports=5432 --set db_addresses=203.0.113.2 --set app_servers=?"},
+      {"interface docker0 172.17.0.1/16; serve docker-proxy tcp:8080 udp:514; serve node_exporter tcp:9100",
+       "docker-host --set outside=eth0 --set published_tcp=8080 --set published_udp=514"},
+      {"interface cni0 10.244.1.1/24; serve kubelet tcp:10250",
+       "kubernetes-node --set node_networks=203.0.113.0/24,2001:db8:1::/64 --set pod_networks=?"},
+      {"interface wg0 10.8.0.1/24 fd00:8::1/64; serve wireguard-go udp:51820",
+       "vpn-gateway --set outside=eth0 --set vpn_networks=10.8.0.0/24,fd00:8::/64"},
+      {"interface eth1 10.1.0.1/24; echo 1 >/proc/sys/net/ipv4/ip_forward; serve dnsmasq tcp:53 udp:53 "
+       "udp:67",
+       "router-nat --set outside=eth0 --set inside=eth1"},
+      {"true", "ssh-from-one-address --set ssh_from=?"},
+      {"export SSH_CONNECTION='192.0.2.7 50000 203.0.113.2 22'",
+       "ssh-from-one-address --set ssh_from=192.0.2.7"},
+      {"kill $!; wait $! || true; serve cupsd tcp:631@127.0.0.1; serve avahi-daemon udp:5353", "workstation"},
+      {"serve minio tcp:9000",
+       "web-server --set web_ports=none --set mail_ports=none --set other_ports=9000"}};
+  for (const auto& [arranged, expected] : hosts) {
+    INFO(arranged);
+    const Host host;
+    const auto told = json::parse(host.ok(kArranged + arranged + "\nrewall --json template suggest"));
+    const auto command = told[0]["command"].get<std::string>();
+    CHECK(command.substr(command.find("apply ") + 6) == expected);
+  }
 }
