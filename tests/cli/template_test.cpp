@@ -6,6 +6,7 @@
 #include <set>
 
 #include "support/host.h"
+#include "support/skip.h"
 #include "support/templates.h"
 
 using namespace rewall;
@@ -269,6 +270,36 @@ TEST_CASE("docker-host and kubernetes-node keep the rules of docker and of kube-
   CHECK(has(host.ok("iptables -S DOCKER-USER"), "-A DOCKER-USER -i eth0 -j DROP\n"));
 }
 
+TEST_CASE("apply says what other programs' rules let in though the template does not expect it") {
+  const Host host;
+  host.ok(
+      "iptables -N ts-input; iptables -A ts-input -p tcp --dport 111 -j ACCEPT; iptables -A INPUT -j "
+      "ts-input; "
+      "rewall init");
+  CHECK_FALSE(
+      has(host.ends(0, "rewall template apply --keep --family ipv6 web-server"), "expects otherwise"));
+  const auto said = host.ends(0, "rewall template apply --keep web-server");
+  CHECK(
+      has(said, "template web-server expects otherwise: 'drop -i eth0 -s 198.51.100.9 -p tcp --dport 111 "));
+  CHECK(has(said, "ts-input"));
+  // What the repository expects is another matter.
+  host.ok(
+      "rewall expect add drop -i eth0 -p tcp --dport 23 || echo 'drop -i eth0 -p tcp --dport 23' "
+      ">repo/expect");
+  CHECK(has(host.ends(3, "rewall template apply --keep open"), "dport 23"));
+  host.ok("rewall template apply --keep --force open");
+}
+
+TEST_CASE("what render says is expected can be checked") {
+  const Host host;
+  host.ok(
+      "rewall init; rewall template apply --keep web-server --set ssh_from=198.51.100.7; "
+      "rewall template render --expect web-server --set ssh_from=198.51.100.7 >e");
+  host.ok("rewall check --file e");
+  host.ok("rewall template render --expect workstation --set open_ports=5900 >e");
+  CHECK(has(host.ends(1, "rewall check --file e"), "--dport 5900"));
+}
+
 // --- real packets
 
 namespace {
@@ -342,6 +373,25 @@ TEST_CASE("web-server: web and mail for everyone, ssh for some, nothing else, by
             "behind p python3 listen.py ready-p 8080; wait_for 2\n"
             "python3 ask.py '+10.9.0.1>10.9.0.2:8080' '+fd00::1>fd00::2:8080' '+127.0.0.1>127.0.0.1:111' "
             "'+::1>::1:111'") == "\n\n");
+}
+
+TEST_CASE("web-server: nmap finds what the template opens, and no more") {
+  const Host host;
+  if (host.sh("command -v nmap").status != 0) skip("no nmap");
+  host.ok("rewall init");
+  // Everything listens; what is open is what the template says.
+  const auto scan = [](const std::string& more) {
+    return "at p nmap -n -Pn -T4 --open -oG - -p 20-30,80,110,111,143,443,465,993,995,3306 " + more +
+           " | sed -n 's/.*Ports: //p' | grep -o '[0-9]*/open' | tr '\\n' ' '; echo\n";
+  };
+  CHECK(host.ok(std::string(kPackets) + kPeer +
+                "listen 20 21 22 23 25 80 110 111 143 443 465 993 995 3306; wait_for 1\n"
+                "rewall -q template apply --keep web-server --set ssh_from=10.9.0.2,fd00::2 --set "
+                "mail_ports=25,993 >/dev/null\n" +
+                scan("-S 10.9.0.2 -e v1 10.9.0.1") + scan("-S 10.9.0.3 -e v1 10.9.0.1") +
+                scan("-6 -S fd00::2 -e v1 fd00::1") + scan("-6 -S fd00::3 -e v1 fd00::1")) ==
+        "22/open 25/open 80/open 443/open 993/open \n25/open 80/open 443/open 993/open \n"
+        "22/open 25/open 80/open 443/open 993/open \n25/open 80/open 443/open 993/open \n");
 }
 
 TEST_CASE("database: the application servers reach it, and nobody else does") {
