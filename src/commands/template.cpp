@@ -119,6 +119,12 @@ Result<FilledIn> fill_in(const TemplateOptions& options) {
   return FilledIn{std::move(found.rules), std::move(values)};
 }
 
+std::string expectations_text(const FilledIn& filled) {
+  std::string text;
+  for (const auto& line : render_expectations(filled.rules, filled.values)) text += line + "\n";
+  return text;
+}
+
 Result<Json> rendered_json(const FilledIn& filled, std::optional<Family> family) {
   Json values = Json::object();
   for (const auto& place : filled.rules.places) values[place.name] = filled.values.at(place.name).text;
@@ -140,8 +146,7 @@ Result<Answer> render_one(Context& context, const TemplateOptions& options) {
     return Answer::same;
   }
   if (options.expectations) {
-    for (const auto& line : render_expectations(filled.rules, filled.values))
-      context.terminal.out(escape(line) + "\n");
+    context.terminal.out(exact_text(context, expectations_text(filled)));
     return Answer::same;
   }
   context.terminal.out(
@@ -159,6 +164,8 @@ Result<Answer> apply_one(Context& context, TemplateOptions& options) {
     change.guarded = kGuardOfTemplate;
   change.whole_diff = true;
   TRY(begin_change(context, change));
+  change.check.template_name = revision.name;
+  if (!options.family) change.check.template_expectations = expectations_text(filled);
   change.restore.trigger = "apply";
   return print_restored(context, change, restore(context.session, std::move(revision), change.restore));
 }

@@ -488,9 +488,13 @@ class PlaceVariants {
  private:
   std::vector<Variant> of_any() const {
     if (negated_) return {};
+    const bool rule = purpose_ == TemplatePurpose::rule;
     // The match of the option may stand there for it alone.
-    if (place_.type == PlaceType::port && purpose_ == TemplatePurpose::rule)
-      return {Variant{.words = {option_, "0:65535"}}};
+    if (place_.type == PlaceType::port && rule) return {Variant{.words = {option_, "0:65535"}}};
+    // No packet on a wire has an address of loopback.
+    if (place_.type == PlaceType::network && !rule)
+      return {Variant{.v6 = false, .words = {"!", option_, "127.0.0.0/8"}},
+              Variant{.v4 = false, .words = {"!", option_, "::1"}}};
     return {Variant{}};
   }
 

@@ -100,7 +100,8 @@ Result<std::string> render_template(const RulesTemplate& rules, const PlaceValue
 inline constexpr std::size_t kMostTemplateRules = 20'000;
 
 /// The expectations with the values, each as the file `expect` has it: "accept -p tcp --dport 80  # the web".
-/// One of no family (-4, -6, an address, ICMP) stands twice, the second with -6.
+/// One of no family (-4, -6, an address, ICMP) stands twice, the second with -6. A list is all packets with
+/// one of its values; `any` of networks is every address but those of loopback.
 std::vector<std::string> render_expectations(const RulesTemplate& rules, const PlaceValues& values);
 
 /// The tables of render_template(). Kind usage: a line that iptables-restore does not take.

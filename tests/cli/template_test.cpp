@@ -6,78 +6,30 @@
 #include <set>
 
 #include "support/host.h"
+#include "support/skip.h"
+#include "support/templates.h"
 
 using namespace rewall;
 using nlohmann::json;
 
-namespace {
-
-/// The templates, each with what it needs, and with other values for each of its places.
-struct Filled {
-  std::string name{};
-  std::string needed{};
-  std::string given{};
-};
-
-const std::vector<Filled>& all_templates() {
-  static const std::string kSsh =
-      " --set ssh_from=198.51.100.7,2001:db8:7::/48,203.0.113.0/24 --set ssh_ports=2222,22";
-  static const std::vector<Filled> all{
-      {"web-server", "",
-       "--set web_ports=8080:8090,80 --set mail_ports=none --set other_ports=9000,9001" + kSsh},
-      {"ssh-from-one-address", "--set ssh_from=198.51.100.7",
-       "--set ssh_from=198.51.100.7,2001:db8::7 --set ssh_ports=2222"},
-      {"database", "--set app_servers=10.0.0.11",
-       "--set app_servers=10.0.0.0/28,fd00::11 --set db_addresses=10.0.0.5,fd00::5 "
-       "--set db_ports=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,20:30" +
-           kSsh},
-      {"mail-server", "", "--set mail_ports=25 --set web_ports=80,443" + kSsh},
-      {"router-nat", "--set outside=eth0 --set inside=eth1",
-       "--set outside=ppp+ --set inside=eth1,eth2 --set inside_networks=10.1.0.0/24,10.2.0.0/24,fd00:1::/64 "
-       "--set ssh_from=198.51.100.7 --set ssh_ports=2222 --set inside_tcp=none --set inside_udp=any "
-       "--set forward_ports=80,443 --set forward_to=10.1.0.5,fd00:1::5"},
-      {"docker-host", "--set outside=eth0",
-       "--set outside=eth0,eth1 --set published_tcp=80,8000:8010 --set published_udp=514 "
-       "--set published_from=198.51.100.0/24,2001:db8::/32 --set host_ports=9100" +
-           kSsh},
-      {"kubernetes-node", "--set node_networks=10.0.0.0/24 --set pod_networks=10.244.0.0/16",
-       "--set node_networks=10.0.0.0/24,fd00::/64 --set pod_networks=10.244.0.0/16,fd00:244::/56 "
-       "--set api_from=198.51.100.0/24 --set api_port=443 --set nodeport_from=none" +
-           kSsh},
-      {"vpn-gateway", "--set outside=eth0 --set vpn_networks=10.8.0.0/24",
-       "--set outside=eth0 --set vpn=wg1 --set vpn_port=443 --set vpn_networks=10.8.0.0/24,fd00:8::/64 "
-       "--set inside=eth1,eth2 --set vpn_tcp=none --set vpn_udp=53,123" +
-           kSsh},
-      {"bastion", "--set inside=10.0.0.0/24",
-       "--set inside=10.0.0.0/24,fd00::/64 --set inside_ports=22,2222 --set resolvers=10.0.0.2,fd00::2 "
-       "--set time_servers=none --set update_users=root,65534" +
-           kSsh},
-      {"workstation", "", "--set open_ports=22,631 --set open_from=192.0.2.0/24,fe80::/10"},
-      {"lockdown", "", "--set ssh_ports=22,2222"},
-      {"open", "", ""}};
-  return all;
-}
-
-}  // namespace
-
 TEST_CASE("every template of the program is here, and the list has no other") {
   const Host host;
   const auto listed = json::parse(host.ok("rewall --json template"));
-  REQUIRE(listed.size() == all_templates().size());
+  REQUIRE(listed.size() == filled_templates().size());
   std::set<std::string> names;
   for (const auto& one : listed) {
     names.insert(one["name"]);
     CHECK(one["path"].is_null());
     CHECK_FALSE(one["summary"].get<std::string>().empty());
   }
-  for (const auto& one : all_templates()) CHECK(names.contains(one.name));
+  for (const auto& one : filled_templates()) CHECK(names.contains(one.name));
   for (const auto& entry : std::filesystem::directory_iterator(REWALL_SOURCE_DIR "/templates"))
     CHECK(names.contains(entry.path().stem()));
 }
 
 TEST_CASE("every template loads on both backends and for both families, and goes round through a snapshot") {
   const std::string backend = GENERATE("nft", "legacy");
-  for (const auto& one : all_templates()) {
+  for (const auto& one : filled_templates()) {
     const Host host;
     host.ok("rewall --backend " + backend + " init");
     for (const auto& values : {one.needed, one.given}) {
@@ -318,6 +270,36 @@ TEST_CASE("docker-host and kubernetes-node keep the rules of docker and of kube-
   CHECK(has(host.ok("iptables -S DOCKER-USER"), "-A DOCKER-USER -i eth0 -j DROP\n"));
 }
 
+TEST_CASE("apply says what other programs' rules let in though the template does not expect it") {
+  const Host host;
+  host.ok(
+      "iptables -N ts-input; iptables -A ts-input -p tcp --dport 111 -j ACCEPT; iptables -A INPUT -j "
+      "ts-input; "
+      "rewall init");
+  CHECK_FALSE(
+      has(host.ends(0, "rewall template apply --keep --family ipv6 web-server"), "expects otherwise"));
+  const auto said = host.ends(0, "rewall template apply --keep web-server");
+  CHECK(
+      has(said, "template web-server expects otherwise: 'drop -i eth0 -s 198.51.100.9 -p tcp --dport 111 "));
+  CHECK(has(said, "ts-input"));
+  // What the repository expects is another matter.
+  host.ok(
+      "rewall expect add drop -i eth0 -p tcp --dport 23 || echo 'drop -i eth0 -p tcp --dport 23' "
+      ">repo/expect");
+  CHECK(has(host.ends(3, "rewall template apply --keep open"), "dport 23"));
+  host.ok("rewall template apply --keep --force open");
+}
+
+TEST_CASE("what render says is expected can be checked") {
+  const Host host;
+  host.ok(
+      "rewall init; rewall template apply --keep web-server --set ssh_from=198.51.100.7; "
+      "rewall template render --expect web-server --set ssh_from=198.51.100.7 >e");
+  host.ok("rewall check --file e");
+  host.ok("rewall template render --expect workstation --set open_ports=5900 >e");
+  CHECK(has(host.ends(1, "rewall check --file e"), "--dport 5900"));
+}
+
 // --- real packets
 
 namespace {
@@ -391,6 +373,25 @@ TEST_CASE("web-server: web and mail for everyone, ssh for some, nothing else, by
             "behind p python3 listen.py ready-p 8080; wait_for 2\n"
             "python3 ask.py '+10.9.0.1>10.9.0.2:8080' '+fd00::1>fd00::2:8080' '+127.0.0.1>127.0.0.1:111' "
             "'+::1>::1:111'") == "\n\n");
+}
+
+TEST_CASE("web-server: nmap finds what the template opens, and no more") {
+  const Host host;
+  if (host.sh("command -v nmap").status != 0) skip("no nmap");
+  host.ok("rewall init");
+  // Everything listens; what is open is what the template says.
+  const auto scan = [](const std::string& more) {
+    return "at p nmap -n -Pn -T4 --open -oG - -p 20-30,80,110,111,143,443,465,993,995,3306 " + more +
+           " | sed -n 's/.*Ports: //p' | grep -o '[0-9]*/open' | tr '\\n' ' '; echo\n";
+  };
+  CHECK(host.ok(std::string(kPackets) + kPeer +
+                "listen 20 21 22 23 25 80 110 111 143 443 465 993 995 3306; wait_for 1\n"
+                "rewall -q template apply --keep web-server --set ssh_from=10.9.0.2,fd00::2 --set "
+                "mail_ports=25,993 >/dev/null\n" +
+                scan("-S 10.9.0.2 -e v1 10.9.0.1") + scan("-S 10.9.0.3 -e v1 10.9.0.1") +
+                scan("-6 -S fd00::2 -e v1 fd00::1") + scan("-6 -S fd00::3 -e v1 fd00::1")) ==
+        "22/open 25/open 80/open 443/open 993/open \n25/open 80/open 443/open 993/open \n"
+        "22/open 25/open 80/open 443/open 993/open \n25/open 80/open 443/open 993/open \n");
 }
 
 TEST_CASE("database: the application servers reach it, and nobody else does") {
@@ -503,4 +504,65 @@ TEST_CASE("suggest looks at what listens and who is connected, and what it print
   CHECK(told[0]["name"] == "database");
   CHECK(told[0]["values"]["app_servers"] == "fd00::2");
   CHECK(told[0]["missing"].empty());
+}
+
+namespace {
+
+/// `serve PROGRAM tcp:80 udp:53@192.0.2.1 ...`: a program of that name that holds the sockets. `interface
+/// NAME ADDRESS...`. The host reaches the world by eth0, 203.0.113.2.
+const char* const kArranged =
+    "cat >hold.py <<'END'\n"
+    "import socket, sys, time\n"
+    "held = []\n"
+    "for word in sys.argv[2:]:\n"
+    "    kind, port = word.split(':', 1); port, _, address = port.partition('@')\n"
+    "    s = socket.socket(socket.AF_INET if address else socket.AF_INET6, socket.SOCK_STREAM if kind == "
+    "'tcp' "
+    "else socket.SOCK_DGRAM)\n"
+    "    s.bind((address or '::', int(port))); held.append(s)\n"
+    "    if kind == 'tcp': s.listen(9)\n"
+    "open(sys.argv[1], 'w'); time.sleep(300)\n"
+    "END\n"
+    "trap 'kill $(jobs -p)' EXIT; unset SSH_CONNECTION; n=0\n"
+    "serve() { ln -sf $(command -v python3) $1; n=$((n + 1)); ./$1 hold.py ready-$n \"${@:2}\" >/dev/null & "
+    "while "
+    "! test -e ready-$n; do sleep 0.02; done; }\n"
+    "interface() { ip link add $1 type veth peer name p-$1; ip link set $1 up; ip link set p-$1 up; for a in "
+    "${@:2}; do ip addr add $a dev $1 $([[ $a == *:* ]] && echo nodad); done; }\n"
+    "ip link set lo up; interface eth0 203.0.113.2/24 2001:db8:1::2/64; ip route add default via "
+    "203.0.113.1\n"
+    "serve sshd tcp:22\n";
+
+}  // namespace
+
+TEST_CASE("suggest tells ten kinds of hosts apart") {
+  const std::map<std::string, std::string> hosts{
+      {"serve nginx tcp:80 tcp:443; serve chronyd udp:123", "web-server --set mail_ports=none"},
+      {"serve nginx tcp:80; serve master tcp:25; serve dovecot tcp:993",
+       "web-server --set web_ports=80 --set mail_ports=25,993"},
+      {"serve master tcp:25 tcp:587; serve dovecot tcp:143", "mail-server --set mail_ports=25,143,587"},
+      {"serve postgres tcp:5432@203.0.113.2 tcp:9187@127.0.0.1",
+       "database --set db_ports=5432 --set db_addresses=203.0.113.2 --set app_servers=?"},
+      {"interface docker0 172.17.0.1/16; serve docker-proxy tcp:8080 udp:514; serve node_exporter tcp:9100",
+       "docker-host --set outside=eth0 --set published_tcp=8080 --set published_udp=514"},
+      {"interface cni0 10.244.1.1/24; serve kubelet tcp:10250",
+       "kubernetes-node --set node_networks=203.0.113.0/24,2001:db8:1::/64 --set pod_networks=?"},
+      {"interface wg0 10.8.0.1/24 fd00:8::1/64; serve wireguard-go udp:51820",
+       "vpn-gateway --set outside=eth0 --set vpn_networks=10.8.0.0/24,fd00:8::/64"},
+      {"interface eth1 10.1.0.1/24; echo 1 >/proc/sys/net/ipv4/ip_forward; serve dnsmasq tcp:53 udp:53 "
+       "udp:67",
+       "router-nat --set outside=eth0 --set inside=eth1"},
+      {"true", "ssh-from-one-address --set ssh_from=?"},
+      {"export SSH_CONNECTION='192.0.2.7 50000 203.0.113.2 22'",
+       "ssh-from-one-address --set ssh_from=192.0.2.7"},
+      {"kill $!; wait $! || true; serve cupsd tcp:631@127.0.0.1; serve avahi-daemon udp:5353", "workstation"},
+      {"serve minio tcp:9000",
+       "web-server --set web_ports=none --set mail_ports=none --set other_ports=9000"}};
+  for (const auto& [arranged, expected] : hosts) {
+    INFO(arranged);
+    const Host host;
+    const auto told = json::parse(host.ok(kArranged + arranged + "\nrewall --json template suggest"));
+    const auto command = told[0]["command"].get<std::string>();
+    CHECK(command.substr(command.find("apply ") + 6) == expected);
+  }
 }

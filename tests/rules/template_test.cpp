@@ -150,8 +150,8 @@ TEST_CASE("an expectation is for both families, unless its words tell") {
     REQUIRE(values);
     return render_expectations(rules, *values);
   };
-  CHECK(lines({}) == std::vector<std::string>{"accept -i eth0 -p tcp --dport 22  # ssh",
-                                              "accept -6 -i eth0 -p tcp --dport 22  # ssh",
+  CHECK(lines({}) == std::vector<std::string>{"accept -i eth0 ! -s 127.0.0.0/8 -p tcp --dport 22  # ssh",
+                                              "accept -6 -i eth0 ! -s ::1 -p tcp --dport 22  # ssh",
                                               "accept -p icmp --icmp-type 8", "drop -6 -s ::1",
                                               "reject -6 -p udp"});
   CHECK(lines({"from=192.0.2.1,192.0.2.2"}) ==

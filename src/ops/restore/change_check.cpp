@@ -96,6 +96,19 @@ std::string failed_expectations(std::vector<Expectation>& expectations, const Ru
   return first.empty() ? first : first + and_others(others);
 }
 
+// Those of a template that the rules and what stays beside them do not meet.
+void hold_template(const ChangeCheck& check, const Ruleset& wanted, const HostFacts& facts,
+                   std::vector<std::string>& notes) {
+  auto expectations = read_expectations(check.template_expectations, check.template_name);
+  if (!expectations) {
+    notes.push_back(expectations.error().message);
+    return;
+  }
+  std::vector<std::string> unproved;
+  if (const auto failed = failed_expectations(*expectations, wanted, facts, unproved); !failed.empty())
+    notes.push_back(format("{} expects otherwise: {}", check.template_name, failed));
+}
+
 // Of a lockout what is to be done about it.
 void judge(Lockout lockout, ChangeCheck& check, bool dry_run, CheckOutcome& outcome) {
   std::ranges::move(lockout.notes, std::back_inserter(outcome.notes));
@@ -126,15 +139,17 @@ Result<CheckOutcome> check_change(Session& /*session*/, const Repository& reposi
   auto caller = check.lockout ? caller_session() : CallerSession{};
   if (!caller.note.empty()) outcome.notes.push_back(caller.note);
   const auto text = repository.expectations();
-  if (text.empty() && caller.ways.empty()) return outcome;
+  if (text.empty() && caller.ways.empty() && check.template_expectations.empty()) return outcome;
   auto expectations = read_expectations(text, kExpectFile);
   Families families;
+  if (!check.template_expectations.empty()) families = {Family::ipv4, Family::ipv6};
   for (const auto& way : caller.ways) families.insert(way.ends.family);
   if (expectations)
     for (const auto& expectation : *expectations) families.insert(expectation.packet.family);
   WholeRulesets rulesets(plan, std::move(families));
   const Ruleset* wanted = TRY(rulesets.wanted());
   const auto facts = host_facts_if_known();
+  if (!check.template_expectations.empty()) hold_template(check, *wanted, facts, outcome.notes);
   std::optional<Error> failed;
   if (!expectations) {
     failed = expectations.error();

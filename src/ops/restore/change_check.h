@@ -23,6 +23,10 @@ struct ChangeCheck {
   Mode mode = Mode::refuse;
   bool guarded = false;  ///< a guard is armed for the change: a lockout is said, not refused
   bool lockout = true;   ///< false: the expectations alone
+  /// What a template says of its rules, in the words of `expect`, and the name of the template. What fails is
+  /// said: parts of other programs that stay may let more in.
+  std::string template_expectations{};
+  std::string template_name{};
   /// Asks the person whether to go on in spite of a doubt. Absent where nobody can be asked: that is a no.
   std::function<bool(const std::string& doubt)> ask{};
   std::string answered{};  ///< the doubt that was answered with yes
