@@ -66,7 +66,10 @@ Status check_recorded_table(const std::string& table) {
   const auto blank = table.find(' ');
   const bool native = native_family(table.substr(0, blank)) && blank != std::string::npos &&
                       !trim(table.substr(blank)).empty();
-  return native ? Status{} : check_table(table);
+  if (native) return {};
+  auto known = check_table(table);
+  if (!known) known.error().hint += "; a table of nft has its family before its name: 'inet fw'";
+  return known;
 }
 
 void add_checked_table(Syntax& syntax, std::string& table, const std::string& what,

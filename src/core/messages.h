@@ -306,6 +306,12 @@ inline constexpr Message no_expiry{
     .text = "no expiry: the process that takes the rules out does not start ({})",
     .hint = "raise it for whoever starts rewall: ulimit, limits.conf(5), or Limit...= in the service",
     .live = LiveState::untouched};
+inline constexpr Message native_does_not_expire{
+    .kind = ErrorKind::refused,
+    .text = "--expire covers the rules of iptables and ipsets: the change adds or alters tables of nft only",
+    .hint =
+        "run it without --expire; '--for TIME' reverts a whole change unless somebody confirms; elements "
+        "of a set of nft can have a timeout of their own"};
 inline constexpr Message expire_needs_command{
     .text = "--expire and --keep need a COMMAND",
     .hint = "for example: rewall try --keep --expire 2h -- iptables -I INPUT -s 192.0.2.7 -j ACCEPT"};
@@ -575,11 +581,32 @@ inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
                                           .text = "{}: no such program in PATH",
                                           .hint = "install the package iptables (apt install iptables)"};
 inline constexpr Message edit_nft_alone{
-    .text = "--nft goes with neither --family nor --table",
-    .hint = "leave --family and --table out: --nft opens all native tables"};
+    .text = "a table of nft has no --family, and --nft opens all native tables",
+    .hint = "leave --family out; of native tables --table takes one by its family and name: 'inet NAME'"};
+inline constexpr Message no_such_native{.text = "there is no table {0}",
+                                        .hint = "'nft list tables' shows the tables that are in force"};
+inline constexpr Message edit_in_nft_words{
+    .text = "table {0} is in the words of nft, as iptables cannot say all of it",
+    .hint = "rewall edit --table '{0}'"};
 inline constexpr Message nft_table_of_iptables{
-    .text = "{0}: table {1} is one of iptables, which rewall records in the words of iptables",
+    .text = "{0}: table {1} has a name of iptables, and there is no iptables-nft to read it",
     .hint = "give the table another name in the file, or write its rules with iptables"};
+inline constexpr Message nft_table_beside_legacy{
+    .text = "{0}: it has tables of iptables' names, and this host's iptables is legacy",
+    .hint = "give the tables other names in the file, or write their rules with iptables"};
+inline constexpr Message lost_note{
+    .text = "{0}:{1}: the note behind '# iptables:' says another rule than nft's words before it",
+    .hint = "change the rule in the note's words, or take the note out: the rule is nft's then"};
+inline constexpr Message import_of_both{
+    .text = "{0}: table {1} has a name of iptables: an import takes it from a file of iptables-save alone",
+    .hint = "give the table another name in the file, or write its rules with iptables"};
+inline constexpr Message table_in_both_forms{
+    .text = "{0}: table {1} is there in the words of iptables and in those of nft",
+    .hint = "the kernel has one table of this name: take one of the two out"};
+inline constexpr Message nft_words_without_scratch{
+    .kind = ErrorKind::kernel,
+    .text = "iptables cannot say table {0} whole, and nft's words for it need a scratch network namespace",
+    .hint = "run it as root with CAP_SYS_ADMIN"};
 inline constexpr Message nft_has_no_family{.text = "{}: a file of nft is of no family of iptables",
                                            .hint = "leave --family out"};
 inline constexpr Message nft_missing{.kind = ErrorKind::kernel,
@@ -632,6 +659,10 @@ inline constexpr Message incompatible_rule{
     .kind = ErrorKind::capture,
     .text = "{0}: nft made it ({1}), and iptables-save does not print it",
     .hint = "'nft -a list chain {2}' shows it; write it with iptables, or move it to a table of its own"};
+inline constexpr Message incompatible_part{
+    .kind = ErrorKind::capture,
+    .text = "table {0}: nft made {1} in it, which iptables cannot say",
+    .hint = "'nft list table {0}' shows it; give it a table of its own"};
 inline constexpr Message unsayable_rule{
     .kind = ErrorKind::capture,
     .text = "{0}: nft made it ({1}), and iptables makes another rule of what iptables-save says of it: '{2}'",

@@ -332,9 +332,11 @@ const std::vector<Case>& of_store() {
   static const std::string kBranch = "$(git -C repo symbolic-ref HEAD)";
   static const std::vector<Case> all{
       {"incompatible_rule",
-       "iptables -P INPUT DROP; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept",
+       "iptables -A INPUT -m recent --set; rewall init; nft add rule ip filter INPUT ct state new accept",
        "rewall snapshot", 8, "'(nft -a list chain [^']*)' shows", 0, ""},
-      {"unsayable_rule", "iptables -P INPUT DROP; rewall init; nft add rule ip filter INPUT meta mark set 1",
+      {"unsayable_rule",
+       "iptables -A INPUT -m recent --set; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' "
+       "accept",
        "rewall "
        "diff",
        8, "'(nft -a list chain [^']*)' shows", 0, ""},
@@ -515,6 +517,7 @@ const std::map<std::string, std::string>& without_command() {
       {"core/time.cpp: the formats are", "names words of the command line, and no command"},
       {"core/time.cpp: write", "names a word of the command line, and no command"},
       {"dry_run_of_fallback", "names commands that look, which work in every state"},
+      {"edit_in_nft_words", "opens an editor, for a person who is not here"},
       {"edit_nft_alone", "names a word of the command line, and no command"},
       {"edit_needs_terminal", "names a word of the command line, and no command"},
       {"editor_not_found", "names a word of the command line, and no command"},
@@ -551,8 +554,16 @@ const std::map<std::string, std::string>& without_command() {
       {"names_no_snapshot", "names a word of the command line, and no command"},
       {"network_has_host_bits", "names words of the command line, and no command"},
       {"nft_has_no_family", "names a word of the command line, and no command"},
+      {"import_of_both", "says what to change in the file"},
+      {"incompatible_part", "names commands that look, which work in every state"},
+      {"lost_note", "says what to change in the file"},
+      {"native_does_not_expire", "names a word of the command line, and no command"},
       {"nft_missing", "installs a package"},
+      {"nft_table_beside_legacy", "says what to change in the file"},
       {"nft_table_of_iptables", "says what to change in the file"},
+      {"nft_words_without_scratch", "asks for a privilege of the caller"},
+      {"no_such_native", "names commands that look, which work in every state"},
+      {"table_in_both_forms", "says what to change in the file"},
       {"no_chain_policy", "says what to change in the file"},
       {"no_commit", "says what to change in the file"},
       {"no_commit_before_table", "says what to change in the file"},

@@ -18,7 +18,8 @@ struct ChangeCheck;
 /// The options of a restore. Lives during the call.
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
-  std::string table{};              ///< only this table
+  std::string table{};              ///< only this table; "inet fw" and "ip filter" name a table of nft
+  bool keeps_nft_words = false;     ///< a rules file leaves tables in the words of nft that it does not name
   const Parts* parts = nullptr;     ///< only these chains and sets; not together with family or table
   std::string message{};            ///< the subject of the result's snapshot; empty: made from the diff
   std::string trigger = "restore";  ///< as Rewall-Trigger
