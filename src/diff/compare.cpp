@@ -8,6 +8,7 @@
 #include "diff/rules_diff.h"
 #include "diff/sets_diff.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -57,6 +58,27 @@ void compare_backend(const BackendPair& tables, Diff& out) {
   }
 }
 
+/// The policy that a base chain of a table of iptables' name has in the words of nft; absent for none.
+std::optional<std::string> policy_in_nft_words(const Ruleset& ruleset, const Change& change) {
+  const NativeTable* table =
+      change.backend == Backend::nft ? find_in_nft_words(ruleset, *change.family, change.table) : nullptr;
+  const NativePart* chain = table != nullptr ? table->find("chain", change.chain) : nullptr;
+  if (chain == nullptr || chain->hook().empty()) return std::nullopt;
+  return chain->policy() == "drop" ? "DROP" : "ACCEPT";
+}
+
+/// A table that changes its form keeps its policies, unless these change too.
+void keep_policies(const Ruleset& from, const Ruleset& to, Diff& out) {
+  for (auto& change : out.changes) {
+    if (change.kind != ChangeKind::policy) continue;
+    if (auto policy = policy_in_nft_words(from, change)) change.from = std::move(policy);
+    if (auto policy = policy_in_nft_words(to, change)) change.to = std::move(policy);
+  }
+  std::erase_if(out.changes, [](const Change& change) {
+    return change.kind == ChangeKind::policy && change.from == change.to;
+  });
+}
+
 }  // namespace
 
 std::string_view name(ChangeKind kind) {
@@ -71,6 +93,7 @@ Diff compare(const Ruleset& from, const Ruleset& to) {
   Diff out;
   out.respelled = from.backend != to.backend && (holds(from, from.backend) || holds(to, to.backend));
   for (const auto& tables : pair_backends_by_meaning(from, to)) compare_backend(tables, out);
+  if (from.native && to.native) keep_policies(from, to, out);
   compare_sets(from.sets, to.sets, out);
   static const NativeTables kNone{};
   // Where nobody recorded which there are, none are said to be gone.

@@ -173,7 +173,7 @@ class Merge {
   static std::set<std::string> targets_of(const Table& table) {
     std::set<std::string> targets;
     for (const auto& chain : table.chains) {
-      for (const auto& rule : chain.rules) targets.insert(jump_of(rule.words));
+      for (const auto& rule : chain.rules) targets.insert(jump_in_either_words(rule.words));
     }
     return targets;
   }
@@ -215,7 +215,7 @@ class Merge {
   void bring_needed_chains(Work& work, const std::unordered_map<std::string_view, const Chain*>& in_live,
                            Table& out, std::set<std::string>& there) {
     for (Index i = 0; i < work.from_live.size(); ++i) {
-      const auto target = jump_of(work.from_live[i]->words);
+      const auto target = jump_in_either_words(work.from_live[i]->words);
       if (target.empty() || there.contains(target)) continue;
       const auto needed = in_live.find(target);
       if (needed == in_live.end()) continue;
@@ -262,7 +262,8 @@ class Merge {
     }
     bool brings = false;
     for (Index i = 0; i < wanted.rules.size(); ++i) {
-      if (wanted_owners[i] == nullptr || matched[i] || !work.lost.contains(jump_of(wanted.rules[i].words)))
+      if (wanted_owners[i] == nullptr || matched[i] ||
+          !work.lost.contains(jump_in_either_words(wanted.rules[i].words)))
         continue;
       brings = matched[i] = true;
       brought_.add(*wanted_owners[i], &ForeignCount::rules);

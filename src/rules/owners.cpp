@@ -232,19 +232,6 @@ Table in_notes(const NativeTable& table) {
   return out;
 }
 
-std::string jump_in_nft_words(std::string_view rule) {
-  const auto noted = split_note(rule);
-  if (!noted.iptables.empty()) return jump_of(noted.iptables);
-  bool jumps = false;
-  bool quoted = false;
-  for (const auto word : split(rule, ' ')) {
-    if (jumps && !quoted && !word.starts_with('{')) return std::string(word);
-    jumps = !quoted && (word == "jump" || word == "goto");
-    if (std::ranges::count(word, '"') % 2 == 1) quoted = !quoted;
-  }
-  return {};
-}
-
 /// Asks of the lines of the rules that an expression with these chains_of() may match.
 bool any_rule(const Ruleset& ruleset, const std::vector<std::string>& chains,
               const std::function<bool(const std::string&)>& is) {
@@ -394,7 +381,7 @@ const Owner* Ownership::of_table(NativeFamily family, std::string_view table) co
 const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) const {
   if (is_in_words_of_nft(words))
     if (const auto note = split_note(words).iptables; !note.empty()) return of_rule(chain, note);
-  if (const auto target = jump_of(words); !target.empty()) {
+  if (const auto target = jump_in_either_words(words); !target.empty()) {
     if (const auto* owner = of_chain(target)) return owner;
     if (const auto* owner = of_shared(target)) return owner;
   }
@@ -425,7 +412,6 @@ bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
 }
 
 std::string jump_of(std::string_view words) {
-  if (is_in_words_of_nft(words)) return jump_in_nft_words(words);
   std::string target;
   bool sure = true;
   std::size_t jumps = 0;
@@ -448,6 +434,20 @@ std::string jump_of(std::string_view words) {
   if (sure && jumps < 2) return target;
   const auto rule = parse_rule(words, Family::ipv4);
   return rule && rule->target ? rule->target->name : std::string{};
+}
+
+std::string jump_in_either_words(std::string_view rule) {
+  if (!is_in_words_of_nft(rule)) return jump_of(rule);
+  const auto noted = split_note(rule);
+  if (!noted.iptables.empty()) return jump_of(noted.iptables);
+  bool jumps = false;
+  bool quoted = false;
+  for (const auto word : split(rule, ' ')) {
+    if (jumps && !quoted && !word.starts_with('{')) return std::string(word);
+    jumps = !quoted && (word == "jump" || word == "goto");
+    if (std::ranges::count(word, '"') % 2 == 1) quoted = !quoted;
+  }
+  return {};
 }
 
 }  // namespace rewall

@@ -90,8 +90,10 @@ class Ownership {
 /// chains name outside `part` decide whose the rule is.
 bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part);
 
-/// The target of -j or -g as written; empty when the rule has neither. Cheaper than target_of(). Of a rule in
-/// the words of nft the chain that it jumps or goes to.
+/// The target of -j or -g as written; empty when the rule has neither. Cheaper than target_of().
 std::string jump_of(std::string_view words);
+/// The same of a rule in the words of iptables or in those of nft (table_forms.h): the chain that it jumps or
+/// goes to.
+std::string jump_in_either_words(std::string_view rule);
 
 }  // namespace rewall

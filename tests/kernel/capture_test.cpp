@@ -264,7 +264,7 @@ TEST_CASE("rules with extensions stand in the words of nft with those of iptable
 		ct state related,established counter accept # iptables: -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 		tcp dport 22  counter accept # iptables: -p tcp -m tcp --dport 22 -m comment --comment "a \"b\"" -j ACCEPT
 		ct state new counter accept
-		ip protocol tcp tcp dport { 25,110 } counter reject # iptables: -p tcp -m multiport --dports 25,110 -j REJECT --reject-with icmp-port-unreachable
+		meta l4proto tcp tcp dport { 25, 110 } counter reject # iptables: -p tcp -m multiport --dports 25,110 -j REJECT --reject-with icmp-port-unreachable
 	}
 }
 )");

@@ -37,6 +37,7 @@ struct State {
   std::string v4{};
   std::string v6{};
   std::string sets{};
+  std::string nft{};  ///< a table inet fw, and perhaps ip filter
 };
 
 struct Pair {
@@ -67,7 +68,8 @@ std::string dump(const std::string& name) {
 /// Works in a network namespace of its own with one backend's programs.
 class Field {
  public:
-  explicit Field(std::string backend) : backend_(std::move(backend)), namespace_(scratch_namespace()) {}
+  explicit Field(std::string backend, bool native = false)
+      : backend_(std::move(backend)), native_(native), namespace_(scratch_namespace()) {}
 
   void run_inside(const std::function<void()>& work) const {
     if (const auto ran = namespace_.run(work); !ran) FAIL(ran.error().message);
@@ -86,7 +88,9 @@ class Field {
 
   /// What the host's own programs say, without comments, counters and tables that hold nothing, in one order.
   std::string live() const {
-    return shell("ipset save | sed 's/ initval [^ ]*//' | sort") + tables("iptables") + tables("ip6tables");
+    const auto native = native_ ? shell("nft -s list table inet fw; nft -s list chain ip filter INPUT") : "";
+    return shell("ipset save | sed 's/ initval [^ ]*//' | sort") + tables("iptables") + tables("ip6tables") +
+           native;
   }
 
   void write(const std::string& name, const State& state) const {
@@ -97,6 +101,7 @@ class Field {
     put("rules.v4", state.v4);
     put("rules.v6", state.v6);
     put("ipset", state.sets);
+    put("rules.nft", state.nft);
   }
 
   void load(const State& state) const {
@@ -104,7 +109,9 @@ class Field {
     shell(
         "cd loaded; test ! -e ipset || ipset restore <ipset; test ! -e rules.v4 || iptables-$b-restore "
         "<rules.v4; "
-        "test ! -e rules.v6 || ip6tables-$b-restore <rules.v6; cd ..; rm -r loaded");
+        "test ! -e rules.v6 || ip6tables-$b-restore <rules.v6; test ! -e rules.nft || nft -f rules.nft; cd "
+        "..; "
+        "rm -r loaded");
   }
 
   std::string repository() const { return (folder_.path() / "repo").string(); }
@@ -132,13 +139,14 @@ class Field {
   }
 
   std::string backend_;
+  bool native_;
   ScratchNamespace namespace_;
   TemporaryFolder folder_{};
 };
 
 /// What a ruleset is in a namespace that never held anything else.
 std::string truth(const std::string& backend, const State& state) {
-  const Field field(backend);
+  const Field field(backend, !state.nft.empty());
   std::string text;
   field.run_inside([&] {
     field.load(state);
@@ -159,7 +167,7 @@ class Duel {
   Duel(const std::string& backend, const Pair& pair)
       : pair_(pair),
         texts_{{"one", truth(backend, pair.one)}, {"other", truth(backend, pair.other)}},
-        field_(backend) {
+        field_(backend, !pair.one.nft.empty()) {
     REQUIRE(texts_.at("one") != texts_.at("other"));
   }
 
@@ -356,6 +364,33 @@ std::vector<Pair> pairs(const std::string& backend) {
                      "create new hash:net family inet hashsize 1024 maxelem 65536\nadd new 203.0.113.0/24\n"},
        .points = 5},
   };
+  if (nft) {
+    const auto fw = [](const std::string& port) {
+      return "table inet fw {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2." + port +
+             " }\n\t}\n\n\tchain in {\n\t\ttype filter hook input priority filter; policy accept;\n\t\ttcp "
+             "dport " +
+             port + " ip saddr @s accept\n\t}\n}\n";
+    };
+    all.push_back(
+        {.name = "tables of iptables and of nft at once",
+         .one = {.v4 = filter("DROP ACCEPT ACCEPT", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"),
+                 .nft = fw("22")},
+         .other = {.v4 = filter("ACCEPT ACCEPT ACCEPT", "-A INPUT -p udp -m udp --dport 53 -j DROP\n"),
+                   .nft = fw("80")},
+         .atomic = true,
+         .points = 5});
+    all.push_back(
+        {.name = "a table in the words of iptables and in those of nft",
+         .one = {.v4 = filter("DROP ACCEPT ACCEPT",
+                              "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+                              "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"),
+                 .nft = fw("22")},
+         .other = {.nft = "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; "
+                          "policy accept;\n\t\ttcp dport 22 counter accept\n\t\tct state new drop\n\t}\n}\n" +
+                          fw("80")},
+         .atomic = true,
+         .points = 5});
+  }
   if (!fs::exists(kDumps)) {
     WARN("no corpus beside the project: without its dumps");
     return all;

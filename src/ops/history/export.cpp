@@ -23,6 +23,7 @@
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -124,6 +125,17 @@ Status keep_what_others_wrote(const Repository& repository, const Exported& file
   return {};
 }
 
+// What loads these files at boot would leave such a table out.
+Status warn_of_nft_words(const Repository& repository, const Files& files) {
+  const auto file = files.find(std::string(kNativeFile));
+  if (file == files.end() || !holds_in_nft_words(file->second)) return {};
+  if (!TRY(read_setting(repository, settings::export_nft)).empty()) return {};
+  log_warning(
+      "export.path: a table of iptables is in the words of nft, and in none of these files; export.nft has "
+      "it");
+  return {};
+}
+
 Status export_to(const fs::path& folder, const Repository& repository, const std::string& hash,
                  const Files& recorded) {
   TRY(check_folder(folder));
@@ -154,6 +166,7 @@ Status export_to(const fs::path& folder, const Repository& repository, const std
   }
   if (files.contains("rules.v4.legacy") || files.contains("rules.v6.legacy"))
     log_warning("export.path: the rules of the legacy backend beside those of nft are left out");
+  TRY(warn_of_nft_words(repository, files));
   if (last_export(repository) == hash) return {};
   make_way(StatePaths(repository).exported());
   return write_file(StatePaths(repository).exported(), hash + "\n", 0600, Sync::no);
