@@ -106,7 +106,7 @@ TEST_CASE("what this host sends is unicast to -m pkttype") {
   CHECK(ask(rules, "-p udp -d 10.1.255.255 --hook OUTPUT").verdict == Verdict::drop);
 }
 
-TEST_CASE("--random takes another source port, of those that are as privileged") {
+TEST_CASE("NAT with --random takes another source port, of those that are as privileged") {
   const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
                                    "-A POSTROUTING -p udp -j SNAT --to-source 10.2.0.1 --random\n"),
                              v4);
