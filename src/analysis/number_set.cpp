@@ -58,4 +58,24 @@ NumberSet without(const NumberSet& a, const NumberSet& b) {
   return NumberSet(std::move(out));
 }
 
+std::optional<NumberSet> masked_numbers(Number value, Number mask, unsigned bits) {
+  constexpr std::size_t kMost = 65536;
+  mask &= greatest_number(bits);
+  // The free bits below the lowest one of the mask make a range; each free bit above doubles the ranges.
+  unsigned low = 0;
+  while (low < bits && ((mask >> low) & 1) == 0) ++low;
+  const Number width = low == 0 ? 0 : greatest_number(low);
+  std::vector<NumberRange> ranges{{value & mask, (value & mask) | width}};
+  for (unsigned bit = low; bit < bits; ++bit) {
+    if (((mask >> bit) & 1) != 0) continue;
+    if (ranges.size() * 2 > kMost) return std::nullopt;
+    const auto size = ranges.size();
+    for (std::size_t i = 0; i < size; ++i) {
+      const Number more = Number{1} << bit;
+      ranges.push_back({ranges[i].first | more, ranges[i].last | more});
+    }
+  }
+  return NumberSet(std::move(ranges));
+}
+
 }  // namespace rewall

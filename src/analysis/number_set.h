@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace rewall {
@@ -45,5 +46,9 @@ class NumberSet {
 NumberSet both(const NumberSet& a, const NumberSet& b);     ///< the numbers in a and in b
 NumberSet either(const NumberSet& a, const NumberSet& b);   ///< the numbers in a or in b
 NumberSet without(const NumberSet& a, const NumberSet& b);  ///< the numbers in a that are not in b
+
+/// The numbers of so many bits with number & mask == value & mask. Absent where these are more than 65,536
+/// ranges.
+std::optional<NumberSet> masked_numbers(Number value, Number mask, unsigned bits);
 
 }  // namespace rewall
