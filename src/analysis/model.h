@@ -27,17 +27,21 @@ struct HostFacts {
     std::vector<NumberRange> v6_networks{};
   };
   std::vector<Interface> interfaces{};
+  bool ipsec = false;           ///< it has policies of IPsec (ip-xfrm(8))
+  bool routes_by_mark = false;  ///< it has rules of routing (ip-rule(8)) beside the three of the kernel
   /// The addresses of this host: loopback networks, and all of the interfaces.
   NumberSet local(Family family) const;
 };
 
-/// A condition of a rule. `parts` are those of all_of and any_of.
+/// A condition of a rule. `parts` are those of all_of and any_of. A condition holds all that the kernel asks:
+/// that of a port asks too whether the packet is no fragment behind the first, one of connection tracking
+/// whether the packet has a connection.
 struct Condition {
   enum class Kind : std::uint8_t {
     in,      ///< the field is in `numbers`
-    masked,  ///< field & mask == value
-    all_of,
-    any_of,
+    masked,  ///< field & mask == value; never where the value has bits outside the mask
+    all_of,  ///< of no parts: always
+    any_of,  ///< of no parts: never
     lookup,  ///< `fields` of the packet, in this order, are a member of the set `set`
     unknown  ///< nothing of the packet tells: limit, recent, a module that the model does not know
   };
@@ -49,10 +53,10 @@ struct Condition {
   Number value = 0;
   std::vector<Condition> parts{};
   std::string set{};
-  std::vector<Field> fields{};
+  std::vector<Field> fields{};  ///< of an unknown: what of the packet its answer may hang on
   /// The condition as the rule says it, without `!`: "--dport 22", "-m limit --limit 3/min". Unknowns with
   /// the same words are the same unknown, but for those with a state of their own (`stateful`), where each
-  /// occurrence is one of its own.
+  /// occurrence is one of its own. Parts have words where they are conditions that people know.
   std::string words{};
   bool stateful = false;
 };
@@ -79,8 +83,9 @@ struct Action {
     redirect,
     network_map,
     transparent_proxy,
-    set_member,  ///< SET: adds or removes a member
-    unknown      ///< a target that the model does not know: the verdict hangs on it
+    set_member,   ///< SET: adds or removes a member
+    spoil_field,  ///< the field becomes what nobody knows: HMARK, SNPT, SET --map-mark
+    unknown       ///< a target that the model does not know: the verdict hangs on it
   };
   Kind kind = Kind::none;
   std::string words{};    ///< "ACCEPT", "DNAT --to-destination 192.0.2.7"
@@ -88,22 +93,20 @@ struct Action {
   Field field = Field::mark;
   Number mask = 0;
   Number value = 0;
-  Number second_mask = 0;  ///< of save_mark and restore_mark: nfmask; `mask` is ctmask
-  NumberSet addresses{};   ///< that NAT chooses from; empty: the address stays
-  NumberSet ports{};       ///< the same
-  bool bypass = false;     ///< NFQUEUE --queue-bypass: accepted where nobody listens
+  Number second_mask = 0;             ///< of save_mark and restore_mark: nfmask; `mask` is ctmask
+  NumberSet addresses{};              ///< that NAT chooses from; empty: the address stays
+  NumberSet ports{};                  ///< the same
+  std::optional<Number> port_base{};  ///< the port is ports + (port - port_base), around
+  std::string set{};                  ///< of set_member
+  std::vector<Field> fields{};        ///< of set_member
+  bool removes = false;               ///< of set_member: --del-set
+  bool bypass = false;                ///< NFQUEUE --queue-bypass: accepted where nobody listens
 };
 
 struct ModelRule {
   std::string_view words{};             ///< as iptables-save prints it; points into the ruleset
   std::vector<Condition> conditions{};  ///< all must hold, in the order in which the kernel asks
   Action action{};
-};
-
-/// The rules of a chain are read when somebody asks for them first.
-struct ModelChain {
-  const Chain* chain = nullptr;
-  std::string_view name() const { return chain->name; }
 };
 
 struct ModelTable {
@@ -114,13 +117,17 @@ struct ModelTable {
 };
 
 /// A stop of a packet on its way: a built-in chain of a table, at its hook and priority; or a native nft base
-/// chain, of which nothing is known but that it is there.
+/// chain, of which nothing is known but what it can do. A native chain that can only accept, count and log,
+/// and so can all chains that it jumps to, is no station: packets pass it unchanged.
 struct Station {
   Hook hook = Hook::input;
   int priority = 0;
   std::size_t table = 0;  ///< in Model::tables()
   std::size_t chain = 0;  ///< in the table's chains
-  std::string native{};   ///< "inet fw input" for one of nft; empty else
+  std::string native{};   ///< "nft inet fw input" for a native one; empty else
+  bool drops = false;     ///< of a native one: it can drop packets
+  bool rejects = false;   ///< or reject them
+  bool changes = false;   ///< or change them, or hand them to others
 };
 
 /// A ruleset of one family, ready for packets. The ruleset must outlive it. Not for several threads at once:
@@ -139,17 +146,21 @@ class Model {
   const std::vector<ModelTable>& tables() const;
   /// In the order in which a packet meets them. Tables of both backends where both have rules.
   const std::vector<Station>& stations(Hook hook) const;
-  /// The rules of a chain, read now at the latest.
-  const std::vector<ModelRule>& rules(std::size_t table, std::size_t chain) const;
+  /// A rule by its place in its chain, from 0; read now at the latest. The rules of Chain are as many.
+  const ModelRule& rule(std::size_t table, std::size_t chain, std::size_t place) const;
   /// The chain of that name in the table; absent for none.
   std::optional<std::size_t> find_chain(std::size_t table, std::string_view name) const;
-  /// Whether the set has a member with these values of the fields (each set of numbers is one number): absent
-  /// where the set is not there or its type is not known.
+  /// Whether the set has a member with these values of the fields (each set of numbers is one number, and so
+  /// are `protocol` and `fragment` where a port is asked for): absent where the set is not there, its type is
+  /// not known, or where only a temporary member, which no revision holds, could be it.
   std::optional<bool> has_member(const std::string& set, const std::vector<Field>& fields,
                                  const Packet& packet) const;
 
- private:
   struct Parts;
+  /// For the sources of this folder.
+  Parts& parts() const { return *parts_; }
+
+ private:
   std::unique_ptr<Parts> parts_;
 };
 
