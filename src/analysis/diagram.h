@@ -76,6 +76,10 @@ class Diagrams {
   /// The part of all combinations of numbers for which f is yes: 0 to 1.
   double share(Diagram f) const;
 
+  /// Stops work where all nodes have more edges than that, or where one asks for more than some thousand levels, one
+  /// behind the other: what is made then is no().
+  void limit(std::size_t edges) { most_edges_ = edges; }
+  bool gave_up() const { return gave_up_; }
   /// Edges of all nodes: what the memory grows with, 24 bytes each.
   std::size_t total_edges() const { return last_.size(); }
   /// Forgets all nodes that these do not need, and writes their new names into them.
@@ -125,6 +129,9 @@ class Diagrams {
   std::vector<std::uint32_t> table_{};  ///< nodes by hash; its size is a power of two
   std::vector<Remembered> applied_{};   ///< a result takes the place of an older one
   std::vector<Remembered> chosen_{};
+  std::size_t most_edges_ = SIZE_MAX;
+  unsigned depth_ = 0;
+  bool gave_up_ = false;
   std::vector<Part> parts_{};  ///< of the nodes that are being made, each from its `begin` on
 };
 
