@@ -89,7 +89,7 @@ class PortList {
     auto& diagrams = verdicts_.diagrams();
     all_ = diagrams.translate(*made, [this](Leaf leaf) { return short_leaf(verdicts_.fate(leaf)); });
     among_ = below_ports();
-    all_ = diagrams.choose(asked_ports(), all_, Diagrams::no());
+    all_ = diagrams.choose(among_, all_, Diagrams::no());
     const auto others = below(all_, Field::protocol, kUnnamed);
     for (const auto& [numbers, to] : ways_at(all_, Field::protocol)) {
       for (const auto& [first, last] : numbers.ranges())
@@ -145,15 +145,13 @@ class PortList {
     return fate.destination_port ? "port " + port_words(*fate.destination_port) + " of this host" : "this host";
   }
 
-  // The sets of packets that were asked about, by the levels of protocol and port, and by those behind them.
-  Diagram fields_asked(std::size_t first, std::size_t last) {
+  // The packets that were asked about, by the levels behind that of the port.
+  Diagram below_ports() {
     auto out = Diagrams::yes();
-    for (auto level = last; level-- > first;)
+    for (auto level = kFields; level-- > verdicts_.level_of(Field::icmp_code) + 1;)
       out = verdicts_.diagrams().test(level, verdicts_.asked(*verdicts_.field_of(level)), out);
     return out;
   }
-  Diagram below_ports() { return fields_asked(verdicts_.level_of(Field::icmp_code) + 1, kFields); }
-  Diagram asked_ports() { return fields_asked(0, kFields); }
 
   std::vector<std::pair<NumberSet, Diagram>> ways_at(Diagram f, Field field) const {
     if (!Diagrams::is_constant(f) && verdicts_.field_of(diagrams().level(f)) == field) return diagrams().ways(f);

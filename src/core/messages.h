@@ -801,6 +801,32 @@ inline constexpr Message not_a_variable{
     .hint = "for example SELF=192.0.2.10,2001:db8::10; a name holds letters, digits and '_'"};
 inline constexpr Message no_address_or_network{.text = "{} is not an address or a network"};
 
+// --- packets
+
+/// The word, then the nearest one as did_you_mean() says it.
+inline constexpr Message unknown_packet_word{.text = "{} is no word of a packet", .hint = "{1}"};
+inline constexpr Message packet_word_needs_value{.text = "{} needs a value"};
+inline constexpr Message packet_word_takes_one{.text = "{} takes one type with one code, and no '!'",
+                                               .hint = "name them apart: --icmp-type and --icmp-code"};
+/// The text, what was expected ("a port"), a hint.
+inline constexpr Message no_packet_value{.text = "{} is not {}", .hint = "{2}"};
+inline constexpr Message states_and_status{
+    .text = "{}: SNAT and DNAT are no states of a connection beside others",
+    .hint = "name them apart: --ctstate and --ctstatus"};
+/// The option or the address, the family it is of, the family of the packet.
+inline constexpr Message packet_of_other_family{.text = "{} is of {}, and the packet of {}"};
+/// The option, the protocols that have it, then those of the packet.
+inline constexpr Message protocol_lacks_field{.text = "{} is of {}, and the packet's protocol is {}"};
+inline constexpr Message no_such_packet{.text = "no packet has all these words: {} leaves none over"};
+inline constexpr Message packet_is_empty{
+    .text = "no packet is named",
+    .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+inline constexpr Message no_packet_line{
+    .text = "{} is no line of 'tcpdump -n', 'conntrack -L' or the kernel's LOG target that tells a packet",
+    .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};
+inline constexpr Message no_address_in_line{.text = "{} is not an address",
+                                            .hint = "names of hosts are not looked up: use tcpdump -n"};
+
 }  // namespace messages
 
 }  // namespace rewall
