@@ -62,7 +62,7 @@ struct Condition {
 };
 
 /// What a rule does to a packet that it matches.
-struct Action {
+struct RuleAction {
   enum class Kind : std::uint8_t {
     none,  ///< goes on with the next rule: LOG, no target, what changes nothing that a rule can ask for
     accept,
@@ -106,7 +106,7 @@ struct Action {
 struct ModelRule {
   std::string_view words{};             ///< as iptables-save prints it; points into the ruleset
   std::vector<Condition> conditions{};  ///< all must hold, in the order in which the kernel asks
-  Action action{};
+  RuleAction action{};
 };
 
 struct ModelTable {

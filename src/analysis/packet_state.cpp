@@ -85,7 +85,7 @@ std::string PacketState::key() const {
 namespace {
 
 // ip_set_proto of a new connection: the replies come from where NAT sent the packet.
-void translate_destination(PacketState& state, const Action& action) {
+void translate_destination(PacketState& state, const RuleAction& action) {
   state.destination_translated = true;
   if (!action.addresses.empty()) {
     state.set(Field::destination, FieldValue::among(action.addresses));
@@ -99,7 +99,7 @@ void translate_destination(PacketState& state, const Action& action) {
   state.set_bits(Field::status, dnat, dnat);
 }
 
-void redirect(PacketState& state, const Action& action, Family family, const HostFacts& facts) {
+void redirect(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts) {
   translate_destination(state, action);
   state.to_this_host = true;
   const auto value =
@@ -110,42 +110,42 @@ void redirect(PacketState& state, const Action& action, Family family, const Hos
 
 }  // namespace
 
-void change_state(PacketState& state, const Action& action, Family family, const HostFacts& facts) {
+void change_state(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts) {
   switch (action.kind) {
-    case Action::Kind::set_field:
+    case RuleAction::Kind::set_field:
       if (action.field != Field::connection_mark || state.has_connection())
         state.set_bits(action.field, action.mask, action.value);
       break;
-    case Action::Kind::increase_field:
-    case Action::Kind::spoil_field:
+    case RuleAction::Kind::increase_field:
+    case RuleAction::Kind::spoil_field:
       state.set(action.field, FieldValue::nobody_knows());
       break;
-    case Action::Kind::save_mark:
+    case RuleAction::Kind::save_mark:
       if (state.has_connection()) state.copy_bits(Field::connection_mark, action.mask, Field::mark, action.second_mask);
       break;
-    case Action::Kind::restore_mark:
+    case RuleAction::Kind::restore_mark:
       if (state.has_connection()) state.copy_bits(Field::mark, action.second_mask, Field::connection_mark, action.mask);
       break;
-    case Action::Kind::no_track:
+    case RuleAction::Kind::no_track:
       state.not_tracked = true;
       break;
-    case Action::Kind::destination_nat:
+    case RuleAction::Kind::destination_nat:
       translate_destination(state, action);
       break;
-    case Action::Kind::redirect:
+    case RuleAction::Kind::redirect:
       redirect(state, action, family, facts);
       break;
-    case Action::Kind::network_map:
+    case RuleAction::Kind::network_map:
       state.destination_translated = true;
       state.set_bits(Field::destination, action.mask, action.value);
       state.set(Field::reply_source, state.value(Field::destination));
       state.set_bits(Field::status, dnat, dnat);
       break;
-    case Action::Kind::transparent_proxy:
+    case RuleAction::Kind::transparent_proxy:
       state.set_bits(Field::mark, action.mask, action.value);
       state.proxy = action.words;
       break;
-    case Action::Kind::set_member:
+    case RuleAction::Kind::set_member:
       state.changed_sets.insert(action.set);
       break;
     default:
@@ -153,25 +153,25 @@ void change_state(PacketState& state, const Action& action, Family family, const
   }
 }
 
-std::vector<Field> changed_by(const Action& action) {
+std::vector<Field> changed_by(const RuleAction& action) {
   switch (action.kind) {
-    case Action::Kind::set_field:
-    case Action::Kind::increase_field:
-    case Action::Kind::spoil_field:
+    case RuleAction::Kind::set_field:
+    case RuleAction::Kind::increase_field:
+    case RuleAction::Kind::spoil_field:
       return {action.field};
-    case Action::Kind::save_mark:
+    case RuleAction::Kind::save_mark:
       return {Field::connection_mark};
-    case Action::Kind::restore_mark:
-    case Action::Kind::transparent_proxy:
+    case RuleAction::Kind::restore_mark:
+    case RuleAction::Kind::transparent_proxy:
       return {Field::mark};
     default:
       return {};
   }
 }
 
-std::vector<Field> read_by(const Action& action) {
-  if (action.kind == Action::Kind::save_mark) return {Field::mark};
-  if (action.kind == Action::Kind::restore_mark) return {Field::connection_mark};
+std::vector<Field> read_by(const RuleAction& action) {
+  if (action.kind == RuleAction::Kind::save_mark) return {Field::mark};
+  if (action.kind == RuleAction::Kind::restore_mark) return {Field::connection_mark};
   return {};
 }
 

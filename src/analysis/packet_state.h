@@ -52,11 +52,11 @@ struct PacketState {
 };
 
 /// What an action makes of the state, for those that change it; `facts` for REDIRECT.
-void change_state(PacketState& state, const Action& action, Family family, const HostFacts& facts);
+void change_state(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts);
 
 /// The fields that an action may change.
-std::vector<Field> changed_by(const Action& action);
+std::vector<Field> changed_by(const RuleAction& action);
 /// The fields that an action reads.
-std::vector<Field> read_by(const Action& action);
+std::vector<Field> read_by(const RuleAction& action);
 
 }  // namespace rewall

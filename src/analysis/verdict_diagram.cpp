@@ -56,10 +56,10 @@ class Reach {
   std::size_t rules() const { return rules_; }
   const ChainTraits& traits(ChainPlace place) const { return traits_.at(place); }
 
-  bool changes(const Action& action) const {
-    if (action.kind == Action::Kind::no_track) return true;
-    if (action.kind == Action::Kind::set_member) return looked_up_.contains(action.set);
-    if (action.kind == Action::Kind::transparent_proxy) return false;
+  bool changes(const RuleAction& action) const {
+    if (action.kind == RuleAction::Kind::no_track) return true;
+    if (action.kind == RuleAction::Kind::set_member) return looked_up_.contains(action.set);
+    if (action.kind == RuleAction::Kind::transparent_proxy) return false;
     const auto fields = changed_by(action);
     return std::ranges::any_of(fields, [this](Field field) { return read_.contains(field); });
   }
@@ -86,13 +86,13 @@ class Reach {
     }
   }
 
-  static bool is_jump(const Action& action) {
-    return action.kind == Action::Kind::jump || action.kind == Action::Kind::go_to;
+  static bool is_jump(const RuleAction& action) {
+    return action.kind == RuleAction::Kind::jump || action.kind == RuleAction::Kind::go_to;
   }
 
-  void note(const Action& action) {
-    saves_ = saves_ || action.kind == Action::Kind::save_mark;
-    restores_ = restores_ || action.kind == Action::Kind::restore_mark;
+  void note(const RuleAction& action) {
+    saves_ = saves_ || action.kind == RuleAction::Kind::save_mark;
+    restores_ = restores_ || action.kind == RuleAction::Kind::restore_mark;
   }
 
   void read(const Condition& condition) {
@@ -141,8 +141,8 @@ class Reach {
     }
   }
 
-  static bool decides(const Action& action) {
-    using Kind = Action::Kind;
+  static bool decides(const RuleAction& action) {
+    using Kind = RuleAction::Kind;
     return action.kind == Kind::drop || action.kind == Kind::reject || action.kind == Kind::queue ||
            action.kind == Kind::destination_nat || action.kind == Kind::redirect ||
            action.kind == Kind::network_map || action.kind == Kind::transparent_proxy ||
@@ -207,7 +207,7 @@ class VerdictDiagram::Work {
   }
 
  private:
-  using Kind = Action::Kind;
+  using Kind = RuleAction::Kind;
 
   // A diagram that is kept while others are made; on a stack.
   class Held {
@@ -265,7 +265,7 @@ class VerdictDiagram::Work {
     return Diagrams::constant(leaf_of(Way::end, static_cast<std::uint32_t>(found - fates_.begin())));
   }
 
-  PacketState after(const Action& action, std::uint32_t state) const {
+  PacketState after(const RuleAction& action, std::uint32_t state) const {
     auto changed = states_[state];
     change_state(changed, action, model_.family(), model_.facts());
     return changed;
@@ -307,14 +307,14 @@ class VerdictDiagram::Work {
     }
   }
 
-  Diagram unknown_target(const Action& action, std::uint32_t state) {
+  Diagram unknown_target(const RuleAction& action, std::uint32_t state) {
     const auto accepts = conditions_.unknown(action.words + " accepts");
     const auto drops = conditions_.unknown(action.words + " drops");
     return diagrams_.choose(accepts, leaf(Way::accept, state),
                             diagrams_.choose(drops, leaf(Way::drop), leaf(Way::next, state)));
   }
 
-  Diagram below(const Action& action, std::size_t table, std::uint32_t state) {
+  Diagram below(const RuleAction& action, std::size_t table, std::uint32_t state) {
     const ChainPlace to{table, action.chain};
     const auto result = tail(to, 0, state);
     if (action.kind == Kind::go_to) return result;

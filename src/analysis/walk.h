@@ -74,7 +74,7 @@ Trace trace(const Model& model, const Packet& packet, Why why = Why::no);
 Verdict verdict(const Model& model, const Packet& packet);
 
 /// Packets that fare alike, each on the same way.
-struct Outcome {
+struct PacketOutcome {
   Verdict verdict = Verdict::accept;  ///< `depends` for what only an unknown target or native chain decides
   Packet packet{};                    ///< as they came
   Packet left{};                      ///< as they left; its hook is `input` where they arrived at this host
@@ -90,7 +90,7 @@ struct Outcome {
 
 /// Takes packets apart into those that fare alike; the outcomes are disjoint, and together they are all.
 /// Absent where there are more than `most`.
-std::optional<std::vector<Outcome>> outcomes(const Model& model, const Packet& packet,
-                                             std::size_t most = 10'000);
+std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet,
+                                                   std::size_t most = 10'000);
 
 }  // namespace rewall
