@@ -11,7 +11,7 @@ constexpr std::uint32_t kFree = 0xffffffffU;
 constexpr std::size_t kFirstTable = 1U << 10U;
 constexpr std::size_t kFirstMemory = 1U << 10U;
 constexpr std::size_t kLargestMemory = 1U << 21U;
-constexpr unsigned kDeepest = 8000;  // of the stack, some 300 bytes each
+constexpr unsigned kDeepestNesting = 8000;  // of the stack, some 300 bytes each
 
 constexpr std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
@@ -138,7 +138,7 @@ Diagram Diagrams::apply(Operation operation, Leaf outcome, Diagram f, Diagram g)
   const auto h = outcome * 4 + static_cast<Diagram>(operation);
   if (const auto& known = recall(applied_, f, g, h); known.f == f && known.g == g && known.h == h)
     return known.result;
-  gave_up_ = ++depth_ > kDeepest;
+  gave_up_ = ++depth_ > kDeepestNesting;
   const auto result = apply_new(operation, outcome, f, g);
   --depth_;
   remember(applied_, {f, g, h, result});
@@ -189,7 +189,7 @@ Diagram Diagrams::choose(Diagram condition, Diagram a, Diagram b) {
       known.f == condition && known.g == a && known.h == b)
     return known.result;
   if (gave_up_) return no();
-  gave_up_ = ++depth_ > kDeepest;
+  gave_up_ = ++depth_ > kDeepestNesting;
   const auto result = choose_new(condition, a, b);
   --depth_;
   remember(chosen_, {condition, a, b, result});

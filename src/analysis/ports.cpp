@@ -20,14 +20,14 @@ constexpr Leaf kClosed = 0;
 constexpr Leaf kHere = 1;
 constexpr Leaf kFirstElsewhere = 2;
 
-NumberSet loopback_addresses(Family family) {
+NumberSet own_loopback(Family family) {
   return family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
 }
 
 // Addresses that one host can have: no loopback, no group, no broadcast, not 0.0.0.0/8 nor ::.
-NumberSet unicast(Family family) {
+NumberSet unicast_addresses(Family family) {
   if (family == Family::ipv4)
-    return without(NumberSet::range(0x01000000, 0xdfffffff), loopback_addresses(family));
+    return without(NumberSet::range(0x01000000, 0xdfffffff), own_loopback(family));
   return NumberSet::range(2, (Number{0xff} << 120U) - 1);
 }
 
@@ -43,8 +43,8 @@ Packet new_connections(const Model& model, bool forward) {
   const auto lo = interface_number("lo");
   packet[Field::in_interface] = except(Field::in_interface, family, {{0, 0}, {lo, lo}});
   packet[Field::out_interface] = except(Field::out_interface, family, {{0, 0}});
-  packet[Field::source] = unicast(family);
-  packet[Field::destination] = unicast(family);
+  packet[Field::source] = unicast_addresses(family);
+  packet[Field::destination] = unicast_addresses(family);
   if (const auto& facts = model.facts(); facts.known) {
     const auto local = facts.local(family);
     packet[Field::source] = without(packet[Field::source], local);

@@ -10,12 +10,12 @@
 namespace rewall {
 namespace {
 
-constexpr int kConntrackPriority = -200;             // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
+constexpr int kTrackingPriority = -200;             // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
 constexpr std::size_t kFirstSweep = 4'000'000;       // edges
 constexpr std::size_t kMostEdges = 80'000'000;
 constexpr std::size_t kMostStates = 200'000;
 constexpr unsigned kDeepestTail = 2000;
-constexpr std::size_t kProgressStep = 256;           // rules
+constexpr std::size_t kToldEach = 256;           // rules
 
 // How the rules of a chain leave a packet, with the state that it then has.
 enum class Way : std::uint8_t { next, fall, accept, drop, reject, end };
@@ -425,7 +425,7 @@ class VerdictDiagram::Work {
   }
 
   void tell() {
-    if (++done_ % kProgressStep == 0 && question_.progress)
+    if (++done_ % kToldEach == 0 && question_.progress)
       question_.progress(std::min(done_, reach_.rules()), reach_.rules());
   }
 
@@ -484,7 +484,7 @@ class VerdictDiagram::Work {
     const auto& stations = model_.stations(hook);
     const bool first_hook = hook == Hook::prerouting || hook == Hook::output;
     const bool at_end = number == stations.size();
-    if (first_hook && !states_[state].tracked && (at_end || stations[number].priority >= kConntrackPriority))
+    if (first_hook && !states_[state].tracked && (at_end || stations[number].priority >= kTrackingPriority))
       return from_station(hook, number, number_of(tracked(states_[state])));
     if (first_hook && !states_[state].tracked) state = number_of(not_yet_tracked(states_[state]));
     if (at_end) return behind(hook, state);
