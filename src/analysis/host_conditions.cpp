@@ -60,6 +60,8 @@ struct Own {
 Own own_addresses(const HostFacts& facts, const HostFacts::Interface* only, Family family) {
   Own own;
   if (only == nullptr || only->name == "lo") own.local = loopback(family);
+  if (only == nullptr || only->name == "lo")
+    own.local = either(own.local, NumberSet(family == Family::ipv4 ? facts.local_v4 : facts.local_v6));
   for (const auto& interface : facts.interfaces) {
     if (only != nullptr && only != &interface) continue;
     own.local = either(own.local, numbers(addresses(interface, family)));
@@ -88,6 +90,14 @@ Kinds kinds_of_v4(unsigned types, const HostFacts& facts, const HostFacts::Inter
     const auto own = own_addresses(facts, only, Family::ipv4);
     add(local, both(own.local, rest));
     rest = without(rest, own.local);
+    // Of a host whose addresses people gave, nobody knows the networks.
+    if (facts.interfaces.empty()) {
+      if ((types & (broadcast | unicast)) == (broadcast | unicast))
+        kinds.yes = either(kinds.yes, rest);
+      else if ((types & (broadcast | unicast | other)) != 0)
+        kinds.maybe = rest;
+      return kinds;
+    }
     add(broadcast, both(own.broadcast, rest));
     rest = without(rest, own.broadcast);
     add(unicast, without(rest, own.lowest));

@@ -27,6 +27,9 @@ struct HostFacts {
     std::vector<NumberRange> v6_networks{};
   };
   std::vector<Interface> interfaces{};
+  /// Networks of which all addresses are this host's: routes of type `local` (ip-route(8)).
+  std::vector<NumberRange> local_v4{};
+  std::vector<NumberRange> local_v6{};
   bool ipsec = false;           ///< it has policies of IPsec (ip-xfrm(8))
   bool routes_by_mark = false;  ///< it has rules of routing (ip-rule(8)) beside the three of the kernel
   /// The addresses of this host: loopback networks, and all of the interfaces.

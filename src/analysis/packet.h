@@ -125,9 +125,9 @@ bool is_packet_line(std::string_view text);
 ///
 /// `family` is that of -4 and -6 elsewhere; otherwise the words, else the addresses decide, else IPv4. Ports
 /// narrow the protocol to those that have ports, unless -p stands there; so do types of ICMP and flags of
-/// TCP. Of a line that tells no state, a SYN alone is of a new connection; what else a line does not say is
-/// any. Kind usage, and the error names the word: a word that no packet has, a value that cannot be read,
-/// values that no packet has at once.
+/// TCP; and a packet with one of these is no fragment behind the first. Of a line that tells no state, a SYN
+/// alone is of a new connection; what else a line does not say is any. Kind usage, and the error names the
+/// word: a word that no packet has, a value that cannot be read, values that no packet has at once.
 Result<Packet> read_packet(std::span<const std::string> words, std::optional<Family> family = {});
 
 /// A packet in words that read_packet() takes, each field that is not whole; the hook where it is not INPUT.

@@ -107,6 +107,8 @@ Result<Packet> read_conntrack_line(std::string_view line) {
   out.set_number(Field::icmp_type, there.type);
   out.set_number(Field::icmp_code, there.code);
   out.set(Field::direction, 0);
+  // Connection tracking puts fragments together first.
+  out.set(Field::fragment, 0);
 
   const bool replied = std::ranges::find(words, "[UNREPLIED]") == words.end();
   out.set(Field::state, static_cast<Number>(replied ? ConnectionState::established : ConnectionState::fresh));

@@ -348,7 +348,7 @@ class Narrower {
   Narrower(Packet packet, bool from_line) : packet_(std::move(packet)), from_line_(from_line) {}
 
   Status take(const GivenOption& given) {
-    if (given.option->form == OptionForm::icmp_type && given.values[0].find('/') != std::string::npos)
+    if (given.option->form == OptionForm::icmp_type && names_code(given.values[0]))
       return take_type_and_code(given);
     GivenOption read = given;
     if (given.option->form == OptionForm::state) TRY(take_for_status(read));
@@ -370,6 +370,7 @@ class Narrower {
             words_of(field), fit->empty() ? "IPv6" : list_text(Field::protocol, *fit, packet_.family),
             list_text(Field::protocol, protocol, packet_.family));
       if (!from_line_ && !named_[static_cast<std::size_t>(Field::protocol)]) protocol = std::move(left);
+      if (field != Field::extensions) TRY(take_out_fragments(field));
     }
     return std::move(packet_);
   }
@@ -385,6 +386,20 @@ class Narrower {
     if (status != items.size()) return error_of<messages::states_and_status>(std::string(given.option->name));
     given.field = Field::status;
     return {};
+  }
+
+  // A fragment behind the first has no header of the upper layer.
+  Status take_out_fragments(Field field) {
+    auto& fragment = packet_[Field::fragment];
+    if (!fragment.contains(0)) return error_of<messages::fragment_lacks_field>(words_of(field));
+    fragment = NumberSet::one(0);
+    return {};
+  }
+
+  // "3/1", "host-unreachable".
+  bool names_code(const std::string& text) const {
+    const auto type = icmp_type(text, packet_.family);
+    return text.find('/') != std::string::npos || (type && (type->first_code > 0 || type->last_code < 255));
   }
 
   Status take_type_and_code(const GivenOption& given) {
@@ -465,16 +480,22 @@ std::string field_words(Field field, const NumberSet& values, Family family) {
 
 bool packet_has(const Packet& packet, Field field) {
   const auto fit = carriers(field, packet.family);
-  return !fit || !both(packet[Field::protocol], *fit).empty();
+  if (!fit) return true;
+  return !both(packet[Field::protocol], *fit).empty() &&
+         (field == Field::extensions || packet[Field::fragment].contains(0));
 }
 
-// What read_packet() makes of the protocol where no -p stands.
-NumberSet implied_protocol(const Packet& packet) {
+// What read_packet() makes of the protocol where no -p stands; `fragments` is false where it takes out
+// fragments.
+NumberSet implied_protocol(const Packet& packet, bool& fragments) {
   NumberSet protocol = whole(Field::protocol, packet.family);
   for (std::size_t i = 0; i < kFields; ++i) {
     const auto field = static_cast<Field>(i);
     if (packet.fields[i] == whole(field, packet.family) || !packet_has(packet, field)) continue;
-    if (const auto fit = carriers(field, packet.family)) protocol = both(protocol, *fit);
+    const auto fit = carriers(field, packet.family);
+    if (!fit) continue;
+    protocol = both(protocol, *fit);
+    if (field != Field::extensions) fragments = false;
   }
   return protocol;
 }
@@ -513,11 +534,14 @@ Result<Packet> read_packet(std::span<const std::string> words, std::optional<Fam
 }
 
 std::string packet_words(const Packet& packet) {
-  const bool implied = packet[Field::protocol] == implied_protocol(packet);
+  bool fragments = true;
+  const auto protocol = implied_protocol(packet, fragments);
+  const bool implied = !packet[Field::protocol].is_one() && packet[Field::protocol] == protocol;
   std::string text;
   for (const auto field : fields_in_order()) {
     const bool is_whole = packet[field] == whole(field, packet.family);
     if (field == Field::protocol ? implied : is_whole || !packet_has(packet, field)) continue;
+    if (field == Field::fragment && !fragments) continue;
     text +=
         (text.empty() ? "" : " ") +
         (field == Field::protocol && is_whole ? "-p all" : field_words(field, packet[field], packet.family));

@@ -67,7 +67,7 @@ bool read_port_range(std::string_view text, std::uint16_t& first, std::uint16_t&
 }
 
 // The protocols that have ports, and a few more; others are read by whoever reads the rule.
-std::uint8_t quick_protocol(std::string_view text) {
+std::uint8_t protocol_at_a_glance(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::uint8_t>, 8> kProtocols = {{{"tcp", 6},
                                                                                            {"udp", 17},
                                                                                            {"icmp", 1},
@@ -124,7 +124,8 @@ class Glance {
     return word;
   }
 
-  void negate(std::uint8_t bit) {
+  void ask(std::uint8_t bit) {
+    rule_.asks = static_cast<std::uint8_t>(rule_.asks | bit);
     if (negated_) rule_.negated = static_cast<std::uint8_t>(rule_.negated | bit);
   }
 
@@ -140,13 +141,13 @@ class Glance {
     if (word == "--dport" && ported_ && once(64)) {
       if (!read_port_range(next(), rule_.destination_port_first, rule_.destination_port_last))
         return reset_ports(false);
-      negate(not_destination_port);
+      ask(quick_destination_port);
       rule_.header = true;
       return true;
     }
     if (word == "--sport" && ported_ && once(128)) {
       if (!read_port_range(next(), rule_.source_port_first, rule_.source_port_last)) return reset_ports(true);
-      negate(not_source_port);
+      ask(quick_source_port);
       rule_.header = true;
       return true;
     }
@@ -168,13 +169,13 @@ class Glance {
   bool take_short(char letter) {
     switch (letter) {
       case 's':
-        return once(1) && take_network(rule_.source_first, rule_.source_last, not_source);
+        return once(1) && take_network(rule_.source_first, rule_.source_last, quick_source);
       case 'd':
-        return once(2) && take_network(rule_.destination_first, rule_.destination_last, not_destination);
+        return once(2) && take_network(rule_.destination_first, rule_.destination_last, quick_destination);
       case 'i':
-        return once(4) && take_interface(rule_.in_pattern, not_in);
+        return once(4) && take_interface(rule_.in_pattern, quick_in);
       case 'o':
-        return once(8) && take_interface(rule_.out_pattern, not_out);
+        return once(8) && take_interface(rule_.out_pattern, quick_out);
       case 'p':
         return once(16) && take_protocol();
       case 'm':
@@ -193,7 +194,7 @@ class Glance {
     if (!read_network(next(), from, to)) return false;
     first = from;
     last = to;
-    negate(bit);
+    ask(bit);
     return true;
   }
 
@@ -201,21 +202,21 @@ class Glance {
     const auto name = next();
     if (name.empty() || name.find_first_of("\"'\\") != std::string_view::npos) return false;
     pattern = patterns_.number_of(name);
-    negate(bit);
+    ask(bit);
     return true;
   }
 
   bool take_protocol() {
-    rule_.protocol = quick_protocol(next());
+    rule_.protocol = protocol_at_a_glance(next());
     if (rule_.protocol == 0) return false;
-    negate(not_protocol);
+    ask(quick_protocol);
     return true;
   }
 
   bool take_match(std::string_view name) {
     const bool of_protocol =
         (name == "tcp" && rule_.protocol == 6) || (name == "udp" && rule_.protocol == 17);
-    if (of_protocol && (rule_.negated & not_protocol) == 0) {
+    if (of_protocol && (rule_.negated & quick_protocol) == 0) {
       ported_ = true;
       // Alone it asks for no fragment, where it is a match of its own in the kernel (tcp_mt).
       rule_.header =

@@ -50,21 +50,22 @@ struct QuickRule {
   std::uint32_t chain = 0;     ///< of jump and go_to
   std::uint8_t protocol = 0;   ///< 0 for any
   std::uint8_t states = 0x1f;  ///< bits of ConnectionState
-  std::uint8_t negated = 0;    ///< QuickNegation
+  std::uint8_t negated = 0;    ///< QuickField, as the next
+  std::uint8_t asks = 0;       ///< fields that it asks for, beside the state
   bool header = false;         ///< asks for ports: no fragment behind the first
   bool more = false;           ///< the rule asks for more than stands here
   bool ask_action = false;     ///< its action stands in the rule itself
   RuleAction::Kind action = RuleAction::Kind::none;
 };
 
-enum QuickNegation : std::uint8_t {
-  not_source = 1,
-  not_destination = 2,
-  not_protocol = 4,
-  not_in = 8,
-  not_out = 16,
-  not_source_port = 32,
-  not_destination_port = 64
+enum QuickField : std::uint8_t {
+  quick_source = 1,
+  quick_destination = 2,
+  quick_protocol = 4,
+  quick_in = 8,
+  quick_out = 16,
+  quick_source_port = 32,
+  quick_destination_port = 64
 };
 
 using QuickRuleV4 = QuickRule<std::uint32_t>;

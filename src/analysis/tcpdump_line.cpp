@@ -256,10 +256,19 @@ std::string_view upper_layer(std::string_view text) {
   }
 }
 
-// "frag (1448|112)" of IPv6: the offset, then the length.
-void set_fragment(LinePacket& out, std::string_view text) {
+// "frag (1448|112)" of IPv6: the offset, then the length; behind the first "39339 > 9998: UDP, ...".
+void set_fragment(LinePacket& out, std::string_view& text) {
   const auto offset = number_behind(text, "frag (");
-  if (offset) out.set(Field::fragment, *offset == 0 ? 0 : 1);
+  if (!offset) return;
+  out.set(Field::fragment, *offset == 0 ? 0 : 1);
+  const auto words = line_words(text.substr(std::min(text.find(')'), text.size())));
+  if (words.size() < 5 || words[2] != ">") return;
+  const auto source = port_number(words[1]);
+  const auto destination = port_number(words[3].substr(0, words[3].find(':')));
+  if (!source || !destination) return;
+  out.set(Field::source_port, *source);
+  out.set(Field::destination_port, *destination);
+  text = text.substr(static_cast<std::size_t>(words[4].data() - text.data()));
 }
 
 // What the words behind the addresses say of the upper layer.
@@ -275,6 +284,7 @@ void set_upper_layer(LinePacket& out, std::string_view text, bool ports) {
     }
     if (found->protocol == 1) set_icmp(out, text.substr(5));
     if (found->protocol == 58) set_icmp(out, text);
+    if (found->protocol == 1 || found->protocol == 58) out.set(Field::fragment, 0);
     return;
   }
   if (const auto number = number_behind(text, "ip-proto-"); number && *number < 256) {
@@ -311,6 +321,7 @@ Result<Packet> read_tcpdump_line(std::string_view line) {
   out.set(Field::destination, destination->address.number);
   if (source->port) out.set(Field::source_port, *source->port);
   if (destination->port) out.set(Field::destination_port, *destination->port);
+  if (source->port && destination->port) out.set(Field::fragment, 0);
   set_link(out, parts->before);
   set_header(out, joined_words(parts->before));
   set_upper_layer(out, parts->after, source->port && destination->port);

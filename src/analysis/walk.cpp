@@ -1,5 +1,6 @@
 #include "analysis/walk.h"
 
+#include "analysis/quick_walk.h"
 #include "analysis/walker.h"
 
 namespace rewall {
@@ -79,6 +80,7 @@ Trace trace(const Model& model, const Packet& packet, Why why) {
 }
 
 Verdict verdict(const Model& model, const Packet& packet) {
+  if (const auto quick = quick_verdict(model, packet)) return *quick;
   Walker walker(model, packet, {});
   walker.run();
   return walker.bounded() ? Verdict::depends : walker.verdict();

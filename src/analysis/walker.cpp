@@ -34,6 +34,20 @@ std::uint64_t key_of(const Question& question) {
   return hash == 0 ? 1 : hash;
 }
 
+// Where the translation was made that is taken back of a reply at the hook.
+Hook other_end(Hook hook) {
+  switch (hook) {
+    case Hook::prerouting:
+      return Hook::postrouting;
+    case Hook::output:
+      return Hook::input;
+    case Hook::postrouting:
+      return Hook::prerouting;
+    default:
+      return Hook::output;
+  }
+}
+
 const NumberSet& numbers_of_state(ConnectionState state) {
   static const std::array<NumberSet, 5> sets = {NumberSet::one(0), NumberSet::one(1), NumberSet::one(2),
                                                 NumberSet::one(3), NumberSet::one(4)};
@@ -337,22 +351,22 @@ Truth worse(Truth a, Truth b) {
 template <class AddressNumber>
 Truth Walker::quick_test(const WalkState& state, const QuickRule<AddressNumber>& rule) {
   if (!glimpse_.fresh) look(state);
-  const auto not_ = [&rule](QuickNegation bit) { return (rule.negated & bit) != 0; };
-  auto truth = meets(glimpse_.source, rule.source_first, rule.source_last, not_(not_source));
+  const auto not_ = [&rule](QuickField bit) { return (rule.negated & bit) != 0; };
+  auto truth = meets(glimpse_.source, rule.source_first, rule.source_last, not_(quick_source));
   if (truth == Truth::no) return truth;
   truth = worse(truth, meets(glimpse_.destination, rule.destination_first, rule.destination_last,
-                             not_(not_destination)));
+                             not_(quick_destination)));
   if (truth == Truth::no) return truth;
   if (rule.protocol != 0) {
-    truth = worse(truth, meets(glimpse_.protocol, rule.protocol, rule.protocol, not_(not_protocol)));
+    truth = worse(truth, meets(glimpse_.protocol, rule.protocol, rule.protocol, not_(quick_protocol)));
     if (truth == Truth::no) return truth;
   }
   if (rule.header) {
     truth = worse(truth, meets(glimpse_.fragment, 0, 0, false));
     truth = worse(truth, meets(glimpse_.source_port, rule.source_port_first, rule.source_port_last,
-                               not_(not_source_port)));
+                               not_(quick_source_port)));
     truth = worse(truth, meets(glimpse_.destination_port, rule.destination_port_first,
-                               rule.destination_port_last, not_(not_destination_port)));
+                               rule.destination_port_last, not_(quick_destination_port)));
     if (truth == Truth::no) return truth;
   }
   if ((rule.states & glimpse_.states) == 0) return Truth::no;
@@ -364,8 +378,8 @@ Truth Walker::quick_test(const WalkState& state, const QuickRule<AddressNumber>&
     if (answers == nullptr || answers->size() < pattern) answers = &parts_.patterns.answers(*number);
     return ((*answers)[pattern - 1] != 0) != negated ? Truth::yes : Truth::no;
   };
-  truth = worse(truth, interface(glimpse_.in, glimpse_.in_answers, rule.in_pattern, not_(not_in)));
-  return worse(truth, interface(glimpse_.out, glimpse_.out_answers, rule.out_pattern, not_(not_out)));
+  truth = worse(truth, interface(glimpse_.in, glimpse_.in_answers, rule.in_pattern, not_(quick_in)));
+  return worse(truth, interface(glimpse_.out, glimpse_.out_answers, rule.out_pattern, not_(quick_out)));
 }
 
 template <class AddressNumber>
@@ -678,6 +692,7 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
   state.set_view(action.field, View::of_variable(evaluator_.make_variable(
                                    state, action.words, action.field, whole(action.field, asked_.family))));
   if (action.field == Field::mark && state.hook == Hook::output) state.route_again = true;
+  if (action.field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
 }
 
 // ---- forks and ends
@@ -832,7 +847,8 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
         asked_[Field::reply_destination] != whole(Field::reply_destination, asked_.family) ||
         asked_[Field::original_source] != whole(Field::original_source, asked_.family) ||
         asked_[Field::original_destination] != whole(Field::original_destination, asked_.family);
-    if (!asks && !told && !parts_.translates(state.hook)) return skip({});
+    if (!asks && !told && !parts_.translates(state.hook) && !parts_.translates(other_end(state.hook)))
+      return skip({});
     return fork(state, question);
   }
   if (established == Truth::yes && !state.nat_begun) return translate_connection(state, station);
@@ -845,12 +861,7 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
   const auto whole_is = [this](Field field) { return asked_[field] == whole(field, asked_.family); };
   const auto answer = destination ? Field::reply_source : Field::reply_destination;
   const auto back = destination ? Field::original_source : Field::original_destination;
-  // Of a reply the translation of the other end is taken back.
-  Hook opposite = Hook::postrouting;
-  if (destination)
-    opposite = state.hook == Hook::prerouting ? Hook::postrouting : Hook::input;
-  else
-    opposite = state.hook == Hook::postrouting ? Hook::prerouting : Hook::output;
+  const auto opposite = other_end(state.hook);
   if (whole_is(answer) && whole_is(back) && !parts_.translates(state.hook) && !parts_.translates(opposite)) {
     state.nat_begun = true;
     return Next::go;

@@ -817,10 +817,14 @@ inline constexpr Message states_and_status{
 inline constexpr Message packet_of_other_family{.text = "{} is of {}, and the packet of {}"};
 /// The option, the protocols that have it, then those of the packet.
 inline constexpr Message protocol_lacks_field{.text = "{} is of {}, and the packet's protocol is {}"};
+inline constexpr Message fragment_lacks_field{
+    .text = "{} is of whole packets and first fragments, and the packet is another fragment"};
 inline constexpr Message no_such_packet{.text = "no packet has all these words: {} leaves none over"};
 inline constexpr Message packet_is_empty{
     .text = "no packet is named",
     .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+inline constexpr Message host_addresses_unread{
+    .kind = ErrorKind::capture, .text = "cannot read the addresses of this host from the kernel: {}"};
 inline constexpr Message no_packet_line{
     .text = "{} is no line of 'tcpdump -n', 'conntrack -L' or the kernel's LOG target that tells a packet",
     .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};

@@ -1,0 +1,107 @@
+#include "kernel/host_addresses.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "rules/value_parse.h"
+#include "support/scratch_namespace.h"
+
+using namespace rewall;
+
+namespace {
+
+// What the kernel says of a namespace in which `commands` ran.
+HostAddresses host_after(const std::string& commands) {
+  auto space = scratch_namespace();
+  std::optional<Result<HostAddresses>> host;
+  REQUIRE(space
+              .run([&] {
+                const int status = std::system(("set -e; " + commands).c_str());
+                if (status == 0) host = read_host_addresses();
+              })
+              .has_value());
+  REQUIRE(host);
+  REQUIRE(*host);
+  return **host;
+}
+
+std::string text_of(const HostAddress& address) {
+  const Address value{.bits = address.bits, .mask = [&] {
+                        std::array<std::uint8_t, 16> mask{};
+                        for (unsigned bit = 0; bit < address.prefix; ++bit)
+                          mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | (0x80U >> (bit % 8)));
+                        return mask;
+                      }()};
+  return to_text(value, address.family);
+}
+
+std::vector<std::string> texts_of(const std::vector<HostAddress>& addresses) {
+  std::vector<std::string> texts;
+  for (const auto& address : addresses) texts.push_back(text_of(address));
+  return texts;
+}
+
+const HostInterface& interface_named(const HostAddresses& host, const std::string& name) {
+  const auto found = std::ranges::find(host.interfaces, name, &HostInterface::name);
+  REQUIRE(found != host.interfaces.end());
+  return *found;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("the addresses, networks and groups of the interfaces are read, the primary address first") {
+  const auto host = host_after(
+      "ip link set lo up; ip link add a type dummy; ip link set a group 7; ip address add 192.0.2.7/24 dev a;"
+      "ip address add 198.51.100.1/32 dev a; ip link set a up; ip -6 address add 2001:db8::7/64 dev a nodad");
+  const auto& loopback = interface_named(host, "lo");
+  CHECK(texts_of(loopback.addresses) == Texts{"127.0.0.1/8", "::1/128"});
+  const auto& a = interface_named(host, "a");
+  CHECK(a.group == 7);
+  REQUIRE(a.addresses.size() >= 3);
+  CHECK(text_of(a.addresses[0]) == "192.0.2.7/24");
+  CHECK(text_of(a.addresses[1]) == "198.51.100.1/32");
+  const auto networks = texts_of(a.networks);
+  CHECK(std::ranges::count(networks, "192.0.2.0/24") == 1);
+  CHECK(std::ranges::count(networks, "2001:db8::/64") == 1);
+}
+
+TEST_CASE("the network of an address with a peer is the peer's") {
+  const auto host = host_after(
+      "ip link add a type dummy; ip address add 192.0.2.7 peer 203.0.113.0/30 dev a; ip link set a up");
+  const auto& a = interface_named(host, "a");
+  CHECK(text_of(a.addresses.at(0)).substr(0, 9) == "192.0.2.7");
+  CHECK(text_of(a.networks.at(0)) == "203.0.113.0/30");
+}
+
+TEST_CASE("an address of a link that is down is not this host's") {
+  const auto host = host_after("ip link add a type dummy; ip address add 192.0.2.7/24 dev a");
+  CHECK(interface_named(host, "a").addresses.empty());
+}
+
+TEST_CASE("networks that routes give to this host are read") {
+  const auto host = host_after(
+      "ip link set lo up; ip route add local 10.0.0.0/8 dev lo; ip -6 route add local 2001:db8:1::/48 dev "
+      "lo");
+  const auto networks = texts_of(host.local_networks);
+  CHECK(std::ranges::count(networks, "10.0.0.0/8") == 1);
+  CHECK(std::ranges::count(networks, "127.0.0.0/8") == 1);
+  CHECK(std::ranges::count(networks, "2001:db8:1::/48") == 1);
+  CHECK(std::ranges::count(networks, "127.0.0.1/32") == 0);
+}
+
+TEST_CASE("rules of routing beside the kernel's own are noticed") {
+  CHECK_FALSE(host_after("ip link set lo up").routes_by_rules);
+  CHECK(host_after("ip rule add fwmark 1 table 100").routes_by_rules);
+  CHECK(host_after("ip -6 rule add from 2001:db8::/32 table main").routes_by_rules);
+}
+
+TEST_CASE("policies of IPsec are noticed") {
+  CHECK_FALSE(host_after("ip link set lo up").ipsec);
+  if (std::system("unshare -n ip xfrm policy add dir in src 192.0.2.0/24 dst 198.51.100.0/24 2>/dev/null") !=
+      0)
+    skip_without_kernel("no policies of IPsec here");
+  CHECK(host_after("ip xfrm policy add dir in src 192.0.2.0/24 dst 198.51.100.0/24").ipsec);
+}
