@@ -36,42 +36,51 @@ bool is_of_family(const Set& set, Family family) {
   return six == (family == Family::ipv6);
 }
 
-// The numbers among `all` bits below `bit`; see numbers_before().
+// See numbers_before().
 class Preimage {
  public:
   Preimage(const NumberSet& after, Number keep, Number flip, std::size_t most)
       : after_(after.ranges()), keep_(keep), flip_(flip), most_(most) {}
 
-  // All numbers from `before` on that have the bits below `bit` free, and become those from `after` on.
-  bool add(Number before, Number after, unsigned bit) {
-    const auto free = bit == 0 ? Number{0} : greatest_number(bit);
-    const auto found = std::ranges::lower_bound(after_, after, {}, &NumberRange::last);
-    if (found == after_.end() || found->first > (after | free)) return true;
-    if (found->first <= after && found->last >= (after | free)) return take({before, before | free});
-    const auto one = Number{1} << (bit - 1);
-    for (const auto own : {Number{0}, one}) {
-      const auto becomes = ((keep_ & own) ^ (flip_ & one));
-      if (!add(before | own, after | becomes, bit - 1)) return false;
+  // The numbers of `bits` bits that become those from `base` on: ranges in their order. Absent for too many.
+  std::optional<std::vector<NumberRange>> of(Number base, unsigned bits) const {
+    const auto free = bits == 0 ? Number{0} : greatest_number(bits);
+    const auto found = std::ranges::lower_bound(after_, base, {}, &NumberRange::last);
+    if (found == after_.end() || found->first > (base | free)) return std::vector<NumberRange>{};
+    if (found->first <= base && found->last >= (base | free)) return std::vector<NumberRange>{{0, free}};
+    const auto bit = Number{1} << (bits - 1);
+    auto low = of(base | (flip_ & bit), bits - 1);
+    if (!low) return std::nullopt;
+    // A bit that is not kept makes no difference.
+    const auto high = (keep_ & bit) == 0 ? low : of(base | (~flip_ & bit), bits - 1);
+    if (!high) return std::nullopt;
+    for (const auto& [first, last] : *high) {
+      if (!low->empty() && low->back().last + 1 == (first | bit))
+        low->back().last = last | bit;
+      else
+        low->push_back({first | bit, last | bit});
     }
-    return true;
+    if (low->size() > most_) return std::nullopt;
+    return low;
   }
-  std::vector<NumberRange>& ranges() { return ranges_; }
 
  private:
-  bool take(NumberRange range) {
-    if (!ranges_.empty() && ranges_.back().last + 1 == range.first)
-      ranges_.back().last = range.last;
-    else
-      ranges_.push_back(range);
-    return ranges_.size() <= most_;
-  }
-
   const std::vector<NumberRange>& after_;
   Number keep_;
   Number flip_;
   std::size_t most_;
-  std::vector<NumberRange> ranges_{};
 };
+
+// The numbers that become one of `after` by a shift that ends at 0 and 255.
+NumberSet before_shift(const NumberSet& after, int shift) {
+  std::vector<NumberRange> ranges;
+  for (int number = 0; number <= 255; ++number) {
+    const auto becomes = static_cast<Number>(std::clamp(number + shift, 0, 255));
+    const auto before = static_cast<Number>(number);
+    if (after.contains(becomes)) ranges.push_back({before, before});
+  }
+  return NumberSet(std::move(ranges));
+}
 
 std::string field_key(const std::vector<Field>& fields, const PacketState& state) {
   PacketState relevant;
@@ -83,11 +92,10 @@ std::string field_key(const std::vector<Field>& fields, const PacketState& state
 
 std::optional<NumberSet> numbers_before(const NumberSet& after, Number keep, Number flip, unsigned bits,
                                         std::size_t most) {
-  Preimage preimage(after, keep, flip, most);
-  const auto above = bits >= 128 ? Number{0} : flip & ~greatest_number(bits);
-  if (above != 0) return NumberSet{};
-  if (!preimage.add(0, 0, bits)) return std::nullopt;
-  return NumberSet(std::move(preimage.ranges()));
+  const auto above = bits < 128 ? flip & ~greatest_number(bits) : Number{0};
+  auto ranges = Preimage(after, keep, flip, most).of(above, bits);
+  if (!ranges) return std::nullopt;
+  return NumberSet(*std::move(ranges));
 }
 
 ConditionDiagrams::ConditionDiagrams(const Ruleset& ruleset, const Packet& packets,
@@ -128,9 +136,28 @@ ConditionDiagrams::Atom ConditionDiagrams::in_domain(Field field, NumberSet numb
   return {.kind = Atom::Kind::test, .level = level_of(field), .numbers = std::move(numbers)};
 }
 
+// Of the numbers that packets have which are asked about, at least one.
+unsigned ConditionDiagrams::used_bits(Field field) const {
+  const auto& domain = domain_[static_cast<std::size_t>(field)];
+  const auto bits = number_of_bits(field, packets_.family);
+  unsigned used = 1;
+  while (used < bits && !domain.empty() && domain.ranges().back().last > greatest_number(used)) ++used;
+  return used;
+}
+
+// What the field is now; one number where the packets that are asked about have one.
+FieldValue ConditionDiagrams::value(Field field, const PacketState& state) const {
+  auto value = state.value(field);
+  const auto& domain = domain_[static_cast<std::size_t>(value.of)];
+  if (value.kind != FieldValue::Kind::masked || !domain.is_one()) return value;
+  auto number = (domain.ranges().front().first & value.keep) ^ value.flip;
+  if (value.shift != 0) number = static_cast<Number>(std::clamp(static_cast<int>(number) + value.shift, 0, 255));
+  return FieldValue::one(number);
+}
+
 ConditionDiagrams::Atom ConditionDiagrams::atom(Field field, const NumberSet& wanted, bool negated,
                                                 const PacketState& state, std::string_view words) {
-  const auto value = state.value(field);
+  const auto value = this->value(field, state);
   const auto unclear = [&] {
     auto shown = words.empty() ? format("{} {}", rewall::words_of(field),
                                         values_text(field, wanted, packets_.family))
@@ -149,13 +176,10 @@ ConditionDiagrams::Atom ConditionDiagrams::atom(Field field, const NumberSet& wa
   const auto all = greatest_number(bits);
   const auto& domain = domain_[static_cast<std::size_t>(value.of)];
   NumberSet numbers = wanted;
-  if (value.less != 0) {
-    std::vector<NumberRange> ranges;
-    for (const auto& [first, last] : wanted.ranges())
-      if (first <= all - value.less) ranges.push_back({first + value.less, std::min(last, all - value.less) + value.less});
-    numbers = NumberSet(std::move(ranges));
+  if (value.shift != 0) {
+    numbers = before_shift(wanted, value.shift);
   } else if ((value.keep & all) != all || value.flip != 0) {
-    auto before = numbers_before(wanted, value.keep, value.flip, bits);
+    auto before = numbers_before(wanted, value.keep, value.flip, used_bits(value.of));
     if (!before) return unclear();
     numbers = *std::move(before);
   }
@@ -166,12 +190,17 @@ ConditionDiagrams::Atom ConditionDiagrams::masked_atom(const Condition& conditio
   const auto bits = number_of_bits(condition.field, packets_.family);
   if ((condition.value & ~condition.mask) != 0 || (condition.value & ~greatest_number(bits)) != 0)
     return {.kind = condition.negated ? Atom::Kind::yes : Atom::Kind::no};
-  const auto value = state.value(condition.field);
+  const auto value = this->value(condition.field, state);
   if (value.kind == FieldValue::Kind::one_of && value.numbers.is_one()) {
     const bool is = (value.numbers.ranges().front().first & condition.mask) == condition.value;
     return {.kind = is != condition.negated ? Atom::Kind::yes : Atom::Kind::no};
   }
-  const auto numbers = masked_numbers(condition.value, condition.mask, bits);
+  // Bits that none of the packets has make no holes.
+  const bool as_it_came = value == FieldValue::as_it_came(condition.field);
+  const auto used = as_it_came ? greatest_number(used_bits(condition.field)) : greatest_number(bits);
+  if ((condition.value & ~used) != 0) return {.kind = condition.negated ? Atom::Kind::yes : Atom::Kind::no};
+  const auto numbers =
+      masked_numbers(condition.value, condition.mask & used, as_it_came ? used_bits(condition.field) : bits);
   if (numbers) return atom(condition.field, *numbers, condition.negated, state, condition.words);
   const auto words = condition.words.empty() ? std::string(rewall::words_of(condition.field)) : condition.words;
   const auto key = format("{}\n{:x}.{:x} {:x}.{:x}{}", static_cast<int>(condition.field),

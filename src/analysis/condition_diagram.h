@@ -62,6 +62,8 @@ class ConditionDiagrams {
     std::size_t level = 0;
     NumberSet numbers{};
   };
+  FieldValue value(Field field, const PacketState& state) const;
+  unsigned used_bits(Field field) const;
   Atom in_domain(Field field, NumberSet numbers) const;
   Atom of_level(std::size_t level, bool negated) const;
   Atom atom(Field field, const NumberSet& wanted, bool negated, const PacketState& state, std::string_view words);

@@ -13,7 +13,7 @@ constexpr std::size_t kFirstMemory = 1U << 10U;
 constexpr std::size_t kLargestMemory = 1U << 21U;
 constexpr unsigned kDeepestNesting = 8000;  // of the stack, some 300 bytes each
 
-constexpr std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
+constexpr std::uint64_t mixed_hash(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
   return hash ^ (hash >> 29U);
 }
@@ -65,8 +65,8 @@ Diagram Diagrams::finish(std::size_t level, std::size_t begin) {
   }
   std::uint64_t long_hash = level;
   for (const auto& [last, to] : parts) {
-    long_hash = mixed(long_hash, static_cast<std::uint64_t>(last));
-    long_hash = mixed(long_hash, static_cast<std::uint64_t>(last >> 64U) ^ (std::uint64_t{to} << 20U));
+    long_hash = mixed_hash(long_hash, static_cast<std::uint64_t>(last));
+    long_hash = mixed_hash(long_hash, static_cast<std::uint64_t>(last >> 64U) ^ (std::uint64_t{to} << 20U));
   }
   const auto hash = static_cast<std::uint32_t>(long_hash ^ (long_hash >> 32U));
   const auto mask = table_.size() - 1;
@@ -114,12 +114,12 @@ Diagram Diagrams::test(std::size_t level, const NumberSet& numbers, Diagram in, 
 }
 
 void Diagrams::remember(std::vector<Remembered>& memory, const Remembered& what) {
-  memory[mixed(mixed(what.f, what.g), what.h) & (memory.size() - 1)] = what;
+  memory[mixed_hash(mixed_hash(what.f, what.g), what.h) & (memory.size() - 1)] = what;
 }
 
 const Diagrams::Remembered& Diagrams::recall(const std::vector<Remembered>& memory, Diagram f, Diagram g,
                                              Diagram h) const {
-  return memory[mixed(mixed(f, g), h) & (memory.size() - 1)];
+  return memory[mixed_hash(mixed_hash(f, g), h) & (memory.size() - 1)];
 }
 
 Diagram Diagrams::apply(Operation operation, Leaf outcome, Diagram f, Diagram g) {

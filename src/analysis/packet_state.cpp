@@ -1,5 +1,7 @@
 #include "analysis/packet_state.h"
 
+#include <algorithm>
+
 #include "core/format.h"
 
 namespace rewall {
@@ -32,14 +34,15 @@ void PacketState::set(Field field, FieldValue value) {
 }
 
 void PacketState::set_bits(Field field, Number mask, Number number) {
+  const auto all = greatest_number(number_of_bits(field, Family::ipv6));  // of IPv4 addresses the upper are zeros
   auto now = value(field);
   if (is_one(now)) {
     now = FieldValue::one((the_one(now) & ~mask) ^ number);
-  } else if (now.kind == FieldValue::Kind::masked && now.less == 0) {
+  } else if (now.kind == FieldValue::Kind::masked && now.shift == 0) {
     now.keep &= ~mask;
     now.flip = (now.flip & ~mask) ^ number;
-    if (now.keep == 0) now = FieldValue::one(now.flip);
-  } else if ((mask & 0xffffffff) == 0xffffffff) {
+    if ((now.keep & all) == 0) now = FieldValue::one(now.flip & all);
+  } else if ((mask & all) == all) {
     now = FieldValue::one(number);
   } else {
     now = FieldValue::nobody_knows();
@@ -55,7 +58,7 @@ void PacketState::copy_bits(Field field, Number mask, Field other, Number other_
   }
   auto now = value(field);
   const bool nothing_left = is_one(now) || (mask & 0xffffffff) == 0xffffffff;
-  if (!nothing_left || from.kind != FieldValue::Kind::masked || from.less != 0) {
+  if (!nothing_left || from.kind != FieldValue::Kind::masked || from.shift != 0) {
     set(field, FieldValue::nobody_knows());
     return;
   }
@@ -66,12 +69,25 @@ void PacketState::copy_bits(Field field, Number mask, Field other, Number other_
   set(field, std::move(copied));
 }
 
+void PacketState::add(Field field, int shift) {
+  auto now = value(field);
+  if (is_one(now)) {
+    now = FieldValue::one(static_cast<Number>(std::clamp(static_cast<int>(the_one(now)) + shift, 0, 255)));
+  } else if (now.kind == FieldValue::Kind::masked && now.keep == ~Number{0} && now.flip == 0 &&
+             (now.shift == 0 || (now.shift < 0) == (shift < 0))) {
+    now.shift += shift;
+  } else {
+    now = FieldValue::nobody_knows();
+  }
+  set(field, std::move(now));
+}
+
 std::string PacketState::key() const {
   std::string key;
   for (const auto& [field, value] : changed) {
     key += format("{}:{}:{};", static_cast<int>(field), static_cast<int>(value.kind), static_cast<int>(value.of));
     if (value.kind == FieldValue::Kind::masked)
-      for (const auto number : {value.keep, value.flip, value.less}) append_number(key, number);
+      for (const auto number : {value.keep, value.flip, static_cast<Number>(value.shift)}) append_number(key, number);
     for (const auto& [first, last] : value.numbers.ranges()) {
       append_number(key, first);
       append_number(key, last);
@@ -117,6 +133,8 @@ void change_state(PacketState& state, const RuleAction& action, Family family, c
         state.set_bits(action.field, action.mask, action.value);
       break;
     case RuleAction::Kind::increase_field:
+      state.add(action.field, static_cast<int>(action.value));
+      break;
     case RuleAction::Kind::spoil_field:
       state.set(action.field, FieldValue::nobody_knows());
       break;

@@ -12,7 +12,7 @@ namespace rewall {
 /// What a field of a packet has become on its way, told by what the packet came with.
 struct FieldValue {
   enum class Kind : std::uint8_t {
-    masked,  ///< ((the number of `of` as it came) & keep) ^ flip, and `less` less
+    masked,  ///< ((the number of `of` as it came) & keep) ^ flip; or that number and `shift`, 0 to 255
     one_of,  ///< one of these numbers, which nobody can tell
     unknown
   };
@@ -20,7 +20,7 @@ struct FieldValue {
   Field of = Field::mark;
   Number keep = ~Number{0};
   Number flip = 0;
-  Number less = 0;
+  int shift = 0;  ///< of TTL; then keep and flip change nothing
   NumberSet numbers{};
 
   static FieldValue as_it_came(Field field) { return {.of = field}; }
@@ -46,6 +46,8 @@ struct PacketState {
   void set(Field field, FieldValue value);
   /// field = (field & ~mask) ^ number
   void set_bits(Field field, Number mask, Number number);
+  /// field + shift, but no less than 0 and no more than 255
+  void add(Field field, int shift);
   /// field = (field & ~mask) ^ (other & other_mask); unknown where no bits of one field alone are left.
   void copy_bits(Field field, Number mask, Field other, Number other_mask);
   std::string key() const;  ///< equal for equal states

@@ -49,6 +49,7 @@ class Reach {
     for (const auto hook : hooks)
       for (const auto& station : model.stations(hook))
         if (station.native.empty()) visit({station.table, station.chain});
+    read_.insert(Field::ttl);  // by the routing
     read_through_marks();
     find_traits();
   }
@@ -190,8 +191,9 @@ class VerdictDiagram::Work {
     first.tracked = hook == Hook::postrouting;
     if (question_.packets[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh)))
       of_new_connection(first);
-    const bool arrives = hook == Hook::input || hook == Hook::forward;
-    const auto result = enter(arrives ? Hook::prerouting : hook, std::move(first));
+    const auto result = hook == Hook::input || hook == Hook::forward || hook == Hook::prerouting
+                            ? arrive(std::move(first))
+                            : enter(hook, std::move(first));
     if (question_.progress) question_.progress(reach_.rules(), reach_.rules());
     return diagrams_.gave_up() ? std::nullopt : std::optional(result);
   }
@@ -441,15 +443,31 @@ class VerdictDiagram::Work {
 
   // ---- the way from hook to hook
 
+  // What comes in over lo passed OUTPUT before: it has its connection and its translation.
+  Diagram arrive(const PacketState& state) {
+    auto over_lo = state;
+    over_lo.tracked = true;
+    over_lo.destination_translated = true;
+    Held is(*this, conditions_.diagram(Field::in_interface, NumberSet::one(interface_number("lo")), state, "-i lo"));
+    if (*is == Diagrams::no()) return enter(Hook::prerouting, state);
+    Held result(*this, enter(Hook::prerouting, std::move(over_lo)));
+    if (*is == Diagrams::yes()) return *result;
+    const auto otherwise = enter(Hook::prerouting, state);
+    return diagrams_.choose(*is, *result, otherwise);
+  }
+
   Diagram enter(Hook hook, PacketState state) {
     const auto no_interface = FieldValue::one(0);
     if (hook == Hook::prerouting || hook == Hook::input) state.set(Field::out_interface, no_interface);
-    if (hook == Hook::output || hook == Hook::postrouting) state.set(Field::in_interface, no_interface);
+    if (hook == Hook::output) state.set(Field::in_interface, no_interface);
     if (hook == Hook::forward) {
       state.routed = true;
       state.set(Field::out_interface, interface_towards(state));
-      if (state.value(Field::ttl) == FieldValue::as_it_came(Field::ttl))
-        state.set(Field::ttl, {.of = Field::ttl, .less = 1});
+      // ip_forward() of ip_forward.c
+      Held ended(*this, conditions_.diagram(Field::ttl, NumberSet::range(0, 1), state, "--ttl-lt 2"));
+      state.add(Field::ttl, -1);
+      const auto goes_on = from_station(hook, 0, number_of(std::move(state)));
+      return diagrams_.choose(*ended, leaf(Way::drop), goes_on);
     }
     return from_station(hook, 0, number_of(std::move(state)));
   }

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 30> kCommands{{
+  static constexpr std::array<CommandEntry, 31> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -66,6 +66,10 @@ std::span<const CommandEntry> command_table() {
        define_rollback},
       {"tag", "", "change", Effect::records, "List, set or delete names of revisions",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"ports", "", "analyse", Effect::looks, "Show which ports are open, and to whom",
+       "rewall ports\nrewall ports --listening\nrewall ports --forward\n"
+       "rewall ports good --local 192.0.2.10",
+       define_ports},
       {"remote", "", "share", Effect::records, "List, add, change or remove remote repositories",
        "rewall remote\nrewall remote add origin ssh://git@backup.example.org/firewalls.git\n"
        "rewall remote set-url origin /mnt/backup/firewalls.git",

@@ -20,6 +20,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/proc.h"
 #include "core/text.h"
 #include "kernel/netlink_attributes.h"
@@ -226,8 +227,7 @@ Result<std::vector<ListeningSocket>> listening_sockets() {
       if (failed == 0) {
         sockets = std::move(found);
       } else if (!read_proc(family, protocol, sockets) && protocol == IPPROTO_TCP && family == Family::ipv4) {
-        return Error{.kind = failed == EPERM ? ErrorKind::permission : ErrorKind::usage,
-                     .message = format("the listening sockets cannot be read: {}", errno_text(failed))};
+        return error_of<messages::sockets_unread>(errno_text(failed));
       }
     }
   }

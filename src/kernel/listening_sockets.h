@@ -28,7 +28,7 @@ struct ListeningSocket {
 };
 
 /// By sock_diag(7), and from /proc/net (proc(5)) where the kernel has none for a protocol. By family,
-/// protocol, port and address. Kind permission or usage: neither can be read.
+/// protocol, port and address. Kind capture: neither can be read.
 Result<std::vector<ListeningSocket>> listening_sockets();
 
 }  // namespace rewall
