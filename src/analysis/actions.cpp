@@ -90,6 +90,8 @@ void read_nat(RuleAction& action, const Target& target, Family family) {
       good = ++translations == 1 && read_translation(action, option.values[0], family);
     } else if (option.name == "--to-ports") {
       good = read_port_choice(action, option.values[0]);
+    } else if (option.name == "--random" || option.name == "--random-fully") {
+      action.shuffles = true;
     }
     if (!good) action.kind = Kind::unknown;
   }

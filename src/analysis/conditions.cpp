@@ -381,7 +381,31 @@ bool has_readers(std::string_view match) {
   return std::ranges::find(kMatches, match) != kMatches.end();
 }
 
-void read_options(const Match& match, Family family, std::vector<Condition>& out) {
+// The groups of the interfaces that the host is known to have.
+Condition of_host(Condition group, const HostFacts& facts) {
+  const auto field = group.field == Field::in_group ? Field::in_interface : Field::out_interface;
+  NumberSet known;
+  NumberSet yes;
+  for (const auto& interface : facts.interfaces) {
+    const auto one = NumberSet::one(interface_number(interface.name));
+    known = either(known, one);
+    if ((interface.group & group.mask) == group.value) yes = either(yes, one);
+  }
+  const bool negated = group.negated;
+  group.negated = false;
+  auto either_way = any_of({field_in(field, yes), all_of({field_in(field, known, true), std::move(group)})});
+  either_way.negated = negated;
+  return either_way;
+}
+
+void read_options(const Match& match, const Surroundings& around, std::vector<Condition>& out) {
+  const auto family = around.family;
+  // tcp_mt() and its like have a header even where nothing of it is asked.
+  static constexpr std::array<std::string_view, 5> kHeaders = {"tcp", "udp", "udplite", "sctp", "dccp"};
+  if (match.options.empty() && std::ranges::find(kHeaders, match.name) != kHeaders.end()) {
+    out.push_back(not_a_later_fragment());
+    out.back().words = match_words(match);
+  }
   for (const auto& option : match.options) {
     for (const auto& normal : normal_options(match, option, family)) {
       const auto reader = by_option(match.name, normal.name);
@@ -393,6 +417,8 @@ void read_options(const Match& match, Family family, std::vector<Condition>& out
                             {Field::source, Field::destination, Field::source_port, Field::destination_port});
         condition->negated = option.negated;
       } else {
+        if (match.name == "devgroup" && around.facts->known)
+          condition = of_host(std::move(*condition), *around.facts);
         condition->words = option_words(option);
       }
       out.push_back(std::move(*condition));
@@ -565,7 +591,7 @@ void read_match(const Match& match, const Surroundings& around, std::vector<Cond
     return;
   }
   if (has_readers(match.name)) {
-    read_options(match, around.family, out);
+    read_options(match, around, out);
     return;
   }
   auto condition = read_whole(match, around);

@@ -137,6 +137,14 @@ Model::Model(const Ruleset& ruleset, Family family, HostFacts facts) : parts_(st
   parts_->family = family;
   parts_->facts = std::move(facts);
   parts_->local = parts_->facts.local(family);
+  parts_->arriving = parts_->local;
+  if (family == Family::ipv4) {
+    std::vector<NumberRange> broadcasts = {{0xffffffff, 0xffffffff}};
+    for (const auto& interface : parts_->facts.interfaces)
+      for (const auto& network : interface.v4_networks)
+        if (network.last - network.first > 2) broadcasts.push_back({network.last, network.last});
+    parts_->arriving = either(parts_->arriving, NumberSet(std::move(broadcasts)));
+  }
   for (const auto slot : Ruleset::slots()) {
     if (slot.family != family) continue;
     for (const auto& table : ruleset[slot].tables) {

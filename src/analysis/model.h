@@ -99,6 +99,7 @@ struct RuleAction {
   Number second_mask = 0;             ///< of save_mark and restore_mark: nfmask; `mask` is ctmask
   NumberSet addresses{};              ///< that NAT chooses from; empty: the address stays
   NumberSet ports{};                  ///< the same
+  bool shuffles = false;              ///< --random: the port becomes another one in any case
   std::optional<Number> port_base{};  ///< the port is ports + (port - port_base), around
   std::string set{};                  ///< of set_member
   std::vector<Field> fields{};        ///< of set_member

@@ -32,6 +32,8 @@ struct Model::Parts {
   Family family = Family::ipv4;
   HostFacts facts{};
   NumberSet local{};
+  NumberSet
+      arriving{};  // what is routed to this host: its addresses, and the broadcast addresses of its networks
   std::vector<ModelTable> tables{};
   std::vector<TableRules> rules{};
   std::array<std::vector<Station>, 5> stations{};

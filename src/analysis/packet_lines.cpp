@@ -25,7 +25,7 @@ bool is_decimal(std::string_view word) {
 }
 
 Error not_a_line(std::string_view line) {
-  return error_of<messages::no_packet_line>(quoted(line));
+  return error_of<messages::no_packet_line>(rewall::quoted(line));
 }
 
 // --- conntrack -L, and /proc/net/nf_conntrack

@@ -405,7 +405,7 @@ std::optional<NumberSet> read_value_item(Field field, std::string_view text, Fam
 Result<NumberSet> read_values(Field field, std::string_view text, Family family) {
   const auto wrong = [&] {
     return error_of<messages::no_packet_value>(
-        quoted(text), expected_values(field, family),
+        rewall::quoted(text), expected_values(field, family),
         is_address_field(field) ? "names of hosts are not looked up: give the address" : "");
   };
   // The names of headers stand for one value together.

@@ -152,11 +152,9 @@ std::size_t count_of_values(OptionForm form) {
 }
 
 Error unknown_packet_word(std::string_view word) {
-  std::vector<std::string> names;
-  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
-  auto hint = did_you_mean(word, names);
+  auto hint = did_you_mean(word, packet_options());
   if (hint.empty()) hint = "PACKETS in rewall(8) lists them";
-  return error_of<messages::unknown_packet_word>(quoted(word), hint);
+  return error_of<messages::unknown_packet_word>(rewall::quoted(word), hint);
 }
 
 /// Reads the words one by one.
@@ -220,7 +218,7 @@ class PacketReader {
       case OptionForm::hook:
         out_.hook = read_hook(value);
         if (!out_.hook)
-          return error_of<messages::no_packet_value>(quoted(value),
+          return error_of<messages::no_packet_value>(rewall::quoted(value),
                                                      "PREROUTING, INPUT, FORWARD, OUTPUT or POSTROUTING", "")
               .within("--hook");
         return {};
@@ -286,7 +284,7 @@ Result<Family> family_of_words(const PacketWords& words, std::optional<Family> f
       // A protocol may be used in both families, an address not.
       if (*one != *shown && given.field != Field::protocol)
         return error_of<messages::packet_of_other_family>(
-            format("{} {}", given.option->name, quoted(given.values[0])), name(*one), name(*shown));
+            format("{} {}", given.option->name, rewall::quoted(given.values[0])), name(*one), name(*shown));
     }
   }
   return shown.value_or(Family::ipv4);
@@ -295,7 +293,8 @@ Result<Family> family_of_words(const PacketWords& words, std::optional<Family> f
 Result<NumberSet> option_beyond(const GivenOption& given, Family family) {
   const auto values = TRY(read_values(given.field, given.values[0], family));
   const auto& all = whole(given.field, family);
-  if (!values.is_one()) return error_of<messages::no_packet_value>(quoted(given.values[0]), "a number", "");
+  if (!values.is_one())
+    return error_of<messages::no_packet_value>(rewall::quoted(given.values[0]), "a number", "");
   const Number number = values.ranges()[0].first;
   return without(all, given.option->form == OptionForm::below
                           ? NumberSet::range(number, all.ranges().back().last)
@@ -306,7 +305,7 @@ Result<NumberSet> option_flags(const GivenOption& given) {
   const auto mask = read_tcp_flags(given.values[0]);
   const auto set = read_tcp_flags(given.values[1]);
   if (!mask || !set || (*set & ~*mask) != 0)
-    return error_of<messages::no_packet_value>(quoted(mask ? given.values[1] : given.values[0]),
+    return error_of<messages::no_packet_value>(rewall::quoted(mask ? given.values[1] : given.values[0]),
                                                "a list of SYN, ACK, FIN, RST, URG and PSH, ALL or NONE", "");
   return *masked_numbers(*set, *mask, 8);
 }
@@ -319,8 +318,14 @@ Result<NumberSet> option_dscp(const GivenOption& given) {
     return number ? std::optional(static_cast<std::uint8_t>(*number)) : std::nullopt;
   }();
   if (!value)
-    return error_of<messages::no_packet_value>(quoted(text), "a code point, 0 to 63, or its class", "");
+    return error_of<messages::no_packet_value>(rewall::quoted(text), "a code point, 0 to 63, or its class",
+                                               "");
   return NumberSet::range(Number{*value} << 2, (Number{*value} << 2) | 3);
+}
+
+// The flags of the packet that begins a connection of TCP.
+NumberSet begins_tcp() {
+  return *masked_numbers(kSyn, kSynMask, 8);
 }
 
 Result<NumberSet> option_values(const GivenOption& given, Family family) {
@@ -328,7 +333,7 @@ Result<NumberSet> option_values(const GivenOption& given, Family family) {
     case OptionForm::fragment:
       return NumberSet::one(1);
     case OptionForm::syn:
-      return *masked_numbers(kSyn, kSynMask, 8);
+      return begins_tcp();
     case OptionForm::flags:
       return option_flags(given);
     case OptionForm::below:
@@ -340,6 +345,12 @@ Result<NumberSet> option_values(const GivenOption& given, Family family) {
     default:
       return read_values(given.field, given.values[0], family);
   }
+}
+
+// A packet of TCP and of state NEW alone: people who name no flags mean the one that begins a connection.
+bool is_new_tcp(const Packet& packet) {
+  return packet[Field::protocol] == NumberSet::one(6) &&
+         packet[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh));
 }
 
 /// Narrows a packet by the options, in the order written.
@@ -354,6 +365,10 @@ class Narrower {
     if (given.option->form == OptionForm::state) TRY(take_for_status(read));
     auto values = option_values(read, packet_.family);
     if (!values) return std::move(values).error().within(std::string(given.option->name));
+    if (read.option->form == OptionForm::flags && !read.negated && *values == NumberSet::all(8)) {
+      any_flags_ = true;
+      return {};
+    }
     return narrow(read, std::move(*values));
   }
 
@@ -371,6 +386,11 @@ class Narrower {
             list_text(Field::protocol, protocol, packet_.family));
       if (!from_line_ && !named_[static_cast<std::size_t>(Field::protocol)]) protocol = std::move(left);
       if (field != Field::extensions) TRY(take_out_fragments(field));
+    }
+    const bool names_flags = any_flags_ || named_[static_cast<std::size_t>(Field::tcp_flags)];
+    if (!from_line_ && !names_flags && is_new_tcp(packet_) && packet_[Field::fragment].contains(0)) {
+      packet_[Field::tcp_flags] = begins_tcp();
+      packet_[Field::fragment] = NumberSet::one(0);
     }
     return std::move(packet_);
   }
@@ -408,7 +428,8 @@ class Narrower {
     if (given.negated || text.find(',') != std::string::npos)
       return error_of<messages::packet_word_takes_one>(option);
     const auto type = icmp_type(text, packet_.family);
-    if (!type) return error_of<messages::no_packet_value>(quoted(text), "an ICMP type", "").within(option);
+    if (!type)
+      return error_of<messages::no_packet_value>(rewall::quoted(text), "an ICMP type", "").within(option);
     if (!type->any) TRY(narrow(given, NumberSet::one(type->type)));
     GivenOption code = given;
     code.field = Field::icmp_code;
@@ -430,6 +451,7 @@ class Narrower {
 
   Packet packet_;
   bool from_line_;
+  bool any_flags_ = false;  // `--tcp-flags NONE NONE`
   std::bitset<kFields> named_{};
 };
 
@@ -533,6 +555,31 @@ Result<Packet> read_packet(std::span<const std::string> words, std::optional<Fam
   return std::move(narrower).finish();
 }
 
+std::size_t packet_option_length(std::span<const std::string> words) {
+  if (words.empty()) return 0;
+  if (const auto blank = words[0].find(' '); blank != std::string::npos) {
+    const auto inside = cut_words(words[0]);
+    return inside.empty() || packet_option_length(inside) == 0 ? 0 : 1;
+  }
+  std::size_t length = words[0] == "!" ? 1 : 0;
+  if (length == words.size()) return length;
+  const auto& word = words[length];
+  const auto equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+  const auto* option = find_packet_option(word.substr(0, equals));
+  if (option == nullptr) return length;
+  ++length;
+  auto values = count_of_values(option->form);
+  if (equals != std::string::npos && values > 0) --values;
+  if (values > 0 && length < words.size() && words[length] == "!") ++length;
+  return std::min(length + values, words.size());
+}
+
+std::vector<std::string> packet_options() {
+  std::vector<std::string> names;
+  for (const auto& option : kPacketOptions) names.emplace_back(option.name);
+  return names;
+}
+
 std::string packet_words(const Packet& packet) {
   bool fragments = true;
   const auto protocol = implied_protocol(packet, fragments);
@@ -542,10 +589,14 @@ std::string packet_words(const Packet& packet) {
     const bool is_whole = packet[field] == whole(field, packet.family);
     if (field == Field::protocol ? implied : is_whole || !packet_has(packet, field)) continue;
     if (field == Field::fragment && !fragments) continue;
+    if (field == Field::tcp_flags && is_new_tcp(packet) && packet[field] == begins_tcp()) continue;
     text +=
         (text.empty() ? "" : " ") +
         (field == Field::protocol && is_whole ? "-p all" : field_words(field, packet[field], packet.family));
   }
+  const bool any_flags = packet[Field::tcp_flags] == whole(Field::tcp_flags, packet.family);
+  if (any_flags && is_new_tcp(packet) && packet[Field::fragment].contains(0))
+    text += " --tcp-flags NONE NONE";
   if (packet.hook != Hook::input) text += format("{}--hook {}", text.empty() ? "" : " ", name(packet.hook));
   const auto read = PacketReader(cut_words(text)).read();
   const auto shown = read ? family_of_words(*read, std::nullopt) : Result<Family>(Family::ipv4);

@@ -68,6 +68,7 @@ class QuickWalk {
                         known(Field::tcp_flags) || known(Field::icmp_type) || known(Field::icmp_code);
     if (!known(Field::fragment) && is_whole(Field::fragment) && (header || parts_.tracks()))
       set(Field::fragment, 0);
+    if (packet_.hook == Hook::output && is_whole(Field::packet_type)) set(Field::packet_type, 0);
     state_ = value(Field::state);
     state_known_ = known(Field::state);
     if (state_known_ && state_ == kFresh) take_new_connection();
@@ -183,10 +184,15 @@ class QuickWalk {
       if (!known(Field::destination)) return false;
       const auto destination = value(Field::destination);
       if (packet_.family == Family::ipv4 && destination >> 24U == 127) return false;
-      if (parts_.facts.known) local_ = parts_.local.contains(destination);
-      if (!local_ && packet_.hook == Hook::input) leave_by(destination);
+      if (parts_.facts.known) local_ = parts_.arriving.contains(destination);
+      if (!local_) leave_by(destination);
     }
     if (local_) return true;
+    if (known(Field::packet_type) && value(Field::packet_type) != 0) {
+      verdict_ = Verdict::drop;
+      return false;
+    }
+    if (!known(Field::packet_type) && !is_whole(Field::packet_type)) return false;
     if (!known(Field::ttl)) return is_whole(Field::ttl);
     if (value(Field::ttl) <= 1) {
       verdict_ = Verdict::drop;
@@ -236,10 +242,13 @@ class QuickWalk {
     look();
     while (place_ < count) {
       const auto& rules = parts_.quick<AddressNumber>(table_, chain_, place_);
-      const auto end = rules.size();
-      while (place_ < end && rejects(rules[place_])) ++place_;
-      if (place_ == end) continue;
-      const auto& rule = rules[place_];
+      // By pointers: an index is checked where the library is built so.
+      const auto* at_rule = rules.data() + place_;
+      const auto* const end = rules.data() + rules.size();
+      while (at_rule != end && rejects(*at_rule)) ++at_rule;
+      place_ = static_cast<std::size_t>(at_rule - rules.data());
+      if (at_rule == end) continue;
+      const auto& rule = *at_rule;
       if (!rule.more && !rule.ask_action && opens_ == 0) {
         const auto go = act_plainly(rule, count);
         if (go != Go::on) return go;
@@ -389,6 +398,7 @@ class QuickWalk {
       case Kind::none:
         return act_plainly(plain, count);
       case Kind::set_field:
+        if (action.field == Field::connection_mark && !tracked_) break;
         set_bits(action.field, action.mask, action.value);
         break;
       case Kind::increase_field:
@@ -476,6 +486,7 @@ class QuickWalk {
   bool translate(const RuleAction& action) {
     const bool destination = hook_ == Hook::prerouting || hook_ == Hook::output;
     const auto field = destination ? Field::destination : Field::source;
+    if (action.shuffles) return false;
     if (action.kind == Kind::masquerade) {
       for (const auto& interface : parts_.facts.interfaces) {
         const bool none = packet_.family == Family::ipv4 ? interface.v4.empty() : interface.v6.empty();
@@ -496,6 +507,7 @@ class QuickWalk {
       if (!action.ports.empty() && (!action.ports.is_one() || !known(Field::protocol))) return false;
       if (!action.addresses.empty()) {
         if (!known(field)) return false;
+        redirected_ = redirected_ || hook_ == Hook::prerouting;
         rewrite(field, action.addresses.ranges()[0].first);
       }
       const bool ported = value(Field::protocol) != 1 && value(Field::protocol) != 58;

@@ -65,6 +65,7 @@ SetMembers::SetMembers(const Set& set, Family family) : family_(family) {
   known_ = known_ && kinds_.size() <= 3 && set.left_out.count == 0;
   port_ = static_cast<std::size_t>(std::ranges::find(kinds_, "port") - kinds_.begin());
   one_dimension_ = kinds_.size() == 1;
+  of_interfaces_ = kinds_ == std::vector<std::string>{"net", "iface"};
   open_ = has_timeout(set);
   read_options(set, family);
   if (!known_ || foreign_) return;
@@ -199,13 +200,18 @@ void SetMembers::make_index() {
       key.values[i] = member.parts[i].value;
     }
     index_[shape].insert_or_assign(key, !member.nomatch);
+    if (of_interfaces_) networks_.emplace(shape[0], key.values[0]);
   }
 }
 
 bool SetMembers::contains(std::span<const Number> values, std::uint8_t protocol) const {
   if (foreign_ || values.size() < kinds_.size()) return false;
   if (one_dimension_) return numbers_.contains(values[0]);
+  std::optional<unsigned> decides;
   for (const auto& [shape, members] : index_) {
+    if (decides && shape[0] != *decides) return false;
+    if (of_interfaces_ && networks_.contains({shape[0], values[0] & mask_of(0, shape[0])}))
+      decides = shape[0];
     Key key{.protocol = has_port() ? protocol : std::uint8_t{0}};
     for (std::size_t i = 0; i < kinds_.size(); ++i) {
       const auto value = kinds_[i] == "mark" ? values[i] & mark_mask_ : values[i];
@@ -221,8 +227,15 @@ std::optional<std::vector<const SetMembers::Member*>> SetMembers::near(std::span
                                                                        std::size_t most) const {
   std::vector<const Member*> out;
   if (foreign_) return out;
+  std::optional<unsigned> decides;
   for (const auto& member : members_) {
     bool touches = true;
+    if (of_interfaces_) {
+      const auto own = range_of(member, 0);
+      if (own.first > ranges[0].last || ranges[0].first > own.last) continue;
+      if (decides && *decides != member.parts[0].prefix) return std::nullopt;
+      decides = member.parts[0].prefix;
+    }
     for (std::size_t i = 0; i < kinds_.size() && touches; ++i) {
       const auto own = range_of(member, i);
       touches = own.first <= ranges[i].last && ranges[i].first <= own.last;

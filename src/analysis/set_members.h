@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -83,6 +84,10 @@ class SetMembers {
   Number mark_mask_ = 0xffffffff;
   std::vector<Member> members_{};
   NumberSet numbers_{};
+  /// Of hash:net,iface the most specific network decides, whatever its interface (mtype_test_cidrs() and
+  /// hash_netiface4_data_equal()).
+  bool of_interfaces_ = false;
+  std::set<std::pair<unsigned, Number>> networks_{};  // prefixes and values
   std::map<Shape, std::unordered_map<Key, bool, KeyHash>, std::greater<>> index_{};
 };
 

@@ -310,12 +310,12 @@ bool is_tcpdump_line(std::string_view line) {
 
 Result<Packet> read_tcpdump_line(std::string_view line) {
   const auto parts = tcpdump_parts(line_words(line));
-  if (!parts) return error_of<messages::no_packet_line>(quoted(line));
+  if (!parts) return error_of<messages::no_packet_line>(rewall::quoted(line));
   const auto source = read_endpoint(parts->source);
-  if (!source) return error_of<messages::no_address_in_line>(quoted(parts->source));
+  if (!source) return error_of<messages::no_address_in_line>(rewall::quoted(parts->source));
   const auto destination = read_endpoint(parts->destination);
   if (!destination || destination->address.family != source->address.family)
-    return error_of<messages::no_address_in_line>(quoted(parts->destination));
+    return error_of<messages::no_address_in_line>(rewall::quoted(parts->destination));
   LinePacket out(source->address.family, Hook::input);
   out.set(Field::source, source->address.number);
   out.set(Field::destination, destination->address.number);

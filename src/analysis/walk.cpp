@@ -10,7 +10,7 @@ namespace {
 const Condition* failing(const Condition& condition, WalkState& state, Evaluator& evaluator) {
   if (condition.kind != Condition::Kind::all_of || condition.negated) return &condition;
   for (const auto& part : condition.parts) {
-    Question question;
+    WalkQuestion question;
     if (evaluator.test(part, state, question) == Truth::no) return failing(part, state, evaluator);
   }
   return &condition;
@@ -60,7 +60,7 @@ Mismatch explain(const ModelRule& rule, std::size_t place, WalkState& state, Eva
                  Family family) {
   Mismatch mismatch{.pos = place + 1, .rule = std::string(rule.words)};
   for (const auto& condition : rule.conditions) {
-    Question question;
+    WalkQuestion question;
     if (evaluator.test(condition, state, question) != Truth::no) continue;
     mismatch.condition = condition.words;
     mismatch.value = what_it_has(*failing(condition, state, evaluator), state, evaluator, family);
@@ -88,7 +88,8 @@ Verdict verdict(const Model& model, const Packet& packet) {
 
 std::optional<std::vector<PacketOutcome>> outcomes(const Model& model, const Packet& packet,
                                                    std::size_t most) {
-  Walker walker(model, packet, {.most_ways = most, .groups = true});
+  constexpr std::size_t kMostLooks = 200'000'000;
+  Walker walker(model, packet, {.most_ways = most, .most_looks = kMostLooks, .groups = true});
   walker.run();
   if (walker.bounded()) return std::nullopt;
   return walker.take_outcomes();

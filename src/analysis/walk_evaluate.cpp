@@ -65,11 +65,11 @@ int scattered(Number mask, unsigned bits) {
   return ones(greatest_number(bits) & ~mask & ~(lowest - 1));
 }
 
-Question about(std::uint32_t variable, NumberSet numbers, bool usual) {
-  return Question{.kind = Question::Kind::numbers,
-                  .variable = variable,
-                  .numbers = std::make_shared<const NumberSet>(std::move(numbers)),
-                  .usual = usual};
+WalkQuestion about(std::uint32_t variable, NumberSet numbers, bool usual) {
+  return WalkQuestion{.kind = WalkQuestion::Kind::numbers,
+                      .variable = variable,
+                      .numbers = std::make_shared<const NumberSet>(std::move(numbers)),
+                      .usual = usual};
 }
 
 Number size_of(const NumberSet& set) {
@@ -145,7 +145,9 @@ std::uint32_t Evaluator::make_variable(WalkState& state, const std::string& word
   if (fresh) {
     names_.push_back(words);
     kinds_.push_back(field);
+    made_.push_back(set);
   }
+  made_[number - kFields] = set;
   if (state.variables.size() <= number) state.variables.resize(number + 1);
   state.variables[number] = std::make_shared<const Possible>(Possible{.set = std::move(set)});
   return number;
@@ -208,30 +210,28 @@ NumberRange Evaluator::hull_of(const View& view, Field field, const WalkState& s
   return {ranges.front().first, ranges.back().last};
 }
 
-const std::string& Evaluator::words(const Question& question) const {
-  return question.kind == Question::Kind::unknown ? unknowns_[question.variable] : names_[question.variable];
+const std::string& Evaluator::words(const WalkQuestion& question) const {
+  return question.kind == WalkQuestion::Kind::unknown ? unknowns_[question.variable]
+                                                      : names_[question.variable];
 }
 
 bool Evaluator::exact(const WalkState& state) const {
   for (std::size_t i = 0; i < state.variables.size(); ++i) {
     if (!state.variables[i]) continue;
-    if (i < kFields) {
-      if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty()) return false;
-    } else if (state.variables[i]->known_mask != 0 || !state.variables[i]->excluded.empty() ||
-               size_of(state.variables[i]->set) < size_of(whole(kinds_[i], family_))) {
-      return false;
-    }
+    const auto& possible = *state.variables[i];
+    if (possible.known_mask != 0 || !possible.excluded.empty()) return false;
+    if (i >= kFields && possible.set != made_[i - kFields]) return false;
   }
   return true;
 }
 
-bool Evaluator::apply(const Question& question, bool yes, WalkState& state) const {
-  if (question.kind == Question::Kind::unknown) {
-    state.answers = std::make_shared<const Answer>(Answer{question.variable, yes, state.answers});
+bool Evaluator::apply(const WalkQuestion& question, bool yes, WalkState& state) const {
+  if (question.kind == WalkQuestion::Kind::unknown) {
+    state.answers = std::make_shared<const WalkAnswer>(WalkAnswer{question.variable, yes, state.answers});
     return true;
   }
   auto possible = *state.variables[question.variable];
-  if (question.kind == Question::Kind::numbers) {
+  if (question.kind == WalkQuestion::Kind::numbers) {
     possible.set = yes ? both(possible.set, *question.numbers) : without(possible.set, *question.numbers);
   } else if (yes || ones(question.mask) == 1) {
     possible.known_mask |= question.mask;
@@ -248,7 +248,7 @@ bool Evaluator::apply(const Question& question, bool yes, WalkState& state) cons
 
 // ---- conditions
 
-Truth Evaluator::test(const Condition& condition, WalkState& state, Question& question) {
+Truth Evaluator::test(const Condition& condition, WalkState& state, WalkQuestion& question) {
   auto truth = Truth::no;
   switch (condition.kind) {
     case Condition::Kind::in:
@@ -275,17 +275,17 @@ Truth Evaluator::test(const Condition& condition, WalkState& state, Question& qu
   if (!condition.negated) return truth;
   if (truth == Truth::open) {
     // What people expect of an unknown is that the rule does not match.
-    if (question.kind == Question::Kind::unknown) question.usual = !question.usual;
+    if (question.kind == WalkQuestion::Kind::unknown) question.usual = !question.usual;
     return truth;
   }
   return truth == Truth::yes ? Truth::no : Truth::yes;
 }
 
-Truth Evaluator::test_parts(const Condition& condition, WalkState& state, Question& question) {
+Truth Evaluator::test_parts(const Condition& condition, WalkState& state, WalkQuestion& question) {
   const auto decides = condition.kind == Condition::Kind::all_of ? Truth::no : Truth::yes;
   bool open = false;
   for (const auto& part : condition.parts) {
-    Question of_part;
+    WalkQuestion of_part;
     const auto truth = test(part, state, of_part);
     if (truth == decides) return decides;
     if (truth == Truth::open && !open) {
@@ -298,7 +298,7 @@ Truth Evaluator::test_parts(const Condition& condition, WalkState& state, Questi
 }
 
 Truth Evaluator::test_numbers(const View& view, Field field, const NumberSet& numbers, const WalkState& state,
-                              Question& question) {
+                              WalkQuestion& question) {
   if (const auto number = number_of_view(view, state))
     return numbers.contains(*number) ? Truth::yes : Truth::no;
   const auto bits = number_of_bits(field, family_);
@@ -334,7 +334,7 @@ Truth Evaluator::test_numbers(const View& view, Field field, const NumberSet& nu
 }
 
 Truth Evaluator::test_bits(const View& view, Field field, Number mask, Number value, const WalkState& state,
-                           Question& question) {
+                           WalkQuestion& question) {
   if ((value & ~mask) != 0) return Truth::no;
   Number variable = 0;
   bool overlaps = false;
@@ -355,7 +355,7 @@ Truth Evaluator::test_bits(const View& view, Field field, Number mask, Number va
   for (const auto& term : view.terms) {
     const auto part = mask & term.mask;
     if (part == 0) continue;
-    Question of_term;
+    WalkQuestion of_term;
     const auto here = test_variable_bits(term.variable, field, part, wanted & part, state, of_term);
     if (here == Truth::no) return here;
     if (here == Truth::open && truth == Truth::yes) {
@@ -367,7 +367,7 @@ Truth Evaluator::test_bits(const View& view, Field field, Number mask, Number va
 }
 
 Truth Evaluator::test_variable_bits(std::uint32_t variable, Field field, Number mask, Number value,
-                                    const WalkState& state, Question& question) {
+                                    const WalkState& state, WalkQuestion& question) {
   const auto& possible = *state.variables[variable];
   if (((possible.known ^ value) & mask & possible.known_mask) != 0) return Truth::no;
   if ((mask & ~possible.known_mask) == 0) return Truth::yes;
@@ -403,26 +403,26 @@ Truth Evaluator::test_variable_bits(std::uint32_t variable, Field field, Number 
     }
   }
   const auto usual = usual_number(kinds_[variable]);
-  question = Question{.kind = Question::Kind::bits,
-                      .variable = variable,
-                      .mask = mask,
-                      .value = value,
-                      .usual = usual && fits(*usual)};
+  question = WalkQuestion{.kind = WalkQuestion::Kind::bits,
+                          .variable = variable,
+                          .mask = mask,
+                          .value = value,
+                          .usual = usual && fits(*usual)};
   return Truth::open;
 }
 
 Truth Evaluator::ask(const std::string& words, std::uint64_t which, const WalkState& state,
-                     Question& question) {
+                     WalkQuestion& question) {
   const auto [known, fresh] = unknown_numbers_.try_emplace(
       which == 0 ? words : format("{} #{:x}", words, which), static_cast<std::uint32_t>(unknowns_.size()));
   if (fresh) unknowns_.push_back(words);
   for (const auto* answer = state.answers.get(); answer != nullptr; answer = answer->before.get())
     if (answer->unknown == known->second) return answer->yes ? Truth::yes : Truth::no;
-  question = Question{.kind = Question::Kind::unknown, .variable = known->second};
+  question = WalkQuestion{.kind = WalkQuestion::Kind::unknown, .variable = known->second};
   return Truth::open;
 }
 
-Truth Evaluator::ask_condition(const Condition& condition, const WalkState& state, Question& question) {
+Truth Evaluator::ask_condition(const Condition& condition, const WalkState& state, WalkQuestion& question) {
   std::uint64_t which = 0;
   const auto mix = [&which](std::uint64_t number) { which = (which ^ number) * 0xff51afd7ed558ccdU + 1; };
   if (condition.stateful) {
@@ -445,7 +445,7 @@ Truth Evaluator::ask_condition(const Condition& condition, const WalkState& stat
 
 // ---- sets
 
-Truth Evaluator::test_lookup(const Condition& condition, WalkState& state, Question& question) {
+Truth Evaluator::test_lookup(const Condition& condition, WalkState& state, WalkQuestion& question) {
   const auto* members = parts_.members(condition.set);
   const auto words = condition.words.empty() ? "--match-set " + condition.set : condition.words;
   for (const auto* changed = state.changed_sets.get(); changed != nullptr; changed = changed->before.get())
@@ -459,7 +459,7 @@ Truth Evaluator::test_lookup(const Condition& condition, WalkState& state, Quest
 }
 
 // get_port() of ip_set_getport.c needs one protocol. Where the packets have several they are told apart.
-Truth Evaluator::set_protocol(WalkState& state, Question& question, std::uint8_t& protocol, bool& there) {
+Truth Evaluator::set_protocol(WalkState& state, WalkQuestion& question, std::uint8_t& protocol, bool& there) {
   static constexpr std::array<Number, 6> kPorted = {6, 17, 1, 58, 132, 136};
   const auto& view = state.view(Field::protocol);
   const auto number = number_of_view(view, state);
@@ -481,7 +481,7 @@ Truth Evaluator::set_protocol(WalkState& state, Question& question, std::uint8_t
 }
 
 Truth Evaluator::test_members(const Condition& condition, const SetMembers& members, WalkState& state,
-                              Question& question) {
+                              WalkQuestion& question) {
   std::uint8_t protocol = 0;
   if (members.has_port()) {
     bool there = true;
@@ -508,7 +508,7 @@ Truth Evaluator::test_members(const Condition& condition, const SetMembers& memb
 }
 
 Truth Evaluator::test_near(const SetMembers& members, const Condition& condition, WalkState& state,
-                           Question& question, std::uint8_t protocol) {
+                           WalkQuestion& question, std::uint8_t protocol) {
   const bool icmp = members.has_port() && (protocol == 1 || protocol == 58);
   const bool ported = protocol == 6 || protocol == 17 || protocol == 132 || protocol == 136;
   std::vector<View> views;
@@ -540,7 +540,7 @@ Truth Evaluator::test_near(const SetMembers& members, const Condition& condition
     if (members.has_port() && member->protocol != protocol) continue;
     auto all = Truth::yes;
     for (std::size_t i = 0; i < views.size() && all != Truth::no; ++i) {
-      Question of_part;
+      WalkQuestion of_part;
       const auto range = members.range_of(*member, i);
       const auto part = test_numbers(views[i], condition.fields[i], NumberSet({range}), state, of_part);
       if (part == Truth::yes) continue;
@@ -555,7 +555,7 @@ Truth Evaluator::test_near(const SetMembers& members, const Condition& condition
 
 // ---- connections
 
-Truth Evaluator::from_loopback(WalkState& state, Question& question) {
+Truth Evaluator::from_loopback(WalkState& state, WalkQuestion& question) {
   return test_numbers(state.view(Field::in_interface), Field::in_interface,
                       NumberSet::one(interface_number("lo")), state, question);
 }
@@ -577,7 +577,7 @@ void Evaluator::narrow(WalkState& state, Field field, const NumberSet& set) {
     state.variables[variable] = std::make_shared<const Possible>(std::move(possible));
 }
 
-Truth Evaluator::prepare(Field field, WalkState& state, Question& question) {
+Truth Evaluator::prepare(Field field, WalkState& state, WalkQuestion& question) {
   const bool of_connection = (kOfConnection & bit_of(field)) != 0;
   if (!of_connection && field != Field::state) return Truth::yes;
   if (!state.tracked && !state.untracked && state.hook == Hook::prerouting) {
@@ -596,7 +596,7 @@ Truth Evaluator::prepare(Field field, WalkState& state, Question& question) {
   return of_tuple ? settle_direction(state, question) : Truth::yes;
 }
 
-Truth Evaluator::settle(WalkState& state, Question& question) {
+Truth Evaluator::settle(WalkState& state, WalkQuestion& question) {
   if (state.settled) return Truth::yes;
   const auto& view = state.view(Field::state);
   for (const auto each : {ConnectionState::fresh, ConnectionState::established, ConnectionState::related}) {
@@ -638,7 +638,7 @@ void Evaluator::settle_established(WalkState& state) {
 }
 
 // The tuple of a connection is that of its packets, before NAT, in the one direction or in the other.
-Truth Evaluator::settle_direction(WalkState& state, Question& question) {
+Truth Evaluator::settle_direction(WalkState& state, WalkQuestion& question) {
   if (state.directed) return Truth::yes;
   const auto& view = state.view(Field::state);
   const auto established =

@@ -50,7 +50,7 @@ enum class Truth : std::uint8_t { no, yes, open };
 
 /// The question that tells packets apart: whether a variable is one of some numbers, or what an unknown
 /// condition answers.
-struct Question {
+struct WalkQuestion {
   enum class Kind : std::uint8_t { numbers, bits, unknown };
   Kind kind = Kind::numbers;
   std::uint32_t variable = 0;  // of numbers and bits; of unknown: its number
@@ -61,10 +61,10 @@ struct Question {
 };
 
 /// An unknown condition that was answered.
-struct Answer {
+struct WalkAnswer {
   std::uint32_t unknown = 0;
   bool yes = false;
-  std::shared_ptr<const Answer> before{};
+  std::shared_ptr<const WalkAnswer> before{};
 };
 
 /// Where a chain returns to.
@@ -84,7 +84,7 @@ struct ChangedSet {
 struct WalkState {
   std::array<std::shared_ptr<const View>, kFields> views{};
   std::vector<std::shared_ptr<const Possible>> variables{};
-  std::shared_ptr<const Answer> answers{};
+  std::shared_ptr<const WalkAnswer> answers{};
   std::shared_ptr<const ChangedSet> changed_sets{};
 
   Hook hook = Hook::prerouting;
@@ -125,18 +125,18 @@ class Evaluator {
  public:
   Evaluator(Model::Parts& parts, Family family) : parts_(parts), family_(family) {}
 
-  Truth test(const Condition& condition, WalkState& state, Question& question);
+  Truth test(const Condition& condition, WalkState& state, WalkQuestion& question);
   Truth test_numbers(const View& view, Field field, const NumberSet& numbers, const WalkState& state,
-                     Question& question);
+                     WalkQuestion& question);
   Truth test_bits(const View& view, Field field, Number mask, Number value, const WalkState& state,
-                  Question& question);
+                  WalkQuestion& question);
   /// The answer of an unknown condition, by its words and what else tells it from others.
-  Truth ask(const std::string& words, std::uint64_t which, const WalkState& state, Question& question);
+  Truth ask(const std::string& words, std::uint64_t which, const WalkState& state, WalkQuestion& question);
   /// Makes the state know what it can of fields of connection tracking; open where that hangs on a question.
-  Truth prepare(Field field, WalkState& state, Question& question);
+  Truth prepare(Field field, WalkState& state, WalkQuestion& question);
 
   /// The state with the question answered; false where no packet answers so.
-  bool apply(const Question& question, bool yes, WalkState& state) const;
+  bool apply(const WalkQuestion& question, bool yes, WalkState& state) const;
 
   /// A new variable in the words that depends_on has for it; the same number for the same `which` and words.
   std::uint32_t make_variable(WalkState& state, const std::string& words, Field field, NumberSet set);
@@ -144,37 +144,38 @@ class Evaluator {
   /// The least and the greatest of them.
   NumberRange hull_of(const View& view, Field field, const WalkState& state) const;
   std::optional<Number> number_of_view(const View& view, const WalkState& state) const;
-  const std::string& words(const Question& question) const;
+  const std::string& words(const WalkQuestion& question) const;
   const std::string& unknown_words(std::uint32_t unknown) const { return unknowns_[unknown]; }
   std::uint32_t variables() const { return static_cast<std::uint32_t>(names_.size()); }
   /// Whether packets on this way came in by the loopback interface.
-  Truth from_loopback(WalkState& state, Question& question);
+  Truth from_loopback(WalkState& state, WalkQuestion& question);
   bool exact(const WalkState& state) const;
 
   void start(WalkState& state, const Packet& packet);
 
  private:
-  Truth test_parts(const Condition& condition, WalkState& state, Question& question);
-  Truth test_lookup(const Condition& condition, WalkState& state, Question& question);
+  Truth test_parts(const Condition& condition, WalkState& state, WalkQuestion& question);
+  Truth test_lookup(const Condition& condition, WalkState& state, WalkQuestion& question);
   Truth test_members(const Condition& condition, const SetMembers& members, WalkState& state,
-                     Question& question);
-  Truth test_near(const SetMembers& members, const Condition& condition, WalkState& state, Question& question,
-                  std::uint8_t protocol);
-  Truth set_protocol(WalkState& state, Question& question, std::uint8_t& protocol, bool& there);
+                     WalkQuestion& question);
+  Truth test_near(const SetMembers& members, const Condition& condition, WalkState& state,
+                  WalkQuestion& question, std::uint8_t protocol);
+  Truth set_protocol(WalkState& state, WalkQuestion& question, std::uint8_t& protocol, bool& there);
   Truth test_variable_bits(std::uint32_t variable, Field field, Number mask, Number value,
-                           const WalkState& state, Question& question);
-  Truth ask_condition(const Condition& condition, const WalkState& state, Question& question);
-  Truth settle(WalkState& state, Question& question);
+                           const WalkState& state, WalkQuestion& question);
+  Truth ask_condition(const Condition& condition, const WalkState& state, WalkQuestion& question);
+  Truth settle(WalkState& state, WalkQuestion& question);
   void settle_fresh(WalkState& state);
   void settle_established(WalkState& state);
-  Truth settle_direction(WalkState& state, Question& question);
+  Truth settle_direction(WalkState& state, WalkQuestion& question);
   bool is_whole(Field field, const WalkState& state) const;
   void narrow(WalkState& state, Field field, const NumberSet& set);
 
   Model::Parts& parts_;
   Family family_;
   std::vector<std::string> names_{};
-  std::vector<Field> kinds_{};  // of the variables
+  std::vector<Field> kinds_{};     // of the variables
+  std::vector<NumberSet> made_{};  // what they could be, of those behind the fields
   std::vector<std::string> unknowns_{};
   std::unordered_map<std::string, std::uint32_t> unknown_numbers_{};
   std::unordered_map<std::string, std::uint32_t> variable_numbers_{};

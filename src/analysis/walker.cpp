@@ -18,7 +18,7 @@ std::uint64_t mixed(std::uint64_t hash, std::uint64_t number) {
   return hash ^ (hash >> 32U);
 }
 
-std::uint64_t key_of(const Question& question) {
+std::uint64_t key_of(const WalkQuestion& question) {
   auto hash = mixed(static_cast<std::uint64_t>(question.kind) + 7, question.variable);
   const auto add = [&hash](Number number) {
     hash = mixed(mixed(hash, static_cast<std::uint64_t>(number)), static_cast<std::uint64_t>(number >> 64U));
@@ -72,6 +72,9 @@ void Walker::run() {
       (narrowed(Field::source_port) || narrowed(Field::destination_port) || narrowed(Field::tcp_flags) ||
        narrowed(Field::icmp_type) || narrowed(Field::icmp_code) || parts_.tracks()))
     asked_[Field::fragment] = NumberSet::one(0);
+  // What this host sends has the type of a new packet (alloc_skb).
+  if (asked_.hook == Hook::output && !narrowed(Field::packet_type))
+    asked_[Field::packet_type] = NumberSet::one(0);
   evaluator_.start(first, asked_);
   for (const auto& field : asked_.fields) {
     if (!field.empty()) continue;
@@ -90,7 +93,7 @@ void Walker::run() {
   while (!waiting_.empty()) {
     auto state = std::move(waiting_.back());
     waiting_.pop_back();
-    if (ways_ >= options_.most_ways) {
+    if (ways_ >= options_.most_ways || looks_ >= options_.most_looks) {
       bounded_ = true;
       end(state, Verdict::depends);
       continue;
@@ -173,7 +176,7 @@ void Walker::leave_table(WalkState& state) {
 }
 
 Walker::Next Walker::enter_native(WalkState& state, const Station& station) {
-  Question question;
+  WalkQuestion question;
   const auto acts = evaluator_.ask(station.native, 0, state, question);
   if (acts == Truth::open) {
     if (state.main) hangs_on_ = {station.native};
@@ -236,7 +239,7 @@ Walker::Next Walker::next_hook(WalkState& state) {
 Walker::Next Walker::route(WalkState& state) {
   if (!state.redirected) return route_to(state, state.local);
   if (state.to_self) return route_to(state, true);
-  Question question;
+  WalkQuestion question;
   const auto& destination = state.view(Field::destination);
   if (asked_.family == Family::ipv4) {
     const auto loopback = evaluator_.test_numbers(destination, Field::destination,
@@ -254,7 +257,8 @@ Walker::Next Walker::route(WalkState& state) {
     if (state.local || state.hopped) write_kernel(state, format("routing as to {}", name(asked_.hook)));
     return route_to(state, state.local);
   }
-  const auto local = evaluator_.test_numbers(destination, Field::destination, parts_.local, state, question);
+  const auto local =
+      evaluator_.test_numbers(destination, Field::destination, parts_.arriving, state, question);
   if (local == Truth::open) return fork(state, question);
   return route_to(state, local == Truth::yes);
 }
@@ -268,8 +272,19 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     return begin_hook(state, Hook::input);
   }
   state.local = false;
-  if (asked_.hook == Hook::input) {
-    // Nobody said by which interface it leaves.
+  // ip_forward() and ip6_forward() leave what everybody on the link hears.
+  const auto types = evaluator_.numbers_of(state.view(Field::packet_type), Field::packet_type, state);
+  if (types != whole(Field::packet_type, asked_.family)) {
+    WalkQuestion question;
+    const auto unicast = evaluator_.test_numbers(state.view(Field::packet_type), Field::packet_type,
+                                                 NumberSet::one(0), state, question);
+    if (unicast == Truth::open) return fork(state, question);
+    if (unicast == Truth::no) {
+      write_kernel(state, "routing DROP: no unicast");
+      return end(state, Verdict::drop);
+    }
+  }
+  if (asked_.hook == Hook::input || state.redirected) {
     std::optional<Number> found;
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
     for (const auto& interface : parts_.facts.interfaces) {
@@ -277,10 +292,13 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
       if (destination && !found && NumberSet(networks).contains(*destination))
         found = interface_number(interface.name);
     }
-    state.new_route = true;
-    state.set_view(Field::out_interface,
-                   found ? View::of_constant(*found)
-                         : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    // Otherwise it leaves by the interface that the packet says, if it says one.
+    if (found || asked_.hook == Hook::input) {
+      state.new_route = true;
+      state.set_view(Field::out_interface,
+                     found ? View::of_constant(*found)
+                           : View::of_variable(static_cast<std::uint32_t>(Field::out_interface)));
+    }
   }
   return begin_hook(state, Hook::forward);
 }
@@ -289,10 +307,14 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
 Walker::Next Walker::hop(WalkState& state) {
   const auto numbers = evaluator_.numbers_of(state.view(Field::ttl), Field::ttl, state);
   if (numbers == whole(Field::ttl, asked_.family)) {
+    // Who says nothing of it means a packet that gets there.
+    state.set_view(Field::ttl,
+                   View::of_variable(evaluator_.make_variable(state, std::string(words_of(Field::ttl)),
+                                                              Field::ttl, NumberSet::range(1, 254))));
     state.hopped = true;
     return Next::go;
   }
-  Question question;
+  WalkQuestion question;
   const auto dead =
       evaluator_.test_numbers(state.view(Field::ttl), Field::ttl, NumberSet::range(0, 1), state, question);
   if (dead == Truth::open) return fork(state, question);
@@ -386,6 +408,7 @@ template <class AddressNumber>
 Walker::Next Walker::step_quickly(WalkState& state) {
   const auto count = parts_.chain(state.table, state.chain).rules.size();
   while (state.place < count) {
+    ++looks_;
     const auto& rules = parts_.quick<AddressNumber>(state.table, state.chain, state.place);
     const auto& rule = rules[state.place];
     const auto truth = quick_test(state, rule);
@@ -419,20 +442,20 @@ Walker::Next Walker::act_quickly(WalkState& state, RuleAction::Kind kind, std::s
 Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
   const auto& rule = parts_.rule(state.table, state.chain, state.place);
   auto truth = Truth::yes;
-  Question question;
+  WalkQuestion question;
   const std::tuple learned(state.tracked, state.settled, state.directed);
   if (!certain) {
     // An unknown is asked last: a rule that cannot match for another reason hangs on nothing.
     for (const auto& condition : rule.conditions) {
-      Question of_one;
+      WalkQuestion of_one;
       const auto one = evaluator_.test(condition, state, of_one);
       if (one == Truth::no) {
         truth = one;
         break;
       }
       if (one != Truth::open) continue;
-      const bool better = truth == Truth::yes || (question.kind == Question::Kind::unknown &&
-                                                  of_one.kind != Question::Kind::unknown);
+      const bool better = truth == Truth::yes || (question.kind == WalkQuestion::Kind::unknown &&
+                                                  of_one.kind != WalkQuestion::Kind::unknown);
       if (better) question = std::move(of_one);
       truth = one;
     }
@@ -559,6 +582,8 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
+      // In the table raw there is no connection yet.
+      if (action.field == Field::connection_mark && !state.tracked) break;
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -579,7 +604,7 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
 }
 
 Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   const auto id = state.callers ? state.callers->id : 0;
   const auto passes =
       evaluator_.ask(action.words, mixed(id + 1, reinterpret_cast<std::uintptr_t>(&action)), state, question);
@@ -594,7 +619,7 @@ Walker::Next Walker::queue(WalkState& state, const RuleAction& action) {
 
 // xt_TPROXY.c drops what has no socket.
 Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   const auto socket = evaluator_.ask(action.words, 0, state, question);
   if (socket == Truth::open) {
     question.usual = true;
@@ -611,7 +636,7 @@ Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
 Walker::Next Walker::no_track(WalkState& state) {
   if (!state.tracked && !state.untracked) {
     if (state.hook == Hook::prerouting) {
-      Question question;
+      WalkQuestion question;
       const auto loopback = evaluator_.from_loopback(state, question);
       if (loopback == Truth::open) return fork(state, question);
       if (loopback == Truth::yes) {
@@ -640,7 +665,7 @@ void Walker::set_bits(WalkState& state, Field field, Number mask, Number value) 
 }
 
 Walker::Next Walker::copy_mark(WalkState& state, const RuleAction& action) {
-  Question question;
+  WalkQuestion question;
   if (evaluator_.prepare(Field::connection_mark, state, question) == Truth::open)
     return fork(state, question);
   const auto none = evaluator_.test_numbers(state.view(Field::state), Field::state,
@@ -697,8 +722,13 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
 
 // ---- forks and ends
 
-Walker::Next Walker::fork(WalkState& state, const Question& question) {
+Walker::Next Walker::fork(WalkState& state, const WalkQuestion& question) {
   const auto at = state.node;
+  if (ways_ >= options_.most_ways) {
+    bounded_ = true;
+    write_kernel(state, "too many ways: not followed further");
+    return end(state, Verdict::depends);
+  }
   const auto no = nodes_.size();
   nodes_.push_back({});
   nodes_.push_back({});
@@ -808,7 +838,7 @@ Walker::Next Walker::enter_nat(WalkState& state, const Station& station) {
   };
   if (state.translated) return skip("not asked: translated already");
   if (state.untracked) return skip("not asked: the packet is not tracked");
-  Question question;
+  WalkQuestion question;
   const auto is = [&](ConnectionState each) {
     return evaluator_.test_numbers(state.view(Field::state), Field::state, numbers_of_state(each), state,
                                    question);
@@ -866,7 +896,7 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
     state.nat_begun = true;
     return Next::go;
   }
-  Question question;
+  WalkQuestion question;
   const auto reply = evaluator_.test_numbers(state.view(Field::direction), Field::direction,
                                              NumberSet::one(1), state, question);
   if (reply == Truth::open) return fork(state, question);
@@ -896,9 +926,14 @@ Walker::Next Walker::translate_connection(WalkState& state, const Station& stati
 Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
   const auto back = destination ? Field::original_source : Field::original_destination;
   const auto field = destination ? Field::destination : Field::source;
-  const bool told = asked_[back] != whole(back, asked_.family);
+  // Of an error about a connection the kernel asks the status alone (nf_nat_icmp_reply_translation).
+  WalkQuestion of_state;
+  const bool error =
+      evaluator_.test_numbers(state.view(Field::state), Field::state,
+                              numbers_of_state(ConnectionState::related), state, of_state) == Truth::yes;
+  const bool told = !error && asked_[back] != whole(back, asked_.family);
   const Number bit = destination ? StatusBit::snat : StatusBit::dnat;
-  Question question;
+  WalkQuestion question;
   if (!told) {
     const auto translated =
         evaluator_.test_bits(state.view(Field::status), Field::status, bit, bit, state, question);
@@ -942,7 +977,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
   const Number bit = destination ? StatusBit::dnat : StatusBit::snat;
   if (!state.as_first) {
     auto status = state.view(Field::status);
-    Question question;
+    WalkQuestion question;
     if (evaluator_.test_bits(status, Field::status, bit, 0, state, question) == Truth::yes) {
       status.constant ^= bit;
       state.set_view(Field::status, std::move(status));
@@ -953,6 +988,7 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
 
 void Walker::choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses) {
   if (addresses.empty()) return;
+  if (field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
   if (addresses.is_one()) {
     rewrite(state, field, View::of_constant(addresses.ranges()[0].first));
     return;
@@ -963,9 +999,24 @@ void Walker::choose_address(WalkState& state, const RuleAction& action, Field fi
 
 // get_unique_tuple() of nf_nat_core.c: a port in the range stays.
 void Walker::choose_port(WalkState& state, const RuleAction& action, Field field) {
-  if (action.ports.empty()) return;
+  if (action.ports.empty() && (!action.shuffles || field != Field::source_port)) return;
   const auto protocol = evaluator_.number_of_view(state.view(Field::protocol), state);
   if (protocol && (*protocol == 1 || *protocol == 58)) return;
+  if (action.shuffles && !action.ports.is_one()) {
+    auto ports = action.ports;
+    // nf_nat_l4proto_unique_tuple(): a privileged port becomes another one.
+    const auto hull = evaluator_.hull_of(state.view(field), field, state);
+    if (ports.empty())
+      ports = NumberSet::range(hull.first < 512    ? 1
+                               : hull.first < 1024 ? 600
+                                                   : 1024,
+                               hull.last < 512    ? 511
+                               : hull.last < 1024 ? 1023
+                                                  : 65535);
+    rewrite(state, field,
+            View::of_variable(evaluator_.make_variable(state, action.words + " ", field, std::move(ports))));
+    return;
+  }
   const auto range = action.ports.ranges()[0];
   if (action.ports.is_one()) {
     rewrite(state, field, View::of_constant(range.first));
@@ -1028,7 +1079,8 @@ Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
         std::vector<NumberRange> ranges;
         for (const auto number : asked_.family == Family::ipv4 ? interface.v4 : interface.v6)
           ranges.push_back({number, number});
-        own = NumberSet(std::move(ranges));
+        // Addresses that mean this host alone are never chosen (inet_select_addr): those of others are.
+        own = interface.name == "lo" ? parts_.local : NumberSet(std::move(ranges));
         if (own.empty()) return end(state, Verdict::drop);
       }
       choose_address(state, action, address, std::move(own));

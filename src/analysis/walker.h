@@ -16,7 +16,8 @@ class Walker {
  public:
   struct Options {
     std::size_t most_ways = 4096;
-    bool path = false;  // write down the steps of the usual way
+    std::size_t most_looks = 10'000'000;  // at rules, by all ways
+    bool path = false;                    // write down the steps of the usual way
     Why why = Why::no;
     bool groups = false;  // remember what each way was
   };
@@ -85,7 +86,7 @@ class Walker {
   Next queue(WalkState& state, const RuleAction& action);
 
   /// Splits the state in two, which both go on where it stands.
-  Next fork(WalkState& state, const Question& question);
+  Next fork(WalkState& state, const WalkQuestion& question);
   Next end(WalkState& state, Verdict verdict, const std::string& words = {});
 
   // quick rules
@@ -117,6 +118,7 @@ class Walker {
   std::vector<PacketOutcome> outcomes_{};
   Packet main_packet_{};
   std::size_t ways_ = 0;
+  std::size_t looks_ = 0;
   bool bounded_ = false;
 
   // What quick rules are held against, of the state that is on its way.

@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -229,7 +230,8 @@ std::string of(const CLI::App* command) {
   return command == nullptr ? "" : command->get_name() + " ";
 }
 
-Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word) {
+Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word,
+                   std::span<const std::string> more_options = {}) {
   if (command == nullptr && !word.starts_with('-')) {
     auto error = error_of<messages::unknown_command>(word);
     if (auto hint = hint_for_other_program(word); !hint.empty()) return std::move(error).hinted(hint);
@@ -239,6 +241,7 @@ Error unknown_word(const CLI::App& app, const CLI::App* command, const std::stri
   }
   auto names = option_names(app);
   if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  std::ranges::copy(more_options, std::back_inserter(names));
   auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of(command))
                                      : error_of<messages::unexpected_argument>(word, of(command));
   const auto near = nearest(word.substr(0, word.find('=')), names);
@@ -329,17 +332,67 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
   return commands;
 }
 
+// What stands for the first word of a command where git has the word and the command an option: `config get
+// KEY` is `config KEY`. No setting has such a name. `behind` are the words after it.
+std::optional<std::vector<std::string>> as_option(std::string_view command, std::string_view word,
+                                                  std::span<const std::string> behind) {
+  using Words = std::vector<std::string>;
+  if (command == "config") {
+    if ((word == "get" && !behind.empty()) || (word == "set" && behind.size() > 1)) return Words{};
+    if (word == "list") return Words{"--list"};
+    if (word == "unset") return Words{"--unset"};
+  }
+  const bool removes = word == "delete" || word == "remove" || word == "rm";
+  if (command == "tag" && removes && !behind.empty() && !behind[0].starts_with('-')) return Words{"--delete"};
+  return std::nullopt;
+}
+
+// Takes the words at the place that are not the command's own options: how many. An option that neither knows
+// is an error.
+Result<std::size_t> take_other_words(const CLI::App& app, const Defined& command,
+                                     std::span<const std::string> words) {
+  const auto& other = *command.syntax.other_words();
+  const auto& word = words.front();
+  if (!word.starts_with('-') || word == "-") {
+    const auto length = std::max<std::size_t>(other.length(words), 1);
+    other.target->insert(other.target->end(), words.begin(),
+                         words.begin() + static_cast<std::ptrdiff_t>(length));
+    return length;
+  }
+  const auto name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+  if (find_option(app, command.app, name) != nullptr) return std::size_t{0};
+  const auto length = other.length(words);
+  if (length == 0) return unknown_word(app, command.app, word, other.options);
+  other.target->insert(other.target->end(), words.begin(),
+                       words.begin() + static_cast<std::ptrdiff_t>(length));
+  return length;
+}
+
 // The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
-// and
-// "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
+// and "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
 // error for a value that is missing or too much; the library's own words for these are not ours.
 Result<std::vector<std::string>> library_words(const CLI::App& app, const std::deque<Defined>& commands,
                                                std::vector<std::string> words) {
   const Defined* command = nullptr;
   std::vector<std::string> out;
+  bool first = true;  // no word of the command itself came yet
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i];
     const CLI::App* of_command = command == nullptr ? nullptr : command->app;
+    const bool takes = command != nullptr && command->syntax.other_words();
+    if (takes && word == "--") {
+      auto& target = *command->syntax.other_words()->target;
+      target.insert(target.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
+      return out;
+    }
+    if (takes) {
+      const auto taken = TRY(take_other_words(app, *command, std::span(words).subspan(i)));
+      i += taken;
+      if (taken > 0) {
+        --i;
+        continue;
+      }
+    }
     if (word == "--") {
       const bool protects = std::any_of(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end(),
                                         [](const std::string& rest) { return rest.starts_with('-'); });
@@ -367,6 +420,11 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
           return out;
         }
         command = &*found;
+      } else if (command != nullptr && std::exchange(first, false)) {
+        if (auto option = as_option(command->entry->name, word, std::span(words).subspan(i + 1))) {
+          std::ranges::move(*option, std::back_inserter(out));
+          continue;
+        }
       }
       out.push_back(word);
     }

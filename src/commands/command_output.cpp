@@ -66,7 +66,10 @@ Status check_recorded_table(const std::string& table) {
   const auto blank = table.find(' ');
   const bool native = native_family(table.substr(0, blank)) && blank != std::string::npos &&
                       !trim(table.substr(blank)).empty();
-  return native ? Status{} : check_table(table);
+  if (native) return {};
+  auto known = check_table(table);
+  if (!known) known.error().hint += "; a table of nft has its family before its name: 'inet fw'";
+  return known;
 }
 
 void add_checked_table(Syntax& syntax, std::string& table, const std::string& what,
@@ -247,6 +250,25 @@ std::string pager_of(Session& session) {
 }
 
 }  // namespace
+
+void name_actions_in_help(Syntax& syntax, const std::vector<OptionForActions>& all) {
+  for (const auto& [option, actions] : all) {
+    auto& help = syntax.find(option.name())->help;
+    help.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(help.front())));
+    help = format("{}: {}", join(std::vector<std::string>(actions.begin(), actions.end()), ", "), help);
+  }
+}
+
+Status check_action(std::string_view command, const std::vector<OptionForActions>& all,
+                    std::string_view action) {
+  for (const auto& [option, actions] : all) {
+    if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
+    const std::vector<std::string> names(actions.begin(), actions.end());
+    return Error{.message = format("{} {} takes no {}", command, action, option.name()),
+                 .hint = format("{} is for {} {}", option.name(), command, join(names, ", "))};
+  }
+  return {};
+}
 
 void start_pager(Context& context) {
   if (context.json || !context.terminal.on_terminal()) return;

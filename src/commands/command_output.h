@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands/command.h"
@@ -63,6 +64,17 @@ std::string exact_text(const Context& context, const std::string& text);
 /// Splits a program and its arguments, such as "emacs -nw", at blanks, without a shell, and finds the program
 /// in PATH. Empty where it is not found.
 std::vector<std::string> program_words(const std::string& text);
+
+/// An option of a command with actions (`fleet diff`), and the actions that take it.
+struct OptionForActions {
+  const Argument& option;
+  std::vector<std::string_view> actions{};
+};
+/// Puts the actions before the help of each option.
+void name_actions_in_help(Syntax& syntax, const std::vector<OptionForActions>& all);
+/// Kind usage: an option was given that the action does not take.
+Status check_action(std::string_view command, const std::vector<OptionForActions>& all,
+                    std::string_view action);
 
 /// Sends the output from here on through the pager, on a terminal.
 void start_pager(Context& context);

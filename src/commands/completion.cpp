@@ -20,6 +20,11 @@ constexpr Listed kRemotes{"remote", "name"};
 constexpr Listed kHosts{"fleet list", "host"};
 constexpr Listed kHooks{"hooks list", "name"};
 constexpr Listed kKeys{"config --list", "key"};
+constexpr Listed kTemplates{"template list", "name"};
+/// Behind `template --set`, of the template before it; in fish of all.
+constexpr Listed kPlacesInBash{R"(template show "${COMP_WORDS[i+2]}")", "place"};
+constexpr Listed kPlacesInZsh{R"(template show "${words[i+2]}")", "place"};
+constexpr Listed kPlacesInFish{"template list", "place"};
 
 /// A command as a shell completes it.
 struct Completed {
@@ -53,8 +58,11 @@ Completed completed(const CommandEntry& entry) {
     if (argument.names == "HOST") list(kHosts);
     if (argument.names == "KEY") list(kKeys);
     if (entry.name == "hooks" && argument.names == "NAME") list(kHooks);
+    if (entry.name == "template" && argument.names == "NAME") list(kTemplates);
     command.takes_file = command.takes_file || argument.names.find("FILE") != std::string::npos;
   }
+  if (const auto& other = syntax.other_words())
+    command.options.insert(command.options.end(), other->options.begin(), other->options.end());
   return command;
 }
 
@@ -69,8 +77,12 @@ std::vector<Completed> completed_commands() {
 constexpr std::string_view kGlobals =
     "-C --repo --backend --color --no-pager -q --quiet -v --verbose --json --help --version";
 /// The values that an option of any command can have.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kValues{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kValues{
     {{"--family", "ipv4 ipv6"},
+     {"--expect", "ACCEPT DROP REJECT DEPENDS"},
+     {"--hook", "PREROUTING INPUT FORWARD OUTPUT POSTROUTING"},
+     {"--state", "NEW ESTABLISHED RELATED INVALID UNTRACKED"},
+     {"--ctstate", "NEW ESTABLISHED RELATED INVALID UNTRACKED"},
      {"--table", "filter nat mangle raw security"},
      {"--backend", "auto nft legacy"},
      {"--color", "auto always never"}}};
@@ -79,6 +91,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kValues{
 std::string printing(const Listed& listed, std::string_view at) {
   return format(R"(rewall {} --json {} 2>/dev/null | grep -o '"{}":"[^"]*' | cut -d'"' -f4)", at,
                 listed.command, listed.member);
+}
+
+/// What prints PLACE= for each place of a list.
+std::string printing_places(const Listed& places, std::string_view at) {
+  return printing(places, at) + " | sort -u | sed s/$/=/";
 }
 
 /// The words of a command, for bash and zsh.
@@ -132,6 +149,8 @@ _rewall() {
   text += format("  [[ $word == -* ]] && words+=\" {}\"\n", kGlobals);
   text += "  case ${COMP_WORDS[COMP_CWORD-1]} in\n";
   for (const auto& [option, values] : kValues) text += format("    {}) words=\"{}\" ;;\n", option, values);
+  text += format("    --set) words=$({}); compopt -o nospace 2>/dev/null ;;\n",
+                 printing_places(kPlacesInBash, "\"${at[@]}\""));
   text +=
       "    -C | --repo) words=; compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "
       "\"$word\") ;;\n  esac\n";
@@ -164,6 +183,8 @@ _rewall() {
              described);
   text += format("  options+=({})\n  case ${{words[CURRENT-1]}} in\n", kGlobals);
   for (const auto& [option, values] : kValues) text += format("    {}) options=({}) ;;\n", option, values);
+  text += format("    --set) options=($({})); compadd -S '' -a options; return ;;\n",
+                 printing_places(kPlacesInZsh, "\"${at[@]}\""));
   text += "    -C | --repo) _files -/; return ;;\n  esac\n  compadd -a options\n}\n";
   text += "if [ \"$funcstack[1]\" = _rewall ]; then _rewall \"$@\"; else compdef _rewall rewall; fi\n";
   return text;
@@ -189,6 +210,8 @@ std::string fish_script() {
   for (const auto word : split(kGlobals, ' ')) add_option("", word);
   for (const auto& [option, values] : kValues)
     text += format("complete -c rewall -l {} -x -a '{}'\n", option.substr(2), values);
+  text += format("complete -c rewall -n '__fish_seen_subcommand_from template' -l set -x -a \"({})\"\n",
+                 in_fish(printing_places(kPlacesInFish, "")));
   for (const auto& command : completed_commands()) {
     std::string summary = command.summary;
     std::erase(summary, '\'');

@@ -55,7 +55,7 @@ class Editing {
   Result<std::string> live_text() const {
     const auto family = options_.restore.family;
     return family ? editable_text(context_.session, *family, options_.restore.table)
-                  : editable_native(context_.session);
+                  : editable_native(context_.session, options_.restore.table);
   }
 
   Status begin() {
@@ -104,6 +104,10 @@ class Editing {
       auto tried = restore_text(true);
       if (!tried) return after_error(of_text(std::move(tried).error()));
       if (options_.restore.dry_run) return dry_run(std::move(tried));
+      if (tried->refusal) {
+        show(*tried);
+        return ask_what_now(*std::move(tried->refusal));
+      }
       if (tried->diff.identical()) {
         for (const auto& note : tried->notes) context_.terminal.say(note);
         return nothing_changed();
@@ -136,7 +140,12 @@ class Editing {
 
   Ending after_error(Error error) {
     const bool in_the_text = error.kind == ErrorKind::usage || error.kind == ErrorKind::kernel;
-    if (!people_ || !in_the_text) return Ending(kept(std::move(error)));
+    return in_the_text ? ask_what_now(std::move(error)) : Ending(kept(std::move(error)));
+  }
+
+  // Of what another text can mend.
+  Ending ask_what_now(Error error) {
+    if (!people_) return Ending(kept(std::move(error)));
     Terminal::error(Error(error).hinted(for_repository(error.hint, context_.session.path())));
     people_->show("edit it again, exit without a change, or keep the text in a file and exit\n");
     const auto answer = people_->ask("What now? (edit, exit or keep) ", {"edit", "exit", "keep"}, "keep");
@@ -195,14 +204,16 @@ Action define_edit(Syntax& syntax) {
   auto native = std::make_shared<bool>(false);
   add_family(syntax, options->restore.family, "Which family to edit: ipv4 (default) or ipv6");
   syntax.flag("--nft", *native, "Edit the native tables of nft instead");
-  add_table(syntax, options->restore.table, "Edit only this table");
+  add_recorded_table(syntax, options->restore.table, "Edit only this table; a native one is 'inet NAME'");
   add_change_options(syntax, *options);
   return [options, native](Context& context) -> Result<Answer> {
-    if (*native && (options->restore.family || !options->restore.table.empty()))
+    const bool title = options->restore.table.find(' ') != std::string::npos;
+    if ((*native || title) && (options->restore.family || (!title && !options->restore.table.empty())))
       return error_of<messages::edit_nft_alone>();
     TRY(begin_change(context, *options));
     options->restore.trigger = "edit";
-    if (!*native) options->restore.family = options->restore.family.value_or(Family::ipv4);
+    options->restore.keeps_nft_words = true;
+    if (!*native && !title) options->restore.family = options->restore.family.value_or(Family::ipv4);
     auto people = options->yes ? std::nullopt : Conversation::open();
     if (!people && !options->yes && !options->restore.dry_run) {
       return error_of<messages::edit_needs_terminal>();

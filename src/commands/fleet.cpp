@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "commands/check.h"
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/history.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "ops/fleet/fleet_check.h"
 #include "ops/fleet/fleet_diff.h"
 #include "ops/fleet/fleet_log.h"
 #include "ops/fleet/fleet_status.h"
@@ -60,10 +62,6 @@ std::size_t width_of(std::span<const HostBranch> hosts) {
   std::size_t width = 1;
   for (const auto& host : hosts) width = std::max(width, escape(host.host).size());
   return std::min(width, kWidestName);
-}
-
-Error usage(std::string message, std::string hint) {
-  return {.kind = ErrorKind::usage, .message = std::move(message), .hint = std::move(hint)};
 }
 
 Json text_or_null(const std::string* text) {
@@ -349,23 +347,42 @@ Result<Answer> log(Context& context, FleetOptions& options) {
   return Answer::same;
 }
 
-// --- the command
+// --- check
 
-// An option, and the actions that take it.
-struct OptionForActions {
-  const Argument& option;
-  std::vector<std::string_view> actions{};
-};
-
-Status check_action(const std::vector<OptionForActions>& all, const std::string& action) {
-  for (const auto& [option, actions] : all) {
-    if (!option.given || std::ranges::find(actions, action) != actions.end()) continue;
-    std::vector<std::string> names(actions.begin(), actions.end());
-    return usage(format("fleet {} takes no {}", action, option.name()),
-                 format("{} is for fleet {}", option.name(), join(names, ", ")));
-  }
-  return {};
+Json host_check_json(const HostBranch& host, const Result<HostCheck>& check) {
+  Json json{{"host", host.host}, {"expectations", Json::array()}};
+  if (check)
+    for (const auto& checked : check->checked) json["expectations"].push_back(checked_json(checked));
+  json["unreadable"] = check ? Json(nullptr) : Json(check.error().message);
+  return json;
 }
+
+std::string host_check_text(const HostBranch& host, const Result<HostCheck>& check, Paint paint) {
+  auto text = paint.heading(escape(host.host)) + "\n";
+  if (!check) return text + format("  {}\n", paint.removed("unreadable: " + escape(check.error().message)));
+  if (check->checked.empty()) return text + paint.quiet("  no expectations") + "\n";
+  for (const auto& checked : check->checked) text += checked_line(checked, paint);
+  return text;
+}
+
+Result<Answer> check(Context& context, const FleetOptions& options) {
+  const auto hosts = TRY(named_hosts(context, options.hosts));
+  Answer answer = Answer::same;
+  JsonArray array(context.terminal);
+  start_pager(context);
+  const auto show = [&](const HostBranch& host, const Result<HostCheck>& found) {
+    if (!found || !all_hold(found->checked)) answer = Answer::different;
+    if (context.json)
+      array.add(host_check_json(host, found));
+    else
+      context.terminal.out(host_check_text(host, found, context.terminal.paint()));
+  };
+  TRY(fleet_check(context.session, hosts, show));
+  end(context, array);
+  return answer;
+}
+
+// --- the command
 
 std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
   add_history_options(syntax, options.history);
@@ -387,11 +404,7 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
   allowed.push_back({stale, {"status"}});
   const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
   allowed.push_back({foreign, {"status", "diff"}});
-  for (const auto& [option, actions] : allowed) {
-    auto& help = syntax.find(option.name())->help;
-    help.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(help.front())));
-    help = format("{}: {}", join(std::vector<std::string>(actions.begin(), actions.end()), ", "), help);
-  }
+  name_actions_in_help(syntax, allowed);
   return allowed;
 }
 
@@ -399,16 +412,18 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
 
 Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff or log");
-  action.words = {"list", "status", "diff", "log"};
-  syntax.positional("HOST", &options->hosts,
-                    "list, log: only these hosts; diff: the two hosts, or those to compare with --against");
+  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff, log or check");
+  action.words = {"list", "status", "diff", "log", "check"};
+  syntax.positional(
+      "HOST", &options->hosts,
+      "list, log, check: only these hosts; diff: the two hosts, or those to compare with --against");
   auto allowed = add_fleet_options(syntax, *options);
   return [options, allowed](Context& context) -> Result<Answer> {
-    TRY(check_action(allowed, options->action));
+    TRY(check_action("fleet", allowed, options->action));
     if (options->action == "status") return status(context, *options);
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);
+    if (options->action == "check") return check(context, *options);
     return list(context, *options);
   };
 }

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <memory>
 
 #include "commands/command_output.h"
 #include "commands/define.h"
@@ -11,12 +13,14 @@
 #include "commands/restore.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "core/parallel.h"
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/rewall_command.h"
 #include "ops/expiry/expiry.h"
 #include "ops/guard/arm.h"
 #include "ops/guard/new_login.h"
+#include "ops/guard/new_ssh.h"
 #include "ops/guard/rollback.h"
 #include "ui/ask.h"
 #include "ui/foreground.h"
@@ -43,6 +47,53 @@ std::string armed_text(const Context& context, const Guard& guard) {
   return text;
 }
 
+/// "new ssh: BLOCKED (its packets in meet DROP by ip filter INPUT policy DROP)".
+std::string new_ssh_text(const NewSsh& tried) {
+  return format("new ssh: {}{}", tried.word(), tried.why.empty() ? "" : format(" ({})", tried.why));
+}
+
+/// Tries a new ssh connection beside the countdown, and again when the rules in force have changed.
+class NewSshWatch {
+ public:
+  explicit NewSshWatch(Context& context) : context_(context), way_(callers_ssh()) {}
+
+  /// True where there is something new to say.
+  bool look() {
+    if (!way_) return false;
+    if (task_.valid()) {
+      if (!*done_) return false;
+      auto tried = task_.get();
+      tried_ = tried ? *std::move(tried) : NewSsh{.why = tried.error().message};
+      return true;
+    }
+    auto now = context_.session.firewall().generation();
+    if (tried_ && now == of_) return false;
+    of_ = std::move(now);
+    done_ = std::make_shared<std::atomic<bool>>(false);
+    task_ = beside("new ssh", ErrorKind::kernel,
+                   [done = done_, way = *way_, backend = context_.session.backend()] {
+                     const Finished finished{done};
+                     return try_new_ssh(*host_firewall(), backend, way);
+                   });
+    return false;
+  }
+  const std::optional<NewSsh>& tried() const { return tried_; }
+
+ private:
+  /// Tells however the work ends.
+  struct Finished {
+    std::shared_ptr<std::atomic<bool>> done{};
+    ~Finished() { *done = true; }
+  };
+
+  Context& context_;
+  std::optional<SessionWay> way_;
+  std::optional<Generation> of_{};
+  std::shared_ptr<std::atomic<bool>> done_{};
+  Task<NewSsh> task_{};
+  std::optional<NewSsh> tried_{};
+};
+
 /// Counts down, and ends when the person at the terminal or in another session decides.
 class Countdown {
  public:
@@ -57,6 +108,7 @@ class Countdown {
       auto guard = read_guard(context_.session.state_path());
       if (guard && (!*guard || (*guard)->id != guard_.id)) return ended();
       if (guard) guard_ = **std::move(guard);
+      if (ssh_.look()) question_.close(escape(new_ssh_text(*ssh_.tried())) + "\n");
       question_.show(prompts());
       const auto came = question_.next(kTick);
       if (came == Question::Came::interrupt) return interrupted();
@@ -76,7 +128,8 @@ class Countdown {
   std::vector<std::string> prompts() const {
     const auto left = std::max(guard_.deadline - boot_time(), std::chrono::milliseconds{});
     if (left.count() == 0) return {"Time is up: reverting the change ", "Time is up "};
-    const auto time = time_text(left);
+    const auto& ssh = ssh_.tried();
+    const auto time = time_text(left) + (ssh ? format(" (new ssh: {})", ssh->word()) : "");
     return {format("Reverting in {}. Type confirm, revert, or quit (the guard stays armed): ", time),
             format("Reverting in {}. confirm, revert or quit: ", time), format("{}: ", time)};
   }
@@ -122,6 +175,7 @@ class Countdown {
   Context& context_;
   Guard guard_;
   std::string again_;
+  NewSshWatch ssh_{context_};
   Question question_;
   bool left_ = false;
 };
@@ -162,6 +216,9 @@ Result<Answer> stand_by(Context& context, const Guard& guard, const std::string&
   const auto people_at = people ? Conversation::open() : std::nullopt;
   if (!people_at || !people_at->in_foreground()) {
     context.terminal.tell(armed_text(context, guard));
+    if (const auto way = callers_ssh(); way && !context.json)
+      context.terminal.tell(
+          new_ssh_text(try_new_ssh(context.session.firewall(), context.session.backend(), *way)));
     return Answer::same;
   }
   bool left = false;
@@ -224,13 +281,18 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   auto status = run_tried(*std::move(program));
   auto tried = TRY(end_try(context.session, guard, options.message, options.expires));
   const bool expires = !options.expires || tried.expiry || tried.recorded.hash == guard.before;
-  const bool keeps = options.keep && tried.armed && status && *status == 0 && expires;
+  const auto checked = check_in_force(context.session, guard.before, tried.recorded.hash);
+  const bool fails = checked && checked->fails;
+  const bool keeps = options.keep && tried.armed && status && *status == 0 && expires && !fails;
   if (keeps) TRY(confirm(context.session, {}));
   print_recorded(context, tried.recorded, "", tried.armed && !keeps ? std::optional(guard) : std::nullopt,
                  tried.expiry);
   if (tried.expiry) context.terminal.say(expiry_text(context, *tried.expiry));
   if (options.expires && !tried.expiry)
     context.terminal.say("nothing expires: the command added or altered no rule, chain or set member");
+  if (checked)
+    for (const auto& note : checked->notes) Terminal::tell(note);
+  if (options.keep && fails) context.terminal.say("so it is not kept without a question");
   if (keeps) {
     context.terminal.say("kept without a question, as asked");
     say_in_force(context, tried.recorded);

@@ -7,6 +7,19 @@
 #include "ui/json.h"
 
 namespace rewall {
+namespace {
+
+std::string what_was_pushed(const PushResult& pushed) {
+  const auto remote = escape(pushed.remote.name);
+  const auto tags = counted(pushed.tags, "tag");
+  if (pushed.snapshots > 0)
+    return format("pushed {} to {}{}", counted(pushed.snapshots, "snapshot"), remote,
+                  pushed.tags > 0 ? ", and " + tags : "");
+  if (pushed.tags > 0) return format("pushed {} to {}", tags, remote);
+  return pushed.changed ? format("pushed the branches to {}", remote) : format("{} is up to date", remote);
+}
+
+}  // namespace
 
 Action define_push(Syntax& syntax) {
   auto remote = std::make_shared<std::string>();
@@ -21,13 +34,11 @@ Action define_push(Syntax& syntax) {
       context.terminal.out(print({{"remote", pushed.remote.name},
                                   {"url", shown_address(pushed.remote.url)},
                                   {"snapshots", pushed.snapshots},
-                                  {"changed", pushed.snapshots > 0},
+                                  {"tags", pushed.tags},
+                                  {"changed", pushed.changed},
                                   {"notes", pushed.notes}}));
-    } else if (pushed.snapshots == 0) {
-      context.terminal.out(format("{} is up to date\n", escape(pushed.remote.name)));
     } else {
-      context.terminal.out(
-          format("pushed {} to {}\n", counted(pushed.snapshots, "snapshot"), escape(pushed.remote.name)));
+      context.terminal.out(what_was_pushed(pushed) + "\n");
     }
     return Answer::same;
   };

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "ops/guard/boot.h"
 #include "ops/restore/undo.h"
+#include "ui/ask.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -21,8 +22,7 @@ void add_change_options(Syntax& syntax, ChangeOptions& options) {
   syntax.option("-m,--message", "MSG", &options.restore.message,
                 "Subject of the snapshot that records the result");
   syntax.flag("--yes", options.yes, "Answer yes to every question");
-  // Accepted so that scripts that use it work now and later.
-  syntax.flag("--force", options.force, "Skip the lockout check (not implemented yet)");
+  syntax.flag("--force", options.force, "Change it even if it locks you out or fails an expectation");
   add_guard_time(syntax, options.guarded, "Revert after TIME (90s, 10m, 1h) unless 'rewall confirm' is run");
 }
 
@@ -31,8 +31,35 @@ void add_family_and_table(Syntax& syntax, RestoreOptions& options) {
   add_recorded_table(syntax, options.table, "Only this table; a native one is 'inet NAME'");
 }
 
+namespace {
+
+constexpr std::chrono::seconds kPatience{60};  // the repository is locked meanwhile
+
+// What is no yes within the patience is a no.
+bool ask_in_doubt(Conversation& people, const std::string& doubt) {
+  people.show(escape(doubt) + "\n");
+  bool yes = false;
+  {
+    Question question(people.terminal(), {"yes", "no"});
+    question.show({"Change it all the same? (yes or no) ", "(yes or no) "});
+    yes = question.next(kPatience) == Question::Came::answer && question.answer() == "yes";
+  }
+  people.show("\n");
+  return yes;
+}
+
+}  // namespace
+
 Status begin_change(Context& context, ChangeOptions& options) {
   options.restore.safeguard = &options.guard.emplace(context.session, options.guarded, options.expires);
+  options.check.mode = options.force ? ChangeCheck::Mode::warn : ChangeCheck::Mode::refuse;
+  options.check.guarded = options.guarded.has_value();
+  options.check.ask = [yes = options.yes](const std::string& doubt) {
+    if (yes) return true;
+    auto people = Conversation::open();
+    return people && people->in_foreground() && ask_in_doubt(*people, doubt);
+  };
+  options.restore.check = &options.check;
   return {};
 }
 
@@ -93,7 +120,8 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (!restored) return std::move(restored).error();
   for (const auto& note : restored->notes) context.terminal.say(escape(note));
   if (options.restore.dry_run) {
-    print_dry_run(context, *restored);
+    if (!restored->refusal || !context.json) print_dry_run(context, *restored);
+    if (restored->refusal) return *std::move(restored->refusal);
     return restored->diff.identical() ? Answer::same : Answer::different;
   }
   if (restored->before) {
@@ -104,7 +132,9 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
   if (!restored->after) return print_unrecorded(context, *restored);
   if (!context.json && !restored->diff.equal()) {
-    context.terminal.out(render_stat(restored->diff, context.terminal.paint()));
+    const Paint paint = context.terminal.paint();
+    context.terminal.out(options.whole_diff ? render(restored->diff, paint)
+                                            : render_stat(restored->diff, paint));
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
   const auto expiry = options.guard ? options.guard->expiry() : std::nullopt;
@@ -150,7 +180,12 @@ Action define_restore(Syntax& syntax) {
             "'good', else lockdown")
       .excludes = {"REV", "--family", "--table", "--for"};
   return [revision, options, at_boot](Context& context) -> Result<Answer> {
-    if (*at_boot) return run_boot(context, *options);
+    if (*at_boot) {
+      // A boot has nobody to lock out, and must end with rules in force.
+      options->check = {.mode = ChangeCheck::Mode::warn, .lockout = false};
+      options->restore.check = &options->check;
+      return run_boot(context, *options);
+    }
     TRY(begin_change(context, *options));
     options->restore.trigger = "restore";
     return print_restored(context, *options, restore(context.session, *revision, options->restore));

@@ -3,6 +3,7 @@
 #include "commands/command.h"
 #include "commands/command_output.h"
 #include "ops/guard/guarded_change.h"
+#include "ops/restore/change_check.h"
 #include "ops/restore/restore.h"
 
 namespace rewall {
@@ -13,8 +14,10 @@ struct ChangeOptions {
   std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits; absent: no guard
   std::optional<std::chrono::milliseconds> expires{};  ///< when what the change adds is taken out (apply)
   std::optional<GuardedChange> guard{};
+  ChangeCheck check{};
   bool yes = false;
   bool force = false;
+  bool whole_diff = false;  ///< shows the changes themselves, not their numbers
 };
 
 /// Adds the options of ChangeOptions, but for --family and --table.
@@ -23,8 +26,8 @@ void add_change_options(Syntax& syntax, ChangeOptions& options);
 /// Adds `--family` and `--table`.
 void add_family_and_table(Syntax& syntax, RestoreOptions& options);
 
-/// Checks the options and prepares the guard of the change. Call it first. Kind usage: a table that does not
-/// exist.
+/// Checks the options, and prepares the guard of the change and what is checked before it. Call it first.
+/// Kind usage: a table that does not exist.
 Status begin_change(Context& context, ChangeOptions& options);
 
 /// Prints what a restore did, or with --dry-run would do. All commands that change LIVE end with it.

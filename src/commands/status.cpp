@@ -50,6 +50,7 @@ Json to_json(const RepositoryStatus& status) {
   return {{"clean", status.clean},
           {"reasons", status.reasons()},
           {"foreign_changes", status.foreign_changes},
+          {"native_unseen", status.native_unseen},
           {"head", or_null(status.head)},
           {"host", status.host},
           {"backend", or_null(status.backend)},
@@ -159,13 +160,19 @@ std::string live_text(const Context& context, const RepositoryStatus& status) {
                   rewall_command(context.session, "snapshot"));
   if (!status.compared) return format("LIVE     {}\n", paint.removed("cannot be compared with HEAD"));
   const auto foreign = format("{} of other programs", counted(status.foreign_changes, "change"));
+  const auto unseen =
+      status.native_unseen
+          ? "         native nft tables are not compared: nft is not installed, or --backend\n"
+          : "";
   if (status.clean && status.foreign_changes == 0)
-    return format("LIVE     {}\n", paint.added("matches HEAD"));
-  if (status.clean) return format("LIVE     {}\n", paint.added("matches HEAD") + ", but for " + foreign);
+    return format("LIVE     {}\n", paint.added("matches HEAD")) + unseen;
+  if (status.clean)
+    return format("LIVE     {}\n", paint.added("matches HEAD") + ", but for " + foreign) + unseen;
   const auto also = status.foreign_changes == 0 ? "" : " and " + foreign;
   return format("LIVE     {}: {}\n",
                 paint.removed(format("differs from HEAD by {}", counted(status.changes, "change")) + also),
                 escape(status.summary)) +
+         unseen +
          paint.quiet(format("         '{}' shows it, '{}' records it, '{}' reverts it",
                             rewall_command(context.session, "diff"),
                             rewall_command(context.session, "snapshot"),

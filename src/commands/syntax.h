@@ -4,8 +4,10 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -31,10 +33,19 @@ struct Argument {
   std::vector<std::string> words{};     ///< the only values that are taken; none: every value
   std::vector<std::string> excludes{};  ///< the names of what cannot stand beside it
   bool dashed = false;                  ///< -5 is this option with the value 5, as for `git log`
-  bool given = false;                   ///< set by the parser
+  bool given = false;  ///< set by the parser
 
   /// "--message", "REV".
   std::string_view name() const;
+};
+
+/// Words of another language among those of a command: those of a packet (`-p tcp --dport 22`). They may
+/// stand before and behind the options of the command, which come first where a name is both.
+struct OtherWords {
+  /// How many words at the beginning belong together: 2 for `--dport 22`; 0 where the first is no option.
+  std::function<std::size_t(std::span<const std::string> words)> length{};
+  std::vector<std::string> options{};          ///< for the hint of a word that nobody knows, and completion
+  std::vector<std::string>* target = nullptr;  ///< gets these words, and all that are no options
 };
 
 /// The options and positional arguments of one command: what its help lists and what its command line may
@@ -47,6 +58,10 @@ class Syntax {
   /// Several are filled in the order in which they are defined.
   Argument& positional(std::string name, decltype(Argument::target) target, std::string help);
 
+  /// The positional arguments are then for help alone: all words but the command's options go to the target.
+  void take(OtherWords words) { other_words_ = std::move(words); }
+  const std::optional<OtherWords>& other_words() const { return other_words_; }
+
   /// The argument of that name(); null where there is none.
   Argument* find(std::string_view name);
   const Argument* find(std::string_view name) const;
@@ -56,6 +71,7 @@ class Syntax {
 
  private:
   std::deque<Argument> arguments_{};
+  std::optional<OtherWords> other_words_{};
 };
 
 }  // namespace rewall

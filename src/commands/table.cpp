@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 31> kCommands{{
+  static constexpr std::array<CommandEntry, 35> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -66,10 +66,25 @@ std::span<const CommandEntry> command_table() {
        define_rollback},
       {"tag", "", "change", Effect::records, "List, set or delete names of revisions",
        "rewall tag good\nrewall tag before-upgrade HEAD~2\nrewall tag -d good", define_tag},
+      {"check", "", "analyse", Effect::looks, "Check that a revision treats packets as is expected",
+       "rewall check\nrewall check HEAD~1\nrewall check file:/etc/iptables/rules.v4\nrewall check --suggest",
+       define_check},
       {"ports", "", "analyse", Effect::looks, "Show which ports are open, and to whom",
        "rewall ports\nrewall ports --listening\nrewall ports --forward\n"
        "rewall ports good --local 192.0.2.10",
        define_ports},
+      {"expect", "", "analyse", Effect::looks,
+       "List, add or remove expectations, which every change is held against",
+       "rewall expect\nrewall expect add accept -p tcp --dport 22 -i eth0 --state NEW\n"
+       "rewall expect add drop -p tcp --dport 3306 -i eth0 --state NEW --comment 'the database is ours'\n"
+       "rewall expect remove 3",
+       define_expect},
+      {"trace", "", "analyse", Effect::looks, "Show which rules a packet meets, and its verdict",
+       "rewall trace -p tcp -s 198.51.100.7 --dport 22 -i eth0 --state NEW\n"
+       "rewall trace --why good -p udp --dport 53\n"
+       "rewall trace --expect DROP HEAD --local 203.0.113.5 -p tcp -d 203.0.113.5 --syn --dport 3306\n"
+       "rewall trace 'IP 198.51.100.7.40000 > 203.0.113.5.22: Flags [S], seq 1, length 0' -i eth0",
+       define_trace},
       {"remote", "", "share", Effect::records, "List, add, change or remove remote repositories",
        "rewall remote\nrewall remote add origin ssh://git@backup.example.org/firewalls.git\n"
        "rewall remote set-url origin /mnt/backup/firewalls.git",
@@ -84,6 +99,11 @@ std::span<const CommandEntry> command_table() {
        "rewall fleet list\nrewall fleet status --against web1\nrewall fleet diff web1 web2\n"
        "rewall fleet diff --against web1 --chain INPUT\nrewall fleet log --since yesterday web1 web2",
        define_fleet},
+      {"template", "", "set up", Effect::changes, "List, show, fill in or apply complete rulesets",
+       "rewall template suggest\nrewall template show web-server\n"
+       "rewall template apply web-server --set ssh_from=192.0.2.7\n"
+       "rewall template render database --set app_servers=192.0.2.0/24 >rules",
+       define_template},
       {"hooks", "", "set up", Effect::records, "Install or remove integrations: systemd, apt, fail2ban, ...",
        "rewall hooks list\nrewall hooks install systemd\nrewall hooks remove cron", define_hooks},
       {"config", "", "set up", Effect::looks, "Read or change a setting",

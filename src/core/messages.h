@@ -162,6 +162,38 @@ inline constexpr Message damaged_snapshots{
     .text = "a part of the history cannot be read: {}",
     .hint = "'rewall verify' lists what is damaged; every snapshot of the list can be restored"};
 
+// --- what is held against a change
+
+/// File, line, what is wrong.
+inline constexpr Message bad_expectation{
+    .text = "{}:{}: {}",
+    .hint = "a line is: accept|drop|reject PACKET  # comment, like: accept -p tcp --dport 22 --state NEW"};
+inline constexpr Message bad_expected_verdict{
+    .text = "'{}' is no verdict",
+    .hint =
+        "one of: accept, drop, reject; for example: rewall expect add drop "
+        "-p tcp --dport 3306 -i eth0 --state NEW"};
+/// The file, how many lines.
+inline constexpr Message no_such_expectation{.text = "{0} has no expectation {1}",
+                                             .hint = "'rewall expect' lists them with their numbers"};
+/// The first that fails, and how many others do.
+inline constexpr Message expectation_fails{
+    .kind = ErrorKind::refused,
+    .text = "the wanted rules fail an expectation: {}",
+    .hint = "'rewall expect' lists the expectations; to make the change all the same: --force",
+    .live = LiveState::untouched};
+/// What would happen to which packet, by which rule.
+inline constexpr Message locks_out{
+    .kind = ErrorKind::refused,
+    .text = "this would lock you out: {}",
+    .hint = "to try it with a way back: --for 10m; to make the change all the same: --force",
+    .live = LiveState::untouched};
+inline constexpr Message may_lock_out{
+    .kind = ErrorKind::refused,
+    .text = "nobody can prove that you still get in: {}",
+    .hint = "to try it with a way back: --for 10m; to answer the question in advance: --yes",
+    .live = LiveState::untouched};
+
 // --- guard
 
 inline constexpr Message guard_of_other{
@@ -274,6 +306,12 @@ inline constexpr Message no_expiry{
     .text = "no expiry: the process that takes the rules out does not start ({})",
     .hint = "raise it for whoever starts rewall: ulimit, limits.conf(5), or Limit...= in the service",
     .live = LiveState::untouched};
+inline constexpr Message native_does_not_expire{
+    .kind = ErrorKind::refused,
+    .text = "--expire covers the rules of iptables and ipsets: the change adds or alters tables of nft only",
+    .hint =
+        "run it without --expire; '--for TIME' reverts a whole change unless somebody confirms; elements "
+        "of a set of nft can have a timeout of their own"};
 inline constexpr Message expire_needs_command{
     .text = "--expire and --keep need a COMMAND",
     .hint = "for example: rewall try --keep --expire 2h -- iptables -I INPUT -s 192.0.2.7 -j ACCEPT"};
@@ -543,11 +581,32 @@ inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
                                           .text = "{}: no such program in PATH",
                                           .hint = "install the package iptables (apt install iptables)"};
 inline constexpr Message edit_nft_alone{
-    .text = "--nft goes with neither --family nor --table",
-    .hint = "leave --family and --table out: --nft opens all native tables"};
+    .text = "a table of nft has no --family, and --nft opens all native tables",
+    .hint = "leave --family out; of native tables --table takes one by its family and name: 'inet NAME'"};
+inline constexpr Message no_such_native{.text = "there is no table {0}",
+                                        .hint = "'nft list tables' shows the tables that are in force"};
+inline constexpr Message edit_in_nft_words{
+    .text = "table {0} is in the words of nft, as iptables cannot say all of it",
+    .hint = "rewall edit --table '{0}'"};
 inline constexpr Message nft_table_of_iptables{
-    .text = "{0}: table {1} is one of iptables, which rewall records in the words of iptables",
+    .text = "{0}: table {1} has a name of iptables, and there is no iptables-nft to read it",
     .hint = "give the table another name in the file, or write its rules with iptables"};
+inline constexpr Message nft_table_beside_legacy{
+    .text = "{0}: it has tables of iptables' names, and this host's iptables is legacy",
+    .hint = "give the tables other names in the file, or write their rules with iptables"};
+inline constexpr Message lost_note{
+    .text = "{0}:{1}: the note behind '# iptables:' says another rule than nft's words before it",
+    .hint = "change the rule in the note's words, or take the note out: the rule is nft's then"};
+inline constexpr Message import_of_both{
+    .text = "{0}: table {1} has a name of iptables: an import takes it from a file of iptables-save alone",
+    .hint = "give the table another name in the file, or write its rules with iptables"};
+inline constexpr Message table_in_both_forms{
+    .text = "{0}: table {1} is there in the words of iptables and in those of nft",
+    .hint = "the kernel has one table of this name: take one of the two out"};
+inline constexpr Message nft_words_without_scratch{
+    .kind = ErrorKind::kernel,
+    .text = "iptables cannot say table {0} whole, and nft's words for it need a scratch network namespace",
+    .hint = "run it as root with CAP_SYS_ADMIN"};
 inline constexpr Message nft_has_no_family{.text = "{}: a file of nft is of no family of iptables",
                                            .hint = "leave --family out"};
 inline constexpr Message nft_missing{.kind = ErrorKind::kernel,
@@ -600,6 +659,10 @@ inline constexpr Message incompatible_rule{
     .kind = ErrorKind::capture,
     .text = "{0}: nft made it ({1}), and iptables-save does not print it",
     .hint = "'nft -a list chain {2}' shows it; write it with iptables, or move it to a table of its own"};
+inline constexpr Message incompatible_part{
+    .kind = ErrorKind::capture,
+    .text = "table {0}: nft made {1} in it, which iptables cannot say",
+    .hint = "'nft list table {0}' shows it; give it a table of its own"};
 inline constexpr Message unsayable_rule{
     .kind = ErrorKind::capture,
     .text = "{0}: nft made it ({1}), and iptables makes another rule of what iptables-save says of it: '{2}'",
@@ -823,6 +886,8 @@ inline constexpr Message no_such_packet{.text = "no packet has all these words: 
 inline constexpr Message packet_is_empty{
     .text = "no packet is named",
     .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+/// The revision, then the family.
+inline constexpr Message revision_without_family{.text = "{} has no rules of {}"};
 inline constexpr Message host_addresses_unread{
     .kind = ErrorKind::capture, .text = "cannot read the addresses of this host from the kernel: {}"};
 /// "ip" or "ip6"
@@ -835,6 +900,36 @@ inline constexpr Message no_packet_line{
     .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};
 inline constexpr Message no_address_in_line{.text = "{} is not an address",
                                             .hint = "names of hosts are not looked up: use tcpdump -n"};
+
+// --- templates
+
+/// The name, then the nearest one as did_you_mean() says it, or where the list is.
+inline constexpr Message no_such_template{.text = "template '{0}': no such template", .hint = "{1}"};
+/// The file, the line, what is wrong there.
+inline constexpr Message template_unreadable{.text = "{}:{}: {}",
+                                             .hint = "the format of templates is in rewall-template(5)"};
+/// The template, the place, then the nearest one as did_you_mean() says it, or where the list is.
+inline constexpr Message no_such_place{.text = "template '{0}' has no place '{1}'", .hint = "{2}"};
+/// The template, then its places that have no value.
+inline constexpr Message place_needs_value{.text = "template '{0}' needs a value for {1}",
+                                           .hint = "give it with --set; see 'rewall template show {0}'"};
+inline constexpr Message place_set_twice{.text = "place '{}' is set twice"};
+inline constexpr Message set_needs_value{.text = "--set {}: not PLACE=VALUE",
+                                         .hint = "for example --set ssh_from=192.0.2.7"};
+/// The place, the value, what its type takes.
+inline constexpr Message value_of_wrong_type{.text = "place '{}': {} is not {}"};
+inline constexpr Message network_has_host_bits{
+    .text = "place '{}': {} is not a network: it has bits behind the prefix",
+    .hint = "the network is {2}, the address alone {3}"};
+inline constexpr Message place_takes_one{.text = "place '{}' takes one value, not a list: {}"};
+inline constexpr Message too_many_values{.text = "place '{}': more than {} values"};
+inline constexpr Message template_too_big{.text = "template '{}': these values make more than {} rules"};
+/// "show", "render", "apply" or "diff".
+inline constexpr Message template_needs_name{.text = "template {}: no template named",
+                                             .hint = "'rewall template list' lists them"};
+/// "list" or "suggest".
+inline constexpr Message template_takes_no_name{.text = "template {} takes no name",
+                                                .hint = "'rewall template show NAME' shows one of them"};
 
 }  // namespace messages
 

@@ -13,6 +13,7 @@
 #include "diff/sets_diff.h"
 #include "diff/table_script.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -210,8 +211,24 @@ void write_native(const Ruleset& from, const Ruleset& to, Lines& out) {
 
 }  // namespace
 
-std::vector<std::string> commands(const Ruleset& from, const Ruleset& to) {
+namespace {
+
+/// A table that has another form in `to` is made anew: `from` is as if there was none.
+Ruleset without_other_forms(Ruleset from, const Ruleset& to, Lines& out) {
+  for (const auto& [family, table] : tables_in_different_forms(from, to)) {
+    // Where nft makes it, native_script() deletes it.
+    if (find_in_nft_words(from, family, table) != nullptr)
+      out.push_back(format("nft delete table {} {}", short_name(family), table));
+    remove_table(from, family, table);
+  }
+  return from;
+}
+
+}  // namespace
+
+std::vector<std::string> commands(const Ruleset& before, const Ruleset& to) {
   Lines out;
+  const Ruleset from = without_other_forms(before, to, out);
   SetsScript sets(from.sets, to.sets, out);
   if (sets.replaced().empty()) {
     sets.make();

@@ -9,6 +9,7 @@
 #include "diff/diff.h"
 #include "diff/pairs.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -20,7 +21,12 @@ class Owning {
 
   // Null: a person's.
   const Owner* of(const Change& change) const {
-    if (change.native) return ownership_.of_table(*change.native, change.table);
+    if (change.native && !iptables_family(*change.native, change.table))
+      return ownership_.of_table(*change.native, change.table);
+    if (change.native &&
+        (!change.set.empty() || change.kind == ChangeKind::table_added ||
+         change.kind == ChangeKind::table_removed || change.kind == ChangeKind::table_changed))
+      return nullptr;
     switch (change.kind) {
       case ChangeKind::policy:
         return nullptr;

@@ -4,6 +4,7 @@
 
 #include "core/format.h"
 #include "diff/native_diff.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -111,8 +112,10 @@ std::string native_script(const NativeTables& from, const NativeTables& to, bool
       write_chains(*old, table, out);
       continue;
     }
-    if (!known) out += format("table {}\n", table.title());
-    if (!known || old != nullptr) out += format("delete table {}\n", table.title());
+    // One of iptables' name may be there in the words of iptables, or without anything in it.
+    const bool may_be_there = !known || (old == nullptr && iptables_family(table));
+    if (may_be_there) out += format("table {}\n", table.title());
+    if (may_be_there || old != nullptr) out += format("delete table {}\n", table.title());
     out += print_native(table);
   }
   return out;

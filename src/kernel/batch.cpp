@@ -113,6 +113,19 @@ std::uint32_t Batch::add_rule(const ChainName& place, const RawRule& rule, const
   message.text(NFTA_RULE_TABLE, place.table);
   message.text(NFTA_RULE_CHAIN, place.chain);
   if (before != 0) message.handle(NFTA_RULE_POSITION, before);
+  return finish_rule(message, rule, compat);
+}
+
+std::uint32_t Batch::replace_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
+                                  std::uint64_t handle) {
+  auto message = start(NFT_MSG_NEWRULE, number_of(place.family), NLM_F_REPLACE);
+  message.text(NFTA_RULE_TABLE, place.table);
+  message.text(NFTA_RULE_CHAIN, place.chain);
+  message.handle(NFTA_RULE_HANDLE, handle);
+  return finish_rule(message, rule, compat);
+}
+
+std::uint32_t Batch::finish_rule(BatchMessage& message, const RawRule& rule, const Compat& compat) {
   message.bytes(NFTA_RULE_EXPRESSIONS | NLA_F_NESTED, rule.expressions);
   if (compat != Compat{}) {
     nlattr* nest = message.begin(NFTA_RULE_COMPAT);

@@ -60,6 +60,9 @@ class Batch {
   /// Returns the message's number.
   std::uint32_t add_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
                          std::uint64_t before);
+  /// Appends NFT_MSG_NEWRULE in place of the rule with this handle.
+  std::uint32_t replace_rule(const ChainName& place, const RawRule& rule, const Compat& compat,
+                             std::uint64_t handle);
   bool empty() const { return count_ == 0; }
   /// Sends the batch. Absent when the kernel carried it out; else the first refusal: EMSGSIZE, and nothing is
   /// sent, for a message that is not whole.
@@ -70,6 +73,7 @@ class Batch {
   std::optional<BatchRefusal> check(const NetlinkSocket& socket);
 
  private:
+  std::uint32_t finish_rule(BatchMessage& message, const RawRule& rule, const Compat& compat);
   void append(const nlmsghdr* message);
   std::optional<BatchRefusal> put(const NetlinkSocket& socket);
   std::optional<BatchRefusal> answer(const NetlinkSocket& socket) const;

@@ -10,6 +10,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -50,7 +52,16 @@ void note_native(const nlmsghdr* message, int type, Committed& open) {
   const auto* header = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(message));
   const auto name = text(attributes<NFTA_TABLE_NAME + 1>(message)[NFTA_TABLE_NAME]);
   const NftTable table{.family = header->nfgen_family, .name = std::string(name)};
-  if (!name.empty() && !table.iptables_family()) open.native.insert(table.text());
+  if (name.empty()) return;
+  constexpr std::array kSaidByChain{NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN,
+                                    NFT_MSG_DELCHAIN, NFT_MSG_NEWRULE,  NFT_MSG_DELRULE};
+  if (!table.iptables_family()) {
+    open.native.insert(table.text());
+  } else if (std::ranges::find(kSaidByChain, type) == kSaidByChain.end()) {
+    // A set or an object, which iptables has not.
+    open.native.insert(table.text());
+    open.more = true;
+  }
 }
 
 void take_rule(const nlmsghdr* message, bool gone, Committed& open) {

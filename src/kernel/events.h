@@ -47,8 +47,10 @@ struct Committed {
   std::string program{};  ///< as ps(1) names it, at most 15 bytes
   /// The chains that it made, deleted or changed (rules or policy); false for a deleted chain.
   std::map<ChainName, bool> chains{};
-  bool more = false;               ///< it also made or deleted a table, or renamed a chain
-  std::set<std::string> native{};  ///< the native tables in which it changed something: "inet filter"
+  bool more = false;  ///< it also made or deleted a table, or renamed a chain
+  /// The native tables in which it changed something: "inet filter"; also tables of iptables' names in which
+  /// it changed what iptables has not, a set say.
+  std::set<std::string> native{};
   /// Each change of a chain, in order. A chain that is renamed has none; before Linux 5.14, which does not
   /// tell a new chain from one that is renamed, a new chain of people has none either.
   std::vector<ChainStep> steps{};

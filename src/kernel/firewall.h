@@ -39,7 +39,10 @@ struct Capture {
   std::string tools{};                     ///< "iptables v1.8.9 (nf_tables)"
   std::optional<Generation> generation{};  ///< absent when the kernel has none
   std::vector<std::string> notes{};        ///< warnings: nft tables that are not recorded, no ipset program
-  bool without_ipv6 = false;               ///< this kernel has no IPv6, and so no rules of it
+  /// Tables of iptables' names that are in Ruleset::native, because the words of iptables do not say them
+  /// whole: by title ("ip filter"), the warning that says why.
+  std::map<std::string, std::string> in_nft_words{};
+  bool without_ipv6 = false;  ///< this kernel has no IPv6, and so no rules of it
 };
 
 /// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.
@@ -114,16 +117,26 @@ class Firewall {
   }
 
   /// What nft makes of a file that a person wrote (`nft -f`, nft(8)), in a scratch namespace: includes and
-  /// variables are resolved, and the tables are in the words of `nft -s list table`. `path` names the file;
-  /// where it is empty, `text` is read. Kind usage: nft takes it for no ruleset; the message has nft's file,
-  /// line and words. Kind kernel: the kernel refuses it, or nft is not installed. Kind permission without
-  /// CAP_SYS_ADMIN.
-  virtual Result<NativeTables> read_written(const std::string& /*path*/, const std::string& /*text*/) {
-    return NativeTables{};
+  /// variables are resolved, and the tables are in the words of `nft -s list table`; those of iptables' names
+  /// are in the words of iptables (v4 and v6) where these say them whole, as a capture would have them.
+  /// `path` names the file; where it is empty, `text` is read; notes (kIptablesNote) are taken from `text`.
+  /// Kind usage: nft takes it for no ruleset; the message has nft's file, line and words. Kind kernel: the
+  /// kernel refuses it, or nft is not installed. Kind permission without CAP_SYS_ADMIN.
+  virtual Result<Ruleset> read_written(const std::string& /*path*/, const std::string& /*text*/) {
+    return Ruleset{.native = NativeTables{}};
   }
 
-  /// Reads the native tables of nft; absent where they cannot be read. Each table is as it was at some moment
-  /// during the call. Errors as capture().
+  /// A table that `ruleset` has in the words of iptables, in those of nft; rules with an extension of
+  /// iptables have a note (kIptablesNote). `texts` keeps the characters. Kind kernel: it cannot be loaded
+  /// into a scratch namespace, or nft has no words for it.
+  virtual Result<NativeTable> in_nft_words(const Ruleset& /*ruleset*/, Family /*family*/,
+                                           const std::string& /*table*/,
+                                           std::vector<std::shared_ptr<const std::string>>& /*texts*/) {
+    return Error{.kind = ErrorKind::kernel, .message = "there is no nft"};
+  }
+
+  /// Reads the native tables of nft, without those of iptables' names; absent where they cannot be read. Each
+  /// table is as it was at some moment during the call. Errors as capture().
   virtual Result<std::optional<NativeTables>> native() { return std::optional<NativeTables>{}; }
 
   /// For the next capture(): it takes the sets that `known` has for their digest, where it has some, and does

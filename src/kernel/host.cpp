@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/parallel.h"
@@ -19,12 +20,14 @@
 #include "kernel/programs.h"
 #include "kernel/proofs.h"
 #include "kernel/reading.h"
+#include "kernel/rule_list.h"
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "kernel/staging.h"
 #include "kernel/told_rules.h"
 #include "kernel/trouble.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -53,6 +56,30 @@ Tables unless_empty(Tables tables) {
 template <class Work>
 auto at_border(ErrorKind kind, Work work) {
   return without_exceptions("the firewall", kind, std::move(work));
+}
+
+/// The tables in a text that a person wrote in which a rule has a note: what nft makes of it is not the rule.
+std::set<std::string> tables_with_notes(std::string_view text) {
+  std::set<std::string> titles;
+  std::string title;
+  for (const auto line : split_lines(text)) {
+    const auto words = split(trim(line), ' ');
+    if (words.size() >= 3 && words[0] == "table") title = format("{} {}", words[1], words[2]);
+    if (!split_note(line).iptables.empty()) titles.insert(title);
+  }
+  return titles;
+}
+
+/// Without the tables that have nothing in them and are in the words of nft too: nobody made them. Absent
+/// where there are none.
+std::optional<Ruleset> without_empty_forms(const Ruleset& ruleset) {
+  if (ruleset.backend != Backend::nft || !first_in_nft_words(ruleset)) return std::nullopt;
+  Ruleset out = ruleset;
+  for (Tables* tables : {&out.v4, &out.v6})
+    std::erase_if(tables->tables, [&](const Table& table) {
+      return is_empty(table) && find_in_nft_words(ruleset, tables->family, table.name) != nullptr;
+    });
+  return out;
 }
 
 class HostFirewall : public Firewall {
@@ -101,12 +128,16 @@ class HostFirewall : public Firewall {
     return at_border(ErrorKind::kernel, [&] { return rewall::words_of(programs_, rules); });
   }
 
-  Result<NativeTables> read_written(const std::string& path, const std::string& text) override {
-    return at_border(ErrorKind::kernel, [&]() -> Result<NativeTables> {
+  Result<Ruleset> read_written(const std::string& path, const std::string& text) override {
+    return at_border(ErrorKind::kernel, [&]() -> Result<Ruleset> {
       const auto links = list_links();
       const auto space = TRY(ScratchNamespace::create());
-      Result<NativeTables> read = NativeTables{};
-      TRY(space.run([&] { read = load_written(programs_, path, text, links); }));
+      Result<Ruleset> read = Ruleset{};
+      TRY(space.run([&] {
+        const auto loaded = load_written(programs_, path, text, links);
+        read = loaded ? read_what_was_written(path.empty() ? "standard input" : path, text)
+                      : Result<Ruleset>(loaded.error());
+      }));
       return read;
     });
   }
@@ -121,6 +152,12 @@ class HostFirewall : public Firewall {
     });
   }
 
+  Result<NativeTable> in_nft_words(const Ruleset& ruleset, Family family, const std::string& table,
+                                   std::vector<std::shared_ptr<const std::string>>& texts) override {
+    return at_border(ErrorKind::kernel,
+                     [&] { return rewall::in_nft_words(programs_, ruleset, family, table, texts); });
+  }
+
   void expect_sets(KnownSets known) override { known_ = std::move(known); }
 
   void expect_stage() override {
@@ -133,7 +170,9 @@ class HostFirewall : public Firewall {
     if (!may_administer()) return not_permitted("the firewall");
     return at_border(ErrorKind::kernel, [&] {
       auto ready = scratch_.valid() ? std::move(scratch_) : make_scratch();
-      return rewall::stage(programs_, wanted, live, names, std::move(ready));
+      const auto cleaned = without_empty_forms(wanted);
+      return rewall::stage(programs_, cleaned ? *cleaned : wanted, live, names, std::move(ready),
+                           [this](Reading& reading) { return find_unsayable(reading); });
     });
   }
 
@@ -163,8 +202,8 @@ class HostFirewall : public Firewall {
     auto reading = read_of_one_piece(backends, capture.generation, known);
     TRY(asking.get());
     if (!reading) return std::move(reading).error();
-    const auto sets = [&]() -> Result<Sets> { return reading->sets; };
-    TRY(proofs_.prove(programs_, reading->doubtful, sets, reading->notes));
+    for (const UnsayableTable& table : reading->unsayable)
+      capture.in_nft_words.emplace(native_title(table), warning_of(table, *reading->native));
     capture.notes = std::move(reading->notes);
     if (choice == BackendChoice::nft && legacy_tables())
       capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");
@@ -185,7 +224,11 @@ class HostFirewall : public Firewall {
       std::string note;
       return read_sets(programs_, note);
     };
-    TRY(proofs_.prove(programs_, doubts.rules, sets, doubts.notes));
+    const DoubtfulRule* refused = nullptr;
+    const auto proved = proofs_.prove(programs_, doubts.rules, sets, doubts.notes, &refused);
+    // A table that the words of iptables do not say is read whole.
+    if (!proved && refused != nullptr) return std::optional<std::vector<ChainsOfTable>>{};
+    if (!proved) return proved.error();
     for (const std::string& note : doubts.notes) say_once(note);
     return read;
   }
@@ -232,12 +275,113 @@ class HostFirewall : public Firewall {
       }
       const bool numbered =
           generation && reading->legacy_v4.tables.empty() && reading->legacy_v6.tables.empty();
+      const auto taken = take_in_nft_words(backends, *reading);
+      if (!reading->unsayable.empty() && generation != read_generation()) {
+        last.reset();
+        continue;
+      }
+      TRY(taken);
       if (numbered) return reading;
       std::string now = unnumbered(*reading, !generation);
       if (last == now) return reading;
       last = std::move(now);
     }
     return error_of<messages::capture_kept_changing>(kAttempts);
+  }
+
+  /// In the scratch namespace that nobody else changes.
+  Result<Ruleset> read_what_was_written(const std::string& name, const std::string& text) {
+    const Backends backends{
+        .nft = programs_.has(Backend::nft), .native = true, .in_nft_words = tables_with_notes(text)};
+    auto reading = TRY(read_once(programs_, backends));
+    if (reading.disagreement) return *std::move(reading.disagreement);
+    TRY(take_in_nft_words(backends, reading));
+    if (!backends.nft)
+      for (const NftTable& table : TRY(list_nft_tables()))
+        if (table.iptables_family()) return error_of<messages::nft_table_of_iptables>(name, table.text());
+    Ruleset written{.v4 = std::move(reading.nft_v4), .v6 = std::move(reading.nft_v6)};
+    written.native = reading.native ? *std::move(reading.native) : NativeTables{};
+    if (const auto line = put_notes(text, *written.native)) return error_of<messages::lost_note>(name, *line);
+    return written;
+  }
+
+  /// Adds the tables with a rule whose words make another rule to those that iptables cannot say.
+  Status find_unsayable(Reading& reading) {
+    std::vector<DoubtfulRule> doubtful = reading.doubtful;
+    const auto sets = [&]() -> Result<Sets> { return reading.sets; };
+    for (;;) {
+      const DoubtfulRule* refused = nullptr;
+      const auto notes = reading.notes;
+      auto proved = proofs_.prove(programs_, doubtful, sets, reading.notes, &refused);
+      if (proved) break;
+      if (refused == nullptr || refused->backend != Backend::nft) return proved;
+      reading.notes = notes;
+      const DoubtfulRule rule = *refused;
+      reading.unsayable.push_back({.family = rule.family,
+                                   .name = rule.table,
+                                   .part = format("chain {}, rule {}", escape(rule.chain), rule.place + 1),
+                                   .chain = rule.chain,
+                                   .place = rule.place,
+                                   .why = std::move(proved).error()});
+      std::erase_if(doubtful, [&](const DoubtfulRule& other) {
+        return other.backend == Backend::nft && other.family == rule.family && other.table == rule.table;
+      });
+    }
+    return {};
+  }
+
+  /// Tables that the words of iptables do not say whole go to the native ones, in the words of nft.
+  Status take_in_nft_words(Backends backends, Reading& reading) {
+    TRY(find_unsayable(reading));
+    for (const UnsayableTable& table : reading.unsayable) TRY(take_in_nft_words(backends, table, reading));
+    if (!reading.unsayable.empty()) reading.native->sort();
+    return {};
+  }
+
+  Status take_in_nft_words(Backends backends, const UnsayableTable& table, Reading& reading) {
+    const auto stays_unsaid = [&](std::string_view why) {
+      Error error = table.why;
+      error.message += format("; and nft cannot say the table: {}", why);
+      return error;
+    };
+    if (!backends.native || programs_.nft().empty()) return stays_unsaid("it is not installed");
+    const NftTable of{.family = number_of(table.family), .name = table.name};
+    auto listing = list_native(programs_, {&of, 1});
+    if (!listing) return stays_unsaid(listing.error().message);
+    if (listing->disagreement) return *std::move(listing->disagreement);
+    if (listing->tables.tables.empty()) {
+      const auto begin = format("{}: ", native_title(table));
+      std::string note = listing->notes.empty() ? "it is gone" : listing->notes.front();
+      if (const auto at = note.find(begin); at != std::string::npos) note.erase(0, at + begin.size());
+      return stays_unsaid(note);
+    }
+    const auto sets = [&]() -> Result<Sets> { return reading.sets; };
+    if (const auto proved = proofs_.prove(programs_, listing->noted, sets, reading.notes); !proved)
+      return stays_unsaid(proved.error().message);
+    const NativeTable& read = listing->tables.tables.front();
+    if (const auto proved = proofs_.prove(programs_, read, list_links()); !proved)
+      return stays_unsaid(proved.error().message);
+    if (!reading.native) reading.native.emplace();
+    std::erase_if(reading.tables(Backend::nft, table.family).tables,
+                  [&](const Table& one) { return one.name == table.name; });
+    reading.native->tables.push_back(read);
+    auto& texts = reading.native->texts;
+    texts.insert(texts.end(), listing->tables.texts.begin(), listing->tables.texts.end());
+    return {};
+  }
+
+  static std::string native_title(const UnsayableTable& table) {
+    return format("{} {}", short_name(table.family), table.name);
+  }
+
+  static std::string warning_of(const UnsayableTable& table, const NativeTables& native) {
+    const NativeTable* read = native.find(native_title(table));
+    const NativePart* chain = read != nullptr ? read->find("chain", table.chain) : nullptr;
+    const auto words = chain != nullptr && table.place < chain->rules.size()
+                           ? format(": {}", escape(split_note(chain->rules[table.place]).words))
+                           : std::string{};
+    return format("table {} is recorded in the words of nft ({}), as iptables cannot say {}{}",
+                  native_title(table), kNativeFile, table.part, words);
   }
 
   void arrange(BackendChoice choice, Reading reading, Capture& capture) {

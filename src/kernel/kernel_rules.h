@@ -39,6 +39,9 @@ struct KernelTable {
   Family family = Family::ipv4;
   std::string name{};
   std::vector<KernelChain> chains{};
+  /// A part of the table that iptables has no words for, beside rules: "set blocked", "base chain mine".
+  /// Empty for none, and where single chains were asked for.
+  std::string foreign_part{};
 
   const KernelChain* find(std::string_view chain) const;
 };

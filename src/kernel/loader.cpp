@@ -11,6 +11,7 @@
 #include "kernel/reading.h"
 #include "kernel/set_loader.h"
 #include "kernel/transaction.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -44,6 +45,9 @@ std::vector<BackendTables> tables_of_all_backends(const Ruleset& wanted) {
 
 /// Where there is no scratch namespace: table by table, both backends.
 Status load_by_tables(Programs& programs, const Ruleset& wanted, const Ruleset& live) {
+  for (const Ruleset* ruleset : {&wanted, &live})
+    if (const auto title = first_in_nft_words(*ruleset))
+      return error_of<messages::nft_words_without_scratch>(*title);
   SetLoader sets(programs, live.sets, wanted.sets);
   TableLoader tables(programs, tables_by_backend(live));
   const auto all = tables_of_all_backends(wanted);

@@ -18,6 +18,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "rules/stable_rules.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -30,26 +31,6 @@ std::vector<Rule> rules_of(const NativePart* part) {
   if (part == nullptr) return rules;
   for (const auto words : part->rules) rules.push_back({.words = words});
   return rules;
-}
-
-/// A chain with other rules, in nft's words; `texts` keeps the characters.
-NativePart with_rules(const NativePart& chain, const std::vector<std::string_view>& rules,
-                      std::vector<std::shared_ptr<const std::string>>& texts) {
-  std::string text = format("\t{} {} {{\n", chain.kind, chain.name);
-  for (const auto fact : chain.facts) text.append("\t\t").append(fact).append("\n");
-  std::vector<std::pair<std::size_t, std::size_t>> places;
-  for (const auto rule : rules) {
-    text += "\t\t";
-    places.emplace_back(text.size(), rule.size());
-    text.append(rule).append("\n");
-  }
-  text += "\t}\n";
-  const std::string_view written = *texts.emplace_back(std::make_shared<const std::string>(std::move(text)));
-  NativePart out = chain;
-  out.text = written;
-  out.rules.clear();
-  for (const auto& [at, size] : places) out.rules.push_back(written.substr(at, size));
-  return out;
 }
 
 /// The facts of a chain but for its policy, which can change in place.
@@ -110,6 +91,23 @@ NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
     part = with_rules(part, fresh, texts);
   }
   return out;
+}
+
+NativeTable with_notes(NativeTable listed, const NativeTable& given,
+                       std::vector<std::shared_ptr<const std::string>>& texts) {
+  for (NativePart& part : listed.parts) {
+    const NativePart* same = part.is_chain() ? given.find(part.kind, part.name) : nullptr;
+    if (same == nullptr || same->rules.size() != part.rules.size()) continue;
+    auto rules = part.rules;
+    bool any = false;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      if (split_note(same->rules[i]).iptables.empty()) continue;
+      rules[i] = same->rules[i];
+      any = true;
+    }
+    if (any) part = with_rules(part, rules, texts);
+  }
+  return listed;
 }
 
 bool same_text(const NativeTable& a, const NativeTable& b) {
@@ -381,6 +379,19 @@ class NativeBatch::Work : public NamelessParts {
     if (!userdata.empty()) message.bytes(NFTA_RULE_USERDATA, userdata);
   }
 
+  /// A rule with an extension of iptables: `words` are its note.
+  Status put_noted_rule(const std::string& chain, std::string_view words, RawRule rule,
+                        std::uint64_t behind) {
+    const auto family = *iptables_family(wanted_);
+    if (of_.translate_ && !TRY(of_.translate_(rule.expressions))) return {};
+    Compat compat;
+    if (has_extension(rule.expressions)) compat = TRY(compat_of(words, family));
+    const std::uint32_t number = batch_.add_rule({family, wanted_.name, chain}, rule, compat, behind);
+    of_.about_.emplace(number,
+                       format("table {}: chain {}: {}", wanted_.title(), escape(chain), escape(words)));
+    return {};
+  }
+
   Status put_rules(const NativePart& part, const NativePart* live) {
     const std::string chain(part.name);
     const auto before = rules_of(live);
@@ -402,8 +413,12 @@ class NativeBatch::Work : public NamelessParts {
         continue;
       }
       const RawRule& staged = there[all ? i : fresh++].rule;
-      const std::string expressions = TRY(with_numbers(staged.expressions, *this));
       const std::uint64_t behind = next == stay.end() ? 0 : here[next->first].handle;
+      if (const auto note = split_note(after[i].words).iptables; !note.empty()) {
+        TRY(put_noted_rule(chain, note, staged, behind));
+        continue;
+      }
+      const std::string expressions = TRY(with_numbers(staged.expressions, *this));
       BatchMessage message =
           batch_.start(NFT_MSG_NEWRULE, number_of(wanted_.family),
                        static_cast<std::uint16_t>(NLM_F_CREATE | (behind == 0 ? NLM_F_APPEND : 0)));

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -27,6 +30,11 @@ class NativeBatch {
               bool anew = false)
       : live_(live), wanted_(wanted), here_(here), there_(there), anew_(anew) {}
 
+  /// Turns the numbers of ipsets in the scratch namespace, which rules with a note (kIptablesNote) hold, into
+  /// those of LIVE. False: the rule is left out.
+  using Translate = std::function<Result<bool>(std::string& expressions)>;
+  void translate_by(Translate translate) { translate_ = std::move(translate); }
+
   /// Adds the messages that take something away, and with put() those that bring something. Between the two
   /// the caller may add its own. Kind refused: LIVE has other rules by now. Kind kernel: the kernel does not
   /// answer.
@@ -46,6 +54,7 @@ class NativeBatch {
   NetlinkSocket& here_;
   NetlinkSocket& there_;
   bool anew_;
+  Translate translate_{};
   std::map<std::uint32_t, std::string> about_{};
   std::uint32_t next_number_ = 1;
 };
@@ -55,6 +64,10 @@ class NativeBatch {
 /// made anew. `texts` keeps the characters.
 NativeTable part_to_load(const NativeTable& wanted, const NativeTable* live,
                          std::vector<std::shared_ptr<const std::string>>& texts);
+
+/// A table as nft lists it where `given` was loaded: rules that have a note there are as they stand there.
+NativeTable with_notes(NativeTable listed, const NativeTable& given,
+                       std::vector<std::shared_ptr<const std::string>>& texts);
 
 /// True when nft prints both tables word for word alike.
 bool same_text(const NativeTable& a, const NativeTable& b);

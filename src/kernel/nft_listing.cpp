@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -9,6 +11,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "kernel/told_rules.h"
 
 namespace rewall {
 
@@ -50,6 +53,19 @@ std::string without_counts(std::string text) {
     text.erase(last, end - last);
   }
   return text;
+}
+
+/// nft 1.0.6 lists an anonymous set of interfaces of which one ends in '*' as a range of empty names, and
+/// does not take what it lists. Empty where all can be read again.
+std::string_view find_unreadable(const NativeTable& table) {
+  const auto is_range_of_nothing = [](std::string_view words) {
+    return words.find("\"\"-") != std::string_view::npos || words.find("\"\"/") != std::string_view::npos;
+  };
+  for (const NativePart& part : table.parts)
+    for (const auto* all : {&part.rules, &part.elements})
+      if (const auto found = std::ranges::find_if(*all, is_range_of_nothing); found != all->end())
+        return *found;
+  return {};
 }
 
 bool may_have_running_timeouts(const NativePart& part) {
@@ -112,8 +128,13 @@ class Listing {
       return {};
     }
     NativeTable& printed = read->tables.front();
+    if (const auto words = find_unreadable(printed); !words.empty()) {
+      out_.notes.push_back(
+          not_recorded(table, format("this version of nft does not take what it lists: {}", escape(words))));
+      return {};
+    }
     const auto counts = TRY(count_rules(table));
-    if (counts.extensions) {
+    if (counts.extensions && !table.iptables_family()) {
       out_.notes.push_back(
           not_recorded(table, "its rules have matches or targets of x_tables, which nft only translates"));
       return {};
@@ -129,9 +150,52 @@ class Listing {
       return {};
     }
     out_.tables.texts.push_back(read->texts.front());
+    if (!TRY(note_words(table, printed, counts.with_extensions))) return {};
     for (NativePart& part : printed.parts) TRY(leave_passing_out(table, part));
     out_.tables.tables.push_back(std::move(printed));
     return {};
+  }
+
+  /// Puts the notes behind rules with extensions. False where iptables has no words for one of them: the
+  /// table is left out.
+  Result<bool> note_words(const NftTable& table, NativeTable& printed,
+                          const std::vector<ExtensionRule>& rules) {
+    if (rules.empty()) return true;
+    const Family family = *table.iptables_family();
+    std::vector<ToldRule> told;
+    for (const ExtensionRule& rule : rules)
+      told.push_back({.chain = {family, table.name, rule.chain}, .rule = rule.rule});
+    const auto words = TRY(rewall::words_of(programs_, told));
+    std::map<std::string, std::vector<std::string_view>> noted;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const ExtensionRule& rule = rules[i];
+      const NativePart* part = printed.find("chain", rule.chain);
+      if (part == nullptr) continue;
+      if (words[i].empty() || words[i].find('\n') != std::string::npos) {
+        out_.notes.push_back(
+            not_recorded(table, format("chain {}, rule {}: there are no words for its extension",
+                                       escape(rule.chain), rule.place + 1)));
+        return false;
+      }
+      auto& all = noted.try_emplace(rule.chain, part->rules).first->second;
+      all[rule.place] = *out_.tables.texts.emplace_back(
+          std::make_shared<const std::string>(format("{}{}{}", all[rule.place], kIptablesNote, words[i])));
+      KernelChain alone{.name = rule.chain};
+      add_rule(alone, family, rule.rule.expressions, rule.rule.userdata);
+      out_.noted.push_back({.family = family,
+                            .table = table.name,
+                            .chain = rule.chain,
+                            .place = rule.place,
+                            .words = words[i],
+                            .unknown = "an extension among rules of nft",
+                            .expressions = rule.rule.expressions,
+                            .unsaid = alone.odd.empty() ? std::string{} : alone.odd.front().unsaid});
+    }
+    for (NativePart& part : printed.parts) {
+      const auto found = part.is_chain() ? noted.find(std::string(part.name)) : noted.end();
+      if (found != noted.end()) part = with_rules(part, found->second, out_.tables.texts);
+    }
+    return true;
   }
 
   static bool agrees(const NativeTable& printed, const std::map<std::string, std::size_t>& counts) {

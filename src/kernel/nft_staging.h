@@ -22,11 +22,10 @@ Links list_links();
 Status load_native(Programs& programs, const std::vector<const NativeTable*>& tables,
                    const NativeTables& whole, const std::string& file, const Links& links);
 
-/// What nft makes of a text that a person wrote, in the calling thread's namespace, a scratch one: includes
-/// and variables are resolved by nft. `path` is the file to read, empty for the text itself. Kind usage: nft
-/// takes it for no ruleset; the message has its file, line and words. Kind kernel: the kernel refuses it.
-Result<NativeTables> load_written(Programs& programs, const std::string& path, const std::string& text,
-                                  const Links& links);
+/// Loads a text that a person wrote, in the calling thread's namespace, a scratch one: includes and variables
+/// are resolved by nft. `path` is the file to read, empty for the text itself. Kind usage: nft takes it for
+/// no ruleset; the message has its file, line and words. Kind kernel: the kernel refuses it.
+Status load_written(Programs& programs, const std::string& path, const std::string& text, const Links& links);
 
 /// Where there is no scratch namespace: one transaction of nft that turns `live` into `wanted`.
 Status load_by_nft(Programs& programs, const NativeTables& live, const NativeTables& wanted);

@@ -105,18 +105,65 @@ Result<std::vector<NftTable>> list_nft_tables() {
   return tables;
 }
 
+namespace {
+
+/// The first named set, object or flowtable of a table, "set blocked"; empty for none. iptables has none.
+Result<std::string> find_named_part(NetlinkSocket& socket, Family family, const std::string& table) {
+  std::string found;
+  const auto look = [&](std::uint16_t request, const auto& name_in) {
+    return found.empty() ? socket.ask(NetlinkRequest(request, number_of(family), NLM_F_DUMP),
+                                      [&](const nlmsghdr* message) {
+                                        auto name = name_in(message);
+                                        if (found.empty() && !name.empty()) found = std::move(name);
+                                      })
+                         : 0;
+  };
+  const auto named = [&](std::string_view kind, const nlattr* of, const nlattr* name) {
+    return text(of) == table ? format("{} {}", kind, text(name)) : std::string{};
+  };
+  int error = look(NFT_MSG_GETSET, [&](const nlmsghdr* message) {
+    const auto facts = attributes<NFTA_SET_MAX + 1>(message);
+    const auto flags = number(facts[NFTA_SET_FLAGS]);
+    if ((flags & NFT_SET_ANONYMOUS) != 0) return std::string{};
+    return named((flags & NFT_SET_MAP) != 0 ? "map" : "set", facts[NFTA_SET_TABLE], facts[NFTA_SET_NAME]);
+  });
+  if (error != 0) return refused(error, "list of sets");
+  error = look(NFT_MSG_GETOBJ, [&](const nlmsghdr* message) {
+    const auto facts = attributes<NFTA_OBJ_MAX + 1>(message);
+    return named("object", facts[NFTA_OBJ_TABLE], facts[NFTA_OBJ_NAME]);
+  });
+  // Older kernels have none of these.
+  if (error != 0 && error != EINVAL && error != EOPNOTSUPP) return refused(error, "list of objects");
+  error = look(NFT_MSG_GETFLOWTABLE, [&](const nlmsghdr* message) {
+    const auto facts = attributes<NFTA_FLOWTABLE_MAX + 1>(message);
+    return named("flowtable", facts[NFTA_FLOWTABLE_TABLE], facts[NFTA_FLOWTABLE_NAME]);
+  });
+  if (error != 0 && error != EINVAL && error != EOPNOTSUPP) return refused(error, "list of flowtables");
+  return found;
+}
+
+}  // namespace
+
 Result<KernelTable> ask_nft_table(Family family, const std::string& table) {
   NetlinkSocket socket;
   if (!socket) return refused(errno, "netlink socket");
   std::vector<std::string> chains;
+  std::string elsewhere;
   const int error = socket.ask(NetlinkRequest(NFT_MSG_GETCHAIN, number_of(family), NLM_F_DUMP),
                                [&](const nlmsghdr* message) {
                                  const auto facts = attributes<NFTA_CHAIN_MAX + 1>(message);
-                                 if (text(facts[NFTA_CHAIN_TABLE]) == table)
-                                   chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
+                                 if (text(facts[NFTA_CHAIN_TABLE]) != table) return;
+                                 // A chain without a name of its own, which a rule holds.
+                                 if ((number(facts[NFTA_CHAIN_FLAGS]) & NFT_CHAIN_BINDING) != 0) return;
+                                 chains.emplace_back(text(facts[NFTA_CHAIN_NAME]));
+                                 if (facts[NFTA_CHAIN_HOOK] != nullptr && !is_built_in(table, chains.back()))
+                                   elsewhere = format("base chain {}", chains.back());
                                });
   if (error != 0) return refused(error, "list of chains");
-  return ask_nft_table(family, table, chains);
+  auto foreign_part = elsewhere.empty() ? TRY(find_named_part(socket, family, table)) : std::move(elsewhere);
+  auto asked = TRY(ask_nft_table(family, table, chains));
+  asked.foreign_part = std::move(foreign_part);
+  return asked;
 }
 
 Result<KernelTable> ask_nft_table(Family family, const std::string& table,
@@ -150,8 +197,16 @@ Result<RuleCounts> count_rules(const NftTable& table) {
   if (error != 0) return refused(error, "list of chains");
   for (auto& chain : counts.chains) {
     error = each_rule(socket, table.family, table.name, chain.first, [&](const auto& facts) {
-      ++chain.second;
-      counts.extensions = counts.extensions || has_extension(payload(facts[NFTA_RULE_EXPRESSIONS]));
+      const auto place = chain.second++;
+      const auto expressions = payload(facts[NFTA_RULE_EXPRESSIONS]);
+      if (!has_extension(expressions)) return;
+      counts.extensions = true;
+      if (!table.iptables_family()) return;
+      counts.with_extensions.push_back(
+          {.chain = chain.first,
+           .place = place,
+           .rule = {.expressions = std::string(expressions),
+                    .userdata = std::string(payload(facts[NFTA_RULE_USERDATA]))}});
     });
     if (error != 0) return refused(error, "list of rules");
   }

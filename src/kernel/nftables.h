@@ -42,11 +42,19 @@ Result<KernelTable> ask_nft_table(Family family, const std::string& table);
 Result<KernelTable> ask_nft_table(Family family, const std::string& table,
                                   std::span<const std::string> chains);
 
+/// A rule with a match or target of x_tables in a table of iptables' name.
+struct ExtensionRule {
+  std::string chain{};
+  std::size_t place = 0;  ///< in its chain, from 0
+  RawRule rule{};
+};
+
 struct RuleCounts {
   /// How many rules each chain has, by its name. Chains without a name of their own, which a rule holds
   /// (NFT_CHAIN_BINDING), are left out.
   std::map<std::string, std::size_t> chains{};
   bool extensions = false;  ///< a rule has a match or target of x_tables: ebtables-nft makes such rules
+  std::vector<ExtensionRule> with_extensions{};  ///< those of a table of iptables' name
 };
 Result<RuleCounts> count_rules(const NftTable& table);
 

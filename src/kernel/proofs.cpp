@@ -16,6 +16,9 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/expressions.h"
+#include "kernel/namespace.h"
+#include "kernel/native_batch.h"
+#include "kernel/nft_listing.h"
 #include "kernel/staging.h"
 #include "rules/extensions.h"
 #include "rules/meaning.h"
@@ -225,6 +228,13 @@ std::string unloadable_note(const DoubtfulRule& rule, const std::string& reason 
                 reason.empty() ? "" : ": " + reason);
 }
 
+/// Another version of a program is another file.
+std::string stamp_of(const std::string& program) {
+  std::error_code failed;
+  const auto time = std::filesystem::last_write_time(program, failed);
+  return format("{} {}", program, failed ? 0 : time.time_since_epoch().count());
+}
+
 std::string kernel_release() {
   utsname names{};
   return uname(&names) == 0 ? names.release : "?";
@@ -255,7 +265,8 @@ void Proofs::write() const {
 }
 
 Status Proofs::prove(Programs& programs, std::span<const DoubtfulRule> rules,
-                     const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes) {
+                     const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes,
+                     const DoubtfulRule** refused) {
   if (rules.empty()) return {};
   read(format("{}, kernel {}", programs.version(Backend::nft), kernel_release()));
   std::vector<Trial> trials;
@@ -265,6 +276,9 @@ Status Proofs::prove(Programs& programs, std::span<const DoubtfulRule> rules,
     const auto known = known_.find(digest);
     if (known == known_.end()) {
       if (on_trial.insert(digest).second) trials.push_back({.rule = &rule, .digest = std::move(digest)});
+    } else if (!known->second && !rule.unknown.empty()) {
+      if (refused != nullptr) *refused = &rule;
+      return unsayable({.rule = &rule, .digest = std::move(digest), .same = false});
     } else if (!known->second) {
       notes.push_back(unloadable_note(rule));
     }
@@ -277,19 +291,58 @@ Status Proofs::prove(Programs& programs, std::span<const DoubtfulRule> rules,
     TRY(programs.iptables(trial.rule->backend, trial.rule->family, "restore", ErrorKind::capture));
   TRY(narrow_down(programs, trials, named));
   if (known_.size() > kMostProofs) known_.clear();
-  const Trial* refused = nullptr;
+  const Trial* none_of_iptables = nullptr;
   for (const Trial& trial : trials) {
     const bool names_alone = trial.rule->unknown.empty();
     // What a program refused today it may take tomorrow.
-    if (trial.same == true || (trial.same && names_alone && trial.reason.empty()))
-      known_.emplace(trial.digest, *trial.same);
+    if (trial.same == true || (trial.same && trial.reason.empty())) known_.emplace(trial.digest, *trial.same);
     if (trial.same == true) continue;
     if (names_alone && trial.same) notes.push_back(unloadable_note(*trial.rule, trial.reason));
-    if (!names_alone && (refused == nullptr || (is_settled(trial) && !is_settled(*refused))))
-      refused = &trial;
+    if (!names_alone &&
+        (none_of_iptables == nullptr || (is_settled(trial) && !is_settled(*none_of_iptables))))
+      none_of_iptables = &trial;
   }
   write();
-  return refused == nullptr ? Status{} : unsayable(*refused);
+  if (none_of_iptables == nullptr) return {};
+  if (refused != nullptr) *refused = none_of_iptables->rule;
+  return unsayable(*none_of_iptables);
+}
+
+Status Proofs::prove(Programs& programs, const NativeTable& table, const Links& links) {
+  read(format("{}, kernel {}", programs.version(Backend::nft), kernel_release()));
+  Digest digest;
+  digest.add("nft");
+  digest.add(stamp_of(programs.nft()));
+  digest.add(print_native(table));
+  auto known = digest.take_hex();
+  if (known_.contains(known)) return {};
+  const auto space = TRY(ScratchNamespace::create());
+  Result<NativeListing> listed = NativeListing{};
+  Status loaded;
+  TRY(space.run([&] {
+    const NativeTables whole{.tables = {table}};
+    loaded = load_native(programs, {&table}, whole, std::string(kNativeFile), links);
+    if (!loaded) return;
+    auto tables = list_nft_tables();
+    if (!tables)
+      listed = std::move(tables).error();
+    else
+      listed = list_native(programs, *tables);
+  }));
+  if (!loaded) {
+    loaded.error().kind = ErrorKind::capture;
+    return loaded;
+  }
+  if (!listed) return std::move(listed).error();
+  const NativeTable* read = listed->tables.find(table.family, table.name);
+  std::vector<std::shared_ptr<const std::string>> texts;
+  if (read == nullptr || !same_text(with_notes(*read, table, texts), table))
+    return Error{
+        .kind = ErrorKind::capture,
+        .message = format("table {}: nft lists it otherwise once it is loaded again", escape(table.title()))};
+  known_.emplace(std::move(known), true);
+  write();
+  return {};
 }
 
 }  // namespace rewall

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "kernel/nft_staging.h"
 #include "kernel/printed.h"
 #include "kernel/programs.h"
 #include "rules/ruleset.h"
@@ -26,8 +27,16 @@ class Proofs {
   /// capture: a rule of unknown shape does not come back as it was, or cannot be tried without the privilege
   /// for a namespace. Where only names were put into quotes and that does not help, or the words of a rule do
   /// not say all of it (OddRule::unsaid), a sentence is added to `notes` instead.
+  ///
+  /// `refused` becomes the rule of an error of kind capture that is none of iptables'.
   Status prove(Programs& programs, std::span<const DoubtfulRule> rules,
-               const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes);
+               const std::function<Result<Sets>()>& sets, std::vector<std::string>& notes,
+               const DoubtfulRule** refused = nullptr);
+
+  /// Proves of a table in the words of nft that they make it: nft loads them in a scratch namespace, and has
+  /// to list the same there. Rules with a note (kIptablesNote) are taken for proved. `links` are the
+  /// interfaces of LIVE. Kind capture: it lists something else, or refuses a line.
+  Status prove(Programs& programs, const NativeTable& table, const Links& links);
 
  private:
   void read(const std::string& tools);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -29,6 +30,12 @@ struct Save {
   Family family = Family::ipv4;
   std::string program{};
   std::vector<std::string> tables{};
+  bool alone = false;  ///< the program is asked for its one table
+
+  std::vector<std::string> words() const {
+    return alone ? std::vector<std::string>{program, "-t", tables.front()}
+                 : std::vector<std::string>{program};
+  }
 };
 
 std::string hint_for(Backend backend, Family family, const std::string& table) {
@@ -50,7 +57,8 @@ Error unreadable(Backend backend, Family family, const std::string& table, const
 /// iptables-nft-save 1.8.9 says so in a comment on standard output, with exit status 0:
 ///   # Table `filter' is incompatible, use 'nft' tool.
 ///   # Table `filter' contains incompatible base-chains, use 'nft' tool to list them.
-std::optional<Error> find_incompatible(const Save& save, std::string_view text) {
+/// `only` names the table that is meant; any where it is empty.
+std::optional<Error> find_incompatible(const Save& save, std::string_view text, std::string_view only = {}) {
   constexpr std::string_view kStart = "# Table `";
   for (auto at = text.find(kStart); at != std::string_view::npos; at = text.find(kStart, at + 1)) {
     if (at != 0 && text[at - 1] != '\n') continue;
@@ -58,12 +66,21 @@ std::optional<Error> find_incompatible(const Save& save, std::string_view text) 
     if (line.find("incompatible") == std::string_view::npos) continue;
     const std::string_view rest = line.substr(kStart.size());
     const std::string table(rest.substr(0, rest.find('\'')));
+    if (!only.empty() && only != table) continue;
     const bool chains = line.find("base-chains") != std::string_view::npos;
     return unreadable(save.backend, save.family, table,
                       chains ? "incompatible, it holds base chains that nft made"
                              : "incompatible, it holds a rule that nft made");
   }
   return std::nullopt;
+}
+
+/// True where a program printed a table to its COMMIT, as far as lines alone can tell.
+bool prints_whole(std::string_view text, std::string_view table) {
+  const auto begin = format("*{}\n", table);
+  auto at = text.find(begin);
+  while (at != std::string_view::npos && at != 0 && text[at - 1] != '\n') at = text.find(begin, at + 1);
+  return at != std::string_view::npos && text.find("\nCOMMIT\n", at) < text.find("\n*", at);
 }
 
 /// The table that a program was at when it failed; empty when it had not begun.
@@ -86,15 +103,21 @@ Error failed(const Save& save, const Outcome& outcome) {
   return error_of<messages::save_failed>(base_name(save.program), outcome.text(), save.program);
 }
 
-/// The first rule of unknown shape: where a program gives up, it says of which table at best.
-std::optional<Error> first_unknown(const std::vector<KernelTable>& tables) {
+/// A table with its first rule of unknown shape: where a program gives up, it says of which table at best.
+std::optional<UnsayableTable> first_unknown(const std::vector<KernelTable>& tables) {
   for (const KernelTable& table : tables)
     for (const KernelChain& chain : table.chains)
       for (const OddRule& rule : chain.odd)
         if (!rule.unknown.empty())
-          return error_of<messages::incompatible_rule>(
-              place_of(table, chain, rule.place), rule.unknown,
-              format("{} {} {}", short_name(table.family), table.name, shell_quote(chain.name)));
+          return UnsayableTable{
+              .family = table.family,
+              .name = table.name,
+              .part = format("chain {}, rule {}", escape(chain.name), rule.place + 1),
+              .chain = chain.name,
+              .place = rule.place,
+              .why = error_of<messages::incompatible_rule>(
+                  place_of(table, chain, rule.place), rule.unknown,
+                  format("{} {} {}", short_name(table.family), table.name, shell_quote(chain.name)))};
   return std::nullopt;
 }
 
@@ -104,15 +127,9 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
   std::optional<Printed> printed;
   if (outcome.ok() && told != nullptr)
     printed = TRY(hold_against_kernel(outcome.out, *told, base_name(save.program)));
-  // Of base chains that stand elsewhere than iptables' own, and hold no rules, the kernel's counts do not
-  // tell.
-  constexpr std::string_view kElsewhere = "contains incompatible base-chains";
-  const bool silent = printed && !printed->text && !printed->disagreement;
-  if (silent && outcome.out.find(kElsewhere) != std::string::npos)
-    if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
   if (!printed || printed->disagreement || printed->tables < told->size()) {
     if (told != nullptr)
-      if (auto rule = first_unknown(*told)) return *std::move(rule);
+      if (auto table = first_unknown(*told)) return std::move(table->why);
     if (auto incompatible = find_incompatible(save, outcome.out)) return *std::move(incompatible);
   }
   if (!outcome.ok()) return failed(save, outcome);
@@ -137,10 +154,87 @@ Result<Tables> believe(const Save& save, const Outcome& outcome, TablesStream& r
   return tables;
 }
 
-std::vector<std::string> names_of(const std::vector<NftTable>& tables, Family family) {
+/// What keeps the words of iptables from saying a table whole, as far as the kernel's list and the program
+/// show it. `text` is what the program printed, and `said` that as far as it speaks of what it cannot print.
+std::optional<UnsayableTable> find_unsayable(const Save& save, const KernelTable& table,
+                                             std::string_view text, std::string_view said) {
+  if (!table.foreign_part.empty())
+    return UnsayableTable{
+        .family = table.family,
+        .name = table.name,
+        .part = escape(table.foreign_part),
+        .why = error_of<messages::incompatible_part>(format("{} {}", short_name(table.family), table.name),
+                                                     escape(table.foreign_part))};
+  auto incompatible = find_incompatible(save, said, table.name);
+  if (auto rule = first_unknown({table})) {
+    // Where the program printed the table, its words have to be tried.
+    if (incompatible || !prints_whole(text, table.name)) return rule;
+    return std::nullopt;
+  }
+  if (!incompatible) return std::nullopt;
+  const bool chains = incompatible->message.find("base chains") != std::string::npos;
+  return UnsayableTable{.family = table.family,
+                        .name = table.name,
+                        .part = chains ? "base chains that nft made" : "a rule that nft made",
+                        .why = *std::move(incompatible)};
+}
+
+/// What the program says of tables that it cannot print. Nothing where it is the line of a comment: a text
+/// with line breaks that agrees with the kernel's list says all tables.
+std::string_view says_of_incompatible(std::string_view text, const std::vector<KernelTable>& told,
+                                      std::string_view program) {
+  if (text.find("# Table `") == std::string_view::npos) return {};
+  const auto printed = hold_against_kernel(text, told, program);
+  const bool agrees = printed && !printed->disagreement && printed->tables == told.size();
+  return agrees && printed->text ? std::string_view{} : text;
+}
+
+/// The tables of a family of the nft backend. Those that the program cannot say go to Reading::unsayable; the
+/// others are printed one by one then, so that nothing of those can be taken for theirs.
+Result<Tables> believe_sayable(Programs& programs, const Save& save, const Outcome& outcome,
+                               TablesStream& read, const std::vector<KernelTable>& told, Reading& reading) {
+  const auto said = says_of_incompatible(outcome.out, told, base_name(save.program));
+  std::map<std::string, UnsayableTable> unsayable;
+  for (const KernelTable& table : told)
+    if (auto found = find_unsayable(save, table, outcome.out, said))
+      unsayable.emplace(table.name, *std::move(found));
+  if (outcome.signal != 0 || outcome.timed_out || unsayable.empty()) {
+    auto tables = believe(save, outcome, read, &told, reading);
+    // Of a rule that it does not know a program may also print a line too few.
+    const auto unknown = tables ? std::nullopt : first_unknown(told);
+    if (!unknown || tables.error().message != unknown->why.message) return tables;
+    for (const KernelTable& table : told)
+      if (auto rule = first_unknown({table})) unsayable.emplace(table.name, *std::move(rule));
+  }
+  Tables all{.family = save.family};
+  for (const KernelTable& table : told) {
+    if (const auto found = unsayable.find(table.name); found != unsayable.end()) {
+      reading.unsayable.push_back(std::move(found->second));
+      continue;
+    }
+    const Save alone{.backend = save.backend,
+                     .family = save.family,
+                     .program = save.program,
+                     .tables = {table.name},
+                     .alone = true};
+    TablesStream stream(save.family, base_name(save.program));
+    auto command = programs.command(alone.words());
+    command.listener = [&stream](std::string_view piece) { stream.take(piece); };
+    const auto printed = TRY(run(std::move(command), ErrorKind::capture));
+    const std::vector<KernelTable> one{table};
+    auto tables = TRY(believe(alone, printed, stream, &one, reading));
+    std::ranges::move(tables.tables, std::back_inserter(all.tables));
+    std::ranges::move(tables.texts, std::back_inserter(all.texts));
+  }
+  return all;
+}
+
+std::vector<std::string> names_of(const std::vector<NftTable>& tables, Family family,
+                                  const std::set<std::string>& in_nft_words) {
   std::vector<std::string> names;
   for (const NftTable& table : tables)
-    if (table.iptables_family() == family) names.push_back(table.name);
+    if (table.iptables_family() == family && !in_nft_words.contains(table.text()))
+      names.push_back(table.name);
   return names;
 }
 
@@ -158,13 +252,23 @@ Result<std::vector<Save>> plan(Programs& programs, Backends backends,
   for (const Backend backend : kBackends) {
     if (backend == Backend::nft ? !backends.nft : !backends.legacy) continue;
     for (const Family family : kFamilies) {
-      auto tables = backend == Backend::nft ? names_of(nft_tables, family) : legacy_table_names(family);
+      auto tables = backend == Backend::nft ? names_of(nft_tables, family, backends.in_nft_words)
+                                            : legacy_table_names(family);
       if (tables.empty()) continue;
       auto found = programs.iptables(backend, family, "save", ErrorKind::capture);
       if (!found && backends.as_far_as_can_be) continue;
       auto program = TRY(std::move(found));
-      saves.push_back(
-          {.backend = backend, .family = family, .program = program, .tables = std::move(tables)});
+      Save save{.backend = backend, .family = family, .program = program, .tables = std::move(tables)};
+      const bool all = backend == Backend::legacy || names_of(nft_tables, family, {}) == save.tables;
+      if (all) saves.push_back(std::move(save));
+      // The program would print the others too.
+      else
+        for (std::string& table : save.tables)
+          saves.push_back({.backend = backend,
+                           .family = family,
+                           .program = program,
+                           .tables = {std::move(table)},
+                           .alone = true});
     }
   }
   return saves;
@@ -180,10 +284,14 @@ Result<std::vector<std::vector<KernelTable>>> ask_kernel(const std::vector<Save>
   return told;
 }
 
-std::vector<NftTable> tables_of(const std::vector<NftTable>& tables, bool iptables) {
+/// Those of iptables, or all others.
+std::vector<NftTable> tables_of(const std::vector<NftTable>& tables, bool iptables,
+                                const std::set<std::string>& in_nft_words) {
   std::vector<NftTable> some;
-  for (const NftTable& table : tables)
-    if (table.iptables_family().has_value() == iptables) some.push_back(table);
+  for (const NftTable& table : tables) {
+    const bool of_iptables = table.iptables_family() && !in_nft_words.contains(table.text());
+    if (of_iptables == iptables) some.push_back(table);
+  }
   return some;
 }
 
@@ -196,9 +304,9 @@ std::string note_of_others(const std::vector<NftTable>& tables, std::string_view
 /// Native tables, as far as there is a program to read them.
 Status read_native(Programs& programs, Backends backends, const std::vector<NftTable>& tables,
                    Reading& reading) {
-  const auto unread = tables_of(tables, true);
+  const auto unread = tables_of(tables, true, backends.in_nft_words);
   if (!backends.nft && !unread.empty()) reading.notes.push_back(note_of_others(unread, ""));
-  const auto others = tables_of(tables, false);
+  const auto others = tables_of(tables, false, backends.in_nft_words);
   if (!backends.native) {
     if (!others.empty()) reading.notes.push_back(note_of_others(others, ""));
     return {};
@@ -315,7 +423,7 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
   reads.reserve(saves.size());
   for (const Save& save : saves) {
     auto& read = reads.emplace_back(save.family, base_name(save.program));
-    auto& command = commands.emplace_back(programs.command({save.program}));
+    auto& command = commands.emplace_back(programs.command(save.words()));
     command.listener = [&read](std::string_view piece) { read.take(piece); };
   }
   const std::string ipset = programs.ipset();
@@ -339,9 +447,14 @@ Result<Reading> read_once(Programs& programs, Backends backends, const std::func
 
   Reading reading;
   for (std::size_t i = 0; i < saves.size(); ++i) {
+    const bool may_be_of_nft = !meanwhile && saves[i].backend == Backend::nft;
     auto tables =
-        TRY(believe(saves[i], (*outcomes)[i], reads[i], meanwhile ? nullptr : &(*told)[i], reading));
-    reading.tables(saves[i].backend, saves[i].family) = std::move(tables);
+        TRY(may_be_of_nft
+                ? believe_sayable(programs, saves[i], (*outcomes)[i], reads[i], (*told)[i], reading)
+                : believe(saves[i], (*outcomes)[i], reads[i], meanwhile ? nullptr : &(*told)[i], reading));
+    Tables& all = reading.tables(saves[i].backend, saves[i].family);
+    std::ranges::move(tables.tables, std::back_inserter(all.tables));
+    std::ranges::move(tables.texts, std::back_inserter(all.texts));
   }
 
   std::string note = kNoIpset;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,22 @@ struct Backends {
   bool nft = false;
   bool legacy = false;
   bool native = false;  ///< tables of nf_tables that iptables does not own
+  /// Tables of iptables' names that are read in the words of nft, whatever is in them: "ip filter".
+  std::set<std::string> in_nft_words{};
   /// A family without its program is passed over, and a set whose name no file can hold: for who has to put
   /// other rules in force whatever is there.
   bool as_far_as_can_be = false;
+};
+
+/// A table of iptables-nft that the words of iptables do not say whole.
+struct UnsayableTable {
+  Family family = Family::ipv4;
+  std::string name{};
+  /// What they do not say, as a person is told: "chain INPUT, rule 2", "set blocked".
+  std::string part{};
+  std::string chain{};    ///< of the rule; empty where the part is no rule
+  std::size_t place = 0;  ///< of the rule in its chain, from 0
+  Error why{};            ///< kind capture, for where nft has no words for the table either
 };
 
 /// The tables and sets that the save programs printed in one run.
@@ -34,6 +48,8 @@ struct Reading {
   std::optional<NativeTables> native{};  ///< absent: nobody asked, or there is no program to ask
   std::vector<std::string> notes{};
   std::vector<DoubtfulRule> doubtful{};  ///< to be proved (proofs.h)
+  /// Tables that are there, and in no member above.
+  std::vector<UnsayableTable> unsayable{};
   /// What a program printed is not what the kernel has. Absent in a reading that can be believed.
   std::optional<Error> disagreement{};
 

@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "kernel/batch.h"
 #include "kernel/process.h"
 #include "kernel/rule_list.h"
 
@@ -55,6 +57,24 @@ void Scratch::list_rules() {
     rules.reserve(wanted.size());
     if (list(*socket, place, rules) == 0) listed.emplace(place, std::move(rules));
   }
+}
+
+Result<std::map<std::string, std::vector<RawRule>>> Scratch::take_table(
+    Family family, const std::string& table, const std::vector<std::string>& chains) const {
+  std::map<std::string, std::vector<RawRule>> rules;
+  for (const std::string& chain : chains)
+    if (const int error = list(*socket, {family, table, chain}, rules[chain]); error != 0)
+      return Error{.kind = ErrorKind::kernel,
+                   .message = format("nf_tables: list of staged rules: {}", errno_text(error))};
+  Batch batch(0);
+  auto message = batch.start(NFT_MSG_DELTABLE, number_of(family));
+  message.text(NFTA_TABLE_NAME, table);
+  batch.add(message);
+  if (const auto refused = batch.send(*socket))
+    return Error{.kind = ErrorKind::kernel,
+                 .message = format("nf_tables: table {} {}: {}", short_name(family), table,
+                                   errno_text(refused->error))};
+  return rules;
 }
 
 Result<BaseChain> Scratch::base_chain(Programs& programs, const Place& place) const {

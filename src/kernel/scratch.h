@@ -32,6 +32,10 @@ struct Scratch {
   /// Lists the rules of all chains of `positions`, for take_rules().
   void list_rules();
 
+  /// Takes the rules of a table of iptables, by chain, and deletes the table. Kind kernel.
+  Result<std::map<std::string, std::vector<RawRule>>> take_table(
+      Family family, const std::string& table, const std::vector<std::string>& chains) const;
+
   /// A base chain as the host's iptables makes it. Where none of its tables needed the chain yet, it makes
   /// the chain here and now. Kind kernel: it refuses, or makes none.
   Result<BaseChain> base_chain(Programs& programs, const Place& place) const;

@@ -2,29 +2,36 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "kernel/batch.h"
 #include "kernel/loader.h"
 #include "kernel/native_batch.h"
+#include "kernel/nft_listing.h"
 #include "kernel/nft_staging.h"
 #include "kernel/printed.h"
 #include "kernel/reading.h"
 #include "kernel/refusal.h"
+#include "kernel/rule_list.h"
 #include "kernel/scratch.h"
 #include "kernel/set_loader.h"
 #include "kernel/transaction.h"
 #include "rules/owners.h"
 #include "rules/print.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -81,8 +88,10 @@ std::string text_of_part(const Tables& part, const Tables& live) {
 class Staging {
  public:
   /// `links` are the interfaces of LIVE.
-  Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names, Links links)
+  Staging(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names, Links links,
+          const SettleForms& settle)
       : programs_(programs),
+        settle_(settle),
         wanted_(wanted),
         live_(live),
         names_(names),
@@ -96,12 +105,14 @@ class Staging {
     for (const BackendTables& tables : wanted_tables_) parts_.push_back(part_of(tables, scratch));
     TRY(load());
     const auto native = take_new_native();
+    TRY(make_noted_rules(native, scratch));
     if (!native.empty()) TRY(load_native(programs_, native, *wanted_.native, names_.native, links_));
     auto reading = read_once(
         programs_,
         {.nft = wanted_.backend == Backend::nft,
          .legacy = wanted_.backend == Backend::legacy || wanted_.both_backends(),
-         .native = !native.empty()},
+         .native = !native.empty(),
+         .in_nft_words = titles_of(native)},
         raw_names_ ? std::function<void()>{} : [&] { scratch.list_rules(); });
     if (reading && reading->disagreement) reading = *std::move(reading->disagreement);
     if (!reading) {
@@ -109,8 +120,12 @@ class Staging {
       error.kind = ErrorKind::kernel;
       return error;
     }
-    if (live_ == nullptr) return std::optional(whole(*std::move(reading), scratch));
-    return respelled(*std::move(reading), scratch);
+    TRY(put_noted_rules(scratch));
+    TRY(find_sayable());
+    auto ruleset = live_ == nullptr ? std::optional(whole(*std::move(reading), scratch))
+                                    : respelled(*std::move(reading), scratch);
+    if (ruleset) put_sayable(*ruleset, scratch);
+    return ruleset;
   }
 
  private:
@@ -210,10 +225,132 @@ class Staging {
     if (!wanted_.native) return all;
     const NativeTables none;
     const NativeTables& live = live_ != nullptr && live_->native ? *live_->native : none;
-    for (const NativeTable* table : differing_tables(*wanted_.native, live))
-      loaded_.tables.push_back(part_to_load(*table, live.find(table->family, table->name), loaded_.texts));
+    for (const NativeTable* table : differing_tables(*wanted_.native, live)) {
+      // Of a table of iptables' name all has to be seen, to know in whose words it is.
+      const NativeTable* same = iptables_family(*table) ? nullptr : live.find(table->family, table->name);
+      loaded_.tables.push_back(part_to_load(*table, same, loaded_.texts));
+    }
     for (const NativeTable& table : loaded_.tables) all.push_back(&table);
     return all;
+  }
+
+  /// Rules with a note are made by iptables, each table by itself, and kept for load().
+  Status make_noted_rules(const std::vector<const NativeTable*>& tables, const Scratch& scratch) {
+    for (const NativeTable* table : tables) {
+      const auto family = iptables_family(*table);
+      if (!family) continue;
+      Table rules{.name = table->name};
+      std::vector<std::string> chains;
+      std::set<std::string> targets;
+      for (const NativePart& part : table->parts) {
+        if (!part.is_chain()) continue;
+        Chain chain{.name = std::string(part.name),
+                    .policy = is_built_in(table->name, part.name) ? "ACCEPT" : "-"};
+        for (const auto rule : part.rules) {
+          const auto words = split_note(rule).iptables;
+          if (words.empty()) continue;
+          chain.rules.push_back({.words = words});
+          targets.insert(jump_of(words));
+        }
+        if (chain.rules.empty()) continue;
+        chains.push_back(chain.name);
+        rules.chains.push_back(std::move(chain));
+      }
+      if (chains.empty()) continue;
+      for (const std::string& target : targets)
+        if (table->find("chain", target) != nullptr && rules.find(target) == nullptr)
+          rules.chains.push_back(
+              {.name = target, .policy = is_built_in(table->name, target) ? "ACCEPT" : "-"});
+      const Tables all{.family = *family, .tables = {std::move(rules)}};
+      const BackendTables of{
+          .backend = Backend::nft, .family = *family, .tables = &all, .file = names_.native};
+      const std::string text = canonical_text(all);
+      auto command = TRY(restore_command(programs_, of, text));
+      const auto outcome = TRY(rewall::run(std::move(command), ErrorKind::kernel));
+      if (!outcome.ok())
+        return Error{.kind = ErrorKind::kernel,
+                     .message = format("{}: table {}: {}", of.file, table->title(), outcome.text())};
+      noted_.emplace(table->title(), TRY(scratch.take_table(*family, table->name, chains)));
+    }
+    return {};
+  }
+
+  /// What nft made of the rules with a note gives way to what iptables makes of them.
+  Status put_noted_rules(const Scratch& scratch) const {
+    for (const NativeTable& table : loaded_.tables) {
+      const auto rules = noted_.find(table.title());
+      if (rules == noted_.end()) continue;
+      Batch batch(0);
+      for (const NativePart& part : table.parts) {
+        const auto of_chain = rules->second.find(std::string(part.name));
+        if (!part.is_chain() || of_chain == rules->second.end()) continue;
+        const auto made = TRY(read_raw_rules(*scratch.socket, table.family, table.name, of_chain->first));
+        if (made.size() != part.rules.size()) return not_made(table, part);
+        auto next = of_chain->second.begin();
+        for (std::size_t i = 0; i < made.size(); ++i) {
+          const auto words = split_note(part.rules[i]).iptables;
+          if (words.empty()) continue;
+          if (next == of_chain->second.end()) return not_made(table, part);
+          Compat compat;
+          if (has_extension(next->expressions)) compat = TRY(compat_of(words, *iptables_family(table)));
+          batch.replace_rule({*iptables_family(table), table.name, of_chain->first}, *next++, compat,
+                             made[i].handle);
+        }
+      }
+      if (batch.empty()) continue;
+      if (const auto refused = batch.send(*scratch.socket))
+        return Error{.kind = ErrorKind::kernel,
+                     .message = format("table {}: the kernel refuses a rule with a note: {}", table.title(),
+                                       errno_text(refused->error))};
+    }
+    return {};
+  }
+
+  static Error not_made(const NativeTable& table, const NativePart& part) {
+    return Error{.kind = ErrorKind::kernel,
+                 .message = format("table {}: chain {}: a rule with a note was not staged", table.title(),
+                                   escape(part.name))};
+  }
+
+  /// Tables in the words of nft that iptables can say as they are now here: a capture would have them in its
+  /// words.
+  Status find_sayable() {
+    if (!settle_ || wanted_.backend != Backend::nft) return {};
+    const bool any = std::ranges::any_of(
+        loaded_.tables, [](const NativeTable& table) { return iptables_family(table).has_value(); });
+    if (!any) return {};
+    auto reading = TRY(read_once(programs_, {.nft = true}));
+    if (reading.disagreement) return *std::move(reading.disagreement);
+    TRY(settle_(reading));
+    for (const NativeTable& table : loaded_.tables) {
+      const auto family = iptables_family(table);
+      if (!family) continue;
+      const auto is_it = [&](const UnsayableTable& one) {
+        return one.family == *family && one.name == table.name;
+      };
+      if (std::ranges::any_of(reading.unsayable, is_it)) continue;
+      const Tables& read = reading.tables(Backend::nft, *family);
+      if (const Table* said = read.find(table.name)) sayable_.push_back({*family, *said, read.texts});
+    }
+    return {};
+  }
+
+  /// `ruleset` with the tables of find_sayable() in the words of iptables.
+  void put_sayable(Ruleset& ruleset, Scratch& scratch) const {
+    for (const auto& [family, table, texts] : sayable_) {
+      remove_table(ruleset, family, table.name);
+      Tables& tables = ruleset[{family, false}];
+      tables.tables.push_back(table);
+      tables.texts.insert(tables.texts.end(), texts.begin(), texts.end());
+      for (const Chain& chain : table.chains)
+        scratch.positions[{family, table.name, chain.name}] = all_of(chain.rules.size());
+    }
+  }
+
+  static std::set<std::string> titles_of(const std::vector<const NativeTable*>& tables) {
+    std::set<std::string> titles;
+    for (const NativeTable* table : tables) titles.insert(table->title());
+    return titles;
   }
 
   /// The wanted native tables in nft's words, as far as they were loaded here. False where a part of a table
@@ -223,12 +360,13 @@ class Staging {
     if (!out || !read) return true;
     out->texts.insert(out->texts.end(), read->texts.begin(), read->texts.end());
     for (NativeTable& table : out->tables) {
-      const NativeTable* seen = read->find(table.family, table.name);
+      const NativeTable* listed = read->find(table.family, table.name);
       const NativeTable* given = loaded_.find(table.family, table.name);
-      if (seen == nullptr || given == nullptr) continue;
+      if (listed == nullptr || given == nullptr) continue;
+      const NativeTable seen = with_notes(*listed, *given, out->texts);
       const bool is_whole = same_text(*given, table);
-      if (!is_whole && !same_text(*given, *seen)) return false;
-      if (is_whole) table = *seen;
+      if (!is_whole && !same_text(*given, seen)) return false;
+      if (is_whole) table = seen;
     }
     return true;
   }
@@ -289,6 +427,7 @@ class Staging {
   }
 
   Programs& programs_;
+  const SettleForms& settle_;
   const Ruleset& wanted_;
   const Ruleset* live_;
   const FileNames& names_;
@@ -297,6 +436,14 @@ class Staging {
   std::vector<BackendTables> wanted_tables_;
   SetNames aliases_{};
   std::vector<Part> parts_{};
+  /// What iptables makes of rules with a note, by table and chain, in order.
+  std::map<std::string, std::map<std::string, std::vector<RawRule>>> noted_{};
+  struct Sayable {
+    Family family = Family::ipv4;
+    Table table{};
+    std::vector<std::shared_ptr<const std::string>> texts{};
+  };
+  std::vector<Sayable> sayable_{};
   bool raw_names_ = false;  ///< the kernel has to be asked which of the printed words are names
 };
 
@@ -308,6 +455,8 @@ std::string testable(const std::string& text) {
 }
 
 Result<Staged> test_here(Programs& programs, const Ruleset& wanted, const FileNames& names) {
+  if (const auto title = first_in_nft_words(wanted))
+    return error_of<messages::nft_words_without_scratch>(*title);
   log_warning(
       "no privilege for a scratch network namespace: each table was tested only, no set was, and the tables "
       "are "
@@ -330,7 +479,7 @@ Task<std::shared_ptr<Scratch>> make_scratch() {
 }
 
 Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* live, const FileNames& names,
-                     Task<std::shared_ptr<Scratch>> ready) {
+                     Task<std::shared_ptr<Scratch>> ready, const SettleForms& settle) {
   // Sets that are only removed are not made here, and the kernel tells of LIVE's sets without ipset.
   if (live != nullptr && programs.ipset().empty() && !same_but_for_traffic(live->sets, wanted.sets))
     return error_of<messages::ipset_missing>();
@@ -343,13 +492,32 @@ Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* l
   Result<std::optional<Ruleset>> staged = std::optional<Ruleset>{};
   auto links = wanted.native ? list_links() : Links{};
   TRY(scratch->space.run(
-      [&] { staged = Staging(programs, wanted, live, names, std::move(links)).run(*scratch); }));
+      [&] { staged = Staging(programs, wanted, live, names, std::move(links), settle).run(*scratch); }));
   // A rule may need what another one makes that is in force already (RATEEST, say): all of them are tried
   // then.
   const bool partly = live != nullptr;
-  if (partly && (!staged || !*staged)) return stage(programs, wanted, nullptr, names);
+  if (partly && (!staged || !*staged)) return stage(programs, wanted, nullptr, names, make_scratch(), settle);
   if (!staged) return std::move(staged).error();
   return Staged{.ruleset = **std::move(staged), .scratch = std::move(scratch)};
+}
+
+Result<NativeTable> in_nft_words(Programs& programs, const Ruleset& ruleset, Family family,
+                                 const std::string& table,
+                                 std::vector<std::shared_ptr<const std::string>>& texts) {
+  Ruleset alone{.sets = ruleset.sets};
+  take_table(alone, ruleset, family, table);
+  const auto staged = TRY(stage(programs, alone, nullptr, {}));
+  if (staged.scratch == nullptr)
+    return error_of<messages::nft_words_without_scratch>(format("{} {}", short_name(family), table));
+  const NftTable of{.family = number_of(family), .name = table};
+  Result<NativeListing> listing = NativeListing{};
+  TRY(staged.scratch->space.run([&] { listing = list_native(programs, {&of, 1}); }));
+  if (!listing) return std::move(listing).error();
+  if (listing->disagreement) return *std::move(listing->disagreement);
+  if (listing->tables.tables.empty())
+    return Error{.kind = ErrorKind::kernel, .message = join(listing->notes, "; ")};
+  texts.insert(texts.end(), listing->tables.texts.begin(), listing->tables.texts.end());
+  return listing->tables.tables.front();
 }
 
 }  // namespace rewall

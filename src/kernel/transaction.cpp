@@ -31,6 +31,7 @@
 #include "rules/print.h"
 #include "rules/sets.h"
 #include "rules/stable_rules.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -87,9 +88,13 @@ class Transaction::Work {
     for (const Family family : kFamilies) {
       const Tables& wanted = wanted_.tables(family, Backend::nft);
       const Tables& live = live_.tables(family, Backend::nft);
-      for (const Table& table : wanted.tables) TRY(change(family, table, live.find(table.name)));
+      for (const Table& table : wanted.tables) {
+        const auto other = in_other_form_.find({family, table.name});
+        TRY(change(family, table, other == in_other_form_.end() ? live.find(table.name) : &other->second));
+      }
       for (const Table& table : live.tables)
-        if (wanted.find(table.name) == nullptr) empty_out(family, table);
+        if (wanted.find(table.name) == nullptr && find_in_nft_words(wanted_, family, table.name) == nullptr)
+          empty_out(family, table);
     }
     for (const ChainName& place : gone_) {
       auto message = about_chain(NFT_MSG_DELCHAIN, place);
@@ -101,7 +106,13 @@ class Transaction::Work {
 
   /// Native tables are left alone where nobody knows those of LIVE.
   Status prepare_native() {
-    if (!wanted_.native) return {};
+    if (!wanted_.native) {
+      if (live_.native)
+        for (const NativeTable& table : live_.native->tables)
+          if (const auto family = iptables_family(table))
+            drop({.family = number_of(*family), .name = table.name});
+      return {};
+    }
     if (live_.native) {
       native_live_ = *live_.native;
     } else {
@@ -110,8 +121,98 @@ class Transaction::Work {
       if (!listing) return {};
       native_live_ = std::move(listing->tables);
     }
+    if (live_tables_ == LiveTables::unknown)
+      std::erase_if(native_live_.tables,
+                    [](const NativeTable& table) { return iptables_family(table).has_value(); });
+    else
+      TRY(find_in_other_form());
+    TRY(take_for_iptables());
     native_.emplace(native_live_, *wanted_.native, socket_, *scratch_.socket, !live_.native);
+    native_->translate_by([this](std::string& expressions) -> Result<bool> {
+      const auto done = translate(expressions);
+      if (!done && !checks_) return done.error();
+      return done.has_value();
+    });
     return native_->take_away(*batch_);
+  }
+
+  /// Wanted tables of iptables' names in the words of nft that LIVE has in those of iptables, or without
+  /// anything in them: they change in place where nft can say them, else they are made anew.
+  Status find_in_other_form() {
+    std::vector<NftTable> there;
+    for (const NativeTable& table : wanted_.native->tables) {
+      if (!iptables_family(table) || native_live_.find(table.family, table.name) != nullptr) continue;
+      if (there.empty()) there = TRY(list_nft_tables());
+      const auto same = std::ranges::find(there, table.title(), &NftTable::text);
+      if (same == there.end()) continue;
+      auto listing = list_native(programs_, {&*same, 1});
+      if (listing && !listing->disagreement && !listing->tables.tables.empty()) {
+        native_live_.tables.push_back(listing->tables.tables.front());
+        native_live_.texts.insert(native_live_.texts.end(), listing->tables.texts.begin(),
+                                  listing->tables.texts.end());
+      } else {
+        drop(*same);
+      }
+    }
+    return {};
+  }
+
+  /// Tables of LIVE in the words of nft that are wanted in those of iptables: what iptables would make of a
+  /// wanted rule byte for byte stays, where the chains are iptables' own.
+  Status take_for_iptables() {
+    std::vector<NativeTable> left;
+    for (NativeTable& table : native_live_.tables) {
+      const auto family = iptables_family(table);
+      const Table* wanted = family ? wanted_.tables(*family, Backend::nft).find(table.name) : nullptr;
+      auto read = wanted != nullptr ? TRY(as_iptables_has(*family, table, *wanted)) : std::nullopt;
+      if (read)
+        in_other_form_.emplace(std::pair(*family, table.name), *std::move(read));
+      else
+        left.push_back(std::move(table));
+    }
+    native_live_.tables = std::move(left);
+    return {};
+  }
+
+  /// Absent where the table has what iptables does not have, beside rules.
+  Result<std::optional<Table>> as_iptables_has(Family family, const NativeTable& live, const Table& wanted) {
+    using None = std::optional<Table>;
+    const auto raw = TRY(read_raw_table(socket_, live.family, live.name));
+    const auto is_named = [](const auto& set) {
+      return (set.second.number(NFTA_SET_FLAGS) & NFT_SET_ANONYMOUS) == 0;
+    };
+    if (!raw.objects.empty() || !raw.flowtables.empty() || std::ranges::any_of(raw.sets, is_named) ||
+        raw.table.number(NFTA_TABLE_FLAGS) != 0)
+      return None{};
+    Table out{.name = live.name};
+    const ChainIndex all(&wanted);
+    for (const auto& [name, chain] : raw.chains) {
+      if ((chain.number(NFTA_CHAIN_FLAGS) & NFT_CHAIN_BINDING) != 0) continue;
+      const ChainName place{family, live.name, name};
+      const bool built_in = is_built_in(live.name, name);
+      if (built_in != (chain.find(NFTA_CHAIN_HOOK) != nullptr)) return None{};
+      if (built_in) {
+        const auto here = TRY(read_base_chain(socket_, family, live.name, name));
+        if (!here || *here != TRY(scratch_.base_chain(programs_, {family, live.name, name}))) return None{};
+      }
+      const bool drops = built_in && chain.number(NFTA_CHAIN_POLICY) == NF_DROP;
+      out.chains.push_back({.name = name, .policy = !built_in ? "-" : drops ? "DROP" : "ACCEPT"});
+      const Chain* same = all.find(name);
+      std::multimap<std::string, std::string_view> words;
+      if (same != nullptr)
+        for (auto& [position, rule] : TRY(staged_rules(place)))
+          if (translate(rule.expressions))
+            words.emplace(comparable(rule.expressions, ExtensionData::taken) + rule.userdata,
+                          same->rules[position].words);
+      const auto rules = TRY(read_raw_rules(socket_, live.family, live.name, name));
+      for (const HandledRule& rule : rules) {
+        const auto found =
+            words.find(comparable(rule.rule.expressions, ExtensionData::taken) + rule.rule.userdata);
+        out.chains.back().rules.push_back(
+            {.words = found == words.end() ? std::string_view{} : found->second});
+      }
+    }
+    return std::optional(std::move(out));
   }
 
   /// Also where nothing could be prepared.
@@ -379,6 +480,9 @@ class Transaction::Work {
   std::optional<Batch> batch_{};
   NativeTables native_live_{};
   std::optional<NativeBatch> native_{};
+  /// Tables that LIVE has in the words of nft, as iptables would have them. A rule that is none of the wanted
+  /// ones has no words.
+  std::map<std::pair<Family, std::string>, Table> in_other_form_{};
   std::vector<ChainName> gone_{};
   std::map<ChainName, bool> changed_{};
   std::vector<Origin> origins_{};

@@ -13,8 +13,10 @@
 #include "core/text.h"
 #include "rules/lines.h"
 #include "rules/meaning.h"
+#include "rules/native_meaning.h"
 #include "rules/print.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 #include "rules/tokenizer.h"
 
 namespace rewall {
@@ -72,7 +74,8 @@ std::vector<std::optional<Index>> pair_rules(const Chain& wanted, const Chain& l
   };
   pair_by([](const Rule& rule) { return std::string(rule.words); });
   pair_by([family](const Rule& rule) {
-    const auto means = meaning(rule.words, family);
+    const auto means =
+        is_in_words_of_nft(rule.words) ? native_meaning(rule.words) : meaning(rule.words, family);
     return means.comment + '\n' + means.key;
   });
   return pairs;
@@ -95,8 +98,8 @@ class Merge {
   ForeignMerge run() {
     ForeignMerge out;
     merge_slots(out.ruleset);
-    merge_sets(out.ruleset);
     merge_native(out.ruleset);
+    merge_sets(out.ruleset);
     out.kept = kept_.take();
     out.left_out = left_out_.take();
     out.brought = brought_.take();
@@ -126,6 +129,9 @@ class Merge {
     }
     for (const auto& table : live.tables) {
       if (wanted.find(table.name) != nullptr) continue;
+      if (&live == &live_.tables(live.family, Backend::nft) &&
+          find_in_nft_words(wanted_, live.family, table.name) != nullptr)
+        continue;
       auto merged = merge_table(wanted.family, empty_table(table.name), table);
       if (!is_empty(merged)) out.tables.push_back(std::move(merged));
     }
@@ -329,6 +335,10 @@ class Merge {
     merged.texts = wanted.texts;
     merged.texts.insert(merged.texts.end(), live.texts.begin(), live.texts.end());
     for (const auto& table : wanted.tables) {
+      if (iptables_family(table)) {
+        merged.tables.push_back(merge_in_nft_words(table, live.find(table.family, table.name), merged.texts));
+        continue;
+      }
       const auto* owner = ownership_.of_table(table.family, table.name);
       const bool lost = owner != nullptr && live.find(table.family, table.name) == nullptr;
       const bool back = lost && lost_ == LostForeign::comes_back && has_rules(table);
@@ -336,6 +346,10 @@ class Merge {
       if (owner == nullptr || back) merged.tables.push_back(table);
     }
     for (const auto& table : live.tables) {
+      if (const auto family = iptables_family(table)) {
+        if (!has_table(*family, table.name)) keep_in_nft_words(table, merged);
+        continue;
+      }
       const auto* owner = ownership_.of_table(table.family, table.name);
       if (owner == nullptr) continue;
       const auto* same = wanted.find(table.family, table.name);
@@ -344,6 +358,74 @@ class Merge {
       merged.tables.push_back(table);
     }
     merged.sort();
+  }
+
+  bool has_table(Family family, std::string_view table) const {
+    return find_in_nft_words(wanted_, family, table) != nullptr ||
+           wanted_.tables(family, Backend::nft).find(table) != nullptr;
+  }
+
+  // A table of iptables' name, chain by chain as in the words of iptables.
+  static Table as_table(const NativeTable& table) {
+    Table out{.name = table.name};
+    for (const NativePart& part : table.parts) {
+      if (!part.is_chain()) continue;
+      const auto policy = part.hook().empty() ? "-" : part.policy() == "drop" ? "DROP" : "ACCEPT";
+      Chain chain{.name = std::string(part.name), .policy = policy};
+      for (const auto rule : part.rules) chain.rules.push_back({.words = rule});
+      out.chains.push_back(std::move(chain));
+    }
+    return out;
+  }
+
+  using Texts = std::vector<std::shared_ptr<const std::string>>;
+
+  NativeTable merge_in_nft_words(const NativeTable& wanted, const NativeTable* live, Texts& texts) {
+    const NativeTable nothing{.family = wanted.family, .name = wanted.name};
+    const NativeTable& there = live != nullptr ? *live : nothing;
+    const Table merged = merge_table(*iptables_family(wanted), as_table(wanted), as_table(there));
+    NativeTable out = wanted;
+    std::erase_if(out.parts, [&](const NativePart& part) {
+      return part.is_chain() && merged.find(part.name) == nullptr;
+    });
+    for (const Chain& chain : merged.chains) {
+      const auto at = std::ranges::find_if(
+          out.parts, [&](const NativePart& part) { return part.is_chain() && part.name == chain.name; });
+      const NativePart* part = at != out.parts.end() ? &*at : there.find("chain", chain.name);
+      if (part == nullptr) continue;
+      std::vector<std::string_view> rules;
+      for (const Rule& rule : chain.rules) rules.push_back(rule.words);
+      NativePart with = rules == part->rules ? *part : with_rules(*part, rules, texts);
+      if (at != out.parts.end())
+        *at = std::move(with);
+      else
+        out.parts.push_back(std::move(with));
+      for (const auto rule : rules) bring_needed_parts(rule, there, out);
+    }
+    return out;
+  }
+
+  // What is foreign in a table that wanted lacks, in chains without anything else.
+  void keep_in_nft_words(const NativeTable& live, NativeTables& merged) {
+    NativeTable nothing{.family = live.family, .name = live.name};
+    for (const NativePart& part : live.parts) {
+      if (!part.is_chain() || part.hook().empty()) continue;
+      nothing.parts.push_back(with_rules(part, {}, merged.texts));
+    }
+    NativeTable out = merge_in_nft_words(nothing, &live, merged.texts);
+    if (has_rules(out)) merged.tables.push_back(std::move(out));
+  }
+
+  // The sets and objects of live that a kept rule names: "@blocked", "counter name", in quotes or not.
+  static void bring_needed_parts(std::string_view rule, const NativeTable& live, NativeTable& out) {
+    const auto words = split_note(rule).words;
+    for (const NativePart& part : live.parts) {
+      if (part.is_chain() || out.find(part.kind, part.name) != nullptr) continue;
+      const bool named = part.has_elements()
+                             ? words.find(format("@{}", part.name)) != std::string_view::npos
+                             : words.find(format("\"{}\"", part.name)) != std::string_view::npos;
+      if (named) out.parts.insert(std::ranges::find_if(out.parts, &NativePart::is_chain), part);
+    }
   }
 
   static bool has_rules(const NativeTable& table) {
@@ -371,6 +453,10 @@ class Merge {
         }
       }
     }
+    if (out.native)
+      for (const NativeTable& table : out.native->tables)
+        for (const NativePart& part : table.parts)
+          for (const auto rule : part.rules) bring_needed_sets(split_note(rule).iptables, sets);
     for (Index i = 0; i < sets.sets.size(); ++i) {
       if (!is_list(sets.sets[i])) continue;
       const auto members = sets.sets[i].members;
@@ -489,8 +575,27 @@ OwnRuleset::OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpres
   std::erase_if(ruleset.sets.sets, [&](const Set& set) { return ownership.of_set(set.name) != nullptr; });
   if (!ruleset.native) return;
   std::erase_if(ruleset.native->tables, [&](const NativeTable& table) {
-    return ownership.of_table(table.family, table.name) != nullptr;
+    return !iptables_family(table) && ownership.of_table(table.family, table.name) != nullptr;
   });
+  for (NativeTable& table : ruleset.native->tables) {
+    const auto family = iptables_family(table);
+    if (!family) continue;
+    std::erase_if(table.parts, [&](const NativePart& part) {
+      return part.is_chain() && part.hook().empty() && ownership.of_chain(part.name) != nullptr;
+    });
+    for (NativePart& part : table.parts) {
+      std::vector<std::string_view> own;
+      std::vector<std::uint32_t> positions;
+      for (std::uint32_t i = 0; i < part.rules.size(); ++i) {
+        if (ownership.of_rule(part.name, part.rules[i]) != nullptr) continue;
+        own.push_back(part.rules[i]);
+        positions.push_back(i + 1);
+      }
+      if (own.size() == part.rules.size()) continue;
+      part = with_rules(part, own, ruleset.native->texts);
+      positions_[{Slot{*family, false}, table.name, std::string(part.name)}] = std::move(positions);
+    }
+  }
 }
 
 void OwnRuleset::strip(Slot slot, const Ownership& ownership) {

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <deque>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -12,6 +14,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/symbols.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -466,14 +469,66 @@ std::vector<std::string> sorted_facts(const std::vector<std::string_view>& facts
 }  // namespace
 
 Meaning native_meaning(std::string_view rule) {
+  const auto noted = split_note(rule);
+  // How nft translates it differs between versions of nft.
+  if (!noted.iptables.empty()) {
+    auto out = meaning(noted.iptables, Family::ipv4);
+    out.key.insert(0, kIptablesNote);
+    return out;
+  }
   const auto words = nft_words(rule);
   Meaning out;
   out.key = NftSpelling(words).rule(out.comment);
   return out;
 }
 
+std::optional<std::size_t> put_notes(std::string_view text, NativeTables& listed) {
+  struct Note {
+    std::string meaning{};
+    std::string_view note{};
+    std::size_t line = 0;
+  };
+  std::map<std::pair<std::string, std::string>, std::vector<Note>> notes;
+  std::string title;
+  std::string chain;
+  std::size_t number = 0;
+  for (const auto whole : split_lines(text)) {
+    ++number;
+    const auto line = trim(whole);
+    const auto words = nft_words(line);
+    if (words.size() >= 3 && words[0] == "table") title = format("{} {}", words[1], words[2]);
+    if (words.size() >= 2 && words[0] == "chain") chain = std::string(words[1]);
+    const auto noted = split_note(line);
+    if (noted.iptables.empty()) continue;
+    notes[{title, chain}].push_back({.meaning = native_meaning(noted.words).key,
+                                     .note = line.substr(noted.words.size()),
+                                     .line = number});
+  }
+  std::optional<std::size_t> lost;
+  for (auto& [place, of_chain] : notes) {
+    auto next = of_chain.begin();
+    const auto table = std::ranges::find(listed.tables, place.first, &NativeTable::title);
+    if (table != listed.tables.end() && iptables_family(*table)) {
+      for (NativePart& part : table->parts) {
+        if (!part.is_chain() || part.name != place.second) continue;
+        auto rules = part.rules;
+        for (auto& rule : rules) {
+          if (next == of_chain.end() || native_meaning(rule).key != next->meaning) continue;
+          rule = *listed.texts.emplace_back(
+              std::make_shared<const std::string>(format("{}{}", rule, next->note)));
+          ++next;
+        }
+        part = with_rules(part, rules, listed.texts);
+      }
+    }
+    if (next != of_chain.end()) lost = std::min(lost.value_or(next->line), next->line);
+  }
+  return lost;
+}
+
 std::vector<NamedPart> native_parts(std::string_view rule) {
-  const auto words = nft_words(rule);
+  const auto noted = split_note(rule);
+  const auto words = nft_words(noted.words);
   std::vector<NamedPart> out;
   std::unordered_map<std::string, int> met;
   for (auto& part : nft_parts(words)) {
@@ -485,10 +540,14 @@ std::vector<NamedPart> native_parts(std::string_view rule) {
                    .value = stretch_of(part.words.subspan(std::min(part.named, part.words.size()))),
                    .key = std::move(key)});
   }
+  if (!noted.iptables.empty())
+    out.push_back(
+        {.name = "# iptables:", .value = std::string(noted.iptables), .key = std::string(noted.iptables)});
   return out;
 }
 
 bool native_interchangeable(std::string_view a, std::string_view b) {
+  if (!split_note(a).iptables.empty() || !split_note(b).iptables.empty()) return false;
   const auto first = plain_verdict(a);
   const auto second = plain_verdict(b);
   if ((first && first->empty()) || (second && second->empty())) return true;
@@ -496,13 +555,16 @@ bool native_interchangeable(std::string_view a, std::string_view b) {
 }
 
 std::string native_rule_words(std::string_view rule) {
-  const auto words = nft_words(rule);
+  const auto noted = split_note(rule);
+  const auto words = nft_words(noted.words);
   std::string out;
   for (const auto& part : nft_parts(words)) out.append(out.empty() ? "" : " ").append(stretch_of(part.words));
+  if (!noted.iptables.empty()) out.append(kIptablesNote).append(noted.iptables);
   return out;
 }
 
 std::optional<std::string> with_new_names(std::string_view rule, const NativeRenames& renames) {
+  if (!split_note(rule).iptables.empty()) return std::nullopt;
   std::string out;
   std::size_t copied = 0;
   NftWord before;

@@ -18,10 +18,12 @@ using NativeRenames = std::map<std::string, std::string, std::less<>>;
 /// The meaning of a rule of a native table: its words in one spelling. The members of an anonymous set stand
 /// in one order, a set of one is its member, services, protocols and marks are numbers, /32 and /128 are left
 /// out, and so are counts of packets and the comment. A jump to a chain of `renames` goes to its new name.
-/// Words that rewall does not know stand in the key as they are. Never fails.
+/// Words that rewall does not know stand in the key as they are. Of a rule with a note (kIptablesNote) it is
+/// the meaning of the words in the note. Never fails.
 Meaning native_meaning(std::string_view rule);
 
-/// The rule with the new names of the chains it jumps to; nothing where it jumps to none that has one.
+/// The rule with the new names of the chains it jumps to; nothing where it jumps to none that has one, and
+/// for a rule with a note.
 std::optional<std::string> with_new_names(std::string_view rule, const NativeRenames& renames);
 
 /// The parts of a rule by name, in their order: "tcp dport" "22", "ct state" "new", "counter" "", "verdict"

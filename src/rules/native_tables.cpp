@@ -8,6 +8,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "rules/lines.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -110,6 +111,21 @@ std::vector<std::string_view> split_elements(std::string_view text) {
   return elements;
 }
 
+/// Where the note of a rule begins in its last line; the end where there is none.
+std::size_t find_note(std::string_view line) {
+  for (auto at = line.find(kIptablesNote); at != std::string_view::npos;
+       at = line.find(kIptablesNote, at + 1)) {
+    NftWalk walk;
+    for (const char c : line.substr(0, at)) walk.take(c);
+    if (!walk.quoted()) return at;
+  }
+  return line.size();
+}
+
+bool holds_control(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+}
+
 class NativeReader {
  public:
   NativeReader(std::shared_ptr<const std::string> text, std::string_view name)
@@ -147,6 +163,7 @@ class NativeReader {
     if (!family) return wrong(format("'{}' is no family of nft", escape(words[1])));
     if (!is_nft_name(words[2])) return wrong(format("'{}' is no name of a table", escape(words[2])));
     NativeTable table{.family = *family, .name = std::string(words[2])};
+    may_have_notes_ = iptables_family(table).has_value();
     if (!titles_.insert(table.title()).second)
       return wrong(format("table {} is there twice", escape(table.title())));
     std::set<std::pair<std::string_view, std::string_view>> seen;
@@ -203,16 +220,23 @@ class NativeReader {
     const auto begin = rest_.data();
     NftWalk walk;
     std::string_view statement;
+    std::string_view note;
     do {
       if (rest_.empty()) return wrong(format("{} {} has no end", part.kind, escape(part.name)));
-      for (const char c : take_line()) {
+      auto line = take_line();
+      if (may_have_notes_ && part.is_chain()) {
+        note = line.substr(find_note(line));
+        line.remove_suffix(note.size());
+      }
+      for (const char c : line) {
         walk.take(c);
         if (walk.depth() < 0) return wrong("'}' closes nothing");
       }
       if (walk.quoted()) return wrong("a quote has no end in its line");
-      statement = {begin, static_cast<std::size_t>(rest_.data() - begin)};
+      statement = {begin, static_cast<std::size_t>(line.data() + line.size() - begin)};
+      if (!note.empty() && (walk.depth() > 0 || note.size() == kIptablesNote.size() || holds_control(note)))
+        return wrong(format("'{}' is no note of a rule", escape(note)));
     } while (walk.depth() > 0);
-    if (statement.ends_with('\n')) statement.remove_suffix(1);
     if (trim(statement).empty()) return {};
     if (!statement.starts_with("\t\t"))
       return wrong(format("'{}' is not where nft prints it", escape(statement)));
@@ -221,10 +245,11 @@ class NativeReader {
       return wrong(bad == kUnsayable
                        ? format("nft has no words for a part of '{}'", escape(statement))
                        : format("'{}' in '{}' is no word of a table", escape(bad), escape(statement)));
-    return add(part, statement);
+    return add(part, statement, note.size());
   }
 
-  Status add(NativePart& part, std::string_view statement) {
+  /// `note` is the size of what follows the statement in its line.
+  Status add(NativePart& part, std::string_view statement, std::size_t note) {
     constexpr std::string_view kElements = "elements = {";
     if (part.has_elements() && statement.starts_with(kElements)) {
       auto inner = statement.substr(kElements.size());
@@ -243,7 +268,8 @@ class NativeReader {
     const bool fact =
         word == "type" || (word == "comment" && before_rules && part.hook().empty()) || word == "flags";
     if (!fact && has_semicolon(statement)) return wrong("';' stands in a rule");
-    (fact ? part.facts : part.rules).push_back(statement);
+    if (fact && note != 0) return wrong("a note stands behind what is no rule");
+    (fact ? part.facts : part.rules).emplace_back(statement.data(), statement.size() + note);
     return {};
   }
 
@@ -267,6 +293,7 @@ class NativeReader {
   std::string_view name_;
   std::size_t line_ = 0;
   std::set<std::string> titles_{};
+  bool may_have_notes_ = false;  ///< the table that is being read has a name of iptables
 };
 
 }  // namespace
@@ -279,6 +306,12 @@ std::optional<NativeFamily> native_family(std::string_view name) {
   const auto found = std::ranges::find(kFamilyNames, name);
   if (found == kFamilyNames.end()) return std::nullopt;
   return static_cast<NativeFamily>(found - kFamilyNames.begin());
+}
+
+NotedRule split_note(std::string_view rule) {
+  const auto at = find_note(rule);
+  return {.words = rule.substr(0, at),
+          .iptables = rule.substr(std::min(at + kIptablesNote.size(), rule.size()))};
 }
 
 std::string_view NativePart::hook() const {
@@ -368,6 +401,25 @@ std::string print_native(const NativeTable& table) {
 std::string print_native(const NativeTables& tables) {
   std::string out;
   for (const NativeTable& table : tables.tables) out += print_native(table);
+  return out;
+}
+
+NativePart with_rules(const NativePart& chain, const std::vector<std::string_view>& rules,
+                      std::vector<std::shared_ptr<const std::string>>& texts) {
+  std::string text = format("\t{} {} {{\n", chain.kind, chain.name);
+  for (const auto fact : chain.facts) text.append("\t\t").append(fact).append("\n");
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  for (const auto rule : rules) {
+    text += "\t\t";
+    places.emplace_back(text.size(), rule.size());
+    text.append(rule).append("\n");
+  }
+  text += "\t}\n";
+  const std::string_view written = *texts.emplace_back(std::make_shared<const std::string>(std::move(text)));
+  NativePart out = chain;
+  out.text = written;
+  out.rules.clear();
+  for (const auto& [at, size] : places) out.rules.push_back(written.substr(at, size));
   return out;
 }
 

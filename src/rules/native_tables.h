@@ -43,7 +43,20 @@ struct NativePart {
   bool is_dynamic() const;
 };
 
-/// A table of nf_tables that is none of iptables. The views point into NativeTables::texts.
+/// What stands behind a rule with an extension of iptables (x_tables), which nft only translates: the words
+/// that make the rule, for iptables-restore, without "-A CHAIN". nft reads a comment. In tables of iptables'
+/// names alone (table_forms.h).
+inline constexpr std::string_view kIptablesNote = " # iptables: ";
+
+/// A rule of a chain, taken apart at its note.
+struct NotedRule {
+  std::string_view words{};     ///< of nft
+  std::string_view iptables{};  ///< empty for a rule without a note
+};
+NotedRule split_note(std::string_view rule);
+
+/// A table of nf_tables that is none of iptables, or that the words of iptables do not say whole
+/// (table_forms.h). The views point into NativeTables::texts.
 struct NativeTable {
   NativeFamily family = NativeFamily::inet;
   std::string name{};
@@ -67,8 +80,14 @@ struct NativeTables {
 
 /// Reads what `nft -s list table` or `nft -s list ruleset` printed, or print_native(); nothing else that
 /// nft takes: no include, variable or command, and no word that nft prints for what it cannot say (`xt`).
-/// What it returns loads as it is by `nft -f`. On failure the error (kind usage) begins `NAME:LINE: `.
+/// Notes (kIptablesNote) stand behind rules of tables of iptables' names. What it returns loads as it is by
+/// `nft -f`. On failure the error (kind usage) begins `NAME:LINE: `.
 Result<NativeTables> parse_native(std::string text, std::string_view name);
+
+/// Puts the notes (kIptablesNote) of a text that a person wrote behind the rules of `listed`, which nft made
+/// of it: nft reads them as comments. Returns the line, from 1, of a note whose rule is not among those of
+/// its chain; absent when all found theirs.
+std::optional<std::size_t> put_notes(std::string_view text, NativeTables& listed);
 
 /// True for a text that a person wrote for `nft -f`: its first line that is no comment begins as a command of
 /// nft does, which no line of iptables-save or ipset does.
@@ -78,6 +97,10 @@ bool is_nft_text(std::string_view text);
 /// read comes back.
 std::string print_native(const NativeTables& tables);
 std::string print_native(const NativeTable& table);
+
+/// A chain with other rules, in nft's words; `text` keeps the characters.
+NativePart with_rules(const NativePart& chain, const std::vector<std::string_view>& rules,
+                      std::vector<std::shared_ptr<const std::string>>& texts);
 
 /// A set or map with other elements, in nft's words; `text` keeps the characters.
 NativePart with_elements(const NativePart& part, const std::vector<std::string_view>& elements,

@@ -7,8 +7,10 @@
 #include <set>
 
 #include "core/messages.h"
+#include "core/text.h"
 #include "rules/rule.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 #include "rules/tokenizer.h"
 
 namespace rewall {
@@ -216,6 +218,33 @@ bool may_match(const std::vector<std::string>& chains, std::string_view chain) {
          std::ranges::find(chains, chain) != chains.end();
 }
 
+/// The rules of a table that have a note, in its words.
+Table in_notes(const NativeTable& table) {
+  Table out{.name = table.name};
+  for (const NativePart& part : table.parts) {
+    if (!part.is_chain()) continue;
+    Chain chain{.name = std::string(part.name), .policy = part.hook().empty() ? "-" : "ACCEPT"};
+    for (const auto rule : part.rules)
+      if (const auto words = split_note(rule).iptables; !words.empty())
+        chain.rules.push_back({.words = words});
+    out.chains.push_back(std::move(chain));
+  }
+  return out;
+}
+
+std::string jump_in_nft_words(std::string_view rule) {
+  const auto noted = split_note(rule);
+  if (!noted.iptables.empty()) return jump_of(noted.iptables);
+  bool jumps = false;
+  bool quoted = false;
+  for (const auto word : split(rule, ' ')) {
+    if (jumps && !quoted && !word.starts_with('{')) return std::string(word);
+    jumps = !quoted && (word == "jump" || word == "goto");
+    if (std::ranges::count(word, '"') % 2 == 1) quoted = !quoted;
+  }
+  return {};
+}
+
 /// Asks of the lines of the rules that an expression with these chains_of() may match.
 bool any_rule(const Ruleset& ruleset, const std::vector<std::string>& chains,
               const std::function<bool(const std::string&)>& is) {
@@ -324,6 +353,9 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
     if (owner.rule.find(kPlace) != std::string::npos) {
       for (const auto* ruleset : rulesets) {
         for (const Slot slot : Ruleset::slots()) look((*ruleset)[slot]);
+        if (!ruleset->native) continue;
+        for (const NativeTable& table : ruleset->native->tables)
+          if (iptables_family(table)) look(Tables{.tables = {in_notes(table)}});
       }
     }
     auto compiled = expressions.find(with_place(owner.rule, as_expression(interfaces)));
@@ -360,6 +392,8 @@ const Owner* Ownership::of_table(NativeFamily family, std::string_view table) co
 }
 
 const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) const {
+  if (is_in_words_of_nft(words))
+    if (const auto note = split_note(words).iptables; !note.empty()) return of_rule(chain, note);
   if (const auto target = jump_of(words); !target.empty()) {
     if (const auto* owner = of_chain(target)) return owner;
     if (const auto* owner = of_shared(target)) return owner;
@@ -391,6 +425,7 @@ bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part) {
 }
 
 std::string jump_of(std::string_view words) {
+  if (is_in_words_of_nft(words)) return jump_in_nft_words(words);
   std::string target;
   bool sure = true;
   std::size_t jumps = 0;

@@ -65,7 +65,8 @@ class Ownership {
   /// The owner of a native table with all that is in it.
   const Owner* of_table(NativeFamily family, std::string_view table) const;
   /// The owner of a rule in a chain of no owner: the rule jumps to an owner's chain, names only sets of
-  /// owners, or matches the owner's expression.
+  /// owners, or matches the owner's expression. The words are those of iptables, or those of nft, of which a
+  /// note (kIptablesNote) counts.
   const Owner* of_rule(std::string_view chain, std::string_view words) const;
 
  private:
@@ -89,7 +90,8 @@ class Ownership {
 /// chains name outside `part` decide whose the rule is.
 bool depends_on_interfaces(std::span<const Owner> owners, const Ruleset& part);
 
-/// The target of -j or -g as written; empty when the rule has neither. Cheaper than target_of().
+/// The target of -j or -g as written; empty when the rule has neither. Cheaper than target_of(). Of a rule in
+/// the words of nft the chain that it jumps or goes to.
 std::string jump_of(std::string_view words);
 
 }  // namespace rewall

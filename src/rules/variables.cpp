@@ -90,6 +90,13 @@ class Writer {
     return text;
   }
 
+  // A word of nft: SPAN, 192.0.2.1:80 or [2001:db8::1]:80.
+  std::optional<std::string> address(std::string_view word) const {
+    const auto mark = word.find_first_of(".:");
+    if (mark == std::string_view::npos) return std::nullopt;
+    return with_port(word, word[mark] == '.' ? Family::ipv4 : Family::ipv6);
+  }
+
  private:
   std::optional<std::string> list(std::string_view text, std::optional<Family> family) const {
     std::vector<std::string> items;
@@ -175,11 +182,74 @@ Status add_variable(Variables& variables, std::string_view word) {
   return {};
 }
 
+namespace {
+
+/// The words of nft with variables: each address, network and range that stands alone, or before a port.
+std::optional<std::string> with_variables_in(std::string_view words, const Writer& writer) {
+  constexpr std::string_view kEnds = " \t\n,{};";
+  std::string out;
+  bool found = false;
+  for (std::size_t at = 0; at < words.size();) {
+    const bool quoted = words[at] == '"';
+    auto end = quoted ? words.find('"', at + 1) : words.find_first_of(kEnds, at);
+    if (quoted && end != std::string_view::npos) ++end;
+    end = std::min(end, words.size());
+    if (end == at) {
+      out += words[at++];
+      continue;
+    }
+    const auto word = words.substr(at, end - at);
+    const auto named = quoted ? std::nullopt : writer.address(word);
+    found = found || named;
+    out += named ? *named : std::string(word);
+    at = end;
+  }
+  return found ? std::optional(std::move(out)) : std::nullopt;
+}
+
+std::optional<std::string> with_variables_in_rule(std::string_view rule, Family family,
+                                                  const Writer& writer) {
+  const auto noted = split_note(rule);
+  const auto words = with_variables_in(noted.words, writer);
+  const auto note = noted.iptables.empty() ? std::nullopt : writer.rule(noted.iptables, family);
+  if (!words && !note) return std::nullopt;
+  auto out = words.value_or(std::string(noted.words));
+  if (!noted.iptables.empty()) out.append(kIptablesNote).append(note.value_or(std::string(noted.iptables)));
+  return out;
+}
+
+/// A part with variables in its rules or elements; absent where nothing in it is one.
+std::optional<NativePart> with_variables_in(const NativePart& part, Family family, const Writer& writer,
+                                            std::vector<std::shared_ptr<const std::string>>& texts) {
+  auto words = part.is_chain() ? part.rules : part.elements;
+  bool found = false;
+  for (auto& one : words) {
+    auto named =
+        part.is_chain() ? with_variables_in_rule(one, family, writer) : with_variables_in(one, writer);
+    if (!named) continue;
+    found = true;
+    one = *texts.emplace_back(std::make_shared<const std::string>(*std::move(named)));
+  }
+  if (!found) return std::nullopt;
+  return part.is_chain() ? with_rules(part, words, texts) : with_elements(part, words, texts);
+}
+
+void replace_in(NativeTables& tables, const Writer& writer) {
+  for (NativeTable& table : tables.tables) {
+    const Family family = table.family == NativeFamily::ip6 ? Family::ipv6 : Family::ipv4;
+    for (NativePart& part : table.parts)
+      if (auto named = with_variables_in(part, family, writer, tables.texts)) part = *std::move(named);
+  }
+}
+
+}  // namespace
+
 Ruleset with_variables(Ruleset ruleset, const Variables& variables) {
   if (variables.values.empty()) return ruleset;
   const Writer writer(variables);
   for (const Slot slot : Ruleset::slots()) replace_in(ruleset[slot], writer);
   replace_in(ruleset.sets, writer);
+  if (ruleset.native) replace_in(*ruleset.native, writer);
   return ruleset;
 }
 

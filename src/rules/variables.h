@@ -25,7 +25,8 @@ struct Variables {
 Status add_variable(Variables& variables, std::string_view word);
 
 /// The ruleset with `$NAME` for every address and network that is a value: in the options that have
-/// addresses, as the whole value, in lists, as an end of a range, before a port; and in members of sets. An
+/// addresses, as the whole value, in lists, as an end of a range, before a port; in members of sets; and
+/// likewise in rules and elements of native tables. An
 /// address alone and with the prefix that means it alone are the same; a part of a number is never meant, nor
 /// is an address inside a network or a range.
 Ruleset with_variables(Ruleset ruleset, const Variables& variables);

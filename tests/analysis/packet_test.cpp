@@ -61,6 +61,24 @@ TEST_CASE("words of a packet in one word are read as several") {
   CHECK(*read_packet(one) == packet("-p udp --dport 53 -i eth0"));
 }
 
+TEST_CASE("the words of an option are counted with its values") {
+  const auto length = [](const std::string& words) {
+    return packet_option_length(split_words(words).value());
+  };
+  CHECK(length("--dport 22 -i eth0") == 2);
+  CHECK(length("! -s 192.0.2.1 -i eth0") == 3);
+  CHECK(length("-s ! 192.0.2.1") == 3);
+  CHECK(length("--dport=22 -i eth0") == 1);
+  CHECK(length("--tcp-flags SYN,ACK SYN -i eth0") == 3);
+  CHECK(length("--syn -i eth0") == 1);
+  CHECK(length("--dport") == 1);
+  CHECK(length("-6") == 1);
+  CHECK(length("--why") == 0);
+  CHECK(length("HEAD") == 0);
+  CHECK(packet_option_length(std::vector<std::string>{"-p tcp --dport 22"}) == 1);
+  CHECK(packet_option_length(std::vector<std::string>{"-x tcp"}) == 0);
+}
+
 TEST_CASE("lists, networks and ranges are all that is in them") {
   CHECK(packet("-s 10/8")[Field::source] == NumberSet::range(0x0a000000, 0x0affffff));
   CHECK(packet("-s 10.1.2.3/255.255.0.0")[Field::source] == NumberSet::range(0x0a010000, 0x0a01ffff));
@@ -103,6 +121,20 @@ TEST_CASE("ports narrow the protocol to those that have ports, unless it is name
   CHECK(packet("--syn --dport 22")[Field::protocol] == NumberSet::one(6));
   CHECK(packet("--icmp-type 8")[Field::protocol] == NumberSet::one(1));
   CHECK(packet("--icmpv6-type 128")[Field::protocol] == NumberSet::one(58));
+}
+
+TEST_CASE("a new packet of TCP whose flags nobody names begins a connection") {
+  const auto begins = packet("-p tcp --dport 22 --state NEW");
+  CHECK(begins == packet("-p tcp --dport 22 --state NEW --syn"));
+  CHECK(begins[Field::tcp_flags].contains(0x02));
+  CHECK_FALSE(begins[Field::tcp_flags].contains(0x12));
+  CHECK(packet("-p tcp --state NEW")[Field::fragment] == NumberSet::one(0));
+  for (const std::string others : {"-p tcp --dport 22", "-p tcp --state NEW,ESTABLISHED", "--state NEW",
+                                   "-p tcp --state NEW --tcp-flags NONE NONE"})
+    CHECK(packet(others)[Field::tcp_flags] == NumberSet::all(8));
+  CHECK(packet_words(begins) == "-p tcp --dport 22 --ctstate NEW");
+  const auto open = packet("-p tcp --dport 22 --state NEW --tcp-flags NONE NONE");
+  CHECK(packet(packet_words(open)) == open);
 }
 
 TEST_CASE("a packet with ports, a type or flags is no fragment behind the first") {

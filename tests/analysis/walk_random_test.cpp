@@ -67,7 +67,6 @@ const std::vector<Number>& values_of(Field field) {
       return status;
     case Field::direction:
     case Field::icmp_code:
-    case Field::packet_type:
       return bits;
     default:
       return none;

@@ -102,6 +102,8 @@ TEST_CASE("doctor sees what is not recorded, and both backends") {
   host.ok("iptables-legacy -A INPUT -j LOG");
   CHECK(is_bad(host, "backends", "nft and legacy both have rules", "try --for 10m -- sh SCRIPT"));
   host.ok("nft add rule ip filter INPUT meta mark set numgen random mod 2");
+  CHECK(has(check(host, "nft-words"), "recorded in the words of nft"));
+  host.ok("iptables-nft -A INPUT -m recent --set");
   CHECK(is_bad(host, "capture", "table ip filter", "nft -a list chain ip filter INPUT"));
 }
 

@@ -325,6 +325,8 @@ TEST_CASE("the completion of a shell is a script of that shell, with the words o
   CHECK(completes("rewall restore --family ip") == "ipv4 ipv6\n");
   CHECK(completes("rewall config lock.") == "lock.wait\n");
   CHECK(completes("rewall hooks install fail") == "fail2ban\n");
+  CHECK(completes("rewall template apply web") == "web-server\n");
+  CHECK(completes("rewall template render web-server --set ssh") == "ssh_from= ssh_ports=\n");
   host.ok(
       "git init -q --bare r.git; rewall -C other init; rewall -C other tag hers; rewall -C other remote add "
       "far $PWD/r.git");

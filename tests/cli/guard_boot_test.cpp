@@ -290,9 +290,9 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
     const auto rules = host.rules();
     CHECK(has(rules, ":INPUT DROP"));
     CHECK(has(rules, "-A INPUT -p tcp -m multiport --dports 22,2022 -j ACCEPT\n"));
-    // The same file, by the host's own programs.
-    host.ok("sed 's/-m tcp --dport 22/-m multiport --dports 22,2022/' " REWALL_SOURCE_DIR
-            "/templates/lockdown.rules >by-hand; rewall snapshot; rewall tag here");
+    // The same template, by the host's own programs.
+    host.ok(
+        "rewall template render lockdown --set ssh_ports=22,2022 >by-hand; rewall snapshot; rewall tag here");
     const auto live = host.live();
     host.ok("ipset destroy; iptables-restore <by-hand; ip6tables-restore <by-hand");
     CHECK(host.live() == live);
@@ -311,14 +311,14 @@ TEST_CASE("rules that cannot be had without ipset are said, and lockdown is not"
   CHECK(has(host.rules(), "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"));
 }
 
-TEST_CASE("a script that leaves tables which iptables cannot read is taken back") {
+TEST_CASE("a script that leaves tables which neither iptables nor nft can say is taken back") {
   const GuardedHost host;
   const auto before = host.live();
   host.ok(
       "install -m 755 /dev/stdin native <<'END'\n#!/bin/sh\nnft flush ruleset\n"
       "nft add table ip filter\nnft add chain ip filter INPUT '{ type filter hook input priority 0; policy "
       "drop; }'\n"
-      "nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept\nEND\n");
+      "nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept\niptables -A INPUT -m recent --set\nEND\n");
   const auto said = host.sh("rewall try --for 10m -- ./native");
   INFO(said.out << said.err);
   CHECK(said.status == 8);

@@ -145,10 +145,8 @@ TEST_CASE("lockdown lets ssh, what is established and ICMP in, and nothing else"
       "ip addr add fd00::1/64 dev v0 nodad; ip link set v0 up; p ip addr add 10.9.0.2/24 dev v1; "
       "p ip addr add fd00::2/64 dev v1 nodad; p ip link set v1 up; python3 packets.py serve & server=$!; "
       "p python3 packets.py ask >answers & asks=$!; while ! test -e ready; do sleep 0.05; done; "
-      "iptables-restore <" REWALL_SOURCE_DIR
-      "/templates/lockdown.rules; "
-      "ip6tables-restore <" REWALL_SOURCE_DIR
-      "/templates/lockdown.rules; touch locked; wait $asks; "
+      "rewall template render lockdown >lockdown; iptables-restore <lockdown; ip6tables-restore <lockdown; "
+      "touch locked; wait $asks; "
       "kill $server $peer; cat answers");
   CHECK(said == "established True\nssh True\nweb False\nssh True\nweb False\nping True\n");
 }

@@ -169,11 +169,25 @@ TEST_CASE("tags, remotes and hooks have the words of other programs too") {
   host.ok("rewall init; rewall tag good; rewall remote add origin /nowhere");
   CHECK(host.ok("rewall tag list") == host.ok("rewall tag"));
   CHECK(host.ok("rewall tag -l") == host.ok("rewall tag"));
+  for (const std::string word : {"delete", "remove", "rm"}) {
+    host.ok("rewall tag good; rewall tag " + word + " good");
+    CHECK(host.ok("rewall tag").empty());
+  }
   CHECK(host.ok("rewall remote list") == host.ok("rewall remote"));
   host.ok("rewall remote rm origin");
   CHECK(host.ok("rewall remote list").empty());
   host.ok("rewall hooks install cron --root $PWD/root; rewall hooks uninstall cron --root $PWD/root");
   CHECK_FALSE(std::filesystem::exists(host.folder() / "root/etc/cron.d/rewall"));
+}
+
+TEST_CASE("config takes the words of git config") {
+  const Host host;
+  host.ok("rewall init; rewall config set lock.wait 7s");
+  CHECK(host.ok("rewall config get lock.wait") == "7s\n");
+  CHECK(host.ok("rewall config list") == host.ok("rewall config --list"));
+  host.ok("rewall config unset lock.wait");
+  CHECK(host.ok("rewall config lock.wait") == "30s\n");
+  CHECK(has(host.ends(2, "rewall config set lock.wait"), "unknown key 'set'"));
 }
 
 TEST_CASE("show LIVE shows what is in force") {

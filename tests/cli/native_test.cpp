@@ -155,22 +155,174 @@ TEST_CASE("rules of which the kernel lists more than it takes come back, and a g
   CHECK(host.ok("nft -s list table inet fw") == before);
 }
 
-TEST_CASE("a table of iptables in the words of nft is refused, and LIVE is untouched") {
+TEST_CASE("a file of nft speaks of those tables of iptables' names that it has") {
   const Host host;
   host.ok(
-      "nft add table inet x; rewall init; printf 'table ip filter {\\n\\tchain INPUT {\\n\\t\\ttype filter "
-      "hook "
-      "input priority filter; policy drop;\\n\\t}\\n}\\n' >y.nft; : >empty.nft");
-  for (const char* command : {"import y.nft", "apply y.nft", "diff file:y.nft"})
-    CHECK(has(host.ends(2, std::string("rewall ") + command), "table ip filter is one of iptables"));
+      "nft add table inet x; iptables -t nat -A POSTROUTING -o eth9 -j ACCEPT; iptables -A INPUT -j LOG; "
+      "rewall init; "
+      "printf 'table ip filter {\\n\\tchain INPUT {\\n\\t\\ttype filter hook "
+      "input priority filter; policy drop;\\n\\t\\ttcp dport 22 accept\\n\\t}\\n}\\n' >y.nft; : >empty.nft; "
+      "sed 's/dport 22/dport { 22, 80 }/' y.nft >z.nft");
+  CHECK(has(host.ends(2, "rewall import y.nft"), "table ip filter has a name of iptables"));
   host.ends(2, "rewall apply empty.nft");
   host.ends(2, "rewall apply --family ipv4 y.nft");
-  CHECK(host.ok("nft list ruleset") == "table inet x {\n}\n");
-  // Where only the host's nft can say what stands there, nothing is recorded.
+  CHECK(host.ends(1, "rewall diff file:y.nft").find("-j ACCEPT") != std::string::npos);
+  CHECK(has(host.ok("nft list tables"), "inet x"));
+  // What iptables can say is recorded in its words.
+  host.ok("rewall apply y.nft");
+  CHECK(has(host.ok("cat repo/rules.v4"), "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"));
+  CHECK(has(host.ok("cat repo/rules.v4"), "*nat\n"));
+  CHECK(host.ok("nft list table inet x; rewall diff file:y.nft").empty() == false);
+  host.ok("rewall apply z.nft");
+  CHECK_FALSE(has(host.ok("cat repo/rules.v4"), "*filter"));
+  CHECK(has(host.ok("cat repo/rules.v4"), "*nat\n"));
+  CHECK(has(host.ok("cat repo/rules.nft"), "tcp dport { 22, 80 } accept"));
+  CHECK(host.ok("rewall status | sed -n 's/^LIVE *//p'") == "matches HEAD\n");
+  host.ok("rewall undo; rewall undo");
+  CHECK(has(host.rules(), "-A INPUT -j LOG"));
+}
+
+namespace {
+
+/// A host into whose table of iptables somebody puts a rule with nft.
+class MixedHost : public Host {
+ public:
+  MixedHost() {
+    ok("iptables -P INPUT DROP; iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; "
+       "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -t nat -A POSTROUTING -j ACCEPT; rewall "
+       "init");
+    before = rules();
+    ok("nft add rule ip filter INPUT tcp dport 443 ct state new counter accept");
+  }
+  std::string table() const { return ok("nft -s list table ip filter"); }
+  std::string before{};
+};
+
+}  // namespace
+
+TEST_CASE("a rule of nft in a table of iptables is recorded, compared, undone and done again") {
+  const MixedHost host;
+  const auto mixed = host.table();
+  const auto warned = host.sh("rewall snapshot -m mixed");
+  CHECK(warned.status == 0);
+  CHECK(has(warned.err,
+            "table ip filter is recorded in the words of nft (rules.nft), as iptables cannot say chain "
+            "INPUT, rule 3: "
+            "tcp dport 443 ct state new counter accept"));
+  CHECK_FALSE(has(host.sh("nft add rule ip filter INPUT ct state new counter drop; rewall snapshot").err,
+                  "ip filter"));
+  host.ok("rewall undo");
+  CHECK(host.table() == mixed);
+  CHECK(has(host.ok("cat repo/rules.nft"), "# iptables: -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"));
+  CHECK_FALSE(has(host.ok("cat repo/rules.v4"), "*filter"));
+  CHECK(host.ok("rewall status | sed -n 's/^LIVE *//p'") == "matches HEAD\n");
+  CHECK(has(host.ok("rewall log --table filter --oneline"), "mixed"));
+  CHECK(has(host.ok("rewall blame --table filter"), "443"));
+  host.ok("rewall undo");
+  CHECK(host.rules() == host.before);
+  CHECK(host.ok("cat repo/rules.nft 2>/dev/null || echo none") == "none\n");
+  host.ok("rewall redo");
+  CHECK(host.table() == mixed);
+  host.ok("rewall restore --table filter HEAD~1");
+  CHECK(host.rules() == host.before);
+  host.ok("rewall restore --table 'ip filter' HEAD~1; rewall verify; rewall doctor || :");
+  CHECK(host.table() == mixed);
+  // From nothing, too, with the rules that iptables made byte for byte.
+  const auto bytes = host.ok("nft --debug=netlink list table ip filter 2>&1 | grep '\\[' | grep -v counter");
+  host.ok("nft flush ruleset; rewall restore HEAD");
+  CHECK(host.table() == mixed);
+  CHECK(host.ok("nft --debug=netlink list table ip filter 2>&1 | grep '\\[' | grep -v counter") == bytes);
+}
+
+TEST_CASE("a guard, a boot and the commands of a diff know both forms of a table") {
+  const MixedHost host;
+  const auto mixed = host.table();
+  host.ok("rewall snapshot; rewall tag mixed");
+  host.ok("rewall try --for 10m -- sh -c 'iptables -P INPUT ACCEPT; nft flush ruleset'; rewall rollback");
+  CHECK(host.table() == mixed);
+  host.ok("rewall restore --for 10m HEAD~1; rewall rollback");
+  CHECK(host.table() == mixed);
+  host.ok("nft flush ruleset; rewall restore --boot");
+  CHECK(host.table() == mixed);
+  host.ok("rewall diff --commands LIVE mixed~1 >down; sh -e down");
+  CHECK(host.rules() == host.before);
+  host.ok("rewall diff --commands LIVE mixed >up; sh -e up");
+  // nft knows no words but its own.
+  CHECK(has(host.table(), "tcp dport 443 ct state new counter accept"));
+  host.ok("rewall restore mixed; rewall apply - <repo/rules.v4");
+  CHECK_FALSE(has(host.ok("nft list tables"), "ip filter"));
+}
+
+TEST_CASE("edit leaves a table in the words of nft alone, and opens it by its name") {
+  const MixedHost host;
+  const auto mixed = host.table();
   host.ok(
-      "nft add table ip filter; nft 'add chain ip filter INPUT { type filter hook input priority 5; policy "
-      "drop; }'");
-  host.ends(8, "rewall snapshot");
+      "rewall snapshot; printf '#!/bin/sh\\nsed -i s/POSTROUTING\\ -j\\ ACCEPT/POSTROUTING\\ -j\\ RETURN/ "
+      "$1\\n' >ed; chmod +x ed");
+  CHECK(has(host.ends(0, "EDITOR=$PWD/ed rewall edit --yes"),
+            "table ip filter is in the words of nft and stays as it is"));
+  CHECK(host.table() == mixed);
+  CHECK(has(host.rules(), "-A POSTROUTING -j RETURN"));
+  CHECK(has(host.ends(2, "EDITOR=$PWD/ed rewall edit --table filter --yes"),
+            "rewall edit --table 'ip filter'"));
+  host.ok(
+      "printf '#!/bin/sh\\nsed -i s/443/8443/ $1\\n' >ed; EDITOR=$PWD/ed rewall edit --table 'ip filter' "
+      "--yes");
+  CHECK(has(host.table(), "tcp dport 8443 ct state new counter accept"));
+  CHECK(has(host.ok("cat repo/rules.nft"), "# iptables: -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"));
+  // Without the rule of nft it is iptables' again.
+  host.ok(
+      "printf '#!/bin/sh\\nsed -i /8443/d $1\\n' >ed; EDITOR=$PWD/ed rewall edit --table 'ip filter' --yes");
+  CHECK(host.ok("iptables-save -t filter | grep -v '^#'") + host.ok("iptables-save -t nat | grep -v '^#'") !=
+        "");
+  CHECK(has(host.ok("cat repo/rules.v4"), "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"));
+}
+
+TEST_CASE("foreign chains stay in a table that changes its form") {
+  const MixedHost host;
+  host.ok(
+      "rewall snapshot; rewall tag mixed; iptables -N DOCKER; iptables -A FORWARD -o docker0 -j DOCKER; "
+      "iptables -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT; "
+      "iptables -A DOCKER -m addrtype --dst-type LOCAL -j RETURN");
+  const auto docker = [&] {
+    return host.ok("iptables -S DOCKER 2>/dev/null || nft -s list chain ip filter DOCKER");
+  };
+  // From nft's words to those of iptables, and back.
+  host.ok("rewall restore mixed~1");
+  CHECK(has(docker(), "-A DOCKER -m addrtype --dst-type LOCAL -j RETURN"));
+  CHECK(has(host.rules(), "-A FORWARD -o docker0 -j DOCKER"));
+  CHECK_FALSE(has(host.rules(), "443"));
+  const auto bytes = "nft --debug=netlink list chain ip filter DOCKER 2>&1 | grep '\\[' | grep -v counter";
+  const auto before = host.ok(bytes);
+  host.ok("rewall restore mixed");
+  CHECK(has(host.table(), "443"));
+  CHECK(has(host.table(), "jump DOCKER"));
+  CHECK(host.ok(bytes) == before);
+  // And between two in nft's words.
+  host.ok("iptables -A DOCKER -s 192.0.2.1 -j DROP; rewall restore mixed");
+  CHECK(has(host.table(), "192.0.2.1"));
+  host.ok("rewall restore --exact mixed");
+  CHECK_FALSE(has(host.table(), "DOCKER"));
+}
+
+TEST_CASE("watch records a table that changes its form, and who did it") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall init; (rewall watch >/dev/null 2>watch.log &)");
+  host.until("rewall status | grep -q 'watch *running'");
+  host.ok("nft add rule ip filter INPUT ct state new counter accept");
+  host.until("grep -q 'ct state new' repo/rules.nft");
+  host.ok("nft 'add set ip filter s { type ipv4_addr; }'");
+  host.until("grep -q 'set s' repo/rules.nft");
+  host.ok("nft add element ip filter s '{ 192.0.2.1 }'");
+  host.until("grep -q '192.0.2.1' repo/rules.nft");
+  const auto newest = json::parse(host.ok("rewall log -n 1 --json"))[0];
+  REQUIRE(newest["commands"].size() == 1);
+  CHECK(newest["commands"][0].get<std::string>().starts_with("nft"));
+  host.ok("iptables -A INPUT -p udp -j DROP");
+  host.until("grep -q udp repo/rules.nft || grep -q 'l4proto 17' repo/rules.nft");
+  host.ok("nft flush chain ip filter INPUT; nft delete set ip filter s");
+  host.until("! test -e repo/rules.nft");
 }
 
 TEST_CASE("where native tables cannot be loaded a boot brings the rest") {

@@ -67,6 +67,9 @@ void hold_questions(const Host& host) {
   hold(host, "diff", "diff HEAD~3 HEAD", 1);
   hold(host, "blame", "blame");
   hold(host, "blame", "blame LIVE");
+  hold(host, "trace", "trace -p tcp --dport 22 --state NEW");
+  hold(host, "trace", "trace --why HEAD -s 192.0.2.1 -i eth0");
+  hold(host, "trace", "trace --expect DEPENDS --why --hook OUTPUT -o eth0", 1);
   hold(host, "checkout", "checkout HEAD");
   hold(host, "checkout", "checkout HEAD -o there");
   hold(host, "verify", "verify");
@@ -83,6 +86,15 @@ void hold_questions(const Host& host) {
   hold(host, "hooks", "hooks list");
   hold(host, "hooks", "hooks install cron --root $PWD/root");
   hold(host, "hooks", "hooks remove cron --root $PWD/root");
+  hold(host, "check", "check --suggest");
+  hold(host, "expect", "expect add accept -p tcp --dport 2222 -s 192.0.2.1 --state NEW");
+  hold(host, "expect", "expect add accept -p tcp --dport 2222 -s 192.0.2.1 --state NEW");
+  hold(host, "expect", "expect add drop -p icmp --comment why");
+  hold(host, "expect", "expect");
+  hold(host, "check", "check", 1);
+  hold(host, "check", "check HEAD", 1);
+  hold(host, "expect", "expect remove 2");
+  hold(host, "expect", "expect remove 1");
   hold(host, "error", "diff nothing", 2);
   hold(host, "error", "confirm --new-session", 3);
 }
@@ -101,8 +113,19 @@ void hold_sharing(const Host& host) {
   hold(host, "fleet", "fleet log");
   hold(host, "fleet", "fleet diff other $(hostname)", 1);
   hold(host, "fleet", "fleet diff --against other", 1);
+  hold(host, "fleet", "fleet check");
   hold(host, "remote", "remote rm origin");
   hold(host, "clone", "-C cloned clone $PWD/r.git --host other");
+}
+
+void hold_templates(const Host& host) {
+  hold(host, "template", "template list");
+  hold(host, "template", "template show web-server");
+  hold(host, "template", "template render database --set app_servers=192.0.2.1");
+  hold(host, "template", "template suggest");
+  hold(host, "template", "template diff open", 1);
+  hold(host, "template", "template apply --dry-run open", 1);
+  hold(host, "template", "template apply --for 1h open");
 }
 
 }  // namespace
@@ -113,6 +136,7 @@ TEST_CASE("the output of every command with --json is as its schema says") {
   hold_changes(host);
   hold_questions(host);
   hold_sharing(host);
+  hold_templates(host);
   for (const auto& file : std::filesystem::directory_iterator(REWALL_SOURCE_DIR "/man/schema")) {
     INFO(file.path());
     CHECK(held().contains(file.path().stem().string()));

@@ -195,7 +195,7 @@ for i in $(seq 200); do
   sleep 0.05
 done
 nft add rule ip filter INPUT meta pkttype broadcast counter drop
-for i in $(seq 200); do grep -q 'cannot record' errors && break; sleep 0.05; done
+for i in $(seq 200); do grep -q pkttype repo/rules.nft && break; sleep 0.05; done
 systemctl stop rewall-watch.service
 cat errors
 rewall verify
@@ -204,7 +204,8 @@ systemctl show -p Result -p NRestarts rewall-watch.service
   INFO(said);
   CHECK(has(said, "\nResult=success\n"));
   CHECK(has(said, "NRestarts=0\n"));
-  CHECK(has(host.ok("cat repo/rules.v4"), "--dport 22"));
+  CHECK(has(host.ok("cat repo/rules.nft"), "tcp dport 22"));
+  CHECK(has(host.ok("cat repo/rules.nft"), "pkttype"));
   CHECK(has(host.ok("cat repo/rules.v4.legacy"), "192.0.2.2"));
   CHECK(has(host.ok("cat repo/rules.v6.legacy"), "2001:db8::1"));
   CHECK(has(host.ok("cat boot/ipsets"), "192.0.2.3"));

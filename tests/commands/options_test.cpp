@@ -6,7 +6,9 @@
 #include "commands/command_output.h"
 #include "commands/guard.h"
 #include "commands/history.h"
+#include "commands/packet_argument.h"
 #include "commands/syntax.h"
+#include "core/text.h"
 
 using namespace rewall;
 
@@ -103,4 +105,25 @@ TEST_CASE("a text fits its column, and is cut between characters") {
   CHECK(fitted("ab\xc3\xbcrger", 4) == "ab\xc3\xbc…");
   CHECK(fitted("\xe6\x9d\xb1\xe4\xba\xac", 5) == "\xe6\x9d\xb1\xe4\xba\xac ");
   CHECK(fitted("\xe6\x9d\xb1\xe4\xba\xac", 3) == "\xe6\x9d\xb1…");
+}
+
+TEST_CASE("the first word before a packet is its revision, unless it is an option or begins a line") {
+  using Words = std::vector<std::string>;
+  const auto revision = [](const Words& words) { return split_revision(words).revision.value_or("none"); };
+  CHECK(revision({"good", "-p", "tcp"}) == "good");
+  CHECK(revision({"-", "-p", "tcp"}) == "-");
+  CHECK(revision({"-p", "tcp"}) == "none");
+  CHECK(revision({"!", "-s", "192.0.2.1"}) == "none");
+  const std::string line = "IP 192.0.2.1.40000 > 192.0.2.2.22: Flags [S], length 0";
+  CHECK(revision({line}) == "none");
+  CHECK(revision({"HEAD", line}) == "HEAD");
+  CHECK(split_revision(Words{"HEAD", line, "-i", "eth0"}).packet == Words{line, "-i", "eth0"});
+  Words conntrack;
+  for (const auto word :
+       split("udp 17 27 src=192.0.2.1 dst=192.0.2.2 sport=1 dport=2 [UNREPLIED] src=192.0.2.2 "
+             "dst=192.0.2.1 sport=2 dport=1 mark=0",
+             ' '))
+    conntrack.emplace_back(word);
+  CHECK(revision(conntrack) == "none");
+  CHECK(split_revision(conntrack).packet == conntrack);
 }

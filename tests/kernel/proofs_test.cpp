@@ -46,13 +46,12 @@ TEST_CASE("a rule of nft among those of iptables is told by its number") {
         "iptables-nft -t raw -A OUTPUT -p tcp -j TRACE; iptables-nft -t raw -A OUTPUT -p udp -j TRACE; nft "
         "add "
         "rule ip raw OUTPUT tcp dport '{ 22, 80 }' accept; iptables-nft -t raw -A OUTPUT -p icmp -j TRACE");
-    const auto error = capture_error();
-    CHECK(error.message ==
-          "table ip raw: chain OUTPUT, rule 3: nft made it (a lookup in a set of nft), and iptables makes "
-          "another rule of what iptables-save says of it: '-p tcp -j ACCEPT'");
+    CHECK(
+        captured().in_nft_words.at("ip raw").ends_with("chain OUTPUT, rule 3: tcp dport { 22, 80 } accept"));
+    // Then the table has to be read whole.
     const auto chains = host_firewall()->read_chains({{ChainName{Family::ipv4, "raw", "OUTPUT"}, true}});
-    REQUIRE_FALSE(chains);
-    CHECK(chains.error().message == error.message);
+    REQUIRE(chains);
+    CHECK_FALSE(*chains);
   });
 }
 

@@ -35,8 +35,8 @@ const std::map<std::string, Names>& layers() {
 
 /// The folders of ops: each may include itself and those before it.
 const std::vector<std::string>& ops_folders() {
-  static const std::vector<std::string> all{"context", "history", "restore", "expiry", "guard",
-                                            "remote",  "watch",   "fleet",   "host"};
+  static const std::vector<std::string> all{"context", "history", "template", "restore", "expiry",
+                                            "guard",   "remote",  "watch",    "fleet",   "host"};
   return all;
 }
 

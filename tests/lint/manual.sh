@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# manual.sh BUILD: the manual is well-formed, and names every command and option of --help.
+# manual.sh BUILD: the manual is well-formed, and names every command and option of --help and every setting.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=$1/rewall
@@ -15,5 +15,8 @@ for name in "" $names; do
   for option in $("$program" ${name:+"$name"} --help | sed '/^Examples:/,$d' | grep -oE -- '--[a-z-]+' | sort -u); do
     grep -qE -- "Fl -${option#--}( |$)" "$page" || { echo "$page: ${name:+$name }$option is missing"; bad=1; }
   done
+done
+for key in $(grep -oE '"[a-z]+\.[a-zA-Z]+"' src/ops/context/settings.h | tr -d '"' | sort -u); do
+  grep -qxF ".It Cm $key" man/rewall-config.5 || { echo "man/rewall-config.5: $key is missing"; bad=1; }
 done
 exit "$bad"

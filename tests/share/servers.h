@@ -19,7 +19,8 @@ inline void write_text(const std::filesystem::path& path, const std::string& tex
 /// `ssh_config`, which `git config core.sshCommand` of the host's repository names.
 class SshServer {
  public:
-  explicit SshServer(const Host& host) : host_(host), root_(unpacked("openssh-server", "usr/sbin/sshd")) {
+  explicit SshServer(const Host& host, const std::string& listens_on = "127.0.0.1")
+      : host_(host), root_(unpacked("openssh-server", "usr/sbin/sshd")) {
     host.ok(
         "ip link set lo up; git init -q --bare remote.git; ssh-keygen -qt ed25519 -N '' -f host_key; "
         "ssh-keygen -qt ed25519 -N '' -f key; cp key.pub authorized_keys; "
@@ -28,9 +29,10 @@ class SshServer {
         "{ grep -v ^sshd: /etc/passwd; echo sshd:x:74:65534::/run/sshd:/usr/sbin/nologin; } >passwd; "
         "sed 's/^root:[^:]*:/root:*:/' /etc/shadow >shadow; chmod 600 shadow");
     write_text(host.folder() / "sshd_config",
-               "Port 2222\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
-               "KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200\nAcceptEnv "
-               "GIT_PROTOCOL\nHostKey " +
+               "Port 2222\nListenAddress " + listens_on +
+                   "\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n"
+                   "KbdInteractiveAuthentication no\nPermitRootLogin yes\nMaxStartups 200\nAcceptEnv "
+                   "GIT_PROTOCOL\nHostKey " +
                    file("host_key") + "\nAuthorizedKeysFile " + file("authorized_keys") + "\nPidFile " +
                    file("sshd.pid") + "\n");
     configure("");

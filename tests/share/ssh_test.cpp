@@ -20,6 +20,9 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   CHECK(has(host.ok("rewall push"), "pushed 1 snapshot to origin"));
   CHECK(remote_has_head(host));
   CHECK(has(host.ok("rewall push"), "origin is up to date"));
+  host.ok("rewall tag before");
+  CHECK(has(host.ok("rewall push --json"), R"("snapshots":0,"tags":1,"changed":true)"));
+  CHECK(has(host.ok("rewall push --json"), R"("snapshots":0,"tags":0,"changed":false)"));
   const auto name = std::string(trim(host.ok("git -C repo symbolic-ref --short HEAD | cut -d/ -f2-")));
   CHECK(host.ok("git -C remote.git rev-parse refs/tags/" + name + "/good") ==
         host.ok("git -C repo rev-parse HEAD"));
@@ -41,7 +44,7 @@ TEST_CASE("a host's history is pushed over ssh, and a lost host comes back from 
   // What came from there does not go there once more, one level deeper.
   host.ok("GIT_SSH_COMMAND='ssh -F " + server.file("ssh_config") + "' rewall push");
   CHECK(host.ok("git -C remote.git for-each-ref --format='%(refname)' refs/tags") ==
-        "refs/tags/" + name + "/good\n");
+        "refs/tags/" + name + "/before\nrefs/tags/" + name + "/good\n");
   host.ok("rewall restore HEAD");
   CHECK(host.rules() == newest);
   host.ok("rewall restore good");

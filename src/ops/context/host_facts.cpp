@@ -1,5 +1,8 @@
 #include "ops/context/host_facts.h"
 
+#include <utility>
+
+#include "core/format.h"
 #include "core/messages.h"
 #include "kernel/host_addresses.h"
 #include "rules/lines.h"
@@ -53,6 +56,11 @@ Result<HostFacts> live_host_facts() {
   return facts;
 }
 
+HostFacts host_facts_if_known() {
+  auto facts = live_host_facts();
+  return facts ? *std::move(facts) : HostFacts{};
+}
+
 Result<HostFacts> given_host_facts(std::span<const std::string> addresses) {
   // Nobody says whether it has IPsec, or by what it routes.
   HostFacts facts{.known = true, .ipsec = true, .routes_by_mark = true};
@@ -60,7 +68,7 @@ Result<HostFacts> given_host_facts(std::span<const std::string> addresses) {
     const auto family = text.find(':') == std::string::npos ? Family::ipv4 : Family::ipv6;
     const auto address = text.find('/') == std::string::npos ? read_address(text, family) : std::nullopt;
     if (!address)
-      return error_of<messages::no_packet_value>(quoted(text), "an address", "").within("--local");
+      return error_of<messages::no_packet_value>(rewall::quoted(text), "an address", "").within("--local");
     const auto number = address_number(address->bits, family);
     (family == Family::ipv4 ? facts.local_v4 : facts.local_v6).push_back({number, number});
   }

@@ -12,6 +12,7 @@
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -39,11 +40,8 @@ Result<Ruleset> ruleset_of(Files files, std::string_view name, std::string_view 
   }
   if (const auto file = files.find(std::string(kNativeFile)); file != files.end()) {
     ruleset.native = TRY(parse_native(std::move(file->second), format("{}{}", name, kNativeFile)));
-    // nft would make a chain of iptables that iptables does not know.
-    for (const NativeTable& table : ruleset.native->tables)
-      if ((table.family == NativeFamily::ip || table.family == NativeFamily::ip6) &&
-          !built_in_chains(table.name).empty())
-        return error_of<messages::nft_table_of_iptables>(format("{}{}", name, kNativeFile), table.title());
+    if (const auto title = table_in_both_forms(ruleset))
+      return error_of<messages::table_in_both_forms>(format("{}{}", name, kNativeFile), *title);
   }
   return ruleset;
 }

@@ -603,6 +603,14 @@ Status start_waiting(Session& session, const Expiry& expiry) {
 
 }  // namespace
 
+std::string native_parts_of(const Diff& diff) {
+  std::set<std::string> titles;
+  for (const Change& change : diff.changes)
+    if (change.native && change.kind != ChangeKind::removed && change.kind != ChangeKind::table_removed)
+      titles.insert(format("{} {}", name(*change.native), escape(change.table)));
+  return join(std::vector<std::string>(titles.begin(), titles.end()), ", ");
+}
+
 ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& to,
                           std::span<const Owner> owners) {
   Diff marked = diff;

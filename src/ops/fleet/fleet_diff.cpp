@@ -5,6 +5,7 @@
 
 #include "ops/fleet/hosts.h"
 #include "rules/foreign.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -20,13 +21,15 @@ std::string older_name(const Diff& diff, const Change& change) {
 
 void number_as_whole(Diff& diff, const OwnRuleset& from, const OwnRuleset& to) {
   for (auto& change : diff.changes) {
-    if (change.native) continue;  // foreign as a whole or not at all: no rule was left out
+    // Another native table is foreign as a whole or not at all: no rule was left out.
+    const auto family = change.native ? iptables_family(*change.native, change.table) : change.family;
+    if (!family) continue;
+    const auto backend = change.backend.value_or(Backend::nft);
     if (change.from_pos)
-      change.from_pos = from.position(*change.family, *change.backend, change.table, older_name(diff, change),
-                                      *change.from_pos);
+      change.from_pos =
+          from.position(*family, backend, change.table, older_name(diff, change), *change.from_pos);
     if (change.to_pos)
-      change.to_pos =
-          to.position(*change.family, *change.backend, change.table, change.chain, *change.to_pos);
+      change.to_pos = to.position(*family, backend, change.table, change.chain, *change.to_pos);
   }
 }
 

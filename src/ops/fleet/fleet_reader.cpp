@@ -42,6 +42,10 @@ void keep_chain(Ruleset& ruleset, const std::string& name) {
       std::erase_if(table.chains, [&](const Chain& chain) { return chain.name != name; });
   }
   ruleset.sets = {};
+  if (!ruleset.native) return;
+  for (NativeTable& table : ruleset.native->tables)
+    std::erase_if(table.parts, [&](const NativePart& part) { return !part.is_chain() || part.name != name; });
+  std::erase_if(ruleset.native->tables, [](const NativeTable& table) { return table.parts.empty(); });
 }
 
 }  // namespace
@@ -103,14 +107,17 @@ const Variables* FleetReader::variables_of(const HostBranch& host) const {
 void FleetReader::note_chains(const Ruleset& ruleset) {
   any_read_ = true;
   if (chain_found_) return;
-  for (const Slot slot : Ruleset::slots()) {
-    for (const auto& table : ruleset[slot].tables) {
-      for (const auto& chain : table.chains) {
-        chain_found_ = chain_found_ || chain.name == scope_.chain;
-        if (chains_.size() < kChainsNamed) chains_.insert(chain.name);
-      }
-    }
-  }
+  const auto note = [this](const std::string& chain) {
+    chain_found_ = chain_found_ || chain == scope_.chain;
+    if (chains_.size() < kChainsNamed) chains_.insert(chain);
+  };
+  for (const Slot slot : Ruleset::slots())
+    for (const auto& table : ruleset[slot].tables)
+      for (const auto& chain : table.chains) note(chain.name);
+  if (!ruleset.native) return;
+  for (const NativeTable& table : ruleset.native->tables)
+    for (const NativePart& part : table.parts)
+      if (part.is_chain()) note(std::string(part.name));
 }
 
 void FleetReader::learn_from(const FleetReader& other) {

@@ -312,7 +312,10 @@ Result<std::optional<Expiry>> let_expire(Session& session, const Lock& held, con
                                          const Tried& tried, const Ruleset& live,
                                          std::chrono::milliseconds length) {
   auto before = TRY(read_before(session, guard));
-  auto parts = added_parts(compare(before.ruleset, live), before.ruleset, live, owners_of(session));
+  const auto diff = compare(before.ruleset, live);
+  auto parts = added_parts(diff, before.ruleset, live, owners_of(session));
+  if (const auto native = native_parts_of(diff); !native.empty())
+    log_warning("what changed in tables of nft ({}) does not expire", native);
   if (parts.empty()) return std::optional<Expiry>{};
   auto expiry = make_expiry(session, length, std::move(parts));
   expiry.before = guard.before;

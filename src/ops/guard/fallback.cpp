@@ -20,6 +20,7 @@
 #include "rules/foreign.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -256,7 +257,9 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
     if (done || done.error().kind == ErrorKind::permission || options.dry_run) return done;
     // The rules of iptables, rather than an older snapshot: a device that a native table names may not be
     // there yet.
-    if (revision.ruleset.native && !revision.ruleset.native->empty()) {
+    // Without a table of iptables' name it would be another firewall, and perhaps an open one.
+    if (revision.ruleset.native && !revision.ruleset.native->empty() &&
+        !first_in_nft_words(revision.ruleset)) {
       const auto why = done.error().message;
       revision.ruleset.native.reset();
       done = put_when_possible(session, held, revision, options, patience, fallback);

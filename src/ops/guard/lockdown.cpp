@@ -6,15 +6,13 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/process.h"
-#include "lockdown_text.h"
 #include "ops/context/state_file.h"
-#include "rules/parse.h"
+#include "ops/template/templates.h"
 
 namespace rewall {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{5};
-constexpr std::size_t kMostPorts = 15;  // of one multiport match (iptables-extensions(8))
 
 void add_port(std::set<std::uint16_t>& ports, std::string_view text) {
   std::uint16_t port = 0;
@@ -34,38 +32,20 @@ std::set<std::uint16_t> ssh_ports(const std::string& login) {
   return ports;
 }
 
-std::string rule_of(const std::set<std::uint16_t>& ports) {
-  if (ports.size() == 1) return format("-p tcp -m tcp --dport {}", *ports.begin());
+std::string list_of(const std::set<std::uint16_t>& ports) {
   std::string list;
-  std::size_t n = 0;
-  for (const auto port : ports)
-    if (n++ < kMostPorts) list += format("{}{}", list.empty() ? "" : ",", port);
-  return format("-p tcp -m multiport --dports {}", list);
-}
-
-Tables tables_of(Family family, const std::string& ssh) {
-  constexpr std::string_view kPlace = "-p tcp -m tcp --dport 22";
-  const std::string_view ours = family == Family::ipv4 ? "-4 " : "-6 ";
-  const std::string_view others = family == Family::ipv4 ? "-6 " : "-4 ";
-  std::string text;
-  for (std::string_view line : split_lines(kLockdownText)) {
-    if (line.starts_with(others)) continue;
-    if (line.starts_with(ours)) line.remove_prefix(ours.size());
-    const auto place = line.find(kPlace);
-    text += place == std::string_view::npos
-                ? std::string(line)
-                : format("{}{}{}", line.substr(0, place), ssh, line.substr(place + kPlace.size()));
-    text += '\n';
-  }
-  return parse_saved(std::move(text), family, "lockdown.rules").value();
+  for (const auto port : ports) list += format("{}{}", list.empty() ? "" : ",", port);
+  return list;
 }
 
 }  // namespace
 
 Revision lockdown(const std::string& login) {
-  const auto ssh = rule_of(ssh_ports(login));
+  const auto rules = built_in_template("lockdown");
+  const auto values = read_place_values(rules, {{"ssh_ports=" + list_of(ssh_ports(login))}}).value();
   return {.name = "the template lockdown",
-          .ruleset = {.v4 = tables_of(Family::ipv4, ssh), .v6 = tables_of(Family::ipv6, ssh)},
+          .ruleset = {.v4 = tables_of_template(rules, values, Family::ipv4).value(),
+                      .v6 = tables_of_template(rules, values, Family::ipv6).value()},
           .by_hand = true};
 }
 

@@ -14,6 +14,7 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
 #include "rules/parse.h"
+#include "rules/table_forms.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
@@ -267,7 +268,7 @@ class Blame {
   // `title`: what the filter and the marks call the table.
   void mark_chain(File& file, const std::string& title, const BlamedRule& like,
                   const std::vector<std::string_view>& rules) {
-    if (!filter_.table.empty() && title != filter_.table) return;
+    if (!filter_.table.empty() && !means_table(filter_.table, title)) return;
     chains_.push_back(like.chain);
     if (!filter_.chain.empty() && like.chain != filter_.chain) return;
     for (const auto rule : rules) {

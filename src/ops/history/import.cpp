@@ -19,6 +19,7 @@
 #include "ops/history/revision.h"
 #include "rules/parse.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 #include "store/foreign_history.h"
 
 namespace rewall {
@@ -46,6 +47,14 @@ bool is_ipset_text(std::string_view text) {
          std::ranges::none_of(lines, [](std::string_view line) { return line.starts_with('*'); });
 }
 
+// A table of iptables' name in a text of nft, in either form.
+std::optional<std::string> first_of_iptables(const Ruleset& written) {
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    for (const Table& table : written[{family, false}].tables)
+      return format("{} {}", short_name(family), table.name);
+  return first_in_nft_words(written);
+}
+
 // Puts a rules file's text, canonical, to those of an item.
 Status add_text(Session& session, Item& item, std::string text, const std::string& path,
                 std::optional<Family> asked) {
@@ -58,9 +67,11 @@ Status add_text(Session& session, Item& item, std::string text, const std::strin
     return {};
   }
   if (is_nft_text(text)) {
-    auto native = session.firewall().read_written("", text);
-    if (!native) return std::move(native).error().within(path);
-    item.files[std::string(kNativeFile)] = print_native(*native);
+    auto written = session.firewall().read_written("", text);
+    if (!written) return std::move(written).error().within(path);
+    if (const auto title = first_of_iptables(*written))
+      return error_of<messages::import_of_both>(path, *title);
+    item.files[std::string(kNativeFile)] = print_native(*written->native);
     return {};
   }
   for (const auto& tables : TRY(read_rules(std::move(text), path, asked))) {

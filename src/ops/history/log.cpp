@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -32,7 +33,7 @@ bool touches(const Diff& diff, const LogFilter& filter) {
     return change.native ? format("{} {}", name(*change.native), change.table) : change.table;
   };
   return std::ranges::any_of(diff.changes, [&](const Change& change) {
-    const bool table = filter.table.empty() || table_of(change) == filter.table;
+    const bool table = filter.table.empty() || means_table(filter.table, table_of(change));
     const bool chain = filter.chain.empty() || change.chain == filter.chain ||
                        (change.kind == ChangeKind::chain_renamed && change.from == filter.chain);
     // An ipset is in no table; a native set is in its own, but in no chain.

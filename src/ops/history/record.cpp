@@ -20,6 +20,7 @@
 #include "rules/print.h"
 #include "rules/set_digest.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -64,7 +65,8 @@ std::vector<std::string> lost_tables(const Files& before, const Files& after, co
     const auto now = after.find(old->first);
     const auto left = now == after.end() ? std::set<std::string>{} : tables_in(now->second);
     for (const auto& table : tables_in(old->second))
-      if (!left.contains(table))
+      if (!left.contains(table) &&
+          (live.backend_of(slot) != Backend::nft || find_in_nft_words(live, slot.family, table) == nullptr))
         lost.push_back(live[slot].find(table) == nullptr
                            ? format("table {} {} is gone: it had rules in the snapshot before",
                                     short_name(slot.family), escape(table))
@@ -96,7 +98,10 @@ std::string make_subject(const Head& head, const Capture& capture, const Diff& d
   if (!diff.equal()) return subject(diff);
   if (!same_backends(head.backends, capture.backends))
     return format("the same rules, now on {} instead of {}", capture.backends, escape(head.backends));
-  return diff.respelled ? "respelled: other words, the same meaning" : "no change";
+  if (diff.respelled) return "respelled: other words, the same meaning";
+  if (head.ruleset.native && !capture.ruleset.native)
+    return "the same rules; native nft tables are not recorded from here on";
+  return "no change";
 }
 
 // What the end of the system did to the firewall is nobody's wish. Who restores wishes it all the same.
@@ -231,6 +236,10 @@ Result<LiveAndHead> read_live_and_head(Session& session, const Repository& repos
   if (!read()) return head->error();
   if (!live) return std::move(live).error();
   for (const auto& note : live->notes) log_warning("{}", note);
+  // What the last snapshot says already nobody is told again.
+  const auto& recorded = (*head)->ruleset.native;
+  for (const auto& [title, warning] : live->in_nft_words)
+    if (!recorded || recorded->find(title) == nullptr) log_warning("{}", warning);
   return LiveAndHead{*std::move(live), **std::move(head)};
 }
 
@@ -244,6 +253,7 @@ Result<Recorded> make_repository(Session& session, const std::string& remote_url
                                  const std::vector<Assignment>& assignments) {
   auto capture = TRY(session.capture());
   for (const auto& note : capture.notes) log_warning("{}", note);
+  for (const auto& [title, warning] : capture.in_nft_words) log_warning("{}", warning);
   const bool existed = std::filesystem::exists(session.path());
   auto repository = TRY(Repository::init(session.path(), host_name()));
   note_network(repository.state_path());

@@ -16,8 +16,10 @@
 #include "kernel/process.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "rules/print.h"
 #include "rules/rule.h"
 #include "rules/rules_file.h"
+#include "rules/table_forms.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
@@ -33,30 +35,36 @@ Result<Revision> from_text(std::string text, const std::string& path, std::optio
   return revision;
 }
 
-/// A text or a file of nft speaks of native tables alone.
+bool holds_nothing_at_all(const Ruleset& ruleset) {
+  return ruleset.v4.tables.empty() && ruleset.v6.tables.empty() && ruleset.native->empty();
+}
+
+/// A text or a file of nft speaks of native tables, and of those tables of iptables' names that it has.
 Result<Revision> from_nft(Session& session, const std::string& path, const std::string& text,
                           const std::string& name) {
   Revision revision{.name = name, .has_v4 = false, .has_v6 = false, .has_sets = false, .by_hand = true};
-  revision.ruleset.native = TRY(session.firewall().read_written(path, text));
+  revision.ruleset = TRY(session.firewall().read_written(path, text));
   // A program that failed leaves an empty file, and an empty file must not open a firewall.
-  if (revision.ruleset.native->empty() && text.find("flush ruleset") == std::string::npos)
+  if (holds_nothing_at_all(revision.ruleset) && text.find("flush ruleset") == std::string::npos)
     return error_of<messages::no_table_line>(name);
   return revision;
 }
 
 Result<Revision> from_folder(Session& session, const std::filesystem::path& folder, const std::string& name) {
   Files files;
-  std::optional<NativeTables> native;
+  std::optional<Ruleset> nft;
   for (const auto file : kRulesetFiles) {
     if (!std::filesystem::exists(folder / file)) continue;
     if (file == kNativeFile) {
-      native = TRY(session.firewall().read_written(std::filesystem::absolute(folder / file).string(), ""));
+      const auto path = std::filesystem::absolute(folder / file).string();
+      const auto text = TRY(read_text(path, Pipes::refused));
+      nft = TRY(session.firewall().read_written(path, text));
       continue;
     }
     auto text = TRY(read_text(folder / file, Pipes::refused));
     files.emplace(std::string(file), std::move(text));
   }
-  if (files.empty() && !native) {
+  if (files.empty() && !nft) {
     return error_of<messages::no_rules_in_folder>(folder.string());
   }
   // Of what it has no file it does not speak: a folder with rules.v4 alone leaves IPv6 as it is.
@@ -68,7 +76,20 @@ Result<Revision> from_folder(Session& session, const std::filesystem::path& fold
   auto written = TRY(written_ruleset_of(std::move(files), folder.string() + "/"));
   for (const auto& note : written.notes) log_warning("{}", escape(note));
   revision.ruleset = std::move(written.ruleset);
-  revision.ruleset.native = std::move(native);
+  if (nft) {
+    revision.ruleset.native = nft->native;
+    // What iptables can say of it: in a file of its own words it stands alone.
+    for (const Family family : {Family::ipv4, Family::ipv6})
+      for (const Table& table : nft->tables(family, Backend::nft).tables) {
+        const Table* other = revision.ruleset[{family, false}].find(table.name);
+        if (other != nullptr && !is_empty(*other))
+          return error_of<messages::table_in_both_forms>((folder / kNativeFile).string(),
+                                                         format("{} {}", short_name(family), table.name));
+        take_table(revision.ruleset, *nft, family, table.name);
+      }
+  }
+  if (const auto title = table_in_both_forms(revision.ruleset))
+    return error_of<messages::table_in_both_forms>((folder / kNativeFile).string(), *title);
   return revision;
 }
 
@@ -148,9 +169,9 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
   return from_path(session, name.substr(5), name, family, pipes);
 }
 
-// The file that the rules of a slot were read from.
+// The file that the rules of a slot were read from; of a template its name.
 std::string path_of(const Revision& revision, Slot slot) {
-  if (!revision.name.starts_with("file:")) return "standard input";
+  if (!revision.name.starts_with("file:")) return revision.name == "-" ? "standard input" : revision.name;
   const auto path = revision.name.substr(5);
   return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(slot)) : path;
 }
@@ -312,7 +333,21 @@ Result<std::pair<Revision, Revision>> read_revisions(Session& session, const std
   return std::pair{*std::move(one), *std::move(two)};
 }
 
+namespace {
+
+/// A file that speaks of tables whose form it may change is compared as what it makes of the other revision.
+bool lay_over(Revision& file, const Revision& other) {
+  const bool of_nft = !file.has_v4 && !file.has_v6 && file.ruleset.native;
+  if (!file.by_hand || other.by_hand || (!of_nft && !first_in_nft_words(other.ruleset))) return false;
+  file.ruleset = overlay(other.ruleset, file);
+  file.has_v4 = file.has_v6 = file.has_sets = true;
+  return true;
+}
+
+}  // namespace
+
 Status keep_common(Revision& from, Revision& to) {
+  if (lay_over(from, to) || lay_over(to, from)) return {};
   const bool whole = from.whole() && to.whole();
   from.has_v4 = to.has_v4 = from.has_v4 && to.has_v4;
   from.has_v6 = to.has_v6 = from.has_v6 && to.has_v6;
@@ -388,11 +423,50 @@ Status check_rules(const Revision& revision) {
   return {};
 }
 
+namespace {
+
+bool covers(const Revision& revision, Family family) {
+  return family == Family::ipv4 ? revision.has_v4 : revision.has_v6;
+}
+
+bool names_table(const Ruleset& ruleset, Family family, std::string_view table) {
+  return ruleset[{family, false}].find(table) != nullptr ||
+         find_in_nft_words(ruleset, family, table) != nullptr;
+}
+
+/// Tables of iptables' names in a family that the revision does not cover: of those it speaks that it has.
+void take_native(Ruleset& base, const Revision& revision) {
+  NativeTables native = *revision.ruleset.native;
+  if (base.native) {
+    for (const NativeTable& table : base.native->tables) {
+      const auto family = iptables_family(table);
+      if (family && !covers(revision, *family) && !names_table(revision.ruleset, *family, table.name))
+        native.tables.push_back(table);
+    }
+    native.texts.insert(native.texts.end(), base.native->texts.begin(), base.native->texts.end());
+    native.sort();
+  }
+  base.native = std::move(native);
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    if (covers(revision, family)) continue;
+    for (const Table& table : revision.ruleset[{family, false}].tables)
+      take_table(base, revision.ruleset, family, table.name);
+    for (const NativeTable& table : revision.ruleset.native->tables)
+      if (iptables_family(table) == family) take_table(base, revision.ruleset, family, table.name);
+  }
+}
+
+}  // namespace
+
 Ruleset overlay(Ruleset base, const Revision& revision) {
   if (revision.has_v4) base.v4 = revision.ruleset.v4;
   if (revision.has_v6) base.v6 = revision.ruleset.v6;
   if (revision.has_sets) base.sets = revision.ruleset.sets;
-  if (revision.ruleset.native) base.native = revision.ruleset.native;
+  // Beside legacy tables those of nft are of no iptables in use.
+  const Backend backend = revision.by_hand ? base.backend : revision.ruleset.backend;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    if (backend == Backend::nft && covers(revision, family)) remove_in_nft_words(base, family);
+  if (revision.ruleset.native) take_native(base, revision);
   if (revision.whole()) {
     for (const Slot slot : Ruleset::slots())
       if (slot.beside) base[slot] = revision.ruleset[slot];

@@ -135,6 +135,8 @@ void examine_live(const Result<Capture>& live, std::vector<Finding>& checks) {
              "rewall try --for 10m -- sh SCRIPT"});
   else
     checks.push_back({.check = "backends", .message = format("only {} is in use", live->backends)});
+  for (const auto& [title, warning] : live->in_nft_words)
+    checks.push_back({.check = "nft-words", .message = warning});
   for (const auto& note : live->notes)
     checks.push_back({.check = "unrecorded", .ok = false, .message = note, .hint = hint_of_note(note)});
 }

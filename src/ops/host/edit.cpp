@@ -6,8 +6,10 @@
 
 #include "core/file.h"
 #include "core/messages.h"
+#include "core/text.h"
 #include "ops/context/ruleset_files.h"
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 
@@ -16,6 +18,9 @@ namespace fs = std::filesystem;
 Result<std::string> editable_text(Session& session, Family family, const std::string& table) {
   auto live = TRY(session.capture());
   const Tables& tables = family == Family::ipv4 ? live.ruleset.v4 : live.ruleset.v6;
+  if (live.ruleset.backend == Backend::nft)
+    if (const NativeTable* native = find_in_nft_words(live.ruleset, family, table))
+      return error_of<messages::edit_in_nft_words>(native->title());
   if (!table.empty()) {
     const Table* found = tables.find(table);
     return canonical_text(found != nullptr ? *found : empty_table(table));
@@ -24,10 +29,13 @@ Result<std::string> editable_text(Session& session, Family family, const std::st
   return text.empty() ? canonical_text(empty_table("filter")) : text;
 }
 
-Result<std::string> editable_native(Session& session) {
+Result<std::string> editable_native(Session& session, const std::string& title) {
   auto live = TRY(session.capture());
   if (!live.ruleset.native) return error_of<messages::nft_missing>();
-  return print_native(*live.ruleset.native);
+  if (title.empty()) return print_native(*live.ruleset.native);
+  const NativeTable* table = live.ruleset.native->find(title);
+  if (table == nullptr) return error_of<messages::no_such_native>(escape(title));
+  return print_native(*table);
 }
 
 Result<std::string> write_for_editor(const std::string& text, std::string_view file) {

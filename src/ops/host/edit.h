@@ -12,8 +12,9 @@ namespace rewall {
 /// text has the empty table. The errors are those of a capture.
 Result<std::string> editable_text(Session& session, Family family, const std::string& table);
 
-/// The native tables of LIVE, for an editor. Kind capture: they cannot be read. Else the errors of a capture.
-Result<std::string> editable_native(Session& session);
+/// The native tables of LIVE, or the one of this title ("inet fw"), for an editor. Kind capture: they cannot
+/// be read. Kind usage: there is no such table. Else the errors of a capture.
+Result<std::string> editable_native(Session& session, const std::string& title = {});
 
 /// Writes a text into a new folder below $TMPDIR (mode 0700, the file 0600) and returns the file's path. Kind
 /// usage: the file cannot be written.

@@ -39,6 +39,7 @@ Status compare_whole(Session& session, const Repository& repository, RepositoryS
   auto read = TRY(read_live_and_head(session, repository));
   const auto& [live, head] = read;
   status.backend = live.backends;
+  status.native_unseen = !live.ruleset.native;
   Diff diff = compare(head.ruleset, live.ruleset);
   mark_foreign(diff, head.ruleset, live.ruleset, TRY(read_owners(repository)));
   status.foreign_changes = static_cast<std::size_t>(
@@ -107,6 +108,8 @@ Status compare_with_head(Session& session, const Repository& repository, Reposit
     auto snapshot = TRY(repository.snapshot(status.head));
     status.clean = true;
     status.backend = snapshot.trailers.backend;
+    const auto files = TRY(repository.file_hashes(status.head));
+    status.native_unseen = !files.contains(std::string(kNativeFile)) && snapshot.trailers.native.empty();
     return {};
   }
   return compare_whole(session, repository, status);

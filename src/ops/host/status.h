@@ -25,6 +25,7 @@ struct RepositoryStatus {
   std::size_t changes = 0;          ///< of LIVE against HEAD, by meaning, without those of foreign parts
   std::string summary{};            ///< of all changes, as the subject of a commit
   std::size_t foreign_changes = 0;  ///< of parts that other programs own
+  bool native_unseen = false;       ///< nobody looked at the native nft tables: without the program nft
 
   struct RemoteStatus {
     Remote remote{};

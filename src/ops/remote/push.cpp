@@ -20,8 +20,8 @@ namespace {
 // network.timeout is shorter.
 constexpr std::chrono::hours kLongestTransfer{24};
 
-// A line of `git push --porcelain` (git-push(1), OUTPUT): ' ' sent, '*' new, '=' unchanged or '!' rejected;
-// then "from:to"; then a summary.
+// A line of `git push --porcelain` (git-push(1), OUTPUT): ' ' sent, '+' forced, '*' new, '=' unchanged or '!'
+// rejected; then "from:to"; then a summary.
 struct PushLine {
   char flag = ' ';
   std::string_view to{};
@@ -126,7 +126,11 @@ Result<PushResult> push(const Repository& repository, const std::string& remote,
   // A server that rejects some of the refs reports each in a line.
   PushResult pushed{.remote = to, .snapshots = behind.snapshots};
   for (const auto& line : push_lines(outcome->out)) {
-    if (line.flag != '!') continue;
+    if (line.flag != '!') {
+      pushed.changed = pushed.changed || line.flag != '=';
+      if (line.flag != '=' && line.to.starts_with("refs/tags/")) ++pushed.tags;
+      continue;
+    }
     if (line.to.starts_with(kHostBranches)) return rejected(repository, to, line, *outcome);
     pushed.notes.push_back(format("{}: {} was rejected: {}", to.name, line.to, line.summary));
   }

@@ -13,6 +13,8 @@ namespace rewall {
 struct PushResult {
   Remote remote{};
   std::size_t snapshots = 0;         ///< how many of them the remote did not have before
+  std::size_t tags = 0;              ///< how many tags the remote did not have, or had elsewhere
+  bool changed = false;              ///< the remote has another branch or tag than before
   std::vector<std::string> notes{};  ///< the tags that the remote refused, a sentence each
 };
 

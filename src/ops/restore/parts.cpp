@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -121,6 +122,14 @@ void put_native(NativeTables& base, const NativeTables& wanted, const Parts::Nat
   to->parts.insert(place, *part);
 }
 
+/// A table whose chains come in one form while it stands in the other becomes that of `wanted`.
+void settle_forms(Ruleset& base, const Ruleset& wanted) {
+  while (const auto title = table_in_both_forms(base)) {
+    const NativeTable table = *base.native->find(*title);
+    take_table(base, wanted, *iptables_family(table), table.name);
+  }
+}
+
 template <class Text>
 void append_texts(std::vector<Text>& to, const std::vector<Text>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -174,6 +183,7 @@ Ruleset with_parts(Ruleset base, const Ruleset& wanted, const Parts& parts) {
     append_texts(base.native->texts, wanted.native->texts);
     base.native->sort();
   }
+  settle_forms(base, wanted);
   return base;
 }
 

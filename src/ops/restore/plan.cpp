@@ -21,6 +21,7 @@
 #include "rules/set_delta.h"
 #include "rules/set_digest.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 #include "rules/text_delta.h"
 
 namespace rewall {
@@ -51,6 +52,43 @@ void take_native(Ruleset& base, const Ruleset& wanted, const std::string& title)
     base.native->texts.insert(base.native->texts.end(), wanted.native->texts.begin(),
                               wanted.native->texts.end());
     base.native->sort();
+  }
+}
+
+/// The family of "ip filter", a table of iptables; absent for any other title.
+std::optional<Family> family_of_title(std::string_view title) {
+  const auto blank = title.find(' ');
+  const auto family = native_family(title.substr(0, blank));
+  return family ? iptables_family(*family, title.substr(blank + 1)) : std::nullopt;
+}
+
+/// The tables of iptables' names in the words of nft, or `table` alone, as `wanted` has them.
+void take_in_nft_words(Ruleset& base, const Ruleset& wanted, Family family, const std::string& table) {
+  if (!base.native) return;
+  std::erase_if(base.native->tables, [&](const NativeTable& one) {
+    return iptables_family(one) == family && (table.empty() || one.name == table);
+  });
+  if (!wanted.native) return;
+  for (const NativeTable& one : wanted.native->tables)
+    if (iptables_family(one) == family && (table.empty() || one.name == table))
+      base.native->tables.push_back(one);
+  base.native->texts.insert(base.native->texts.end(), wanted.native->texts.begin(),
+                            wanted.native->texts.end());
+  base.native->sort();
+}
+
+/// A file of iptables' words can hold none of these.
+void keep_nft_words(Ruleset& whole, const Ruleset& live, const Revision& revision,
+                    std::vector<std::string>& notes) {
+  if (!live.native) return;
+  for (const NativeTable& table : live.native->tables) {
+    const auto family = iptables_family(table);
+    if (!family || find_in_nft_words(whole, *family, table.name) != nullptr) continue;
+    if (revision.ruleset[{*family}].find(table.name) != nullptr) continue;
+    take_table(whole, live, *family, table.name);
+    notes.push_back(
+        format("table {0} is in the words of nft and stays as it is; to edit it: rewall edit --table '{0}'",
+               table.title()));
   }
 }
 
@@ -97,17 +135,21 @@ Sets with_missing_sets(Sets live, const Sets& wanted, const std::set<std::string
 Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options,
                std::vector<std::string>& notes) {
   Ruleset whole = overlay(live, revision);
+  if (options.keeps_nft_words) keep_nft_words(whole, live, revision, notes);
   if (options.parts != nullptr) return with_parts(live, whole, *options.parts);
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
-  if (is_native_title(options.table)) {
+  if (is_native_title(options.table) && !family_of_title(options.table)) {
     take_native(wanted, whole, options.table);
     return wanted;
   }
+  const auto family = is_native_title(options.table) ? family_of_title(options.table) : options.family;
+  const auto table = options.table.substr(options.table.find(' ') + 1);
   if (live.backend != whole.backend) wanted.backend = whole.backend;
   for (const Slot slot : Ruleset::slots()) {
-    if (options.family && slot.family != *options.family) continue;
-    take_tables(wanted[slot], whole[slot], options.table);
+    if (family && slot.family != *family) continue;
+    take_tables(wanted[slot], whole[slot], table);
+    if (wanted.backend_of(slot) == Backend::nft) take_in_nft_words(wanted, whole, slot.family, table);
   }
   const auto named = sets_of_part(whole, options);
   if (revision.has_sets) note_other_sets(live.sets, revision, named, notes);
@@ -124,6 +166,15 @@ Status part_within_backend(const Ruleset& live, const Revision& revision, const 
                                                    name(live.backend));
 }
 
+// The tables of iptables-nft would filter beside those of the iptables in use.
+Status nft_beside_legacy(const Ruleset& live, const Revision& revision) {
+  const bool of_nft = revision.by_hand && !revision.has_v4 && !revision.has_v6 && revision.ruleset.native;
+  if (!of_nft || live.backend != Backend::legacy) return {};
+  const bool any = !revision.ruleset.v4.tables.empty() || !revision.ruleset.v6.tables.empty() ||
+                   first_in_nft_words(revision.ruleset);
+  return any ? Status(error_of<messages::nft_table_beside_legacy>(revision.name)) : Status{};
+}
+
 // What a snapshot holds was once printed by iptables-save, so staging must give it back; a file written by
 // hand may be respelled by the kernel, and what reads back in the scratch namespace is what LIVE will be held
 // against.
@@ -135,11 +186,42 @@ Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revi
   log_warning("{}; the kernel's reading is taken", error.message);
   return {};
 }
+bool has_foreign_part(const Ruleset& ruleset, Family family, const std::string& table,
+                      std::span<const Owner> owners) {
+  Ruleset alone{.backend = ruleset.backend};
+  take_table(alone, ruleset, family, table);
+  Ruleset nothing;
+  if (alone.native) nothing.native.emplace();
+  const auto merged = keep_foreign(nothing, alone, owners);
+  return !merged.kept.empty();
+}
+
+// A table that LIVE has in the words of iptables and the revision in those of nft, or the other way round,
+// has to be in one form where foreign parts of LIVE stay in it. `live` becomes LIVE in the words of nft
+// there.
+Status bring_to_one_form(Session& session, Ruleset& wanted, Ruleset& live, std::span<const Owner> owners) {
+  const auto say_in_nft_words = [&](Ruleset& ruleset, Family family, const std::string& table) -> Status {
+    NativeTables words;
+    words.tables.push_back(TRY(session.firewall().in_nft_words(ruleset, family, table, words.texts)));
+    const Ruleset said{.native = std::move(words)};
+    take_table(ruleset, said, family, table);
+    return {};
+  };
+  for (const auto& [family, table] : tables_in_different_forms(wanted, live)) {
+    if (!has_foreign_part(live, family, table, owners)) continue;
+    const bool wanted_by_nft = find_in_nft_words(wanted, family, table) != nullptr;
+    TRY(say_in_nft_words(wanted_by_nft ? live : wanted, family, table));
+  }
+  return {};
+}
+
 // What is foreign stays as it is in LIVE.
 Status keep_foreign_parts(Session& session, Ruleset& wanted, LostForeign lost, RestorePlan& plan) {
   auto repository = TRY(session.repository());
   auto owners = TRY(read_owners(*repository));
-  auto kept = keep_foreign(wanted, plan.live.ruleset, owners, lost);
+  Ruleset live = plan.live.ruleset;
+  TRY(bring_to_one_form(session, wanted, live, owners));
+  auto kept = keep_foreign(wanted, live, owners, lost);
   wanted = std::move(kept.ruleset);
   plan.notes.insert(plan.notes.end(), kept.notes.begin(), kept.notes.end());
   if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
@@ -288,6 +370,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   RestorePlan plan{.live = known.whole ? known.live : std::move(known.live),
                    .rest = known.whole ? &known.head : nullptr};
   TRY(part_within_backend(plan.live.ruleset, revision, options));
+  TRY(nft_beside_legacy(plan.live.ruleset, revision));
   Ruleset wanted = choose(plan.live.ruleset, revision, options, plan.notes);
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
@@ -312,6 +395,9 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   auto diff = TRY(comparing.get());
   TRY(proving.get());
   if (!staged) return std::move(staged).error().with_live(LiveState::untouched);
+  // Where no rule is left that iptables cannot say, a capture has the table in its words.
+  for (const auto& [family, table] : tables_in_different_forms(wanted, staged->ruleset))
+    take_table(wanted, staged->ruleset, family, table);
   const bool as_wanted = same_words(wanted, staged->ruleset);
   if (!as_wanted) {
     TRY(staged_as_wanted(wanted, staged->ruleset, revision));

@@ -9,12 +9,14 @@
 #include "core/file_lock.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "diff/pairs.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
+#include "ops/restore/change_check.h"
 #include "ops/restore/partial_read.h"
 #include "ops/restore/put_in_force.h"
 #include "ops/restore/record_result.h"
@@ -66,6 +68,23 @@ Result<std::vector<std::string>> check_signature_of(const Repository& repository
     error.hint =
         format("the newest signed one is {0}: rewall restore {0}; {1}", newest.substr(0, 10), error.hint);
   return error;
+}
+
+// Of a plan that changes something. With a dry run the refusal is a part of the result.
+Status hold_against(Session& session, const Repository& repository, const RestorePlan& plan,
+                    const RestoreOptions& options, Restored& restored) {
+  if (options.check == nullptr || restored.diff.identical()) return {};
+  auto found = check_change(session, repository, plan, *options.check, options.dry_run);
+  // A boot does not hang on it.
+  if (!found && options.check->mode == ChangeCheck::Mode::warn) {
+    restored.notes.push_back(format("not checked: {}", found.error().message));
+    return {};
+  }
+  auto outcome = TRY(std::move(found));
+  restored.notes.insert(restored.notes.end(), outcome.notes.begin(), outcome.notes.end());
+  restored.refusal = std::move(outcome.refusal);
+  if (!options.dry_run && restored.refusal) return *std::move(restored.refusal);
+  return {};
 }
 
 /// The guard of a restore: dropped again, unless something of the restore is in force.
@@ -130,6 +149,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
+    TRY(hold_against(session, repository, *plan, options, restored));
     if (options.dry_run) {
       auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
       if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
@@ -193,6 +213,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
+    TRY(hold_against(session, repository, plan, options, restored));
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // A guard needs a snapshot as its way back, and an expiry one to find its rules by.
@@ -239,24 +260,45 @@ Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
 }
 
 // What is wanted: all of it, or where a partial read is enough, what that holds.
-struct Target {
+struct WantedState {
   Revision revision{};
   std::optional<PartialRead> partial{};
 };
 
-Result<Target> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
+Result<WantedState> read_target(Session& session, const std::string& name, const RestoreOptions& options) {
   if (!is_unrecorded(name) && !options.family && options.table.empty()) {
     auto partial = read_partially(session, name, options.exact);
     // HEAD may be what cannot be read.
     if (!partial && partial.error().kind != ErrorKind::repository) return std::move(partial).error();
     if (partial && *partial) {
       Revision revision{.name = name, .hash = (*partial)->wanted.hash, .ruleset = std::move((*partial)->to)};
-      return Target{std::move(revision), *std::move(partial)};
+      return WantedState{std::move(revision), *std::move(partial)};
     }
   }
   const auto pipes = options.trigger == "apply" ? Pipes::read : Pipes::refused;
   auto revision = TRY(read_revision(session, name, options.family, Proof::hash, pipes));
-  return Target{std::move(revision)};
+  return WantedState{std::move(revision)};
+}
+
+// Takes the lock.
+Result<Restored> restore_target(Session& session, Repository& repository, WantedState target,
+                                const RestoreOptions& options) {
+  auto held = lock(session);
+  auto& [revision, partial] = target;
+  if (!held) {
+    const Error why = held.error();
+    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
+    if (partial) revision = TRY(read_revision(session, revision.hash));
+    return carry_out_unrecorded(session, repository, read_only, revision, options, why);
+  }
+  if (partial) {
+    if (auto generation = still_live(session, repository, partial->head.hash)) {
+      auto known = known_by_partial_read(repository, *std::move(partial), *std::move(generation));
+      return carry_out_somehow(session, repository, *held, std::move(revision), std::move(known), options);
+    }
+    revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
+  }
+  return restore(session, *held, revision, options);
 }
 
 }  // namespace
@@ -266,22 +308,12 @@ Result<Restored> restore(Session& session, const std::string& name, const Restor
   // Before the lock is taken: standard input may be slow. And before LIVE is recorded: HEAD is the snapshot
   // that the caller saw.
   auto target = TRY(read_target(session, name, options));
-  auto held = lock(session);
-  auto& [revision, partial] = target;
-  if (!held) {
-    const Error why = held.error();
-    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
-    if (partial) revision = TRY(read_revision(session, revision.hash));
-    return carry_out_unrecorded(session, *repository, read_only, revision, options, why);
-  }
-  if (partial) {
-    if (auto generation = still_live(session, *repository, partial->head.hash)) {
-      auto known = known_by_partial_read(*repository, *std::move(partial), *std::move(generation));
-      return carry_out_somehow(session, *repository, *held, std::move(revision), std::move(known), options);
-    }
-    revision.ruleset = TRY(read_revision(session, revision.hash)).ruleset;
-  }
-  return restore(session, *held, revision, options);
+  return restore_target(session, *repository, std::move(target), options);
+}
+
+Result<Restored> restore(Session& session, Revision revision, const RestoreOptions& options) {
+  auto repository = TRY(session.repository());
+  return restore_target(session, *repository, WantedState{std::move(revision)}, options);
 }
 
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,

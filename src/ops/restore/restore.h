@@ -19,6 +19,9 @@ namespace rewall {
 /// of lock() and read_revision().
 Result<Restored> restore(Session& session, const std::string& revision, const RestoreOptions& options);
 
+/// Restores a revision that the caller has made and that is in no repository. Takes the repository's lock.
+Result<Restored> restore(Session& session, Revision revision, const RestoreOptions& options);
+
 /// Restores a revision that was read before, for a caller that holds the lock.
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
                          const RestoreOptions& options);

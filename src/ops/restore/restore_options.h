@@ -13,10 +13,13 @@
 
 namespace rewall {
 
+struct ChangeCheck;
+
 /// The options of a restore. Lives during the call.
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
-  std::string table{};              ///< only this table
+  std::string table{};              ///< only this table; "inet fw" and "ip filter" name a table of nft
+  bool keeps_nft_words = false;     ///< a rules file leaves tables in the words of nft that it does not name
   const Parts* parts = nullptr;     ///< only these chains and sets; not together with family or table
   std::string message{};            ///< the subject of the result's snapshot; empty: made from the diff
   std::string trigger = "restore";  ///< as Rewall-Trigger
@@ -24,7 +27,9 @@ struct RestoreOptions {
   bool dry_run = false;             ///< plans only
   bool exact = false;               ///< restores foreign parts too, instead of keeping those of LIVE
   Safeguard* safeguard = nullptr;   ///< the guard of the change; null for a way back
-  std::optional<Actor> actor{};     ///< the person who restores; else the person behind this process
+  /// What is held against the wanted ruleset first (change_check.h); null for a way back.
+  ChangeCheck* check = nullptr;
+  std::optional<Actor> actor{};  ///< the person who restores; else the person behind this process
   /// For a way back (a guard or a boot): pre-restore.d and the signature are not checked.
   bool way_back = false;
   /// The revision was made of the LIVE that the caller read: another LIVE is an error of kind refused, and no
@@ -45,6 +50,7 @@ struct Restored {
   std::string kept{};      ///< the folder with the files of the old LIVE then; empty where it is LIVE still
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
+  std::optional<Error> refusal{};    ///< with dry_run: why the restore would be refused
 };
 
 }  // namespace rewall

@@ -61,9 +61,13 @@ std::string native_part_name(const Change& change) {
 
 std::vector<std::size_t> changes_of_native(const AttributedChanges& all, const Change& change) {
   const auto title = format("{} {}", rewall::name(*change.native), change.table);
+  const auto of_table = [&](const ChainName& chain) {
+    return format("{} {}", short_name(chain.family), chain.table) == title;
+  };
   std::vector<std::size_t> changes;
   for (std::size_t i = 0; i < all.changes.size(); ++i)
-    if (all.changes[i].native.contains(title)) changes.push_back(i);
+    if (all.changes[i].native.contains(title) || std::ranges::any_of(all.changes[i].touched, of_table))
+      changes.push_back(i);
   return changes;
 }
 

@@ -48,6 +48,7 @@
 #include "rules/set_digest.h"
 #include "rules/sets.h"
 #include "rules/splice.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -380,6 +381,10 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
   };
   if (!base.generation || base.backends != name(Backend::nft) || session_.firewall().legacy_tables() ||
       base.files->contains("rules.v4.legacy") || base.files->contains("rules.v6.legacy"))
+    return std::optional<RulesetState>{};
+  // The notifications name the chains of such a table, which the words of iptables do not say.
+  if (const auto native = base.files->find(std::string(kNativeFile));
+      native != base.files->end() && holds_in_nft_words(native->second))
     return std::optional<RulesetState>{};
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     const auto now = generation_after_events();

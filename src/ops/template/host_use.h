@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rules/ruleset.h"
+
+namespace rewall {
+
+/// What a host is used for, as far as its sockets and interfaces tell. A value.
+struct HostUse {
+  /// A socket that waits for connections or packets.
+  struct Listener {
+    bool tcp = true;
+    std::string address{};  ///< empty: all addresses
+    std::uint16_t port = 0;
+    std::string program{};  ///< empty where it is not known, and for the kernel's own (WireGuard)
+  };
+  /// A TCP connection that is established, not with the host itself.
+  struct Connection {
+    std::string peer{};
+    std::uint16_t peer_port = 0;
+    std::uint16_t own_port = 0;
+  };
+  /// A network interface that is up, without lo.
+  struct Interface {
+    std::string name{};
+    bool leads_out = false;               ///< a default route goes by it
+    std::vector<std::string> networks{};  ///< of its addresses, without link-local ones
+  };
+  std::vector<Listener> listeners{};  ///< without those that only the host itself reaches (loopback)
+  std::vector<Connection> connections{};
+  std::vector<Interface> interfaces{};
+  bool forwards = false;     ///< sysctl net.ipv4.ip_forward or net.ipv6.conf.all.forwarding
+  std::string ssh_client{};  ///< the address from which this process was started by ssh; empty for none
+  std::uint16_t ssh_port = 0;
+  bool apt_user = false;  ///< there is a user _apt
+};
+
+/// Reads it in this network namespace, from proc(5) and getifaddrs(3). What cannot be read is left out.
+HostUse read_host_use();
+
+}  // namespace rewall

@@ -1,0 +1,153 @@
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "analysis/walk.h"
+#include "core/text.h"
+#include "rules/parse.h"
+
+// What tests/judge found: the kernel (6.18, with iptables 1.8.9) did with these packets what stands here.
+
+using namespace rewall;
+
+namespace {
+
+constexpr auto v4 = Family::ipv4;
+constexpr auto v6 = Family::ipv6;
+
+Ruleset ruleset(const std::string& rules, Family family, const std::string& sets = {}) {
+  Ruleset out;
+  auto tables = parse_saved(rules, family, "rules");
+  if (!tables) FAIL(tables.error().message);
+  (family == v4 ? out.v4 : out.v6) = *std::move(tables);
+  auto read = parse_sets(sets, "sets");
+  if (!read) FAIL(read.error().message);
+  out.sets = *std::move(read);
+  return out;
+}
+
+Packet packet(const std::string& words, Family family) {
+  std::vector<std::string> each;
+  std::istringstream in(words);
+  for (std::string word; in >> word;) each.push_back(word);
+  auto read = read_packet(each, family);
+  if (!read) FAIL(words << ": " << read.error().message);
+  return *std::move(read);
+}
+
+/// A host with 10.1.0.1/16 on eth0, and 10.2.0.1/16 on eth1, which is of the group 7.
+HostFacts facts() {
+  return {.known = true,
+          .interfaces = {
+              {.name = "lo", .v4 = {0x7f000001}, .v6 = {1}},
+              {.name = "eth0", .v4 = {0x0a010001}, .v4_networks = {{0x0a010000, 0x0a01ffff}}},
+              {.name = "eth1", .group = 7, .v4 = {0x0a020001}, .v4_networks = {{0x0a020000, 0x0a02ffff}}}}};
+}
+
+/// What becomes of the packet, by both ways to ask.
+Trace ask(const Ruleset& rules, const std::string& words, Family family = v4) {
+  const Model model(rules, family, facts());
+  const auto asked = packet(words, family);
+  INFO(words);
+  auto out = trace(model, asked);
+  CHECK(verdict(model, asked) == out.verdict);
+  return out;
+}
+
+std::string table(const std::string& name, const std::string& chains, const std::string& lines) {
+  std::string out = "*" + name + "\n";
+  for (const auto chain : split(chains, ' ')) out += ":" + std::string(chain) + " ACCEPT [0:0]\n";
+  return out + lines + "COMMIT\n";
+}
+
+std::string filter(const std::string& lines) {
+  return table("filter", "INPUT FORWARD OUTPUT", lines);
+}
+
+}  // namespace
+
+TEST_CASE("in the table raw there is no connection to mark") {
+  const auto rules =
+      ruleset(table("raw", "PREROUTING OUTPUT", "-A PREROUTING -j CONNMARK --set-xmark 0x2/0x2\n") +
+                  filter("-A INPUT -m connmark --mark 0x2/0x2 -j DROP\n"),
+              v4);
+  CHECK(ask(rules, "-p tcp -s 10.1.0.9 -d 10.1.0.1 --state NEW").verdict == Verdict::accept);
+}
+
+TEST_CASE("an ICMP error about a connection that is not translated keeps its source") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.9\n"),
+                             v4);
+  const auto out =
+      ask(rules,
+          "-p icmp -s 10.2.0.77 -d 10.1.0.9 --icmp-type 3/1 -i eth1 -o eth0 --hook FORWARD --ctstate "
+          "RELATED --ctdir REPLY --ctstatus SEEN_REPLY,CONFIRMED --ctorigsrc 10.1.0.9 --ctorigdst "
+          "10.2.0.5 --ctreplsrc 10.2.0.5 --ctrepldst 10.1.0.9");
+  CHECK(out.packet[Field::source] == NumberSet::one(0x0a02004d));
+}
+
+TEST_CASE("the group of an interface of this host is known") {
+  const auto rules = ruleset(filter("-A INPUT -m devgroup --src-group 7 -j DROP\n"), v4);
+  CHECK(ask(rules, "-p tcp -d 10.1.0.1 -i eth1").verdict == Verdict::drop);
+  CHECK(ask(rules, "-p tcp -d 10.1.0.1 -i eth0").verdict == Verdict::accept);
+}
+
+TEST_CASE("what everybody on the link hears is not routed on, whatever NAT makes of its destination") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A PREROUTING -p udp -j DNAT --to-destination 10.2.0.9\n"),
+                             v4);
+  CHECK(ask(rules, "-p udp -s 10.1.0.9 -d 10.1.255.255 -i eth0 --pkt-type broadcast --state NEW").verdict ==
+        Verdict::drop);
+  CHECK(ask(rules, "-p udp -s 10.1.0.9 -d 10.1.0.1 -i eth0 --pkt-type unicast --state NEW").verdict ==
+        Verdict::accept);
+}
+
+TEST_CASE("what this host sends is unicast to -m pkttype") {
+  const auto rules = ruleset(filter("-A OUTPUT -m pkttype --pkt-type unicast -j DROP\n"), v4);
+  CHECK(ask(rules, "-p udp -d 10.1.255.255 --hook OUTPUT").verdict == Verdict::drop);
+}
+
+TEST_CASE("--random takes another source port, of those that are as privileged") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A POSTROUTING -p udp -j SNAT --to-source 10.2.0.1 --random\n"),
+                             v4);
+  const auto out =
+      ask(rules, "-p udp -s 10.1.0.9 -d 10.2.0.9 --sport 40000 -i eth0 -o eth1 --hook FORWARD --state NEW");
+  CHECK(out.packet[Field::source] == NumberSet::one(0x0a020001));
+  CHECK(out.packet[Field::source_port] == NumberSet::range(1024, 65535));
+}
+
+TEST_CASE("MASQUERADE on lo takes an address that others can answer to") {
+  const auto rules = ruleset(
+      table("nat", "PREROUTING INPUT OUTPUT POSTROUTING", "-A POSTROUTING -o lo -j MASQUERADE\n"), v4);
+  const auto out = ask(rules, "-p udp -s 10.2.0.1 -d 10.1.0.1 -o lo --hook OUTPUT --state NEW");
+  CHECK(out.packet[Field::source].contains(0x0a010001));
+}
+
+TEST_CASE("a destination that NAT chose decides by which interface a packet leaves") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A PREROUTING -j DNAT --to-destination 10.2.0.9\n") +
+                                 filter("-A FORWARD -o eth1 -j DROP\n"),
+                             v4);
+  CHECK(ask(rules, "-p udp -s 10.1.0.9 -d 10.1.0.8 -i eth0 -o eth0 --hook FORWARD --state NEW").verdict ==
+        Verdict::drop);
+}
+
+TEST_CASE("of hash:net,iface the most specific network decides, whatever its interface") {
+  const std::string sets =
+      "create s hash:net,iface family inet hashsize 1024 maxelem 65536\n"
+      "add s 10.1.0.0/16,eth0\n"
+      "add s 10.1.2.0/24,eth1\n";
+  const auto rules = ruleset(filter("-A INPUT -m set --match-set s src,src -j DROP\n"), v4, sets);
+  CHECK(ask(rules, "-p tcp -s 10.1.3.9 -d 10.1.0.1 -i eth0").verdict == Verdict::drop);
+  CHECK(ask(rules, "-p tcp -s 10.1.2.9 -d 10.1.0.1 -i eth1").verdict == Verdict::drop);
+  CHECK(ask(rules, "-p tcp -s 10.1.2.9 -d 10.1.0.1 -i eth0").verdict == Verdict::accept);
+}
+
+TEST_CASE("a broadcast address of a network of this host is routed to this host") {
+  const auto rules = ruleset(table("nat", "PREROUTING INPUT OUTPUT POSTROUTING",
+                                   "-A PREROUTING -j DNAT --to-destination 10.1.255.255\n") +
+                                 filter("-A FORWARD -j DROP\n"),
+                             v4);
+  CHECK(ask(rules, "-p udp -s 10.2.0.9 -d 192.0.2.1 -i eth1 -o eth0 --hook FORWARD --state NEW").verdict ==
+        Verdict::accept);
+}
