@@ -48,6 +48,7 @@ class SetMembers {
   /// type * 256 + code for ICMP, and 0 for protocols without ports.
   bool contains(std::span<const Number> values, std::uint8_t protocol) const;
 
+  const std::vector<Member>& members() const { return members_; }
   /// The members that are not disjoint from the ranges; absent where they are more than `most`.
   std::optional<std::vector<const Member*>> near(std::span<const NumberRange> ranges, std::size_t most) const;
   NumberRange range_of(const Member& member, std::size_t part) const;

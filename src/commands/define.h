@@ -19,6 +19,7 @@ Action define_show(Syntax& syntax);
 Action define_diff(Syntax& syntax);
 Action define_blame(Syntax& syntax);
 Action define_checkout(Syntax& syntax);
+Action define_ports(Syntax& syntax);
 Action define_restore(Syntax& syntax);
 Action define_undo(Syntax& syntax);
 Action define_redo(Syntax& syntax);

@@ -5,7 +5,7 @@
 namespace rewall {
 
 std::span<const CommandEntry> command_table() {
-  static constexpr std::array<CommandEntry, 34> kCommands{{
+  static constexpr std::array<CommandEntry, 35> kCommands{{
       {"init", "", "record", Effect::records, "Create the repository and take the first snapshot",
        "rewall init\nrewall init --remote git@backup.example.org:firewalls.git\n"
        "rewall init -c sign.key=/etc/rewall/key",
@@ -69,6 +69,10 @@ std::span<const CommandEntry> command_table() {
       {"check", "", "analyse", Effect::looks, "Check that a revision treats packets as is expected",
        "rewall check\nrewall check HEAD~1\nrewall check file:/etc/iptables/rules.v4\nrewall check --suggest",
        define_check},
+      {"ports", "", "analyse", Effect::looks, "Show which ports are open, and to whom",
+       "rewall ports\nrewall ports --listening\nrewall ports --forward\n"
+       "rewall ports good --local 192.0.2.10",
+       define_ports},
       {"expect", "", "analyse", Effect::looks,
        "List, add or remove expectations, which every change is held against",
        "rewall expect\nrewall expect add accept -p tcp --dport 22 -i eth0 --state NEW\n"

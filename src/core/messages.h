@@ -890,6 +890,11 @@ inline constexpr Message packet_is_empty{
 inline constexpr Message revision_without_family{.text = "{} has no rules of {}"};
 inline constexpr Message host_addresses_unread{
     .kind = ErrorKind::capture, .text = "cannot read the addresses of this host from the kernel: {}"};
+/// "ip" or "ip6"
+inline constexpr Message rules_too_entangled{
+    .text = "{}: the rules tell too many kinds of packets apart to say which ports are open"};
+inline constexpr Message sockets_unread{.kind = ErrorKind::capture,
+                                        .text = "cannot read the listening sockets of this host: {}"};
 inline constexpr Message no_packet_line{
     .text = "{} is no line of 'tcpdump -n', 'conntrack -L' or the kernel's LOG target that tells a packet",
     .hint = "use words of iptables: -p tcp -s 198.51.100.7 --dport 22"};

@@ -168,7 +168,7 @@ void judge(Signature& signature, std::string_view state, std::string_view trust)
 
 constexpr std::string_view kCommitter = "rewall@";
 constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK%x00%ce";
-constexpr std::size_t kFields = 7;
+constexpr std::size_t kFieldsAsked = 7;
 
 Result<Outcome> ask_git(const Repository& repository, const std::string& allowed,
                         std::span<const std::string> hashes, std::vector<std::string> environment = {}) {
@@ -198,8 +198,8 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
   if (hashes.empty()) return all;
   auto outcome = TRY(ask_git(repository, allowed, hashes));
   const auto fields = split(outcome.out, '\0');
-  if (outcome.ok() && fields.size() / kFields == hashes.size()) {
-    for (std::size_t i = 0; i < hashes.size(); ++i) all.push_back(read_fields(&fields[i * kFields]));
+  if (outcome.ok() && fields.size() / kFieldsAsked == hashes.size()) {
+    for (std::size_t i = 0; i < hashes.size(); ++i) all.push_back(read_fields(&fields[i * kFieldsAsked]));
     return all;
   }
   const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(outcome)};
@@ -283,7 +283,7 @@ Result<Signature> sign_as_service(const Repository& repository) {
   const auto asked =
       TRY(ask_git(repository, TRY(allowed_file(repository)), hashes, {"GIT_OBJECT_DIRECTORY=" + objects}));
   const auto fields = split(asked.out, '\0');
-  if (!asked.ok() || fields.size() < kFields)
+  if (!asked.ok() || fields.size() < kFieldsAsked)
     return within({.kind = ErrorKind::repository, .message = reason(asked)});
   return read_fields(fields.data());
 }

@@ -1,0 +1,671 @@
+#include "analysis/verdict_diagram.h"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_set>
+
+#include "analysis/condition_diagram.h"
+#include "core/format.h"
+
+namespace rewall {
+namespace {
+
+constexpr int kTrackingPriority = -200;             // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
+constexpr std::size_t kFirstSweep = 4'000'000;       // edges
+constexpr std::size_t kMostEdges = 80'000'000;
+constexpr std::size_t kMostStates = 200'000;
+constexpr unsigned kDeepestTail = 2000;
+constexpr std::size_t kToldEach = 256;           // rules
+
+// How the rules of a chain leave a packet, with the state that it then has.
+enum class Way : std::uint8_t { next, fall, accept, drop, reject, end };
+
+constexpr Leaf leaf_of(Way way, std::uint32_t state = 0) {
+  return state * 8 + static_cast<Leaf>(way);
+}
+constexpr Way way_of(Leaf leaf) {
+  return static_cast<Way>(leaf % 8);
+}
+constexpr std::uint32_t state_of(Leaf leaf) {
+  return leaf / 8;
+}
+
+struct ChainPlace {
+  std::size_t table = 0;
+  std::size_t chain = 0;
+  auto operator<=>(const ChainPlace&) const = default;
+};
+
+// What a chain can do, with those that it jumps to.
+struct ChainTraits {
+  bool changes = false;  // the state of packets that go on behind it
+  bool decides = false;  // it can do other than let packets go on unchanged
+};
+
+// The chains that packets can meet, and what matters of them. A rule that sets what no rule asks for does nothing.
+class Reach {
+ public:
+  Reach(const Model& model, const std::vector<Hook>& hooks) : model_(model) {
+    for (const auto hook : hooks)
+      for (const auto& station : model.stations(hook))
+        if (station.native.empty()) visit({station.table, station.chain});
+    read_.insert(Field::ttl);  // by the routing
+    read_through_marks();
+    find_traits();
+  }
+
+  std::size_t rules() const { return rules_; }
+  const ChainTraits& traits(ChainPlace place) const { return traits_.at(place); }
+
+  bool changes(const RuleAction& action) const {
+    if (action.kind == RuleAction::Kind::no_track) return true;
+    if (action.kind == RuleAction::Kind::set_member) return looked_up_.contains(action.set);
+    if (action.kind == RuleAction::Kind::transparent_proxy) return false;
+    const auto fields = changed_by(action);
+    return std::ranges::any_of(fields, [this](Field field) { return read_.contains(field); });
+  }
+
+ private:
+  const std::vector<Rule>& rules_of(ChainPlace place) const {
+    return model_.tables()[place.table].table->chains[place.chain].rules;
+  }
+
+  void visit(ChainPlace first) {
+    std::vector<ChainPlace> waiting{first};
+    while (!waiting.empty()) {
+      const auto place = waiting.back();
+      waiting.pop_back();
+      if (!traits_.emplace(place, ChainTraits{}).second) continue;
+      const auto count = rules_of(place).size();
+      rules_ += count;
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto& rule = model_.rule(place.table, place.chain, i);
+        for (const auto& condition : rule.conditions) read(condition);
+        note(rule.action);
+        if (is_jump(rule.action)) waiting.push_back({place.table, rule.action.chain});
+      }
+    }
+  }
+
+  static bool is_jump(const RuleAction& action) {
+    return action.kind == RuleAction::Kind::jump || action.kind == RuleAction::Kind::go_to;
+  }
+
+  void note(const RuleAction& action) {
+    saves_ = saves_ || action.kind == RuleAction::Kind::save_mark;
+    restores_ = restores_ || action.kind == RuleAction::Kind::restore_mark;
+  }
+
+  void read(const Condition& condition) {
+    if (condition.kind == Condition::Kind::in || condition.kind == Condition::Kind::masked)
+      read_.insert(condition.field);
+    if (condition.kind == Condition::Kind::lookup) looked_up_.insert(condition.set);
+    if (condition.kind == Condition::Kind::lookup || condition.kind == Condition::Kind::unknown)
+      read_.insert(condition.fields.begin(), condition.fields.end());
+    for (const auto& part : condition.parts) read(part);
+  }
+
+  void read_through_marks() {
+    for (int i = 0; i < 2; ++i) {
+      if (saves_ && read_.contains(Field::connection_mark)) read_.insert(Field::mark);
+      if (restores_ && read_.contains(Field::mark)) read_.insert(Field::connection_mark);
+    }
+  }
+
+  // Until nothing changes: chains that jump in a circle, which no kernel takes, end it too.
+  void find_traits() {
+    std::map<ChainPlace, std::vector<ChainPlace>> from;
+    std::vector<ChainPlace> waiting;
+    for (auto& [place, traits] : traits_) {
+      for (std::size_t i = 0; i < rules_of(place).size(); ++i) {
+        const auto& action = model_.rule(place.table, place.chain, i).action;
+        if (is_jump(action)) {
+          from[{place.table, action.chain}].push_back(place);
+          continue;
+        }
+        const bool changing = changes(action);
+        traits.changes = traits.changes || changing;
+        traits.decides = traits.decides || changing || decides(action);
+      }
+      if (traits.changes || traits.decides) waiting.push_back(place);
+    }
+    while (!waiting.empty()) {
+      const auto place = waiting.back();
+      waiting.pop_back();
+      for (const auto& caller : from[place]) {
+        auto& traits = traits_.at(caller);
+        const auto before = std::pair(traits.changes, traits.decides);
+        traits.changes = traits.changes || traits_.at(place).changes;
+        traits.decides = traits.decides || traits_.at(place).decides;
+        if (before != std::pair(traits.changes, traits.decides)) waiting.push_back(caller);
+      }
+    }
+  }
+
+  static bool decides(const RuleAction& action) {
+    using Kind = RuleAction::Kind;
+    return action.kind == Kind::drop || action.kind == Kind::reject || action.kind == Kind::queue ||
+           action.kind == Kind::destination_nat || action.kind == Kind::redirect ||
+           action.kind == Kind::network_map || action.kind == Kind::transparent_proxy ||
+           action.kind == Kind::unknown;
+  }
+
+  const Model& model_;
+  std::map<ChainPlace, ChainTraits> traits_{};
+  std::set<Field> read_{};
+  std::set<std::string> looked_up_{};
+  std::size_t rules_ = 0;
+  bool saves_ = false;
+  bool restores_ = false;
+};
+
+std::vector<Hook> hooks_of(Hook hook) {
+  switch (hook) {
+    case Hook::input:
+    case Hook::forward:
+      return {Hook::prerouting, Hook::input, Hook::forward, Hook::postrouting};
+    case Hook::output:
+      return {Hook::output, Hook::postrouting};
+    default:
+      return {hook};
+  }
+}
+
+}  // namespace
+
+class VerdictDiagram::Work {
+ public:
+  Work(const Model& model, VerdictQuestion question)
+      : model_(model),
+        question_(std::move(question)),
+        conditions_(model.ruleset(), question_.packets, question_.order),
+        diagrams_(conditions_.diagrams()),
+        reach_(model, hooks_of(question_.packets.hook)) {
+    conditions_.assume(question_.assumed);
+    diagrams_.limit(kMostEdges);
+  }
+
+  std::optional<Diagram> make() {
+    const auto hook = question_.packets.hook;
+    PacketState first;
+    first.tracked = hook == Hook::postrouting;
+    if (question_.packets[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh)))
+      of_new_connection(first);
+    const auto result = hook == Hook::input || hook == Hook::forward || hook == Hook::prerouting
+                            ? arrive(std::move(first))
+                            : enter(hook, std::move(first));
+    if (question_.progress) question_.progress(reach_.rules(), reach_.rules());
+    return diagrams_.gave_up() ? std::nullopt : std::optional(result);
+  }
+
+  ConditionDiagrams& conditions() { return conditions_; }
+  const ConditionDiagrams& conditions() const { return conditions_; }
+  const VerdictQuestion& question() const { return question_; }
+  const Fate& fate(Leaf leaf) const {
+    static const Fate kDrop{.verdict = Verdict::drop};
+    static const Fate kReject{.verdict = Verdict::reject};
+    if (way_of(leaf) == Way::end) return fates_[state_of(leaf)];
+    return way_of(leaf) == Way::reject ? kReject : kDrop;
+  }
+
+ private:
+  using Kind = RuleAction::Kind;
+
+  // A diagram that is kept while others are made; on a stack.
+  class Held {
+   public:
+    Held(Work& work, Diagram diagram) : work_(work), place_(work.held_.size()) { work.held_.push_back(diagram); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() { work_.held_.pop_back(); }
+    Diagram& operator*() { return work_.held_[place_]; }
+
+   private:
+    Work& work_;
+    std::size_t place_;
+  };
+
+  static void of_new_connection(PacketState& state) {
+    const auto same = [&](Field field, Field as) { state.set(field, FieldValue::as_it_came(as)); };
+    same(Field::original_source, Field::source);
+    same(Field::original_destination, Field::destination);
+    same(Field::original_source_port, Field::source_port);
+    same(Field::original_destination_port, Field::destination_port);
+    same(Field::reply_source, Field::destination);
+    same(Field::reply_destination, Field::source);
+    same(Field::reply_source_port, Field::destination_port);
+    same(Field::reply_destination_port, Field::source_port);
+  }
+
+  std::uint32_t number_of(PacketState state) {
+    auto key = state.key();
+    const auto [place, fresh] = numbers_.emplace(std::move(key), static_cast<std::uint32_t>(states_.size()));
+    if (fresh) states_.push_back(std::move(state));
+    if (states_.size() > kMostStates) diagrams_.limit(0);
+    return place->second;
+  }
+
+  // ---- rules
+
+  Diagram end_of(const PacketState& state) {
+    Fate fate{.verdict = Verdict::accept, .routed = state.routed, .proxy = state.proxy};
+    const auto translated = [&](Field field) -> std::optional<NumberSet> {
+      const auto value = state.value(field);
+      if (value == FieldValue::as_it_came(field)) return std::nullopt;
+      return value.kind == FieldValue::Kind::one_of ? value.numbers : NumberSet{};
+    };
+    if (state.destination_translated) {
+      fate.destination = translated(Field::destination);
+      fate.destination_port = translated(Field::destination_port);
+    }
+    auto found = std::ranges::find(fates_, fate);
+    if (fates_.size() > 64) found = fates_.end();  // a double does no harm, a search among thousands does
+    if (found == fates_.end()) {
+      fates_.push_back(std::move(fate));
+      found = std::prev(fates_.end());
+    }
+    return Diagrams::constant(leaf_of(Way::end, static_cast<std::uint32_t>(found - fates_.begin())));
+  }
+
+  PacketState after(const RuleAction& action, std::uint32_t state) const {
+    auto changed = states_[state];
+    change_state(changed, action, model_.family(), model_.facts());
+    return changed;
+  }
+
+  Diagram leaf(Way way, std::uint32_t state = 0) const { return Diagrams::constant(leaf_of(way, state)); }
+
+  // What a rule does to packets that match it.
+  Diagram done_by(const ModelRule& rule, ChainPlace place, std::uint32_t state) {
+    const auto& action = rule.action;
+    switch (action.kind) {
+      case Kind::accept:
+      case Kind::source_nat:
+      case Kind::masquerade:
+        return leaf(Way::accept, state);
+      case Kind::drop:
+        return leaf(Way::drop);
+      case Kind::reject:
+        return leaf(Way::reject);
+      case Kind::leave:
+        return leaf(Way::fall, state);
+      case Kind::jump:
+      case Kind::go_to:
+        return below(action, place.table, state);
+      case Kind::destination_nat:
+      case Kind::redirect:
+      case Kind::network_map:
+      case Kind::transparent_proxy:
+        return leaf(Way::accept, number_of(after(action, state)));
+      case Kind::queue:
+        return diagrams_.choose(conditions_.unknown(action.words + " accepts"), leaf(Way::accept, state),
+                                leaf(Way::drop));
+      case Kind::unknown:
+        return unknown_target(action, state);
+      case Kind::none:
+        return leaf(Way::next, state);
+      default:
+        return leaf(Way::next, reach_.changes(action) ? number_of(after(action, state)) : state);
+    }
+  }
+
+  Diagram unknown_target(const RuleAction& action, std::uint32_t state) {
+    const auto accepts = conditions_.unknown(action.words + " accepts");
+    const auto drops = conditions_.unknown(action.words + " drops");
+    return diagrams_.choose(accepts, leaf(Way::accept, state),
+                            diagrams_.choose(drops, leaf(Way::drop), leaf(Way::next, state)));
+  }
+
+  Diagram below(const RuleAction& action, std::size_t table, std::uint32_t state) {
+    const ChainPlace to{table, action.chain};
+    const auto result = tail(to, 0, state);
+    if (action.kind == Kind::go_to) return result;
+    if (!reach_.traits(to).changes)
+      return diagrams_.replace(result, leaf_of(Way::fall, state), leaf(Way::next, state));
+    return diagrams_.translate(
+        result, [](Leaf at) { return way_of(at) == Way::fall ? leaf_of(Way::next, state_of(at)) : at; });
+  }
+
+  Diagram of_rule(ChainPlace place, std::size_t number, std::uint32_t state) {
+    const auto& rule = model_.rule(place.table, place.chain, number);
+    const auto next = leaf(Way::next, state);
+    if (rule.action.kind == Kind::none) return next;
+    auto asked = conditions_.asked(rule.conditions, states_[state], &rule);
+    if (asked.never) return next;
+    if (asked.others.empty() && rule.action.kind != Kind::jump && rule.action.kind != Kind::go_to) {
+      const auto does = done_by(rule, place, state);
+      if (Diagrams::is_constant(does)) {
+        Diagram result = does;
+        for (auto test = asked.tests.rbegin(); test != asked.tests.rend(); ++test)
+          result = diagrams_.test(test->first, test->second, result, next);
+        return result;
+      }
+    }
+    Held matches(*this, conditions_.diagram(asked));
+    const auto does = done_by(rule, place, state);
+    return diagrams_.choose(*matches, does, next);
+  }
+
+  // The rules of a chain from one on, as a balanced tree of neighbours. Behind a rule that leaves packets in several
+  // states, the rest is made for each of them.
+  Diagram tail(ChainPlace place, std::size_t from, std::uint32_t state) {
+    const auto key = format("{}.{}.{}.{}", place.table, place.chain, from, state);
+    if (const auto known = tails_.find(key); known != tails_.end()) return known->second;
+    tails_.emplace(key, leaf(Way::fall, state));  // for a chain that leads to itself
+    if (++depth_ > kDeepestTail) diagrams_.limit(0);
+    const auto result = depth_ > kDeepestTail ? Diagrams::no() : new_tail(place, from, state);
+    --depth_;
+    tails_[key] = result;
+    return result;
+  }
+
+  Diagram new_tail(ChainPlace place, std::size_t from, std::uint32_t state) {
+    const auto next = leaf_of(Way::next, state);
+    const auto count = model_.tables()[place.table].table->chains[place.chain].rules.size();
+    const auto base = held_.size();
+    std::vector<std::size_t> sizes;
+    Diagram last = leaf(Way::fall, state);
+    for (auto number = from; number < count && !diagrams_.gave_up(); ++number) {
+      tell();
+      auto one = of_rule(place, number, state);
+      if (one == Diagrams::constant(next)) continue;
+      if (parts_ways(place, number) && has_other_state(one, state)) {
+        last = with_each_tail(one, place, number + 1);
+        break;
+      }
+      held_.push_back(one);
+      sizes.push_back(1);
+      while (sizes.size() > 1 && sizes[sizes.size() - 2] <= sizes.back()) merge(sizes, next);
+      if (Diagrams::is_constant(held_.back()) && held_.back() != Diagrams::constant(next)) {
+        last = held_.back();
+        break;
+      }
+      sweep();
+    }
+    for (; held_.size() > base; held_.pop_back()) last = diagrams_.replace(held_.back(), next, last);
+    return last;
+  }
+
+  void merge(std::vector<std::size_t>& sizes, Leaf next) {
+    const auto behind = held_.back();
+    held_.pop_back();
+    held_.back() = diagrams_.replace(held_.back(), next, behind);
+    sizes[sizes.size() - 2] += sizes.back();
+    sizes.pop_back();
+  }
+
+  bool parts_ways(ChainPlace place, std::size_t number) const {
+    const auto& action = model_.rule(place.table, place.chain, number).action;
+    if (action.kind == Kind::jump) return reach_.traits({place.table, action.chain}).changes;
+    return reach_.changes(action);
+  }
+
+  bool has_other_state(Diagram f, std::uint32_t state) const {
+    const auto leaves = diagrams_.leaves(f);
+    return std::ranges::any_of(leaves, [state](Leaf at) { return way_of(at) == Way::next && state_of(at) != state; });
+  }
+
+  template <class Of>
+  Diagram for_each_state(Diagram f, Way way, const Of& of) {
+    Held all(*this, f);
+    const auto base = held_.size();
+    std::vector<Leaf> leaves;
+    for (const auto at : diagrams_.leaves(f))
+      if (way_of(at) == way) leaves.push_back(at);
+    for (const auto at : leaves) {
+      const auto made = of(state_of(at));
+      held_.push_back(made);
+    }
+    std::map<Leaf, Diagram> by;
+    for (std::size_t i = 0; i < leaves.size(); ++i) by.emplace(leaves[i], held_[base + i]);
+    held_.resize(base);
+    return by.empty() ? *all : diagrams_.replace(*all, by);
+  }
+
+  Diagram with_each_tail(Diagram f, ChainPlace place, std::size_t from) {
+    return for_each_state(f, Way::next, [&](std::uint32_t state) { return tail(place, from, state); });
+  }
+
+  void tell() {
+    if (++done_ % kToldEach == 0 && question_.progress)
+      question_.progress(std::min(done_, reach_.rules()), reach_.rules());
+  }
+
+  void sweep() {
+    if (diagrams_.total_edges() < next_sweep_) return;
+    auto roots = conditions_.kept();
+    for (auto& one : held_) roots.push_back(&one);
+    for (auto* all : {&tails_, &stops_})
+      for (auto& [key, diagram] : *all) roots.push_back(&diagram);
+    diagrams_.keep(roots);
+    next_sweep_ = std::max(kFirstSweep, diagrams_.total_edges() * 2);
+  }
+
+  // ---- the way from hook to hook
+
+  // What comes in over lo passed OUTPUT before: it has its connection and its translation.
+  Diagram arrive(const PacketState& state) {
+    auto over_lo = state;
+    over_lo.tracked = true;
+    over_lo.destination_translated = true;
+    Held is(*this, conditions_.diagram(Field::in_interface, NumberSet::one(interface_number("lo")), state, "-i lo"));
+    if (*is == Diagrams::no()) return enter(Hook::prerouting, state);
+    Held result(*this, enter(Hook::prerouting, std::move(over_lo)));
+    if (*is == Diagrams::yes()) return *result;
+    const auto otherwise = enter(Hook::prerouting, state);
+    return diagrams_.choose(*is, *result, otherwise);
+  }
+
+  Diagram enter(Hook hook, PacketState state) {
+    const auto no_interface = FieldValue::one(0);
+    if (hook == Hook::prerouting || hook == Hook::input) state.set(Field::out_interface, no_interface);
+    if (hook == Hook::output) state.set(Field::in_interface, no_interface);
+    if (hook == Hook::forward) {
+      state.routed = true;
+      state.set(Field::out_interface, interface_towards(state));
+      // ip_forward() of ip_forward.c
+      Held ended(*this, conditions_.diagram(Field::ttl, NumberSet::range(0, 1), state, "--ttl-lt 2"));
+      state.add(Field::ttl, -1);
+      const auto goes_on = from_station(hook, 0, number_of(std::move(state)));
+      return diagrams_.choose(*ended, leaf(Way::drop), goes_on);
+    }
+    return from_station(hook, 0, number_of(std::move(state)));
+  }
+
+  // By the networks that are on this host's links.
+  FieldValue interface_towards(const PacketState& state) const {
+    const auto to = state.value(Field::destination);
+    if (!model_.facts().known || to.kind != FieldValue::Kind::one_of)
+      return FieldValue::as_it_came(Field::out_interface);
+    std::vector<NumberRange> names;
+    NumberSet rest = to.numbers;
+    for (const auto& interface : model_.facts().interfaces) {
+      const NumberSet networks(model_.family() == Family::ipv4 ? interface.v4_networks : interface.v6_networks);
+      if (both(to.numbers, networks).empty()) continue;
+      const auto name = interface_number(interface.name);
+      names.push_back({name, name});
+      rest = without(rest, networks);
+    }
+    return rest.empty() ? FieldValue::among(NumberSet(std::move(names)))
+                        : FieldValue::as_it_came(Field::out_interface);
+  }
+
+  Diagram from_station(Hook hook, std::size_t number, std::uint32_t state) {
+    const auto key = format("{}.{}.{}", static_cast<int>(hook), number, state);
+    if (const auto known = stops_.find(key); known != stops_.end()) return known->second;
+    const auto result = new_from_station(hook, number, state);
+    stops_[key] = result;
+    return result;
+  }
+
+  Diagram new_from_station(Hook hook, std::size_t number, std::uint32_t state) {
+    const auto& stations = model_.stations(hook);
+    const bool first_hook = hook == Hook::prerouting || hook == Hook::output;
+    const bool at_end = number == stations.size();
+    if (first_hook && !states_[state].tracked && (at_end || stations[number].priority >= kTrackingPriority))
+      return from_station(hook, number, number_of(tracked(states_[state])));
+    if (first_hook && !states_[state].tracked) state = number_of(not_yet_tracked(states_[state]));
+    if (at_end) return behind(hook, state);
+    const auto& station = stations[number];
+    if (!station.native.empty()) return native(station, number, state);
+    if (passes(station, first_hook, state)) return from_station(hook, number + 1, state);
+    const auto all = of_station(station, state);
+    return for_each_state(all, Way::accept,
+                          [&](std::uint32_t after) { return from_station(hook, number + 1, after); });
+  }
+
+  bool passes(const Station& station, bool first_hook, std::uint32_t state) const {
+    const auto& chain = model_.tables()[station.table].table->chains[station.chain];
+    if (chain.policy != "DROP" && !reach_.traits({station.table, station.chain}).decides) return true;
+    if (model_.tables()[station.table].name() != "nat") return false;
+    return question_.without_translation || states_[state].not_tracked ||
+           (first_hook && states_[state].destination_translated);
+  }
+
+  Diagram of_station(const Station& station, std::uint32_t state) {
+    const auto& chain = model_.tables()[station.table].table->chains[station.chain];
+    const ChainPlace place{station.table, station.chain};
+    const auto all = tail(place, 0, state);
+    const bool drops = chain.policy == "DROP";
+    if (!reach_.traits(place).changes)
+      return diagrams_.replace(all, leaf_of(Way::fall, state),
+                               drops ? leaf(Way::drop) : leaf(Way::accept, state));
+    return diagrams_.translate(all, [drops](Leaf at) {
+      if (way_of(at) != Way::fall) return at;
+      return drops ? leaf_of(Way::drop) : leaf_of(Way::accept, state_of(at));
+    });
+  }
+
+  // Before connection tracking a packet has no connection (raw); behind it, what raw said.
+  static PacketState not_yet_tracked(PacketState state) {
+    state.set(Field::state, FieldValue::one(static_cast<Number>(ConnectionState::invalid)));
+    return state;
+  }
+  static PacketState tracked(PacketState state) {
+    state.tracked = true;
+    state.set(Field::state, state.not_tracked
+                                ? FieldValue::one(static_cast<Number>(ConnectionState::untracked))
+                                : FieldValue::as_it_came(Field::state));
+    return state;
+  }
+
+  Diagram native(const Station& station, std::size_t number, std::uint32_t state) {
+    Held rest(*this, from_station(station.hook, number + 1, state));
+    if (station.changes) {
+      const auto takes = conditions_.unknown(station.native + " changes it or takes it");
+      const auto accepts = conditions_.unknown(station.native + " accepts it then");
+      *rest = diagrams_.choose(takes, diagrams_.choose(accepts, end_of(states_[state]), leaf(Way::drop)), *rest);
+    }
+    if (station.rejects)
+      *rest = diagrams_.choose(conditions_.unknown(station.native + " rejects"), leaf(Way::reject), *rest);
+    if (station.drops)
+      *rest = diagrams_.choose(conditions_.unknown(station.native + " drops"), leaf(Way::drop), *rest);
+    return *rest;
+  }
+
+  Diagram behind(Hook hook, std::uint32_t state) {
+    switch (hook) {
+      case Hook::prerouting:
+        return question_.packets.hook == Hook::prerouting ? end_of(states_[state]) : route(state);
+      case Hook::forward:
+      case Hook::output:
+        return enter(Hook::postrouting, states_[state]);
+      default:
+        return end_of(states_[state]);
+    }
+  }
+
+  // The routing decision behind PREROUTING.
+  Diagram route(std::uint32_t number) {
+    if (!states_[number].proxy.empty()) {
+      auto state = states_[number];
+      const auto proxied = end_of(state);
+      state.proxy.clear();
+      Held otherwise(*this, route(number_of(std::move(state))));
+      return diagrams_.choose(conditions_.unknown("routing takes it to this host after " + states_[number].proxy),
+                              proxied, *otherwise);
+    }
+    if (states_[number].to_this_host) return enter(Hook::input, states_[number]);
+    const auto to = states_[number].value(Field::destination);
+    if (to == FieldValue::as_it_came(Field::destination))
+      return enter(question_.packets.hook, states_[number]);
+    Held local(*this, is_local(states_[number], to));
+    if (*local == Diagrams::yes()) return enter(Hook::input, states_[number]);
+    Held routed(*this, enter(Hook::forward, states_[number]));
+    if (*local == Diagrams::no()) return *routed;
+    const auto arrives = enter(Hook::input, states_[number]);
+    return diagrams_.choose(*local, arrives, *routed);
+  }
+
+  Diagram is_local(const PacketState& state, const FieldValue& to) {
+    const auto family = model_.family();
+    const auto words = to.kind == FieldValue::Kind::one_of
+                           ? addresses_text(to.numbers, family) + " is an address of this host"
+                           : std::string("the new destination is an address of this host");
+    if (model_.facts().known)
+      return conditions_.diagram(Field::destination, model_.facts().local(family), state, words);
+    const auto loopback =
+        family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
+    if (to.kind == FieldValue::Kind::one_of && without(to.numbers, loopback).empty()) return Diagrams::yes();
+    return conditions_.unknown(words);
+  }
+
+  const Model& model_;
+  VerdictQuestion question_;
+  ConditionDiagrams conditions_;
+  Diagrams& diagrams_;
+  Reach reach_;
+  std::deque<PacketState> states_{};
+  std::unordered_map<std::string, std::uint32_t> numbers_{};
+  std::vector<Fate> fates_{};
+  std::deque<Diagram> held_{};
+  std::unordered_map<std::string, Diagram> tails_{};
+  std::unordered_map<std::string, Diagram> stops_{};
+  unsigned depth_ = 0;
+  std::size_t done_ = 0;
+  std::size_t next_sweep_ = kFirstSweep;
+};
+
+VerdictDiagram::VerdictDiagram(const Model& model, VerdictQuestion question)
+    : work_(std::make_unique<Work>(model, std::move(question))) {}
+VerdictDiagram::VerdictDiagram(VerdictDiagram&&) noexcept = default;
+VerdictDiagram& VerdictDiagram::operator=(VerdictDiagram&&) noexcept = default;
+VerdictDiagram::~VerdictDiagram() = default;
+
+std::optional<Diagram> VerdictDiagram::make() {
+  return work_->make();
+}
+
+Diagrams& VerdictDiagram::diagrams() {
+  return work_->conditions().diagrams();
+}
+
+const Fate& VerdictDiagram::fate(Leaf leaf) const {
+  return work_->fate(leaf);
+}
+
+Family VerdictDiagram::family() const {
+  return work_->question().packets.family;
+}
+
+std::size_t VerdictDiagram::level_of(Field field) const {
+  return work_->conditions().level_of(field);
+}
+
+std::optional<Field> VerdictDiagram::field_of(std::size_t level) const {
+  return work_->conditions().field_of(level);
+}
+
+const std::string& VerdictDiagram::words_of(std::size_t level) const {
+  return work_->conditions().words_of(level);
+}
+
+std::vector<std::pair<std::string, const NumberSet*>> VerdictDiagram::source_sets() const {
+  return work_->conditions().source_sets();
+}
+
+const NumberSet& VerdictDiagram::asked(Field field) const {
+  return work_->question().packets[field];
+}
+
+}  // namespace rewall
