@@ -68,6 +68,9 @@ void hold_questions(const Host& host) {
   hold(host, "blame", "blame");
   hold(host, "blame", "blame LIVE");
   hold(host, "trace", "trace -p tcp --dport 22 --state NEW");
+  hold(host, "ports", "ports");
+  hold(host, "ports", "ports --listening");
+  hold(host, "ports", "ports --forward HEAD --local 203.0.113.5");
   hold(host, "trace", "trace --why HEAD -s 192.0.2.1 -i eth0");
   hold(host, "trace", "trace --expect DEPENDS --why --hook OUTPUT -o eth0", 1);
   hold(host, "checkout", "checkout HEAD");
