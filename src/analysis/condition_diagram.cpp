@@ -20,7 +20,8 @@ std::array<std::size_t, kFields> places_of(const std::vector<Field>& fields) {
 std::vector<Field> all_fields(const std::vector<Field>& first) {
   auto fields = first;
   for (std::size_t i = 0; i < kFields; ++i)
-    if (std::ranges::find(first, static_cast<Field>(i)) == first.end()) fields.push_back(static_cast<Field>(i));
+    if (std::ranges::find(first, static_cast<Field>(i)) == first.end())
+      fields.push_back(static_cast<Field>(i));
   return fields;
 }
 
@@ -151,7 +152,8 @@ FieldValue ConditionDiagrams::value(Field field, const PacketState& state) const
   const auto& domain = domain_[static_cast<std::size_t>(value.of)];
   if (value.kind != FieldValue::Kind::masked || !domain.is_one()) return value;
   auto number = (domain.ranges().front().first & value.keep) ^ value.flip;
-  if (value.shift != 0) number = static_cast<Number>(std::clamp(static_cast<int>(number) + value.shift, 0, 255));
+  if (value.shift != 0)
+    number = static_cast<Number>(std::clamp(static_cast<int>(number) + value.shift, 0, 255));
   return FieldValue::one(number);
 }
 
@@ -159,9 +161,9 @@ ConditionDiagrams::Atom ConditionDiagrams::atom(Field field, const NumberSet& wa
                                                 const PacketState& state, std::string_view words) {
   const auto value = this->value(field, state);
   const auto unclear = [&] {
-    auto shown = words.empty() ? format("{} {}", rewall::words_of(field),
-                                        values_text(field, wanted, packets_.family))
-                               : std::string(words);
+    auto shown = words.empty()
+                     ? format("{} {}", rewall::words_of(field), values_text(field, wanted, packets_.family))
+                     : std::string(words);
     if (shown.starts_with("! ")) shown.erase(0, 2);
     return of_level(unknown_level(format("{}\n{}", shown, field_key({field}, state)), shown), negated);
   };
@@ -202,17 +204,19 @@ ConditionDiagrams::Atom ConditionDiagrams::masked_atom(const Condition& conditio
   const auto numbers =
       masked_numbers(condition.value, condition.mask & used, as_it_came ? used_bits(condition.field) : bits);
   if (numbers) return atom(condition.field, *numbers, condition.negated, state, condition.words);
-  const auto words = condition.words.empty() ? std::string(rewall::words_of(condition.field)) : condition.words;
-  const auto key = format("{}\n{:x}.{:x} {:x}.{:x}{}", static_cast<int>(condition.field),
-                          static_cast<std::uint64_t>(condition.mask >> 64U),
-                          static_cast<std::uint64_t>(condition.mask),
-                          static_cast<std::uint64_t>(condition.value >> 64U),
-                          static_cast<std::uint64_t>(condition.value), field_key({condition.field}, state));
+  const auto words =
+      condition.words.empty() ? std::string(rewall::words_of(condition.field)) : condition.words;
+  const auto key =
+      format("{}\n{:x}.{:x} {:x}.{:x}{}", static_cast<int>(condition.field),
+             static_cast<std::uint64_t>(condition.mask >> 64U), static_cast<std::uint64_t>(condition.mask),
+             static_cast<std::uint64_t>(condition.value >> 64U), static_cast<std::uint64_t>(condition.value),
+             field_key({condition.field}, state));
   return of_level(unknown_level(key, words.starts_with("! ") ? words.substr(2) : words), condition.negated);
 }
 
 std::optional<bool> ConditionDiagrams::assumed(const Condition& condition, const PacketState& state) const {
-  if (state.changed.contains(Field::destination) || state.changed.contains(Field::source)) return std::nullopt;
+  if (state.changed.contains(Field::destination) || state.changed.contains(Field::source))
+    return std::nullopt;
   const auto found = assumed_.find(condition.words);
   return found != assumed_.end() ? std::optional(found->second) : std::nullopt;
 }
@@ -266,7 +270,8 @@ Diagram ConditionDiagrams::diagram(const Condition& condition, const PacketState
   return condition.negated ? diagrams_.complement(result) : result;
 }
 
-void ConditionDiagrams::add(Asked& out, const Condition& condition, const PacketState& state, const void* rule) {
+void ConditionDiagrams::add(Asked& out, const Condition& condition, const PacketState& state,
+                            const void* rule) {
   using Kind = Condition::Kind;
   if (condition.kind == Kind::all_of && !condition.negated) {
     for (const auto& part : condition.parts)
@@ -339,7 +344,8 @@ Diagram ConditionDiagrams::lookup(const Condition& condition, const PacketState&
   } else if (is_of_family(*ruleset_.sets.find(condition.set), packets_.family)) {
     result = lookup_new(condition, *all, state);
     if (all->open())
-      result = diagrams_.either(result, unknown("a temporary member of the set " + condition.set, "temporary " + key));
+      result = diagrams_.either(
+          result, unknown("a temporary member of the set " + condition.set, "temporary " + key));
   }
   lookups_.emplace(key, result);
   return result;
@@ -397,8 +403,9 @@ Diagram ConditionDiagrams::member(const Condition& condition, const SetMembers& 
 }
 
 // ip_set_getport.c: protocols without ports have port 0, ICMP its type and code.
-Diagram ConditionDiagrams::port_of_set(const Condition& condition, std::size_t part, const SetMembers& members,
-                                       const SetMembers::Member& member, const PacketState& state) {
+Diagram ConditionDiagrams::port_of_set(const Condition& condition, std::size_t part,
+                                       const SetMembers& members, const SetMembers::Member& member,
+                                       const PacketState& state) {
   auto result = diagram(Field::protocol, NumberSet::one(member.protocol), state, {});
   result = diagrams_.both(result, diagram(Field::fragment, NumberSet::one(0), state, {}));
   const auto number = members.range_of(member, part).first;

@@ -18,16 +18,16 @@
 
 namespace rewall {
 
-/// What a rule asks of packets as they came: each of the levels must have one of its numbers, and the packet be in
-/// each of the diagrams.
+/// What a rule asks of packets as they came: each of the levels must have one of its numbers, and the packet
+/// be in each of the diagrams.
 struct Asked {
   bool never = false;
   std::vector<std::pair<std::size_t, NumberSet>> tests{};
   std::vector<Diagram> others{};
 };
 
-/// Makes diagrams of conditions: a level a field, and behind these a level for each unknown condition. Of packets
-/// that are not in `packets` a diagram says anything.
+/// Makes diagrams of conditions: a level a field, and behind these a level for each unknown condition. Of
+/// packets that are not in `packets` a diagram says anything.
 class ConditionDiagrams {
  public:
   /// All references must outlive the object. `order`: the first fields.
@@ -66,7 +66,8 @@ class ConditionDiagrams {
   unsigned used_bits(Field field) const;
   Atom in_domain(Field field, NumberSet numbers) const;
   Atom of_level(std::size_t level, bool negated) const;
-  Atom atom(Field field, const NumberSet& wanted, bool negated, const PacketState& state, std::string_view words);
+  Atom atom(Field field, const NumberSet& wanted, bool negated, const PacketState& state,
+            std::string_view words);
   Atom masked_atom(const Condition& condition, const PacketState& state);
   Atom atom_of(const Condition& condition, const PacketState& state, const void* rule);
   Atom unknown_atom(const Condition& condition, const PacketState& state, const void* rule);
@@ -96,8 +97,8 @@ class ConditionDiagrams {
   std::map<std::string, const NumberSet*> source_sets_{};
 };
 
-/// The numbers of so many bits for which (number & keep) ^ flip is in the set. Absent where these are more than
-/// `most` ranges.
+/// The numbers of so many bits for which (number & keep) ^ flip is in the set. Absent where these are more
+/// than `most` ranges.
 std::optional<NumberSet> numbers_before(const NumberSet& after, Number keep, Number flip, unsigned bits,
                                         std::size_t most = 4096);
 

@@ -76,8 +76,8 @@ class Diagrams {
   /// The part of all combinations of numbers for which f is yes: 0 to 1.
   double share(Diagram f) const;
 
-  /// Stops work where all nodes have more edges than that, or where one asks for more than some thousand levels, one
-  /// behind the other: what is made then is no().
+  /// Stops work where all nodes have more edges than that, or where one asks for more than some thousand
+  /// levels, one behind the other: what is made then is no().
   void limit(std::size_t edges) { most_edges_ = edges; }
   bool gave_up() const { return gave_up_; }
   /// Edges of all nodes: what the memory grows with, 24 bytes each.

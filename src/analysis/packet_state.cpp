@@ -34,7 +34,8 @@ void PacketState::set(Field field, FieldValue value) {
 }
 
 void PacketState::set_bits(Field field, Number mask, Number number) {
-  const auto all = greatest_number(number_of_bits(field, Family::ipv6));  // of IPv4 addresses the upper are zeros
+  const auto all =
+      greatest_number(number_of_bits(field, Family::ipv6));  // of IPv4 addresses the upper are zeros
   auto now = value(field);
   if (is_one(now)) {
     now = FieldValue::one((the_one(now) & ~mask) ^ number);
@@ -85,16 +86,19 @@ void PacketState::add(Field field, int shift) {
 std::string PacketState::key() const {
   std::string key;
   for (const auto& [field, value] : changed) {
-    key += format("{}:{}:{};", static_cast<int>(field), static_cast<int>(value.kind), static_cast<int>(value.of));
+    key += format("{}:{}:{};", static_cast<int>(field), static_cast<int>(value.kind),
+                  static_cast<int>(value.of));
     if (value.kind == FieldValue::Kind::masked)
-      for (const auto number : {value.keep, value.flip, static_cast<Number>(value.shift)}) append_number(key, number);
+      for (const auto number : {value.keep, value.flip, static_cast<Number>(value.shift)})
+        append_number(key, number);
     for (const auto& [first, last] : value.numbers.ranges()) {
       append_number(key, first);
       append_number(key, last);
     }
   }
   for (const auto& set : changed_sets) key += "set " + set + ";";
-  for (const bool flag : {tracked, not_tracked, destination_translated, to_this_host, routed}) key += flag ? '1' : '0';
+  for (const bool flag : {tracked, not_tracked, destination_translated, to_this_host, routed})
+    key += flag ? '1' : '0';
   return key + proxy;
 }
 
@@ -118,8 +122,7 @@ void translate_destination(PacketState& state, const RuleAction& action) {
 void redirect(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts) {
   translate_destination(state, action);
   state.to_this_host = true;
-  const auto value =
-      facts.known ? FieldValue::among(facts.local(family)) : FieldValue::nobody_knows();
+  const auto value = facts.known ? FieldValue::among(facts.local(family)) : FieldValue::nobody_knows();
   state.set(Field::destination, value);
   state.set(Field::reply_source, value);
 }
@@ -139,10 +142,12 @@ void change_state(PacketState& state, const RuleAction& action, Family family, c
       state.set(action.field, FieldValue::nobody_knows());
       break;
     case RuleAction::Kind::save_mark:
-      if (state.has_connection()) state.copy_bits(Field::connection_mark, action.mask, Field::mark, action.second_mask);
+      if (state.has_connection())
+        state.copy_bits(Field::connection_mark, action.mask, Field::mark, action.second_mask);
       break;
     case RuleAction::Kind::restore_mark:
-      if (state.has_connection()) state.copy_bits(Field::mark, action.second_mask, Field::connection_mark, action.mask);
+      if (state.has_connection())
+        state.copy_bits(Field::mark, action.second_mask, Field::connection_mark, action.mask);
       break;
     case RuleAction::Kind::no_track:
       state.not_tracked = true;

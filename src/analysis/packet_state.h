@@ -32,14 +32,14 @@ struct FieldValue {
 
 /// What rules have made of packets on one way: the same for all of them. A value.
 struct PacketState {
-  std::map<Field, FieldValue> changed{};    ///< of the fields that are not as they came
-  std::set<std::string> changed_sets{};     ///< that a rule adds the packet to, or removes it from
-  bool tracked = false;                     ///< connection tracking has seen it
-  bool not_tracked = false;                 ///< a rule said that it must not (NOTRACK)
-  bool destination_translated = false;      ///< no further rule of NAT is asked
-  bool to_this_host = false;                ///< REDIRECT
-  bool routed = false;                      ///< it goes by FORWARD
-  std::string proxy{};                      ///< the words of TPROXY
+  std::map<Field, FieldValue> changed{};  ///< of the fields that are not as they came
+  std::set<std::string> changed_sets{};   ///< that a rule adds the packet to, or removes it from
+  bool tracked = false;                   ///< connection tracking has seen it
+  bool not_tracked = false;               ///< a rule said that it must not (NOTRACK)
+  bool destination_translated = false;    ///< no further rule of NAT is asked
+  bool to_this_host = false;              ///< REDIRECT
+  bool routed = false;                    ///< it goes by FORWARD
+  std::string proxy{};                    ///< the words of TPROXY
 
   bool has_connection() const { return tracked && !not_tracked; }
   FieldValue value(Field field) const;

@@ -26,8 +26,7 @@ NumberSet own_loopback(Family family) {
 
 // Addresses that one host can have: no loopback, no group, no broadcast, not 0.0.0.0/8 nor ::.
 NumberSet unicast_addresses(Family family) {
-  if (family == Family::ipv4)
-    return without(NumberSet::range(0x01000000, 0xdfffffff), own_loopback(family));
+  if (family == Family::ipv4) return without(NumberSet::range(0x01000000, 0xdfffffff), own_loopback(family));
   return NumberSet::range(2, (Number{0xff} << 120U) - 1);
 }
 
@@ -35,8 +34,8 @@ NumberSet except(Field field, Family family, std::vector<NumberRange> numbers) {
   return without(whole(field, family), NumberSet(std::move(numbers)));
 }
 
-// The packets that open connections. What the kernel drops before any rule (a source of this host's own, martians of
-// fib_validate_source()) is none of them, nor what comes to groups.
+// The packets that open connections. What the kernel drops before any rule (a source of this host's own,
+// martians of fib_validate_source()) is none of them, nor what comes to groups.
 Packet new_connections(const Model& model, bool forward) {
   const auto family = model.family();
   auto packet = any_packet(family, forward ? Hook::forward : Hook::input);
@@ -48,32 +47,34 @@ Packet new_connections(const Model& model, bool forward) {
   if (const auto& facts = model.facts(); facts.known) {
     const auto local = facts.local(family);
     packet[Field::source] = without(packet[Field::source], local);
-    packet[Field::destination] = forward ? without(packet[Field::destination], local)
-                                         : both(packet[Field::destination], local);
+    packet[Field::destination] =
+        forward ? without(packet[Field::destination], local) : both(packet[Field::destination], local);
   }
-  for (const auto field : {Field::source_port, Field::destination_port}) packet[field] = NumberSet::range(1, 65535);
+  for (const auto field : {Field::source_port, Field::destination_port})
+    packet[field] = NumberSet::range(1, 65535);
   packet[Field::ttl] = NumberSet::range(forward ? 2 : 1, 255);
   packet[Field::tcp_flags] = NumberSet::one(2);
   packet[Field::state] = NumberSet::one(static_cast<Number>(ConnectionState::fresh));
-  for (const auto field : {Field::fragment, Field::status, Field::direction, Field::mark, Field::connection_mark,
-                           Field::packet_type})
+  for (const auto field : {Field::fragment, Field::status, Field::direction, Field::mark,
+                           Field::connection_mark, Field::packet_type})
     packet[field] = NumberSet::one(0);
   // Of other types no connection is opened (nf_conntrack_proto_icmp.c and its like of IPv6).
-  packet[Field::icmp_type] = family == Family::ipv4
-                                 ? NumberSet({{8, 8}, {13, 13}, {15, 15}, {17, 17}})
-                                 : NumberSet({{128, 128}, {139, 139}});
+  packet[Field::icmp_type] = family == Family::ipv4 ? NumberSet({{8, 8}, {13, 13}, {15, 15}, {17, 17}})
+                                                    : NumberSet({{128, 128}, {139, 139}});
   return packet;
 }
 
 std::vector<Field> level_order() {
-  return {Field::protocol,     Field::destination_port, Field::icmp_type, Field::icmp_code,  Field::in_interface,
-          Field::out_interface, Field::source,           Field::destination, Field::source_port};
+  return {Field::protocol,  Field::destination_port, Field::icmp_type,
+          Field::icmp_code, Field::in_interface,     Field::out_interface,
+          Field::source,    Field::destination,      Field::source_port};
 }
 
 // What `-m addrtype` says of destinations, where the addresses of this host are not known.
 std::map<std::string, bool> address_types(bool forward) {
   std::map<std::string, bool> out;
-  for (const auto* words : {"LOCAL", "local"}) out.emplace(format("-m addrtype --dst-type {}", words), !forward);
+  for (const auto* words : {"LOCAL", "local"})
+    out.emplace(format("-m addrtype --dst-type {}", words), !forward);
   out.emplace("-m addrtype --dst-type UNICAST", forward);
   return out;
 }
@@ -94,7 +95,8 @@ class PortList {
     for (const auto& [numbers, to] : ways_at(all_, Field::protocol)) {
       for (const auto& [first, last] : numbers.ranges())
         for (auto number = first; number <= last; ++number)
-          if (number == kTcp || number == kUdp || (to != others && !numbers.contains(kUnnamed))) add(number, to);
+          if (number == kTcp || number == kUdp || (to != others && !numbers.contains(kUnnamed)))
+            add(number, to);
     }
     std::ranges::stable_sort(rows_, {}, [](const auto& row) { return row.first; });
     std::vector<PortRow> rows;
@@ -117,7 +119,8 @@ class PortList {
   Leaf short_leaf(const Fate& fate) {
     if (fate.verdict != Verdict::accept) return kClosed;
     std::string to;
-    if (fate.destination) to = fate.destination->empty() ? "a translated address" : address_words(*fate.destination);
+    if (fate.destination)
+      to = fate.destination->empty() ? "a translated address" : address_words(*fate.destination);
     if (fate.destination_port) to += (to.empty() ? "port " : ":") + port_words(*fate.destination_port);
     if (fate.destination && !fate.routed && !to.empty()) to = local_words(fate, to);
     if (!fate.proxy.empty()) to = fate.proxy;
@@ -139,10 +142,13 @@ class PortList {
   }
   // REDIRECT: the address is any of this host's.
   std::string local_words(const Fate& fate, const std::string& to) const {
-    if (!model_.facts().known) return fate.destination->empty() && fate.destination_port
-                                          ? "port " + port_words(*fate.destination_port) + " of this host" : to;
+    if (!model_.facts().known)
+      return fate.destination->empty() && fate.destination_port
+                 ? "port " + port_words(*fate.destination_port) + " of this host"
+                 : to;
     if (*fate.destination != model_.facts().local(model_.family())) return to;
-    return fate.destination_port ? "port " + port_words(*fate.destination_port) + " of this host" : "this host";
+    return fate.destination_port ? "port " + port_words(*fate.destination_port) + " of this host"
+                                 : "this host";
   }
 
   // The packets that were asked about, by the levels behind that of the port.
@@ -154,7 +160,8 @@ class PortList {
   }
 
   std::vector<std::pair<NumberSet, Diagram>> ways_at(Diagram f, Field field) const {
-    if (!Diagrams::is_constant(f) && verdicts_.field_of(diagrams().level(f)) == field) return diagrams().ways(f);
+    if (!Diagrams::is_constant(f) && verdicts_.field_of(diagrams().level(f)) == field)
+      return diagrams().ways(f);
     return {{whole(field, model_.family()), f}};
   }
   Diagram below(Diagram f, Field field, Number number) const {
@@ -181,12 +188,14 @@ class PortList {
     for (auto& [numbers, to] : all) {
       auto asked = both(numbers, verdicts_.asked(field));
       if (!asked.empty())
-        add_ports(protocol, {.protocol = text, .has_ports = !is_icmp(protocol), .numbers = std::move(asked)}, to);
+        add_ports(protocol, {.protocol = text, .has_ports = !is_icmp(protocol), .numbers = std::move(asked)},
+                  to);
     }
   }
 
   // ICMP of code 0 stands for its type: no other opens a connection.
-  std::vector<std::pair<NumberSet, Diagram>> with_codes(const std::vector<std::pair<NumberSet, Diagram>>& types) const {
+  std::vector<std::pair<NumberSet, Diagram>> with_codes(
+      const std::vector<std::pair<NumberSet, Diagram>>& types) const {
     auto out = types;
     for (auto& [numbers, to] : out) to = below(to, Field::icmp_code, 0);
     return out;
@@ -278,7 +287,8 @@ class PortList {
 
   // What INPUT says of the ports that DNAT takes away.
   bool mark_input(std::vector<PortRow>& rows) const {
-    if (question_.forward || std::ranges::all_of(rows, [](const auto& row) { return row.to.empty(); })) return true;
+    if (question_.forward || std::ranges::all_of(rows, [](const auto& row) { return row.to.empty(); }))
+      return true;
     auto asked_again = asked(model_, question_);
     asked_again.without_translation = true;
     asked_again.progress = {};
@@ -300,8 +310,8 @@ class PortList {
                                diagrams.test(plain.level_of(Field::destination_port), row.numbers));
     for (std::size_t level = 0; level < kFields; ++level)
       asked = diagrams.both(asked, diagrams.test(level, plain.asked(*plain.field_of(level))));
-    const auto open =
-        diagrams.both(asked, diagrams.where(all, [&](Leaf leaf) { return plain.fate(leaf).verdict == Verdict::accept; }));
+    const auto open = diagrams.both(
+        asked, diagrams.where(all, [&](Leaf leaf) { return plain.fate(leaf).verdict == Verdict::accept; }));
     return open_of(open, asked);
   }
 
@@ -343,8 +353,9 @@ std::string ports_text(const PortRow& row) {
   std::vector<std::string> words;
   for (const auto& [first, last] : row.numbers.ranges()) {
     if (row.has_ports && first <= 1 && last >= 65535) return "all";
-    words.push_back(first == last ? format("{}", static_cast<unsigned>(first))
-                                  : format("{}-{}", static_cast<unsigned>(first), static_cast<unsigned>(last)));
+    words.push_back(first == last
+                        ? format("{}", static_cast<unsigned>(first))
+                        : format("{}-{}", static_cast<unsigned>(first), static_cast<unsigned>(last)));
   }
   return join(words, ",");
 }

@@ -20,13 +20,13 @@ std::string_view name(Open open);  ///< "none", "some", "all"
 struct Listener {
   std::uint8_t protocol = 6;
   std::uint16_t port = 0;
-  NumberSet addresses{};    ///< that it takes packets for; empty: of every address
-  std::string interface{};  ///< that it is bound to; empty: none
-  std::string program{};    ///< "sshd"; empty where nobody knows
+  NumberSet addresses{};     ///< that it takes packets for; empty: of every address
+  std::string interface {};  ///< that it is bound to; empty: none
+  std::string program{};     ///< "sshd"; empty where nobody knows
 };
 
-/// Ports of one protocol that have one answer. A port that packets of some reach on this host and packets of others
-/// through DNAT elsewhere has a row for each.
+/// Ports of one protocol that have one answer. A port that packets of some reach on this host and packets of
+/// others through DNAT elsewhere has a row for each.
 struct PortRow {
   std::string protocol{};  ///< "tcp", "udp", "icmp", "47", "other"
   bool has_ports = true;   ///< false for protocols without ports; then `numbers` are types of ICMP, or none
@@ -46,14 +46,14 @@ struct PortRow {
 
 struct PortsQuestion {
   bool forward = false;  ///< packets that are routed, in place of those to this host
-  std::optional<std::vector<Listener>> listeners{};  ///< each port with one has a row of its own
+  std::optional<std::vector<Listener>> listeners{};          ///< each port with one has a row of its own
   std::function<void(std::size_t, std::size_t)> progress{};  ///< rules done, of all
 };
 
-/// Which ports are open to whom: what becomes of the packets that open connections, from every unicast address but those
-/// of this host, by every interface but lo, to this host; by protocol and port, all ports of tcp and udp, and
-/// other protocols where rules treat them apart. Absent where the rules are too entangled for the memory that the
-/// answer may have.
+/// Which ports are open to whom: what becomes of the packets that open connections, from every unicast
+/// address but those of this host, by every interface but lo, to this host; by protocol and port, all ports
+/// of tcp and udp, and other protocols where rules treat them apart. Absent where the rules are too entangled
+/// for the memory that the answer may have.
 std::optional<std::vector<PortRow>> ports(const Model& model, const PortsQuestion& question = {});
 
 /// "22,80-90"; "all" for all ports.

@@ -10,12 +10,12 @@
 namespace rewall {
 namespace {
 
-constexpr int kTrackingPriority = -200;             // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
-constexpr std::size_t kFirstSweep = 4'000'000;       // edges
+constexpr int kTrackingPriority = -200;         // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
+constexpr std::size_t kFirstSweep = 4'000'000;  // edges
 constexpr std::size_t kMostEdges = 80'000'000;
 constexpr std::size_t kMostStates = 200'000;
 constexpr unsigned kDeepestTail = 2000;
-constexpr std::size_t kToldEach = 256;           // rules
+constexpr std::size_t kToldEach = 256;  // rules
 
 // How the rules of a chain leave a packet, with the state that it then has.
 enum class Way : std::uint8_t { next, fall, accept, drop, reject, end };
@@ -42,7 +42,8 @@ struct ChainTraits {
   bool decides = false;  // it can do other than let packets go on unchanged
 };
 
-// The chains that packets can meet, and what matters of them. A rule that sets what no rule asks for does nothing.
+// The chains that packets can meet, and what matters of them. A rule that sets what no rule asks for does
+// nothing.
 class Reach {
  public:
   Reach(const Model& model, const std::vector<Hook>& hooks) : model_(model) {
@@ -214,7 +215,9 @@ class VerdictDiagram::Work {
   // A diagram that is kept while others are made; on a stack.
   class Held {
    public:
-    Held(Work& work, Diagram diagram) : work_(work), place_(work.held_.size()) { work.held_.push_back(diagram); }
+    Held(Work& work, Diagram diagram) : work_(work), place_(work.held_.size()) {
+      work.held_.push_back(diagram);
+    }
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;
     ~Held() { work_.held_.pop_back(); }
@@ -346,8 +349,8 @@ class VerdictDiagram::Work {
     return diagrams_.choose(*matches, does, next);
   }
 
-  // The rules of a chain from one on, as a balanced tree of neighbours. Behind a rule that leaves packets in several
-  // states, the rest is made for each of them.
+  // The rules of a chain from one on, as a balanced tree of neighbours. Behind a rule that leaves packets in
+  // several states, the rest is made for each of them.
   Diagram tail(ChainPlace place, std::size_t from, std::uint32_t state) {
     const auto key = format("{}.{}.{}.{}", place.table, place.chain, from, state);
     if (const auto known = tails_.find(key); known != tails_.end()) return known->second;
@@ -402,7 +405,8 @@ class VerdictDiagram::Work {
 
   bool has_other_state(Diagram f, std::uint32_t state) const {
     const auto leaves = diagrams_.leaves(f);
-    return std::ranges::any_of(leaves, [state](Leaf at) { return way_of(at) == Way::next && state_of(at) != state; });
+    return std::ranges::any_of(leaves,
+                               [state](Leaf at) { return way_of(at) == Way::next && state_of(at) != state; });
   }
 
   template <class Of>
@@ -448,7 +452,8 @@ class VerdictDiagram::Work {
     auto over_lo = state;
     over_lo.tracked = true;
     over_lo.destination_translated = true;
-    Held is(*this, conditions_.diagram(Field::in_interface, NumberSet::one(interface_number("lo")), state, "-i lo"));
+    Held is(*this,
+            conditions_.diagram(Field::in_interface, NumberSet::one(interface_number("lo")), state, "-i lo"));
     if (*is == Diagrams::no()) return enter(Hook::prerouting, state);
     Held result(*this, enter(Hook::prerouting, std::move(over_lo)));
     if (*is == Diagrams::yes()) return *result;
@@ -480,7 +485,8 @@ class VerdictDiagram::Work {
     std::vector<NumberRange> names;
     NumberSet rest = to.numbers;
     for (const auto& interface : model_.facts().interfaces) {
-      const NumberSet networks(model_.family() == Family::ipv4 ? interface.v4_networks : interface.v6_networks);
+      const NumberSet networks(model_.family() == Family::ipv4 ? interface.v4_networks
+                                                               : interface.v6_networks);
       if (both(to.numbers, networks).empty()) continue;
       const auto name = interface_number(interface.name);
       names.push_back({name, name});
@@ -554,7 +560,8 @@ class VerdictDiagram::Work {
     if (station.changes) {
       const auto takes = conditions_.unknown(station.native + " changes it or takes it");
       const auto accepts = conditions_.unknown(station.native + " accepts it then");
-      *rest = diagrams_.choose(takes, diagrams_.choose(accepts, end_of(states_[state]), leaf(Way::drop)), *rest);
+      *rest =
+          diagrams_.choose(takes, diagrams_.choose(accepts, end_of(states_[state]), leaf(Way::drop)), *rest);
     }
     if (station.rejects)
       *rest = diagrams_.choose(conditions_.unknown(station.native + " rejects"), leaf(Way::reject), *rest);
@@ -582,8 +589,9 @@ class VerdictDiagram::Work {
       const auto proxied = end_of(state);
       state.proxy.clear();
       Held otherwise(*this, route(number_of(std::move(state))));
-      return diagrams_.choose(conditions_.unknown("routing takes it to this host after " + states_[number].proxy),
-                              proxied, *otherwise);
+      return diagrams_.choose(
+          conditions_.unknown("routing takes it to this host after " + states_[number].proxy), proxied,
+          *otherwise);
     }
     if (states_[number].to_this_host) return enter(Hook::input, states_[number]);
     const auto to = states_[number].value(Field::destination);

@@ -22,8 +22,8 @@ namespace rewall {
 struct Fate {
   Verdict verdict = Verdict::accept;  ///< never `depends`: what is unknown is a level of the diagram
   bool routed = false;                ///< it went by FORWARD: this host is not where it ended
-  /// What DNAT made of the destination and its port, where a rule changed them; one of these numbers, which the kernel
-  /// chooses.
+  /// What DNAT made of the destination and its port, where a rule changed them; one of these numbers, which
+  /// the kernel chooses.
   std::optional<NumberSet> destination{};
   std::optional<NumberSet> destination_port{};
   std::string proxy{};  ///< "TPROXY --on-port 3128 ...": where the routing takes it to this host
@@ -32,8 +32,8 @@ struct Fate {
 
 /// What is asked of a verdict diagram.
 struct VerdictQuestion {
-  /// The packets that are asked about, and their way. Of others the diagram says anything. Where their state is NEW
-  /// alone, what --ctorigsrc and its like ask for is the packet's own.
+  /// The packets that are asked about, and their way. Of others the diagram says anything. Where their state
+  /// is NEW alone, what --ctorigsrc and its like ask for is the packet's own.
   Packet packets{};
   /// The fields in the order of the levels; others follow in the order of Field.
   std::vector<Field> order{};
@@ -44,10 +44,10 @@ struct VerdictQuestion {
   bool without_translation = false;  ///< leave the tables nat out
 };
 
-/// What becomes of all packets at once: the tables that they meet, as the kernel walks them (walk.h says it of one
-/// packet), as one diagram. A level is a field of the packet as it came; behind the fields stands a level for
-/// each unknown condition, 1 where it holds. Chains are made once for each state in which packets enter
-/// them: their marks, and what NAT made of them. The model must outlive it.
+/// What becomes of all packets at once: the tables that they meet, as the kernel walks them (walk.h says it
+/// of one packet), as one diagram. A level is a field of the packet as it came; behind the fields stands a
+/// level for each unknown condition, 1 where it holds. Chains are made once for each state in which packets
+/// enter them: their marks, and what NAT made of them. The model must outlive it.
 class VerdictDiagram {
  public:
   VerdictDiagram(const Model& model, VerdictQuestion question);

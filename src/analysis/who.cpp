@@ -11,7 +11,7 @@
 namespace rewall {
 namespace {
 
-constexpr std::size_t kMostClauses = 16;   // that are looked for
+constexpr std::size_t kMostClauses = 16;  // that are looked for
 constexpr std::size_t kShownClauses = 4;
 constexpr std::size_t kShownRanges = 4;
 
@@ -31,13 +31,12 @@ std::string first_of(Field field, const NumberSet& numbers, Family family) {
 // Addresses that the world has: 2000::/3, and of IPv4 all but private ones (RFC 1918, RFC 6598, RFC 3927).
 NumberSet public_addresses(Family family) {
   if (family == Family::ipv6) return NumberSet::range(Number{0x2} << 124U, (Number{0x4} << 124U) - 1);
-  return without(NumberSet::range(0x01000000, 0xdfffffff),
-                 NumberSet({{0x0a000000, 0x0affffff},
-                            {0x64400000, 0x647fffff},
-                            {0x7f000000, 0x7fffffff},
-                            {0xa9fe0000, 0xa9feffff},
-                            {0xac100000, 0xac1fffff},
-                            {0xc0a80000, 0xc0a8ffff}}));
+  return without(NumberSet::range(0x01000000, 0xdfffffff), NumberSet({{0x0a000000, 0x0affffff},
+                                                                      {0x64400000, 0x647fffff},
+                                                                      {0x7f000000, 0x7fffffff},
+                                                                      {0xa9fe0000, 0xa9feffff},
+                                                                      {0xac100000, 0xac1fffff},
+                                                                      {0xc0a80000, 0xc0a8ffff}}));
 }
 
 double count(const NumberSet& numbers) {
@@ -198,9 +197,12 @@ std::string Who::words(Diagram set) {
   constexpr std::string_view kEveryone = "everyone";
   if (missing.all.size() == 1 && others.starts_with("everyone")) {
     others.erase(0, kEveryone.size());
-    if (others.starts_with(", if ")) others = "everyone, unless " + others.substr(5);
-    else if (others.starts_with(", unless ")) others = "everyone, if " + others.substr(9);
-    else others = "everyone but those" + others;
+    if (others.starts_with(", if "))
+      others = "everyone, unless " + others.substr(5);
+    else if (others.starts_with(", unless "))
+      others = "everyone, if " + others.substr(9);
+    else
+      others = "everyone but those" + others;
   } else {
     others = "everyone but " + others;
   }

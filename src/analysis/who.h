@@ -19,12 +19,13 @@ class Who {
   std::string words(Diagram set);
   /// The unknown conditions that the set asks for, sorted.
   std::vector<std::string> depends_on(Diagram set);
-  /// True where packets of most public addresses are in the set, with one interface each, if what is unknown lets
-  /// them.
+  /// True where packets of most public addresses are in the set, with one interface each, if what is unknown
+  /// lets them.
   bool world(Diagram set);
 
  private:
-  using Clause = std::vector<std::pair<std::size_t, NumberSet>>;  // levels and their numbers, all of which hold
+  using Clause =
+      std::vector<std::pair<std::size_t, NumberSet>>;  // levels and their numbers, all of which hold
   struct Clauses {
     std::vector<Clause> all{};
     bool more = false;  // there are more

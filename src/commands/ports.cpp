@@ -45,7 +45,8 @@ Action define_ports(Syntax& syntax) {
   auto options = std::make_shared<PortsOptions>();
   syntax.positional("REV", &options->revision, "The revision whose rules to look at (default LIVE)");
   syntax.flag("--listening", options->asked.listening, "Compare with the programs that listen on this host");
-  syntax.flag("--forward", options->asked.forward, "Show packets that are routed, in place of those to this host");
+  syntax.flag("--forward", options->asked.forward,
+              "Show packets that are routed, in place of those to this host");
   syntax.option("--local", "ADDRESS", &options->asked.local,
                 "An address of the host, where REV is not LIVE (can be repeated)");
   add_family(syntax, options->asked.family, "Show this family only: ipv4 or ipv6");

@@ -33,7 +33,7 @@ struct Argument {
   std::vector<std::string> words{};     ///< the only values that are taken; none: every value
   std::vector<std::string> excludes{};  ///< the names of what cannot stand beside it
   bool dashed = false;                  ///< -5 is this option with the value 5, as for `git log`
-  bool given = false;  ///< set by the parser
+  bool given = false;                   ///< set by the parser
 
   /// "--message", "REV".
   std::string_view name() const;

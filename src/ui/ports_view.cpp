@@ -14,7 +14,8 @@ constexpr std::size_t kWidestPorts = 24;
 
 std::string programs_of(const PortRow& row) {
   std::set<std::string> programs;
-  for (const auto& listener : row.listeners) programs.insert(listener.program.empty() ? "?" : listener.program);
+  for (const auto& listener : row.listeners)
+    programs.insert(listener.program.empty() ? "?" : listener.program);
   return join(std::vector<std::string>(programs.begin(), programs.end()), ", ");
 }
 
@@ -31,10 +32,8 @@ std::vector<std::string> addresses_of(const PortRow& row, Family family) {
 
 // iptables' names of the types that open connections.
 std::string icmp_text(const PortRow& row) {
-  static const std::map<unsigned, std::string> kNames{{8, "echo-request"},
-                                                      {13, "timestamp-request"},
-                                                      {17, "address-mask-request"},
-                                                      {128, "echo-request"}};
+  static const std::map<unsigned, std::string> kNames{
+      {8, "echo-request"}, {13, "timestamp-request"}, {17, "address-mask-request"}, {128, "echo-request"}};
   std::vector<std::string> words;
   for (const auto& [first, last] : row.numbers.ranges())
     for (auto number = first; number <= last; ++number) {
@@ -112,7 +111,8 @@ std::string ports_table(const std::vector<PortRow>& rows, Family family, bool co
   for (const auto& row : sorted) {
     const auto family_words = text.empty() ? format("{:<5}", short_name(family)) : std::string(5, ' ');
     const auto protocol = row.protocol == before ? "" : row.protocol;
-    text += format("{}{:<5} {:<{}}  {}", paint.heading(family_words), protocol, which(row), width, who(row, paint));
+    text += format("{}{:<5} {:<{}}  {}", paint.heading(family_words), protocol, which(row), width,
+                   who(row, paint));
     if (compared) text += what_listens(row, family, paint);
     text += "\n";
     before = row.protocol;

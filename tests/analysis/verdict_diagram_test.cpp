@@ -1,9 +1,9 @@
-#include "analysis/condition_diagram.h"
 #include "analysis/verdict_diagram.h"
 
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "analysis/condition_diagram.h"
 #include "analysis/random_rules.h"
 #include "analysis/walk.h"
 #include "rules/parse.h"
@@ -67,7 +67,8 @@ Packet sample(const Packet& all, RandomRules& random) {
     if (field >= Field::original_source && field <= Field::reply_destination_port) continue;
     const auto& values = values_of(field);
     const auto value = values[random.below(values.size())];
-    if (!all[field].is_one()) packet[field] = NumberSet::one(all[field].contains(value) ? value : all[field].ranges()[0].first);
+    if (!all[field].is_one())
+      packet[field] = NumberSet::one(all[field].contains(value) ? value : all[field].ranges()[0].first);
   }
   return packet;
 }
@@ -116,7 +117,9 @@ std::set<Verdict> verdicts(VerdictDiagram& diagram, Diagram all, const Packet& p
     // Too many ranges for a level of their own.
     const auto known = level < kFields ? std::nullopt : answer_of_mask(diagram.words_of(level), packet);
     for (const auto& edge : diagrams.edges(node))
-      if (known ? edge.range.first == Number{*known} : level >= kFields || (edge.range.first <= numbers[level] && numbers[level] <= edge.range.last))
+      if (known
+              ? edge.range.first == Number{*known}
+              : level >= kFields || (edge.range.first <= numbers[level] && numbers[level] <= edge.range.last))
         waiting.push_back(edge.to);
   }
   return found;
@@ -148,7 +151,9 @@ void hold_against_the_walk(unsigned first, unsigned last, bool unknowns) {
         const auto wanted = trace(model, packet);
         const auto found = verdicts(diagram, *all, packet);
         ++packets;
-        INFO("seed " << seed << "\n" << text << "\n" << packet_words(packet) << "\nfacts " << model.facts().known);
+        INFO("seed " << seed << "\n"
+                     << text << "\n"
+                     << packet_words(packet) << "\nfacts " << model.facts().known);
         INFO("walk: " << name(wanted.verdict) << ", diagram: " << name(*found.begin()) << " and "
                       << found.size() - 1 << " more");
         if (wanted.verdict == Verdict::depends) {

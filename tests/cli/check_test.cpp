@@ -151,7 +151,8 @@ TEST_CASE("a way back asks for no expectation, and a boot says it") {
 TEST_CASE("the suggested expectations hold, and are suggested once") {
   const FilteringHost host;
   host.ok(
-      "ip link add eth0 type veth peer name peer0; ip address add 192.0.2.1/24 dev eth0; ip link set eth0 up; "
+      "ip link add eth0 type veth peer name peer0; ip address add 192.0.2.1/24 dev eth0; ip link set eth0 "
+      "up; "
       "(exec python3 -c 'import socket, time; s = socket.create_server((\"192.0.2.1\", 22)); "
       "time.sleep(600)' >/dev/null 2>&1) & "
       "echo");

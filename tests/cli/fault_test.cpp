@@ -25,7 +25,9 @@ TEST_CASE("without iptables the package is named, and nothing is recorded") {
 
 TEST_CASE("a table that neither iptables nor nft can say is named, and nothing is recorded") {
   const Host host;
-  host.ok("iptables -A INPUT -m recent --set; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' accept");
+  host.ok(
+      "iptables -A INPUT -m recent --set; rewall init; nft add rule ip filter INPUT tcp dport '{ 22, 80 }' "
+      "accept");
   for (const char* command : {"rewall snapshot", "rewall status", "rewall diff", "rewall restore HEAD"}) {
     const auto said = host.ends(8, command);
     CHECK(has(said, "filter"));

@@ -95,8 +95,8 @@ TEST_CASE("the table of commands says which commands change the live rules") {
     CHECK(names.insert(command.name).second);
     if (command.effect == Effect::changes) changing.insert(command.name);
   }
-  CHECK(changing ==
-        std::set<std::string_view>{"apply", "edit", "redo", "restore", "rollback", "template", "try", "undo"});
+  CHECK(changing == std::set<std::string_view>{"apply", "edit", "redo", "restore", "rollback", "template",
+                                               "try", "undo"});
 }
 
 TEST_CASE("a text fits its column, and is cut between characters") {

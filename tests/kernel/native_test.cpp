@@ -266,7 +266,8 @@ TEST_CASE("what nft makes of a person's file is read in a scratch namespace") {
     const auto read = host_firewall()->read_written(folder.path() / "my.nft", "");
     INFO((read ? "" : read.error().message));
     REQUIRE(read);
-    CHECK(print_native(read->native.value()) == "table inet fw {\n\tchain c {\n\t\ttcp dport { 22, 443 } accept\n\t}\n}\n");
+    CHECK(print_native(read->native.value()) ==
+          "table inet fw {\n\tchain c {\n\t\ttcp dport { 22, 443 } accept\n\t}\n}\n");
     CHECK(shell("nft list tables").empty());
     const auto wrong = host_firewall()->read_written("", "table inet fw {\n frob\n}\n");
     REQUIRE_FALSE(wrong);

@@ -22,7 +22,8 @@ namespace rewall {
 std::vector<ExpiringPart> added_parts(const Diff& diff, const Ruleset& from, const Ruleset& to,
                                       std::span<const Owner> owners);
 
-/// The native tables that a change adds to or alters, which no expiry covers: "inet fw, ip nat"; empty for none.
+/// The native tables that a change adds to or alters, which no expiry covers: "inet fw, ip nat"; empty for
+/// none.
 std::string native_parts_of(const Diff& diff);
 
 /// An expiry of this session's command, `length` from now on, with no file yet.

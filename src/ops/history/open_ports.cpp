@@ -20,8 +20,7 @@ std::vector<Listener> listeners_of(const std::vector<ListeningSocket>& sockets, 
                       .port = socket.port,
                       .interface = socket.interface,
                       .program = join(socket.programs, ", ")};
-    if (!socket.any_address())
-      listener.addresses = NumberSet::one(address_number(socket.address, family));
+    if (!socket.any_address()) listener.addresses = NumberSet::one(address_number(socket.address, family));
     listeners.push_back(std::move(listener));
   }
   return listeners;
@@ -70,7 +69,8 @@ Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::s
   return revision == "LIVE" ? live_host_facts() : HostFacts{};
 }
 
-std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before, const std::vector<FamilyPorts>& now) {
+std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before,
+                                   const std::vector<FamilyPorts>& now) {
   const auto old = world_of(before);
   std::vector<WorldPorts> out;
   for (const auto& [key, ports] : world_of(now)) {

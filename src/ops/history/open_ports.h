@@ -16,9 +16,9 @@ namespace rewall {
 /// What `rewall ports` asks.
 struct OpenPortsOptions {
   bool forward = false;
-  bool listening = false;               ///< compare with the programs that listen in this network namespace
-  std::optional<Family> family{};       ///< this one alone
-  std::vector<std::string> local{};     ///< the addresses of the host, where it is not this one as it is now
+  bool listening = false;            ///< compare with the programs that listen in this network namespace
+  std::optional<Family> family{};    ///< this one alone
+  std::vector<std::string> local{};  ///< the addresses of the host, where it is not this one as it is now
   std::function<void(std::size_t, std::size_t)> progress{};  ///< rules done, of all
 };
 
@@ -27,16 +27,17 @@ struct FamilyPorts {
   std::vector<PortRow> rows{};
 };
 
-/// The ports of a ruleset, for the families that the revision covers. Kind usage: the rules are too entangled to
-/// answer.
+/// The ports of a ruleset, for the families that the revision covers. Kind usage: the rules are too entangled
+/// to answer.
 Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const HostFacts& facts,
                                             const OpenPortsOptions& options);
 
-/// The facts for a revision: of LIVE those of this host, else those of the addresses in `local`; unknown where there
-/// are none.
+/// The facts for a revision: of LIVE those of this host, else those of the addresses in `local`; unknown
+/// where there are none.
 Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::string>& local);
 
-/// Ports that the world can reach, of one ruleset, as words that can be compared with those of another: "ip tcp 22".
+/// Ports that the world can reach, of one ruleset, as words that can be compared with those of another: "ip
+/// tcp 22".
 struct WorldPorts {
   Family family = Family::ipv4;
   std::string protocol{};
@@ -44,6 +45,7 @@ struct WorldPorts {
   bool operator==(const WorldPorts&) const = default;
 };
 /// Those that the world can reach by `now` and could not by `before`.
-std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before, const std::vector<FamilyPorts>& now);
+std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before,
+                                   const std::vector<FamilyPorts>& now);
 
 }  // namespace rewall
