@@ -24,7 +24,7 @@ class BootHost : public Host {
   }
   /// "22 80 443": the ports that are open, by the kernel.
   std::string ports() const {
-    return ok("iptables -S INPUT | sed -n 's/.*--dport \\([0-9]*\\) .*/\\1/p' | xargs echo | tr -d '\\n'");
+    return ok("iptables -S INPUT | sed -n 's/.*--dports* \\([0-9]*\\) .*/\\1/p' | xargs echo | tr -d '\\n'");
   }
   std::string branch() const { return "repo/.git/refs/heads/hosts/$(ls repo/.git/refs/heads/hosts)"; }
 };
