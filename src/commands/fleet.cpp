@@ -11,10 +11,12 @@
 #include "ops/fleet/fleet_check.h"
 #include "ops/fleet/fleet_diff.h"
 #include "ops/fleet/fleet_log.h"
+#include "ops/fleet/fleet_ports.h"
 #include "ops/fleet/fleet_status.h"
 #include "ops/fleet/hosts.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
+#include "ui/ports_view.h"
 
 namespace rewall {
 namespace {
@@ -27,6 +29,7 @@ struct FleetOptions {
   std::string against{};
   std::optional<std::chrono::milliseconds> stale{};
   bool foreign = false;
+  bool forward = false;
   HistoryOptions history{};
 
   FleetScope scope() const { return {.chain = history.filter.chain, .foreign = foreign}; }
@@ -382,6 +385,46 @@ Result<Answer> check(Context& context, const FleetOptions& options) {
   return answer;
 }
 
+// --- ports
+
+using HostPorts = Result<std::vector<FamilyPorts>>;
+
+Json host_ports_json(const HostBranch& host, const HostPorts& found) {
+  Json json{{"host", host.host}, {"ports", Json::array()}};
+  if (found)
+    for (const auto& [family, rows] : *found)
+      for (const auto& row : rows) json["ports"].push_back(to_json(row, family, false));
+  json["unreadable"] = found ? Json(nullptr) : Json(found.error().message);
+  return json;
+}
+
+std::string host_ports_text(const HostBranch& host, const HostPorts& found, Paint paint) {
+  auto text = paint.heading(escape(host.host)) + "\n";
+  if (!found) return text + format("  {}\n", paint.removed("unreadable: " + escape(found.error().message)));
+  for (const auto& [family, rows] : *found) text += ports_table(rows, family, false, paint);
+  return text;
+}
+
+Result<Answer> ports(Context& context, const FleetOptions& options) {
+  const auto hosts = TRY(named_hosts(context, options.hosts));
+  OpenPortsOptions asked;
+  asked.forward = options.forward;
+  JsonArray array(context.terminal);
+  start_pager(context);
+  bool first = true;
+  const auto show = [&](const HostBranch& host, const HostPorts& found) {
+    if (context.json) {
+      array.add(host_ports_json(host, found));
+    } else {
+      context.terminal.out(std::exchange(first, false) ? "" : "\n");
+      context.terminal.out(host_ports_text(host, found, context.terminal.paint()));
+    }
+  };
+  TRY(fleet_ports(context.session, hosts, asked, show));
+  end(context, array);
+  return Answer::same;
+}
+
 // --- the command
 
 std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& options) {
@@ -404,6 +447,8 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
   allowed.push_back({stale, {"status"}});
   const auto& foreign = syntax.flag("--foreign", options.foreign, "Compare other programs' rules too");
   allowed.push_back({foreign, {"status", "diff"}});
+  const auto& forward = syntax.flag("--forward", options.forward, "Show packets that are routed");
+  allowed.push_back({forward, {"ports"}});
   name_actions_in_help(syntax, allowed);
   return allowed;
 }
@@ -412,11 +457,12 @@ std::vector<OptionForActions> add_fleet_options(Syntax& syntax, FleetOptions& op
 
 Action define_fleet(Syntax& syntax) {
   auto options = std::make_shared<FleetOptions>();
-  auto& action = syntax.positional("ACTION", &options->action, "list (default), status, diff, log or check");
-  action.words = {"list", "status", "diff", "log", "check"};
+  auto& action =
+      syntax.positional("ACTION", &options->action, "list (default), status, diff, log, check or ports");
+  action.words = {"list", "status", "diff", "log", "check", "ports"};
   syntax.positional(
       "HOST", &options->hosts,
-      "list, log, check: only these hosts; diff: the two hosts, or those to compare with --against");
+      "list, log, check, ports: only these hosts; diff: the two hosts, or those to compare with --against");
   auto allowed = add_fleet_options(syntax, *options);
   return [options, allowed](Context& context) -> Result<Answer> {
     TRY(check_action("fleet", allowed, options->action));
@@ -424,6 +470,7 @@ Action define_fleet(Syntax& syntax) {
     if (options->action == "diff") return diff(context, *options);
     if (options->action == "log") return log(context, *options);
     if (options->action == "check") return check(context, *options);
+    if (options->action == "ports") return ports(context, *options);
     return list(context, *options);
   };
 }

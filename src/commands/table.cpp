@@ -97,7 +97,8 @@ std::span<const CommandEntry> command_table() {
        "rewall clone ssh://git@backup.example.org/firewalls.git --host web1", define_clone},
       {"fleet", "", "share", Effect::looks, "Compare the hosts whose histories are in this repository",
        "rewall fleet list\nrewall fleet status --against web1\nrewall fleet diff web1 web2\n"
-       "rewall fleet diff --against web1 --chain INPUT\nrewall fleet log --since yesterday web1 web2",
+       "rewall fleet diff --against web1 --chain INPUT\nrewall fleet log --since yesterday web1 web2\nrewall "
+       "fleet ports web1",
        define_fleet},
       {"template", "", "set up", Effect::changes, "List, show, fill in or apply complete rulesets",
        "rewall template suggest\nrewall template show web-server\n"

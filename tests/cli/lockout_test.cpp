@@ -355,13 +355,14 @@ for folder in folders:
     status = said.split('checked ')[1].split()[0]
     subprocess.run([rewall, '-q', '-C', 'repo', 'restore', '--force', '--yes', 'file:' + folder],
         stdout=subprocess.DEVNULL, check=True)
+    new = subprocess.Popen(there + ['timeout', '2', 'bash', '-c',
+        'exec 3<>/dev/tcp/192.0.2.1/%s && head -c 4 <&3' % port], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         ssh.stdin.write(b'hello\n')
         ssh.stdin.flush()
     except BrokenPipeError: pass
     lives = hears(ssh.stdout, b'got hello', 2) is not None
-    banner = subprocess.run(there + ['timeout', '2', 'bash', '-c',
-        'exec 3<>/dev/tcp/192.0.2.1/%s && head -c 4 <&3' % port], capture_output=True).stdout
+    banner = new.communicate()[0]
     clear()
     ssh.kill(); ssh.wait()
     print(folder, status, 'lives' if lives else 'dead', 'new' if banner == b'SSH-' else 'none', flush=True)

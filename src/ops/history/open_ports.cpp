@@ -65,8 +65,9 @@ Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const Host
 }
 
 Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::string>& local) {
-  if (!local.empty()) return given_host_facts(local);
-  return revision == "LIVE" ? live_host_facts() : HostFacts{};
+  if (local == std::vector<std::string>{"LIVE"} || (revision == "LIVE" && local.empty()))
+    return live_host_facts();
+  return local.empty() ? HostFacts{} : given_host_facts(local);
 }
 
 std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before,

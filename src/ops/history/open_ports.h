@@ -18,7 +18,7 @@ struct OpenPortsOptions {
   bool forward = false;
   bool listening = false;            ///< compare with the programs that listen in this network namespace
   std::optional<Family> family{};    ///< this one alone
-  std::vector<std::string> local{};  ///< the addresses of the host, where it is not this one as it is now
+  std::vector<std::string> local{};  ///< as --local: addresses of the host, or LIVE
   std::function<void(std::size_t, std::size_t)> progress{};  ///< rules done, of all
 };
 
@@ -32,8 +32,8 @@ struct FamilyPorts {
 Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const HostFacts& facts,
                                             const OpenPortsOptions& options);
 
-/// The facts for a revision: of LIVE those of this host, else those of the addresses in `local`; unknown
-/// where there are none.
+/// The facts for a revision: those of the addresses in `local`, or of this host where that is LIVE; of none,
+/// those of this host for LIVE, else unknown.
 Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::string>& local);
 
 /// Ports that the world can reach, of one ruleset, as words that can be compared with those of another: "ip
