@@ -117,6 +117,7 @@ void hold_sharing(const Host& host) {
   hold(host, "fleet", "fleet diff other $(hostname)", 1);
   hold(host, "fleet", "fleet diff --against other", 1);
   hold(host, "fleet", "fleet check");
+  hold(host, "fleet", "fleet ports");
   hold(host, "remote", "remote rm origin");
   hold(host, "clone", "-C cloned clone $PWD/r.git --host other");
 }

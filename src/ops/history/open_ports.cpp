@@ -26,7 +26,7 @@ std::vector<Listener> listeners_of(const std::vector<ListeningSocket>& sockets, 
   return listeners;
 }
 
-bool covers(const Revision& revision, Family family) {
+bool is_covered(const Revision& revision, Family family) {
   return family == Family::ipv4 ? revision.has_v4 : revision.has_v6;
 }
 
@@ -53,7 +53,7 @@ Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const Host
   if (options.listening) sockets = TRY(listening_sockets());
   std::vector<FamilyPorts> out;
   for (const auto family : {Family::ipv4, Family::ipv6}) {
-    if (!covers(revision, family) || (options.family && *options.family != family)) continue;
+    if (!is_covered(revision, family) || (options.family && *options.family != family)) continue;
     const Model model(revision.ruleset, family, facts);
     PortsQuestion question{.forward = options.forward, .progress = options.progress};
     if (options.listening) question.listeners = listeners_of(sockets, family);
