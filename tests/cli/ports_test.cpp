@@ -10,7 +10,8 @@ namespace {
 // A host with an address on a link, and what the guide opens.
 void make_host(const Host& host) {
   host.ok(
-      "ip link set lo up; ip link add eth0 type dummy; ip addr add 203.0.113.5/24 dev eth0; ip link set eth0 "
+      "ip link set lo up; ip link add eth0 type veth peer name eth0p; ip link set eth0p up; ip addr add "
+      "203.0.113.5/24 dev eth0; ip link set eth0 "
       "up; "
       "iptables -P INPUT DROP; iptables -A INPUT -i lo -j ACCEPT; "
       "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT; "
@@ -41,7 +42,8 @@ TEST_CASE("ports follows what DNAT sends on, though INPUT closes the port") {
   const Host host;
   make_host(host);
   host.ok(
-      "ip link add docker0 type dummy; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up; "
+      "ip link add docker0 type veth peer name docker0p; ip link set docker0p up; ip addr add 172.17.0.1/16 "
+      "dev docker0; ip link set docker0 up; "
       "iptables -t nat -A PREROUTING ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination "
       "172.17.0.2:80; "
       "iptables -A FORWARD -d 172.17.0.2 -o docker0 -p tcp --dport 80 -j ACCEPT; iptables -P FORWARD DROP");
