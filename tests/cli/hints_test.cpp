@@ -511,6 +511,7 @@ const std::map<std::string, std::string>& without_command() {
       {"cli/parser.cpp: 'rewall hooks install systemd' installs", "changes the machine's own services"},
       {"cli/program.cpp: ", "an exception that no state brings about"},
       {"clone_running", "asks to wait, and to run the command again"},
+      {"commands/command_output.cpp: ; a table of nft", "names words of the command line, and no command"},
       {"commands/command_output.cpp: did you mean", "names a word of the command line, and no command"},
       {"commands/command_output.cpp: {} is for", "names words of the command line, and no command"},
       {"core/file.cpp: free some space", "asks for space"},

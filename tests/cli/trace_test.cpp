@@ -69,7 +69,7 @@ TEST_CASE("a policy decides, a jump is followed, and an unknown is named") {
   CHECK(has(limited, "  ? 2     -m limit --limit 3/min -j ACCEPT\n"));
 }
 
-TEST_CASE("--why shows the condition that fails and what the packet has instead") {
+TEST_CASE("trace --why shows the condition that fails and what the packet has instead") {
   const Host host;
   with_rules(host, kWeb);
   const auto text = host.ok("rewall trace --why -p tcp -s 198.51.100.7 --dport 22 -i eth0 --state NEW");
@@ -77,7 +77,7 @@ TEST_CASE("--why shows the condition that fails and what the packet has instead"
   CHECK(has(text, "--ctstate is NEW"));
 }
 
-TEST_CASE("--expect ends with 1 where the verdict is another") {
+TEST_CASE("trace --expect ends with 1 where the verdict is another") {
   const Host host;
   with_rules(host, kWeb);
   const std::string packet = " -p tcp -s 198.51.100.7 --dport 22 -i eth0 --state NEW";

@@ -12,7 +12,8 @@ using std::uint32_t;
 using std::uint8_t;
 
 void put(std::string& out, Number value, int bytes) {
-  for (int i = bytes - 1; i >= 0; --i) out += static_cast<char>(static_cast<uint8_t>(value >> (8 * i)));
+  for (int i = bytes - 1; i >= 0; --i)
+    out += static_cast<char>(i < 16 ? static_cast<uint8_t>(value >> (8 * i)) : 0);
 }
 
 Number get(std::string_view bytes, std::size_t at, int count) {
