@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <span>
 #include <vector>
 
 #include "analysis/packet.h"

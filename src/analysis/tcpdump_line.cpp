@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "analysis/packet_lines.h"
 #include "core/messages.h"

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <memory>
 
 #include "analysis/walk_state.h"
 #include "core/format.h"

@@ -1,6 +1,7 @@
 #include "analysis/walker.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <tuple>

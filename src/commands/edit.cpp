@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <memory>
 
 #include "commands/command_output.h"
 #include "commands/define.h"

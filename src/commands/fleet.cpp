@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <span>
 #include <utility>
 
 #include "commands/check.h"

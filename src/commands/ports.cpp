@@ -1,3 +1,5 @@
+#include <memory>
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"

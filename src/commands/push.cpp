@@ -1,5 +1,7 @@
 #include "ops/remote/push.h"
 
+#include <memory>
+
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"

@@ -1,5 +1,7 @@
 #include "commands/restore.h"
 
+#include <memory>
+
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/expiry.h"

@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include <memory>
+
 #include "analysis/model.h"
 #include "analysis/walk.h"
 #include "commands/command_output.h"

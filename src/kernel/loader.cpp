@@ -1,6 +1,7 @@
 #include "kernel/loader.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "core/format.h"

@@ -1,6 +1,9 @@
 #include "analysis/diagram.h"
 
+#include <array>
+#include <map>
 #include <random>
+#include <set>
 
 namespace rewall {
 namespace {

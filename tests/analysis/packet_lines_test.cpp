@@ -1,5 +1,6 @@
 // The lines are those that tcpdump 4.99.3, conntrack 1.4.7 and Linux 6.18 printed, and lines in the format of
 // nf_log_syslog.c.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "analysis/packet.h"

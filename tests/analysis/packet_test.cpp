@@ -1,5 +1,6 @@
 #include "analysis/packet.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <random>
 

@@ -1,5 +1,6 @@
 #include "analysis/stations.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 
 #include "kernel/base_chain.h"

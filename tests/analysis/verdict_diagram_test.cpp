@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <random>
+#include <set>
 
 #include "analysis/condition_diagram.h"
 #include "analysis/random_rules.h"

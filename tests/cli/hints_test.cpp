@@ -1,6 +1,7 @@
 // Every hint of the source: what it says is run in the very state in which it is printed, and helps. A hint
 // that is in none of the lists below fails the first test.
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>

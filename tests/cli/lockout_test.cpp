@@ -1,5 +1,7 @@
 // Whether a change locks its author out: what rewall says before it, in a real ssh session, and what becomes
 // of that session and of a new one when the rules are in force.
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "share/servers.h"

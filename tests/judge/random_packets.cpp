@@ -4,6 +4,7 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "core/text.h"

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <cstddef>
+#include <map>
 #include <thread>
 
 #include "support/kernel_lab.h"

@@ -1,6 +1,7 @@
 #include "kernel/host_addresses.h"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 

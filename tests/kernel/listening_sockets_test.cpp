@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
+
 #include "core/file.h"
 #include "core/proc.h"
 #include "support/kernel_lab.h"
