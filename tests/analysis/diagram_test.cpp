@@ -1,9 +1,6 @@
 #include "analysis/diagram.h"
 
-#include <array>
-#include <map>
 #include <random>
-#include <set>
 
 namespace rewall {
 namespace {
