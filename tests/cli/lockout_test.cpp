@@ -332,7 +332,7 @@ client, rewall, folders = sys.argv[1], sys.argv[2], sys.argv[3:]
 there = ['nsenter', '-n', '-t', client]
 def clear():
     # The kernel lets go of sets a little after the rules.
-    subprocess.run('nft flush ruleset; for i in $(seq 100); do ipset destroy 2>/dev/null && exit 0; sleep 0.05; done; '
+    subprocess.run('nft flush ruleset; for i in $(seq 100); do ipset flush; ipset destroy 2>/dev/null && exit 0; sleep 0.05; done; '
                    'exit 1', shell=True, check=True)
 def hears(stream, words, seconds):
     end, seen = time.time() + seconds, b''
