@@ -2,6 +2,7 @@
 // that is in none of the lists below fails the first test.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -86,24 +87,48 @@ void add_each(const std::string& file, const std::string& text, std::size_t from
   }
 }
 
+bool of_a_name(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+/// Where hints begin in a source.
+std::set<std::size_t> beginnings(const std::string& text) {
+  std::set<std::size_t> all;
+  for (const std::string word : {"hinted(", "hint = ", "hint += ", ".hint =\n", "Fault{", "refuse("}) {
+    for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+      if (at == 0 || !of_a_name(word.front()) || !of_a_name(text[at - 1])) all.insert(at);
+    }
+  }
+  return all;
+}
+
+/// Where functions that make hints begin, and a table of them.
+std::set<std::size_t> makers(const std::string& text) {
+  std::set<std::size_t> all;
+  const std::string table = "\nconstexpr std::array<Trouble";
+  const std::string function = "\nstd::string ";
+  for (auto at = text.find(table); at != std::string::npos; at = text.find(table, at + 1)) all.insert(at);
+  for (auto at = text.find(function); at != std::string::npos; at = text.find(function, at + 1)) {
+    const auto name = at + function.size();
+    auto end = name;
+    while (end < text.size() && of_a_name(text[end])) ++end;
+    if (text[end] == '(' && text.substr(name, end - name).find("hint") != std::string::npos) all.insert(at);
+  }
+  return all;
+}
+
 /// The hints that stand elsewhere: "ops/host/doctor.cpp: rewall tag good".
 std::set<std::string> others() {
-  static const std::regex kHint(R"((\bhinted\(|\bhint (\+?)= |\.hint =\n|\bFault\{|\brefuse\())");
-  // Functions that make hints, and a table of them.
-  static const std::regex kMaker(R"(\n(std::string \w*hint\w*\(|constexpr std::array<Trouble))");
   std::set<std::string> all;
   for (const auto& entry : fs::recursive_directory_iterator(REWALL_SOURCE_DIR "/src")) {
     if (entry.path().extension() != ".cpp") continue;
     const auto text = source(entry.path());
     const auto name = fs::relative(entry.path(), REWALL_SOURCE_DIR "/src").string();
-    for (std::sregex_iterator hit(text.begin(), text.end(), kHint), end; hit != end; ++hit) {
-      const auto words = in_one(literals(text, static_cast<std::size_t>(hit->position())));
+    for (const auto at : beginnings(text)) {
+      const auto words = in_one(literals(text, at));
       if (!words.empty()) all.insert(name + ": " + words);
     }
-    for (std::sregex_iterator hit(text.begin(), text.end(), kMaker), end; hit != end; ++hit) {
-      const auto from = static_cast<std::size_t>(hit->position());
-      add_each(name, text, from, text.find("\n}", from + 1), all);
-    }
+    for (const auto from : makers(text)) add_each(name, text, from, text.find("\n}", from + 1), all);
   }
   return all;
 }
