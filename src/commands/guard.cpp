@@ -16,6 +16,7 @@
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "kernel/process.h"
 #include "ops/context/rewall_command.h"
 #include "ops/expiry/expiry.h"

@@ -8,7 +8,7 @@
 
 #include "commands/command_output.h"
 #include "commands/define.h"
-#include "commands/history.h"
+#include "commands/history_options.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"

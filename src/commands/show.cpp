@@ -1,6 +1,6 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
-#include "commands/history.h"
+#include "commands/history_options.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/context/ruleset_files.h"

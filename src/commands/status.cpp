@@ -8,6 +8,7 @@
 #include "commands/guard.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "ops/guard/rollback.h"
 #include "ops/remote/remote_address.h"
 #include "ui/json.h"

@@ -21,7 +21,7 @@ constexpr std::string_view kStagedEnd = ".new-XXXXXX";  // mkostemp(3) replaces 
 Error write_error(const std::filesystem::path& path, int error) {
   Error failure{.kind = ErrorKind::repository,
                 .message = format("{}: cannot write: {}", path.string(), errno_text(error))};
-  if (error == ENOSPC || error == EDQUOT) failure.hint = "free some space there and run the command again";
+  if (error == ENOSPC || error == EDQUOT) failure.hint = messages::kFreeSpace;
   return failure;
 }
 

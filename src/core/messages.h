@@ -36,6 +36,9 @@ Error error_of(const Args&... args) {
 /// (for_repository() in commands/command_output.h). tests/cli/hints_test.cpp runs each.
 namespace messages {
 
+/// Where a file system is full.
+inline constexpr const char* kFreeSpace = "free some space there and run the command again";
+
 // --- restore
 
 inline constexpr Message kept_changing{
@@ -463,9 +466,8 @@ inline constexpr Message clone_running{.kind = ErrorKind::repository,
 
 inline constexpr Message gc_failed{.kind = ErrorKind::repository, .text = "git {0}: {1}; nothing is lost"};
 
-inline constexpr Message gc_lock_unwritable{.kind = ErrorKind::repository,
-                                            .text = "{0}: cannot write",
-                                            .hint = "free some space there and run the command again"};
+inline constexpr Message gc_lock_unwritable{
+    .kind = ErrorKind::repository, .text = "{0}: cannot write", .hint = "'rewall doctor' shows why"};
 
 inline constexpr Message no_such_host{
     .kind = ErrorKind::usage,

@@ -290,6 +290,16 @@ std::string ago(Time time, Time from) {
   return "just now";
 }
 
+std::string time_text(std::chrono::milliseconds length) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(length).count();
+  if (seconds < 60) return format("{} s", seconds);
+  if (seconds < 3600)
+    return seconds % 60 == 0 ? format("{} min", seconds / 60)
+                             : format("{} min {} s", seconds / 60, seconds % 60);
+  return seconds % 3600 < 60 ? format("{} h", seconds / 3600)
+                             : format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+}
+
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, std::int64_t>, 7> kSuffixes{{{"ms", 1},
                                                                                        {"s", 1000},

@@ -41,6 +41,9 @@ Result<DateFormat> parse_date_format(std::string_view name);
 /// The time in that format; `from` is the present for `relative`.
 std::string written(Time time, DateFormat format, Time from);
 
+/// A length of time for people, whole seconds upwards: "45 s", "9 min 30 s", "2 h 5 min".
+std::string time_text(std::chrono::milliseconds length);
+
 /// Reads a length of time: `90s`, `10m` or `10min`, `1h`, `2d`, `500ms`. Kind usage: no such length, a number
 /// without its unit, or more than a year.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);

@@ -166,7 +166,8 @@ Status check_room(const fs::path& state, std::size_t more = 0) {
   const Fd room(::open(state.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kFileMode));
   const int error = room ? ::posix_fallocate(room.get(), 0, kRoom + static_cast<off_t>(more)) : errno;
   if (error != ENOSPC && error != EDQUOT) return {};
-  return error_of<messages::repository_failed>(state.string(), errno_text(error)).hinted(git::kFreeSpace);
+  return error_of<messages::repository_failed>(state.string(), errno_text(error))
+      .hinted(messages::kFreeSpace);
 }
 
 /// Moves a branch from `parent` (nothing when null) to `id` while git's lock on it is held, with an entry in

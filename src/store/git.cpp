@@ -66,7 +66,7 @@ Error last_error(const std::string& object) {
   if (auto error = config_error(reason)) return *std::move(error);
   Error error{.kind = ErrorKind::repository, .message = format("{}: {}", object, reason)};
   for (const int full : {ENOSPC, EDQUOT}) {
-    if (reason.find(errno_text(full)) != std::string::npos) error.hint = kFreeSpace;
+    if (reason.find(errno_text(full)) != std::string::npos) error.hint = messages::kFreeSpace;
   }
   return error;
 }

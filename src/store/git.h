@@ -81,8 +81,6 @@ int fill(Owner& owner, Function function, Arguments... arguments) {
 /// (objects are not: see loose.h), and of all configuration only a repository's own counts.
 Status start();
 
-constexpr const char* kFreeSpace = "free some space there and run the command again";
-
 /// The error of the libgit2 call that just failed, as `object: reason`, of kind repository. A full disk gets
 /// the hint to free space, a line of a configuration that cannot be read its own words. Call this before any
 /// other libgit2 function.

@@ -82,6 +82,18 @@ TEST_CASE("on a full disk doctor asks for space before all else") {
   CHECK(has(said, " gc' needs too: df -h "));
 }
 
+TEST_CASE("doctor sees that the file system is read-only, and gc sends there") {
+  const Host host;
+  const auto said =
+      host.ends(1,
+                "rewall -q init; unshare -m bash -c 'mount --bind repo repo && mount -o remount,bind,ro repo "
+                "&& cd . && "
+                "rewall() { " REWALL_PROGRAM " -C repo \"$@\"; }; rewall gc 2>&1; rewall doctor; exit 1'");
+  CHECK(has(said, "hint: 'rewall -C repo doctor' shows why\n"));
+  CHECK(has(said, "BAD  space "));
+  CHECK(has(said, "on a read-only file system"));
+}
+
 TEST_CASE("doctor names the packages of programs that are missing") {
   const Host host;
   host.ok("mkdir few; ln -s /usr/sbin/iptables* /usr/sbin/ip6tables* few");

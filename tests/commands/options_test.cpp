@@ -5,7 +5,7 @@
 #include "commands/command.h"
 #include "commands/command_output.h"
 #include "commands/guard.h"
-#include "commands/history.h"
+#include "commands/history_options.h"
 #include "commands/packet_argument.h"
 #include "commands/syntax.h"
 #include "core/text.h"

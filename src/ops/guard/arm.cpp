@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "kernel/daemon.h"
 #include "kernel/process.h"
 #include "ops/context/git_command.h"

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/memory.h"
+#include "core/time.h"
 #include "kernel/daemon.h"
 #include "ops/context/event_hooks.h"
 #include "ops/context/pid_lock.h"

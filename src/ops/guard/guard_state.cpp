@@ -189,14 +189,4 @@ std::string name_of(const Guard& guard) {
   return format("the guard of {} ({})", escape(guard.actor.text()), escape(guard.command));
 }
 
-std::string time_text(std::chrono::milliseconds time) {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(time).count();
-  if (seconds < 60) return format("{} s", seconds);
-  if (seconds < 3600)
-    return seconds % 60 == 0 ? format("{} min", seconds / 60)
-                             : format("{} min {} s", seconds / 60, seconds % 60);
-  return seconds % 3600 < 60 ? format("{} h", seconds / 3600)
-                             : format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
-}
-
 }  // namespace rewall

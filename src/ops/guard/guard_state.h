@@ -71,7 +71,5 @@ void remove_copy(const Guard& guard);
 
 /// A guard for people: "the guard of alice, pts/0 (rewall restore HEAD~1)".
 std::string name_of(const Guard& guard);
-/// A time for people: "9 min 30 s", "45 s".
-std::string time_text(std::chrono::milliseconds time);
 
 }  // namespace rewall

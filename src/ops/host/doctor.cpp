@@ -254,6 +254,11 @@ Finding examine_space(const fs::path& path) {
   if (::statvfs(path.c_str(), &facts) != 0) {
     return {"space", false, format("{}: {}", path.string(), errno_text(errno)), "df -h"};
   }
+  if ((facts.f_flag & ST_RDONLY) != 0) {
+    return {"space", false, format("{}: on a read-only file system", path.string()),
+            format("findmnt -T {0}; dmesg tells whether the kernel did that after an error",
+                   shell_quote(path.string()))};
+  }
   const std::uint64_t left = std::uint64_t{facts.f_bavail} * facts.f_frsize;
   const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;
   Finding check{.check = "space",

@@ -1,4 +1,4 @@
-#include "commands/history.h"
+#include "commands/history_options.h"
 
 #include <array>
 #include <charconv>
