@@ -23,7 +23,7 @@ using Spellings = std::optional<std::vector<std::string>>;
 
 // The word behind an option of the set; empty without it.
 std::string_view value_of(std::string_view options, std::string_view option) {
-  Tokenizer words(options);
+  Tokenizer words(options, Quoting::ipset);
   while (const auto word = words.next()) {
     if (word->is(option)) return words.next().value_or(Tokenizer::Word{}).raw;
   }
@@ -164,7 +164,7 @@ std::string spell_options(std::string_view text) {
   static constexpr std::array<std::string_view, 9> kOrder = {
       "timeout", "nomatch", "wildcard", "packets", "bytes", "comment", "skbmark", "skbprio", "skbqueue"};
   std::vector<std::pair<std::size_t, std::string>> options;
-  Tokenizer words(text);
+  Tokenizer words(text, Quoting::ipset);
   while (const auto word = words.next()) {
     const auto* found = std::ranges::find(kOrder, word->raw);
     std::string option = format(" {}", word->raw);
@@ -172,7 +172,10 @@ std::string spell_options(std::string_view text) {
       const auto value = words.next();
       if (!value || found == kOrder.end()) return format(" {}", text);
       const bool bare = word->is("comment") && !value->quoted;
-      option += bare ? format(" \"{}\"", value->raw) : format(" {}", value->raw);
+      auto said = value->raw;
+      if (word->is("skbmark") && said.ends_with("/0xffffffff"))
+        said.remove_suffix(11);  // ipset leaves it out
+      option += bare ? format(" \"{}\"", said) : format(" {}", said);
     }
     options.emplace_back(found - kOrder.begin(), std::move(option));
   }
@@ -216,7 +219,7 @@ std::vector<std::string> spelled_out(const Set& set, std::string_view member) {
 
 std::string spelled_options(std::string_view type, std::string_view options) {
   std::string out;
-  Tokenizer words(options);
+  Tokenizer words(options, Quoting::ipset);
   while (const auto word = words.next()) {
     const bool range = word->is("range") && type.starts_with("bitmap:ip");
     if (!out.empty()) out += ' ';

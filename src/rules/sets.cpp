@@ -32,7 +32,7 @@ bool is_inet6(const Set& set) {
 
 // The word behind the option `timeout`; empty without it.
 std::string_view timeout_in(std::string_view options) {
-  Tokenizer words(options);
+  Tokenizer words(options, Quoting::ipset);
   while (const auto word = words.next()) {
     if (word->is("timeout")) return words.next().value_or(Tokenizer::Word{}).raw;
   }
@@ -55,7 +55,7 @@ bool stays(std::string_view member) {
 // Options without the size of the hash, which the kernel grows with the members.
 std::string without_hashsize(std::string_view options) {
   std::string out;
-  Tokenizer words(options);
+  Tokenizer words(options, Quoting::ipset);
   while (const auto word = words.next()) {
     if (word->is("hashsize"))
       words.next();
@@ -165,7 +165,8 @@ class SetsReader {
     // As ipset save writes it, perhaps a million times.
     if (line.size() > again_.size() && !again_.empty() && line.starts_with(again_) &&
         !is_blank_or_return(line[again_.size()]) && !is_blank_or_return(line.back()) &&
-        (words_ != SetsText::by_hand || line.find(" -") == std::string_view::npos)) {
+        (words_ != SetsText::by_hand ||
+         (line.find(" -") == std::string_view::npos && line.find('"') == std::string_view::npos))) {
       take_member(line.substr(again_.size()));
       return {};
     }
@@ -184,7 +185,7 @@ class SetsReader {
   // As `ipset restore` reads a line (ipset(8), and the names of ipset 4 that it still knows).
   Status take_by_hand(std::string_view line) {
     bool exist = false;
-    auto rest = std::string_view(keep(plain_words(line, exist)));
+    auto rest = std::string_view(keep(TRY(plain_words(line, exist))));
     const auto command = word(rest);
     const auto set = word(rest);
     const bool create = command == "create" || command == "-N" || command == "--create" || command == "n";
@@ -254,11 +255,14 @@ class SetsReader {
     }
   }
 
-  static std::string plain_words(std::string_view line, bool& exist) {
+  Result<std::string> plain_words(std::string_view line, bool& exist) const {
     std::string plain;
-    Tokenizer words(line);
+    Tokenizer words(line, Quoting::ipset);
     for (std::size_t place = 0; const auto found = words.next();) {
-      auto option = found->raw;
+      if (words.unclosed()) return lines_.at(error_of<messages::unclosed_quote>(quoted(found->raw)));
+      const auto text = found->text();
+      std::string_view option = text;
+      if (option.empty()) continue;
       if (option == "-exist" || option == "-!" || option == "--exist") {
         exist = true;
         continue;
@@ -266,7 +270,7 @@ class SetsReader {
       if (place == 2) option = type_of_now(option);
       // A set's name may be quoted; a comment needs its quotes.
       if (place > 2 && option.starts_with("--")) option.remove_prefix(2);
-      append_word(plain, place == 1 && found->quoted ? found->text() : std::string(option));
+      append_word(plain, place > 2 && found->quoted ? format("\"{}\"", option) : std::string(option));
       ++place;
     }
     return plain;
@@ -373,7 +377,7 @@ bool names_set(std::string_view words, const std::function<bool(std::string_view
   static constexpr std::array<std::string_view, 4> kOptions = {"--match-set", "--add-set", "--del-set",
                                                                "--map-set"};
   if (words.find("-set") == std::string_view::npos) return false;
-  Tokenizer reader(words);
+  Tokenizer reader(words, Quoting::ipset);
   bool named = false;
   while (const auto word = reader.next()) {
     if (word->is("--comment")) {
@@ -445,7 +449,7 @@ bool same_but_for_traffic(const Sets& a, const Sets& b) {
 }
 
 bool chooses_for_kernel(const Set& set) {
-  Tokenizer words(set.options);
+  Tokenizer words(set.options, Quoting::ipset);
   while (const auto word = words.next()) {
     if (std::ranges::find(kKernels, word->raw) != kKernels.end()) return true;
   }
@@ -466,7 +470,7 @@ std::string_view element_of(std::string_view member) {
 
 std::string meaning_of_options(const Set& set) {
   std::vector<std::string> options;
-  Tokenizer words(set.options);
+  Tokenizer words(set.options, Quoting::ipset);
   while (const auto option = words.next()) {
     if (is_flag(option->raw)) {
       options.emplace_back(option->raw);
@@ -484,7 +488,7 @@ std::string meaning_of_options(const Set& set) {
 
 std::string meaning_of_member(std::string_view member) {
   std::string out;
-  Tokenizer words(member);
+  Tokenizer words(member, Quoting::ipset);
   if (const auto element = words.next()) out = element->raw;
   while (const auto word = words.next()) {
     if (word->is("packets") || word->is("bytes")) {
@@ -522,7 +526,7 @@ std::size_t room_of(const Set& set) {
   constexpr std::size_t kList = 8;
   if (set.type.starts_with("bitmap:")) return SIZE_MAX;
   std::size_t room = is_list(set) ? kList : kHash;
-  Tokenizer words(set.options);
+  Tokenizer words(set.options, Quoting::ipset);
   while (const auto word = words.next()) {
     if (!word->is("maxelem") && !word->is("size")) continue;
     const auto value = words.next();

@@ -186,7 +186,7 @@ std::string text_of_value(const PlaceValue& value) {
 
 std::string type_name(const TemplatePlace& place) {
   const auto found = std::ranges::find(kTypes, place.type, [](const auto& row) { return row.second; });
-  const std::string one(found->first);
+  std::string one(found->first);
   if (!place.list) return one;
   return place.type == PlaceType::address ? one + "es" : one + "s";
 }

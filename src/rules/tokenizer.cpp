@@ -10,7 +10,7 @@ std::string Tokenizer::Word::text() const {
   for (std::size_t i = 0; i < raw.size(); ++i) {
     if (raw[i] == '"') {
       inside = !inside;
-    } else if (inside && raw[i] == '\\' && i + 1 < raw.size()) {
+    } else if (inside && quoting == Quoting::iptables && raw[i] == '\\' && i + 1 < raw.size()) {
       out += raw[++i];
     } else {
       out += raw[i];
@@ -24,6 +24,7 @@ std::optional<Tokenizer::Word> Tokenizer::next() {
   while (first < rest_.size() && is_blank(rest_[first])) ++first;
   rest_.remove_prefix(first);
   if (rest_.empty()) return std::nullopt;
+  if (quoting_ == Quoting::ipset) return next_of_ipset();
   std::size_t end = 0;
   while (end < rest_.size() && !is_blank(rest_[end]) && rest_[end] != '"') ++end;
   const bool quoted = end < rest_.size() && rest_[end] == '"';
@@ -39,6 +40,21 @@ std::optional<Tokenizer::Word> Tokenizer::next() {
   }
   const Word word{rest_.substr(0, end), quoted};
   rest_.remove_prefix(word.raw.size());
+  return word;
+}
+
+std::optional<Tokenizer::Word> Tokenizer::next_of_ipset() {
+  std::size_t end = 0;
+  bool inside = false;
+  bool quoted = false;
+  for (; end < rest_.size() && (inside || !is_blank(rest_[end])); ++end) {
+    if (rest_[end] != '"') continue;
+    inside = !inside;
+    quoted = true;
+  }
+  unclosed_ = unclosed_ || inside;
+  const Word word{rest_.substr(0, end), quoted, Quoting::ipset};
+  rest_.remove_prefix(end);
   return word;
 }
 

@@ -140,10 +140,24 @@ TEST_CASE("a person's file of sets is read as ipset restore reads it") {
        "del bl 192.0.2.2\n",
        "create bl hash:ip timeout 0 comment\nadd bl 192.0.2.1 timeout 0 comment \"a  b --c\"\n"},
       {"create a iphash\nadd a 192.0.2.1\nflush\n", "create a hash:ip\n"},
+      // ipset 7.17 made these of them.
+      {"create a hash:ip comment\nadd a 192.0.2.1 comment \"x\\\" -exist\n",
+       "create a hash:ip comment\nadd a 192.0.2.1 comment \"x\\\"\n"},
+      {"create a hash:ip comment\nadd a 192.0.2.1 comment \"a b\"c\nadd a 192.0.2.2 comment ab\"c d\"\n",
+       "create a hash:ip comment\nadd a 192.0.2.1 comment \"a bc\"\nadd a 192.0.2.2 comment \"abc d\"\n"},
+      {"create a hash:ip comment skbinfo\nadd a 192.0.2.1 skbmark 0x1/0xffffffff comment \"x\\\"\n",
+       "create a hash:ip comment skbinfo\nadd a 192.0.2.1 comment \"x\\\" skbmark 0x1\n"},
   }));
   const auto sets = parse_sets(text, "ipset", SetsText::by_hand);
   if (!sets) FAIL(sets.error().message);
   CHECK(canonical_text(*sets) == canonical);
+}
+
+TEST_CASE("a quote that a person's file of sets does not close is refused, as by ipset") {
+  const auto sets =
+      parse_sets("create a hash:ip comment\nadd a 192.0.2.1 comment \"ab\n", "f", SetsText::by_hand);
+  REQUIRE_FALSE(sets);
+  CHECK(sets.error().message == "f:2: missing closing quote: '\"ab'");
 }
 
 TEST_CASE("the hash of a set with timeouts grows with the traffic, that of another with its members") {
