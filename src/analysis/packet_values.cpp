@@ -245,7 +245,7 @@ bool is_plain_name(std::string_view name) {
 
 std::string interface_range_text(NumberRange range) {
   if (range.first == 0 && range.last == 0) return std::string(kNoInterface);
-  const auto name = interface_name(range.first);
+  auto name = interface_name(range.first);
   if (is_plain_name(name)) {
     if (!name.empty() && NumberSet({range}) == NumberSet::one(interface_number(name))) return name;
     if (name.size() < 15 && NumberSet({range}) == interfaces_of(name + "+")) return name + "+";

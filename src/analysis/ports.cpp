@@ -212,11 +212,11 @@ class PortList {
         auto one = row;
         one.numbers = NumberSet::one(port);
         one.listeners = std::move(listeners);
-        add_rows(protocol, std::move(one), f);
+        add_rows(protocol, one, f);
         row.numbers = without(row.numbers, NumberSet::one(port));
       }
     }
-    if (!row.numbers.empty()) add_rows(protocol, std::move(row), f);
+    if (!row.numbers.empty()) add_rows(protocol, row, f);
   }
 
   void add_rows(Number protocol, const PortRow& row, Diagram f) {

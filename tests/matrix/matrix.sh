@@ -99,7 +99,7 @@ matrix_try() {
       tests=$(matrix_step tests sh -ec '
         cmake -S . -B build-test -G Ninja -DCMAKE_BUILD_TYPE=Debug -DREWALL_TESTS=ON -DREWALL_WERROR=ON
         ninja -C build-test
-        exec ctest --test-dir build-test --output-on-failure -j "$(nproc)"')
+        exec ctest --test-dir build-test --output-on-failure -j $((2 * $(nproc)))')
       tests="$tests $(matrix_counts "$logs/tests.log")"
     fi
   fi

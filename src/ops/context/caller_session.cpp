@@ -92,9 +92,9 @@ bool is_unspecified(const AddressBits& address) {
 void look_up_way(SessionWay& way) {
   if (way.interface.empty() && !is_unspecified(way.ends.there.address))
     way.interface = interface_towards(way.ends);
-  auto tracking = tracking_of(way.ends);
+  const auto tracking = tracking_of(way.ends);
   way.is_untracked = tracking.known && !tracking.connection;
-  way.tracked = std::move(tracking.connection);
+  way.tracked = tracking.connection;
 }
 
 /// The nearest process above this one that serves a session, by its name.

@@ -1,5 +1,7 @@
 #include "ops/context/socket_table.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -58,9 +60,8 @@ std::vector<ListedSocket> socket_table(pid_t process, std::uint8_t protocol) {
   constexpr std::size_t kRemote = 2;
   constexpr std::size_t kState = 3;
   constexpr std::size_t kInode = 9;
-  constexpr std::uint8_t kTcp = 6;
   std::vector<ListedSocket> sockets;
-  const std::string_view table = protocol == kTcp ? "tcp" : "udp";
+  const std::string_view table = protocol == IPPROTO_TCP ? "tcp" : "udp";
   for (const char* version : {"", "6"}) {
     const auto text = read_file(format("/proc/{}/net/{}{}", process, table, version));
     if (!text) continue;
@@ -77,7 +78,7 @@ std::vector<ListedSocket> socket_table(pid_t process, std::uint8_t protocol) {
                                   .here = {here->first.bits, here->second},
                                   .there = {there->first.bits, there->second}},
                          .established = state == "01",
-                         .listening = state == (protocol == kTcp ? "0A" : "07"),
+                         .listening = state == (protocol == IPPROTO_TCP ? "0A" : "07"),
                          .inode = std::string(words[kInode])});
     }
   }

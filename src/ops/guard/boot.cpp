@@ -17,6 +17,7 @@
 namespace rewall {
 namespace {
 
+// TimeoutStartSec of hooks/systemd/rewall-restore.service leaves two minutes more.
 constexpr std::chrono::minutes kPatience{3};
 
 /// The lock; absent where it cannot be had, with the reason.

@@ -99,7 +99,7 @@ Result<Revision> from_path(Session& session, const std::string& path, const std:
   auto text = TRY(read_text(path, pipes));
   if (is_nft_text(text) || path.ends_with(".nft")) {
     if (family) return error_of<messages::nft_has_no_family>(path);
-    // By its path, for what it includes beside it; a pipe can be read once.
+    // By its path, for later versions of nft look for what it includes beside it; a pipe can be read once.
     const bool plain = std::filesystem::is_regular_file(path);
     return from_nft(session, plain ? std::filesystem::absolute(path).string() : "", text, name);
   }
