@@ -61,6 +61,17 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a host that lost its history boots lockdown, one that never had any as if there were no rewall") {
+  const BootHost host;
+  host.ok("rm -r repo/.git");
+  const auto said = host.boot(9);
+  CHECK(has(said, "the template lockdown is in force"));
+  CHECK(host.ok("iptables -S | head -n 1") == "-P INPUT DROP\n");
+  host.ok("rm -r repo; mkdir repo");
+  CHECK(has(host.boot(5), "no repository at "));
+  CHECK(host.ok("iptables -S | head -n 1") == "-P INPUT ACCEPT\n");
+}
+
 TEST_CASE("what cannot be read is passed over: the newest snapshot before it boots") {
   const BootHost host;
   SECTION("a file") {

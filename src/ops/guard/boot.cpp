@@ -1,6 +1,9 @@
 #include "ops/guard/boot.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <filesystem>
 
 #include "core/log.h"
 #include "core/text.h"
@@ -42,6 +45,14 @@ void set_guard_aside(Session& session) {
   if (!failed) log_warning("{} is kept as {}", path.string(), aside.filename().string());
 }
 
+// The rules files of the work tree outlive `.git`.
+bool has_traces_of_a_history(const std::filesystem::path& folder) {
+  return std::ranges::any_of(std::array{".git", "rules.v4", "rules.v6"}, [&](const char* name) {
+    std::error_code failed;
+    return std::filesystem::exists(folder / name, failed);
+  });
+}
+
 void end_guard(Session& session, const Lock& held, const BootCandidates& candidates,
                const FallbackResult& fallback) {
   if (candidates.guard())
@@ -55,10 +66,8 @@ void end_guard(Session& session, const Lock& held, const BootCandidates& candida
 Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   session.uses_what_it_can = true;
   auto repository = session.repository();
-  std::error_code failed;
-  // A host without a history boots as if there were no rewall.
-  if (!repository && !std::filesystem::exists(session.path() / ".git", failed))
-    return std::move(repository).error();
+  // A host without a history boots as if there were no rewall, one that lost the history does not.
+  if (!repository && !has_traces_of_a_history(session.path())) return std::move(repository).error();
   TRY(check_network(session));
   options.trigger = "boot";
   options.way_back = true;
