@@ -156,10 +156,35 @@ int add_if_of_host(const git_oid* id, void* collected) {
   return 0;
 }
 
+/// The commits that branches of remotes brought, as far as they can be read: anybody can write this host's
+/// name as the committer.
+std::set<std::string> fetched_commits(git_repository* repo) {
+  git::ReferenceIterator all;
+  if (git::fill(all, git_reference_iterator_glob_new, repo, format("{}*", kRemoteBranches).c_str()) != 0)
+    return {};
+  std::vector<git_oid> waiting;
+  git::Reference reference;
+  while (git::fill(reference, git_reference_next, all.get()) == 0)
+    if (const auto* id = git_reference_target(reference.get())) waiting.push_back(*id);
+  std::set<std::string> found;
+  while (!waiting.empty()) {
+    const auto id = waiting.back();
+    waiting.pop_back();
+    if (!found.insert(git::hex(id)).second) continue;
+    const auto commit = read_commit(repo, git::hex(id));
+    if (!commit) continue;
+    for (unsigned i = 0; i < git_commit_parentcount(commit->get()); ++i)
+      waiting.push_back(*git_commit_parent_id(commit->get(), i));
+  }
+  return found;
+}
+
 /// The newest that is no parent of another: snapshots of one second have the same time.
 std::optional<git_oid> newest_object(git_repository* repo, git_odb* odb, const std::string& host) {
   CommitsOfHost commits{.repo = repo, .odb = odb, .email = format("{}@{}", kCommitter, host)};
   git_odb_foreach(odb, add_if_of_host, &commits);
+  const auto fetched = fetched_commits(repo);
+  std::erase_if(commits.found, [&](const git_oid& id) { return fetched.contains(git::hex(id)); });
   std::set<std::string> parents;
   for (const auto& id : commits.found) parents.insert(find_parent(repo, host, git::hex(id)));
   std::optional<git_oid> newest;

@@ -61,6 +61,17 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what a remote brought in this host's name is not its HEAD where the branch is lost") {
+  const BootHost host;
+  host.ok(
+      "forged=$(git -C repo cat-file commit HEAD~2 | sed -E '/^committer/s/> [0-9]+/> 4000000000/' | "
+      "git -C repo hash-object -t commit -w --stdin); "
+      "git -C repo update-ref refs/remotes/origin/hosts/other $forged; "
+      "rm -r repo/.git/refs/heads/* repo/.git/logs");
+  host.boot(0);
+  CHECK(host.ports() == "22 80 443");
+}
+
 TEST_CASE("a host that lost its history boots lockdown, one that never had any as if there were no rewall") {
   const BootHost host;
   host.ok("rm -r repo/.git");
