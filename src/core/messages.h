@@ -216,6 +216,19 @@ inline constexpr Message guard_ended{.kind = ErrorKind::refused,
                                      .hint = "'rewall log' has what was tried and what is in force",
                                      .live = LiveState::untouched};
 
+inline constexpr Message guard_not_ended{
+    .kind = ErrorKind::repository,
+    .text = "{} is armed still: neither the repository nor /run/rewall can be written",
+    .hint = "'rewall doctor' shows why"};
+
+inline constexpr Message confirmed_until_restart{
+    .kind = ErrorKind::repository,
+    .text = "confirmed, the guard is gone; but nothing can be recorded: {}",
+    .hint =
+        "'rewall doctor' shows why; where the machine restarts before that is mended, what was in force "
+        "before "
+        "the change boots"};
+
 inline constexpr Message guard_elsewhere{.kind = ErrorKind::refused,
                                          .text = "{} is armed in another network namespace",
                                          .live = LiveState::untouched};

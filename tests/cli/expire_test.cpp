@@ -566,6 +566,27 @@ TEST_CASE("where the disk is full, what is due goes all the same, and is recorde
   CHECK(has(host.ok("cat log"), "Rewall-Trigger: expire"));
 }
 
+TEST_CASE("where the disk is read-only, what is due goes once, and is recorded when it can be") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web");
+  host.kill_waiter();
+  host.ok(
+      "./due; unshare -m bash -ec 'mount --make-rprivate /; r() { " REWALL_PROGRAM
+      " -C repo \"$@\"; }; mount --bind repo repo; mount -o remount,bind,ro repo; r status >said 2>&1 || :; "
+      "iptables-save >after; iptables -A INPUT -s 192.0.2.7 -p tcp --dport 443 -j ACCEPT; r status >again "
+      "2>&1 || :; "
+      "iptables-save >later; mount -o remount,bind,rw repo; r -q snapshot; git -C repo log -3 "
+      "--format=%s%n%b >log; "
+      "ls repo/.git/rewall/expiries >files'");
+  INFO(host.ok("cat said again log files"));
+  CHECK_FALSE(has(host.ok("cat after"), kWeb));
+  CHECK(has(host.ok("cat said"), "not recorded: "));
+  CHECK_FALSE(has(host.ok("cat again"), "OVERDUE"));
+  CHECK(has(host.ok("cat later"), kWeb));
+  CHECK(has(host.ok("cat log"), "Rewall-Trigger: expire"));
+  CHECK(has(host.ok("cat files"), ".ended"));
+}
+
 TEST_CASE("where the history is damaged, what is due goes all the same, and its process ends") {
   const ExpiringHost host;
   host.ok("rewall apply --expire 2h web");

@@ -264,6 +264,81 @@ TEST_CASE("a disk that fills up between arming and firing is no matter") {
   CHECK(has(said.substr(said.find("kept:")), "192.0.2.50"));
 }
 
+namespace {
+
+/// In a mount namespace of its own: `r` is rewall; `read_only` and `writable` say what the disk of repo is.
+std::string on_a_disk(const std::string& words) {
+  return "unshare -m bash -c 'mount --make-rprivate /; r() { " REWALL_PROGRAM
+         " -C repo \"$@\"; }; read_only() { mount --bind repo repo && mount -o remount,bind,ro repo; }; "
+         "writable() { mount -o remount,bind,rw repo; }; stays() { iptables -C INPUT -s 192.0.2.50 -j DROP; "
+         "}; " +
+         words + "'";
+}
+
+}  // namespace
+
+TEST_CASE("a guard that fires on a read-only disk fires once, and its ending is written when it can be") {
+  const GuardedHost host;
+  const auto said = host.ok(on_a_disk(
+      "r try --for 10m -- ./break || exit 10; ./leave 3000; read_only || exit 11; "
+      "until iptables-save | grep -q \"match-set bad src\"; do sleep 0.1; done; "
+      "until ls /run/rewall/over-$(sed -n \"s/^id //p\" repo/.git/rewall/guard); do sleep 0.1; done; "
+      "iptables -A INPUT -s 192.0.2.50 -j DROP; "
+      "r status 2>&1; stays || exit 12; r rollback 2>&1 && exit 13; r confirm 2>&1 && exit 14; stays || exit "
+      "15; "
+      "r restore HEAD 2>&1 || exit 16; iptables -A INPUT -s 192.0.2.50 -j DROP; r status >/dev/null 2>&1; "
+      "stays || "
+      "exit 17; writable; r -q snapshot; stays || exit 18; test ! -e repo/.git/rewall/guard || exit 19; "
+      "ls repo/.git/rewall/guards/*.fired || exit 20; "
+      "! ls /run/rewall | grep over-$(cd repo/.git/rewall/guards; basename *.fired .fired)"));
+  INFO(said);
+  CHECK(has(said, "fired at "));
+  CHECK_FALSE(has(said, "armed, and"));
+  CHECK_FALSE(has(said, "is overdue"));
+}
+
+TEST_CASE("on a read-only disk a person can take the change back, and keep it") {
+  const GuardedHost host;
+  const auto before = host.live();
+  const std::string answer = GENERATE("rollback", "confirm");
+  INFO(answer);
+  const auto said = host.ok(on_a_disk(
+      "r try --for 10m -- ./break || exit 10; iptables-save >broken; read_only || exit 11; r " + answer +
+      " 2>&1; echo \"answered $?\"; r status 2>&1; iptables-save >after; writable; r status >/dev/null 2>&1; "
+      "ls repo/.git/rewall/guards"));
+  INFO(said);
+  CHECK_FALSE(has(said, "ARMED"));
+  if (answer == "rollback") {
+    CHECK(host.live() == before);
+    CHECK(has(said, "answered 0"));
+    CHECK(has(said, ".rolled-back"));
+  } else {
+    CHECK(host.sh("grep -v '^[#:]' broken | diff - <(grep -v '^[#:]' after)").status == 0);
+    CHECK(has(said, "answered 5"));
+    CHECK(has(said, "confirmed, the guard is gone; but nothing can be recorded"));
+    CHECK(has(said, ".confirmed"));
+  }
+}
+
+TEST_CASE("another repository in the place of a guard's own does not end the guard") {
+  const std::string other = GENERATE(
+      "rewall -q init", "git clone -q damaged repo && chmod 700 repo repo/.git", "rewall -q clone damaged");
+  INFO(other);
+  const GuardedHost host;
+  const auto before = host.live();
+  host.ok("rewall try --for 10m -- ./break");
+  const auto guard = host.guard();
+  // The process knows the deadline before the file is gone.
+  host.time_is_up(5000);
+  host.until("grep -q 'it_value: ([0-9],' /proc/" + guard.process + "/fdinfo/*");
+  host.sh("mv repo damaged; " + other);
+  const auto said = host.sh("rewall try --for 1m -- true");
+  INFO(said.out << said.err);
+  CHECK(said.status != 0);
+  host.until("! test -e /proc/" + guard.process);
+  CHECK(host.live() == before);
+}
+
 TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the words are loud") {
   const GuardedHost host;
   const auto before = host.live();

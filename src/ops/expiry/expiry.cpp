@@ -521,9 +521,11 @@ Result<TakenOut> take_out_unrecorded(Session& session, const Expiry& expiry, con
   return error_of<messages::kept_changing>();
 }
 
-Result<TakenOut> take_out(Session& session, const Lock& held, const Expiry& expiry) {
+/// `held` is an error where the disk is read-only.
+Result<TakenOut> take_out(Session& session, const Result<Lock>& held, const Expiry& expiry) {
   const CommandScope name(session, expiry.looks_at, expiry.command);
-  auto taken = take_out_recorded(session, held, expiry);
+  if (!held) return take_out_unrecorded(session, expiry, held.error().message);
+  auto taken = take_out_recorded(session, *held, expiry);
   if (taken || taken.error().kind != ErrorKind::repository) return taken;
   return take_out_unrecorded(session, expiry, taken.error().message);
 }
@@ -546,7 +548,16 @@ std::string says_of(const TakenOut& taken, const Expiry& expiry) {
   return says;
 }
 
-Status take_out_one(Session& session, const Lock& held, Expiry expiry) {
+// What could not be written when it was done: by whoever can.
+void settle_noted_expiries(Session& session) {
+  if (!has_noted_expiries(session.state_path())) return;
+  auto repository = session.repository();
+  if (!repository) return;
+  if (const auto held = lock(**repository, std::chrono::milliseconds{0}))
+    settle_expiries(session.state_path());
+}
+
+Status take_out_one(Session& session, const Result<Lock>& held, Expiry expiry) {
   const bool armed = guard_is_armed(session);
   if (armed && expiry.done) return {};
   auto taken = TRY(take_out(session, held, expiry));
@@ -665,6 +676,7 @@ void wait_for_expiries(Session& session) {
 Status take_out_expired(Session& session, Waiter waiter) {
   const auto state = session.state_path();
   if (!has_expiries(state)) return {};
+  settle_noted_expiries(session);
   const auto due = [&] {
     auto pending = read_expiries(state).pending;
     const bool armed = guard_is_armed(session);
@@ -676,7 +688,8 @@ Status take_out_expired(Session& session, Waiter waiter) {
     const auto process = PidLock::process(expiry_lock(state), std::string(kExpiryWork));
     if (process != 0 && !is_stopped(process)) return {};
   }
-  const auto held = TRY(lock(session));
+  const auto held = lock(session);
+  if (!held && !is_read_only_disk(held.error())) return held.error();
   Status done;
   for (auto& expiry : due())
     if (auto one = take_out_one(session, held, std::move(expiry)); !one && done) done = std::move(one);

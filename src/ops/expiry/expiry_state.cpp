@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "kernel/daemon.h"
+#include "ops/context/over_note.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
@@ -190,10 +191,19 @@ Result<Expiry> parse_expiry(std::string_view text) {
   return parse(text, {});
 }
 
+namespace {
+
+/// The note of an expiry that is over, by its file.
+std::optional<std::string> note_of(const fs::path& path) {
+  return is_id(path.filename().string()) ? read_over(path.filename().string()) : std::nullopt;
+}
+
+}  // namespace
+
 Expiries read_expiries(const fs::path& state) {
   Expiries expiries;
   for_each_file(state, [&](const fs::path& path) {
-    if (!is_id(path.filename().string())) return;
+    if (!is_id(path.filename().string()) || note_of(path)) return;
     const auto text = read_plain_file(path);
     auto expiry = text ? parse_expiry(*text) : Result<Expiry>(text.error());
     if (!text)
@@ -232,28 +242,55 @@ void drop_expiries_of(const fs::path& state, const std::string& guard) {
     if (expiry.guard == guard) drop_expiry(state, expiry);
 }
 
-void end_expiry(const fs::path& state, const ExpiryEnding& ending) {
-  const auto path = path_of(state, ending.expiry.id);
+namespace {
+
+/// False where the file is still there, or nobody can tell.
+bool move_to_ended(const fs::path& state, const fs::path& path, const std::string& text) {
   auto end = path;
   end += kEnded;
+  std::error_code failed;
   if (::rename(path.c_str(), end.c_str()) != 0) {
-    log_warning("{}: cannot be kept: {}", end.string(), errno_text(errno));
-    remove_file(path);
+    const int error = errno;
+    if (error != ENOENT) log_warning("{}: cannot be kept: {}", end.string(), errno_text(error));
+    if (::unlink(path.c_str()) != 0 && (errno != ENOENT || !fs::exists(state, failed))) return false;
   }
+  if (auto written = write_file(end, text, 0600); !written) log_info("{}", written.error().message);
+  forget_old_endings(state);
+  return true;
+}
+
+}  // namespace
+
+void end_expiry(const fs::path& state, const ExpiryEnding& ending) {
   auto lines = lines_of(ending.expiry);
   lines.add("ended", ending.ended);
   lines.add("result", ending.result);
   lines.add("says", ending.says);
-  if (auto written = write_file(end, lines.text(kVersion), 0600); !written)
-    log_info("{}", written.error().message);
-  forget_old_endings(state);
+  const auto text = lines.text(kVersion);
+  if (!move_to_ended(state, path_of(state, ending.expiry.id), text)) note_over(ending.expiry.id, text);
+}
+
+bool has_noted_expiries(const fs::path& state) {
+  bool found = false;
+  for_each_file(state, [&](const fs::path& path) { found = found || note_of(path); });
+  return found;
+}
+
+void settle_expiries(const fs::path& state) {
+  std::vector<fs::path> over;
+  for_each_file(state, [&](const fs::path& path) {
+    if (note_of(path)) over.push_back(path);
+  });
+  for (const auto& path : over)
+    if (move_to_ended(state, path, *note_of(path))) forget_over(path.filename().string());
 }
 
 std::vector<ExpiryEnding> expiries_ended(const fs::path& state, std::int64_t since) {
   std::vector<ExpiryEnding> endings;
   for_each_file(state, [&](const fs::path& path) {
-    if (path.extension() != kEnded) return;
-    const auto text = read_plain_file(path);
+    auto note = note_of(path);
+    if (path.extension() != kEnded && !note) return;
+    const auto text = note ? Result<std::string>(*std::move(note)) : read_plain_file(path);
     if (!text) return;
     ExpiryEnding ending;
     auto expiry = parse(*text, {{"ended", required(time_key(ending.ended))},

@@ -79,8 +79,14 @@ Status write_expiry(const std::filesystem::path& state, const Expiry& expiry);
 void drop_expiry(const std::filesystem::path& state, const Expiry& expiry);
 /// The same for all of a guard that took its change back.
 void drop_expiries_of(const std::filesystem::path& state, const std::string& guard);
-/// Ends an expiry: its file is renamed to `expiries/ID.ended`, and says how. Failures are logged.
+/// Ends an expiry: its file is renamed to `expiries/ID.ended`, and says how. Where the repository cannot be
+/// written, a note beside it says so, until settle_expiries() (ops/context/over_note.h). Failures are logged.
 void end_expiry(const std::filesystem::path& state, const ExpiryEnding& ending);
+/// Writes into the repository what notes say of expiries that are over; the caller holds the repository's
+/// lock.
+void settle_expiries(const std::filesystem::path& state);
+/// True where there is such a note.
+bool has_noted_expiries(const std::filesystem::path& state);
 /// The expiries that ended at `since` or later, the last one first.
 std::vector<ExpiryEnding> expiries_ended(const std::filesystem::path& state, std::int64_t since);
 

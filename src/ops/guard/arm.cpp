@@ -253,6 +253,7 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
   guard.armed = now();
   guard.deadline = boot_time() + length;
   const auto state = repository.state_path();
+  settle_ending(state);
   if (auto written = write_guard(state, guard); !written)
     return std::move(written).error().within("no guard").with_live(LiveState::untouched);
   keep_copy(guard, files);
@@ -265,11 +266,12 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
   return guard;
 }
 
-void disarm(Session& session, const Lock&, const Guard& guard, GuardEnding ending) {
+bool disarm(Session& session, const Guard& guard, GuardEnding ending) {
   // The process ends when it sees that its file is gone; what it misses of that it sees at the deadline.
-  end_guard(session.state_path(), guard, std::move(ending));
+  if (!end_guard(session.state_path(), guard, std::move(ending))) return false;
   wake(session.state_path(), guard);
   stop_timer(guard);
+  return true;
 }
 
 void note_in_armed_guard(Session& session, const Lock&, bool exact) {
@@ -386,7 +388,8 @@ Error no_guard(Session& session) {
 Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   auto opened = TRY(session.repository());
   Repository& repository = *opened;
-  auto held = TRY(lock(session));
+  auto held = lock(session);
+  if (!held && (options.extend || !is_read_only_disk(held.error()))) return std::move(held).error();
   auto guard = TRY(armed_here(session, repository));
   if (options.from_new_session) TRY(prove_new_connection(session, guard));
   Confirmed confirmed;
@@ -404,8 +407,10 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   } else {
     // What stands before the recording: the snapshot that is proved by it to be wished (boot_candidates.h).
     const auto tried = repository.head();
-    disarm(session, held, guard,
-           {.how = EndedBy::confirm, .by = current_actor().text(), .tried = tried ? *tried : ""});
+    if (!disarm(session, guard,
+                {.how = EndedBy::confirm, .by = current_actor().text(), .tried = tried ? *tried : ""}))
+      return error_of<messages::guard_not_ended>(name_of(guard));
+    if (!held) return error_of<messages::confirmed_until_restart>(held.error().message);
     auto recorded = record_confirmed(session, repository, options.message);
     if (!recorded)
       return std::move(recorded).error().within("confirmed, the guard is gone; but LIVE is not recorded");

@@ -27,8 +27,9 @@ Status refuse_second_guard(Session& session);
 Result<Guard> arm(Session& session, const Lock& held, const std::string& before,
                   std::chrono::milliseconds length, bool exact);
 
-/// Ends the guard (end_guard()) and wakes its process, which ends too. LIVE is not touched.
-void disarm(Session& session, const Lock& held, const Guard& guard, GuardEnding ending);
+/// Ends the guard (end_guard(), whose result this is) and wakes its process, which ends too. LIVE is not
+/// touched.
+bool disarm(Session& session, const Guard& guard, GuardEnding ending);
 
 /// Notes a change of LIVE in the guard that is armed, if one is: the guard reverts this change too, and with
 /// `exact` also foreign parts. Warns the user. Failures are logged.

@@ -53,10 +53,9 @@ bool has_traces_of_a_history(const std::filesystem::path& folder) {
   });
 }
 
-void end_guard(Session& session, const Lock& held, const BootCandidates& candidates,
-               const FallbackResult& fallback) {
+void end_guard(Session& session, const BootCandidates& candidates, const FallbackResult& fallback) {
   if (candidates.guard())
-    disarm(session, held, *candidates.guard(), ending_of(session, EndedBy::boot, fallback));
+    disarm(session, *candidates.guard(), ending_of(session, EndedBy::boot, fallback));
   else if (candidates.guard_is_damaged())
     set_guard_aside(session);
 }
@@ -89,7 +88,7 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   if (!fallback->as_wanted || !fallback->restored || !fallback->left_out.empty())
     notify_terminals("at boot: " + text, guarded ? candidates.guard()->actor : Actor{}, true);
   if (held) {
-    end_guard(session, *held, candidates, *fallback);
+    end_guard(session, candidates, *fallback);
     settle_after_boot(session, *held);
   }
   // What is not as wanted is the caller's error.

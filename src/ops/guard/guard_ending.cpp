@@ -14,6 +14,7 @@
 #include "core/format.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "ops/context/over_note.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
 #include "ops/expiry/expiry_state.h"
@@ -65,57 +66,104 @@ std::vector<EndingFile> ending_files(const fs::path& state) {
   return files;
 }
 
-std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
-  const auto text = read_file(file.path);
-  if (!text) return std::nullopt;
-  GuardEnding ending{.how = file.how, .ended = local(file.written.tv_sec)};
-  auto guard = parse_guard(*text, {{"ended", time_key(ending.ended)},
-                                   {"by", text_key(ending.by)},
-                                   {"tried", hash_key(ending.tried)},
-                                   {"result", hash_key(ending.result)},
-                                   {"in-force", text_key(ending.in_force)}});
+std::optional<GuardEnding> parse_ending(const std::string& text, GuardEnding ending) {
+  std::string how;
+  auto guard = parse_guard(text, {{"ended", time_key(ending.ended)},
+                                  {"by", text_key(ending.by)},
+                                  {"tried", hash_key(ending.tried)},
+                                  {"result", hash_key(ending.result)},
+                                  {"in-force", text_key(ending.in_force)},
+                                  {"how", text_key(how)}});
   if (!guard) return std::nullopt;
   ending.guard = *std::move(guard);
+  const auto known = std::ranges::find(kEndings, how, [](const auto& one) { return one.second; });
+  if (known != kEndings.end()) ending.how = known->first;
   return ending;
 }
 
-}  // namespace
+std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
+  const auto text = read_file(file.path);
+  if (!text) return std::nullopt;
+  return parse_ending(*text, {.how = file.how, .ended = local(file.written.tv_sec)});
+}
 
-void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
-  const auto path = StatePaths(state).guard();
-  const auto end = ending_path(state, guard.id, ending.how);
-  ::mkdir(StatePaths(state).guard_endings().c_str(), 0700);
-  if (::rename(path.c_str(), end.c_str()) != 0 && errno != ENOENT) {
-    log_warning("{}: cannot be kept: {}", end.string(), errno_text(errno));
-    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-      log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
-  }
-  remove_second_copies(state);
-  sync_folder(end.parent_path());
-  sync_folder(state);
-  ending.ended = now();
+/// What the note says of a guard that is over.
+std::optional<GuardEnding> noted_ending(const fs::path& state) {
+  const auto guard = read_guard_that_is_over(state);
+  const auto note = guard ? read_over(guard->id) : std::nullopt;
+  return note ? parse_ending(*note, {}) : std::nullopt;
+}
+
+StateLines lines_of(const GuardEnding& ending) {
   StateLines lines;
   lines.add("ended", ending.ended);
   lines.add("by", ending.by);
   lines.add("tried", ending.tried);
   lines.add("result", ending.result);
   lines.add("in-force", ending.in_force);
-  if (auto written = write_file(end, print_guard(guard, lines), 0600); !written) {
+  return lines;
+}
+
+/// False where the state file is still there, or nobody can tell.
+bool move_to_endings(const fs::path& state, const std::string& id, EndedBy how) {
+  const auto path = StatePaths(state).guard();
+  const auto end = ending_path(state, id, how);
+  ::mkdir(StatePaths(state).guard_endings().c_str(), 0700);
+  if (::rename(path.c_str(), end.c_str()) == 0) return true;
+  const int error = errno;
+  std::error_code failed;
+  if (error == ENOENT) return fs::exists(state, failed);
+  log_warning("{}: cannot be kept: {}", end.string(), errno_text(error));
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return true;
+  log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
+  return false;
+}
+
+void write_ending(const fs::path& state, const Guard& guard, const GuardEnding& ending) {
+  const auto end = ending_path(state, guard.id, ending.how);
+  sync_folder(end.parent_path());
+  sync_folder(state);
+  if (auto written = write_file(end, print_guard(guard, lines_of(ending)), 0600); !written) {
     log_info("{}", written.error().message);
     ::utimensat(AT_FDCWD, end.c_str(), nullptr, 0);
   }
   std::error_code ignored;
   auto files = ending_files(state);
   for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
+}
+
+}  // namespace
+
+bool end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
+  ending.ended = now();
+  if (move_to_endings(state, guard.id, ending.how)) {
+    remove_second_copies(state);
+    write_ending(state, guard, ending);
+  } else {
+    auto lines = lines_of(ending);
+    lines.add("how", std::string(name_of(ending.how)));
+    if (!note_over(guard.id, print_guard(guard, lines))) return false;
+  }
   remove_copy(guard);
   clear_place(guard);
   if (ending.how == EndedBy::confirm)
     wake_expiries(state);
   else
     drop_expiries_of(state, guard.id);
+  return true;
+}
+
+void settle_ending(const fs::path& state) {
+  const auto ending = noted_ending(state);
+  if (!ending || !move_to_endings(state, ending->guard.id, ending->how)) return;
+  remove_second_copies(state);
+  write_ending(state, ending->guard, *ending);
+  if (ending->how != EndedBy::confirm) drop_expiries_of(state, ending->guard.id);
+  forget_over(ending->guard.id);
 }
 
 std::optional<GuardEnding> read_ending(const fs::path& state, const std::string& id) {
+  if (auto noted = noted_ending(state); noted && noted->guard.id == id) return noted;
   for (const auto& file : ending_files(state)) {
     if (file.path.stem() == id)
       if (auto ending = read_ending_file(file)) return ending;
@@ -125,12 +173,14 @@ std::optional<GuardEnding> read_ending(const fs::path& state, const std::string&
 
 std::vector<GuardEnding> endings(const fs::path& state) {
   std::vector<GuardEnding> all;
+  if (auto noted = noted_ending(state)) all.push_back(*std::move(noted));
   for (const auto& file : ending_files(state))
     if (auto ending = read_ending_file(file)) all.push_back(*std::move(ending));
   return all;
 }
 
 std::optional<GuardEnding> last_ending(const fs::path& state) {
+  if (auto noted = noted_ending(state); noted && noted->how != EndedBy::no_change) return noted;
   for (const auto& file : ending_files(state)) {
     if (file.how == EndedBy::no_change) continue;
     if (auto ending = read_ending_file(file)) return ending;

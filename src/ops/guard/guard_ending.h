@@ -30,7 +30,13 @@ struct GuardEnding {
 /// Ends a guard: the state file becomes the file of its ending, which no disk is too full for; then the facts
 /// are written into it. Removes the copy of the old ruleset. The caller holds the repository's lock, unless
 /// it cannot be had. Failures are logged.
-void end_guard(const std::filesystem::path& state, const Guard& guard, GuardEnding ending);
+/// Where the repository cannot be written, a note beside it says how the guard ended, until settle_ending()
+/// (ops/context/over_note.h). False where that cannot be written either: the guard is armed still.
+bool end_guard(const std::filesystem::path& state, const Guard& guard, GuardEnding ending);
+
+/// Writes into the repository what the note says of a guard that is over. Does nothing without a note. The
+/// caller holds the repository's lock.
+void settle_ending(const std::filesystem::path& state);
 
 /// How the guard `id` ended; absent where that is not known, and while it is armed.
 std::optional<GuardEnding> read_ending(const std::filesystem::path& state, const std::string& id);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/namespace_match.h"
+#include "ops/context/over_note.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_file.h"
 #include "ops/context/state_paths.h"
@@ -101,7 +102,9 @@ Result<Guard> parse_guard(std::string_view text, StateKeys more) {
   return guard;
 }
 
-Result<std::optional<Guard>> read_guard(const fs::path& state) {
+namespace {
+
+Result<std::optional<Guard>> read_guard_file(const fs::path& state) {
   const auto path = guard_path(state);
   const auto fd = TRY(open_plain_file(path, O_RDONLY));
   if (!fd) return std::optional<Guard>{};
@@ -114,6 +117,19 @@ Result<std::optional<Guard>> read_guard(const fs::path& state) {
         .hinted("no guard can be told from it; when LIVE is what it should be: rm -r " +
                 shell_quote(path.string()));
   return std::optional(*std::move(guard));
+}
+
+}  // namespace
+
+Result<std::optional<Guard>> read_guard(const fs::path& state) {
+  auto guard = TRY(read_guard_file(state));
+  if (guard && read_over(guard->id)) guard.reset();
+  return guard;
+}
+
+std::optional<Guard> read_guard_that_is_over(const fs::path& state) {
+  auto guard = read_guard_file(state);
+  return guard && *guard && read_over((*guard)->id) ? *std::move(guard) : std::nullopt;
 }
 
 std::string armed_guard_id(const Session& session) {

@@ -44,6 +44,8 @@ Result<Guard> parse_guard(std::string_view text, StateKeys more = {});
 
 /// Reads the guard that is armed; absent where none is. Kind repository: the file cannot be read or parsed.
 Result<std::optional<Guard>> read_guard(const std::filesystem::path& state);
+/// Reads the state file of a guard that ended while nobody could write there (ops/context/over_note.h).
+std::optional<Guard> read_guard_that_is_over(const std::filesystem::path& state);
 /// The id of the guard that is armed; empty where none is, or its file cannot be read.
 std::string armed_guard_id(const Session& session);
 /// Writes and syncs the state file, and its second copy (guards/ID.armed), whose failure is logged. The

@@ -45,9 +45,9 @@ Status GuardedChange::begin_expiry(const Lock& held, const std::string& before, 
   return {};
 }
 
-void GuardedChange::drop(const Lock& held) {
+void GuardedChange::drop(const Lock&) {
   if (expiry_) drop_expiry(session_.state_path(), *std::exchange(expiry_, std::nullopt));
-  if (guard_) disarm(session_, held, *std::exchange(guard_, std::nullopt), {.how = EndedBy::no_change});
+  if (guard_) disarm(session_, *std::exchange(guard_, std::nullopt), {.how = EndedBy::no_change});
 }
 
 void GuardedChange::keep(const Lock& held, bool exact, const std::string& after) {

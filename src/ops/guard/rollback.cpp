@@ -40,6 +40,14 @@ std::string tried_snapshot(Session& session, const Restored& restored) {
   return snapshot ? snapshot->parent : "";
 }
 
+// What a guard's end could not write: by whoever can.
+void settle_ending_of(Session& session) {
+  if (!read_guard_that_is_over(session.state_path())) return;
+  auto repository = session.repository();
+  if (!repository) return;
+  if (const auto held = lock(**repository, std::chrono::milliseconds{0})) settle_ending(session.state_path());
+}
+
 }  // namespace
 
 GuardEnding ending_of(Session& session, EndedBy how, const FallbackResult& fallback) {
@@ -64,10 +72,7 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
     return std::move(fallback).error();
   }
   auto ending = ending_of(session, EndedBy::deadline, *fallback);
-  if (held)
-    disarm(session, *held, *guard, std::move(ending));
-  else
-    end_guard(session.state_path(), *guard, std::move(ending));
+  disarm(session, *guard, std::move(ending));
   const bool loud = !fallback->as_wanted || !fallback->restored;
   const auto notes = fallback->restored ? join(fallback->restored->notes, "; ") : "";
   notify_terminals(format("nobody confirmed '{}' of {}: {}{}{}", guard->command, guard->actor.text(),
@@ -77,6 +82,7 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
 }
 
 Status fire_overdue_guard(Session& session) {
+  settle_ending_of(session);
   const auto read = read_guard(session.state_path());
   // Whoever needs the guard is told by an error. Its process goes by what it read.
   if (!read) {
@@ -111,7 +117,8 @@ Status fire_overdue_guard(Session& session) {
 
 Result<Restored> roll_back(Session& session) {
   auto repository = TRY(session.repository());
-  auto held = TRY(lock(session));
+  auto held = lock(session);
+  if (!held && !is_read_only_disk(held.error())) return std::move(held).error();
   auto guard = TRY(read_guard(repository->state_path()));
   if (!guard) return no_guard(session);
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
@@ -120,17 +127,18 @@ Result<Restored> roll_back(Session& session) {
   const auto what = with_left_out(old_ruleset(session, *guard).what, revision);
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
-  auto restored = restore(session, held, revision, options);
+  auto restored = held ? restore(session, *held, revision, options)
+                       : restore_on_read_only_disk(session, revision, options, held.error());
   // What cannot be read or recorded does not keep the old ruleset away, as it does not when the guard fires.
-  if (!restored &&
+  if (!restored && held &&
       (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
-    restored = fall_back_to_old(session, held, *guard, options);
+    restored = fall_back_to_old(session, *held, *guard, options);
   if (!restored) return restored;
   auto ending = ending_of(session, EndedBy::rollback, {.what = what, .restored = *restored});
   ending.by = current_actor().text();
   ending.ended = now();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));
-  disarm(session, held, *guard, std::move(ending));
+  if (!disarm(session, *guard, std::move(ending))) log_warning("{} is armed still", name_of(*guard));
   notify_terminals(told, guard->actor);
   return restored;
 }

@@ -1,15 +1,23 @@
 #include "ops/guard/way_back.h"
 
+#include <algorithm>
+
 #include "core/format.h"
+#include "ops/context/over_note.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/state_paths.h"
 #include "ops/expiry/expiry.h"
 
 namespace rewall {
 namespace {
 
-bool repository_is_there(const std::filesystem::path& path) {
+// A repository that stands where the guard's one stood knows nothing of it.
+bool knows_of_its_end(const std::filesystem::path& state, const std::string& id) {
+  if (read_over(id)) return true;
   std::error_code failed;
-  return std::filesystem::exists(path / ".git/rewall", failed);
+  const std::filesystem::directory_iterator files(StatePaths(state).guard_endings(), failed);
+  return !failed &&
+         std::any_of(begin(files), end(files), [&](const auto& file) { return file.path().stem() == id; });
 }
 
 }  // namespace
@@ -44,10 +52,10 @@ RestoreOptions options_of(const Guard& guard) {
 }
 
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known) {
-  auto guard = read_guard(path / ".git/rewall");
-  if (!guard || (!*guard && !repository_is_there(path))) return known;
-  if (!*guard || (*guard)->id != known.id) return std::nullopt;
-  return **std::move(guard);
+  const auto state = path / ".git/rewall";
+  auto guard = read_guard(state);
+  if (guard && *guard && (*guard)->id == known.id) return **std::move(guard);
+  return guard && knows_of_its_end(state, known.id) ? std::nullopt : std::optional(known);
 }
 
 }  // namespace rewall

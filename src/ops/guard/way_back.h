@@ -24,8 +24,10 @@ Candidate old_ruleset(Session& session, const Guard& guard);
 /// The options of the restore of a guard's old ruleset.
 RestoreOptions options_of(const Guard& guard);
 
-/// Reads the guard again; absent where it has ended. Returns `known` where the state file or the repository
-/// cannot be read: nobody has confirmed then. `path` is the folder of the repository.
+/// Reads the guard again; absent where it has ended, which the repository knows of it (guards/ID.HOW, or the
+/// second copy where somebody removed the state file). Returns `known` where the state file or the repository
+/// cannot be read, or another repository stands there: nobody has confirmed then. `path` is the folder of the
+/// repository.
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known);
 
 }  // namespace rewall

@@ -1,6 +1,7 @@
 #include "ops/restore/recovery.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -255,6 +256,10 @@ Result<Lock> lock(Session& session) {
   TRY(check_network(session));
   TRY(recover_under_lock(session, *repository));
   return held;
+}
+
+bool is_read_only_disk(const Error& why) {
+  return why.message.ends_with(errno_text(EROFS));
 }
 
 Result<Lock> lock_history(Session& session) {

@@ -24,6 +24,8 @@ Status recover_interrupted_restore(Session& session);
 Result<Lock> lock(Session& session);
 /// The same for a command that has nothing to do with LIVE: any network namespace will do.
 Result<Lock> lock_history(Session& session);
+/// True where the error of lock() is that the repository's disk is read-only.
+bool is_read_only_disk(const Error& why);
 
 /// The same for a boot, which puts a whole ruleset in force whatever the restore left. A journal that cannot
 /// be used is renamed to `.git/rewall/journal.unusable`, with a warning.

@@ -248,8 +248,7 @@ Result<Restored> carry_out_somehow(Session& session, Repository& repository, con
 Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
   const auto path = session.state_path() / "lock";
   std::error_code failed;
-  if (!why.message.ends_with(errno_text(EROFS)) ||
-      std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
+  if (!is_read_only_disk(why) || std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
     return why;
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || lock_file(fd.get(), std::chrono::milliseconds{0}) != 0) return why;
@@ -258,6 +257,17 @@ Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
   held.leave_to_mend();
   return held;
 }
+
+}  // namespace
+
+Result<Restored> restore_on_read_only_disk(Session& session, const Revision& revision,
+                                           const RestoreOptions& options, const Error& why) {
+  const Lock read_only = TRY(lock_on_read_only_disk(session, why));
+  auto repository = TRY(session.repository());
+  return carry_out_unrecorded(session, *repository, read_only, revision, options, why);
+}
+
+namespace {
 
 // What is wanted: all of it, or where a partial read is enough, what that holds.
 struct WantedState {
@@ -287,9 +297,8 @@ Result<Restored> restore_target(Session& session, Repository& repository, Wanted
   auto& [revision, partial] = target;
   if (!held) {
     const Error why = held.error();
-    const Lock read_only = TRY(lock_on_read_only_disk(session, why));
     if (partial) revision = TRY(read_revision(session, revision.hash));
-    return carry_out_unrecorded(session, repository, read_only, revision, options, why);
+    return restore_on_read_only_disk(session, revision, options, why);
   }
   if (partial) {
     if (auto generation = still_live(session, repository, partial->head.hash)) {

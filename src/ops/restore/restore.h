@@ -26,6 +26,11 @@ Result<Restored> restore(Session& session, Revision revision, const RestoreOptio
 Result<Restored> restore(Session& session, const Lock& held, const Revision& revision,
                          const RestoreOptions& options);
 
+/// Restores a revision that was read before, where lock() failed with `why` because the repository's disk is
+/// read-only (is_read_only_disk()): the history records nothing.
+Result<Restored> restore_on_read_only_disk(Session& session, const Revision& revision,
+                                           const RestoreOptions& options, const Error& why);
+
 /// Restores a revision where the caller has read LIVE and HEAD too, with the lock held.
 Result<Restored> restore(Session& session, const Lock& held, Revision revision, KnownState known,
                          const RestoreOptions& options);
