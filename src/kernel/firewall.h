@@ -66,6 +66,18 @@ struct ChainsOfTable {
 
 struct Scratch;
 
+/// What load() found of its work.
+struct Loaded {
+  /// The generation in which all tables of the nft backend were as staged: the one that the transaction made,
+  /// or, where no table changed, the one before. Absent where that one was not known, or it took several
+  /// transactions. A later one has changes of others.
+  std::optional<Generation> generation{};
+  /// At that generation the host's programs printed every changed chain of the nft backend word for word as
+  /// it was staged, as capture() would have read it. False when another process changed the firewall
+  /// meanwhile, when many chains changed or read otherwise, and when there are legacy tables.
+  bool reads_back = false;
+};
+
 /// A ruleset that the kernel accepted in a scratch namespace.
 struct Staged {
   Ruleset ruleset{};  ///< as the kernel prints it, and as LIVE will read after load()
@@ -165,13 +177,11 @@ class Firewall {
   /// first and then swapped. Tables of the legacy backend change one after the other, and so do all tables
   /// when `staged` has no scratch namespace.
   ///
-  /// Returns the generation at which the host's programs printed every changed chain of the nft backend word
-  /// for word as it was staged, as capture() would have read it. Absent when another process changed the
-  /// firewall meanwhile, when many chains changed or read otherwise, and when there are legacy tables. Kind
-  /// refused: the generation is another one; nothing was done. Kind kernel: the kernel refused a part; tables
-  /// and sets that were already changed have been put back, and the message names those that could not be.
-  virtual Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
-                                                 const std::optional<Generation>& generation) = 0;
+  /// Kind refused: the generation is another one; nothing was done. Kind kernel: the kernel refused a part;
+  /// tables and sets that were already changed have been put back, and the message names those that could not
+  /// be.
+  virtual Result<Loaded> load(const Staged& staged, const Ruleset& live,
+                              const std::optional<Generation>& generation) = 0;
 
   /// Does the same for a firewall that cannot be captured, because nft changed tables of iptables. One
   /// transaction deletes these tables, whatever they hold by then, and makes the staged ones. Errors as

@@ -185,8 +185,8 @@ class HostFirewall : public Firewall {
     return at_border(ErrorKind::kernel, [&] { return rewall::check(programs_, staged, live, generation); });
   }
 
-  Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live,
-                                         const std::optional<Generation>& generation) override {
+  Result<Loaded> load(const Staged& staged, const Ruleset& live,
+                      const std::optional<Generation>& generation) override {
     if (!may_administer()) return not_permitted("the firewall");
     return at_border(ErrorKind::kernel, [&] { return rewall::load(programs_, staged, live, generation); });
   }

@@ -129,7 +129,7 @@ class Load {
         wanted_legacy_(legacy_part(staged.ruleset)),
         tables_(programs, tables_by_backend(live_legacy_)) {}
 
-  Result<std::optional<Generation>> carry_out(const std::optional<Generation>& generation) {
+  Result<Loaded> carry_out(const std::optional<Generation>& generation) {
     using Phase = TableLoader::Phase;
     const auto legacy = tables_by_backend(wanted_legacy_);
     Transaction transaction(programs_, live_, staged_.ruleset, *staged_.scratch, sets_.aliases(),
@@ -152,7 +152,8 @@ class Load {
                         reads_back(programs_, staged_.ruleset, transaction.changed()) &&
                         read_generation() == now;
     if (auto finished = finish(legacy); !finished) return in_force_already(std::move(finished).error());
-    return proven && sets_.aliases().empty() ? now : std::nullopt;
+    if (!sets_.aliases().empty()) return Loaded{};
+    return Loaded{.generation = now, .reads_back = proven};
   }
 
  private:
@@ -207,11 +208,11 @@ class Load {
 
 }  // namespace
 
-Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
-                                       const std::optional<Generation>& generation) {
+Result<Loaded> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                    const std::optional<Generation>& generation) {
   if (staged.scratch != nullptr) return Load(programs, staged, live).carry_out(generation);
   TRY(load_by_tables(programs, staged.ruleset, live));
-  return std::optional<Generation>{};
+  return Loaded{};
 }
 
 Status check(Programs& programs, const Staged& staged, const Ruleset* live,

@@ -17,8 +17,8 @@ namespace rewall {
 std::vector<BackendTables> tables_by_backend(const Ruleset& ruleset, const FileNames& names = {});
 
 /// Firewall::load() for the namespace of the calling thread.
-Result<std::optional<Generation>> load(Programs& programs, const Staged& staged, const Ruleset& live,
-                                       const std::optional<Generation>& generation);
+Result<Loaded> load(Programs& programs, const Staged& staged, const Ruleset& live,
+                    const std::optional<Generation>& generation);
 
 /// Firewall::check() for the namespace of the calling thread.
 Status check(Programs& programs, const Staged& staged, const Ruleset* live,

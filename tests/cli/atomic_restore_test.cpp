@@ -221,7 +221,7 @@ class Pair {
   /// True when it is in force as it was sent, in the next generation.
   bool flip_to(std::size_t which) const {
     const auto loaded = firewall_->load(staged_[which], staged_[1 - which].ruleset, firewall_->generation());
-    return loaded && *loaded;
+    return loaded && loaded->reads_back;
   }
 
  private:

@@ -208,7 +208,7 @@ TEST_CASE("every rule of the corpus that loads is captured as the programs print
     const auto restored = host_firewall()->load(*staged, live.ruleset, live.generation);
     INFO((restored ? "" : restored.error().message));
     REQUIRE(restored);
-    CHECK(restored->has_value() == (backend == Backend::nft));  // read back over netlink
+    CHECK(restored->reads_back == (backend == Backend::nft));  // read back over netlink
     auto now = captured().ruleset;
     CHECK(canonical_text(place(now, family)) == text_there);
   });

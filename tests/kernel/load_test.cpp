@@ -44,7 +44,7 @@ Error stage_error(const Ruleset& wanted, const FileNames& names = {}) {
   return staged.error();
 }
 
-Result<std::optional<Generation>> load_staged(const Ruleset& wanted) {
+Result<Loaded> load_staged(const Ruleset& wanted) {
   const auto live = captured();
   auto staged = host_firewall()->stage(wanted, &live.ruleset);
   if (!staged) return std::move(staged).error();
@@ -52,7 +52,7 @@ Result<std::optional<Generation>> load_staged(const Ruleset& wanted) {
 }
 
 /// As where no namespace can be made.
-Result<std::optional<Generation>> load_unstaged(const Ruleset& wanted) {
+Result<Loaded> load_unstaged(const Ruleset& wanted) {
   return host_firewall()->load({.ruleset = wanted}, captured().ruleset, std::nullopt);
 }
 

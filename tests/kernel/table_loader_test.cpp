@@ -57,7 +57,7 @@ struct Prepared {
   Ruleset live{};
   Staged staged{};
 
-  Result<std::optional<Generation>> load(std::chrono::milliseconds deadline = std::chrono::minutes{2}) const {
+  Result<Loaded> load(std::chrono::milliseconds deadline = std::chrono::minutes{2}) const {
     return host_firewall(deadline)->load(staged, live, read_generation());
   }
 };

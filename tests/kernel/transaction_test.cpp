@@ -23,8 +23,7 @@ Tables tables_of(const std::string& text, Family family = Family::ipv4) {
 }
 
 /// Loads `wanted` where `live` is; `meanwhile` runs at the last moment.
-Result<std::optional<Generation>> load(const Ruleset& wanted, const Capture& live,
-                                       const std::string& meanwhile = "") {
+Result<Loaded> load(const Ruleset& wanted, const Capture& live, const std::string& meanwhile = "") {
   auto staged = host_firewall()->stage(wanted, &live.ruleset);
   INFO((staged ? "" : staged.error().message));
   REQUIRE(staged);
@@ -60,7 +59,7 @@ TEST_CASE("rules that stay keep their place, handle, counters and state") {
     wanted.v4.texts.insert(wanted.v4.texts.end(), middle.texts.begin(), middle.texts.end());
     const auto loaded = load(wanted, live);
     REQUIRE(loaded);
-    CHECK(loaded->has_value());
+    CHECK(loaded->reads_back);
     CHECK(shell("iptables-nft-save -c | grep counted; nft -a list ruleset | grep -m1 udp") == counted);
     CHECK(shell("iptables-nft-save -c | grep quota") == quota);
     CHECK(
@@ -223,7 +222,7 @@ TEST_CASE("a load proves nothing where the host's programs print a changed chain
       const auto loaded = host_firewall()->load(*staged, live.ruleset, live.generation);
       INFO((loaded ? "" : loaded.error().message));
       REQUIRE(loaded);
-      CHECK_FALSE(loaded->has_value());
+      CHECK_FALSE(loaded->reads_back);
     }
     CHECK(saved("iptables-nft-save") == print_tables(wanted.v4));
   });

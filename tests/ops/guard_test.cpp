@@ -286,8 +286,8 @@ TEST_CASE("a repository that is locked is no matter") {
 TEST_CASE("whoever changes the firewall after every load does not bring lockdown about") {
   struct Restless : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
-                                           const std::optional<Generation>& at) override {
+    Result<Loaded> load(const Staged& staged, const Ruleset& now,
+                        const std::optional<Generation>& at) override {
       auto done = FakeFirewall::load(staged, now, at);
       if (done) change(with_rule("-s 192.0.2." + std::to_string(loads) + " -j ACCEPT"));
       return done;

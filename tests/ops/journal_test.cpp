@@ -51,8 +51,8 @@ struct Killed {};
 /// Dies in its first load, which leaves `left`.
 struct Dying : FakeFirewall {
   using FakeFirewall::FakeFirewall;
-  Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& live_then,
-                                         const std::optional<Generation>& at) override {
+  Result<Loaded> load(const Staged& staged, const Ruleset& live_then,
+                      const std::optional<Generation>& at) override {
     if (!dying) return FakeFirewall::load(staged, live_then, at);
     dying = false;
     change(left);

@@ -68,8 +68,8 @@ class Watched : public Firewall {
     return real_->check(ready, live, generation);
   }
 
-  Result<std::optional<Generation>> load(const Staged& ready, const Ruleset& live,
-                                         const std::optional<Generation>& generation) override {
+  Result<Loaded> load(const Staged& ready, const Ruleset& live,
+                      const std::optional<Generation>& generation) override {
     if (before_load) std::exchange(before_load, nullptr)();
     auto loaded = real_->load(ready, live, generation);
     if (after_load) std::exchange(after_load, nullptr)();

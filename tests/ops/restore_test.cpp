@@ -125,8 +125,8 @@ TEST_CASE("what the firewall refuses to take back because it moved is tried agai
   World world;
   struct Busy : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
-                                           const std::optional<Generation>& at) override {
+    Result<Loaded> load(const Staged& staged, const Ruleset& now,
+                        const std::optional<Generation>& at) override {
       if (loads == 1) before_load = [this] { change(with_nat(live)); };
       return FakeFirewall::load(staged, now, at);
     }
@@ -148,6 +148,18 @@ TEST_CASE("what reads back as something else is taken back") {
   REQUIRE_FALSE(restored);
   CHECK(restored.error().kind == ErrorKind::kernel);
   CHECK(world.live() == text_of(world.second));
+}
+
+TEST_CASE(
+    "what somebody changed in the same chain right behind the load is kept and recorded, not taken for "
+    "ours") {
+  World world;
+  world.firewall->after_load = [&] { world.firewall->change(with_rule("-s 192.0.2.99/32 -j DROP")); };
+  const auto restored = world.go_back();
+  REQUIRE(restored);
+  CHECK(world.live() == text_of(with_rule("-s 192.0.2.99/32 -j DROP")));
+  REQUIRE(restored->after);
+  CHECK(text_of(read_revision(*world.session, restored->after->hash).value().ruleset) == world.live());
 }
 
 TEST_CASE("when nothing can be put back either, it is status 9 and the words say so") {
@@ -287,8 +299,8 @@ TEST_CASE("what stood in the kernel before it was taken back is in the history")
 TEST_CASE("an exception while loading is put back like any failure") {
   struct Throwing : FakeFirewall {
     using FakeFirewall::FakeFirewall;
-    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& now,
-                                           const std::optional<Generation>& at) override {
+    Result<Loaded> load(const Staged& staged, const Ruleset& now,
+                        const std::optional<Generation>& at) override {
       if (++calls == 1) {
         change(with_rule("-j ACCEPT"));
         throw std::bad_alloc();
@@ -343,8 +355,8 @@ TEST_CASE("a set that the restore does not touch may move while it is planned, a
       return staged;
     }
     // As the kernel's: a set that is the same in both is not touched.
-    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& then,
-                                           const std::optional<Generation>& at) override {
+    Result<Loaded> load(const Staged& staged, const Ruleset& then,
+                        const std::optional<Generation>& at) override {
       Staged moved = staged;
       auto& texts = moved.ruleset.sets.texts;
       texts.insert(texts.end(), live.sets.texts.begin(), live.sets.texts.end());
@@ -473,8 +485,8 @@ TEST_CASE("what somebody changes right after the load is not taken for what the 
       if (loads == 1 && number == proven) change(with_rule("-s 192.0.2.66/32 -j ACCEPT"));
       return FakeFirewall::sets();
     }
-    Result<std::optional<Generation>> load(const Staged& staged, const Ruleset& then,
-                                           const std::optional<Generation>& at) override {
+    Result<Loaded> load(const Staged& staged, const Ruleset& then,
+                        const std::optional<Generation>& at) override {
       auto done = FakeFirewall::load(staged, then, at);
       proven = number;
       return done;

@@ -63,8 +63,7 @@ class FakeFirewall : public Firewall {
     return Staged{.ruleset = stage_differs ? *stage_differs : wanted};
   }
 
-  Result<std::optional<Generation>> load(const Staged& staged, const Ruleset&,
-                                         const std::optional<Generation>& at) override {
+  Result<Loaded> load(const Staged& staged, const Ruleset&, const std::optional<Generation>& at) override {
     ++loads;
     if (before_load) std::exchange(before_load, nullptr)();
     if (has_generation && at && at != current_generation())
@@ -75,7 +74,9 @@ class FakeFirewall : public Firewall {
     }
     loaded.push_back(staged.ruleset);
     change(load_differs && loads == 1 ? *load_differs : staged.ruleset);
-    return reads_back ? current_generation() : std::nullopt;
+    const auto made = current_generation();
+    if (after_load) std::exchange(after_load, nullptr)();
+    return Loaded{.generation = made, .reads_back = reads_back};
   }
 
   Status check(const Staged&, const Ruleset*, const std::optional<Generation>&) override {
@@ -104,6 +105,7 @@ class FakeFirewall : public Firewall {
   std::optional<Ruleset> load_differs{};   ///< what the first load leaves in force instead of what was wanted
   std::optional<Ruleset> load_leaves{};    ///< what a refused load leaves in force: half a firewall
 
+  std::function<void()> after_load{};   ///< what somebody does right behind the load, once
   std::function<void()> before_load{};  ///< what somebody does at the last moment, once
   bool reads_back = false;              ///< what load says of itself
 

@@ -45,12 +45,14 @@ bool Tries::next() {
 
 Result<ReadBack> apply(Session& session, const Staged& staged, const Capture& live,
                        const std::optional<Generation>& generation) {
-  const auto proven = TRY(session.firewall().load(staged, live.ruleset, generation));
+  const auto loaded = TRY(session.firewall().load(staged, live.ruleset, generation));
+  const auto proven = loaded.reads_back ? loaded.generation : std::nullopt;
   if (auto capture = proven_by_kernel(session, staged, live, proven))
     return ReadBack{*std::move(capture), true};
   auto read = session.capture();
   if (!read) return std::move(read).error().with_live(LiveState::unknown);
-  return ReadBack{*std::move(read)};
+  const bool others_came = loaded.generation && read->generation && loaded.generation != read->generation;
+  return ReadBack{*std::move(read), false, others_came};
 }
 
 Result<ReadBack> apply_again(Session& session, const Ruleset& wanted, const Capture& live) {

@@ -56,6 +56,8 @@ struct ReadBack : Capture {
   /// True where the changed chains alone were read, and they and the generation prove that LIVE equals the
   /// staged ruleset word for word.
   bool as_staged = false;
+  /// Another process changed tables of the nft backend after they were as staged, and before they were read.
+  bool others_came = false;
 };
 
 /// Loads a staged ruleset in place of `live`, the ruleset in force, and reads LIVE back; the caller compares.

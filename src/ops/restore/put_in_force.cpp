@@ -142,9 +142,11 @@ bool is_no_more_ours(const Change& change, const Transition& transition) {
 }
 
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
-// touch, or members, which packets may add and time takes away.
-bool is_of_others(const Diff& unexpected, const Transition& transition) {
+// touch, or members, which packets may add and time takes away, or came after the kernel had it as it should
+// be.
+bool is_of_others(const Diff& unexpected, const Transition& transition, bool others_came) {
   return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
+    if (others_came && change.backend == Backend::nft) return true;
     if (!transition.change.words.contains(place_of(change))) return true;
     return change.kind == ChangeKind::members && !is_no_more_ours(change, transition);
   });
@@ -164,7 +166,7 @@ Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
   if (!transition) return put_back(change, transition.error());
   const Diff unexpected = compare(transition->wanted, after.ruleset);
   if (unexpected.equal()) return {};
-  if (is_of_others(unexpected, *transition)) {
+  if (is_of_others(unexpected, *transition, after.others_came)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
