@@ -15,14 +15,12 @@
 namespace rewall {
 namespace {
 
-/// What is foreign in a table, with nothing else.
+/// The ruleset with what is foreign alone in a table. The other tables tell which interfaces an owner has.
 ForeignMerge foreign_part(const Ruleset& ruleset, Family family, const std::string& table,
                           std::span<const Owner> owners) {
-  Ruleset alone{.backend = ruleset.backend};
-  take_table(alone, ruleset, family, table);
-  Ruleset nothing;
-  if (alone.native) nothing.native.emplace();
-  return keep_foreign(nothing, alone, owners);
+  Ruleset without = ruleset;
+  remove_table(without, family, table);
+  return keep_foreign(without, ruleset, owners);
 }
 
 /// True where a ruleset has sets, or base chains that iptables does not know, in a table in the words of nft.
