@@ -185,7 +185,7 @@ class Editing {
     error.message += "; " + where();
     const auto& table = options_.restore.table;
     error.hint += format("{}to try it again: rewall apply {}{}", error.hint.empty() ? "" : "; ",
-                         table.empty() ? "" : format("--table {} ", table), shell_quote(path_));
+                         table.empty() ? "" : format("--table {} ", shell_quote(table)), shell_quote(path_));
     return error;
   }
 

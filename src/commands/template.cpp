@@ -13,6 +13,7 @@
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/guard/guard_state.h"
+#include "ops/restore/live_foreign.h"
 #include "ops/template/host_use.h"
 #include "ops/template/suggest.h"
 #include "ops/template/template_revision.h"
@@ -178,7 +179,10 @@ Result<Answer> diff_one(Context& context, const TemplateOptions& options) {
   TRY(keep_common(from, to));
   const auto owners = owners_of(context.session);
   // As `apply` would leave it.
-  if (!options.foreign) from.ruleset = keep_foreign(from.ruleset, to.ruleset, owners).ruleset;
+  if (!options.foreign)
+    from.ruleset = TRY(keep_live_foreign(context.session, from.ruleset, to.ruleset, owners,
+                                         LostForeign::stays_lost, UnsaidForeign::is_refused))
+                       .ruleset;
   auto diff = TRY(compare_revisions(from, to));
   if (context.json) {
     context.terminal.out(print(to_json(diff, from.name, to.name)));

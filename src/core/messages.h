@@ -622,6 +622,11 @@ inline constexpr Message nft_words_without_scratch{
     .kind = ErrorKind::kernel,
     .text = "iptables cannot say table {0} whole, and nft's words for it need a scratch network namespace",
     .hint = "run it as root with CAP_SYS_ADMIN"};
+inline constexpr Message foreign_of_other_form{
+    .kind = ErrorKind::kernel,
+    .text = "table {0}: what is foreign in LIVE cannot stand beside what is wanted: {1}",
+    .hint = "run it with --exact: what is foreign goes then",
+    .live = LiveState::untouched};
 inline constexpr Message nft_has_no_family{.text = "{}: a file of nft is of no family of iptables",
                                            .hint = "leave --family out"};
 inline constexpr Message nft_missing{.kind = ErrorKind::kernel,

@@ -504,6 +504,7 @@ Result<Staged> stage(Programs& programs, const Ruleset& wanted, const Ruleset* l
 Result<NativeTable> in_nft_words(Programs& programs, const Ruleset& ruleset, Family family,
                                  const std::string& table,
                                  std::vector<std::shared_ptr<const std::string>>& texts) {
+  if (programs.nft().empty()) return error_of<messages::nft_missing>();
   Ruleset alone{.sets = ruleset.sets};
   take_table(alone, ruleset, family, table);
   const auto staged = TRY(stage(programs, alone, nullptr, {}));

@@ -108,6 +108,11 @@ class Merge {
   }
 
  private:
+  // The owner of a chain of a table of iptables' name, also of a base chain that the owner made there.
+  const Owner* owner_of(std::string_view table, std::string_view chain) const {
+    return is_built_in(table, chain) ? nullptr : ownership_.of_chain(chain);
+  }
+
   void merge_slots(Ruleset& out) {
     const auto merged = [this](Family family, Backend backend) {
       return merge_tables(wanted_.tables(family, backend), live_.tables(family, backend));
@@ -158,7 +163,15 @@ class Merge {
     std::set<std::string> there;
     for (const auto& chain : out.chains) there.insert(chain.name);
     for (const auto& chain : live.chains) {
-      if (chain.built_in() || there.contains(chain.name)) continue;
+      if (there.contains(chain.name)) continue;
+      if (chain.built_in()) {
+        // nft makes base chains when they are needed: one that wanted lacks is one without rules there.
+        Chain merged = merge_rules(work, Chain{.name = chain.name, .policy = "ACCEPT"}, chain);
+        if (merged.rules.empty()) continue;
+        there.insert(merged.name);
+        out.chains.push_back(std::move(merged));
+        continue;
+      }
       const Owner* owner = ownership_.of_chain(chain.name);
       if (owner == nullptr) owner = ownership_.of_shared(chain.name);
       if (owner == nullptr) continue;
@@ -348,7 +361,7 @@ class Merge {
     }
     for (const auto& table : live.tables) {
       if (const auto family = iptables_family(table)) {
-        if (!has_table(*family, table.name)) keep_in_nft_words(table, merged);
+        if (!has_table(*family, table.name)) keep_in_nft_words(*family, table, out);
         continue;
       }
       const auto* owner = ownership_.of_table(table.family, table.name);
@@ -362,16 +375,18 @@ class Merge {
   }
 
   bool has_table(Family family, std::string_view table) const {
-    return find_in_nft_words(wanted_, family, table) != nullptr ||
-           wanted_.tables(family, Backend::nft).find(table) != nullptr;
+    if (find_in_nft_words(wanted_, family, table) != nullptr) return true;
+    const Table* found = wanted_.tables(family, Backend::nft).find(table);
+    return found != nullptr && !is_empty(*found);
   }
 
   // A table of iptables' name, chain by chain as in the words of iptables.
-  static Table as_table(const NativeTable& table) {
+  Table as_table(const NativeTable& table) const {
     Table out{.name = table.name};
     for (const NativePart& part : table.parts) {
       if (!part.is_chain()) continue;
-      const auto policy = part.hook().empty() ? "-" : part.policy() == "drop" ? "DROP" : "ACCEPT";
+      const bool base = !part.hook().empty() && owner_of(table.name, part.name) == nullptr;
+      const auto policy = !base ? "-" : part.policy() == "drop" ? "DROP" : "ACCEPT";
       Chain chain{.name = std::string(part.name), .policy = policy};
       for (const auto rule : part.rules) chain.rules.push_back({.words = rule});
       out.chains.push_back(std::move(chain));
@@ -392,7 +407,9 @@ class Merge {
     for (const Chain& chain : merged.chains) {
       const auto at = std::ranges::find_if(
           out.parts, [&](const NativePart& part) { return part.is_chain() && part.name == chain.name; });
-      const NativePart* part = at != out.parts.end() ? &*at : there.find("chain", chain.name);
+      const NativePart* in_live = there.find("chain", chain.name);
+      const bool foreign = owner_of(wanted.name, chain.name) != nullptr;
+      const NativePart* part = at != out.parts.end() && (in_live == nullptr || !foreign) ? &*at : in_live;
       if (part == nullptr) continue;
       std::vector<std::string_view> rules;
       for (const Rule& rule : chain.rules) rules.push_back(rule.words);
@@ -400,32 +417,43 @@ class Merge {
       if (at != out.parts.end())
         *at = std::move(with);
       else
-        out.parts.push_back(std::move(with));
-      for (const auto rule : rules) bring_needed_parts(rule, there, out);
+        out.parts.push_back(foreign ? std::move(with) : with_policy(with, "accept", texts));
     }
+    bring_needed_parts(there, out);
     return out;
   }
 
   // What is foreign in a table that wanted lacks, in chains without anything else.
-  void keep_in_nft_words(const NativeTable& live, NativeTables& merged) {
-    NativeTable nothing{.family = live.family, .name = live.name};
-    for (const NativePart& part : live.parts) {
-      if (!part.is_chain() || part.hook().empty()) continue;
-      nothing.parts.push_back(with_rules(part, {}, merged.texts));
-    }
-    NativeTable out = merge_in_nft_words(nothing, &live, merged.texts);
-    if (has_rules(out)) merged.tables.push_back(std::move(out));
+  void keep_in_nft_words(Family family, const NativeTable& live, Ruleset& out) {
+    const NativeTable nothing{.family = live.family, .name = live.name};
+    NativeTable kept = merge_in_nft_words(nothing, &live, out.native->texts);
+    if (kept.parts.empty()) return;
+    remove_table(out, family, live.name);  // an empty one
+    out.native->tables.push_back(std::move(kept));
   }
 
-  // The sets and objects of live that a kept rule names: "@blocked", "counter name", in quotes or not.
-  static void bring_needed_parts(std::string_view rule, const NativeTable& live, NativeTable& out) {
-    const auto words = split_note(rule).words;
+  // The sets and objects of live that the rules name ("@blocked", "counter name", in quotes or not) and
+  // wanted lacks. Those that foreign rules alone name are as foreign as these: live's, as they are.
+  void bring_needed_parts(const NativeTable& live, NativeTable& out) {
     for (const NativePart& part : live.parts) {
-      if (part.is_chain() || out.find(part.kind, part.name) != nullptr) continue;
-      const bool named = part.has_elements()
-                             ? words.find(format("@{}", part.name)) != std::string_view::npos
-                             : words.find(format("\"{}\"", part.name)) != std::string_view::npos;
-      if (named) out.parts.insert(std::ranges::find_if(out.parts, &NativePart::is_chain), part);
+      if (part.is_chain()) continue;
+      const auto at = std::ranges::find_if(
+          out.parts, [&](const NativePart& one) { return one.kind == part.kind && one.name == part.name; });
+      if (at != out.parts.end() && at->text == part.text) continue;
+      const auto named = part.has_elements() ? format("@{}", part.name) : format("\"{}\"", part.name);
+      bool foreign = false;
+      bool own = false;
+      for (const NativePart& chain : out.parts) {
+        const bool of_owner = chain.is_chain() && owner_of(live.name, chain.name) != nullptr;
+        for (const auto rule : chain.rules) {
+          if (split_note(rule).words.find(named) == std::string_view::npos) continue;
+          (of_owner || ownership_.of_rule(chain.name, rule) != nullptr ? foreign : own) = true;
+        }
+      }
+      if (at == out.parts.end() && (foreign || own))
+        out.parts.insert(std::ranges::find_if(out.parts, &NativePart::is_chain), part);
+      else if (foreign && !own)
+        *at = part;
     }
   }
 
@@ -582,7 +610,8 @@ OwnRuleset::OwnRuleset(Ruleset whole, std::span<const Owner> owners, OwnerExpres
     const auto family = iptables_family(table);
     if (!family) continue;
     std::erase_if(table.parts, [&](const NativePart& part) {
-      return part.is_chain() && part.hook().empty() && ownership.of_chain(part.name) != nullptr;
+      return part.is_chain() && !is_built_in(table.name, part.name) &&
+             ownership.of_chain(part.name) != nullptr;
     });
     for (NativePart& part : table.parts) {
       std::vector<std::string_view> own;

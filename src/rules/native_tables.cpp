@@ -423,6 +423,20 @@ NativePart with_rules(const NativePart& chain, const std::vector<std::string_vie
   return out;
 }
 
+NativePart with_policy(const NativePart& chain, std::string_view policy,
+                       std::vector<std::shared_ptr<const std::string>>& texts) {
+  const auto old = chain.policy();
+  if (old.empty() || old == policy) return chain;
+  NativePart out = chain;
+  for (auto& fact : out.facts) {
+    if (old.data() < fact.data() || old.data() >= fact.data() + fact.size()) continue;
+    std::string words(fact);
+    words.replace(static_cast<std::size_t>(old.data() - fact.data()), old.size(), policy);
+    fact = *texts.emplace_back(std::make_shared<const std::string>(std::move(words)));
+  }
+  return with_rules(out, chain.rules, texts);
+}
+
 NativePart with_elements(const NativePart& part, const std::vector<std::string_view>& elements,
                          std::vector<std::shared_ptr<const std::string>>& texts) {
   constexpr std::string_view kBegin = "\t\telements = { ";

@@ -102,6 +102,11 @@ std::string print_native(const NativeTable& table);
 NativePart with_rules(const NativePart& chain, const std::vector<std::string_view>& rules,
                       std::vector<std::shared_ptr<const std::string>>& texts);
 
+/// A base chain with another policy, "accept" or "drop"; `text` keeps the characters. Any other chain as it
+/// is.
+NativePart with_policy(const NativePart& chain, std::string_view policy,
+                       std::vector<std::shared_ptr<const std::string>>& texts);
+
 /// A set or map with other elements, in nft's words; `text` keeps the characters.
 NativePart with_elements(const NativePart& part, const std::vector<std::string_view>& elements,
                          std::vector<std::shared_ptr<const std::string>>& texts);

@@ -8,6 +8,7 @@
 
 #include "core/messages.h"
 #include "core/text.h"
+#include "rules/nft_as_iptables.h"
 #include "rules/rule.h"
 #include "rules/sets.h"
 #include "rules/table_forms.h"
@@ -218,20 +219,6 @@ bool may_match(const std::vector<std::string>& chains, std::string_view chain) {
          std::ranges::find(chains, chain) != chains.end();
 }
 
-/// The rules of a table that have a note, in its words.
-Table in_notes(const NativeTable& table) {
-  Table out{.name = table.name};
-  for (const NativePart& part : table.parts) {
-    if (!part.is_chain()) continue;
-    Chain chain{.name = std::string(part.name), .policy = part.hook().empty() ? "-" : "ACCEPT"};
-    for (const auto rule : part.rules)
-      if (const auto words = split_note(rule).iptables; !words.empty())
-        chain.rules.push_back({.words = words});
-    out.chains.push_back(std::move(chain));
-  }
-  return out;
-}
-
 /// Asks of the lines of the rules that an expression with these chains_of() may match.
 bool any_rule(const Ruleset& ruleset, const std::vector<std::string>& chains,
               const std::function<bool(const std::string&)>& is) {
@@ -341,8 +328,10 @@ Ownership::Ownership(std::span<const Owner> owners, std::span<const Ruleset* con
       for (const auto* ruleset : rulesets) {
         for (const Slot slot : Ruleset::slots()) look((*ruleset)[slot]);
         if (!ruleset->native) continue;
+        Tables said;
         for (const NativeTable& table : ruleset->native->tables)
-          if (iptables_family(table)) look(Tables{.tables = {in_notes(table)}});
+          if (iptables_family(table)) said.tables.push_back(in_words_of_iptables(table, said.texts));
+        look(said);
       }
     }
     auto compiled = expressions.find(with_place(owner.rule, as_expression(interfaces)));
@@ -380,7 +369,7 @@ const Owner* Ownership::of_table(NativeFamily family, std::string_view table) co
 
 const Owner* Ownership::of_rule(std::string_view chain, std::string_view words) const {
   if (is_in_words_of_nft(words))
-    if (const auto note = split_note(words).iptables; !note.empty()) return of_rule(chain, note);
+    if (const auto said = in_words_of_iptables(words)) return of_rule(chain, *said);
   if (const auto target = jump_in_either_words(words); !target.empty()) {
     if (const auto* owner = of_chain(target)) return owner;
     if (const auto* owner = of_shared(target)) return owner;

@@ -65,8 +65,8 @@ class Ownership {
   /// The owner of a native table with all that is in it.
   const Owner* of_table(NativeFamily family, std::string_view table) const;
   /// The owner of a rule in a chain of no owner: the rule jumps to an owner's chain, names only sets of
-  /// owners, or matches the owner's expression. The words are those of iptables, or those of nft, of which a
-  /// note (kIptablesNote) counts.
+  /// owners, or matches the owner's expression. The words are those of iptables, or those of nft, which are
+  /// taken as what they are in those of iptables where these can say them (nft_as_iptables.h).
   const Owner* of_rule(std::string_view chain, std::string_view words) const;
 
  private:

@@ -550,6 +550,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ending_unknown", "names commands that look, which work in every state"},
       {"family_against_name", "names a word of the command line, and no command"},
       {"family_in_doubt", "names a word of the command line, and no command"},
+      {"foreign_of_other_form", "names a word of the command line, and no command"},
       {"fleet_diff_needs_two_hosts", "names a word of the command line, and no command"},
       {"fleet_status_takes_no_host", "names a word of the command line, and no command"},
       {"folder_not_empty", "names a word of the command line, and no command"},

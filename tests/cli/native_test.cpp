@@ -172,6 +172,9 @@ TEST_CASE("a file of nft speaks of those tables of iptables' names that it has")
   host.ok("rewall apply y.nft");
   CHECK(has(host.ok("cat repo/rules.v4"), "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"));
   CHECK(has(host.ok("cat repo/rules.v4"), "*nat\n"));
+  // Of tables that iptables does not own it stands for all: those that it lacks go.
+  CHECK_FALSE(has(host.ok("nft list tables"), "inet x"));
+  CHECK(host.ok("rewall diff file:y.nft").empty());
   host.ok("rewall apply z.nft");
   CHECK_FALSE(has(host.ok("cat repo/rules.v4"), "*filter"));
   CHECK(has(host.ok("cat repo/rules.v4"), "*nat\n"));
@@ -259,9 +262,12 @@ TEST_CASE("edit leaves a table in the words of nft alone, and opens it by its na
       "rewall snapshot; printf '#!/bin/sh\\nsed -i s/POSTROUTING\\ -j\\ ACCEPT/POSTROUTING\\ -j\\ RETURN/ "
       "$1\\n' >ed; chmod +x ed");
   CHECK(has(host.ends(0, "EDITOR=$PWD/ed rewall edit --yes"),
-            "table ip filter is in the words of nft and stays as it is"));
+            "table ip filter is in the words of nft and stays as it is; to edit it: rewall -C " +
+                host.repository() + " edit --table 'ip filter'\n"));
   CHECK(host.table() == mixed);
   CHECK(has(host.rules(), "-A POSTROUTING -j RETURN"));
+  const auto hint = "hint: rewall -C " + host.repository() + " edit --table 'ip filter'\n";
+  CHECK(has(host.ends(2, "EDITOR=$PWD/ed rewall edit --table filter --yes"), hint));
   host.ok(
       "printf '#!/bin/sh\\nsed -i s/443/8443/ $1\\n' >ed; EDITOR=$PWD/ed rewall edit --table 'ip filter' "
       "--yes");
@@ -293,12 +299,215 @@ TEST_CASE("foreign chains stay in a table that changes its form") {
   const auto before = host.ok(bytes);
   host.ok("rewall restore mixed");
   CHECK(has(host.table(), "443"));
+  CHECK(has(host.table(), "jump DOCKER"));
   CHECK(host.ok(bytes) == before);
   // And between two in nft's words.
   host.ok("iptables -A DOCKER -s 192.0.2.1 -j DROP; rewall restore mixed");
   CHECK(has(host.table(), "192.0.2.1"));
   host.ok("rewall restore --exact mixed");
   CHECK_FALSE(has(host.table(), "DOCKER"));
+}
+
+namespace {
+
+/// The same, with what docker and fail2ban make: chains, jumps, and rules among those of people.
+class BusyHost : public MixedHost {
+ public:
+  BusyHost() {
+    ok("rewall snapshot; rewall tag mixed; cat >programs <<'END'\n"
+       "iptables -N DOCKER; iptables -N DOCKER-USER; iptables -N f2b-sshd\n"
+       "iptables -I INPUT -p tcp -m multiport --dports 22 -j f2b-sshd\n"
+       "iptables -A f2b-sshd -s 192.0.2.66 -j REJECT; iptables -A f2b-sshd -j RETURN\n"
+       "iptables -A FORWARD -j DOCKER-USER; iptables -A FORWARD -o docker0 -j DOCKER\n"
+       "iptables -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
+       "iptables -A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n"
+       "iptables -A FORWARD -i docker0 -o docker0 -j ACCEPT\n"
+       "iptables -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\n"
+       "iptables -A DOCKER-USER -j RETURN\n"
+       // Whose bridge that is the rules of another table tell.
+       "iptables -t raw -A PREROUTING -d 172.18.0.2/32 ! -i mybridge -j DROP; iptables -A DOCKER -i mybridge "
+       "-j DROP\n"
+       "nft add rule ip raw PREROUTING ct state new counter\nEND\n");
+  }
+  /// The expressions of all that these programs made, chain by chain.
+  std::string foreign() const {
+    return ok(
+        "for c in DOCKER DOCKER-USER f2b-sshd FORWARD; do echo $c; nft --debug=netlink list chain ip filter "
+        "$c "
+        "2>&1 | grep '\\['; done | sed 's/counter pkts.*/counter/'; nft list chain ip filter INPUT | grep -o "
+        "'jump f2b-sshd'; nft list table ip raw | grep -c mybridge");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("what programs made stays whole in a table, whichever form it has before and after") {
+  const BusyHost host;
+  host.ok("sh -e programs");
+  const auto before = host.foreign();
+  host.ok("rewall restore mixed");
+  CHECK(host.foreign() == before);
+  CHECK(has(host.table(), "443"));
+  host.ok("rewall restore mixed~1");
+  CHECK(host.foreign() == before);
+  CHECK_FALSE(has(host.table(), "443"));
+  host.ok("rewall restore --table filter mixed");
+  CHECK(host.foreign() == before);
+  host.ok("rewall undo");
+  CHECK(host.foreign() == before);
+  host.ok("rewall redo");
+  CHECK(host.foreign() == before);
+  host.ok("rewall restore --family ipv4 mixed~1; rewall restore --table 'ip filter' mixed");
+  CHECK(host.foreign() == before);
+  CHECK(has(host.table(), "443"));
+  host.ok("rewall restore --for 10m mixed~1; rewall rollback");
+  CHECK(host.foreign() == before);
+  host.ok("rewall restore --boot");
+  CHECK(host.foreign() == before);
+  CHECK(has(host.table(), "443"));
+  host.ok("nft flush ruleset; iptables -A INPUT -j LOG; sh -e programs; rewall restore --boot");
+  CHECK(host.foreign() == before);
+  CHECK(has(host.table(), "443"));
+  CHECK_FALSE(has(host.table(), "log"));
+  CHECK(host.ok("rewall status | sed -n 's/^LIVE *//p'") == "matches HEAD\n");
+}
+
+TEST_CASE("a table in the words of nft that is wanted empty keeps what programs made, with open policies") {
+  const BusyHost host;
+  host.ok("sh -e programs; iptables -P FORWARD DROP; rewall snapshot");
+  const auto before = host.foreign();
+  for (const char* file : {"*nat\\n:POSTROUTING ACCEPT\\n-A POSTROUTING -j ACCEPT\\nCOMMIT\\n",
+                           "*filter\\n:INPUT ACCEPT\\n:FORWARD ACCEPT\\n:OUTPUT ACCEPT\\nCOMMIT\\n"}) {
+    host.ok("rewall apply - <<END\n$(printf '" + std::string(file) + "')\nEND\n");
+    CHECK(host.foreign() == before);
+    CHECK_FALSE(has(host.table(), "policy drop"));
+    CHECK_FALSE(has(host.table(), "443"));
+    host.ok("rewall undo");
+    CHECK(host.foreign() == before);
+    CHECK(has(host.table(), "443"));
+  }
+}
+
+TEST_CASE("a program's rule that nft cannot say refuses a table in its words, and stops no way back") {
+  const BusyHost host;
+  host.ok("rewall restore mixed~1");
+  const auto before = host.rules();
+  const auto ban =
+      "ipset create f2b-web hash:ip; iptables -I INPUT -p tcp -m multiport --dports 80 -m set --match-set "
+      "f2b-web src -j REJECT";
+  host.ok(ban);
+  const auto banned = host.rules();
+  const auto refused = host.ends(4, "rewall restore mixed");
+  CHECK(has(refused, "table ip filter: what is foreign in LIVE cannot stand beside what is wanted"));
+  CHECK(has(refused, "run it with --exact"));
+  CHECK(host.rules() == banned);
+  host.ok("rewall restore --exact mixed");
+  CHECK(has(host.table(), "443"));
+  // To the words of iptables nothing stands in the way.
+  host.ok("iptables -I INPUT -s 192.0.2.9 -j DROP; rewall snapshot; rewall restore mixed~1; ipset destroy");
+  CHECK(host.rules() == before);
+  host.ok("rewall restore mixed; rewall restore --for 10m mixed~1");
+  host.ok(ban);
+  CHECK(has(host.ends(0, "rewall rollback"), "what is foreign in table ip filter goes"));
+  CHECK(has(host.table(), "443"));
+}
+
+TEST_CASE("what is foreign goes to the words of iptables, whatever else the revision names there") {
+  const BusyHost host;
+  host.ok(
+      "rewall restore mixed~1; ipset create s hash:ip; iptables -A INPUT -m set --match-set s src -j DROP; "
+      "rewall snapshot; rewall tag set; rewall restore mixed; sh -e programs");
+  const auto before = host.foreign();
+  host.ok("rewall restore set");
+  CHECK(host.foreign() == before);
+  CHECK(has(host.rules(), "--match-set s src -j DROP"));
+}
+
+TEST_CASE("a base chain that a program made in a table of iptables is foreign with its sets") {
+  const MixedHost host;
+  host.ok(
+      "rewall snapshot; rewall tag mixed; nft -f - <<'END'\ntable ip filter {\n\tset addr-set-sshd "
+      "{\n\t\ttype "
+      "ipv4_addr\n\t\telements = { 192.0.2.66 }\n\t}\n\tchain f2b-chain {\n\t\ttype filter hook input "
+      "priority "
+      "filter - 1; policy accept;\n\t\ttcp dport 22 ip saddr @addr-set-sshd reject\n\t}\n}\nEND\n"
+      "rewall snapshot; rewall tag banned; nft add element ip filter addr-set-sshd '{ 192.0.2.67 }'");
+  for (const char* revision : {"banned", "mixed", "mixed~1"}) {
+    host.ok(std::string("rewall restore ") + revision);
+    CHECK(has(host.table(), "elements = { 192.0.2.66, 192.0.2.67 }"));
+    CHECK(has(host.table(), "ip saddr @addr-set-sshd reject"));
+  }
+  host.ok("rewall restore --exact mixed");
+  CHECK_FALSE(has(host.table(), "sshd"));
+}
+
+TEST_CASE("rules expire in a table that goes from one form to the other") {
+  const Host host;
+  host.ok(
+      "iptables -P INPUT DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A INPUT -j LOG; "
+      "rewall init; cat >rules <<'END'\n*filter\n:INPUT DROP\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n"
+      "-A INPUT -p tcp --dport 22 -j ACCEPT\n-A INPUT -p tcp --dport 8080 -j ACCEPT\n"
+      "-A INPUT -s 192.0.2.7 -m conntrack --ctstate NEW -j ACCEPT\n"
+      "-A INPUT -m limit --limit 5/min -j ACCEPT\n-A INPUT -j LOG --log-prefix new\nCOMMIT\nEND\n"
+      "rewall apply --expire 2s rules; nft add rule ip filter INPUT tcp dport 444 ct state new counter "
+      "accept; "
+      "sleep 3; rewall status");
+  host.until("! nft list table ip filter | grep -q 8080");
+  const auto left = host.ok("nft -s list chain ip filter INPUT");
+  INFO(left);
+  CHECK(has(left, "tcp dport 22 counter accept"));
+  CHECK(has(left, "tcp dport 444 ct state new counter accept"));
+  CHECK_FALSE(has(left, "192.0.2.7"));
+  CHECK_FALSE(has(left, "limit"));
+  CHECK_FALSE(has(left, "new\""));
+  CHECK(has(left, "log"));
+  CHECK(has(host.ok("rewall status"), "took out 3 rules, gave 1 rule its old words back"));
+  // What was there in the words of nft is not added.
+  const auto said = host.ends(
+      0, "sed -i '/limit/d; /192.0.2.7/d; s/ --log-prefix new//' rules; rewall apply --expire 2s rules");
+  CHECK(has(said, "1 rule expires"));
+  CHECK_FALSE(has(said, "does not expire"));
+  CHECK(has(host.rules(), "8080"));
+  host.ok("sleep 3; rewall status");
+  host.until("! iptables-save | grep -q 8080");
+  CHECK(has(host.rules(), "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"));
+}
+
+TEST_CASE("without nft a table in its words is neither recorded nor opened") {
+  const BusyHost host;
+  host.ok("mkdir few; ln -sf /usr/sbin/* /usr/bin/* few; rm few/nft");
+  const auto before = host.table();
+  CHECK(has(host.ends(0, "PATH=$PWD/few; rewall restore HEAD"), "nothing to do"));
+  CHECK(has(host.ends(4, "nft flush ruleset; iptables -P INPUT DROP; PATH=$PWD/few; rewall restore mixed"),
+            "nft is not installed"));
+  CHECK(has(host.rules(), ":INPUT DROP"));
+  const auto said = host.ends(9, "PATH=$PWD/few; nft() { false; }; rewall restore --boot");
+  CHECK(has(said, "nft is not installed"));
+  CHECK(host.rules() == host.before);
+  host.ok("rewall restore mixed");
+  CHECK(host.table() == before);
+  // A restore that leaves the words of nft needs none of it.
+  host.ok("sh -e programs");
+  const auto foreign = host.foreign();
+  host.ok("rewall snapshot; (PATH=$PWD/few; rewall restore mixed~1)");
+  CHECK(host.foreign() == foreign);
+  CHECK_FALSE(has(host.table(), "443"));
+}
+
+TEST_CASE("a snapshot that has a table in both forms is neither restored nor called readable") {
+  const MixedHost host;
+  host.ok("rewall snapshot");
+  const auto mixed = host.table();
+  host.ok(
+      "git -C repo show HEAD~1:rules.v4 >repo/rules.v4; cd repo; git add rules.v4; c=$(git log -1 "
+      "--format=%B | "
+      "git -c user.name=x -c user.email=x commit-tree $(git write-tree) -p HEAD); git update-ref HEAD $c");
+  CHECK(has(host.ends(1, "rewall verify"),
+            "rules.nft: table ip filter is there in the words of iptables and in those of nft"));
+  host.ends(5, "rewall restore HEAD");
+  CHECK(host.table() == mixed);
+  host.ends(9, "nft flush ruleset; rewall restore --boot");
+  CHECK(host.table() == mixed);
 }
 
 TEST_CASE("watch records a table that changes its form, and who did it") {

@@ -163,7 +163,8 @@ TEST_CASE("the watching unit records what changes, hardened as it is") {
   const Host host;
   needs_systemd(host);
   host.ok(
-      "ipset create allowed hash:ip; iptables-nft -A INPUT -m set --match-set allowed src -j ACCEPT; "
+      "ipset create allowed hash:ip; iptables-nft -t raw -A PREROUTING -m set --match-set allowed src -j "
+      "ACCEPT; "
       "iptables-legacy -A INPUT -s 192.0.2.1 -j DROP; ip6tables-legacy -A INPUT -s 2001:db8::1 -j DROP; "
       "mkdir boot metrics");
   // This test's files are in /tmp, and a search for leaks needs ptrace(2).

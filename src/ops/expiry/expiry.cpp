@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,7 +35,12 @@
 #include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
 #include "rules/meaning.h"
+#include "rules/native_meaning.h"
+#include "rules/nft_as_iptables.h"
+#include "rules/owners.h"
+#include "rules/print.h"
 #include "rules/sets.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -277,6 +283,11 @@ bool is_named(const Ruleset& ruleset, const std::string& set) {
       for (const auto& chain : table.chains)
         for (const auto& rule : chain.rules)
           if (names_set(rule.words, is_it)) return true;
+  if (ruleset.native)
+    for (const NativeTable& table : ruleset.native->tables)
+      for (const NativePart& part : table.parts)
+        for (const auto rule : part.rules)
+          if (names_set(split_note(rule).iptables, is_it)) return true;
   return std::ranges::any_of(ruleset.sets.sets, [&](const Set& list) {
     return is_list(list) &&
            std::ranges::any_of(list.members, [&](auto one) { return element_of(one) == set; });
@@ -358,6 +369,98 @@ void cut_sets(Cut& cut, const Expiry& expiry) {
     if (set == nullptr || !set->members.empty() || is_named(cut.ruleset, part->name)) continue;
     std::erase_if(cut.ruleset.sets.sets, [&](const Set& one) { return one.name == part->name; });
     cut.gone.push_back(*part);
+  }
+}
+
+NativePart* find_native_chain(Ruleset& ruleset, const ExpiringPart& part) {
+  if (part.backend != Backend::nft || find_in_nft_words(ruleset, part.family, part.table) == nullptr)
+    return nullptr;
+  for (NativeTable& table : ruleset.native->tables)
+    if (table.family == native_family(part.family) && table.name == part.table)
+      for (NativePart& chain : table.parts)
+        if (chain.is_chain() && chain.name == part.name) return &chain;
+  return nullptr;
+}
+
+/// Rules in the words of nft, as the host's programs make them of those of iptables; empty where they do not.
+/// They stand beside the chains that the table has in the ruleset.
+std::vector<std::string> said_by_nft(Session& session, const Ruleset& ruleset, const ExpiringPart& place,
+                                     const std::vector<std::string>& rules) {
+  constexpr const char* kAside = "rewall-aside";
+  Ruleset alone{.sets = ruleset.sets};
+  Table table{.name = place.table};
+  for (const auto& name : built_in_chains(place.table))
+    table.chains.push_back({.name = name, .policy = "ACCEPT"});
+  std::set<std::string> names;
+  for (const NativePart& part : find_in_nft_words(ruleset, place.family, place.table)->parts)
+    if (part.is_chain()) names.emplace(part.name);
+  for (const auto& name : names)
+    if (!is_built_in(place.table, name)) table.chains.push_back({.name = name, .policy = "-"});
+  Chain aside{.name = kAside, .policy = "-"};
+  for (const auto& rule : rules) aside.rules.push_back({.words = rule});
+  table.chains.push_back(std::move(aside));
+  alone[{place.family}].tables.push_back(std::move(table));
+  std::vector<std::shared_ptr<const std::string>> texts;
+  const auto said = session.firewall().in_nft_words(alone, place.family, place.table, texts);
+  const NativePart* chain = said ? said->find("chain", kAside) : nullptr;
+  if (!said) log_debug("{}", said.error().message);
+  if (chain == nullptr || chain->rules.size() != rules.size()) return {};
+  return {chain->rules.begin(), chain->rules.end()};
+}
+
+/// Of a table that is in the words of nft by now: as many rules of the same meaning as the change added,
+/// while the chain has more of them than before. The history does not follow a rule from one form to the
+/// other.
+void cut_native_rule(Session& session, Cut& cut, ExpiringPart part, const Ruleset& before) {
+  NativePart* chain = find_native_chain(cut.ruleset, part);
+  if (chain == nullptr) return;
+  const auto said = said_by_nft(session, cut.ruleset, part, {part.words});
+  const auto key = meaning(part.words, part.family).key;
+  const auto is_it = [&](std::string_view rule) {
+    if (!said.empty() && native_meaning(rule).key == native_meaning(said.front()).key) return true;
+    const auto words = in_words_of_iptables(rule);
+    return words && meaning(*words, part.family).key == key;
+  };
+  const auto there = static_cast<std::uint64_t>(std::ranges::count_if(chain->rules, is_it));
+  if (there <= part.others) return;
+  auto rules = chain->rules;
+  // What is added later stands behind what was there.
+  const auto rule = std::ranges::find_if(rules.rbegin(), rules.rend(), is_it);
+  auto& texts = cut.ruleset.native->texts;
+  if (!part.was.empty()) {
+    const auto was = can_stand(cut.ruleset, part, before)
+                         ? said_by_nft(session, cut.ruleset, part, {part.was})
+                         : std::vector<std::string>{};
+    if (was.empty())
+      part.was.clear();
+    else
+      *rule = *texts.emplace_back(std::make_shared<const std::string>(was.front()));
+  }
+  if (part.was.empty()) rules.erase(std::next(rule).base());
+  *chain = with_rules(*chain, rules, texts);
+  cut.gone.push_back(std::move(part));
+}
+
+/// Of chains that the change made, in a table that is in the words of nft by now, those that nobody uses.
+void cut_native_chains(Cut& cut, const Expiry& expiry) {
+  for (bool again = true; again;) {
+    again = false;
+    for (const auto& part : expiry.parts) {
+      const NativePart* chain = part.kind == Kind::chain ? find_native_chain(cut.ruleset, part) : nullptr;
+      if (chain == nullptr || !chain->hook().empty() || !chain->rules.empty()) continue;
+      for (NativeTable& table : cut.ruleset.native->tables) {
+        if (table.family != native_family(part.family) || table.name != part.table) continue;
+        const bool used = std::ranges::any_of(table.parts, [&](const NativePart& one) {
+          return std::ranges::any_of(
+              one.rules, [&](std::string_view rule) { return jump_in_either_words(rule) == part.name; });
+        });
+        if (used) continue;
+        std::erase_if(table.parts,
+                      [&](const NativePart& one) { return one.is_chain() && one.name == part.name; });
+        cut.gone.push_back(part);
+        again = true;
+      }
+    }
   }
 }
 
@@ -448,8 +551,12 @@ Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Ex
   if (!hash.empty() && !of_change.empty())
     if (auto known = places_by_history(session, cut.ruleset, hash, expiry, of_change))
       places = *std::move(known);
-  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), ruleset_before(session, expiry));
+  const auto before = ruleset_before(session, expiry);
+  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), before);
+  for (const auto& part : expiry.parts)
+    if (part.kind == Kind::rule) cut_native_rule(session, cut, part, before);
   cut_chains(cut, expiry);
+  cut_native_chains(cut, expiry);
   cut_sets(cut, expiry);
   return cut;
 }
@@ -618,14 +725,34 @@ Status start_waiting(Session& session, const Expiry& expiry) {
 std::string native_parts_of(const Diff& diff) {
   std::set<std::string> titles;
   for (const Change& change : diff.changes)
-    if (change.native && change.kind != ChangeKind::removed && change.kind != ChangeKind::table_removed)
+    if (change.native && change.kind != ChangeKind::removed && change.kind != ChangeKind::chain_removed &&
+        change.kind != ChangeKind::set_removed && change.kind != ChangeKind::table_removed)
       titles.insert(format("{} {}", name(*change.native), escape(change.table)));
   return join(std::vector<std::string>(titles.begin(), titles.end()), ", ");
 }
 
-ExpiringParts added_parts(const Diff& diff, const Ruleset& from, const Ruleset& to,
+namespace {
+
+/// The ruleset before a change, with the tables that the change brings to the words of iptables in these:
+/// what was there in the words of nft is not added. Rules that nft alone can say are left out.
+Ruleset in_the_words_of(const Ruleset& to, Ruleset from) {
+  for (const auto& [family, table] : tables_in_different_forms(from, to)) {
+    if (find_in_nft_words(from, family, table) == nullptr) continue;
+    say_in_words_of_iptables(from, family, table);
+    for (Table& one : from[{family}].tables)
+      for (Chain& chain : one.chains)
+        std::erase_if(chain.rules, [](const Rule& rule) { return is_in_words_of_nft(rule.words); });
+  }
+  return from;
+}
+
+}  // namespace
+
+ExpiringParts added_parts(const Diff& diff, const Ruleset& changed, const Ruleset& to,
                           std::span<const Owner> owners) {
-  Diff marked = diff;
+  const bool same_forms = tables_in_different_forms(changed, to).empty();
+  const Ruleset from = same_forms ? changed : in_the_words_of(to, changed);
+  Diff marked = same_forms ? diff : compare(from, to);
   mark_foreign(marked, from, to, owners);
   std::erase_if(marked.changes, [](const Change& change) { return !change.foreign.empty(); });
   auto parts = added_parts(marked);

@@ -30,6 +30,7 @@
 #include "ops/guard/new_login.h"
 #include "ops/guard/way_back.h"
 #include "ops/history/revision.h"
+#include "ops/restore/live_foreign.h"
 #include "ops/restore/plan.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
@@ -152,9 +153,13 @@ void wake(const std::filesystem::path& state, const Guard& guard) {
 }
 
 // True when what made `after` of `before` is more than a restore would take back by itself.
-bool touches_foreign(const Ruleset& before, const Ruleset& after, const Repository& repository) {
+bool touches_foreign(Session& session, const Ruleset& before, const Ruleset& after,
+                     const Repository& repository) {
   const auto owners = read_owners(repository);
-  return !owners || !compare(keep_foreign(before, after, *owners).ruleset, before).equal();
+  if (!owners) return true;
+  const auto kept =
+      keep_live_foreign(session, before, after, *owners, LostForeign::stays_lost, UnsaidForeign::is_refused);
+  return !kept || !compare(kept->ruleset, before).equal();
 }
 
 Result<Guard> armed_here(Session& session, const Repository& repository) {
@@ -304,7 +309,7 @@ namespace {
 Status note_foreign_changes(Session& session, const Repository& repository, Guard guard,
                             const Ruleset& live) {
   auto before = TRY(read_before(session, guard));
-  guard.exact = touches_foreign(before.ruleset, live, repository);
+  guard.exact = touches_foreign(session, before.ruleset, live, repository);
   return write_guard(repository.state_path(), guard);
 }
 

@@ -14,6 +14,7 @@
 #include "ops/context/settings.h"
 #include "ops/guard/lockdown.h"
 #include "ops/restore/apply.h"
+#include "ops/restore/live_foreign.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/unrecorded.h"
@@ -55,7 +56,9 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
   auto live = TRY(session.capture());
   Ruleset wanted = overlay(live.ruleset, revision);
   if (!options.exact)
-    wanted = keep_foreign(wanted, live.ruleset, owners_of(session), options.lost_foreign).ruleset;
+    wanted = TRY(keep_live_foreign(session, wanted, live.ruleset, owners_of(session), options.lost_foreign,
+                                   UnsaidForeign::goes))
+                 .ruleset;
   if (compare(wanted, live.ruleset).identical()) {
     load.now = std::move(live);
     return {};

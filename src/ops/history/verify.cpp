@@ -20,6 +20,8 @@
 #include "ops/context/settings.h"
 #include "ops/history/revision.h"
 #include "ops/history/signature.h"
+#include "rules/print.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -43,6 +45,7 @@ struct Piece {
   std::string hash{};
   bool whole = true;
   std::string matter{};
+  std::set<std::string> tables{};  // those of iptables' names that are not empty: "ip filter"
 };
 
 void each_once(std::vector<std::size_t>& places) {
@@ -92,6 +95,7 @@ class Walk {
   std::vector<Checked>& checked() { return checked_; }
   const std::vector<Checked>& checked() const { return checked_; }
   std::vector<Piece>& pieces() { return pieces_; }
+  const std::vector<Piece>& pieces() const { return pieces_; }
   // What led to the beginning of the range, newest first.
   const std::vector<std::string>& before() const { return before_; }
 
@@ -185,7 +189,30 @@ void check_piece(const Repository& repository, Piece& piece, std::mutex& big) {
   }
   if (piece.name.empty() || piece.name == "expect") return;
   auto read = ruleset_of({{piece.name, *std::move(content)}}, "", "");
-  if (!read) piece.matter = read.error().message;
+  if (!read) {
+    piece.matter = read.error().message;
+    return;
+  }
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    for (const Table& table : (*read)[{family}].tables)
+      if (!is_empty(table)) piece.tables.insert(format("{} {}", short_name(family), table.name));
+  if (read->native)
+    for (const NativeTable& table : read->native->tables)
+      if (iptables_family(table)) piece.tables.insert(table.title());
+}
+
+// Each file alone can be read, and not both. Empty where the snapshot can be.
+std::string table_in_two_files(const Repository& repository, const Walk& walk, const Checked& checked) {
+  std::set<std::string> tables;
+  bool twice = false;
+  for (const auto place : checked.pieces)
+    for (const auto& table : walk.pieces()[place].tables) twice = !tables.insert(table).second || twice;
+  if (!twice) return {};
+  const auto snapshot = repository.snapshot(checked.hash);
+  auto files = repository.files(checked.hash);
+  if (!snapshot || !files) return {};
+  const auto read = ruleset_of(*std::move(files), "", snapshot->trailers.backend);
+  return read ? std::string() : read.error().message;
 }
 
 // On all processors, each lane with a repository of its own.
@@ -234,7 +261,7 @@ void add_objects(std::vector<Finding>& findings, Walk& walk) {
                          counted(walk.pieces().size(), "different file")));
 }
 
-void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
+void add_snapshots(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
   std::vector<Finding> said;
   for (std::size_t i = 0; i < walk.checked().size(); ++i) {
     const Checked& checked = walk.checked()[i];
@@ -243,6 +270,8 @@ void add_snapshots(std::vector<Finding>& findings, Walk& walk) {
       const Piece& piece = walk.pieces()[place];
       if (piece.whole && !piece.matter.empty()) odd.push_back(piece.matter);
     }
+    if (auto twice = table_in_two_files(repository, walk, checked); !twice.empty() && odd.empty())
+      odd.push_back(std::move(twice));
     add_failures(findings, "snapshots", checked.hash, odd,
                  format("rewall did not make it: look at 'git show {}'", checked.hash.substr(0, 10)));
     // The next one is mostly the one before in time.
@@ -494,7 +523,7 @@ Result<std::vector<Finding>> verify(const Repository& repository, const std::str
   TRY(check_pieces(repository.path(), walk.pieces()));
   std::vector<Finding> findings;
   add_objects(findings, walk);
-  add_snapshots(findings, walk);
+  add_snapshots(findings, repository, walk);
   TRY(add_signatures(findings, repository, walk, roots));
   if (all) TRY(add_tags(findings, repository));
   return findings;

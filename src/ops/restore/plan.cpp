@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <set>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -12,10 +11,12 @@
 #include "core/messages.h"
 #include "core/parallel.h"
 #include "diff/pairs.h"
+#include "ops/context/rewall_command.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/live_sets.h"
+#include "ops/restore/live_foreign.h"
 #include "rules/foreign.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
@@ -79,7 +80,7 @@ void take_in_nft_words(Ruleset& base, const Ruleset& wanted, Family family, cons
 }
 
 /// A file of iptables' words can hold none of these.
-void keep_nft_words(Ruleset& whole, const Ruleset& live, const Revision& revision,
+void keep_nft_words(Ruleset& whole, const Ruleset& live, const Revision& revision, const std::string& program,
                     std::vector<std::string>& notes) {
   if (!live.native) return;
   for (const NativeTable& table : live.native->tables) {
@@ -88,8 +89,8 @@ void keep_nft_words(Ruleset& whole, const Ruleset& live, const Revision& revisio
     if (revision.ruleset[{*family}].find(table.name) != nullptr) continue;
     take_table(whole, live, *family, table.name);
     notes.push_back(
-        format("table {0} is in the words of nft and stays as it is; to edit it: rewall edit --table '{0}'",
-               table.title()));
+        format("table {0} is in the words of nft and stays as it is; to edit it: {1} edit --table '{0}'",
+               table.title(), program));
   }
 }
 
@@ -134,9 +135,9 @@ Sets with_missing_sets(Sets live, const Sets& wanted, const std::set<std::string
 }
 
 Ruleset choose(const Ruleset& live, const Revision& revision, const RestoreOptions& options,
-               std::vector<std::string>& notes) {
+               const std::string& program, std::vector<std::string>& notes) {
   Ruleset whole = overlay(live, revision);
-  if (options.keeps_nft_words) keep_nft_words(whole, live, revision, notes);
+  if (options.keeps_nft_words) keep_nft_words(whole, live, revision, program, notes);
   if (options.parts != nullptr) return with_parts(live, whole, *options.parts);
   if (!options.family && options.table.empty()) return whole;
   Ruleset wanted = live;
@@ -187,42 +188,14 @@ Status staged_as_wanted(const Ruleset& wanted, const Ruleset& staged, const Revi
   log_warning("{}; the kernel's reading is taken", error.message);
   return {};
 }
-bool has_foreign_part(const Ruleset& ruleset, Family family, const std::string& table,
-                      std::span<const Owner> owners) {
-  Ruleset alone{.backend = ruleset.backend};
-  take_table(alone, ruleset, family, table);
-  Ruleset nothing;
-  if (alone.native) nothing.native.emplace();
-  const auto merged = keep_foreign(nothing, alone, owners);
-  return !merged.kept.empty();
-}
-
-// A table that LIVE has in the words of iptables and the revision in those of nft, or the other way round,
-// has to be in one form where foreign parts of LIVE stay in it. `live` becomes LIVE in the words of nft
-// there.
-Status bring_to_one_form(Session& session, Ruleset& wanted, Ruleset& live, std::span<const Owner> owners) {
-  const auto say_in_nft_words = [&](Ruleset& ruleset, Family family, const std::string& table) -> Status {
-    NativeTables words;
-    words.tables.push_back(TRY(session.firewall().in_nft_words(ruleset, family, table, words.texts)));
-    const Ruleset said{.native = std::move(words)};
-    take_table(ruleset, said, family, table);
-    return {};
-  };
-  for (const auto& [family, table] : tables_in_different_forms(wanted, live)) {
-    if (!has_foreign_part(live, family, table, owners)) continue;
-    const bool wanted_by_nft = find_in_nft_words(wanted, family, table) != nullptr;
-    TRY(say_in_nft_words(wanted_by_nft ? live : wanted, family, table));
-  }
-  return {};
-}
 
 // What is foreign stays as it is in LIVE.
-Status keep_foreign_parts(Session& session, Ruleset& wanted, LostForeign lost, RestorePlan& plan) {
+Status keep_foreign_parts(Session& session, Ruleset& wanted, const RestoreOptions& options,
+                          RestorePlan& plan) {
   auto repository = TRY(session.repository());
   auto owners = TRY(read_owners(*repository));
-  Ruleset live = plan.live.ruleset;
-  TRY(bring_to_one_form(session, wanted, live, owners));
-  auto kept = keep_foreign(wanted, live, owners, lost);
+  auto kept = TRY(keep_live_foreign(session, wanted, plan.live.ruleset, owners, options.lost_foreign,
+                                    options.way_back ? UnsaidForeign::goes : UnsaidForeign::is_refused));
   wanted = std::move(kept.ruleset);
   plan.notes.insert(plan.notes.end(), kept.notes.begin(), kept.notes.end());
   if (!kept.kept.empty()) plan.notes.push_back("kept as they are: " + to_text(kept.kept));
@@ -372,13 +345,13 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
                    .rest = known.whole ? &known.head : nullptr};
   TRY(part_within_backend(plan.live.ruleset, revision, options));
   TRY(nft_beside_legacy(plan.live.ruleset, revision));
-  Ruleset wanted = choose(plan.live.ruleset, revision, options, plan.notes);
+  Ruleset wanted = choose(plan.live.ruleset, revision, options, rewall_command(session.path()), plan.notes);
   if (!options.exact) {
-    TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
+    TRY(keep_foreign_parts(session, wanted, options, plan));
   } else if (options.parts != nullptr) {
     Ruleset kept = wanted;
     auto notes = plan.notes;
-    TRY(keep_foreign_parts(session, kept, options.lost_foreign, plan));
+    TRY(keep_foreign_parts(session, kept, options, plan));
     const auto others = left_otherwise(*options.parts, plan.live.ruleset);
     wanted = with_parts(wanted, kept, others);
     if (others.chains.empty() && others.sets.empty() && others.native.empty()) plan.notes = std::move(notes);

@@ -22,6 +22,7 @@
 #include "ops/history/revision.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
+#include "ops/restore/live_foreign.h"
 #include "ops/restore/transition.h"
 #include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
@@ -49,11 +50,14 @@ Result<InterruptedRestore> read_interrupted_restore(const Repository& repository
 }
 
 /// Both rulesets with LIVE's foreign parts, as a restore would put them in force now.
-InterruptedRestore among_foreign(InterruptedRestore interrupted, const Ruleset& live,
-                                 const std::vector<Owner>& owners) {
-  const Transition& recorded = interrupted.transition;
-  interrupted.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
-                                      keep_foreign(recorded.wanted, live, owners).ruleset);
+Result<InterruptedRestore> among_foreign(Session& session, InterruptedRestore interrupted,
+                                         const Ruleset& live, const std::vector<Owner>& owners) {
+  const auto merged = [&](const Ruleset& recorded) {
+    return keep_live_foreign(session, recorded, live, owners, LostForeign::stays_lost, UnsaidForeign::goes);
+  };
+  auto before = TRY(merged(interrupted.transition.before));
+  auto wanted = TRY(merged(interrupted.transition.wanted));
+  interrupted.transition = Transition(std::move(before.ruleset), std::move(wanted.ruleset));
   return interrupted;
 }
 
@@ -117,7 +121,7 @@ Status recover_to_one_side(Session& session, Repository& repository, const Inter
     if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
     const InterruptedRestore interrupted =
-        as_recorded ? recorded : among_foreign(recorded, live->ruleset, owners);
+        as_recorded ? recorded : TRY(among_foreign(session, recorded, live->ruleset, owners));
     const Side side = side_of(interrupted.transition, live->ruleset);
     const Ruleset target = side == Side::mix ? undone(interrupted.transition, live->ruleset)
                                              : without_helpers(live->ruleset, interrupted.transition);
