@@ -76,7 +76,8 @@ void say_unseen(Context& context, const Restored& restored) {
 }
 
 std::string nothing_to_do(const Restored& restored) {
-  if (restored.restored.empty()) return "nothing to do: the live rules are already as wanted";
+  if (restored.restored.empty() || restored.partly)
+    return "nothing to do: the live rules are already as wanted";
   return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 

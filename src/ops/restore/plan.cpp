@@ -375,7 +375,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   Ruleset wanted = choose(plan.live.ruleset, revision, options, plan.notes);
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options.lost_foreign, plan));
-  } else if (options.parts != nullptr) {
+  } else if (options.parts != nullptr && !options.parts->with_later) {
     Ruleset kept = wanted;
     auto notes = plan.notes;
     TRY(keep_foreign_parts(session, kept, options.lost_foreign, plan));

@@ -125,11 +125,15 @@ RecordOptions record_options(const Session& session, const Revision& revision,
           .actor = options.actor ? *options.actor : current_actor()};
 }
 
+bool is_partly(const RestoreOptions& options) {
+  return options.parts != nullptr || options.family || !options.table.empty();
+}
+
 Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision& revision,
                            KnownState known, const RestoreOptions& options) {
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
-  Restored restored{.restored = revision.hash};
+  Restored restored{.restored = revision.hash, .partly = is_partly(options)};
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
@@ -197,7 +201,7 @@ bool can_do_without_history(const Error& error, const RestoreOptions& options) {
 Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, const Lock& held,
                                       const Revision& revision, const RestoreOptions& options,
                                       const Error& why) {
-  Restored restored{.why_unrecorded = why.message, .restored = revision.hash};
+  Restored restored{.why_unrecorded = why.message, .restored = revision.hash, .partly = is_partly(options)};
   UnrecordedChange unrecorded(session);
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
