@@ -109,10 +109,9 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
   remove_copy(guard);
   clear_place(guard);
-  if (ending.how == EndedBy::confirm)
-    wake_expiries(state);
-  else
-    drop_expiries_of(state, guard.id);
+  if (ending.how != EndedBy::confirm) drop_expiries_of(state, guard.id);
+  // Some wait for the end of the guard.
+  wake_expiries(state);
 }
 
 std::optional<GuardEnding> read_ending(const fs::path& state, const std::string& id) {

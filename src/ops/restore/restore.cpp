@@ -155,6 +155,11 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     TRY(hold_against(session, repository, *plan, options, restored));
     if (options.dry_run) {
+      if (options.safeguard != nullptr && !restored.diff.identical() && !restored.refusal)
+        if (auto may =
+                options.safeguard->check_wanted({restored.diff, plan->live.ruleset, plan->staged.ruleset});
+            !may)
+          restored.refusal = std::move(may).error();
       auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
       if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
       if (would.error().kind != ErrorKind::refused)
