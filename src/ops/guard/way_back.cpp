@@ -2,14 +2,17 @@
 
 #include "core/format.h"
 #include "ops/context/ruleset_files.h"
+#include "ops/context/state_paths.h"
 #include "ops/expiry/expiry.h"
 
 namespace rewall {
 namespace {
 
-bool repository_is_there(const std::filesystem::path& path) {
+/// False where the state of the repository is lost: a guard that is armed has a second copy there, and one
+/// that somebody ended has an ending. The lock alone makes the folder above anew.
+bool state_is_there(const std::filesystem::path& state) {
   std::error_code failed;
-  return std::filesystem::exists(path / ".git/rewall", failed);
+  return std::filesystem::exists(StatePaths(state).guard_endings(), failed);
 }
 
 }  // namespace
@@ -44,8 +47,9 @@ RestoreOptions options_of(const Guard& guard) {
 }
 
 std::optional<Guard> still_armed(const std::filesystem::path& path, const Guard& known) {
-  auto guard = read_guard(path / ".git/rewall");
-  if (!guard || (!*guard && !repository_is_there(path))) return known;
+  const auto state = path / ".git/rewall";
+  auto guard = read_guard(state);
+  if (!guard || (!*guard && !state_is_there(state))) return known;
   if (!*guard || (*guard)->id != known.id) return std::nullopt;
   return **std::move(guard);
 }
