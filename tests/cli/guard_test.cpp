@@ -643,7 +643,11 @@ TEST_CASE("a guard file that cannot be read is said, and nothing is confirmed by
   const auto before = host.live();
   host.ok(
       "rewall restore --for 10m open; cp repo/.git/rewall/guard kept; echo garbage >repo/.git/rewall/guard");
-  CHECK(has(host.ends(1, "rewall status 2>&1"), "guard    cannot be read: "));
+  const auto said = host.ends(1, "rewall status 2>&1");
+  INFO(said);
+  CHECK(has(said, "guard    cannot be read: "));
+  CHECK(has(said, "is armed all the same, and its process reverts the change"));
+  CHECK_FALSE(has(said, "of the repository"));
   host.ends(5, "rewall confirm");
   host.ends(5, "rewall try");
   CHECK(host.live() != before);
