@@ -358,6 +358,19 @@ TEST_CASE("without an ssh connection nothing proves that new connections work") 
   host.ok("rewall confirm");
 }
 
+TEST_CASE("try and confirm say what is in force and how to go back") {
+  const GuardedHost host;
+  const auto tried = host.ok("rewall try --for 10m -- ./break 2>&1");
+  CHECK(has(tried, "in force, unless the guard reverts it: "));
+  CHECK(has(tried, "rollback"));
+  const auto kept = host.ok("rewall confirm 2>&1");
+  CHECK(has(kept, "in force: "));
+  CHECK(has(kept, "go back: rewall -C " + host.repository() + " undo"));
+  CHECK(has(host.ok("rewall undo --for 10m; rewall confirm 2>&1"), " redo"));
+  // Undo would take back what is older than the guard.
+  CHECK_FALSE(has(host.ok("rewall try --for 10m -- true; rewall confirm 2>&1"), "go back"));
+}
+
 TEST_CASE("more time moves the deadline, and the process obeys") {
   const GuardedHost host;
   const auto before = host.live();
