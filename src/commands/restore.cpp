@@ -164,7 +164,7 @@ Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
   if (!fallback->as_wanted) return error_of<messages::booted_fallback>(to_text(*fallback));
   if (!options.restore.dry_run) context.terminal.say(escape(to_text(*fallback)));
   if (fallback->restored) return print_restored(context, options, *std::move(fallback->restored));
-  if (context.json) context.terminal.out(print(answer_json("", "", true, "")));
+  if (context.json) context.terminal.out(print(answer_json("", "", fallback->changed, fallback->hash)));
   return Answer::same;
 }
 
