@@ -24,6 +24,7 @@
 #include "ops/guard/new_login.h"
 #include "ops/guard/new_ssh.h"
 #include "ops/guard/rollback.h"
+#include "ops/history/change_stack.h"
 #include "ui/ask.h"
 #include "ui/foreground.h"
 
@@ -301,10 +302,12 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     return Answer::same;
   }
   if (!status) return std::move(status).error();
+  const bool changed = tried.recorded.hash != guard.before;
   if (*status != 0)
     context.terminal.say(format("'{}' failed (exit {}). What it changed: {}", options.words[0], *status,
                                 rewall_command(context.session, "diff " + short_hash(guard.before))));
   if (!tried.armed) {
+    if (changed) say_in_force(context, tried.recorded);
     context.terminal.say(
         tried.ending ? format("no guard is armed: while the command ran, its guard {}; all that the "
                               "command did is kept",
@@ -313,6 +316,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
                        "the command did is in force");
     return *status == 0 && tried.ending ? Answer::same : Answer::different;
   }
+  if (changed) say_in_force(context, tried.recorded);
   auto answer = stand_by(context, guard, retry_command(guard, tried.recorded.hash, tried.expiry.has_value()),
                          !options.yes);
   return answer && *answer == Answer::same && *status != 0 ? Answer::different : std::move(answer);
@@ -352,6 +356,20 @@ Result<Answer> confirm_expiry(Context& context, const std::string& id,
   return Answer::same;
 }
 
+/// True where a change was made or undone since a snapshot: undo or redo goes back behind it.
+bool has_change_since(Session& session, const std::string& before) {
+  auto repository = session.repository();
+  if (!repository) return false;
+  const auto newest = [&](const std::string& at) -> Result<std::string> {
+    const auto change = TRY(newest_done(**repository, at));
+    return change ? change->hash : std::string();
+  };
+  const auto head = (*repository)->head();
+  const auto now = head ? newest(*head) : Result<std::string>(head.error());
+  const auto then = newest(before);
+  return now && then && *now != *then;
+}
+
 }  // namespace
 
 Action define_confirm(Syntax& syntax) {
@@ -376,7 +394,10 @@ Action define_confirm(Syntax& syntax) {
       context.terminal.say("confirmed: the change is kept");
     print_recorded(context, confirmed.recorded, "",
                    options->extend ? std::optional(confirmed.guard) : std::nullopt);
-    if (!options->extend) say_in_force(context, confirmed.recorded);
+    if (options->extend) return Answer::same;
+    // What the guard watched can be taken back, whoever recorded it.
+    confirmed.recorded.changed = has_change_since(context.session, confirmed.guard.before);
+    say_in_force(context, confirmed.recorded);
     return Answer::same;
   };
 }

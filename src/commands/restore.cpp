@@ -76,7 +76,8 @@ void say_unseen(Context& context, const Restored& restored) {
 }
 
 std::string nothing_to_do(const Restored& restored) {
-  if (restored.restored.empty()) return "nothing to do: the live rules are already as wanted";
+  if (restored.restored.empty() || restored.partly)
+    return "nothing to do: the live rules are already as wanted";
   return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 
@@ -163,7 +164,7 @@ Result<Answer> run_boot(Context& context, const ChangeOptions& options) {
   if (!fallback->as_wanted) return error_of<messages::booted_fallback>(to_text(*fallback));
   if (!options.restore.dry_run) context.terminal.say(escape(to_text(*fallback)));
   if (fallback->restored) return print_restored(context, options, *std::move(fallback->restored));
-  if (context.json) context.terminal.out(print(answer_json("", "", true, "")));
+  if (context.json) context.terminal.out(print(answer_json("", "", fallback->changed, fallback->hash)));
   return Answer::same;
 }
 

@@ -233,6 +233,12 @@ inline constexpr Message guard_elsewhere{.kind = ErrorKind::refused,
                                          .text = "{} is armed in another network namespace",
                                          .live = LiveState::untouched};
 
+inline constexpr Message guard_before_restart{
+    .kind = ErrorKind::refused,
+    .text = "{} was armed before a restart of the machine: nothing waits for its deadline any more",
+    .hint = "'rewall rollback' puts the old ruleset in force, 'rewall confirm' keeps what is there",
+    .live = LiveState::untouched};
+
 inline constexpr Message guard_armed_already{
     .kind = ErrorKind::refused,
     .text = "a guard is armed already: {}, {}",
@@ -273,6 +279,11 @@ inline constexpr Message reverted_while_running{
     .text = "{}; what the command did after that was taken back too",
     .hint = "allow more time ('--for'), or run 'rewall confirm' before the time is up"};
 
+inline constexpr Message rolled_back_while_running{
+    .kind = ErrorKind::refused,
+    .text = "{}; what the command did after that was taken back too",
+    .hint = "'rewall log' has what was tried and what is in force"};
+
 inline constexpr Message rest_not_taken_back{
     .kind = ErrorKind::refused,
     .text = "{}; what the command did after that is in force: {}",
@@ -307,7 +318,9 @@ inline constexpr Message dry_run_of_fallback{.kind = ErrorKind::repository,
 inline constexpr Message in_force_unrecorded{
     .kind = ErrorKind::repository,
     .text = "{}",
-    .hint = "'rewall confirm' ends the guard and records the ruleset in force"};
+    .hint =
+        "'rewall confirm' ends the guard; what is in force is recorded when the history can be written "
+        "again"};
 
 // --- rules that expire
 

@@ -497,6 +497,58 @@ TEST_CASE("a machine that starts does not load what expired while it was off") {
   }
 }
 
+TEST_CASE("of two changes that add the same rule for a time nothing stays that is over") {
+  const ExpiringHost host;
+  const auto before = host.live();
+  const std::string add = "rewall try --keep --expire 2h -- iptables " + std::string(kWeb);
+  host.ok(add);
+  const auto first = host.expiries()[0]["id"].get<std::string>();
+  host.ok(add);
+  host.kill_waiter();
+  SECTION("a machine that starts") {
+    host.ok("./due");
+    host.ok(
+        "for p in iptables ip6tables; do for t in filter nat mangle; do $p -t $t -F; $p -t $t -X; done; "
+        "for c in INPUT FORWARD OUTPUT; do $p -P $c ACCEPT; done; done; ipset destroy");
+    const auto said = host.sh("rewall restore --boot");
+    INFO(said.err);
+    CHECK(said.status == 0);
+    CHECK_FALSE(has(said.err, "does not expire again"));
+    CHECK(host.live() == before);
+  }
+  SECTION("a history that is damaged") {
+    host.ok(empty_object("HEAD:rules.v4"));
+    const auto count = [&] { return host.ok("iptables -S INPUT | grep -c 192.0.2.7 || :"); };
+    host.ok("./due " + first);
+    host.sh("rewall status");
+    CHECK(count() == "1\n");
+    host.ok("./due");
+    host.sh("rewall status");
+    host.until("! iptables -S INPUT | grep -q 192.0.2.7");
+  }
+}
+
+TEST_CASE("what a guard takes back that expired before is among what expired") {
+  const ExpiringHost host;
+  host.ok("rewall apply --for 10m --yes --expire 2h web; ./due");
+  host.until("grep -q ^done repo/.git/rewall/expiries/*");
+  host.ok("rewall rollback");
+  const auto status = host.status();
+  CHECK(status["expiries"].empty());
+  REQUIRE(status["expired"].size() == 1);
+  CHECK(has(status["expired"][0]["says"].get<std::string>(), "taken out at "));
+}
+
+TEST_CASE("an expiry that waits for the end of a guard is looked at when somebody ends the guard") {
+  const ExpiringHost host;
+  host.ok("rewall apply --expire 2h web; rewall restore --for 10m --yes old; ./due");
+  host.until("grep -q ^done repo/.git/rewall/expiries/*");
+  // It would look by itself after 5 seconds.
+  host.ok(
+      "rewall rollback; for i in $(seq 30); do ls repo/.git/rewall/expiries | grep -q ended && exit 0; "
+      "sleep 0.1; done; exit 1");
+}
+
 TEST_CASE("what would expire can be kept for good, or longer") {
   const ExpiringHost host;
   host.ok("rewall apply --expire 2h web");
@@ -516,7 +568,9 @@ TEST_CASE("a change that adds nothing cannot expire, and is not made") {
   const ExpiringHost host;
   const auto before = host.live();
   host.ok("sed -i '/--dport/d' web");
-  CHECK(has(host.ends(3, "rewall apply --expire 1h web"), "nothing of it can expire"));
+  for (const char* option : {" --dry-run", ""})
+    CHECK(
+        has(host.ends(3, std::string("rewall apply --expire 1h web") + option), "nothing of it can expire"));
   CHECK(host.live() == before);
   CHECK(host.expiries().empty());
   CHECK_FALSE(host.waits());

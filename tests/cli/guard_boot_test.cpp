@@ -165,6 +165,7 @@ TEST_CASE("a repository that is damaged or gone when time is up is no matter") {
       "chmod 777 repo",
       "echo >repo/.git/rewall/guard",
       "rm -r repo",
+      "rm -r repo/.git/rewall",
       "rewall config lock.wait 300ms; flock repo/.git/rewall/lock sleep 30 >/dev/null 2>&1 </dev/null &"};
   std::vector<std::unique_ptr<GuardedHost>> hosts;
   std::vector<GuardedHost::Armed> guards;

@@ -358,6 +358,19 @@ TEST_CASE("without an ssh connection nothing proves that new connections work") 
   host.ok("rewall confirm");
 }
 
+TEST_CASE("try and confirm say what is in force and how to go back") {
+  const GuardedHost host;
+  const auto tried = host.ok("rewall try --for 10m -- ./break 2>&1");
+  CHECK(has(tried, "in force, unless the guard reverts it: "));
+  CHECK(has(tried, "rollback"));
+  const auto kept = host.ok("rewall confirm 2>&1");
+  CHECK(has(kept, "in force: "));
+  CHECK(has(kept, "go back: rewall -C " + host.repository() + " undo"));
+  CHECK(has(host.ok("rewall undo --for 10m; rewall confirm 2>&1"), " redo"));
+  // Undo would take back what is older than the guard.
+  CHECK_FALSE(has(host.ok("rewall try --for 10m -- true; rewall confirm 2>&1"), "go back"));
+}
+
 TEST_CASE("more time moves the deadline, and the process obeys") {
   const GuardedHost host;
   const auto before = host.live();
@@ -643,7 +656,11 @@ TEST_CASE("a guard file that cannot be read is said, and nothing is confirmed by
   const auto before = host.live();
   host.ok(
       "rewall restore --for 10m open; cp repo/.git/rewall/guard kept; echo garbage >repo/.git/rewall/guard");
-  CHECK(has(host.ends(1, "rewall status 2>&1"), "guard    cannot be read: "));
+  const auto said = host.ends(1, "rewall status 2>&1");
+  INFO(said);
+  CHECK(has(said, "guard    cannot be read: "));
+  CHECK(has(said, "is armed all the same, and its process reverts the change"));
+  CHECK_FALSE(has(said, "of the repository"));
   host.ends(5, "rewall confirm");
   host.ends(5, "rewall try");
   CHECK(host.live() != before);

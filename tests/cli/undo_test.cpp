@@ -197,6 +197,40 @@ TEST_CASE("undo of an exact restore brings foreign parts back") {
   }
 }
 
+TEST_CASE(
+    "undo says what an owner changed since in a foreign chain, and --exact takes it back all the same") {
+  const UndoHost host;
+  host.ok(
+      "iptables -N f2b-sshd; iptables -I INPUT -j f2b-sshd; rewall snapshot; rewall try --keep -- iptables "
+      "-I "
+      "f2b-sshd -s 198.51.100.7 -j REJECT");
+  const auto change = host.hash("HEAD");
+  SECTION("alone, it is taken back") {
+    host.ok("rewall undo");
+    CHECK_FALSE(has(host.rules(), "198.51.100.7"));
+    host.ok("rewall redo");
+    CHECK(has(host.rules(), "198.51.100.7"));
+  }
+  SECTION("with a ban since") {
+    host.ok("iptables -I f2b-sshd -s 203.0.113.2 -j REJECT; rewall snapshot");
+    const auto head = host.hash("HEAD");
+    for (const char* command : {"rewall undo --dry-run", "rewall undo"}) {
+      INFO(command);
+      const auto said = host.ends(3, command);
+      INFO(said);
+      CHECK(has(said, "nothing else is left of the change: kept as they are: fail2ban"));
+      CHECK_FALSE(has(said, "already match"));
+      CHECK(has(said, "undo --exact"));
+      CHECK(host.hash("HEAD") == head);
+    }
+    CHECK(has(host.ends(1, "rewall undo --exact --dry-run"), "198.51.100.7"));
+    host.ok("rewall undo --exact");
+    CHECK(host.trailer("Undoes") == change);
+    CHECK_FALSE(has(host.rules(), "198.51.100.7"));
+    CHECK(host.ports() == "22 80 443");
+  }
+}
+
 TEST_CASE("an import and other snapshots that change nothing are no changes to undo") {
   const UndoHost host;
   SECTION("an import") {

@@ -233,8 +233,24 @@ Result<RulePlaces> places_by_history(Session& session, const Ruleset& ruleset, c
   return places;
 }
 
+/// Of the rules of the same words that were there before a change, those of earlier changes whose time is
+/// over since: they are gone, or go too.
+std::uint64_t over_since(const ExpiringPart& part, const Expiry& expiry, const OtherExpiries& others) {
+  std::uint64_t n = 0;
+  const auto look = [&](const Expiry& other) {
+    if (other.asked.seconds > expiry.asked.seconds) return;
+    for (const auto& one : other.parts)
+      if (one.words == part.words && same_rule(part, part.words, one)) ++n;
+  };
+  for (const auto& other : others.pending)
+    if (is_due(other)) look(other);
+  for (const auto& other : others.ended)
+    if (other.ended.seconds >= other.expiry.due.seconds) look(other.expiry);
+  return n;
+}
+
 /// By the words: as many rules as the change added, while the chain has more of them than before.
-RulePlaces places_by_words(const Ruleset& ruleset, const Expiry& expiry) {
+RulePlaces places_by_words(const Ruleset& ruleset, const Expiry& expiry, const OtherExpiries& others) {
   RulePlaces places;
   std::map<std::tuple<Family, Backend, std::string, std::string, std::string>, std::uint64_t> taken;
   for (const auto& part : expiry.parts) {
@@ -242,7 +258,8 @@ RulePlaces places_by_words(const Ruleset& ruleset, const Expiry& expiry) {
     const auto slot = slot_of(ruleset, part.family, part.backend);
     if (chain == nullptr || !slot) continue;
     auto& n = taken[{part.family, part.backend, part.table, part.name, part.words}];
-    if (count_of(ruleset, part) <= part.others + n) continue;
+    const auto before = part.others - std::min(part.others, over_since(part, expiry, others));
+    if (count_of(ruleset, part) <= before + n) continue;
     for (std::size_t i = 0; i < chain->rules.size(); ++i) {
       if (chain->rules[i].words != part.words) continue;
       if (!places.emplace(RulePlace{*slot, part.table, part.name, i}, &part).second) continue;
@@ -552,7 +569,7 @@ Cut cut_out(Session& session, Ruleset ruleset, const std::string& hash, const Ex
     if (auto known = places_by_history(session, cut.ruleset, hash, expiry, of_change))
       places = *std::move(known);
   const auto before = ruleset_before(session, expiry);
-  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry), before);
+  cut_rules(cut, places ? *places : places_by_words(cut.ruleset, expiry, others), before);
   for (const auto& part : expiry.parts)
     if (part.kind == Kind::rule) cut_native_rule(session, cut, part, before);
   cut_chains(cut, expiry);
@@ -638,8 +655,7 @@ Result<TakenOut> take_out(Session& session, const Result<Lock>& held, const Expi
 }
 
 std::string says_of(const TakenOut& taken, const Expiry& expiry) {
-  if (taken.gone.empty() && expiry.done)
-    return format("taken out at {}, while a guard was armed", rfc3339(*expiry.done));
+  if (taken.gone.empty() && expiry.done) return taken_out_text(*expiry.done);
   if (taken.gone.empty())
     return format("nothing was left to take out: {} not there as the change added {}",
                   expiry.parts.size() == 1 ? "it is" : "they are", expiry.parts.size() == 1 ? "it" : "them");

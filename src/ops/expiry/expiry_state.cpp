@@ -238,8 +238,13 @@ void drop_expiry(const fs::path& state, const Expiry& expiry) {
 
 void drop_expiries_of(const fs::path& state, const std::string& guard) {
   if (!has_expiries(state)) return;
-  for (const auto& expiry : read_expiries(state).pending)
-    if (expiry.guard == guard) drop_expiry(state, expiry);
+  for (const auto& expiry : read_expiries(state).pending) {
+    if (expiry.guard != guard) continue;
+    if (expiry.done)
+      end_expiry(state, {.expiry = expiry, .ended = now(), .says = taken_out_text(*expiry.done)});
+    else
+      drop_expiry(state, expiry);
+  }
 }
 
 namespace {
@@ -312,6 +317,10 @@ fs::path expiry_lock(const fs::path& state) {
 void wake_expiries(const fs::path& state) {
   const pid_t process = PidLock::process(expiry_lock(state), std::string(kExpiryWork));
   if (process > 0 && process != ::getpid() && !is_stopped(process)) ::kill(process, SIGUSR1);
+}
+
+std::string taken_out_text(const Time& at) {
+  return format("taken out at {}, while a guard was armed", rfc3339(at));
 }
 
 std::string count_text(const std::vector<ExpiringPart>& parts) {

@@ -98,6 +98,8 @@ void wake_expiries(const std::filesystem::path& state);
 
 /// "2 rules, 1 member of a set".
 std::string count_text(const std::vector<ExpiringPart>& parts);
+/// How an expiry ended whose parts were taken out under a guard.
+std::string taken_out_text(const Time& at);
 /// "ip filter INPUT -s 198.51.100.7/32 -j ACCEPT", "set bad: 192.0.2.1".
 std::string to_text(const ExpiringPart& part);
 /// "of alice, pts/0 (rewall apply --expire 2h web.v4)".

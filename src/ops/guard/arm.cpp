@@ -201,7 +201,8 @@ Error take_back_rest(Session& session, const Lock& held, const Repository& repos
                : Result<Restored>(revision.error());
   if (!restored)
     return std::move(restored).error().within(format("{}; its later changes are in force", what));
-  return error_of<messages::reverted_while_running>(what);
+  return ending.how == EndedBy::deadline ? error_of<messages::reverted_while_running>(what)
+                                         : error_of<messages::rolled_back_while_running>(what);
 }
 
 Result<Recorded> record_confirmed(Session& session, Repository& repository, const std::string& message) {
@@ -399,6 +400,8 @@ Result<Confirmed> confirm(Session& session, const ConfirmOptions& options) {
   if (options.from_new_session) TRY(prove_new_connection(session, guard));
   Confirmed confirmed;
   if (options.extend) {
+    if (match_namespace(guard.place, session.firewall().generation()) == NamespaceMatch::gone)
+      return error_of<messages::guard_before_restart>(name_of(guard));
     const Guard before = guard;
     guard.deadline += *options.extend;
     guard.length += *options.extend;

@@ -33,6 +33,7 @@ struct Load {
   UnrecordedChange unrecorded;
   Capture now{};            ///< LIVE after it
   std::string otherwise{};  ///< what reads back otherwise, where the load was taken
+  bool changed = false;     ///< LIVE was another before it
 };
 
 // What is about to go.
@@ -63,6 +64,7 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     load.now = std::move(live);
     return {};
   }
+  load.changed = true;
   keep_aside(live.ruleset, options, load.unrecorded);
   // Of a family that is not there nothing can be loaded, not even in a scratch namespace.
   const Ruleset* in_force = live.without_ipv6 ? &live.ruleset : nullptr;
@@ -91,6 +93,7 @@ Status load_over_all(Session& session, const Revision& revision, const Error& wh
   auto staged = TRY(session.firewall().stage(overlay({}, revision), nullptr, file_names(revision)));
   log_warning("what is in force is replaced whole: {}", escape(why.message));
   TRY(session.firewall().load_anew(staged));
+  load.changed = true;
   // The kernel has taken it: no other ruleset would fare better.
   auto after = session.capture();
   const Diff left = after ? compare(staged.ruleset, after->ruleset) : Diff{};
@@ -120,7 +123,8 @@ Status load_somehow(Session& session, const Revision& revision, const RestoreOpt
 
 // It is recorded when it can be: by this process, or the next. `settled`: nobody goes on changing it.
 Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
-                       std::string& why_unrecorded, bool& settled) {
+                       FallbackResult& fallback, bool& settled) {
+  auto& why_unrecorded = fallback.why_unrecorded;
   Load load{.unrecorded = UnrecordedChange(session)};
   auto done = load_somehow(session, revision, options, why_unrecorded, load);
   if (done)
@@ -132,6 +136,7 @@ Status load_unrecorded(Session& session, const Revision& revision, const Restore
                           .actor = options.actor},
                          why_unrecorded);
   settled = load.otherwise.empty();
+  fallback.changed = load.changed;
   return done;
 }
 
@@ -190,7 +195,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
     fallback.why_unrecorded = restored.error().message;
   }
   bool settled = false;
-  auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded, settled);
+  auto loaded = load_unrecorded(session, revision, options, fallback, settled);
   if (loaded && held != nullptr && settled) fallback.restored = record_fallback(session, revision);
   return loaded;
 }
@@ -254,6 +259,7 @@ Status put_safely(Session& session, const Lock* held, const Candidate& candidate
     auto revision = TRY(candidate.read());
     options.exact = candidate.exact;
     fallback.what = with_left_out(candidate.what, revision);
+    fallback.hash = revision.hash;
     auto done = put_when_possible(session, held, revision, options, patience, fallback);
     if (done && !kernel_has_ipv6() && !canonical_text(revision.ruleset.v6).empty())
       fallback.left_out = "IPv6, which this kernel does not have";

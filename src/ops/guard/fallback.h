@@ -25,8 +25,10 @@ struct Candidate {
 /// The result of restore_or_fall_back(). A value.
 struct FallbackResult {
   std::string what{};                  ///< the candidate that is in force
+  std::string hash{};                  ///< its snapshot, full hash; empty where it is none
   bool as_wanted = false;              ///< true where the first candidate is in force
   std::optional<Restored> restored{};  ///< absent where the candidate is not recorded
+  bool changed = false;                ///< where it is not recorded: LIVE was another before
   std::string why_unrecorded{};        ///< why the candidate is not recorded
   std::vector<std::string> refused{};  ///< the candidates tried before, each with the reason
   std::string left_out{};              ///< the family that cannot be loaded here at all, with the reason

@@ -146,10 +146,9 @@ bool end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   }
   remove_copy(guard);
   clear_place(guard);
-  if (ending.how == EndedBy::confirm)
-    wake_expiries(state);
-  else
-    drop_expiries_of(state, guard.id);
+  if (ending.how != EndedBy::confirm) drop_expiries_of(state, guard.id);
+  // Some wait for the end of the guard.
+  wake_expiries(state);
   return true;
 }
 

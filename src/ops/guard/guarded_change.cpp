@@ -30,13 +30,24 @@ Status GuardedChange::arm(const Lock& held, const std::string& before, bool exac
   return begun;
 }
 
-Status GuardedChange::begin_expiry(const Lock& held, const std::string& before, const WantedChange& change) {
-  if (before.empty()) return error_of<messages::unrecorded_unguarded>("the history cannot be used");
+Status GuardedChange::check_wanted(const WantedChange& change) {
+  if (!expires_) return {};
+  TRY(expiring_parts(change));
+  return {};
+}
+
+Result<std::vector<ExpiringPart>> GuardedChange::expiring_parts(const WantedChange& change) {
   auto parts = added_parts(change.diff, change.from, change.to, owners_of(session_));
   const auto native = native_parts_of(change.diff);
   if (parts.empty() && !native.empty()) return error_of<messages::native_does_not_expire>();
   if (parts.empty()) return error_of<messages::nothing_expires>();
   if (!native.empty()) log_warning("what changes in tables of nft ({}) does not expire", native);
+  return parts;
+}
+
+Status GuardedChange::begin_expiry(const Lock& held, const std::string& before, const WantedChange& change) {
+  if (before.empty()) return error_of<messages::unrecorded_unguarded>("the history cannot be used");
+  auto parts = TRY(expiring_parts(change));
   auto expiry = make_expiry(session_, *expires_, std::move(parts));
   expiry.before = before;
   expiry.guard = armed_guard_id(session_);

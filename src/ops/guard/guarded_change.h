@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ops/context/session.h"
 #include "ops/expiry/expiry_state.h"
@@ -29,10 +30,13 @@ class GuardedChange : public Safeguard {
   Status check() override;
   Status check_none_armed() override;
   Status arm(const Lock& held, const std::string& before, bool exact, const WantedChange& change) override;
+  Status check_wanted(const WantedChange& change) override;
   void drop(const Lock& held) override;
   void keep(const Lock& held, bool exact, const std::string& after) override;
 
  private:
+  /// What expires of a change. Kind refused: nothing does.
+  Result<std::vector<ExpiringPart>> expiring_parts(const WantedChange& change);
   Status begin_expiry(const Lock& held, const std::string& before, const WantedChange& change);
 
   Session& session_;

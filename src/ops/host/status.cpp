@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -101,6 +102,19 @@ std::vector<std::string> damage_near(const Repository& repository, const std::st
   return damage;
 }
 
+/// A guard that is armed here, and of which this repository has no file that can be read.
+void add_other_guard(Session& session, RepositoryStatus& status) {
+  auto other = guard_of_other_repository(session);
+  if (!other || other->repository != std::filesystem::absolute(session.path())) {
+    status.other_guard = std::move(other);
+    return;
+  }
+  // It goes by what it read; where the file is gone, it ends without a deed.
+  if (!status.guard_unreadable.empty())
+    status.guard_unreadable +=
+        format("; {} is armed all the same, and its process reverts the change", other->name);
+}
+
 /// Compares LIVE with HEAD, the quick way where that can be.
 Status compare_with_head(Session& session, const Repository& repository, RepositoryStatus& status,
                          Task<std::optional<SetsDigest>> sets) {
@@ -163,7 +177,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
     status.last_guard = std::move(last);
   status.expiries = read_expiries(session.state_path());
   status.expired = expiries_ended(session.state_path(), now().seconds - kShownFor);
-  if (!status.guard) status.other_guard = guard_of_other_repository(session);
+  if (!status.guard) add_other_guard(session, status);
   return status;
 }
 

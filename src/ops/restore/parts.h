@@ -15,7 +15,8 @@ struct Parts {
   std::set<std::string> sets{};
   using NativeKey = std::tuple<std::string, std::string, std::string>;  ///< title of the table, kind, name
   std::set<NativeKey> native{};
-  Ruleset left{};  ///< the whole ruleset after the change
+  Ruleset left{};           ///< the whole ruleset after the change
+  bool with_later = false;  ///< what owners changed of them since goes too
 };
 
 /// The chains and sets of which `from` and `to` have another text, or which only one of them has. Both keep

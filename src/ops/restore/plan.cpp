@@ -348,7 +348,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   Ruleset wanted = choose(plan.live.ruleset, revision, options, rewall_command(session.path()), plan.notes);
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options, plan));
-  } else if (options.parts != nullptr) {
+  } else if (options.parts != nullptr && !options.parts->with_later) {
     Ruleset kept = wanted;
     auto notes = plan.notes;
     TRY(keep_foreign_parts(session, kept, options, plan));

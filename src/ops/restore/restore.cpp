@@ -125,11 +125,15 @@ RecordOptions record_options(const Session& session, const Revision& revision,
           .actor = options.actor ? *options.actor : current_actor()};
 }
 
+bool is_partly(const RestoreOptions& options) {
+  return options.parts != nullptr || options.family || !options.table.empty();
+}
+
 Result<Restored> carry_out(Session& session, Repository& repository, const Lock& held, Revision& revision,
                            KnownState known, const RestoreOptions& options) {
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
-  Restored restored{.restored = revision.hash};
+  Restored restored{.restored = revision.hash, .partly = is_partly(options)};
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
@@ -151,6 +155,11 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     TRY(hold_against(session, repository, *plan, options, restored));
     if (options.dry_run) {
+      if (options.safeguard != nullptr && !restored.diff.identical() && !restored.refusal)
+        if (auto may =
+                options.safeguard->check_wanted({restored.diff, plan->live.ruleset, plan->staged.ruleset});
+            !may)
+          restored.refusal = std::move(may).error();
       auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
       if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
       if (would.error().kind != ErrorKind::refused)
@@ -197,7 +206,7 @@ bool can_do_without_history(const Error& error, const RestoreOptions& options) {
 Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, const Lock& held,
                                       const Revision& revision, const RestoreOptions& options,
                                       const Error& why) {
-  Restored restored{.why_unrecorded = why.message, .restored = revision.hash};
+  Restored restored{.why_unrecorded = why.message, .restored = revision.hash, .partly = is_partly(options)};
   UnrecordedChange unrecorded(session);
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));

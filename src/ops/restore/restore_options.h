@@ -49,6 +49,7 @@ struct Restored {
   std::string why_unrecorded{};  ///< why the history could not be read or written; empty where it could
   std::string kept{};      ///< the folder with the files of the old LIVE then; empty where it is LIVE still
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
+  bool partly = false;     ///< of parts of that snapshot alone: LIVE may differ from the rest of it
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
   std::optional<Error> refusal{};    ///< with dry_run: why the restore would be refused
 };

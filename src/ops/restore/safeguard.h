@@ -29,6 +29,8 @@ class Safeguard {
   /// Arms the guard. `before` is the snapshot that LIVE equals; `exact` is that of the restore. Called again
   /// when the restore plans again. Kind refused: no guard could be armed, and none is.
   virtual Status arm(const Lock& held, const std::string& before, bool exact, const WantedChange& change) = 0;
+  /// Called by a dry run in place of arm(). Kind refused: arm() would refuse this change.
+  virtual Status check_wanted(const WantedChange& change) = 0;
   /// Disarms the guard: no part of the change is in force.
   virtual void drop(const Lock& held) = 0;
   /// Leaves the guard armed: the change, or a part of it, is in force. A guard that was armed earlier reverts

@@ -50,28 +50,40 @@ bool same_backends(const Ruleset& a, const Ruleset& b) {
 }
 
 // Refuses to call a change taken back of which something stays, as it belongs to other programs.
-Status check_nothing_kept(Session& session, const Revision& revision, const Parts& parts,
+Status check_nothing_kept(const Ruleset& live, const Revision& revision, const Parts& parts,
                           const Restored& restored, const RestoreOptions& options) {
-  const auto repository = TRY(session.repository());
-  const auto now = TRY(read_head(*repository));
-  if (compare(now.ruleset, with_parts(now.ruleset, revision.ruleset, parts)).equal()) return {};
+  if (compare(live, with_parts(live, revision.ruleset, parts)).equal()) return {};
   return error_of<messages::only_foreign_left>(join(restored.notes, "; "), options.trigger);
 }
 
+/// Why foreign parts go back too, where they do.
+struct ForeignWish {
+  bool by_person = false;  ///< asked for now: whatever their owners made of them since
+  bool was_exact = false;  ///< the change was: where owners made these parts anew, nothing is left of it
+};
+
 // Puts the chains and sets in which `left` and the snapshot differ back as they are in the snapshot.
 Result<Restored> put_parts_back(Session& session, Begun& begun, const std::string& hash, Ruleset left,
-                                RestoreOptions options) {
+                                RestoreOptions options, ForeignWish wish) {
   auto target = TRY(ruleset_at(session, begun.known.head, hash));
   Parts parts;
   // Where the rules went to another backend, all of them go back.
   if (same_backends(left, target) && same_backends(begun.known.live.ruleset, target)) {
     parts = differing_parts(target, std::move(left));
+    parts.with_later = wish.by_person;
     options.parts = &parts;
   }
   const Revision revision{.name = hash, .hash = hash, .ruleset = std::move(target)};
+  const auto live = options.dry_run ? begun.known.live.ruleset : Ruleset{};
   auto restored = TRY(restore(session, begun.held, revision, std::move(begun.known), options));
-  if (options.parts != nullptr && !options.exact && restored.after && !restored.after->changed)
-    TRY(check_nothing_kept(session, revision, parts, restored, options));
+  if (options.parts == nullptr || wish.by_person || wish.was_exact) return restored;
+  if (options.dry_run && restored.diff.identical())
+    TRY(check_nothing_kept(live, revision, parts, restored, options));
+  if (restored.after && !restored.after->changed) {
+    const auto repository = TRY(session.repository());
+    const auto head = TRY(read_head(*repository));
+    TRY(check_nothing_kept(head.ruleset, revision, parts, restored, options));
+  }
   return restored;
 }
 
@@ -96,7 +108,8 @@ Result<Restored> undo_unrecorded(Session& session, const Repository& repository,
   Ruleset left = begun.known.live.ruleset;
   const Snapshot change{.subject = subject(compare(begun.known.head.ruleset, left))};
   if (announce) announce({change, *back_to, {}});
-  return put_parts_back(session, begun, back_to->hash, std::move(left), options);
+  return put_parts_back(session, begun, back_to->hash, std::move(left), options,
+                        {.by_person = options.exact});
 }
 
 // Of a change of which nothing is in force any more, as a guard or a boot leaves out what expired: without a
@@ -135,7 +148,9 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   options.exact = given.exact || takes_foreign_parts(*change);
   if (announce) announce({*change, *back_to, missing_reference(*repository, *change)});
   auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
-  auto restored = TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options));
+  auto restored =
+      TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options,
+                         {.by_person = given.exact, .was_exact = !change->trailers.exact.empty()}));
   if (!options.dry_run && restored.after && !restored.after->changed)
     restored.after = TRY(record_undone(session, *repository, back_to->hash, options));
   if (before && !restored.before) restored.before = std::move(before);
@@ -159,7 +174,8 @@ Result<Restored> redo(Session& session, const RestoreOptions& given, const Annou
   options.exact = given.exact || takes_foreign_parts(change);
   if (announce) announce({change, *before, missing_reference(*repository, change)});
   auto left = TRY(ruleset_at(session, begun.known.head, before->hash));
-  return put_parts_back(session, begun, change.hash, std::move(left), options);
+  return put_parts_back(session, begun, change.hash, std::move(left), options,
+                        {.by_person = given.exact, .was_exact = !change.trailers.exact.empty()});
 }
 
 }  // namespace rewall
