@@ -164,6 +164,7 @@ Result<Answer> apply_one(Context& context, TemplateOptions& options) {
   if (!options.keep && !guarded && !change.restore.dry_run && armed_guard_id(context.session).empty())
     change.guarded = kGuardOfTemplate;
   change.whole_diff = true;
+  change.restore.asks_ports = true;
   TRY(begin_change(context, change));
   change.check.template_name = revision.name;
   if (!options.family) change.check.template_expectations = expectations_text(filled);

@@ -11,9 +11,11 @@
 #include "core/messages.h"
 #include "diff/pairs.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/host_facts.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/open_ports.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/change_check.h"
@@ -87,6 +89,12 @@ Status hold_against(Session& session, const Repository& repository, const Restor
   return {};
 }
 
+void ask_ports(const RestorePlan& plan, const RestoreOptions& options, Restored& restored) {
+  // A partial read has the changed chains alone.
+  if (!options.asks_ports || plan.rest != nullptr || restored.diff.identical()) return;
+  restored.ports = port_changes(plan.live.ruleset, plan.staged.ruleset, host_facts_if_known());
+}
+
 /// The guard of a restore: dropped again, unless something of the restore is in force.
 class ArmedSafeguard {
  public:
@@ -150,6 +158,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     TRY(hold_against(session, repository, *plan, options, restored));
+    ask_ports(*plan, options, restored);
     if (options.dry_run) {
       auto would = session.firewall().check(plan->staged, &plan->live.ruleset, plan->live.generation);
       if (would || (would.error().kind == ErrorKind::refused && tries.last())) return restored;
@@ -214,6 +223,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
     TRY(hold_against(session, repository, plan, options, restored));
+    ask_ports(plan, options, restored);
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // A guard needs a snapshot as its way back, and an expiry one to find its rules by.
