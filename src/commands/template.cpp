@@ -212,8 +212,8 @@ Json suggestion_json(const Context& context, const Suggestion& suggestion) {
       {"closes", closes},        {"command", rewall_command(context.session, suggested_words(suggestion))}};
 }
 
-Answer suggest_all(Context& context) {
-  const auto all = suggest_templates(read_host_use());
+Result<Answer> suggest_all(Context& context) {
+  const auto all = suggest_templates(TRY(read_host_use()));
   Json json = Json::array();
   for (const auto& suggestion : all) {
     if (context.json) {
