@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "share/servers.h"
+#include "support/corpus.h"
 #include "support/fail2ban.h"
 #include "support/host.h"
 
@@ -471,6 +472,27 @@ TEST_CASE("ports says what nmap finds, from three places and by both families") 
     host.load(rules);
     hold_against_nmap(host, rules.name, rules.name == "rates" ? 12 : 0);
   }
+}
+
+// By hand: it takes minutes.
+TEST_CASE("ports says what nmap finds of all real rulesets that load", "[.]") {
+  const auto dumps = corpus() / "dumps";
+  const ScannedHost host;
+  std::size_t loaded = 0;
+  for (const auto& row : rows(corpus() / "manifest.tsv")) {
+    const bool six = family_of(row) == Family::ipv6;
+    host.load({.rules = "*filter\nCOMMIT\n"});
+    const auto path = shell_quote((dumps / row.at("file")).string());
+    if (host.sh((six ? "ip6tables-restore <" : "iptables-restore <") + path).status != 0) continue;
+    // Answers are another question, and so is whether neighbours find each other.
+    host.ok(six ? "ip6tables -I OUTPUT -j ACCEPT; ip6tables -I INPUT -p ipv6-icmp -j ACCEPT"
+                : "iptables -I OUTPUT -j ACCEPT");
+    ++loaded;
+    const auto found = host.scan();
+    if (has(found, "nmap says")) WARN(row.at("file") << "\n" << host.ok("rewall ports") << found);
+    CHECK_FALSE(has(found, "nmap says"));
+  }
+  CHECK(loaded > 100);
 }
 
 TEST_CASE("ports says what nmap finds where fail2ban bans") {
