@@ -413,14 +413,14 @@ class ScannedHost : public Host {
     for (const auto* at : {"", "nsenter -n -t $(cat container) "}) {
       const std::string ready = *at == 0 ? "ready" : "ready-there";
       ok(std::string(at) + "python3 server.py " + ready + " " + kTcpPorts + " " + kUdpPorts +
-         " >/dev/null 2>&1 </dev/null &");
+         " >/dev/null 2>&1 </dev/null & echo $! >>started");
       until("test -e " + ready);
     }
     ok("rewall init -q");
   }
   ScannedHost(const ScannedHost&) = delete;
   ScannedHost& operator=(const ScannedHost&) = delete;
-  ~ScannedHost() { sh("pkill -P $(cat container) ; kill $(cat client container); true"); }
+  ~ScannedHost() { sh("kill $(cat started client container)"); }
 
   void load(const ScannedRules& rules) const {
     write_text(folder() / "rules", rules.rules);
