@@ -34,6 +34,17 @@ NumberSet except(Field field, Family family, std::vector<NumberRange> numbers) {
   return without(whole(field, family), NumberSet(std::move(numbers)));
 }
 
+// The last address of each network on a link, from which the kernel takes nothing, and the first, of which
+// kernels say different things.
+NumberSet broadcasts(const HostFacts& facts, Family family) {
+  NumberSet out;
+  if (family == Family::ipv6) return out;
+  for (const auto& interface : facts.interfaces)
+    for (const auto& [first, last] : interface.v4_networks)
+      if (last - first > 2) out = either(out, NumberSet({{first, first}, {last, last}}));
+  return out;
+}
+
 // The packets that open connections. What the kernel drops before any rule (a source of this host's own,
 // martians of fib_validate_source()) is none of them, nor what comes to groups.
 Packet new_connections(const Model& model, bool forward) {
@@ -46,13 +57,14 @@ Packet new_connections(const Model& model, bool forward) {
   packet[Field::destination] = unicast_addresses(family);
   if (const auto& facts = model.facts(); facts.known) {
     const auto local = facts.local(family);
-    packet[Field::source] = without(packet[Field::source], local);
+    packet[Field::source] = without(without(packet[Field::source], local), broadcasts(facts, family));
     packet[Field::destination] =
         forward ? without(packet[Field::destination], local) : both(packet[Field::destination], local);
   }
   for (const auto field : {Field::source_port, Field::destination_port})
     packet[field] = NumberSet::range(1, 65535);
-  packet[Field::ttl] = NumberSet::range(forward ? 2 : 1, 255);
+  // What DNAT sends on has to come with 2, and no other packet of people comes with less.
+  packet[Field::ttl] = NumberSet::range(2, 255);
   packet[Field::tcp_flags] = NumberSet::one(2);
   packet[Field::state] = NumberSet::one(static_cast<Number>(ConnectionState::fresh));
   for (const auto field : {Field::fragment, Field::status, Field::direction, Field::mark,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kMostClauses = 16;  // that are looked for
 constexpr std::size_t kShownClauses = 4;
 constexpr std::size_t kShownRanges = 4;
+constexpr std::string_view kEveryone = "everyone";
+constexpr std::string_view kEveryoneBut = "everyone but ";
 
 std::string text_of(Field field, const NumberSet& numbers, Family family) {
   if (field == Field::source || field == Field::destination) return addresses_text(numbers, family);
@@ -37,6 +40,27 @@ NumberSet public_addresses(Family family) {
                                                                       {0xa9fe0000, 0xa9feffff},
                                                                       {0xac100000, 0xac1fffff},
                                                                       {0xc0a80000, 0xc0a8ffff}}));
+}
+
+// The numbers with the gaps that nobody asks for: a network without this host's own address is the network.
+NumberSet filled(const NumberSet& numbers, const NumberSet& asked) {
+  if (numbers.empty()) return numbers;
+  const auto around = NumberSet::range(numbers.ranges().front().first, numbers.ranges().back().last);
+  auto out = numbers;
+  const auto gaps = without(around, numbers);
+  for (const auto& gap : gaps.ranges()) {
+    const auto whole_gap = NumberSet::range(gap.first, gap.last);
+    if (both(whole_gap, asked).empty()) out = either(out, whole_gap);
+  }
+  return out;
+}
+
+// How many unknown conditions the words name.
+std::size_t conditions_in(std::string_view words) {
+  std::size_t found = 0;
+  for (const std::string_view word : {", if ", ", unless "})
+    for (auto at = words.find(word); at != std::string_view::npos; at = words.find(word, at + 1)) ++found;
+  return found;
 }
 
 double count(const NumberSet& numbers) {
@@ -124,8 +148,8 @@ Who::Clauses Who::clauses(Diagram set) {
 std::string Who::names(Field field, NumberSet numbers) {
   const auto family = verdicts_.family();
   std::vector<std::string> names;
+  const auto unsaid = of(verdicts_.level_of(field));
   if (field == Field::source) {
-    const auto unsaid = of(verdicts_.level_of(field));
     for (const auto& [name, members] : verdicts_.source_sets()) {
       const auto own = both(*members, unsaid);
       if (own.empty() || !without(own, numbers).empty()) continue;
@@ -133,15 +157,15 @@ std::string Who::names(Field field, NumberSet numbers) {
       numbers = without(numbers, own);
     }
   }
-  if (!numbers.empty()) names.push_back(first_of(field, numbers, family));
+  if (!numbers.empty()) names.push_back(first_of(field, filled(numbers, unsaid), family));
   return join(names, ", ");
 }
 
 std::string Who::sources(const NumberSet& numbers) {
   const auto missing = without(of(verdicts_.level_of(Field::source)), numbers);
-  if (missing.empty()) return "everyone";
+  if (missing.empty()) return std::string(kEveryone);
   auto plain = names(Field::source, numbers);
-  auto others = "everyone but " + names(Field::source, missing);
+  auto others = format("{}{}", kEveryoneBut, names(Field::source, missing));
   const bool fewer = missing.ranges().size() < numbers.ranges().size() || count(missing) < count(numbers);
   return fewer && others.size() < plain.size() + 12 ? others : plain;
 }
@@ -165,7 +189,7 @@ std::string Who::words(std::size_t level, const NumberSet& numbers) {
 }
 
 std::string Who::words(const Clause& clause) {
-  std::string who = "everyone";
+  std::string who{kEveryone};
   std::string rest;
   for (const auto& [level, numbers] : clause) {
     if (verdicts_.field_of(level) == Field::source)
@@ -173,18 +197,21 @@ std::string Who::words(const Clause& clause) {
     else
       rest += words(level, numbers);
   }
-  return who + rest;
+  // "everyone but A in on eth1" leaves out A on eth1 alone.
+  if (rest.empty() || !who.starts_with(kEveryoneBut)) return who + rest;
+  return format("{}{}{}but {}", kEveryone, rest, rest.find(", ") == std::string::npos ? " " : ", ",
+                who.substr(kEveryoneBut.size()));
 }
 
-std::string Who::words(const Clauses& clauses) {
+std::string Who::words(const Clauses& clauses, std::string_view between) {
   std::vector<std::string> all;
   for (const auto& clause : clauses.all) {
     if (all.size() == kShownClauses) break;
     all.push_back(words(clause));
   }
   const auto more = clauses.all.size() - all.size();
-  if (clauses.more) return join(all, "; ") + "; and more";
-  return join(all, "; ") + (more > 0 ? format("; and {} more", more) : "");
+  if (clauses.more) return join(all, between) + "; and more";
+  return join(all, between) + (more > 0 ? format("; and {} more", more) : "");
 }
 
 std::string Who::words(Diagram set) {
@@ -193,9 +220,10 @@ std::string Who::words(Diagram set) {
   auto plain = words(clauses(set));
   const auto missing = clauses(diagrams_.without(among_, set));
   if (missing.more || missing.all.size() > kShownClauses) return plain;
-  auto others = words(missing);
-  constexpr std::string_view kEveryone = "everyone";
-  if (missing.all.size() == 1 && others.starts_with("everyone")) {
+  auto others = words(missing, ", and ");
+  // An exception to an exception, and two conditions of one, are not said in few words.
+  if (others.find(" but ") != std::string::npos || conditions_in(others) > 1) return plain;
+  if (missing.all.size() == 1 && others.starts_with(kEveryone)) {
     others.erase(0, kEveryone.size());
     if (others.starts_with(", if "))
       others = "everyone, unless " + others.substr(5);
@@ -204,7 +232,7 @@ std::string Who::words(Diagram set) {
     else
       others = "everyone but those" + others;
   } else {
-    others = "everyone but " + others;
+    others = format("{}{}", kEveryoneBut, others);
   }
   return others.size() < plain.size() ? others : plain;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "analysis/diagram.h"
@@ -35,7 +36,7 @@ class Who {
   bool collect(Diagram set, Clause& above, std::vector<Clause>& out);
   Clause widened(Clause clause, Diagram set);
   Diagram diagram(const Clause& clause);
-  std::string words(const Clauses& clauses);
+  std::string words(const Clauses& clauses, std::string_view between = "; ");
   std::string words(const Clause& clause);
   std::string words(std::size_t level, const NumberSet& numbers);
   std::string sources(const NumberSet& numbers);

@@ -10,7 +10,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
-#include "ops/history/revision.h"
+#include "ops/history/asked_revision.h"
 #include "ops/host/expect.h"
 #include "ops/restore/recovery.h"
 
@@ -108,7 +108,7 @@ Result<Answer> run_suggest(Context& context, const Ruleset& ruleset) {
 }
 
 Result<Answer> run_check(Context& context, const CheckOptions& options) {
-  auto revision = TRY(read_revision(context.session, options.revision));
+  auto revision = TRY(read_asked_revision(context.session, options.revision));
   if (options.suggest) return run_suggest(context, revision.ruleset);
   const bool own = options.file.empty();
   auto text = own ? expect_text(context) : read_text(options.file, Pipes::read);
@@ -182,7 +182,7 @@ Answer say_done(Context& context, const Expectation& expectation, bool changed, 
 
 // What does not hold today keeps every change away.
 void say_whether_it_holds(Context& context, const Expectation& expectation) {
-  const auto live = read_revision(context.session, "LIVE");
+  const auto live = read_asked_revision(context.session, "LIVE");
   if (!live) return;
   std::vector<Expectation> one{expectation};
   const auto checked = check_here(one, live->ruleset);

@@ -95,12 +95,14 @@ void add_recorded_table(Syntax& syntax, std::string& table, const std::string& w
 }
 
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored,
-                    const std::optional<Guard>& guard, const std::optional<Expiry>& expiry) {
+                    const std::optional<Guard>& guard, const std::optional<Expiry>& expiry,
+                    const Json& more) {
   for (const auto& note : recorded.notes) context.terminal.say(escape(note));
   if (context.json) {
     Json json = answer_json(recorded.hash, recorded.subject, recorded.changed, restored);
     if (guard) json["guard"] = guard_json(*guard, guard->deadline - boot_time(), false);
     if (expiry) json["expiry"] = expiry_json(*expiry);
+    json.update(more);
     context.terminal.out(print(json));
     return;
   }

@@ -35,9 +35,10 @@ void add_table(Syntax& syntax, std::string& table, const std::string& what);
 /// The same, and a native nft table ("inet f2b-table") of any name is fine too.
 void add_recorded_table(Syntax& syntax, std::string& table, const std::string& what);
 
-/// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot`.
+/// Prints the notes, then `SHORTHASH SUBJECT` or the JSON of `rewall snapshot` with the fields of `more`.
 void print_recorded(Context& context, const Recorded& recorded, const std::string& restored = "",
-                    const std::optional<Guard>& guard = {}, const std::optional<Expiry>& expiry = {});
+                    const std::optional<Guard>& guard = {}, const std::optional<Expiry>& expiry = {},
+                    const Json& more = Json::object());
 
 /// `rewall WORDS` as it is typed for the session's repository: with `-C DIR` where that is not the default.
 std::string rewall_command(const Session& session, const std::string& words);

@@ -3,6 +3,7 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "ops/history/asked_revision.h"
 #include "ops/history/open_ports.h"
 #include "ui/json.h"
 #include "ui/ports_view.h"
@@ -17,7 +18,7 @@ struct PortsOptions {
 
 Result<Answer> run_ports(Context& context, PortsOptions& options) {
   auto& asked = options.asked;
-  auto revision = TRY(read_revision(context.session, options.revision, asked.family, Proof::checksum));
+  auto revision = TRY(read_asked_revision(context.session, options.revision, asked.family));
   auto facts = TRY(facts_of(options.revision, asked.local));
   if (!facts.known)
     context.terminal.say(format(

@@ -1,7 +1,12 @@
 #include "commands/restore.h"
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
 #include <memory>
+#include <vector>
 
+#include "analysis/port_changes.h"
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/expiry.h"
@@ -14,6 +19,7 @@
 #include "ui/ask.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
+#include "ui/ports_view.h"
 
 namespace rewall {
 
@@ -75,35 +81,82 @@ void say_unseen(Context& context, const Restored& restored) {
     context.terminal.say("only the spelling differs, not the meaning");
 }
 
+// By what becomes of them: what the world reaches now comes first.
+std::string ports_lines(const std::vector<PortChange>& ports, Paint paint) {
+  struct Kind {
+    const char* words;
+    std::function<bool(const PortChange&)> holds;
+  };
+  static const std::vector<Kind> kinds{
+      {"newly open to the world", [](const auto& one) { return one.to == OpenTo::world; }},
+      {"newly open to some",
+       [](const auto& one) { return one.from == OpenTo::nobody && one.to == OpenTo::some; }},
+      {"no longer open to the world",
+       [](const auto& one) { return one.from == OpenTo::world && one.to == OpenTo::some; }},
+      {"newly closed", [](const auto& one) { return one.to == OpenTo::nobody; }},
+  };
+  std::string text;
+  for (const auto& [words, holds] : kinds) {
+    std::vector<PortChange> chosen;
+    std::ranges::copy_if(ports, std::back_inserter(chosen), holds);
+    if (chosen.empty()) continue;
+    const auto line = format("{}: {}", words, changed_ports_text(chosen));
+    text += (&words == &kinds.front().words ? paint.changed(line) : line) + "\n";
+  }
+  return text;
+}
+
+void show_ports(Context& context, const ChangeOptions& options, const Restored& restored) {
+  if (!options.restore.asks_ports || restored.diff.identical()) return;
+  if (!restored.ports)
+    context.terminal.say(format("which ports it opens and closes is not known: too many rules; {}",
+                                rewall_command(context.session, "ports")));
+  else if (restored.ports->empty())
+    context.terminal.say("no port is newly open or closed");
+  else
+    context.terminal.out(ports_lines(*restored.ports, context.terminal.paint()));
+}
+
+void add_ports(Json& json, const ChangeOptions& options, const Restored& restored) {
+  if (!options.restore.asks_ports) return;
+  json["ports"] = restored.diff.identical() ? Json::array()
+                  : restored.ports          ? to_json(*restored.ports)
+                                            : Json(nullptr);
+}
+
 std::string nothing_to_do(const Restored& restored) {
   if (restored.restored.empty() || restored.partly)
     return "nothing to do: the live rules are already as wanted";
   return "nothing to do: the live rules already match " + short_hash(restored.restored);
 }
 
-void print_dry_run(Context& context, const Restored& restored) {
+void print_dry_run(Context& context, const ChangeOptions& options, const Restored& restored) {
   if (context.json) {
     Json json = answer_json("", "", !restored.diff.identical(), restored.restored);
     json["dry_run"] = true;
     json["changes"] = changes_json(restored.diff);
+    add_ports(json, options, restored);
     context.terminal.out(print(json));
     return;
   }
   context.terminal.out(render(restored.diff, context.terminal.paint()));
+  show_ports(context, options, restored);
   say_unseen(context, restored);
   context.terminal.say(restored.diff.identical() ? nothing_to_do(restored) : "dry run: nothing was changed");
 }
 
 // Of a restore that the history could not record.
-Answer print_unrecorded(Context& context, const Restored& restored) {
+Answer print_unrecorded(Context& context, const ChangeOptions& options, const Restored& restored) {
   const bool changed = !restored.kept.empty();
   if (context.json) {
     Json json = answer_json("", "", changed, restored.restored);
     json["unrecorded"] = restored.why_unrecorded;
     json["kept"] = or_null(restored.kept);
+    add_ports(json, options, restored);
     context.terminal.out(print(json));
   } else if (changed) {
     context.terminal.out(render_stat(restored.diff, context.terminal.paint()));
+    show_ports(context, options, restored);
   }
   if (!changed) return Answer::same;
   context.terminal.say(format("NOT RECORDED: {}", restored.why_unrecorded));
@@ -123,7 +176,7 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (!restored) return std::move(restored).error();
   for (const auto& note : restored->notes) context.terminal.say(escape(note));
   if (options.restore.dry_run) {
-    if (!restored->refusal || !context.json) print_dry_run(context, *restored);
+    if (!restored->refusal || !context.json) print_dry_run(context, options, *restored);
     if (restored->refusal) return *std::move(restored->refusal);
     return restored->diff.identical() ? Answer::same : Answer::different;
   }
@@ -133,18 +186,22 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   }
   say_unseen(context, *restored);
   if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
-  if (!restored->after) return print_unrecorded(context, *restored);
+  if (!restored->after) return print_unrecorded(context, options, *restored);
   if (!context.json && !restored->diff.equal()) {
     const Paint paint = context.terminal.paint();
     context.terminal.out(options.whole_diff ? render(restored->diff, paint)
                                             : render_stat(restored->diff, paint));
+    show_ports(context, options, *restored);
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;
   const auto expiry = options.guard ? options.guard->expiry() : std::nullopt;
   const bool changed = !restored->diff.identical();
   // The snapshot of a command that did nothing is not its own.
-  if (changed || restored->after->changed || context.json)
-    print_recorded(context, *restored->after, restored->restored, guard, expiry);
+  if (changed || restored->after->changed || context.json) {
+    Json more = Json::object();
+    add_ports(more, options, *restored);
+    print_recorded(context, *restored->after, restored->restored, guard, expiry, more);
+  }
   if (expiry) context.terminal.say(expiry_text(context, *expiry));
   if (changed && !options.expires) say_brought_back(context, restored->diff);
   if (changed) say_in_force(context, *restored->after);

@@ -12,6 +12,7 @@
 #include "ops/guard/rollback.h"
 #include "ops/remote/remote_address.h"
 #include "ui/json.h"
+#include "ui/ports_view.h"
 
 namespace rewall {
 namespace {
@@ -56,6 +57,7 @@ Json to_json(const RepositoryStatus& status) {
           {"host", status.host},
           {"backend", or_null(status.backend)},
           {"changes", status.changes},
+          {"opened_since_good", status.opened ? to_json(*status.opened) : Json(nullptr)},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
           {"guard_unreadable", or_null(status.guard_unreadable)},
@@ -181,6 +183,14 @@ std::string live_text(const Context& context, const RepositoryStatus& status) {
          "\n";
 }
 
+std::string opened_text(const Context& context, const std::vector<PortChange>& opened) {
+  const Paint paint = context.terminal.paint();
+  if (opened.empty()) return {};
+  return format("ports    {}  {}\n",
+                paint.changed("open to the world since good: " + changed_ports_text(opened)),
+                paint.quiet(rewall_command(context.session, "ports")));
+}
+
 std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
   if (guard.repository.empty())
     return format("guard    {}\n",
@@ -221,6 +231,7 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
                  status.backend.empty() ? "" : ", backend " + escape(status.backend));
   text += head_text(status, head, paint);
   text += live_text(context, status);
+  if (status.opened) text += opened_text(context, *status.opened);
   text += damage_text(context, status);
   if (status.guard) text += guard_text(context, *status.guard);
   if (!status.guard_unreadable.empty())

@@ -165,6 +165,7 @@ Result<Answer> apply_one(Context& context, TemplateOptions& options) {
   if (!options.keep && !guarded && !change.restore.dry_run && armed_guard_id(context.session).empty())
     change.guarded = kGuardOfTemplate;
   change.whole_diff = true;
+  change.restore.asks_ports = true;
   TRY(begin_change(context, change));
   change.check.template_name = revision.name;
   if (!options.family) change.check.template_expectations = expectations_text(filled);
@@ -215,8 +216,8 @@ Json suggestion_json(const Context& context, const Suggestion& suggestion) {
       {"closes", closes},        {"command", rewall_command(context.session, suggested_words(suggestion))}};
 }
 
-Answer suggest_all(Context& context) {
-  const auto all = suggest_templates(read_host_use());
+Result<Answer> suggest_all(Context& context) {
+  const auto all = suggest_templates(TRY(read_host_use()));
   Json json = Json::array();
   for (const auto& suggestion : all) {
     if (context.json) {

@@ -10,6 +10,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "ops/context/host_facts.h"
+#include "ops/history/asked_revision.h"
 #include "ops/history/revision.h"
 #include "rules/symbols.h"
 #include "ui/trace_view.h"
@@ -81,7 +82,7 @@ Result<Answer> run_trace(Context& context, const TraceOptions& options) {
   const auto name_of_revision = argument.revision.value_or("LIVE");
   LocalFrom from = LocalFrom::unknown;
   auto facts = TRY(facts_of(options, name_of_revision, from));
-  const auto revision = TRY(read_revision(context.session, name_of_revision, std::nullopt, Proof::checksum));
+  const auto revision = TRY(read_asked_revision(context.session, name_of_revision));
   TRY(check_rules(revision));
   const auto packet = TRY(packet_for(argument, revision));
   auto complete_packet = packet;

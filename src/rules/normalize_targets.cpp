@@ -208,6 +208,9 @@ std::optional<std::string> read_nat(std::string_view text, Family family) {
     span = text.substr(1, end - 1);
     ports = text.substr(end + 1);
     if (ports.starts_with(':')) ports.remove_prefix(1);
+  } else if (text.starts_with(':') && !text.starts_with("::")) {
+    span = {};
+    ports = text.substr(1);
   }
   const auto addresses = span.empty() ? std::optional<std::string>("") : read_address_range(span, family);
   const auto wanted = ports.empty() ? std::optional<std::string>("") : read_nat_ports(ports);

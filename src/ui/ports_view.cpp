@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -32,11 +34,11 @@ std::vector<std::string> addresses_of(const PortRow& row, Family family) {
 }
 
 // iptables' names of the types that open connections.
-std::string icmp_text(const PortRow& row) {
+std::string icmp_text(const NumberSet& numbers) {
   static const std::map<unsigned, std::string> kNames{
       {8, "echo-request"}, {13, "timestamp-request"}, {17, "address-mask-request"}, {128, "echo-request"}};
   std::vector<std::string> words;
-  for (const auto& [first, last] : row.numbers.ranges())
+  for (const auto& [first, last] : numbers.ranges())
     for (auto number = first; number <= last; ++number) {
       const auto found = kNames.find(static_cast<unsigned>(number));
       words.push_back(found != kNames.end() ? found->second : format("{}", static_cast<unsigned>(number)));
@@ -50,7 +52,7 @@ bool is_rest(const PortRow& row) {
 
 std::string which(const PortRow& row) {
   if (is_rest(row)) return "others";
-  if (!row.has_ports) return row.numbers.empty() ? "" : icmp_text(row);
+  if (!row.has_ports) return row.numbers.empty() ? "" : icmp_text(row.numbers);
   return ports_text(row);
 }
 
@@ -75,7 +77,79 @@ std::string what_listens(const PortRow& row, Family family, Paint paint) {
   return row.world ? text + paint.changed(": open to the world") : text;
 }
 
+constexpr std::size_t kShownRanges = 8;
+
+std::string ranges_text(const NumberSet& numbers) {
+  std::vector<std::string> words;
+  for (const auto& [first, last] : numbers.ranges()) {
+    if (words.size() == kShownRanges) {
+      words.push_back(format("and {} more", numbers.ranges().size() - kShownRanges));
+      break;
+    }
+    words.push_back(first == last
+                        ? format("{}", static_cast<unsigned>(first))
+                        : format("{}-{}", static_cast<unsigned>(first), static_cast<unsigned>(last)));
+  }
+  return join(words, ",");
+}
+
+// "tcp 22", "all ports of tcp", "tcp all but 22", "icmp echo-request", "protocol 47", "other protocols".
+std::string numbers_words(const std::string& protocol, const NumberSet& numbers) {
+  const PortChange change{.protocol = protocol, .numbers = numbers};
+  if (change.is_icmp()) return format("{} {}", protocol, icmp_text(numbers));
+  if (!change.has_ports()) {
+    if (protocol == "other") return "other protocols";
+    return protocol.find_first_not_of("0123456789") == std::string::npos ? "protocol " + protocol : protocol;
+  }
+  const auto missing = without(NumberSet::range(1, 65535), numbers);
+  if (missing.empty()) return "all ports of " + protocol;
+  if (missing.ranges().size() < numbers.ranges().size())
+    return format("{} all but {}", protocol, ranges_text(missing));
+  return format("{} {}", protocol, ranges_text(numbers));
+}
+
+// "tcp 22 (ip, ip6), tcp 80 (ip)".
+std::string of_families(const std::string& protocol,
+                        const std::vector<std::pair<NumberSet, std::string_view>>& families) {
+  std::vector<std::string> words;
+  for (const auto& [numbers, names] : families)
+    if (!numbers.empty()) words.push_back(format("{} ({})", numbers_words(protocol, numbers), names));
+  return join(words, ", ");
+}
+
 }  // namespace
+
+Json to_json(const std::vector<PortChange>& changes) {
+  Json json = Json::array();
+  for (const auto& change : changes)
+    json.push_back({{"family", name(change.family)},
+                    {"protocol", change.protocol},
+                    {"ports", or_null(ports_text(change))},
+                    {"from", name(change.from)},
+                    {"to", name(change.to)}});
+  return json;
+}
+
+std::string changed_ports_text(const std::vector<PortChange>& changes) {
+  std::vector<std::string> protocols;
+  std::map<std::pair<std::string, Family>, NumberSet> found;
+  for (const auto& change : changes) {
+    if (std::ranges::find(protocols, change.protocol) == protocols.end())
+      protocols.push_back(change.protocol);
+    auto& numbers = found[{change.protocol, change.family}];
+    numbers = either(numbers, change.numbers);
+  }
+  std::vector<std::string> words;
+  for (const auto& protocol : protocols) {
+    const auto& four = found[{protocol, Family::ipv4}];
+    const auto& six = found[{protocol, Family::ipv6}];
+    auto common = of_families(
+        protocol, {{both(four, six), "ip, ip6"}, {without(four, six), "ip"}, {without(six, four), "ip6"}});
+    auto apart = of_families(protocol, {{four, "ip"}, {six, "ip6"}});
+    words.push_back(apart.size() < common.size() ? std::move(apart) : std::move(common));
+  }
+  return join(words, ", ");
+}
 
 Json to_json(const PortRow& row, Family family, bool compared) {
   Json listening_on = nullptr;

@@ -289,6 +289,48 @@ const std::vector<Variation>& by_rate() {
   return all;
 }
 
+/// Of a session to the server's own address: each packet leaves by lo, and comes in again.
+const std::vector<Variation>& by_loopback() {
+  const std::string translated =
+      "*nat\n-A OUTPUT -p tcp -m tcp --dport 2200 -j DNAT --to-destination 192.0.2.1:2222\n";
+  static const std::vector<Variation> all{
+      {"what leaves for the port is dropped", Says::locks, "-A OUTPUT -p tcp -m tcp --dport 2222 -j DROP\n"},
+      {"answers are dropped as they come in", Says::locks, "-A INPUT -p tcp -m tcp --sport 2222 -j DROP\n"},
+      {"ssh comes in, and its answers do not", Says::locks, kClosed + kSsh},
+      {"ssh comes in, and its answers by state", Says::open, kStateful + kSsh},
+      {"no new ones", Says::locks, kStateful},
+      {"new ones may not leave", Says::locks, "-A OUTPUT -m conntrack --ctstate NEW -j DROP\n"},
+      {"loopback alone", Says::open, kClosed + "-A INPUT -i lo -j ACCEPT\n"},
+      {"not by loopback", Says::locks, "-A INPUT -i lo -j DROP\n"},
+      {"nothing leaves by loopback", Says::locks, "-A OUTPUT -o lo -j DROP\n"},
+      {"nothing leaves by the cable", Says::open, "-A OUTPUT -o eth0 -j DROP\n"},
+      {"nothing comes by the cable", Says::open, "-A INPUT -i eth0 -j DROP\n"},
+      {"raw on the way in", Says::locks, "*raw\n-A PREROUTING -i lo -p tcp -m tcp --dport 2222 -j DROP\n"},
+      {"mangle behind the routing", Says::locks, "*mangle\n-A POSTROUTING -o lo -p tcp -j DROP\n"},
+      {"a mark of the way out, on the way in", Says::open,
+       kClosed + "-A INPUT -m mark --mark 0x1 -j ACCEPT\n*mangle\n-A OUTPUT -j MARK --set-xmark "
+                 "0x1/0xffffffff\n"},
+      {"another mark of the way out", Says::locks,
+       kClosed + "-A INPUT -m mark --mark 0x1 -j ACCEPT\n*mangle\n-A OUTPUT -j MARK --set-xmark "
+                 "0x2/0xffffffff\n"},
+      {"not tracked on the way out", Says::open,
+       kClosed + "-A INPUT -m conntrack --ctstate UNTRACKED -j ACCEPT\n*raw\n-A OUTPUT -p tcp -j CT "
+                 "--notrack\n"},
+      {"not tracked on the way in alone", Says::open,
+       kStateful + kSsh + "*raw\n-A PREROUTING -p tcp -j CT --notrack\n"},
+      {"NAT on the way in is not asked", Says::open,
+       "*nat\n-A PREROUTING -p tcp -m tcp --dport 2222 -j REDIRECT --to-ports 2223\n"},
+      {"NAT on the way out leads elsewhere", Says::locks,
+       "*nat\n-A OUTPUT -p tcp -m tcp --dport 2222 -j DNAT --to-destination 192.0.2.1:2223\n"},
+      {"NAT on the way out leads to another host", Says::locks,
+       "*nat\n-A OUTPUT -p tcp -m tcp --dport 2222 -j DNAT --to-destination 192.0.2.9\n"},
+      {"through a translated port", Says::open, kStateful + kSsh + translated, "", translated, 2200},
+      {"by the port before NAT", Says::locks,
+       kStateful + "-A INPUT -p tcp -m tcp --dport 2200 -j ACCEPT\n" + translated, "", translated, 2200},
+  };
+  return all;
+}
+
 /// The tables as iptables-restore takes them.
 std::string whole_text(const std::string& rules) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> tables{
@@ -390,7 +432,9 @@ class Reached : public Host {
   ~Reached() { sh("kill $(cat client)"); }
 };
 
-void hold_against_the_kernel(const std::vector<Variation>& variations) {
+/// `client` is a shell's word for a process that is where the client is.
+void hold_against_the_kernel(const std::vector<Variation>& variations,
+                             const std::string& client = "$(cat client)") {
   const Reached host;
   const SshServer server(host, "192.0.2.1");
   std::string folders;
@@ -405,7 +449,7 @@ void hold_against_the_kernel(const std::vector<Variation>& variations) {
     write_text(host.folder() / name / "port", std::to_string(variation.port));
     folders += " " + name;
   }
-  const auto printed = host.ok("python3 drive.py $(cat client) " REWALL_PROGRAM + folders);
+  const auto printed = host.ok("python3 drive.py " + client + " " REWALL_PROGRAM + folders);
   const auto lines = split_lines(printed);
   REQUIRE(lines.size() == variations.size());
   for (std::size_t i = 0; i < variations.size(); ++i) {
@@ -451,4 +495,8 @@ TEST_CASE("a lockout by NAT is known before, and nothing else is called one") {
 
 TEST_CASE("what hangs on a rate is no lockout, and no proof of the contrary") {
   hold_against_the_kernel(by_rate());
+}
+
+TEST_CASE("a lockout of a session over loopback is known before, by the rules of both ways") {
+  hold_against_the_kernel(by_loopback(), "$$");
 }

@@ -67,6 +67,13 @@ TEST_CASE("a cache of the generation or of proofs that cannot be read stops noth
   for (const char* file : {"seen", "proofs"}) host.check(file, all_commands());
 }
 
+TEST_CASE("a note of the ports that are open since good that cannot be read is made again") {
+  const StateHost host;
+  // Another rule than the tag has: without one nobody reads the note.
+  host.ok("rewall tag good; iptables -I INPUT -p tcp --dport 8080 -j ACCEPT; rewall -q snapshot");
+  host.check("opened", {{"status", {0}}, {"--json status", {0}}, {"snapshot", {0}}});
+}
+
 TEST_CASE("a queue of pushes or a note of a fetch that cannot be read stops nothing") {
   const StateHost host;
   for (const char* file : {"push", "fetched"}) host.check(file, all_commands());

@@ -1,5 +1,6 @@
 // The templates of the program in the kernel: they load on both backends and for both families, go round
 // through a snapshot, and let in and keep out real packets; own templates; and values that mean harm.
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -566,4 +567,63 @@ TEST_CASE("suggest tells ten kinds of hosts apart") {
     const auto command = told[0]["command"].get<std::string>();
     CHECK(command.substr(command.find("apply ") + 6) == expected);
   }
+}
+
+TEST_CASE(
+    "suggest names no address of a session that ends elsewhere, and none beside one that is not known") {
+  const Host host;
+  host.ok(
+      "cat >served.py <<'END'\nimport subprocess, sys\nopen('/proc/self/comm', 'w').write('sshd')\n"
+      "sys.exit(subprocess.run(sys.argv[1:]).returncode)\nEND\n");
+  const std::string suggest =
+      kArranged + std::string("export SSH_CONNECTION='198.51.100.7 5 203.0.113.2 22'; ");
+  CHECK(has(host.ok(suggest + "rewall template suggest"), "--set ssh_from=198.51.100.7\n"));
+  const Host other;
+  CHECK(has(other.ok(std::string(kArranged) +
+                     "export SSH_CONNECTION='198.51.100.7 5 203.0.113.99 22'; rewall template suggest"),
+            "--set ssh_from=?\n"));
+  const Host unknown;
+  unknown.ok("cp " + (host.folder() / "served.py").string() + " .");
+  const auto said = unknown.ok(std::string(kArranged) +
+                               "serve nginx tcp:80; python3 served.py " REWALL_PROGRAM " template suggest");
+  CHECK(has(said, "template apply web-server --set web_ports=80 --set mail_ports=none --set ssh_from=?\n"));
+}
+
+TEST_CASE("suggest knows what listens for this host alone, and whose the sockets of systemd are") {
+  const Host host;
+  const auto said = host.ok(
+      std::string(kArranged) +
+      "python3 -c 'import socket, time\n"
+      "s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b\"lo\"); "
+      "s.bind((\"0.0.0.0\", 8443)); s.listen(); open(\"ready-lo\", \"w\"); time.sleep(60)' >/dev/null & "
+      "while ! test -e ready-lo; do sleep 0.02; done; serve nginx tcp:80; rewall --json template suggest");
+  const auto told = json::parse(said);
+  CHECK(told[0]["because"] == "tcp 80 (nginx)");
+  CHECK(told[0]["values"]["web_ports"] == "80");
+}
+
+TEST_CASE("apply says which ports it opens and closes, before and after") {
+  const Host host;
+  host.ok(
+      "ip link set lo up; ip link add eth0 type veth peer name p; ip link set p up; ip link set eth0 up; "
+      "ip addr add 203.0.113.5/24 dev eth0; ip -6 addr add 2001:db8::5/64 dev eth0 nodad; "
+      "iptables -P INPUT DROP; ip6tables -P INPUT DROP; iptables -A INPUT -p tcp --dport 8080 -j ACCEPT; "
+      "iptables -A INPUT -p tcp --dport 443 -j ACCEPT; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; "
+      "rewall -q init");
+  const std::string apply =
+      "template apply web-server --set mail_ports=none --set ssh_from=198.51.100.7 --keep ";
+  const auto check = [](const std::string& said) {
+    INFO(said);
+    CHECK(has(said, "newly open to the world: tcp 80 (ip), tcp 80,443 (ip6), "));
+    CHECK(has(said, "no longer open to the world: tcp 22 (ip)\n"));
+    CHECK(has(said, "newly closed: tcp 8080 (ip)\n"));
+  };
+  check(host.ends(1, "rewall " + apply + "--dry-run"));
+  const auto dry = json::parse(host.sh("rewall --json " + apply + "--dry-run").out)["ports"];
+  CHECK(std::ranges::count(dry, json::parse(R"({"family":"ipv4","protocol":"tcp","ports":"22","from":"world",
+                                               "to":"some"})")) == 1);
+  check(host.ok("rewall " + apply));
+  CHECK(json::parse(host.ok("rewall --json " + apply))["ports"] == json::array());
+  CHECK(json::parse(host.ok("rewall --json undo")).count("ports") == 0);
+  CHECK(json::parse(host.ok("rewall --json " + apply))["ports"] == dry);
 }

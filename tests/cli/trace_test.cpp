@@ -224,3 +224,26 @@ TEST_CASE("a trace on a narrow terminal breaks its lines") {
     }
   }
 }
+
+TEST_CASE("LIVE is not captured for a question where it is HEAD, and is where anything moved") {
+  const Host host;
+  host.ok(
+      "ip link set lo up; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -P INPUT DROP; ipset "
+      "create s hash:ip; "
+      "iptables -A INPUT -m set --match-set s src -j ACCEPT; rewall -q init; mkdir bin; "
+      "for p in iptables ip6tables iptables-nft ip6tables-nft; do printf '#!/bin/sh\\necho save "
+      ">>%s/saved\\nexec "
+      "/usr/sbin/%s-save \"$@\"\\n' $PWD $p >bin/$p-save; chmod +x bin/$p-save; done");
+  const std::string trace =
+      "PATH=$PWD/bin:$PATH; rewall trace -p tcp --dport 22 -s 192.0.2.1 -i eth0 --state new | tail -1; "
+      "rewall ports >/dev/null; test -e saved && echo captured; rm -f saved";
+  const auto quick = host.sh(trace).out;
+  CHECK_FALSE(has(quick, "captured"));
+  CHECK(has(host.ok("rewall trace -p tcp --dport 22 -s 192.0.2.1 -i eth0 --state new"), "ACCEPT"));
+  host.ok("iptables -D INPUT -p tcp --dport 22 -j ACCEPT");
+  CHECK(has(host.ok("rewall trace -p tcp --dport 22 -s 192.0.2.1 -i eth0 --state new"), "DROP"));
+  CHECK(has(host.sh(trace).out, "captured"));
+  // Sets have no generation.
+  host.ok("rewall -q snapshot; ipset add s 192.0.2.1");
+  CHECK(has(host.ok("rewall trace -p tcp --dport 22 -s 192.0.2.1 -i eth0 --state new"), "ACCEPT"));
+}

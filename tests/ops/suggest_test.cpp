@@ -171,6 +171,19 @@ TEST_CASE("a host with nothing but ssh is for who is connected, the caller's own
   check_values(use);
 }
 
+TEST_CASE("where nobody knows from where the caller is connected, no list of addresses is suggested") {
+  auto use = host_with({tcp(80, "nginx")});
+  use.caller_unknown = true;
+  CHECK(first(use) == "template apply web-server --set web_ports=80 --set mail_ports=none --set ssh_from=?");
+  use = host_with({});
+  use.caller_unknown = true;
+  CHECK(first(use) == "template apply ssh-from-one-address --set ssh_from=?");
+  use.forwards = true;
+  use.interfaces.push_back({.name = "eth1", .networks = {"10.1.0.0/24"}});
+  CHECK(first(use) == "template apply router-nat --set outside=eth0 --set inside=eth1 --set ssh_from=?");
+  check_values(use);
+}
+
 TEST_CASE("a host on which nothing listens is a workstation") {
   HostUse use;
   use.listeners = {udp(5353, "avahi-daemon"), udp(68, "dhclient"), tcp(5355, "systemd-resolve")};

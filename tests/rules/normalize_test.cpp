@@ -185,6 +185,9 @@ TEST_CASE("addresses and ports of a translation have one spelling") {
   CHECK(target_of("-j DNAT --to-destination 192.0.2.1-192.0.2.1:80") ==
         "DNAT --to-destination 192.0.2.1 port 80");
   CHECK(target_of("-j DNAT --to-destination :8000-8080") == "DNAT --to-destination  port 8000-8080");
+  CHECK(target_of("-j DNAT --to-destination :8000-8080", Family::ipv6) ==
+        "DNAT --to-destination  port 8000-8080");
+  CHECK(target_of("-j DNAT --to-destination ::25", Family::ipv6) == "DNAT --to-destination ::25 port ");
   CHECK(target_of("-j DNAT --to-destination [2001:DB8::1]:80", Family::ipv6) ==
         "DNAT --to-destination 2001:db8::1 port 80");
   CHECK(target_of("-p tcp -j REDIRECT --to-ports 80-80") == "REDIRECT --to-ports 80");

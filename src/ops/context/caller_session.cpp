@@ -148,6 +148,7 @@ CallerSession session_of_mosh(pid_t process, const std::optional<SessionWay>& ss
     session.ways.push_back(std::move(way));
   }
   if (session.ways.empty()) session.note = "the client of your mosh session is not known: it is not checked";
+  session.unknown = session.ways.empty() && !ssh;
   if (ssh) session.ways.push_back(*ssh);
   return session;
 }
@@ -203,7 +204,7 @@ CallerSession caller_session() {
     look_up_way(way);
     return {.ways = {std::move(way)}};
   }
-  return {.note = "the connection of your ssh session is not known: it is not checked"};
+  return {.note = "the connection of your ssh session is not known: it is not checked", .unknown = true};
 }
 
 }  // namespace rewall

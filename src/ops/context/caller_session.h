@@ -34,6 +34,7 @@ struct CallerSession {
   /// Why there are none although somebody is connected: "your ssh session ends in another network
   /// namespace".
   std::string note{};
+  bool unknown = false;  ///< somebody is connected to this network namespace, and nothing says from where
 };
 
 /// By the nearest of these above this process: a mosh-server, a tailscaled that serves ssh, or what set

@@ -27,6 +27,7 @@ class StatePaths {
   std::filesystem::path expiry_lock() const { return state_ / "expire.lock"; }  ///< the process that waits
   std::filesystem::path generation() const { return state_ / "seen"; }    ///< ops/history/generation_cache.h
   std::filesystem::path proofs() const { return state_ / "proofs"; }      ///< kernel/proofs.h
+  std::filesystem::path opened() const { return state_ / "opened"; }      ///< ops/host/opened_ports.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
   std::filesystem::path fetch_status() const { return state_ / "fetched"; }   ///< ops/remote/fetch_status.h

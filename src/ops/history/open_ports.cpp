@@ -1,7 +1,7 @@
 #include "ops/history/open_ports.h"
 
 #include <algorithm>
-#include <map>
+#include <iterator>
 
 #include "core/format.h"
 #include "core/messages.h"
@@ -30,21 +30,6 @@ bool is_covered(const Revision& revision, Family family) {
   return family == Family::ipv4 ? revision.has_v4 : revision.has_v6;
 }
 
-NumberSet numbers_of(const PortRow& row) {
-  return row.numbers.empty() ? NumberSet::one(0) : row.numbers;
-}
-
-std::map<std::pair<Family, std::string>, NumberSet> world_of(const std::vector<FamilyPorts>& all) {
-  std::map<std::pair<Family, std::string>, NumberSet> out;
-  for (const auto& [family, rows] : all)
-    for (const auto& row : rows)
-      if (row.world) {
-        auto& ports = out[{family, row.protocol}];
-        ports = either(ports, numbers_of(row));
-      }
-  return out;
-}
-
 }  // namespace
 
 Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const HostFacts& facts,
@@ -70,15 +55,23 @@ Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::s
   return local.empty() ? HostFacts{} : given_host_facts(local);
 }
 
-std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before,
-                                   const std::vector<FamilyPorts>& now) {
-  const auto old = world_of(before);
-  std::vector<WorldPorts> out;
-  for (const auto& [key, ports] : world_of(now)) {
-    const auto found = old.find(key);
-    // A row "other" stands for the protocols that no rule names.
-    auto rest = found == old.end() ? ports : without(ports, found->second);
-    if (!rest.empty()) out.push_back({key.first, key.second, std::move(rest)});
+bool has_too_many_rules(const Ruleset& ruleset) {
+  std::size_t count = 0;
+  for (const Slot slot : Ruleset::slots())
+    for (const auto& table : ruleset[slot].tables)
+      for (const auto& chain : table.chains) count += chain.rules.size();
+  return count > kMostRulesAtOnce;
+}
+
+std::optional<std::vector<PortChange>> port_changes(const Ruleset& before, const Ruleset& now,
+                                                    const HostFacts& facts) {
+  if (has_too_many_rules(before) || has_too_many_rules(now)) return std::nullopt;
+  std::vector<PortChange> out;
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    const auto old = ports(Model(before, family, facts));
+    const auto fresh = ports(Model(now, family, facts));
+    if (!old || !fresh) return std::nullopt;
+    std::ranges::move(port_changes(family, *old, *fresh), std::back_inserter(out));
   }
   return out;
 }

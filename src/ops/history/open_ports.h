@@ -1,15 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "analysis/model.h"
+#include "analysis/port_changes.h"
 #include "analysis/ports.h"
 #include "core/result.h"
 #include "ops/context/session.h"
 #include "ops/history/revision.h"
+#include "rules/ruleset.h"
 
 namespace rewall {
 
@@ -36,16 +39,13 @@ Result<std::vector<FamilyPorts>> open_ports(const Revision& revision, const Host
 /// those of this host for LIVE, else unknown.
 Result<HostFacts> facts_of(const std::string& revision, const std::vector<std::string>& local);
 
-/// Ports that the world can reach, of one ruleset, as words that can be compared with those of another: "ip
-/// tcp 22".
-struct WorldPorts {
-  Family family = Family::ipv4;
-  std::string protocol{};
-  NumberSet ports{};  ///< types of ICMP; 0 for protocols without ports
-  bool operator==(const WorldPorts&) const = default;
-};
-/// Those that the world can reach by `now` and could not by `before`.
-std::vector<WorldPorts> newly_open(const std::vector<FamilyPorts>& before,
-                                   const std::vector<FamilyPorts>& now);
+/// How many rules a question that is asked beside something else may look at.
+inline constexpr std::size_t kMostRulesAtOnce = 3000;
+bool has_too_many_rules(const Ruleset& ruleset);
+
+/// What a change of the rules does to the ports of both families: absent where one of the rulesets has too
+/// many rules, or is too entangled to answer.
+std::optional<std::vector<PortChange>> port_changes(const Ruleset& before, const Ruleset& now,
+                                                    const HostFacts& facts);
 
 }  // namespace rewall

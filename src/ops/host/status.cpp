@@ -15,6 +15,7 @@
 #include "ops/history/generation_cache.h"
 #include "ops/history/live_sets.h"
 #include "ops/history/record.h"
+#include "ops/host/opened_ports.h"
 #include "ops/remote/network.h"
 #include "ops/watch/watcher.h"
 
@@ -37,7 +38,7 @@ Result<bool> is_surely_unchanged(Session& session, const Repository& repository,
 }
 
 Status compare_whole(Session& session, const Repository& repository, RepositoryStatus& status) {
-  auto read = TRY(read_live_and_head(session, repository));
+  const auto read = TRY(read_live_and_head(session, repository));
   const auto& [live, head] = read;
   status.backend = live.backends;
   status.native_unseen = !live.ruleset.native;
@@ -50,6 +51,8 @@ Status compare_whole(Session& session, const Repository& repository, RepositoryS
   status.summary = diff.equal() ? "" : subject(diff);
   // Only where the words are the same too: a restore then takes the rules of HEAD for those of LIVE.
   if (diff.identical()) remember_generation(repository, live, head.hash);
+  status.opened =
+      opened_since_good(repository, head.hash, diff.equal() && !head.hash.empty() ? nullptr : &live.ruleset);
   return {};
 }
 
@@ -124,6 +127,7 @@ Status compare_with_head(Session& session, const Repository& repository, Reposit
     status.backend = snapshot.trailers.backend;
     const auto files = TRY(repository.file_hashes(status.head));
     status.native_unseen = !files.contains(std::string(kNativeFile)) && snapshot.trailers.native.empty();
+    status.opened = opened_since_good(repository, status.head, nullptr);
     return {};
   }
   return compare_whole(session, repository, status);

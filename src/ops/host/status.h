@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/port_changes.h"
 #include "core/result.h"
 #include "ops/context/session.h"
 #include "ops/expiry/expiry_state.h"
@@ -25,7 +26,10 @@ struct RepositoryStatus {
   std::size_t changes = 0;          ///< of LIVE against HEAD, by meaning, without those of foreign parts
   std::string summary{};            ///< of all changes, as the subject of a commit
   std::size_t foreign_changes = 0;  ///< of parts that other programs own
-  bool native_unseen = false;       ///< nobody looked at the native nft tables: without the program nft
+  /// Ports that the world can reach and could not by the snapshot `good` (opened_ports.h); absent where that
+  /// is not known.
+  std::optional<std::vector<PortChange>> opened{};
+  bool native_unseen = false;  ///< nobody looked at the native nft tables: without the program nft
 
   struct RemoteStatus {
     Remote remote{};

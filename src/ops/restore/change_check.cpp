@@ -32,44 +32,48 @@ bool names_sets(const Tables& tables) {
   });
 }
 
+/// HEAD, complete in some families. What nobody asks for is not parsed: of 50,000 rules it is most.
+Result<Ruleset> parse_head(const Head& head, const Families& families, bool with_sets) {
+  Files files{{"rules.v4", ""}, {"rules.v6", ""}, {"ipset", ""}};
+  for (const Family family : families) {
+    const std::string file(file_name(Slot{family}));
+    const auto found = head.files.find(file);
+    if (found == head.files.end()) continue;
+    files[file] = found->second;
+    with_sets = with_sets || found->second.find("-set ") != std::string::npos;
+  }
+  if (with_sets && head.files.contains("ipset")) files["ipset"] = head.files.at("ipset");
+  return ruleset_of(std::move(files), "HEAD:", head.backends);
+}
+
 /// LIVE and the wanted ruleset of a plan, complete in some families: a partial read has the changed chains
-/// alone. What nobody asks for is not parsed: of 50,000 rules it is most.
+/// alone.
 class WholeRulesets {
  public:
-  WholeRulesets(const RestorePlan& plan, Families families) : plan_(plan), families_(std::move(families)) {}
+  WholeRulesets(const RestorePlan& plan, Families families, std::optional<Ruleset> head)
+      : plan_(plan), families_(std::move(families)), head_(std::move(head)) {}
 
   Result<const Ruleset*> wanted() {
     if (plan_.rest == nullptr) return &plan_.staged.ruleset;
-    auto whole = TRY(parse());
-    const Sets sets = std::move(whole.sets);
-    wanted_ = with_differing_chains(std::move(whole), plan_.live.ruleset, plan_.staged.ruleset);
-    if (with_sets_) wanted_->sets = with_left_out(sets, plan_.live.ruleset.sets, wanted_->sets);
+    const bool names_new_sets = std::ranges::any_of(
+        families_, [&](Family family) { return names_sets(plan_.staged.ruleset[Slot{family}]); });
+    if (!head_ || (names_new_sets && head_->sets.sets.empty()))
+      head_ = TRY(parse_head(*plan_.rest, families_, names_new_sets));
+    const Sets sets = std::move(head_->sets);
+    wanted_ = with_differing_chains(*std::exchange(head_, {}), plan_.live.ruleset, plan_.staged.ruleset);
+    if (!sets.sets.empty()) wanted_->sets = with_left_out(sets, plan_.live.ruleset.sets, wanted_->sets);
     return &*wanted_;
   }
   Result<const Ruleset*> live() {
     if (plan_.rest == nullptr) return &plan_.live.ruleset;
-    live_ = TRY(parse());
+    live_ = TRY(parse_head(*plan_.rest, families_, false));
     return &*live_;
   }
 
  private:
-  Result<Ruleset> parse() {
-    Files files{{"rules.v4", ""}, {"rules.v6", ""}, {"ipset", ""}};
-    for (const Family family : families_) {
-      const std::string file(file_name(Slot{family}));
-      const auto found = plan_.rest->files.find(file);
-      if (found == plan_.rest->files.end()) continue;
-      files[file] = found->second;
-      with_sets_ = with_sets_ || found->second.find("-set ") != std::string::npos ||
-                   names_sets(plan_.staged.ruleset[Slot{family}]);
-    }
-    if (with_sets_ && plan_.rest->files.contains("ipset")) files["ipset"] = plan_.rest->files.at("ipset");
-    return ruleset_of(std::move(files), "HEAD:", plan_.rest->backends);
-  }
-
   const RestorePlan& plan_;
   Families families_;
-  bool with_sets_ = false;
+  std::optional<Ruleset> head_{};
   std::optional<Ruleset> live_{};
   std::optional<Ruleset> wanted_{};
 };
@@ -133,22 +137,33 @@ void judge(Lockout lockout, ChangeCheck& check, bool dry_run, CheckOutcome& outc
 
 }  // namespace
 
-Result<CheckOutcome> check_change(Session& /*session*/, const Repository& repository, const RestorePlan& plan,
-                                  ChangeCheck& check, bool dry_run) {
+Task<CheckBasis> begin_check(const Repository& repository, const ChangeCheck& check, const Head* rest) {
+  return beside("check", ErrorKind::repository,
+                [&check, rest, expectations = repository.expectations()]() -> Result<CheckBasis> {
+                  CheckBasis basis{.expectations = expectations};
+                  if (check.lockout) basis.caller = caller_session();
+                  if (!check.template_expectations.empty()) basis.families = {Family::ipv4, Family::ipv6};
+                  for (const auto& way : basis.caller.ways) basis.families.insert(way.ends.family);
+                  if (const auto read = read_expectations(expectations, kExpectFile))
+                    for (const auto& one : *read) basis.families.insert(one.packet.family);
+                  if (basis.families.empty()) return basis;
+                  basis.facts = host_facts_if_known();
+                  if (rest != nullptr) basis.head = TRY(parse_head(*rest, basis.families, false));
+                  return basis;
+                });
+}
+
+Result<CheckOutcome> check_change(const RestorePlan& plan, ChangeCheck& check, CheckBasis basis,
+                                  bool dry_run) {
   CheckOutcome outcome;
-  auto caller = check.lockout ? caller_session() : CallerSession{};
+  const auto& caller = basis.caller;
   if (!caller.note.empty()) outcome.notes.push_back(caller.note);
-  const auto text = repository.expectations();
-  if (text.empty() && caller.ways.empty() && check.template_expectations.empty()) return outcome;
-  auto expectations = read_expectations(text, kExpectFile);
-  Families families;
-  if (!check.template_expectations.empty()) families = {Family::ipv4, Family::ipv6};
-  for (const auto& way : caller.ways) families.insert(way.ends.family);
-  if (expectations)
-    for (const auto& expectation : *expectations) families.insert(expectation.packet.family);
-  WholeRulesets rulesets(plan, std::move(families));
+  if (basis.expectations.empty() && caller.ways.empty() && check.template_expectations.empty())
+    return outcome;
+  auto expectations = read_expectations(basis.expectations, kExpectFile);
+  WholeRulesets rulesets(plan, basis.families, std::move(basis.head));
   const Ruleset* wanted = TRY(rulesets.wanted());
-  const auto facts = host_facts_if_known();
+  const auto& facts = basis.facts;
   if (!check.template_expectations.empty()) hold_template(check, *wanted, facts, outcome.notes);
   std::optional<Error> failed;
   if (!expectations) {

@@ -2,13 +2,18 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "analysis/model.h"
+#include "core/parallel.h"
 #include "core/result.h"
 #include "ops/context/caller_session.h"
 #include "ops/context/session.h"
+#include "ops/history/record.h"
 #include "ops/restore/plan.h"
+#include "rules/ruleset.h"
 
 namespace rewall {
 
@@ -38,10 +43,24 @@ struct CheckOutcome {
   std::optional<Error> refusal{};    ///< why the change is not to be made, of kind refused
 };
 
+/// What a check needs beside the plan. A value.
+struct CheckBasis {
+  CallerSession caller{};
+  std::string expectations{};  ///< the text of the file `expect`
+  HostFacts facts{};
+  /// The families that are asked for; after a partial read, HEAD in these, whole.
+  std::set<Family> families{};
+  std::optional<Ruleset> head{};
+};
+
+/// Reads it on another thread, beside whoever makes the plan: to parse HEAD takes longer than the check.
+/// `rest`, as RestorePlan::rest, and `check` must outlive the Task. Kind repository: HEAD cannot be parsed.
+Task<CheckBasis> begin_check(const Repository& repository, const ChangeCheck& check, const Head* rest);
+
 /// Checks a plan that changes something. `dry_run`: nobody is asked, a doubt is a note. Fails where the
 /// rulesets cannot be read: kinds usage and repository.
-Result<CheckOutcome> check_change(Session& session, const Repository& repository, const RestorePlan& plan,
-                                  ChangeCheck& check, bool dry_run);
+Result<CheckOutcome> check_change(const RestorePlan& plan, ChangeCheck& check, CheckBasis basis,
+                                  bool dry_run);
 
 /// What is wrong with rules that are in force already.
 struct InForceCheck {

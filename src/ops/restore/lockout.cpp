@@ -107,6 +107,25 @@ class PacketMaker {
 
   bool is_tcp() const { return way_.ends.protocol == 6; }
 
+  /// Each packet of a connection to one's own address leaves and comes in again, both by lo.
+  bool is_over_loopback() const { return way_.interface == "lo"; }
+
+  /// The packet on its way out to lo, whatever its direction.
+  Packet out_to_loopback(Packet packet) const {
+    packet.hook = Hook::output;
+    packet[Field::out_interface] = one(interface_number("lo"));
+    return packet;
+  }
+  /// The packet that left so, as it comes in again: with its marks, its state and the addresses of NAT.
+  Packet in_from_loopback(Packet left) const {
+    left.hook = Hook::input;
+    left[Field::in_interface] = one(interface_number("lo"));
+    left[Field::out_interface] = whole(Field::out_interface, family_);
+    left[Field::packet_type] = one(0);
+    left[Field::bridge_in] = one(0);
+    return left;
+  }
+
  private:
   /// Where the client sends to: before destination NAT.
   const Endpoint& wire_here() const {
@@ -187,6 +206,23 @@ PacketFate fate_of(const Model& model, Packet packet, std::string_view which) {
   return out;
 }
 
+// Whether NAT sends a packet that left for this host to another one.
+bool leaves_this_host(const Model& model, const Packet& left) {
+  const auto& facts = model.facts();
+  return facts.known && both(left[Field::destination], facts.local(model.family())).empty();
+}
+
+// On its whole way: over lo a packet meets the rules of OUTPUT, then those of INPUT.
+PacketFate fate_of(const Model& model, const PacketMaker& make, Packet packet, std::string_view which) {
+  if (!make.is_over_loopback()) return fate_of(model, std::move(packet), which);
+  auto out = fate_of(model, make.out_to_loopback(std::move(packet)), which);
+  if (out.passage == Passage::closed || leaves_this_host(model, out.left)) return out;
+  auto in = fate_of(model, make.in_from_loopback(out.left), which);
+  if (in.passage > out.passage) return in;
+  out.left = std::move(in.left);
+  return out;
+}
+
 // The first of the worst.
 void keep_worse(PacketFate& worst, PacketFate other) {
   if (other.passage > worst.passage) worst = std::move(other);
@@ -215,7 +251,7 @@ constexpr const char* kOut = "its packets out";
 
 /// Those of the packets of an open connection, in both directions. What one of them does to the connection's
 /// mark counts for the next: the second round is what stays, as what is dropped in the first is sent again.
-PacketFate fate_of_exchange(const Model& model, Packet in, Packet out) {
+PacketFate fate_of_exchange(const Model& model, const PacketMaker& make, Packet in, Packet out) {
   PacketFate worst;
   PacketFate rejected;
   // True where a mark is another one by now.
@@ -223,7 +259,7 @@ PacketFate fate_of_exchange(const Model& model, Packet in, Packet out) {
     bool marked = false;
     worst = {};
     for (auto [packet, other, which] : {std::tuple(&in, &out, kIn), std::tuple(&out, &in, kOut)}) {
-      auto fate = fate_of(model, *packet, which);
+      auto fate = fate_of(model, make, *packet, which);
       marked = marked || fate.left[Field::connection_mark] != (*other)[Field::connection_mark];
       (*other)[Field::connection_mark] = fate.left[Field::connection_mark];
       if (fate.rejected) keep_worse(rejected, fate);
@@ -241,13 +277,14 @@ SessionNeed open_connection(const SessionWay& way, const Model& model) {
   SessionNeed need{.what = format("your {} session from {} to {}", way.name, way.there(), way.here())};
   const PacketMaker make(way);
   const auto lasting = ConnectionState::established;
-  PacketFate worst = fate_of_exchange(model, make.incoming(lasting), make.leaving(lasting));
+  PacketFate worst = fate_of_exchange(model, make, make.incoming(lasting), make.leaving(lasting));
   if (worst.passage != Passage::closed && !way.tracked && make.is_tcp()) {
     // Connection tracking begins with these rules: whichever direction comes first begins the connection
     // anew.
     const auto state = picked_up_as();
-    auto in = fate_of(model, make.incoming(state), kIn);
-    if (in.passage != Passage::open) in = better(std::move(in), fate_of(model, make.leaving(state), kOut));
+    auto in = fate_of(model, make, make.incoming(state), kIn);
+    if (in.passage != Passage::open)
+      in = better(std::move(in), fate_of(model, make, make.leaving(state), kOut));
     if (!way.is_untracked && in.passage == Passage::closed) {
       in.passage = Passage::doubtful;
       in.why += ", unless connection tracking knows the connection";
@@ -277,13 +314,13 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   SessionNeed need{.what = new_words(way)};
   const PacketMaker make(way);
   const auto later = ConnectionState::established;
-  PacketFate worst = fate_of(model, first_packet(way), way.outgoing ? kOut : kIn);
+  PacketFate worst = fate_of(model, make, first_packet(way), way.outgoing ? kOut : kIn);
   if (!way.outgoing) worst = of_destination(std::move(worst), way);
   const auto begun = worst.passage == Passage::open ? std::optional(worst.left) : std::nullopt;
   const auto follow = [&](Packet packet, const char* which) {
     packet = make.of_new_connection(std::move(packet), later);
     if (begun) make.add_begun(packet, *begun);
-    keep_worse(worst, fate_of(model, packet, which));
+    keep_worse(worst, fate_of(model, make, packet, which));
   };
   follow(make.leaving(later), kOut);
   follow(make.incoming(later), kIn);

@@ -9,11 +9,14 @@
 #include "core/file_lock.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "core/parallel.h"
 #include "diff/pairs.h"
 #include "ops/context/event_hooks.h"
+#include "ops/context/host_facts.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_paths.h"
 #include "ops/history/generation_cache.h"
+#include "ops/history/open_ports.h"
 #include "ops/history/signature.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/change_check.h"
@@ -70,11 +73,19 @@ Result<std::vector<std::string>> check_signature_of(const Repository& repository
   return error;
 }
 
+Task<CheckBasis> begin_check(const Repository& repository, const KnownState& known,
+                             const RestoreOptions& options) {
+  if (options.check == nullptr) return {};
+  return begin_check(repository, *options.check, known.whole ? &known.head : nullptr);
+}
+
 // Of a plan that changes something. With a dry run the refusal is a part of the result.
-Status hold_against(Session& session, const Repository& repository, const RestorePlan& plan,
-                    const RestoreOptions& options, Restored& restored) {
+Status hold_against(const RestorePlan& plan, Task<CheckBasis> basis, const RestoreOptions& options,
+                    Restored& restored) {
   if (options.check == nullptr || restored.diff.identical()) return {};
-  auto found = check_change(session, repository, plan, *options.check, options.dry_run);
+  auto read = basis.get();
+  auto found = read ? check_change(plan, *options.check, *std::move(read), options.dry_run)
+                    : Result<CheckOutcome>(std::move(read).error());
   // A boot does not hang on it.
   if (!found && options.check->mode == ChangeCheck::Mode::warn) {
     restored.notes.push_back(format("not checked: {}", found.error().message));
@@ -85,6 +96,12 @@ Status hold_against(Session& session, const Repository& repository, const Restor
   restored.refusal = std::move(outcome.refusal);
   if (!options.dry_run && restored.refusal) return *std::move(restored.refusal);
   return {};
+}
+
+void ask_ports(const RestorePlan& plan, const RestoreOptions& options, Restored& restored) {
+  // A partial read has the changed chains alone.
+  if (!options.asks_ports || plan.rest != nullptr || restored.diff.identical()) return;
+  restored.ports = port_changes(plan.live.ruleset, plan.staged.ruleset, host_facts_if_known());
 }
 
 /// The guard of a restore: dropped again, unless something of the restore is in force.
@@ -142,10 +159,13 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {
+    auto basis = begin_check(repository, known, options);
     auto plan = make_plan(session, revision, options, known);
     if (!plan && known.whole) {
       // What these chains lack may be in others; and its words name the lines of all.
+      basis = {};
       TRY(read_whole(session, known, revision));
+      basis = begin_check(repository, known, options);
       plan = make_plan(session, revision, options, known);
     }
     if (!plan) return std::move(plan).error();
@@ -153,7 +173,8 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
-    TRY(hold_against(session, repository, *plan, options, restored));
+    TRY(hold_against(*plan, std::move(basis), options, restored));
+    ask_ports(*plan, options, restored);
     if (options.dry_run) {
       if (options.safeguard != nullptr && !restored.diff.identical() && !restored.refusal)
         if (auto may =
@@ -217,12 +238,14 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
   for (Tries tries(kFewTries); tries.next();) {
     auto live = TRY(session.capture());
     KnownState known{{std::move(live), Head{}}};
+    auto basis = begin_check(repository, known, options);
     auto plan = TRY(make_plan(session, revision, options, known));
     restored.diff = std::move(plan.diff);
     restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
-    TRY(hold_against(session, repository, plan, options, restored));
+    TRY(hold_against(plan, std::move(basis), options, restored));
+    ask_ports(plan, options, restored);
     if (options.dry_run || restored.diff.identical()) return restored;
     TRY(ask(session, revision, known.head, restored.diff, options));
     // A guard needs a snapshot as its way back, and an expiry one to find its rules by.

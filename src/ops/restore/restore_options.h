@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/port_changes.h"
 #include "diff/diff.h"
 #include "ops/context/identity.h"
 #include "ops/history/record.h"
@@ -36,6 +37,7 @@ struct RestoreOptions {
   /// second plan is made.
   bool of_this_live = false;
   LostForeign lost_foreign = LostForeign::stays_lost;  ///< without `exact`
+  bool asks_ports = false;                             ///< Restored::ports is asked for
   bool nothing_is_no_loss = false;                     ///< an empty LIVE is not recorded, as after a boot
 };
 
@@ -51,7 +53,10 @@ struct Restored {
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   bool partly = false;     ///< of parts of that snapshot alone: LIVE may differ from the rest of it
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
-  std::optional<Error> refusal{};    ///< with dry_run: why the restore would be refused
+  /// What the change does to the ports (port_changes()); absent where nobody asks, and where that has no
+  /// answer.
+  std::optional<std::vector<PortChange>> ports{};
+  std::optional<Error> refusal{};  ///< with dry_run: why the restore would be refused
 };
 
 }  // namespace rewall

@@ -3,14 +3,12 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstring>
-#include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,15 +16,14 @@
 
 #include "core/file.h"
 #include "core/format.h"
-#include "core/proc.h"
 #include "core/text.h"
-#include "ops/context/identity.h"
+#include "kernel/listening_sockets.h"
+#include "ops/context/caller_session.h"
+#include "ops/context/socket_table.h"
 #include "rules/value_parse.h"
 
 namespace rewall {
 namespace {
-
-namespace fs = std::filesystem;
 
 std::vector<std::string_view> words_of_line(std::string_view line) {
   std::vector<std::string_view> words;
@@ -40,101 +37,54 @@ std::string text_of_file(const std::string& path) {
   return text ? *std::move(text) : std::string{};
 }
 
-template <class Number>
-std::optional<Number> read_hex(std::string_view text) {
-  Number number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number, 16);
-  if (read.ec != std::errc{} || read.ptr != text.data() + text.size()) return std::nullopt;
-  return number;
+bool is_loopback(Family family, const AddressBits& address) {
+  if (family == Family::ipv4) return address[0] == 127;
+  AddressBits one{};
+  one[15] = 1;
+  return address == one;
 }
 
-/// An address and a port of /proc/net/tcp: words of 32 bits in the order of the host, in hex.
-struct Endpoint {
-  std::string address{};
-  std::uint16_t port = 0;
-  bool everywhere = false;
-  bool loopback = false;
-};
-
-std::optional<Endpoint> read_endpoint(std::string_view text) {
-  const auto colon = text.find(':');
-  if (colon == std::string_view::npos || (colon != 8 && colon != 32)) return std::nullopt;
-  const auto port = read_hex<std::uint16_t>(text.substr(colon + 1));
-  if (!port) return std::nullopt;
-  std::array<unsigned char, 16> bytes{};
-  for (std::size_t i = 0; i < colon / 8; ++i) {
-    const auto word = read_hex<std::uint32_t>(text.substr(i * 8, 8));
-    if (!word) return std::nullopt;
-    std::memcpy(bytes.data() + i * 4, &*word, 4);
-  }
-  bool four = colon == 8;
-  constexpr std::array<unsigned char, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  if (!four && std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) {
-    std::copy(bytes.begin() + 12, bytes.end(), bytes.begin());
-    four = true;
-  }
-  std::array<char, INET6_ADDRSTRLEN> printed{};
-  ::inet_ntop(four ? AF_INET : AF_INET6, bytes.data(), printed.data(), printed.size());
-  Endpoint end{.address = printed.data(), .port = *port};
-  end.everywhere = end.address == "0.0.0.0" || end.address == "::";
-  end.loopback = four ? bytes[0] == 127 : end.address == "::1";
-  return end;
+/// The program that serves: systemd holds the sockets of others open.
+std::string serving_program(const std::vector<std::string>& programs) {
+  const auto found = std::ranges::find_if(programs, [](const auto& name) { return name != "systemd"; });
+  if (found != programs.end()) return *found;
+  return programs.empty() ? std::string{} : programs.front();
 }
 
-using Inodes = std::map<std::uint64_t, std::size_t>;  ///< of sockets, and their listeners
-
-/// The programs that hold the sockets.
-void name_programs(const Inodes& inodes, std::vector<HostUse::Listener>& listeners) {
-  std::error_code failed;
-  for (fs::directory_iterator process("/proc", failed); !failed && process != fs::directory_iterator();
-       process.increment(failed)) {
-    pid_t number = 0;
-    const auto name = process->path().filename().string();
-    const auto read = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (read.ec != std::errc{} || read.ptr != name.data() + name.size()) continue;
-    std::error_code gone;
-    for (fs::directory_iterator file(process->path() / "fd", gone); !gone && file != fs::directory_iterator();
-         file.increment(gone)) {
-      std::error_code ignored;
-      const auto target = fs::read_symlink(file->path(), ignored).string();
-      constexpr std::string_view kSocket = "socket:[";
-      if (!target.starts_with(kSocket)) continue;
-      std::uint64_t inode = 0;
-      std::from_chars(target.data() + kSocket.size(), target.data() + target.size(), inode);
-      const auto found = inodes.find(inode);
-      if (found == inodes.end() || !listeners[found->second].program.empty()) continue;
-      if (const auto facts = look_at_process(number)) listeners[found->second].program = facts->name;
-    }
+Status add_listeners(HostUse& use) {
+  for (const auto& socket : TRY(listening_sockets())) {
+    const bool tcp = socket.protocol == IPPROTO_TCP;
+    if ((!tcp && socket.protocol != IPPROTO_UDP) || socket.interface == "lo" ||
+        is_loopback(socket.family, socket.address))
+      continue;
+    HostUse::Listener listener{
+        .tcp = tcp,
+        .address = socket.any_address() ? "" : text_of_address(socket.family, socket.address),
+        .port = socket.port,
+        .program = serving_program(socket.programs)};
+    // One that takes packets of both families is there for each.
+    if (std::ranges::find(use.listeners, listener) == use.listeners.end())
+      use.listeners.push_back(std::move(listener));
   }
+  return {};
 }
 
-// The columns are in proc(5), /proc/net/tcp; the states in net/tcp_states.h of the kernel.
-void read_sockets(std::string_view file, HostUse& use, Inodes& inodes) {
-  constexpr std::string_view kEstablished = "01";
-  constexpr std::string_view kUnconnected = "07";
-  constexpr std::string_view kListening = "0A";
-  const bool tcp = file.starts_with("tcp");
-  const auto text = text_of_file(format("/proc/thread-self/net/{}", file));
-  for (const auto line : split_lines(text)) {
-    const auto words = words_of_line(line);
-    if (words.size() < 10) continue;
-    const auto own = read_endpoint(words[1]);
-    const auto peer = read_endpoint(words[2]);
-    if (!own || !peer) continue;
-    if (tcp && words[3] == kEstablished && !peer->loopback)
-      use.connections.push_back({peer->address, peer->port, own->port});
-    if (words[3] != (tcp ? kListening : kUnconnected) || own->loopback || own->port == 0) continue;
-    std::uint64_t inode = 0;
-    std::from_chars(words[9].data(), words[9].data() + words[9].size(), inode);
-    if (inode != 0) inodes.emplace(inode, use.listeners.size());
-    use.listeners.push_back({.tcp = tcp, .address = own->everywhere ? "" : own->address, .port = own->port});
-  }
+void add_connections(HostUse& use) {
+  for (const auto& [ends, established, listening, inode] : socket_table(::getpid(), IPPROTO_TCP))
+    if (established && !is_loopback(ends.family, ends.there.address))
+      use.connections.push_back(
+          {text_of_address(ends.family, ends.there.address), ends.there.port, ends.here.port});
 }
 
-void read_all_sockets(HostUse& use) {
-  Inodes inodes;
-  for (const std::string_view file : {"tcp", "tcp6", "udp", "udp6"}) read_sockets(file, use, inodes);
-  name_programs(inodes, use.listeners);
+void add_caller(HostUse& use) {
+  const auto caller = caller_session();
+  use.caller_unknown = caller.unknown;
+  // Of mosh the client is known, and its next login begins with ssh.
+  auto way = std::ranges::find(caller.ways, "ssh", &SessionWay::name);
+  if (way == caller.ways.end()) way = std::ranges::find(caller.ways, false, &SessionWay::outgoing);
+  if (way == caller.ways.end() || is_loopback(way->ends.family, way->ends.there.address)) return;
+  use.ssh_client = text_of_address(way->ends.family, way->ends.there.address);
+  if (way->name == "ssh") use.ssh_port = way->ends.here.port;
 }
 
 /// The interfaces of default routes.
@@ -206,17 +156,13 @@ bool is_set(const std::string& path) {
 
 }  // namespace
 
-HostUse read_host_use() {
+Result<HostUse> read_host_use() {
   HostUse use;
-  read_all_sockets(use);
+  TRY(add_listeners(use));
+  add_connections(use);
   use.interfaces = read_interfaces();
   use.forwards = is_set("/proc/sys/net/ipv4/ip_forward") || is_set("/proc/sys/net/ipv6/conf/all/forwarding");
-  // "CLIENT PORT SERVER PORT"
-  const auto connection = ssh_connection();
-  if (const auto words = split(connection, ' '); words.size() == 4) {
-    use.ssh_client = words[0];
-    std::from_chars(words[3].data(), words[3].data() + words[3].size(), use.ssh_port);
-  }
+  add_caller(use);
   use.apt_user = ::getpwnam("_apt") != nullptr;
   return use;
 }

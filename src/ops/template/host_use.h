@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/result.h"
 #include "rules/ruleset.h"
 
 namespace rewall {
@@ -16,6 +17,7 @@ struct HostUse {
     std::string address{};  ///< empty: all addresses
     std::uint16_t port = 0;
     std::string program{};  ///< empty where it is not known, and for the kernel's own (WireGuard)
+    bool operator==(const Listener&) const = default;
   };
   /// A TCP connection that is established, not with the host itself.
   struct Connection {
@@ -35,10 +37,12 @@ struct HostUse {
   bool forwards = false;     ///< sysctl net.ipv4.ip_forward or net.ipv6.conf.all.forwarding
   std::string ssh_client{};  ///< the address from which this process was started by ssh; empty for none
   std::uint16_t ssh_port = 0;
-  bool apt_user = false;  ///< there is a user _apt
+  bool caller_unknown = false;  ///< a person is connected, and nothing here says from where
+  bool apt_user = false;        ///< there is a user _apt
 };
 
-/// Reads it in this network namespace, from proc(5) and getifaddrs(3). What cannot be read is left out.
-HostUse read_host_use();
+/// Reads it in this network namespace. Kind capture: the sockets cannot be read, and without them nothing can
+/// be told. Else what cannot be read is left out.
+Result<HostUse> read_host_use();
 
 }  // namespace rewall

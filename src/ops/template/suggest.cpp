@@ -183,7 +183,11 @@ class Suggester {
   }
 
   void set_ssh(Suggestion& suggestion) const {
-    if (!ssh_clients_.empty()) suggestion.values.emplace_back("ssh_from", listed(ssh_clients_));
+    // A list without the caller's own address would lock the caller out.
+    if (use_.caller_unknown)
+      suggestion.missing.emplace_back("ssh_from");
+    else if (!ssh_clients_.empty())
+      suggestion.values.emplace_back("ssh_from", listed(ssh_clients_));
     if (!ssh_.empty()) set_unless(suggestion, "ssh_ports", listed(ssh_), "22");
   }
 
@@ -286,7 +290,10 @@ class Suggester {
     std::vector<std::string> clients;
     for (const auto& client : ssh_clients_)
       if (!is_in(client, networks_inside())) clients.push_back(client);
-    set_unless(suggestion, "ssh_from", listed(clients), "none");
+    if (use_.caller_unknown)
+      suggestion.missing.emplace_back("ssh_from");
+    else
+      set_unless(suggestion, "ssh_from", listed(clients), "none");
     if (!ssh_.empty()) set_unless(suggestion, "ssh_ports", listed(ssh_), "22");
     add(std::move(suggestion), {53}, {53, 67, 123, 547});
   }
@@ -376,7 +383,7 @@ class Suggester {
     for (const auto& client : ssh_clients_) one.try_emplace(client.find(':') != std::string::npos, client);
     std::vector<std::string> addresses;
     for (const auto& [six, client] : one) addresses.push_back(client);
-    set(suggestion, "ssh_from", listed(addresses));
+    set(suggestion, "ssh_from", use_.caller_unknown ? "" : listed(addresses));
     set_unless(suggestion, "ssh_ports", listed(ssh_), "22");
     add(std::move(suggestion), {});
     add({.name = "workstation",

@@ -1,0 +1,63 @@
+// What a change of the rules does to ports: of two lists of rows, without rules.
+#include "analysis/port_changes.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "analysis/model.h"
+#include "core/format.h"
+#include "rules/parse.h"
+
+using namespace rewall;
+
+namespace {
+
+Ruleset rules(const std::string& lines) {
+  auto tables = parse_saved("*filter\n" + lines + "COMMIT\n", Family::ipv4, "rules");
+  REQUIRE(tables);
+  Ruleset ruleset;
+  ruleset.v4 = *std::move(tables);
+  return ruleset;
+}
+
+std::string changes(const std::string& before, const std::string& now) {
+  const auto old = rules(before);
+  const auto fresh = rules(now);
+  const auto rows_before = ports(Model(old, Family::ipv4));
+  const auto rows_now = ports(Model(fresh, Family::ipv4));
+  REQUIRE(rows_before);
+  REQUIRE(rows_now);
+  std::string text;
+  for (const auto& change : port_changes(Family::ipv4, *rows_before, *rows_now))
+    text += format("{} {} {}>{}\n", change.protocol, ports_text(change), name(change.from), name(change.to));
+  return text;
+}
+
+const std::string kClosed = ":INPUT DROP [0:0]\n";
+const std::string kOpen = ":INPUT ACCEPT [0:0]\n";
+
+}  // namespace
+
+TEST_CASE("a port opens to the world, to some, to fewer, and closes") {
+  const std::string web = "-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n";
+  const std::string web_for_some = "-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT\n";
+  CHECK(changes(kClosed, kClosed + web) == "tcp 80 nobody>world\n");
+  CHECK(changes(kClosed, kClosed + web_for_some) == "tcp 80 nobody>some\n");
+  CHECK(changes(kClosed + web_for_some, kClosed + web) == "tcp 80 some>world\n");
+  CHECK(changes(kClosed + web, kClosed + web_for_some) == "tcp 80 world>some\n");
+  CHECK(changes(kClosed + web, kClosed) == "tcp 80 world>nobody\n");
+  CHECK(changes(kClosed + web, web + kClosed) == "");
+  CHECK(changes(kClosed + web, kClosed + web + web_for_some) == "");
+}
+
+TEST_CASE("protocols that only one of two rulesets names are others of the other") {
+  const std::string gre = "-A INPUT -p 47 -j ACCEPT\n";
+  CHECK(changes(kOpen, kOpen + gre) == "");
+  CHECK(changes(kClosed, kClosed + gre) == "gre  nobody>world\n");
+  CHECK(changes(kOpen, kClosed + gre) == "tcp all world>nobody\nudp all world>nobody\nother  world>nobody\n");
+  CHECK(changes(kOpen + "-A INPUT -p 47 -j DROP\n", kOpen) == "gre  nobody>world\n");
+  CHECK(changes(kOpen, kOpen + "-A INPUT -s 10.0.0.0/8 -p 47 -j DROP\n") == "");
+  CHECK(changes(kClosed, kClosed + "-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT\n") ==
+        "icmp 8 nobody>world\n");
+}
