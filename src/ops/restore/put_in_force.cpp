@@ -142,11 +142,9 @@ bool is_no_more_ours(const Change& change, const Transition& transition) {
 }
 
 // True when all that reads back otherwise than expected is in tables and sets that this restore did not
-// touch, or members, which packets may add and time takes away, or came after the kernel had it as it should
-// be.
-bool is_of_others(const Diff& unexpected, const Transition& transition, bool others_came) {
+// touch, or members, which packets may add and time takes away.
+bool is_of_others(const Diff& unexpected, const Transition& transition) {
   return std::ranges::all_of(unexpected.changes, [&](const Change& change) {
-    if (others_came && change.backend == Backend::nft) return true;
     if (!transition.change.words.contains(place_of(change))) return true;
     return change.kind == ChangeKind::members && !is_no_more_ours(change, transition);
   });
@@ -166,15 +164,17 @@ Status load_and_read_back(const PlannedChange& change, ReadBack& after) {
   if (!transition) return put_back(change, transition.error());
   const Diff unexpected = compare(transition->wanted, after.ruleset);
   if (unexpected.equal()) return {};
-  if (is_of_others(unexpected, *transition, after.others_came)) {
+  if (is_of_others(unexpected, *transition)) {
     log_warning("somebody changed the firewall meanwhile ({}): it is kept and recorded", subject(unexpected));
     return {};
   }
   auto error = put_back(change, error_of<messages::reads_back_differently>(subject(unexpected)));
-  const bool members = std::ranges::all_of(
-      unexpected.changes, [](const Change& found) { return found.kind == ChangeKind::members; });
-  // Sets have no generation: whoever was faster is seen only now, and the restore plans again.
-  if (members && error.live == LiveState::put_back) error.kind = ErrorKind::refused;
+  const bool somebody = std::ranges::all_of(unexpected.changes, [&](const Change& found) {
+    return found.kind == ChangeKind::members || (after.others_came && found.backend == Backend::nft);
+  });
+  // Sets have no generation, and that of the tables tells only now who came right behind the load: the
+  // restore plans again.
+  if (somebody && error.live == LiveState::put_back) error.kind = ErrorKind::refused;
   return error;
 }
 
