@@ -71,7 +71,9 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
   if (install && !hook->in_repository && !is_default_repository(context.session.path()))
     context.terminal.say(format("warning: the installed files work on {}, not on {}: set REWALL_REPO there",
                                 kDefaultRepository, escape(context.session.path().string())));
-  if (install && changed && !hook->next.empty()) context.terminal.say(format("next: {}", hook->next));
+  if (install && changed && !hook->next.empty())
+    context.terminal.say(
+        format("next{}: {}", options.root == "/" ? "" : ", on the host that gets these files", hook->next));
   return Answer::same;
 }
 

@@ -97,8 +97,9 @@ inline constexpr Message not_recovered{
     .kind = ErrorKind::damaged,
     .text = "{} was interrupted, and the old ruleset could not be put back: {}",
     .hint =
-        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand: git -C "
-        "REPOSITORY show {2}:rules.v4 | iptables-restore; and remove REPOSITORY/.git/rewall/journal"};
+        "remove the reason and run 'rewall status', which tries again; or load snapshot {2} by hand: rewall "
+        "checkout {2} -o DIR; cd DIR; ipset restore -exist <ipset; iptables-restore <rules.v4; "
+        "ip6tables-restore <rules.v6; rm -f REPOSITORY/.git/rewall/journal"};
 
 inline constexpr Message program_outlives{
     .kind = ErrorKind::repository,
@@ -515,11 +516,11 @@ inline constexpr Message unknown_integration{.kind = ErrorKind::usage, .text = "
 inline constexpr Message integration_changed{
     .kind = ErrorKind::refused,
     .text = "{0}: somebody changed it, or rewall did not install it",
-    .hint = "no file was changed: check this file, and delete it by hand if nobody needs it"};
+    .hint = "no file was changed: look at what is there, and delete it if nobody needs it: {1}"};
 
 inline constexpr Message unit_enabled{.kind = ErrorKind::refused,
                                       .text = "{0}: the unit is enabled",
-                                      .hint = "disable it first: systemctl disable --now {0}"};
+                                      .hint = "disable it first: systemctl {1} {0}"};
 
 inline constexpr Message cannot_write{.kind = ErrorKind::usage, .text = "{0}: cannot write: {1}"};
 

@@ -225,6 +225,11 @@ TEST_CASE("a doubt asks, and without a terminal it is a no") {
   const auto said = host.ends(3, rated + "rated.v4");
   CHECK(has(said, "nobody can prove that you still get in: "));
   CHECK(has(said, "limit"));
+  CHECK(has(said, "to try it with a way back: --for 10m; to answer the question in advance: --yes"));
+  CHECK(host.rules() == rules);
+  host.ok(rated + "--for 10m rated.v4");
+  CHECK(has(host.rules(), "limit"));
+  host.ok("rewall rollback");
   CHECK(host.rules() == rules);
   CHECK(has(host.ends(1, rated + "--dry-run rated.v4"), "nobody can prove"));
   const std::string asked =

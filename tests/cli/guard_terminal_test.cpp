@@ -28,8 +28,19 @@ TEST_CASE("the countdown hears the keys, and what is said elsewhere") {
   }
   CHECK(has(talk(3, "answer:Revert"), "reverted as requested; the live rules are back to "));
   CHECK(host.live() == before);
-  CHECK(
-      has(talk(3, elsewhere + " rollback"), "the change was taken back: the guard was rolled back by root"));
+  const auto taken_back = talk(3, elsewhere + " rollback");
+  CHECK(has(taken_back, "the change was taken back: the guard was rolled back by root"));
+  CHECK(host.live() == before);
+  // The hint, as it is printed.
+  const std::string words = "to try again: ";
+  REQUIRE(has(taken_back, words));
+  auto again = taken_back.substr(taken_back.find(words) + words.size());
+  again = again.substr(0, again.find_first_of("\r\n"));
+  INFO(again);
+  host.ok(again);
+  CHECK(host.armed());
+  CHECK(host.live() != before);
+  host.ok("rewall rollback");
   CHECK(host.live() == before);
   CHECK_FALSE(host.armed());
   CHECK(has(talk(0, "answer:quit"), "GUARD ARMED: reverts at "));

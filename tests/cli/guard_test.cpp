@@ -556,13 +556,15 @@ TEST_CASE("a guard that cannot have what it needs is refused with the name of th
   const GuardedHost host;
   const auto before = host.live();
   // Without CAP_SYS_RESOURCE no limit can be raised.
-  const auto said = host.ends(3,
-                              "setpriv --bounding-set -sys_resource --inh-caps -sys_resource bash -c 'ulimit "
-                              "-f 100; exec " REWALL_PROGRAM " try --for 10m -- touch ran' 2>&1");
+  const std::string starter = "setpriv --bounding-set -sys_resource --inh-caps -sys_resource bash -c '";
+  const std::string change = "exec " REWALL_PROGRAM " try --for 10m -- touch ran' 2>&1";
+  const auto said = host.ends(3, starter + "ulimit -f 100; " + change);
   CHECK(has(said, "the limit of file sizes (ulimit -f, 102400 bytes) cannot be raised"));
+  CHECK(has(said, "raise it for whoever starts rewall: ulimit"));
   host.ok("test ! -e ran");
   CHECK_FALSE(host.armed());
   CHECK(host.live() == before);
+  host.ok("ulimit -f unlimited; " + starter + change + "; test -e ran; rewall confirm");
 }
 
 TEST_CASE("a guard whose process is stopped is overdue, and the next rewall does its work") {

@@ -47,6 +47,22 @@ TEST_CASE("another network namespace is not recorded into a repository, nor chan
                 "ip netns exec " + name->name() + " rewall -C " + host.repository() + " " + command + ";"));
   }
   CHECK(host.ok("git -C repo rev-parse HEAD") == head);
+  // The hint, from there.
+  const auto said = host.ends(5, there + "snapshot");
+  const std::string or_else = "; or keep a repository for this one: rewall -C DIR init";
+  REQUIRE(has(said, or_else));
+  const auto begin = said.find("run it there: ") + 14;
+  auto printed = said.substr(begin, said.find(or_else) - begin);
+  const auto fill_in = [&printed](const std::string& word, const std::string& value) {
+    REQUIRE(has(printed, word));
+    printed.replace(printed.find(word), word.size(), value);
+  };
+  fill_in(" rewall ", " " REWALL_PROGRAM " ");
+  if (!named) fill_in(" PID ", " $there ");
+  host.ok("iptables -N mine; sleep 60 >/dev/null 2>&1 & export there=$!; unshare -n bash -c '" + printed +
+          "'; kill $there; git -C repo show HEAD:rules.v4 | grep ^:mine");
+  host.ok("unshare -n bash -c '" REWALL_PROGRAM " -C other init; iptables -N other; " REWALL_PROGRAM
+          " -C other snapshot'; git -C other show HEAD:rules.v4 | grep ^:other");
   // Looking is no matter.
   host.ends(1, there + "diff");
   host.ok(there + "log; " + there + "show");

@@ -23,6 +23,20 @@ TEST_CASE("verify --stage finds the snapshot that cannot be restored") {
   CHECK_FALSE(has(said, "can be restored\n"));
 }
 
+TEST_CASE("verify counts no snapshot among those that can be read or restored that is damaged") {
+  const Host host;
+  host.ok("rewall init -q; rewall tag first; iptables -N x; rewall snapshot -q; rewall tag second; " +
+          empty_object("HEAD:rules.v4"));
+  auto said = host.ends(1, "rewall verify --all --stage");
+  CHECK(has(said, "ok    snapshots   1 snapshot can be read\n"));
+  CHECK(has(said, "FAIL  tags        the tag 'second': "));
+  CHECK_FALSE(has(said, "the tag 'first'"));
+  CHECK_FALSE(has(said, "tags can be restored"));
+  said = host.ends(1, "rewall verify --stage HEAD~1..");
+  CHECK_FALSE(has(said, "can be read\n"));
+  CHECK_FALSE(has(said, "can be restored\n"));
+}
+
 TEST_CASE("doctor tells that HEAD cannot be restored") {
   const Host host;
   host.ok("rewall init -q");

@@ -65,9 +65,10 @@ std::string own_trouble_hint(std::string_view said) {
         "a git that was killed left this file: if no git runs here, 'rm {}', then run the command "
         "again",
         shell_quote(lock));
-  if (says("aborted by hook") || says("hook declined") || says("was ignored because it's not set as"))
-    return "a hook of the host's own git refuses: 'git config --show-origin core.hooksPath' shows where it "
-           "is";
+  // Of a remote on a path or an old server git does not say whose hook it is.
+  if (says("aborted by hook") || says("hook declined"))
+    return "a hook of git refuses, at the remote or on this host, whose hooks are in the folder that this "
+           "prints: git --git-dir REPOSITORY/.git rev-parse --git-path hooks";
   return {};
 }
 

@@ -253,18 +253,27 @@ void add_objects(std::vector<Finding>& findings, Walk& walk) {
     }
     add_failures(
         findings, "objects", checked.hash, lost,
-        "a remote that has it gives it back: remove the damaged files ('find .git/objects -type f -empty "
-        "-delete'), then 'git fetch --refetch REMOTE'");
+        "a remote that has it gives it back: find REPOSITORY/.git/objects -type f -empty -delete; git -C "
+        "REPOSITORY fetch --refetch REMOTE");
   }
   say_all_is_well(findings, "objects",
                   format("{} with {} are whole", counted(walk.checked().size(), "snapshot"),
                          counted(walk.pieces().size(), "different file")));
 }
 
+bool is_whole(Walk& walk, const Checked& checked) {
+  return checked.lost.empty() && std::ranges::all_of(checked.pieces, [&](std::size_t place) {
+           const Piece& piece = walk.pieces()[place];
+           return piece.whole;
+         });
+}
+
 void add_snapshots(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
   std::vector<Finding> said;
+  std::size_t whole = 0;
   for (std::size_t i = 0; i < walk.checked().size(); ++i) {
     const Checked& checked = walk.checked()[i];
+    if (is_whole(walk, checked)) ++whole;
     auto odd = checked.odd;
     for (const auto place : checked.pieces) {
       const Piece& piece = walk.pieces()[place];
@@ -273,7 +282,7 @@ void add_snapshots(std::vector<Finding>& findings, const Repository& repository,
     if (auto twice = table_in_two_files(repository, walk, checked); !twice.empty() && odd.empty())
       odd.push_back(std::move(twice));
     add_failures(findings, "snapshots", checked.hash, odd,
-                 format("rewall did not make it: look at 'git show {}'", checked.hash.substr(0, 10)));
+                 format("rewall did not make it: see git -C REPOSITORY show {}", checked.hash.substr(0, 10)));
     // The next one is mostly the one before in time.
     const bool first = i + 1 == walk.checked().size() || walk.checked()[i + 1].others != checked.others;
     if (!checked.others.empty() && first)
@@ -283,8 +292,8 @@ void add_snapshots(std::vector<Finding>& findings, const Repository& repository,
                              checked.others.front().name, checked.others.size() > 1 ? ", ..." : ""),
            .hint = "rewall leaves it alone"});
   }
-  say_all_is_well(findings, "snapshots",
-                  format("{} can be read", counted(walk.checked().size(), "snapshot")));
+  if (whole != 0)
+    say_all_is_well(findings, "snapshots", format("{} can be read", counted(whole, "snapshot")));
   std::ranges::move(said, std::back_inserter(findings));
 }
 
@@ -472,7 +481,7 @@ Status add_tags(std::vector<Finding>& findings, const Repository& repository) {
   const bool required = TRY(read_setting(repository, settings::sign_require));
   std::size_t fit = 0;
   for (const Tag& tag : tags) {
-    const auto snapshot = repository.snapshot(tag.hash);
+    const auto snapshot = read_snapshot_files(repository, tag.hash, Proof::checksum);
     const auto refused = !required || !snapshot ? Result<std::vector<std::string>>(std::vector<std::string>{})
                                                 : check_signature(repository, tag.hash);
     if (snapshot && refused) {
@@ -561,15 +570,18 @@ Result<std::vector<Finding>> verify_by_staging(Session& session, const Repositor
     for (const Checked& checked : walk.checked()) hashes.push_back(checked.hash);
   }
   std::vector<Finding> findings;
+  std::size_t read = 0;
   for (const std::string& hash : hashes) {
     auto files = read_snapshot_files(repository, hash, Proof::checksum);
     if (!files) continue;
     const auto revision = to_revision(*std::move(files));
     if (!revision) continue;
+    ++read;
     auto finding = TRY(stage_snapshot(session, hash, revision->ruleset));
     if (!finding.ok) findings.push_back(std::move(finding));
   }
-  say_all_is_well(findings, "restore", format("{} can be restored", counted(hashes.size(), "snapshot")));
+  if (read != 0)
+    say_all_is_well(findings, "restore", format("{} can be restored", counted(read, "snapshot")));
   return findings;
 }
 

@@ -213,7 +213,7 @@ struct Fault {
 std::optional<Fault> fault_of(const fs::path& path, const struct stat& facts, const std::string& top) {
   if (facts.st_uid != ::geteuid() && facts.st_uid != 0)
     return Fault{format("{}: belongs to user {}", path.string(), facts.st_uid),
-                 format("chown -R {}: {}", ::geteuid(), top)};
+                 format("chown -R {}:{} {}", ::geteuid(), ::getegid(), top)};
   if (!S_ISLNK(facts.st_mode) && (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return Fault{format("{}: others can write to it (mode {:04o})", path.string(), facts.st_mode & 07777U),
                  format("check what they wrote, then: chmod -R go-w {}", top)};
@@ -230,7 +230,10 @@ Finding examine_modes(const fs::path& path) {
   const auto top = shell_quote(path.string());
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
-    return {"modes", false, format("{}: {}", path.string(), errno_text(errno)), format("ls -ld {}", top)};
+    return {.check = "modes",
+            .ok = false,
+            .message = format("{}: {}", path.string(), errno_text(errno)),
+            .hint = format("ls -ld {}", top)};
   }
   if (::access(path.c_str(), R_OK | X_OK) != 0)
     return failed("modes", not_permitted(path.string(), "another user owns it"));
@@ -252,12 +255,17 @@ Finding examine_modes(const fs::path& path) {
 Finding examine_space(const fs::path& path) {
   struct statvfs facts {};
   if (::statvfs(path.c_str(), &facts) != 0) {
-    return {"space", false, format("{}: {}", path.string(), errno_text(errno)), "df -h"};
+    return {.check = "space",
+            .ok = false,
+            .message = format("{}: {}", path.string(), errno_text(errno)),
+            .hint = "df -h"};
   }
   if ((facts.f_flag & ST_RDONLY) != 0) {
-    return {"space", false, format("{}: on a read-only file system", path.string()),
-            format("findmnt -T {0}; dmesg tells whether the kernel did that after an error",
-                   shell_quote(path.string()))};
+    return {.check = "space",
+            .ok = false,
+            .message = format("{}: on a read-only file system", path.string()),
+            .hint = format("findmnt -T {0}; dmesg tells whether the kernel did that after an error",
+                           shell_quote(path.string()))};
   }
   const std::uint64_t left = std::uint64_t{facts.f_bavail} * facts.f_frsize;
   const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;
@@ -367,7 +375,8 @@ std::optional<Time> examine_history(Session& session, const Repository& reposito
     return std::nullopt;
   }
   if (head->hash.empty()) {
-    checks.push_back({"history", false, "no snapshot yet", "rewall snapshot"});
+    checks.push_back(
+        {.check = "history", .ok = false, .message = "no snapshot yet", .hint = "rewall snapshot"});
     return std::nullopt;
   }
   checks.push_back({.check = "history", .message = "can read HEAD"});

@@ -142,8 +142,8 @@ std::vector<Finding> examine_signing(const Repository& repository, const std::st
                       .ok = false,
                       .message = "sign.require is true, and sign.key is not set: a boot and a restore pass "
                                  "over what this host records",
-                      .hint = "ssh-keygen -t ed25519 -N '' -f /etc/rewall/key; rewall config sign.key "
-                              "/etc/rewall/key"});
+                      .hint = "mkdir -p /etc/rewall; ssh-keygen -t ed25519 -N '' -f /etc/rewall/key; rewall "
+                              "config sign.key /etc/rewall/key"});
   else
     checks.push_back(examine_trial(repository, *required));
   if (!head.empty()) checks.push_back(examine_head_signature(repository, head, *required));

@@ -32,8 +32,9 @@ Finding examine_answer(const Repository& repository, const Remote& remote, const
   if (asked && !asked->ok()) asked = unreachable(remote, *asked);
   if (!asked) {
     Error& error = asked.error();
-    // The deadline was that of this check, not network.timeout.
-    if (error.message.find("gave no answer") != std::string::npos)
+    // Where the deadline was that of this check, and not network.timeout.
+    const auto whole = read_setting(repository, settings::network_timeout);
+    if (error.message.find("gave no answer") != std::string::npos && whole && *whole > kAnswer)
       error.hint = format("'rewall fetch {}' waits longer", shell_quote(remote.name));
     return {"remote", false, error.message, error.hint};
   }

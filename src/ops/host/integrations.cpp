@@ -175,7 +175,9 @@ Result<Integration> find_unchanged(Session& session, const std::string& name, co
   auto found = TRY(with_states(session, std::move(integration), root));
   for (const auto& file : found.files) {
     if (file.state != State::changed) continue;
-    return error_of<messages::integration_changed>(escape(file.path));
+    return error_of<messages::integration_changed>(
+        escape(file.path), file.path == kGitKey ? format("git -C REPOSITORY config --unset {}", kGitKey)
+                                                : format("rm {}", shell_quote(file.path)));
   }
   return found;
 }
@@ -213,7 +215,7 @@ Status write_files(Session& session, const Integration& integration, const fs::p
 }
 
 // An enabled unit without its file would fail at every boot.
-Status check_not_enabled(const Integration& integration) {
+Status check_not_enabled(const Integration& integration, const fs::path& root) {
   for (const auto& file : integration.files) {
     const fs::path path = file.path;
     if (path.extension() != ".service" || file.state == State::absent) continue;
@@ -221,7 +223,10 @@ Status check_not_enabled(const Integration& integration) {
     for (const auto& entry : fs::directory_iterator(path.parent_path(), failed)) {
       if (entry.path().extension() != ".wants") continue;
       if (!fs::is_symlink(entry.path() / path.filename(), failed)) continue;
-      return error_of<messages::unit_enabled>(path.filename().string());
+      // Below another root the unit of this machine is not meant.
+      return error_of<messages::unit_enabled>(
+          path.filename().string(),
+          root == "/" ? "disable --now" : format("--root={} disable", shell_quote(root.string())));
     }
   }
   return {};
@@ -276,7 +281,7 @@ Result<Integration> install_integration(Session& session, const std::string& nam
 
 Result<Integration> remove_integration(Session& session, const std::string& name, const fs::path& root) {
   auto integration = TRY(find_unchanged(session, name, root));
-  TRY(check_not_enabled(integration));
+  TRY(check_not_enabled(integration, root));
   TRY(remove_files(session, integration));
   return integration;
 }

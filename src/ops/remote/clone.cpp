@@ -1,6 +1,7 @@
 #include "ops/remote/clone.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "core/format.h"
 #include "core/messages.h"
@@ -40,12 +41,17 @@ Result<std::vector<std::string>> keep_plain_tags(Repository& repository) {
   return kept;
 }
 
+/// The command that sets what holds for every repository of this host: of a clone that failed none is left.
+std::string set_for_host(std::string_view words) {
+  return format("mkdir -p {}; git config --file {} {}",
+                std::filesystem::path(kHostSettings).parent_path().string(), kHostSettings, words);
+}
+
 /// A hint of a fetch for a clone that failed, of which no repository is left.
 std::string hint_of_clone(const std::string& hint) {
   constexpr std::string_view kConfig = "rewall config ";
   if (const auto at = hint.find(kConfig); at != std::string::npos)
-    return format("{}git config --file {} {}", hint.substr(0, at), kHostSettings,
-                  hint.substr(at + kConfig.size()));
+    return hint.substr(0, at) + set_for_host(hint.substr(at + kConfig.size()));
   if (hint.find("rewall remote ") != std::string::npos || hint.starts_with("your history"))
     return "is the address right, and is the server there? Nothing was made here (-vv shows details)";
   return hint;
@@ -70,7 +76,7 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
     const auto limit = limit_in(part);
     if (limit.empty()) return error;
     return std::move(error).hinted(
-        format("if you trust the remote, allow more: git config --file {} {} 4G", kHostSettings, limit));
+        format("if you trust the remote, allow more: {}", set_for_host(format("{} 4G", limit))));
   }
   CloneResult cloned{.host = host, .refused = std::move(fetched->refused)};
   cloned.tags = TRY(keep_plain_tags(repository));
