@@ -66,7 +66,7 @@ std::vector<EndingFile> ending_files(const fs::path& state) {
 }
 
 std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
-  const auto text = read_file(file.path);
+  const auto text = read_plain_file(file.path);
   if (!text) return std::nullopt;
   GuardEnding ending{.how = file.how, .ended = local(file.written.tv_sec)};
   auto guard = parse_guard(*text, {{"ended", time_key(ending.ended)},
