@@ -58,6 +58,8 @@ Json to_json(const RepositoryStatus& status) {
           {"changes", status.changes},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
+          {"lockdown",
+           status.before_lockdown ? Json{{"before", or_null(*status.before_lockdown)}} : Json(nullptr)},
           {"guard_unreadable", or_null(status.guard_unreadable)},
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
           {"expiries", expiries_json(status.expiries)},
@@ -181,6 +183,19 @@ std::string live_text(const Context& context, const RepositoryStatus& status) {
          "\n";
 }
 
+std::string lockdown_text(const Context& context, const std::string& before) {
+  const Paint paint = context.terminal.paint();
+  return format("LOCKDOWN {}\n",
+                paint.removed("the template lockdown is in force, as what should be could not be "
+                              "restored")) +
+         paint.quiet(before.empty()
+                         ? format("         '{}' lists the snapshots", rewall_command(context.session, "log"))
+                         : format("         '{}' restores snapshot {}",
+                                  rewall_command(context.session, "restore " + short_hash(before)),
+                                  short_hash(before))) +
+         "\n";
+}
+
 std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
   if (guard.repository.empty())
     return format("guard    {}\n",
@@ -221,6 +236,7 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
                  status.backend.empty() ? "" : ", backend " + escape(status.backend));
   text += head_text(status, head, paint);
   text += live_text(context, status);
+  if (status.before_lockdown) text += lockdown_text(context, *status.before_lockdown);
   text += damage_text(context, status);
   if (status.guard) text += guard_text(context, *status.guard);
   if (!status.guard_unreadable.empty())
