@@ -83,6 +83,8 @@ std::string_view name_of(Trust trust) {
       return "unknown";
     case Trust::absent:
       return "absent";
+    case Trust::unchecked:
+      return "unchecked";
     case Trust::bad:
       break;
   }

@@ -15,6 +15,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "ops/guard/boot.h"
+#include "ops/guard/lockdown.h"
 #include "ops/restore/undo.h"
 #include "ui/ask.h"
 #include "ui/diff_view.h"
@@ -267,6 +268,21 @@ void say_missing(const Context& context, const Reversal& reversal) {
                               short_hash(reversal.change.hash), escape(short_hash(reversal.missing))));
 }
 
+/// No change of anybody's led to the template lockdown: what undo would do there is a restore.
+Result<Restored> undo_or_name_lockdown(Session& session, const RestoreOptions& options,
+                                       const Announce& announce) {
+  auto undone = undo(session, options, announce);
+  if (undone || undone.error().message != messages::nothing_to_undo.text) return undone;
+  const auto repository = session.repository();
+  const auto before = repository ? before_lockdown(**repository) : std::nullopt;
+  if (!before || before->empty()) return undone;
+  auto error = std::move(undone).error();
+  error.message =
+      "nothing to undo: the template lockdown is in force, as what should be could not be restored";
+  error.hint = format("what can be restored: rewall restore {}", before->substr(0, 10));
+  return error;
+}
+
 }  // namespace
 
 Action define_undo(Syntax& syntax) {
@@ -279,7 +295,8 @@ Action define_undo(Syntax& syntax) {
       context.terminal.say(format("taking back {}: its chains and sets go back to {}", named(reversal.change),
                                   short_hash(reversal.back_to.hash)));
     };
-    return print_restored(context, *options, undo(context.session, options->restore, announce));
+    return print_restored(context, *options,
+                          undo_or_name_lockdown(context.session, options->restore, announce));
   };
 }
 

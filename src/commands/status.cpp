@@ -60,6 +60,8 @@ Json to_json(const RepositoryStatus& status) {
           {"opened_since_good", status.opened ? to_json(*status.opened) : Json(nullptr)},
           {"guard", status.guard ? guard_json(status.guard->guard, status.guard->left, status.guard->overdue)
                                  : Json(nullptr)},
+          {"lockdown",
+           status.before_lockdown ? Json{{"before", or_null(*status.before_lockdown)}} : Json(nullptr)},
           {"guard_unreadable", or_null(status.guard_unreadable)},
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
           {"expiries", expiries_json(status.expiries)},
@@ -191,6 +193,19 @@ std::string opened_text(const Context& context, const std::vector<PortChange>& o
                 paint.quiet(rewall_command(context.session, "ports")));
 }
 
+std::string lockdown_text(const Context& context, const std::string& before) {
+  const Paint paint = context.terminal.paint();
+  return format("LOCKDOWN {}\n",
+                paint.removed("the template lockdown is in force, as what should be could not be "
+                              "restored")) +
+         paint.quiet(before.empty()
+                         ? format("         '{}' lists the snapshots", rewall_command(context.session, "log"))
+                         : format("         '{}' restores snapshot {}",
+                                  rewall_command(context.session, "restore " + short_hash(before)),
+                                  short_hash(before))) +
+         "\n";
+}
+
 std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
   if (guard.repository.empty())
     return format("guard    {}\n",
@@ -231,6 +246,7 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
                  status.backend.empty() ? "" : ", backend " + escape(status.backend));
   text += head_text(status, head, paint);
   text += live_text(context, status);
+  if (status.before_lockdown) text += lockdown_text(context, *status.before_lockdown);
   if (status.opened) text += opened_text(context, *status.opened);
   text += damage_text(context, status);
   if (status.guard) text += guard_text(context, *status.guard);

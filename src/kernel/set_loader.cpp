@@ -1,8 +1,14 @@
 #include "kernel/set_loader.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <thread>
 #include <unordered_set>
@@ -17,7 +23,6 @@
 #include "kernel/set_dump.h"
 #include "rules/parse.h"
 #include "rules/print.h"
-#include "rules/set_change.h"
 #include "rules/sets.h"
 #include "rules/tokenizer.h"
 
@@ -73,6 +78,68 @@ std::uint64_t time_left(std::string_view member) {
     return seconds;
   }
   return seconds;
+}
+
+/// The value of an option of `ipset create`; empty without it.
+std::string_view option_of(const Set& set, std::string_view option) {
+  Tokenizer words(set.options, Quoting::ipset);
+  while (const auto word = words.next())
+    if (word->is(option)) return words.next().value_or(Tokenizer::Word{}).raw;
+  return {};
+}
+
+/// How many members a set can have; absent where its type has no limit.
+std::optional<std::size_t> capacity_of(const Set& set) {
+  const auto value = option_of(set, "maxelem");
+  std::size_t most = 0;
+  if (std::from_chars(value.data(), value.data() + value.size(), most).ec != std::errc{}) return std::nullopt;
+  return most;
+}
+
+/// False where one of the sets may know a member by the element of another: each stands for its network then.
+bool same_elements(const Set& a, const Set& b) {
+  return option_of(a, "netmask") == option_of(b, "netmask") &&
+         option_of(a, "bitmask") == option_of(b, "bitmask");
+}
+
+/// The permanent members that a set has after a change; the new ones are those of `few`.
+Set with_change(Set set, const FewMembers& few) {
+  std::unordered_set<std::string_view> changed;
+  for (const auto* members : {&few.removed, &few.added})
+    for (const std::string& member : *members) changed.insert(element_of(member));
+  std::erase_if(set.members, [&](std::string_view member) { return changed.contains(element_of(member)); });
+  set.members.insert(set.members.end(), few.added.begin(), few.added.end());
+  set.temporary.clear();
+  return set;
+}
+
+/// The words of a member that a set with these options has a place for.
+std::string fitting(std::string_view member, const Set& set) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kNeeds = {
+      {{"comment", "comment"},
+       {"packets", "counters"},
+       {"bytes", "counters"},
+       {"skbmark", "skbinfo"},
+       {"skbprio", "skbinfo"},
+       {"skbqueue", "skbinfo"}}};
+  std::unordered_set<std::string_view> options;
+  Tokenizer given(set.options, Quoting::ipset);
+  while (const auto option = given.next()) options.insert(option->raw);
+  std::string out;
+  Tokenizer words(member, Quoting::ipset);
+  while (const auto word = words.next()) {
+    const auto* need = std::ranges::find(kNeeds, word->raw, [](const auto& one) { return one.first; });
+    const bool fits = need == kNeeds.end() || options.contains(need->second);
+    if (fits) out.append(out.empty() ? "" : " ").append(word->raw);
+    if (need == kNeeds.end()) continue;
+    const auto value = words.next().value_or(Tokenizer::Word{}).raw;
+    if (fits) out.append(" ").append(value);
+  }
+  return out;
+}
+
+bool says_full(std::string_view err) {
+  return err.find("is full") != std::string_view::npos;
 }
 
 }  // namespace
@@ -144,11 +211,11 @@ Status SetLoader::fill(const Sets& sets, const SetNames& names) {
       const std::string& name = renamed(set.name, names);
       Set wanted = named(set, name, names);
       const auto present = present_.find(name);
-      const auto few = present == present_.end() ? std::nullopt : few_members(present->second, wanted);
+      auto few = present == present_.end() ? std::nullopt : few_members(present->second, wanted);
       if (present == present_.end()) {
         input += text_of(wanted, name);
       } else if (few) {
-        edits_ += edits_of(*few, wanted);
+        edits_.insert_or_assign(name, Edit{.few = *std::move(few), .wanted = wanted});
       } else if (!same_but_for_traffic(present->second, wanted) || !wanted.temporary.empty()) {
         const std::string aside = fresh_name();
         input += text_of(wanted, aside);
@@ -163,14 +230,19 @@ Status SetLoader::fill(const Sets& sets, const SetNames& names) {
 Status SetLoader::swap() {
   if (aside_.empty()) return edit();
   Asides asides = std::exchange(aside_, {});
+  auto done = exchange_or_go_back(asides);
+  if (done) return edit();
+  if (done.error().kind == ErrorKind::refused)
+    for (auto& [name, aside] : asides) present_[name] = std::move(aside.wanted);
+  return done;
+}
+
+Status SetLoader::exchange_or_go_back(Asides& asides) {
   const bool changed_before = changed_;
-  auto known = exchange(asides);
-  if (!known && known.error().kind != ErrorKind::refused) return known;
-  if (!known) {
-    for (auto& [name, aside] : asides) {
-      std::swap(aside.known, present_[name]);
-      aside.wanted = present_[name];
-    }
+  auto done = exchange(asides);
+  if (!done && done.error().kind != ErrorKind::refused) return done;
+  if (!done) {
+    for (auto& [name, aside] : asides) std::swap(aside.known, aside.wanted);
     if (auto ours = exchange(asides); !ours) {
       if (ours.error().kind != ErrorKind::refused) return ours;
       log_warning("{} again, while it was put back: that change is lost", ours.error().message);
@@ -179,14 +251,50 @@ Status SetLoader::swap() {
   }
   std::string destroys;
   for (const auto& [name, aside] : asides) destroys += format("destroy {}\n", aside.name);
-  TRY(restore(destroys));
-  return known ? edit() : known;
+  if (auto destroyed = restore(destroys); !destroyed && done) return std::move(destroyed).error();
+  return done;
 }
 
 Status SetLoader::edit() {
-  if (edits_.empty()) return {};
+  Edits edits = std::exchange(edits_, {});
+  std::string lines;
+  bool fills_with_traffic = false;
+  for (const auto& [name, change] : edits) {
+    lines += edits_of(change.few, change.wanted);
+    fills_with_traffic |= has_timeout(change.wanted);
+  }
+  if (lines.empty()) return {};
   changed_ = true;
-  return status_of(restore(std::exchange(edits_, {})));
+  const auto outcome = TRY(run_lines(lines));
+  if (outcome.ok()) return {};
+  if (fills_with_traffic && says_full(outcome.err)) return swap_full(std::move(edits));
+  drop_fresh();
+  return set_refusal(file_, lines, outcome);
+}
+
+/// Room that is made in place may be taken at once, by rules that add members: nobody adds to a set that is
+/// filled aside. Those of the changes that are made already are found as they should be.
+Status SetLoader::swap_full(Edits edits) {
+  std::vector<std::string> names;
+  for (const auto& [name, change] : edits)
+    if (has_timeout(change.wanted)) names.push_back(name);
+  const Sets now = TRY(saved("", names));
+  Asides asides;
+  std::string input;
+  for (auto& [name, change] : edits) {
+    const Set* known = now.find(name);
+    if (known == nullptr) {
+      edits_.emplace(name, std::move(change));
+      continue;
+    }
+    Aside aside{.name = fresh_name(), .known = *known, .wanted = with_change(*known, change.few)};
+    aside.wanted.temporary = change.wanted.temporary;
+    input += text_of(aside.wanted, aside.name);
+    asides.emplace(name, std::move(aside));
+  }
+  TRY(restore(input));
+  TRY(exchange_or_go_back(asides));
+  return edit();
 }
 
 /// Carries out lines, and returns the sets with temporary members.
@@ -246,34 +354,59 @@ void SetLoader::bring_temporary(const Set& from, const Sets& earlier, const Set&
     if (known != gone.end()) gone.erase(known);
     if (!brought && !permanent.contains(element_of(member))) news.push_back(member);
   }
-  std::string lines;
-  for (const std::string_view member : news) lines += add_line(to, member);
-  for (const auto& [element, member] : gone)
-    if (!permanent.contains(element)) lines += del_line(to, member);
-  if (lines.empty()) return;
-  if (const auto outcome = run_restore(lines); outcome && outcome->ok()) return;
-  // The wanted set may have no room for what a member says, or for the member.
-  std::size_t lost = 0;
-  for (const std::string_view member : news) {
-    const auto outcome =
-        run_restore(add_line(to, format("{} timeout {}", element_of(member), time_left(member))));
-    if (!outcome || !outcome->ok()) ++lost;
+  std::ranges::stable_sort(news, std::ranges::greater{}, time_left);
+  std::size_t left_out = 0;
+  const bool same = same_elements(from, wanted);
+  if (const auto most = capacity_of(wanted); most && same && earlier.sets.empty()) {
+    const std::size_t taken = wanted.members.size() + wanted.temporary.size();
+    const std::size_t room = *most - std::min(taken, *most);
+    left_out = news.size() - std::min(news.size(), room);
+    news.resize(news.size() - left_out);
   }
-  if (lost > 0) log_warning("set {}: {} cannot be in it now", from.name, counted(lost, "temporary member"));
+  // Where a member may stand for a permanent one, `add -exist` and `del` would change that.
+  std::vector<std::string> lines;
+  for (const std::string_view member : news) {
+    const auto words = fitting(member, wanted);
+    lines.push_back(same ? add_line(to, words) : format("add {} {}\n", to, words));
+  }
+  if (same)
+    for (const auto& [element, member] : gone)
+      if (!permanent.contains(element)) lines.push_back(del_line(to, member));
+  left_out += carry_out_most(lines);
+  if (left_out > 0)
+    log_warning("set {} has no place now for {}: left out", from.name, counted(left_out, "temporary member"));
+}
+
+std::size_t SetLoader::carry_out_most(std::span<const std::string> lines) {
+  // Of many errors not all are kept (kernel/process.h).
+  constexpr std::size_t kAtOnce = 500;
+  std::string all;
+  for (const auto& line : lines) all += line;
+  if (all.empty()) return 0;
+  if (const auto outcome = run_lines(all); outcome && outcome->ok()) return 0;
+  std::size_t refused = 0;
+  for (; !lines.empty(); lines = lines.subspan(std::min(kAtOnce, lines.size()))) {
+    all.clear();
+    for (const auto& line : lines.first(std::min(kAtOnce, lines.size()))) all += line;
+    const auto outcome = run_lines(all, "-");
+    for (const std::string_view line : outcome ? split_lines(outcome->err) : std::vector<std::string_view>{})
+      if (line.starts_with("ipset v") && line.find("already added") == std::string_view::npos) ++refused;
+  }
+  return refused;
 }
 
 Result<std::string> SetLoader::restore(const std::string& input) {
   if (input.empty()) return std::string{};
-  auto outcome = TRY(run_restore(input));
+  auto outcome = TRY(run_lines(input));
   if (outcome.ok()) return std::move(outcome.out);
   drop_fresh();  // what was filled aside
   return set_refusal(file_, input, outcome);
 }
 
-Result<Outcome> SetLoader::run_restore(const std::string& input) {
+Result<Outcome> SetLoader::run_lines(const std::string& input, const char* mode) {
   const std::string program = programs_.ipset();
   if (program.empty()) return error_of<messages::ipset_missing>();
-  Command command = programs_.command({program, "restore"}, input);
+  Command command = programs_.command({program, mode}, input);
   // It asks libc for each address, which looks each time whether /etc/resolv.conf has changed
   // (resolv.conf(5)): for longer than it takes to add the member.
   command.environment.emplace_back("RES_OPTIONS=no-reload");
@@ -310,11 +443,20 @@ Status SetLoader::destroy(const std::string& name) {
   return set_refusal(file_, {}, last).within(format("set {}", name));
 }
 
+void SetLoader::leave_lists(const std::string& name) {
+  for (const auto& [list, set] : present_) {
+    if (!is_list(set) || !has_timeout(set) || list == name) continue;
+    const auto left = run_lines(format("del {} {}\n", list, name));
+    if (left && left->ok()) log_warning("set {} has no place now for 1 temporary member: left out", list);
+  }
+}
+
 Status SetLoader::drop_old() {
   for (const bool lists : {true, false}) {
     for (const Set& set : live_.sets) {
       if (is_list(set) != lists) continue;
       if (wanted_.find(set.name) != nullptr && !aliases_.contains(set.name)) continue;
+      leave_lists(set.name);
       TRY(destroy(set.name));
     }
   }

@@ -113,7 +113,7 @@ Result<git::Tree> make_tree(git_repository* repo, const git_tree* parent, const 
 
 /// Syncs one file or folder; one that is not there (an object in a pack) needs none.
 Status sync_path(const fs::path& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd && errno == ENOENT) return {};
   if (!fd || ::fsync(fd.get()) != 0)
     return error_of<messages::repository_failed>(path.string(), errno_text(errno));
@@ -208,7 +208,7 @@ bool stands_already(const fs::path& file, const std::string& content) {
       (facts.st_mode & 07777U) != kFileMode || static_cast<std::size_t>(facts.st_size) != content.size())
     return false;
   // Piece by piece: what differs mostly does so early.
-  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   std::array<char, 1 << 14> piece;
   std::string_view rest = content;
   while (fd && !rest.empty()) {

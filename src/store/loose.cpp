@@ -253,13 +253,16 @@ Result<std::optional<LooseObject>> read_loose(const fs::path& objects, const git
                                               std::size_t biggest) {
   const std::string hash = hex(id);
   const fs::path path = path_of(objects, id);
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd && (errno == ENOENT || errno == ENOTDIR)) return std::optional<LooseObject>{};
   const int error = errno;
   if (!fd)
     return Error{.kind = ErrorKind::repository, .message = format("object {}: {}", hash, errno_text(error))};
   const Error damaged{.kind = ErrorKind::repository,
                       .message = format("object {}: cut short or damaged", hash)};
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
+    return Error{.kind = ErrorKind::repository, .message = format("object {}: not a plain file", hash)};
   auto front = read_front(fd.get());
   if (!front) return damaged;
   if (extent == Extent::header || front->object.size > biggest)

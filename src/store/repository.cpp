@@ -209,12 +209,50 @@ void put_back_refs(const fs::path& path) {
     log_warning("{}: .git/refs was gone, and is made anew", path.string());
 }
 
+bool makes_wait(fs::file_type type) {
+  return type == fs::file_type::fifo || type == fs::file_type::character || type == fs::file_type::block ||
+         type == fs::file_type::socket;
+}
+
+/// Beside the others it would be one of them still.
+Status set_aside(const fs::path& path, const fs::path& state) {
+  std::error_code failed;
+  if (!makes_wait(fs::status(path, failed).type())) return {};
+  const auto aside = state / format("unusable-{}", path.filename().string());
+  fs::rename(path, aside, failed);
+  if (failed)
+    return Error{.kind = ErrorKind::repository, .message = format("{}: not a plain file", path.string())}
+        .hinted(format("take it away: rm {}", shell_quote(path.string())));
+  log_warning("{}: not a plain file: kept as {}", path.string(), aside.string());
+  return {};
+}
+
+/// libgit2 would wait for ever for whoever writes to a FIFO that stands in the place of a file. Of the loose
+/// objects a reader of ours takes care (store/loose.h).
+Status set_pipes_aside(const fs::path& path) {
+  const auto git = path / ".git";
+  for (const char* file :
+       {"packed-refs", "shallow", "commondir", "index", "info/grafts", "objects/info/alternates"})
+    TRY(set_aside(git / file, git / "rewall"));
+  std::error_code failed;
+  for (const char* folder : {"refs", "logs", "objects/pack"}) {
+    for (auto entry = fs::recursive_directory_iterator(git / folder, failed);
+         !failed && entry != fs::recursive_directory_iterator{}; entry.increment(failed)) {
+      std::error_code unknown;
+      if (!entry->is_regular_file(unknown) && !entry->is_directory(unknown))
+        TRY(set_aside(entry->path(), git / "rewall"));
+    }
+  }
+  return {};
+}
+
 /// What open() and open_readable() do before and after libgit2's part.
 Status prepare_to_open(const fs::path& path) {
   TRY(check_repository_access(path));
   const fs::path state = path / ".git/rewall";
   // A plain `git clone` brings no state folder. Who only reads needs none.
   if (::mkdir(state.c_str(), kPrivateFolder) == 0 || errno == EEXIST) TRY(check_access(state, S_IFDIR, path));
+  TRY(set_pipes_aside(path));
   put_back_head(path);
   put_back_refs(path);
   return git::start();

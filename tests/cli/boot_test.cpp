@@ -152,6 +152,37 @@ TEST_CASE("a firewall that was empty by wish boots, though a shutdown emptied it
   CHECK_FALSE(has(host.rules(), "-A "));
 }
 
+TEST_CASE("a FIFO in the place of a file of git keeps nobody waiting") {
+  const BootHost host;
+  host.ok("cp -a repo whole");
+  const std::string git = "repo/.git/";
+  for (const std::string file :
+       {"packed-refs", "shallow", "index", "info/grafts", "objects/info/alternates", "refs/tags/good",
+        "refs/heads/hosts/$(ls repo/.git/refs/heads/hosts)",
+        "logs/refs/heads/hosts/$(ls repo/.git/refs/heads/hosts)", "logs/HEAD", "refs/heads/other",
+        "objects/pack/pack-1234567890123456789012345678901234567890.idx"}) {
+    INFO(file);
+    host.ok("rm -rf repo; cp -aT whole repo; f=" + git + file + "; mkdir -p ${f%/*}; rm -f $f; mkfifo $f");
+    CHECK(host.sh("timeout 60 " REWALL_PROGRAM " status").status != 124);
+    host.ok("rm -rf repo; cp -aT whole repo; f=" + git + file + "; mkdir -p ${f%/*}; rm -f $f; mkfifo $f");
+    host.forget();
+    const auto said = host.ends(0, "timeout 60 " REWALL_PROGRAM " restore --boot");
+    INFO(said);
+    CHECK(host.ports() == "22 80 443");
+    CHECK(has(said, "not a plain file: kept as "));
+    host.ok("timeout 60 " REWALL_PROGRAM " log; git -C repo fsck --strict");
+  }
+  for (const std::string object : {"HEAD:rules.v4", "HEAD^{tree}", "HEAD"}) {
+    INFO(object);
+    host.ok("rm -rf repo; cp -aT whole repo; o=$(git -C repo rev-parse '" + object + "'); o=" + git +
+            "objects/${o:0:2}/${o:2}; rm -f $o; mkfifo $o");
+    CHECK(has(host.ends(1, "timeout 60 " REWALL_PROGRAM " status"), "history-damaged"));
+    host.forget();
+    host.ends(9, "timeout 60 " REWALL_PROGRAM " restore --boot");
+    CHECK(host.ports() == "22 80");
+  }
+}
+
 TEST_CASE("a state file that is of another version, a FIFO or a folder stops no boot and no snapshot") {
   const BootHost host;
   host.ok("cp -a repo whole");

@@ -366,12 +366,25 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
     const auto rules = host.rules();
     CHECK(has(rules, ":INPUT DROP"));
     CHECK(has(rules, "-A INPUT -p tcp -m multiport --dports 22,2022 -j ACCEPT\n"));
+    // It is told as long as it is in force, with what leads out of it.
+    const auto status = host.status();
+    CHECK(status["lockdown"]["before"] == host.hash("open"));
+    CHECK(status["reasons"] == json::array({"history-damaged", "lockdown"}));
+    const auto out = " restore " + host.hash("open").substr(0, 10);
+    CHECK(has(host.ends(1, "rewall status"), "look at  history-damaged, lockdown\n"));
+    CHECK(has(host.ends(1, "rewall status"), out + "' restores snapshot "));
+    const auto undone = host.ends(3, "rewall undo");
+    CHECK(has(undone, "nothing to undo: the template lockdown is in force"));
+    CHECK(has(undone, out));
     // The same template, by the host's own programs.
     host.ok(
         "rewall template render lockdown --set ssh_ports=22,2022 >by-hand; rewall snapshot; rewall tag here");
     const auto live = host.live();
     host.ok("ipset destroy; iptables-restore <by-hand; ip6tables-restore <by-hand");
     CHECK(host.live() == live);
+    host.ok("iptables -A INPUT -j LOG; rewall snapshot");
+    CHECK(host.status()["lockdown"].is_null());
+    CHECK_FALSE(has(host.ends(1, "rewall status"), "LOCKDOWN"));
   }
   CHECK_FALSE(host.armed());
   CHECK(host.live() != before);

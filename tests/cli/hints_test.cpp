@@ -213,14 +213,15 @@ const std::vector<Case>& of_restore() {
            "$PWD/allowed; rewall config sign.key $PWD/key; ") +
            kOne + "rewall snapshot; rewall config sign.require true",
        "rewall restore HEAD", 3, "see: (rewall.*)", 1, ""},
-      {"ops/restore/restore.cpp: the newest signed one is",
+      {"ops/restore/restore.cpp: the newest signed one with other rules than now is",
        std::string(
            "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
            "config sign.allowed $PWD/allowed; ") +
            kOne +
-           "rewall config sign.key $PWD/key; iptables -N signed; rewall snapshot; rewall config sign.require "
-           "true",
-       "rewall restore HEAD~1", 3, "the newest signed one is .*: (rewall [^;]*);", 0, ""},
+           "rewall config sign.key $PWD/key; iptables -N signed; rewall snapshot; iptables -N more; rewall "
+           "snapshot; rewall snapshot --allow-empty; rewall config sign.require true",
+       "rewall restore HEAD~3", 3, "the newest signed one with other .*: (rewall [^;]*);", 0,
+       "iptables -S signed; ! iptables -S more"},
       {"signed_for_another_host",
        std::string(
            "rewall init; ssh-keygen -q -t ed25519 -N '' -f key; echo \"* $(cat key.pub)\" >allowed; rewall "
@@ -258,8 +259,18 @@ const std::vector<Case>& of_restore() {
 
 const std::vector<Case>& of_guard() {
   static const std::string kArmed = "rewall init; rewall try --for 10m -- iptables -N tried; ";
+  // What the guard goes back to cannot be read while it fires.
+  static const std::string kLockdown =
+      "o=$(git -C repo rev-parse HEAD~1:rules.v4); o=repo/.git/objects/${o:0:2}/${o:2}; mv $o kept; "
+      "rm -r /run/rewall/guard-$(sed -n 's/^id //p' repo/.git/rewall/guard); sed -i 's/^deadline .*/deadline "
+      "1/' "
+      "repo/.git/rewall/guard; kill -USR1 $(cut -d' ' -f1 repo/.git/rewall/guard.lock); for i in $(seq 200); "
+      "do test -e repo/.git/rewall/guard || break; sleep 0.1; done; mv kept $o";
   static const std::string kTwo = kArmed + "rewall -C b init; ";
   static const std::vector<Case> all{
+      {"commands/restore.cpp: what can be restored",
+       "iptables -N wanted; rewall init; rewall try --for 10m --yes -- iptables -X wanted; " + kLockdown,
+       "rewall undo", 3, "can be restored: (.*)", 0, "iptables -S wanted"},
       {"no_guard_armed", "rewall init", "rewall confirm", 3, "see: (.* status);", 0, ""},
       {"guard_ended", kArmed + "rewall confirm", "rewall rollback", 3, "'(.* log)' has", 0, ""},
       {"guard_of_other", kTwo, "rewall -C b confirm", 3, "'(.* confirm)' keeps", 0, "iptables -S tried"},
@@ -823,6 +834,7 @@ const std::map<std::string, std::string>& without_command() {
       {"set_unsayable", "the owner of the set knows its comments"},
       {"sets_unreadable", "installs a package"},
       {"stages_differently", "no kernel here can be brought to it"},
+      {"store/repository.cpp: take it away", "needs a disk that is read-only"},
       {"store/access.cpp: put the original back", "asks a person who is not here"},
       {"store/access.cpp: run it as root", "asks for a privilege of the caller"},
       {"store/foreign_history.cpp: the path counts", "names a word of the command line, and no command"},

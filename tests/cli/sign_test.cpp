@@ -307,8 +307,32 @@ TEST_CASE("where a signature is required and missing, the newest signed snapshot
   host.in("iptables -A INPUT -p tcp --dport 2 -j ACCEPT; rewall snapshot");
   const auto said = host.ends_in(3, "rewall restore HEAD~2");
   INFO(said);
-  CHECK(has(said, "hint: the newest signed one is " + signed_one + ": rewall -C "));
+  CHECK(has(said, "hint: the newest signed one with other rules than now is " + signed_one + ": rewall -C "));
   CHECK(has(said, " restore " + signed_one + "; to accept unsigned ones: "));
+  // What is in force already is no way out, whatever snapshot has it.
+  host.sign_with("$PWD/key");
+  host.in("rewall restore " + signed_one + "; rewall snapshot --allow-empty");
+  CHECK_FALSE(has(host.ends_in(3, "rewall undo"), "the newest signed one"));
+  host.in("iptables -A INPUT -p tcp --dport 3 -j ACCEPT");
+  const auto in_force = host.git("rev-parse HEAD").substr(0, 10);
+  CHECK(has(host.ends_in(3, "rewall restore HEAD~4"), "other rules than now is " + in_force));
+}
+
+TEST_CASE("a program that says nothing of a signature accuses nobody") {
+  const SigningHost host;
+  host.sign_with("$PWD/key");
+  host.in("iptables -A INPUT -p tcp --dport 1 -j ACCEPT; rewall snapshot");
+  host.in("git -C repo config gpg.ssh.program /bin/true");
+  const auto said = host.ends_in(1, "rewall verify");
+  INFO(said);
+  CHECK(has(said, ": signed, but could not be checked: /bin/true said nothing\n"));
+  CHECK_FALSE(has(said, "somebody changed it"));
+  CHECK(has(host.in("rewall show"), "could not be checked: /bin/true said nothing\n"));
+  CHECK(nlohmann::json::parse(host.in("rewall show --json"))["signature"]["trust"] == "unchecked");
+  host.in("rewall config sign.require true");
+  CHECK(has(host.ends_in(3, "rewall restore HEAD"), "could not be checked: /bin/true said nothing"));
+  host.in("git -C repo config --unset gpg.ssh.program");
+  host.in("rewall restore HEAD");
 }
 
 TEST_CASE("what was fetched is restored with the name of who signed it") {

@@ -42,6 +42,35 @@ class UndoHost : public Host {
 
 }  // namespace
 
+TEST_CASE("of a change that a command finds nobody is the author, and of a snapshot who takes it") {
+  const GuardedHost host;
+  const auto author = [&](const std::string& revision) {
+    return host.ok("git -C repo log -1 --format='%an %(trailers:key=Rewall-Actor,valueonly)' " + revision);
+  };
+  const auto me = author("HEAD");
+  REQUIRE_FALSE(has(me, "unknown"));
+  const std::string change = "iptables -A INPUT -p tcp --dport 81 -j ACCEPT; ";
+  SECTION("undo") {
+    host.ok(change + "rewall undo");
+  }
+  SECTION("restore") {
+    host.ok(change + "rewall restore old");
+  }
+  SECTION("try") {
+    host.ok(change + "rewall try --for 10m -- iptables -N x; rewall confirm");
+  }
+  SECTION("a guard that fires") {
+    host.ok("rewall try --for 10m -- iptables -N x; " + change);
+    host.time_is_up();
+    host.until_gone();
+  }
+  CHECK(host.ok("git -C repo log -1 --format=%s HEAD~1").starts_with("filter/INPUT: +1 tcp dport 81"));
+  CHECK(has(author("HEAD~1"), "unknown"));
+  CHECK(author("HEAD") == me);
+  host.ok(change + "rewall snapshot");
+  CHECK(author("HEAD") == me);
+}
+
 TEST_CASE("undo goes back change by change, and redo forward again") {
   const UndoHost host;
   const auto all = host.rules();

@@ -289,6 +289,80 @@ TEST_CASE("temporary members stay with their time, in a set that is swapped and 
   });
 }
 
+TEST_CASE("temporary members give way to permanent ones where the set is full") {
+  const Backend backend = both();
+  const bool by_transaction = GENERATE(true, false);
+  // One member is added in place; where another one goes too, the set is swapped.
+  const auto* other = GENERATE("", "ipset add s 10.0.0.2 timeout 0; ");
+  in_lab([&] {
+    shell("ipset create s hash:ip maxelem 4 timeout 600 comment; ipset add s 10.0.0.1 timeout 0; iptables-" +
+          std::string(name(backend)) + " -A INPUT -m set --match-set s src -j DROP");
+    const auto wanted = captured().ruleset;
+    shell("ipset flush s; " + std::string(other) +
+          "ipset add s 192.0.2.1 timeout 100; ipset add s 192.0.2.2 timeout 900 comment \"a b\"; "
+          "ipset add s 192.0.2.3 timeout 500; ipset add s 192.0.2.4 timeout 700 || true");
+    const bool all_temporary = shell("ipset save s").find("192.0.2.4") != std::string::npos;
+    const auto loaded = by_transaction ? load_staged(wanted) : load_unstaged(wanted);
+    INFO((loaded ? "" : loaded.error().message));
+    REQUIRE(loaded);
+    const auto now = captured().ruleset;
+    CHECK(canonical_text(now.v4) == canonical_text(wanted.v4));
+    CHECK(canonical_text(now.sets) == canonical_text(wanted.sets));
+    const std::string members =
+        shell("ipset save s | grep add | sed 's/ [0-9]*[0-9][0-9]\\( comm.*\\)*$/ N\\1/' | sort");
+    CHECK(members == std::string("add s 10.0.0.1 timeout 0\n") +
+                         (all_temporary ? "" : "add s 192.0.2.1 timeout N\n") +
+                         "add s 192.0.2.2 timeout N comment \"a b\"\nadd s 192.0.2.3 timeout N\n" +
+                         (all_temporary ? "add s 192.0.2.4 timeout N\n" : ""));
+  });
+}
+
+TEST_CASE("a set that gets less room keeps the temporary members with the longest time left") {
+  in_lab([&] {
+    shell("ipset create s hash:ip maxelem 3 timeout 600; ipset add s 10.0.0.1 timeout 0");
+    const auto wanted = captured().ruleset;
+    shell(
+        "ipset create t hash:ip maxelem 99 timeout 600 counters; ipset swap s t; ipset destroy t; "
+        "for i in 1 2 3 4 5 6 7 8 9; do ipset add s 192.0.2.$i timeout $((i * 100)); done");
+    must_load(wanted);
+    CHECK(shell("ipset save s | grep add | sort | cut -d' ' -f1-4") ==
+          "add s 10.0.0.1 timeout\nadd s 192.0.2.8 timeout\nadd s 192.0.2.9 timeout\n");
+    CHECK(shell("ipset save s | grep 10.0.0.1") == "add s 10.0.0.1 timeout 0\n");
+  });
+}
+
+TEST_CASE("temporary members that a set has no place for are left out") {
+  in_lab([&] {
+    SECTION("of a bitmap with another range") {
+      shell("ipset create s bitmap:ip range 10.0.0.0/24 timeout 600; ipset add s 10.0.0.1 timeout 0");
+      const auto wanted = captured().ruleset;
+      shell(
+          "ipset destroy s; ipset create s bitmap:ip range 10.0.0.0-10.0.1.255 timeout 600; "
+          "ipset add s 10.0.1.7; ipset add s 10.0.0.7; ipset add s 10.0.1.9");
+      must_load(wanted);
+      CHECK(shell("ipset save s | grep add | cut -d' ' -f3") == "10.0.0.1\n10.0.0.7\n");
+    }
+    SECTION("of a set that knows a permanent one by the same element") {
+      shell("ipset create s hash:ip netmask 24 timeout 600; ipset add s 10.0.0.0 timeout 0");
+      const auto wanted = captured().ruleset;
+      shell(
+          "ipset create t hash:ip timeout 600; ipset swap s t; ipset destroy t; ipset add s 10.0.0.7; "
+          "ipset add s 10.0.9.7 timeout 100; ipset add s 10.0.9.8 timeout 900");
+      must_load(wanted);
+      CHECK(shell("ipset save s | grep add | sort | sed 's/[0-9][0-9]$/../'") ==
+            "add s 10.0.0.0 timeout 0\nadd s 10.0.9.0 timeout 8..\n");
+    }
+    SECTION("of a list of sets, one that goes") {
+      shell("ipset create l list:set timeout 600; ipset create a hash:ip; ipset add l a timeout 0");
+      const auto wanted = captured().ruleset;
+      shell(GENERATE("", "ipset del l a; ") +
+            std::string("ipset create b hash:ip; ipset add l b timeout 500"));
+      must_load(wanted);
+      CHECK(shell("ipset save | grep add; ipset list -n | sort") == "add l a timeout 0\na\nl\n");
+    }
+  });
+}
+
 TEST_CASE("a set that gets no timeouts loses its temporary members") {
   const Backend backend = both();
   in_lab([&] {

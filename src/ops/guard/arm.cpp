@@ -299,7 +299,7 @@ Result<Guard> begin_try(Session& session, std::chrono::milliseconds length) {
   auto held = TRY(lock(session));
   auto known = TRY(know_live_and_head(session, *repository));
   if (known.same) return arm(session, held, known.head.hash, length, true);
-  auto before = TRY(record(session, *repository, known.head, known.live, {}));
+  auto before = TRY(record(session, *repository, known.head, known.live, found_change()));
   for (const auto& note : before.notes) log_warning("{}", note);
   return arm(session, held, before.hash, length, true);
 }

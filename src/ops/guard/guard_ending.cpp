@@ -82,7 +82,7 @@ std::optional<GuardEnding> parse_ending(const std::string& text, GuardEnding end
 }
 
 std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
-  const auto text = read_file(file.path);
+  const auto text = read_plain_file(file.path);
   if (!text) return std::nullopt;
   return parse_ending(*text, {.how = file.how, .ended = local(file.written.tv_sec)});
 }

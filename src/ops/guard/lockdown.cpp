@@ -7,6 +7,8 @@
 #include "core/text.h"
 #include "kernel/process.h"
 #include "ops/context/state_file.h"
+#include "ops/guard/guard_ending.h"
+#include "ops/history/change_stack.h"
 #include "ops/template/templates.h"
 
 namespace rewall {
@@ -38,6 +40,13 @@ std::string list_of(const std::set<std::uint16_t>& ports) {
   return list;
 }
 
+std::string newest_readable(const Repository& repository, std::string at) {
+  constexpr int kOlderOnes = 20;
+  for (int i = 0; i < kOlderOnes && !at.empty(); ++i, at = repository.parent(at))
+    if (repository.snapshot(at) && repository.files(at)) return at;
+  return {};
+}
+
 }  // namespace
 
 Revision lockdown(const std::string& login) {
@@ -47,6 +56,27 @@ Revision lockdown(const std::string& login) {
           .ruleset = {.v4 = tables_of_template(rules, values, Family::ipv4).value(),
                       .v6 = tables_of_template(rules, values, Family::ipv6).value()},
           .by_hand = true};
+}
+
+std::optional<std::string> before_lockdown(const Repository& repository) {
+  constexpr int kFarBack = 1000;
+  const auto head = repository.head();
+  auto at = head ? *head : std::string{};
+  for (int i = 0; i < kFarBack && !at.empty(); ++i) {
+    const auto snapshot = repository.snapshot(at);
+    if (!snapshot) return std::nullopt;
+    at = snapshot->parent;
+    if (is_background(*snapshot)) continue;
+    // All else that these put in force is a snapshot.
+    const auto& trailers = snapshot->trailers;
+    const bool is_way_back = trailers.trigger == "rollback" || trailers.trigger == "boot";
+    if (!is_way_back || !trailers.restores.empty()) return std::nullopt;
+    const auto guard = last_ending(repository.state_path());
+    if (guard && guard->result == snapshot->hash) return newest_readable(repository, guard->guard.before);
+    const auto before = in_force_before(repository, *snapshot);
+    return newest_readable(repository, before && *before ? (*before)->hash : "");
+  }
+  return std::nullopt;
 }
 
 }  // namespace rewall

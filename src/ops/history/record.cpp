@@ -136,6 +136,10 @@ bool same_rules(const Head& head, const Files& live, const Sets& sets) {
 
 }  // namespace
 
+RecordOptions found_change(std::string message) {
+  return {.message = std::move(message), .actor = nobody()};
+}
+
 Result<Head> read_head(const Repository& repository) {
   auto hash = TRY(repository.head());
   Head head{.hash = std::move(hash)};

@@ -50,6 +50,10 @@ struct RecordOptions {
   bool last = false;                    ///< of a process that ends, perhaps with the system
 };
 
+/// Of a ruleset that a command finds in force and did not make: nothing says who did, so nobody is the
+/// author.
+RecordOptions found_change(std::string message = {});
+
 /// The trigger of a snapshot that the end of the system made. Such a snapshot is never booted or exported.
 inline constexpr std::string_view kShutdown = "shutdown";
 

@@ -167,8 +167,9 @@ void judge(Signature& signature, std::string_view state, std::string_view trust)
 }
 
 constexpr std::string_view kCommitter = "rewall@";
-constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK%x00%ce";
-constexpr std::size_t kFieldsAsked = 7;
+constexpr const char* kFormat = "--format=%H%x00%G?%x00%GT%x00%GS%x00%GF%x00%GK%x00%ce%x00%GG";
+constexpr std::size_t kFieldsAsked = 8;
+constexpr const char* kSshProgram = "gpg.ssh.program";
 
 Result<Outcome> ask_git(const Repository& repository, const std::string& allowed,
                         std::span<const std::string> hashes, std::vector<std::string> environment = {}) {
@@ -183,11 +184,21 @@ Result<Outcome> ask_git(const Repository& repository, const std::string& allowed
                   .deadline = kReading});
 }
 
-Signature read_fields(const std::string_view* field) {
+// git takes the silence of the program that checks signatures of ssh for a bad one.
+void tell_silence(const Repository& repository, Signature& signature, std::string_view said) {
+  if (signature.trust != Trust::bad || !trim(said).empty()) return;
+  const auto program = run_git(repository.path_for_git(), {.words = {"config", "--get", kSshProgram}});
+  const std::string name(program ? trim(program->out) : std::string_view{});
+  signature.trust = Trust::unchecked;
+  signature.matter = format("{} said nothing", name.empty() ? "ssh-keygen" : name);
+}
+
+Signature read_fields(const Repository& repository, const std::string_view* field) {
   Signature signature{.hash = std::string(field[0]), .signer = std::string(field[3])};
   signature.key = field[field[4].empty() ? 5 : 4];
   if (field[6].starts_with(kCommitter)) signature.host = field[6].substr(kCommitter.size());
   judge(signature, field[1], field[2]);
+  tell_silence(repository, signature, field[7]);
   return signature;
 }
 
@@ -199,7 +210,8 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
   auto outcome = TRY(ask_git(repository, allowed, hashes));
   const auto fields = split(outcome.out, '\0');
   if (outcome.ok() && fields.size() / kFieldsAsked == hashes.size()) {
-    for (std::size_t i = 0; i < hashes.size(); ++i) all.push_back(read_fields(&fields[i * kFieldsAsked]));
+    for (std::size_t i = 0; i < hashes.size(); ++i)
+      all.push_back(read_fields(repository, &fields[i * kFieldsAsked]));
     return all;
   }
   const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(outcome)};
@@ -230,6 +242,8 @@ std::string to_text(const Signature& signature) {
       return format("signed by {}, which does not count: {}", who, signature.matter);
     case Trust::absent:
       return "not signed";
+    case Trust::unchecked:
+      return format("signed, but could not be checked: {}", signature.matter);
     case Trust::bad:
       break;
   }
@@ -285,7 +299,7 @@ Result<Signature> sign_as_service(const Repository& repository) {
   const auto fields = split(asked.out, '\0');
   if (!asked.ok() || fields.size() < kFieldsAsked)
     return within({.kind = ErrorKind::repository, .message = reason(asked)});
-  return read_fields(fields.data());
+  return read_fields(repository, fields.data());
 }
 
 namespace {
@@ -309,7 +323,21 @@ std::vector<std::string> note_of_age(const Repository& repository, const std::st
 
 }  // namespace
 
-std::string newest_signed(const Repository& repository) {
+namespace {
+
+bool have_same_rules(const Repository& repository, const std::string& a, const std::string& b) {
+  if (a.empty()) return false;
+  auto one = repository.file_hashes(a);
+  auto other = repository.file_hashes(b);
+  if (!one || !other) return false;
+  one->erase("expect");
+  other->erase("expect");
+  return *one == *other;
+}
+
+}  // namespace
+
+std::string newest_other_signed(const Repository& repository, const std::string& in_force) {
   constexpr std::size_t kLookedAt = 1000;  // whoever was refused waits for the answer
   constexpr std::size_t kNext = 50;
   const auto head = repository.head();
@@ -320,7 +348,8 @@ std::string newest_signed(const Repository& repository) {
     const auto signatures = read_signatures(repository, hashes);
     if (!signatures) return {};
     for (const Signature& signature : *signatures)
-      if (counts_for(signature, repository.host())) return signature.hash;
+      if (counts_for(signature, repository.host()) && !have_same_rules(repository, in_force, signature.hash))
+        return signature.hash;
   }
   return {};
 }

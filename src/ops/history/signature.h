@@ -21,10 +21,11 @@ bool lacks_key_file(const std::string& key);
 /// The result of git's check of a signature (`%G?` of git-log(1), gpg.ssh.allowedSignersFile of
 /// git-config(1)).
 enum class Trust {
-  allowed,  ///< valid, by a key of `sign.allowed`, or by an OpenPGP key that gpg trusts fully or ultimately
-  unknown,  ///< the key is not allowed, not known, expired or revoked
-  absent,   ///< the commit is not signed
-  bad,      ///< the commit is not the one that was signed, or the signature cannot be parsed
+  allowed,    ///< valid, by a key of `sign.allowed`, or by an OpenPGP key that gpg trusts fully or ultimately
+  unknown,    ///< the key is not allowed, not known, expired or revoked
+  absent,     ///< the commit is not signed
+  unchecked,  ///< the program that checks gave no answer
+  bad,        ///< the commit is not the one that was signed, or the signature cannot be parsed
 };
 
 /// The signature of one snapshot. A value.
@@ -56,9 +57,10 @@ Result<std::vector<Signature>> read_signatures(const Repository& repository,
 /// the signature cannot be checked.
 Result<Signature> sign_as_service(const Repository& repository);
 
-/// The full hash of the newest snapshot in the history of HEAD that `sign.require` accepts; empty where none
-/// of the last thousand is, or they cannot be read.
-std::string newest_signed(const Repository& repository);
+/// The full hash of the newest snapshot in the history of HEAD that `sign.require` accepts and that has
+/// another ruleset than the snapshot `in_force`, which may be empty; empty where none of the last thousand is
+/// such a one, or they cannot be read.
+std::string newest_other_signed(const Repository& repository, const std::string& in_force);
 
 /// Checks the signature of a snapshot before its restore. Returns notes for people: about the signature,
 /// where the snapshot is not in the history of HEAD; that it is older than HEAD, where `name`, the revision

@@ -423,7 +423,8 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
     const Signature& signature = (*signatures)[i];
     const Root& root = roots[there[i]->root];
     auto text = to_text(signature, root.host);
-    const bool bad = signature.trust == Trust::bad;
+    const bool unchecked = signature.trust == Trust::unchecked;
+    const bool bad = signature.trust == Trust::bad || unchecked;
     const bool counts_here = known.counts(*there[i]);
     const bool older = !bad && !counts_here && TRY(known.is_older(*there[i]));
     if (older && signature.trust == Trust::absent)
@@ -431,9 +432,12 @@ Status add_signatures(std::vector<Finding>& findings, const Repository& reposito
                      name_of(known.first(*there[i])));
     if (bad || (required && !older && !counts_here && !known.first(*there[i]).empty())) {
       if (!root.name.empty()) text += format(" ({})", root.name);
-      add_failures(findings, "signatures", signature.hash, {text},
-                   bad ? "somebody changed it after it was signed"
-                       : "sign.require asks for a signature by sign.allowed for this host");
+      add_failures(
+          findings, "signatures", signature.hash, {text},
+          unchecked
+              ? "gpg.ssh.program of git's configuration names the program; without it git runs ssh-keygen"
+          : bad ? "somebody changed it after it was signed"
+                : "sign.require asks for a signature by sign.allowed for this host");
     } else if (required && !older && !counts_here) {
       ++unsigned_counts[{there[i]->root, text}];
     } else {

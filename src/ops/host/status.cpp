@@ -12,6 +12,7 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/guard/lockdown.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/live_sets.h"
 #include "ops/history/record.h"
@@ -169,6 +170,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
     status.compared = false;
     if (status.damage.empty()) status.damage.push_back(trouble_of(status.head, readable.error().message));
   }
+  if (status.clean) status.before_lockdown = before_lockdown(repository);
   if (auto added = add_remote_status(repository, status); !added && status.damage.empty())
     return std::move(added).error();
   auto guard = read_guard_status(session);
@@ -197,6 +199,7 @@ std::vector<std::string> RepositoryStatus::reasons() const {
     all.emplace_back("expiry-overdue");
   if (!journal.empty() && !restoring) all.emplace_back("interrupted");
   if (!damage.empty()) all.emplace_back("history-damaged");
+  if (before_lockdown) all.emplace_back("lockdown");
   return all;
 }
 

@@ -23,8 +23,10 @@ struct RepositoryStatus {
   std::string head{};
   std::string host{};
   std::string backend{};
-  std::size_t changes = 0;          ///< of LIVE against HEAD, by meaning, without those of foreign parts
-  std::string summary{};            ///< of all changes, as the subject of a commit
+  std::optional<std::string>
+      before_lockdown{};    ///< where the template lockdown is in force: what a restore would put back
+  std::size_t changes = 0;  ///< of LIVE against HEAD, by meaning, without those of foreign parts
+  std::string summary{};    ///< of all changes, as the subject of a commit
   std::size_t foreign_changes = 0;  ///< of parts that other programs own
   /// Ports that the world can reach and could not by the snapshot `good` (opened_ports.h); absent where that
   /// is not known.
@@ -58,7 +60,7 @@ struct RepositoryStatus {
   std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
 
   /// What needs a person: "live-differs", "push-stale", "guard-overdue", "expiry-overdue", "interrupted",
-  /// "history-damaged".
+  /// "history-damaged", "lockdown".
   std::vector<std::string> reasons() const;
 };
 

@@ -111,7 +111,7 @@ Result<ObjectCount> count(const PidLock& alone, const Repository& repository) {
 /// True when no process has the file open: only then the kernel grants a lease (F_SETLEASE, fcntl(2)). False
 /// where it cannot be known.
 bool is_closed(const fs::path& file) {
-  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   return fd && ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
 }
 

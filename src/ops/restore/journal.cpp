@@ -80,7 +80,7 @@ Result<Journal> Journal::begin(const Repository& repository, const JournalEntry&
   make_way(path);
   if (auto written = write_file(path, print_journal(entry), 0600); !written)
     return std::move(written).error().with_live(LiveState::untouched);
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return failed(errno);
   if (const int error = lock_file(fd.get(), std::chrono::milliseconds{0}); error != 0) return failed(error);
   return Journal(path, std::move(fd));

@@ -51,7 +51,7 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
   // LIVE that went back by itself is the result of a way back, not a change before it.
   const bool is_back = options.way_back && restored.diff.identical();
   if (!known.same && !is_back && !(options.nothing_is_no_loss && holds_nothing(plan.live.ruleset))) {
-    auto before = TRY(record(session, repository, known.head, plan.live, {}));
+    auto before = TRY(record(session, repository, known.head, plan.live, found_change()));
     for (const auto& note : before.notes) log_warning("{}", note);
     if (before.changed) restored.before = before;
     before_hash = std::move(before.hash);
@@ -68,7 +68,7 @@ Result<JournalEntry> record_before(Session& session, Repository& repository, Kno
 
 Result<std::optional<Recorded>> record_first(Session& session, Repository& repository, KnownState& known) {
   if (known.same) return std::optional<Recorded>{};
-  auto recorded = TRY(record(session, repository, known.head, known.live, {}));
+  auto recorded = TRY(record(session, repository, known.head, known.live, found_change()));
   for (const auto& note : recorded.notes) log_warning("{}", note);
   if (!recorded.changed) return std::optional<Recorded>{};
   known.head = TRY(read_head(repository));

@@ -128,7 +128,7 @@ Status recover_to_one_side(Session& session, Repository& repository, const Inter
     if (side != Side::mix && target.sets.sets.size() == live->ruleset.sets.sets.size())
       return finish(session, repository, interrupted, *live, side, loaded);
     if (!kept && side == Side::mix && holds_more(interrupted.transition, live->ruleset)) {
-      TRY(record_as_is(session, repository, *live, {.message = "what a restore that was interrupted left"}));
+      TRY(record_as_is(session, repository, *live, found_change("what a restore that was interrupted left")));
       kept = true;
     }
     auto applied = apply_again(session, target, *live);

@@ -63,13 +63,16 @@ std::string moves(const Ruleset& live, const Ruleset& wanted) {
   return format("from {} to {}", name(live.backend), name(wanted.backend));
 }
 
-Result<std::vector<std::string>> check_signature_of(const Repository& repository, const Revision& revision) {
+Result<std::vector<std::string>> check_signature_of(const Repository& repository, const Revision& revision,
+                                                    const KnownState& known) {
   auto notes = check_signature(repository, revision.hash, revision.name);
   if (notes || notes.error().kind != ErrorKind::refused) return notes;
   auto error = std::move(notes).error();
-  if (const auto newest = newest_signed(repository); !newest.empty())
-    error.hint =
-        format("the newest signed one is {0}: rewall restore {0}; {1}", newest.substr(0, 10), error.hint);
+  const bool same = known.same || compare(known.head.ruleset, known.live.ruleset).equal();
+  const std::string in_force = same ? known.head.hash : "";
+  if (const auto newest = newest_other_signed(repository, in_force); !newest.empty())
+    error.hint = format("the newest signed one with other rules than now is {0}: rewall restore {0}; {1}",
+                        newest.substr(0, 10), error.hint);
   return error;
 }
 
@@ -154,7 +157,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
   std::vector<std::string> notes;
   // The way back of a guarded change and a boot must not hang on a key.
   if (!revision.hash.empty() && !options.way_back) {
-    notes = TRY(check_signature_of(repository, revision));
+    notes = TRY(check_signature_of(repository, revision, known));
   }
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
@@ -232,7 +235,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
   TRY(check_backend(session.backend(), revision));
   TRY(check_rules(revision));
   std::vector<std::string> notes;
-  if (!revision.hash.empty()) notes = TRY(check_signature_of(repository, revision));
+  if (!revision.hash.empty()) notes = TRY(check_signature_of(repository, revision, {}));
   if (options.safeguard != nullptr && !options.dry_run) TRY(options.safeguard->check());
   ArmedSafeguard guarded(options.safeguard, held);
   for (Tries tries(kFewTries); tries.next();) {
@@ -282,7 +285,7 @@ Result<Lock> lock_on_read_only_disk(const Session& session, const Error& why) {
   std::error_code failed;
   if (!is_read_only_disk(why) || std::filesystem::exists(StatePaths(session.state_path()).journal(), failed))
     return why;
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd || lock_file(fd.get(), std::chrono::milliseconds{0}) != 0) return why;
   Lock held(std::move(fd));
   // It says nothing of its holder, and ends with it.

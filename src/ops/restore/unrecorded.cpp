@@ -160,7 +160,7 @@ Result<RecordedLate> record_noted(Session& session, Repository& repository, cons
   auto now = TRY(read_kept(noted, noted.folder / kNow, noted.backends));
   if (!noted.before_backends.empty()) {
     auto before = TRY(read_kept(noted, noted.folder, noted.before_backends));
-    auto recorded = TRY(record_kept(session, repository, before, {.actor = noted.record.actor}));
+    auto recorded = TRY(record_kept(session, repository, before, found_change()));
     if (recorded.changed) late.before = std::move(recorded);
   }
   RecordOptions options = noted.record;
