@@ -623,7 +623,7 @@ std::string filled_in(std::string text) {
 void check(const std::vector<Case>& cases) {
   for (const auto& one : cases) {
     if (const char* only = std::getenv("ONLY"); only != nullptr && one.hint.find(only) == std::string::npos)
-    INFO(one.hint);
+      INFO(one.hint);
     const Host host;
     const auto end = [&] {
       host.sh(
