@@ -193,7 +193,7 @@ class VerdictDiagram::Work {
     if (question_.packets[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh)))
       of_new_connection(first);
     const auto result = hook == Hook::input || hook == Hook::forward || hook == Hook::prerouting
-                            ? arrive(std::move(first))
+                            ? arrive(first)
                             : enter(hook, std::move(first));
     if (question_.progress) question_.progress(reach_.rules(), reach_.rules());
     return diagrams_.gave_up() ? std::nullopt : std::optional(result);
@@ -468,11 +468,14 @@ class VerdictDiagram::Work {
     if (hook == Hook::forward) {
       state.routed = true;
       state.set(Field::out_interface, interface_towards(state));
-      // ip_forward() of ip_forward.c
+      // ip_forward() of ip_forward.c: what has no hop left ends, and what everybody on the link hears
       Held ended(*this, conditions_.diagram(Field::ttl, NumberSet::range(0, 1), state, "--ttl-lt 2"));
+      Held unicast(*this,
+                   conditions_.diagram(Field::packet_type, NumberSet::one(0), state, "--pkt-type unicast"));
       state.add(Field::ttl, -1);
-      const auto goes_on = from_station(hook, 0, number_of(std::move(state)));
-      return diagrams_.choose(*ended, leaf(Way::drop), goes_on);
+      Held goes_on(*this, from_station(hook, 0, number_of(std::move(state))));
+      *goes_on = diagrams_.choose(*unicast, *goes_on, leaf(Way::drop));
+      return diagrams_.choose(*ended, leaf(Way::drop), *goes_on);
     }
     return from_station(hook, 0, number_of(std::move(state)));
   }
