@@ -5,12 +5,12 @@
 #include <unordered_set>
 
 #include "analysis/condition_diagram.h"
+#include "analysis/stations.h"
 #include "core/format.h"
 
 namespace rewall {
 namespace {
 
-constexpr int kTrackingPriority = -200;         // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
 constexpr std::size_t kFirstSweep = 4'000'000;  // edges
 constexpr std::size_t kMostEdges = 80'000'000;
 constexpr std::size_t kMostStates = 200'000;
