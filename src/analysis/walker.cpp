@@ -581,8 +581,13 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
-      // In the table raw there is no connection yet.
-      if (action.field == Field::connection_mark && !state.tracked) break;
+      // In the table raw there is no connection yet, but for what comes over the loopback interface.
+      if (action.field == Field::connection_mark) {
+        WalkQuestion question;
+        const auto tracked = evaluator_.tracked(state, question);
+        if (tracked == Truth::open) return fork(state, question);
+        if (tracked == Truth::no) break;
+      }
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -633,20 +638,14 @@ Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
 
 // A packet that has a connection already keeps it (xt_CT.c).
 Walker::Next Walker::no_track(WalkState& state) {
-  if (!state.tracked && !state.untracked) {
-    if (state.hook == Hook::prerouting) {
-      WalkQuestion question;
-      const auto loopback = evaluator_.from_loopback(state, question);
-      if (loopback == Truth::open) return fork(state, question);
-      if (loopback == Truth::yes) {
-        ++state.place;
-        return Next::go;
-      }
-    }
+  WalkQuestion question;
+  const auto tracked = evaluator_.tracked(state, question);
+  if (tracked == Truth::open) return fork(state, question);
+  if (tracked == Truth::no && !state.untracked) {
     state.untracked = true;
     state.set_view(Field::state, View::of_constant(static_cast<Number>(ConnectionState::untracked)));
-    glimpse_.fresh = false;
   }
+  glimpse_.fresh = false;
   ++state.place;
   return Next::go;
 }
