@@ -179,7 +179,7 @@ class VerdictDiagram::Work {
   Work(const Model& model, VerdictQuestion question)
       : model_(model),
         question_(std::move(question)),
-        conditions_(model.ruleset(), question_.packets, question_.order),
+        conditions_(model, question_.packets, question_.order),
         diagrams_(conditions_.diagrams()),
         reach_(model, hooks_of(question_.packets.hook)) {
     conditions_.assume(question_.assumed);
