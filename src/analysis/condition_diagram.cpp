@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <map>
 
+#include "analysis/conditions.h"
+#include "analysis/model_parts.h"
 #include "core/format.h"
-#include "rules/sets.h"
 
 namespace rewall {
 namespace {
@@ -29,12 +32,6 @@ std::vector<unsigned> bits_of(const std::vector<Field>& fields, Family family) {
   std::vector<unsigned> bits;
   for (const auto field : fields) bits.push_back(number_of_bits(field, family));
   return bits;
-}
-
-bool is_of_family(const Set& set, Family family) {
-  if (set.type == "hash:mac" || set.type == "bitmap:port") return true;
-  const bool six = (" " + set.options + " ").find(" family inet6 ") != std::string::npos;
-  return six == (family == Family::ipv6);
 }
 
 // See numbers_before().
@@ -99,9 +96,9 @@ std::optional<NumberSet> numbers_before(const NumberSet& after, Number keep, Num
   return NumberSet(*std::move(ranges));
 }
 
-ConditionDiagrams::ConditionDiagrams(const Ruleset& ruleset, const Packet& packets,
+ConditionDiagrams::ConditionDiagrams(const Model& model, const Packet& packets,
                                      const std::vector<Field>& order)
-    : ruleset_(ruleset),
+    : model_(model),
       packets_(packets),
       level_of_(places_of(all_fields(order))),
       field_of_(all_fields(order)),
@@ -197,8 +194,16 @@ ConditionDiagrams::Atom ConditionDiagrams::masked_atom(const Condition& conditio
     const bool is = (value.numbers.ranges().front().first & condition.mask) == condition.value;
     return {.kind = is != condition.negated ? Atom::Kind::yes : Atom::Kind::no};
   }
-  // Bits that none of the packets has make no holes.
   const bool as_it_came = value == FieldValue::as_it_came(condition.field);
+  if (!as_it_came && value.kind == FieldValue::Kind::masked && value.shift == 0) {
+    // The same of the field as it came.
+    auto before = condition;
+    before.field = value.of;
+    before.mask = condition.mask & greatest_number(bits) & value.keep;
+    before.value = condition.value ^ (value.flip & condition.mask & greatest_number(bits));
+    return masked_atom(before, PacketState{});
+  }
+  // Bits that none of the packets has make no holes.
   const auto used = as_it_came ? greatest_number(used_bits(condition.field)) : greatest_number(bits);
   if ((condition.value & ~used) != 0) return {.kind = condition.negated ? Atom::Kind::yes : Atom::Kind::no};
   const auto numbers =
@@ -319,14 +324,6 @@ Diagram ConditionDiagrams::diagram(const Asked& asked) {
   return result;
 }
 
-const SetMembers* ConditionDiagrams::members(const std::string& set) {
-  auto& found = members_[set];
-  if (!found)
-    if (const auto* known = ruleset_.sets.find(set))
-      found = std::make_unique<SetMembers>(*known, packets_.family);
-  return found.get();
-}
-
 Diagram ConditionDiagrams::lookup(const Condition& condition, const PacketState& state) {
   auto key = condition.set;
   for (const auto field : condition.fields) key += format(" {}", static_cast<int>(field));
@@ -336,12 +333,12 @@ Diagram ConditionDiagrams::lookup(const Condition& condition, const PacketState&
   if (state.changed_sets.contains(condition.set))
     return unknown("-m set --match-set " + condition.set, "changed set " + key);
   if (const auto known = lookups_.find(key); known != lookups_.end()) return known->second;
-  const auto* all = members(condition.set);
+  const auto* all = model_.parts().members(condition.set);
   Diagram result = Diagrams::no();
   if (all == nullptr || !all->known()) {
     result = unknown(condition.words.empty() ? "-m set --match-set " + condition.set : condition.words,
                      "set " + key);
-  } else if (is_of_family(*ruleset_.sets.find(condition.set), packets_.family)) {
+  } else if (!all->foreign()) {
     result = lookup_new(condition, *all, state);
     if (all->open())
       result = diagrams_.either(
@@ -360,6 +357,7 @@ Diagram ConditionDiagrams::lookup_new(const Condition& condition, const SetMembe
     result = diagrams_.both(result, diagram(Field::protocol, NumberSet({{6, 6}, {17, 17}}), state, {}));
     return diagrams_.both(result, diagram(Field::fragment, NumberSet::one(0), state, {}));
   }
+  if (members.of_interfaces()) return of_networks(condition, members, state);
   // The most specific members first, as the kernel asks.
   std::vector<const SetMembers::Member*> order;
   for (const auto& one : members.members()) order.push_back(&one);
@@ -367,22 +365,42 @@ Diagram ConditionDiagrams::lookup_new(const Condition& condition, const SetMembe
     return std::array{one->parts[0].prefix, one->parts[1].prefix, one->parts[2].prefix};
   };
   std::ranges::stable_sort(order, std::greater{}, shape);
-  std::vector<std::pair<std::size_t, Diagram>> parts;
-  const auto merge = [&] {
-    const auto behind = parts.back();
-    parts.pop_back();
-    parts.back().second = diagrams_.replace(parts.back().second, kNextMember, behind.second);
-    parts.back().first += behind.first;
-  };
-  for (const auto* one : order) {
-    const auto is = member(condition, members, *one, state);
-    parts.emplace_back(1, diagrams_.choose(is, one->nomatch ? Diagrams::no() : Diagrams::yes(),
-                                           Diagrams::constant(kNextMember)));
-    while (parts.size() > 1 && parts[parts.size() - 2].first <= parts.back().first) merge();
+  std::vector<Diagram> each;
+  for (const auto* one : order)
+    each.push_back(diagrams_.choose(member(condition, members, *one, state),
+                                    one->nomatch ? Diagrams::no() : Diagrams::yes(),
+                                    Diagrams::constant(kNextMember)));
+  return first_of(std::move(each));
+}
+
+// As a balanced tree of neighbours.
+Diagram ConditionDiagrams::first_of(std::vector<Diagram> diagrams) {
+  if (diagrams.empty()) return Diagrams::no();
+  for (; diagrams.size() > 1; diagrams.resize((diagrams.size() + 1) / 2))
+    for (std::size_t i = 0; i < diagrams.size(); i += 2)
+      diagrams[i / 2] = i + 1 < diagrams.size() ? diagrams_.replace(diagrams[i], kNextMember, diagrams[i + 1])
+                                                : diagrams[i];
+  return diagrams_.replace(diagrams[0], kNextMember, Diagrams::no());
+}
+
+Diagram ConditionDiagrams::of_networks(const Condition& condition, const SetMembers& members,
+                                       const PacketState& state) {
+  std::map<std::pair<unsigned, Number>, std::vector<const SetMembers::Member*>, std::greater<>> networks;
+  for (const auto& one : members.members())
+    networks[{one.parts[0].prefix, one.parts[0].value}].push_back(&one);
+  std::vector<Diagram> each;
+  for (auto& [network, own] : networks) {
+    std::ranges::stable_sort(own, std::greater{}, [](const auto* one) { return one->parts[1].prefix; });
+    std::vector<Diagram> of_one;
+    for (const auto* one : own)
+      of_one.push_back(diagrams_.choose(member(condition, members, *one, state),
+                                        one->nomatch ? Diagrams::no() : Diagrams::yes(),
+                                        Diagrams::constant(kNextMember)));
+    const auto [first, last] = members.range_of(*own.front(), 0);
+    const auto inside = diagram(condition.fields[0], NumberSet::range(first, last), state, condition.words);
+    each.push_back(diagrams_.choose(inside, first_of(std::move(of_one)), Diagrams::constant(kNextMember)));
   }
-  while (parts.size() > 1) merge();
-  if (parts.empty()) return Diagrams::no();
-  return diagrams_.replace(parts.front().second, kNextMember, Diagrams::no());
+  return first_of(std::move(each));
 }
 
 Diagram ConditionDiagrams::member(const Condition& condition, const SetMembers& members,
@@ -393,6 +411,10 @@ Diagram ConditionDiagrams::member(const Condition& condition, const SetMembers& 
     Diagram part = 0;
     if (field == Field::source_port || field == Field::destination_port) {
       part = port_of_set(condition, i, members, member, state);
+    } else if (field == Field::mark) {
+      auto masked = field_masked(field, members.mark_mask(), member.parts[i].value);
+      masked.words = condition.words;
+      part = diagram(masked, state, nullptr);
     } else {
       const auto [first, last] = members.range_of(member, i);
       part = diagram(field, NumberSet::range(first, last), state, condition.words);
@@ -407,16 +429,17 @@ Diagram ConditionDiagrams::port_of_set(const Condition& condition, std::size_t p
                                        const SetMembers& members, const SetMembers::Member& member,
                                        const PacketState& state) {
   auto result = diagram(Field::protocol, NumberSet::one(member.protocol), state, {});
-  result = diagrams_.both(result, diagram(Field::fragment, NumberSet::one(0), state, {}));
   const auto number = members.range_of(member, part).first;
   const auto is = [&](Field field, Number wanted) {
     result = diagrams_.both(result, diagram(field, NumberSet::one(wanted), state, condition.words));
   };
   constexpr std::array<std::uint8_t, 4> kWithPorts{6, 17, 132, 136};
   if (member.protocol == 1 || member.protocol == 58) {
+    is(Field::fragment, 0);
     is(Field::icmp_type, number >> 8U);
     is(Field::icmp_code, number & 0xff);
   } else if (std::ranges::find(kWithPorts, member.protocol) != kWithPorts.end()) {
+    is(Field::fragment, 0);
     is(condition.fields[part], number);
   } else if (number != 0) {
     return Diagrams::no();

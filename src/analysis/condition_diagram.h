@@ -2,7 +2,6 @@
 
 #include <array>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +30,7 @@ struct Asked {
 class ConditionDiagrams {
  public:
   /// All references must outlive the object. `order`: the first fields.
-  ConditionDiagrams(const Ruleset& ruleset, const Packet& packets, const std::vector<Field>& order);
+  ConditionDiagrams(const Model& model, const Packet& packets, const std::vector<Field>& order);
 
   Diagrams& diagrams() { return diagrams_; }
   std::size_t level_of(Field field) const { return level_of_[static_cast<std::size_t>(field)]; }
@@ -79,11 +78,13 @@ class ConditionDiagrams {
   Diagram lookup_new(const Condition& condition, const SetMembers& members, const PacketState& state);
   Diagram member(const Condition& condition, const SetMembers& members, const SetMembers::Member& member,
                  const PacketState& state);
+  Diagram of_networks(const Condition& condition, const SetMembers& members, const PacketState& state);
+  /// The first of the diagrams that knows: what follows where one says kNextMember.
+  Diagram first_of(std::vector<Diagram> diagrams);
   Diagram port_of_set(const Condition& condition, std::size_t part, const SetMembers& members,
                       const SetMembers::Member& member, const PacketState& state);
-  const SetMembers* members(const std::string& set);
 
-  const Ruleset& ruleset_;
+  const Model& model_;
   const Packet& packets_;
   std::array<std::size_t, kFields> level_of_{};
   std::vector<Field> field_of_{};
@@ -92,7 +93,6 @@ class ConditionDiagrams {
   std::vector<std::string> words_{};
   std::unordered_map<std::string, std::size_t> unknowns_{};
   std::map<std::string, bool> assumed_{};
-  std::map<std::string, std::unique_ptr<SetMembers>> members_{};
   std::map<std::string, Diagram> lookups_{};
   std::map<std::string, const NumberSet*> source_sets_{};
 };

@@ -8,10 +8,6 @@
 namespace rewall {
 namespace {
 
-NumberSet loopback(Family family) {
-  return family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
-}
-
 NumberSet numbers(const std::vector<Number>& each) {
   std::vector<NumberRange> ranges;
   for (const auto number : each) ranges.push_back({number, number});
@@ -59,7 +55,7 @@ struct Own {
 
 Own own_addresses(const HostFacts& facts, const HostFacts::Interface* only, Family family) {
   Own own;
-  if (only == nullptr || only->name == "lo") own.local = loopback(family);
+  if (only == nullptr || only->name == "lo") own.local = loopback_addresses(family);
   if (only == nullptr || only->name == "lo")
     own.local = either(own.local, NumberSet(family == Family::ipv4 ? facts.local_v4 : facts.local_v6));
   for (const auto& interface : facts.interfaces) {
@@ -110,8 +106,8 @@ Kinds kinds_of_v4(unsigned types, const HostFacts& facts, const HostFacts::Inter
     return kinds;
   }
   if (only == nullptr) {
-    add(local, loopback(Family::ipv4));
-    rest = without(rest, loopback(Family::ipv4));
+    add(local, loopback_addresses(Family::ipv4));
+    rest = without(rest, loopback_addresses(Family::ipv4));
   }
   constexpr unsigned kAny = local | broadcast | unicast;
   if ((types & kAny) == kAny)
@@ -137,7 +133,8 @@ Kinds kinds_of_v6(unsigned types, const HostFacts& facts, const HostFacts::Inter
     kinds.yes = left;
     return kinds;
   }
-  const auto own = facts.known ? own_addresses(facts, only, Family::ipv6).local : loopback(Family::ipv6);
+  const auto own =
+      facts.known ? own_addresses(facts, only, Family::ipv6).local : loopback_addresses(Family::ipv6);
   if ((types & local) != 0) kinds.yes = both(left, own);
   if ((types & other) != 0 || !facts.known) kinds.maybe = without(left, kinds.yes);
   return kinds;
@@ -176,8 +173,36 @@ Condition address_type(Field field, const Option& option, const Option* limit, c
 
 }  // namespace
 
+NumberSet loopback_addresses(Family family) {
+  return family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
+}
+
 NumberSet HostFacts::local(Family family) const {
   return own_addresses(*this, nullptr, family).local;
+}
+
+NumberSet HostFacts::interfaces_towards(const NumberSet& addresses, Family family) const {
+  auto rest = addresses;
+  std::vector<NumberRange> names;
+  for (const auto& interface : interfaces) {
+    const NumberSet on_link(networks(interface, family));
+    if (both(rest, on_link).empty()) continue;
+    const auto name = interface_number(interface.name);
+    names.push_back({name, name});
+    rest = without(rest, on_link);
+  }
+  return rest.empty() ? NumberSet(std::move(names)) : NumberSet{};
+}
+
+// Addresses that mean this host alone are never chosen (inet_select_addr): those of others are.
+NumberSet HostFacts::masquerade_addresses(const Interface& out, Family family) const {
+  return out.name == "lo" ? local(family) : numbers(addresses(out, family));
+}
+
+// The first one of IPv4 is the primary address (nf_nat_redirect_ipv4).
+NumberSet redirect_addresses(const HostFacts::Interface& in, Family family) {
+  const auto& own = addresses(in, family);
+  return family == Family::ipv4 && !own.empty() ? NumberSet::one(own[0]) : numbers(own);
 }
 
 std::optional<Condition> read_address_type(const Match& match, const Surroundings& around) {
@@ -209,7 +234,8 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
   };
   std::vector<Condition> pass = {field_in(Field::in_interface, interfaces_of("lo"))};
   std::vector<Condition> fail;
-  const auto local = around.facts->known ? around.facts->local(around.family) : loopback(around.family);
+  const auto local =
+      around.facts->known ? around.facts->local(around.family) : loopback_addresses(around.family);
   if (around.facts->known && !has("--validmark")) {
     if (!has("--accept-local"))
       fail.push_back(

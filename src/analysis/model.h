@@ -34,7 +34,18 @@ struct HostFacts {
   bool routes_by_mark = false;  ///< it has rules of routing (ip-rule(8)) beside the three of the kernel
   /// The addresses of this host: loopback networks, and all of the interfaces.
   NumberSet local(Family family) const;
+  /// The interfaces on whose links these addresses are; none where one of the addresses is on no link.
+  NumberSet interfaces_towards(const NumberSet& addresses, Family family) const;
+  /// Whether another mark or type of service can be another way, as far as anybody knows.
+  bool may_route_by_mark() const { return !known || routes_by_mark; }
+  /// What MASQUERADE makes of the source of packets that leave by the interface: none where it drops them.
+  NumberSet masquerade_addresses(const Interface& out, Family family) const;
 };
+
+/// The addresses of the loopback interface.
+NumberSet loopback_addresses(Family family);
+/// What REDIRECT makes of the destination of packets that come in by the interface: none where it drops them.
+NumberSet redirect_addresses(const HostFacts::Interface& in, Family family);
 
 /// A condition of a rule. `parts` are those of all_of and any_of. A condition holds all that the kernel asks:
 /// that of a port asks too whether the packet is no fragment behind the first, one of connection tracking

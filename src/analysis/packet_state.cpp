@@ -57,16 +57,26 @@ void PacketState::copy_bits(Field field, Number mask, Field other, Number other_
     set_bits(field, mask, the_one(from) & other_mask);
     return;
   }
-  auto now = value(field);
-  const bool nothing_left = is_one(now) || (mask & 0xffffffff) == 0xffffffff;
-  if (!nothing_left || from.kind != FieldValue::Kind::masked || from.shift != 0) {
-    set(field, FieldValue::nobody_knows());
-    return;
-  }
-  const auto rest = is_one(now) ? the_one(now) & ~mask & 0xffffffff : Number{0};
+  constexpr Number kAll = 0xffffffff;
+  const auto left = kAll & ~mask;
+  const auto now = value(field);
+  const auto plain = [](const FieldValue& one) {
+    return one.kind == FieldValue::Kind::masked && one.shift == 0;
+  };
   auto copied = from;
   copied.keep &= other_mask;
-  copied.flip = (copied.flip & other_mask) ^ rest;
+  copied.flip &= other_mask;
+  if (is_one(now)) {
+    copied.flip ^= the_one(now) & left;
+  } else if (plain(now) && (now.of == from.of || (now.keep & left) == 0)) {
+    copied.keep ^= now.keep & left;
+    copied.flip ^= now.flip & left;
+  } else if (left != 0) {
+    copied = FieldValue::nobody_knows();
+  }
+  if (!plain(from)) copied = FieldValue::nobody_knows();
+  if (plain(copied) && (copied.keep & kAll) == kAll) copied.keep = ~Number{0};
+  if (plain(copied) && (copied.keep & kAll) == 0) copied = FieldValue::one(copied.flip & kAll);
   set(field, std::move(copied));
 }
 
@@ -97,39 +107,14 @@ std::string PacketState::key() const {
     }
   }
   for (const auto& set : changed_sets) key += "set " + set + ";";
-  for (const bool flag : {tracked, not_tracked, destination_translated, to_this_host, routed})
+  for (const bool flag :
+       {over_loopback, tracked, not_tracked, translated, destination_translated, to_this_host, routed})
     key += flag ? '1' : '0';
+  key += static_cast<char>('0' + static_cast<int>(hook));
   return key + proxy;
 }
 
-namespace {
-
-// ip_set_proto of a new connection: the replies come from where NAT sent the packet.
-void translate_destination(PacketState& state, const RuleAction& action) {
-  state.destination_translated = true;
-  if (!action.addresses.empty()) {
-    state.set(Field::destination, FieldValue::among(action.addresses));
-    state.set(Field::reply_source, FieldValue::among(action.addresses));
-  }
-  if (!action.ports.empty()) {
-    const auto ports = action.port_base ? FieldValue::nobody_knows() : FieldValue::among(action.ports);
-    state.set(Field::destination_port, ports);
-    state.set(Field::reply_source_port, ports);
-  }
-  state.set_bits(Field::status, dnat, dnat);
-}
-
-void redirect(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts) {
-  translate_destination(state, action);
-  state.to_this_host = true;
-  const auto value = facts.known ? FieldValue::among(facts.local(family)) : FieldValue::nobody_knows();
-  state.set(Field::destination, value);
-  state.set(Field::reply_source, value);
-}
-
-}  // namespace
-
-void change_state(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts) {
+void change_state(PacketState& state, const RuleAction& action) {
   switch (action.kind) {
     case RuleAction::Kind::set_field:
       if (action.field != Field::connection_mark || state.has_connection())
@@ -150,19 +135,10 @@ void change_state(PacketState& state, const RuleAction& action, Family family, c
         state.copy_bits(Field::mark, action.second_mask, Field::connection_mark, action.mask);
       break;
     case RuleAction::Kind::no_track:
+      // A packet that has a connection already keeps it (xt_CT.c).
+      if (state.tracked) break;
       state.not_tracked = true;
-      break;
-    case RuleAction::Kind::destination_nat:
-      translate_destination(state, action);
-      break;
-    case RuleAction::Kind::redirect:
-      redirect(state, action, family, facts);
-      break;
-    case RuleAction::Kind::network_map:
-      state.destination_translated = true;
-      state.set_bits(Field::destination, action.mask, action.value);
-      state.set(Field::reply_source, state.value(Field::destination));
-      state.set_bits(Field::status, dnat, dnat);
+      state.set(Field::state, FieldValue::one(static_cast<Number>(ConnectionState::untracked)));
       break;
     case RuleAction::Kind::transparent_proxy:
       state.set_bits(Field::mark, action.mask, action.value);
@@ -190,12 +166,6 @@ std::vector<Field> changed_by(const RuleAction& action) {
     default:
       return {};
   }
-}
-
-std::vector<Field> read_by(const RuleAction& action) {
-  if (action.kind == RuleAction::Kind::save_mark) return {Field::mark};
-  if (action.kind == RuleAction::Kind::restore_mark) return {Field::connection_mark};
-  return {};
 }
 
 }  // namespace rewall

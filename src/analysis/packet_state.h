@@ -34,9 +34,12 @@ struct FieldValue {
 struct PacketState {
   std::map<Field, FieldValue> changed{};  ///< of the fields that are not as they came
   std::set<std::string> changed_sets{};   ///< that a rule adds the packet to, or removes it from
+  Hook hook = Hook::prerouting;           ///< where it is
+  bool over_loopback = false;             ///< it came in over lo: its connection is that of its way out
   bool tracked = false;                   ///< connection tracking has seen it
   bool not_tracked = false;               ///< a rule said that it must not (NOTRACK)
-  bool destination_translated = false;    ///< no further rule of NAT is asked
+  bool translated = false;                ///< by NAT at this hook: no further rule of NAT is asked
+  bool destination_translated = false;    ///< by NAT at any hook
   bool to_this_host = false;              ///< REDIRECT
   bool routed = false;                    ///< it goes by FORWARD
   std::string proxy{};                    ///< the words of TPROXY
@@ -53,12 +56,10 @@ struct PacketState {
   std::string key() const;  ///< equal for equal states
 };
 
-/// What an action makes of the state, for those that change it; `facts` for REDIRECT.
-void change_state(PacketState& state, const RuleAction& action, Family family, const HostFacts& facts);
+/// What an action makes of the state, for those that change it; but for those of NAT.
+void change_state(PacketState& state, const RuleAction& action);
 
 /// The fields that an action may change.
 std::vector<Field> changed_by(const RuleAction& action);
-/// The fields that an action reads.
-std::vector<Field> read_by(const RuleAction& action);
 
 }  // namespace rewall

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "analysis/model_parts.h"
 #include "analysis/packet.h"
 #include "analysis/verdict_diagram.h"
 #include "analysis/who.h"
@@ -20,13 +21,10 @@ constexpr Leaf kClosed = 0;
 constexpr Leaf kHere = 1;
 constexpr Leaf kFirstElsewhere = 2;
 
-NumberSet own_loopback(Family family) {
-  return family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
-}
-
 // Addresses that one host can have: no loopback, no group, no broadcast, not 0.0.0.0/8 nor ::.
 NumberSet unicast_addresses(Family family) {
-  if (family == Family::ipv4) return without(NumberSet::range(0x01000000, 0xdfffffff), own_loopback(family));
+  if (family == Family::ipv4)
+    return without(NumberSet::range(0x01000000, 0xdfffffff), loopback_addresses(family));
   return NumberSet::range(2, (Number{0xff} << 120U) - 1);
 }
 
@@ -58,8 +56,8 @@ Packet new_connections(const Model& model, bool forward) {
   if (const auto& facts = model.facts(); facts.known) {
     const auto local = facts.local(family);
     packet[Field::source] = without(without(packet[Field::source], local), broadcasts(facts, family));
-    packet[Field::destination] =
-        forward ? without(packet[Field::destination], local) : both(packet[Field::destination], local);
+    packet[Field::destination] = forward ? without(packet[Field::destination], model.parts().arriving)
+                                         : both(packet[Field::destination], local);
   }
   for (const auto field : {Field::source_port, Field::destination_port})
     packet[field] = NumberSet::range(1, 65535);
@@ -124,7 +122,8 @@ class PortList {
     return {.packets = new_connections(model, question.forward),
             .order = level_order(),
             .assumed = address_types(question.forward),
-            .progress = question.progress};
+            .progress = question.progress,
+            .only_addressed = true};
   }
 
   // Here, or one of places elsewhere.
@@ -158,7 +157,7 @@ class PortList {
       return fate.destination->empty() && fate.destination_port
                  ? "port " + port_words(*fate.destination_port) + " of this host"
                  : to;
-    if (*fate.destination != model_.facts().local(model_.family())) return to;
+    if (!fate.to_this_host) return to;
     return fate.destination_port ? "port " + port_words(*fate.destination_port) + " of this host"
                                  : "this host";
   }

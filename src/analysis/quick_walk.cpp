@@ -4,6 +4,7 @@
 #include <array>
 
 #include "analysis/model_parts.h"
+#include "analysis/stations.h"
 #include "analysis/walk_state.h"
 
 namespace rewall {
@@ -140,7 +141,7 @@ class QuickWalk {
   bool pass(Hook hook) {
     const auto& stations = parts_.stations[static_cast<std::size_t>(hook)];
     for (const auto& station : stations) {
-      if (!tracked_ && station.priority > -200) track();
+      if (!tracked_ && station.priority > kTrackingPriority) track();
       if (!station.native.empty()) return false;
       bool asked = true;
       if (parts_.tables[station.table].name() == "nat" && !enters_nat(station, asked)) return false;
@@ -398,7 +399,11 @@ class QuickWalk {
       case Kind::none:
         return act_plainly(plain, count);
       case Kind::set_field:
-        if (action.field == Field::connection_mark && !tracked_) break;
+        if (action.field == Field::connection_mark && !tracked_) {
+          // What comes in over lo has its connection already.
+          if (!untracked_ && hook_ == Hook::prerouting && !in_known_) return Go::stop;
+          break;
+        }
         set_bits(action.field, action.mask, action.value);
         break;
       case Kind::increase_field:

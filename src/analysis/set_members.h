@@ -36,6 +36,8 @@ class SetMembers {
   bool known() const { return known_; }
   /// True for a set that has temporary members, which nobody knows: who is no member may be one.
   bool open() const { return open_; }
+  /// True for a set of the other family, which has none of the packets.
+  bool foreign() const { return foreign_; }
   bool has_port() const { return port_ < kinds_.size(); }
   std::size_t port_part() const { return port_; }  ///< the dimension that is a port
   std::size_t dimensions() const { return kinds_.size(); }
@@ -52,6 +54,10 @@ class SetMembers {
   /// The members that are not disjoint from the ranges; absent where they are more than `most`.
   std::optional<std::vector<const Member*>> near(std::span<const NumberRange> ranges, std::size_t most) const;
   NumberRange range_of(const Member& member, std::size_t part) const;
+  /// Of hash:net,iface the most specific network decides, whatever its interface (mtype_test_cidrs() and
+  /// hash_netiface4_data_equal()).
+  bool of_interfaces() const { return of_interfaces_; }
+  Number mark_mask() const { return mark_mask_; }  ///< what a set looks at of a mark
 
  private:
   struct Key {
@@ -84,8 +90,6 @@ class SetMembers {
   Number mark_mask_ = 0xffffffff;
   std::vector<Member> members_{};
   NumberSet numbers_{};
-  /// Of hash:net,iface the most specific network decides, whatever its interface (mtype_test_cidrs() and
-  /// hash_netiface4_data_equal()).
   bool of_interfaces_ = false;
   std::set<std::pair<unsigned, Number>> networks_{};  // prefixes and values
   std::map<Shape, std::unordered_map<Key, bool, KeyHash>, std::greater<>> index_{};

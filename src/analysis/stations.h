@@ -7,6 +7,10 @@
 
 namespace rewall {
 
+/// Connection tracking sees a packet before the chains behind this priority (NF_IP_PRI_CONNTRACK of
+/// linux/netfilter_ipv4.h).
+inline constexpr int kTrackingPriority = -200;
+
 /// The hook of a built-in chain by its name; absent for any other name.
 std::optional<Hook> hook_of_chain(std::string_view chain);
 

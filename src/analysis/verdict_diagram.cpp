@@ -5,12 +5,14 @@
 #include <unordered_set>
 
 #include "analysis/condition_diagram.h"
+#include "analysis/conditions.h"
+#include "analysis/model_parts.h"
+#include "analysis/stations.h"
 #include "core/format.h"
 
 namespace rewall {
 namespace {
 
-constexpr int kTrackingPriority = -200;         // NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h
 constexpr std::size_t kFirstSweep = 4'000'000;  // edges
 constexpr std::size_t kMostEdges = 80'000'000;
 constexpr std::size_t kMostStates = 200'000;
@@ -46,24 +48,35 @@ struct ChainTraits {
 // nothing.
 class Reach {
  public:
-  Reach(const Model& model, const std::vector<Hook>& hooks) : model_(model) {
+  Reach(const Model& model, const std::vector<Hook>& hooks, bool only_addressed) : model_(model) {
     for (const auto hook : hooks)
       for (const auto& station : model.stations(hook))
         if (station.native.empty()) visit({station.table, station.chain});
-    read_.insert(Field::ttl);  // by the routing
+    const auto unaddressed = [&](const HostFacts::Interface& interface) {
+      return model.facts().masquerade_addresses(interface, model.family()).empty();
+    };
+    masquerade_drops_ = !only_addressed && std::ranges::any_of(model.facts().interfaces, unaddressed);
+    if (masquerade_drops_) read_.insert(Field::out_interface);
+    // By the routing.
+    read_.insert(Field::ttl);
+    if (hooks.front() == Hook::output && reads(Field::out_interface) && model.facts().may_route_by_mark())
+      read_.insert({Field::mark, Field::tos});
     read_through_marks();
     find_traits();
   }
 
   std::size_t rules() const { return rules_; }
   const ChainTraits& traits(ChainPlace place) const { return traits_.at(place); }
+  bool reads(Field field) const { return read_.contains(field); }
 
   bool changes(const RuleAction& action) const {
     if (action.kind == RuleAction::Kind::no_track) return true;
     if (action.kind == RuleAction::Kind::set_member) return looked_up_.contains(action.set);
     if (action.kind == RuleAction::Kind::transparent_proxy) return false;
     const auto fields = changed_by(action);
-    return std::ranges::any_of(fields, [this](Field field) { return read_.contains(field); });
+    // The routing asks for the destination.
+    return std::ranges::any_of(
+        fields, [this](Field field) { return field == Field::destination || read_.contains(field); });
   }
 
  private:
@@ -143,8 +156,10 @@ class Reach {
     }
   }
 
-  static bool decides(const RuleAction& action) {
+  bool decides(const RuleAction& action) const {
     using Kind = RuleAction::Kind;
+    if (masquerade_drops_ && (action.kind == Kind::masquerade || action.kind == Kind::source_nat))
+      return true;
     return action.kind == Kind::drop || action.kind == Kind::reject || action.kind == Kind::queue ||
            action.kind == Kind::destination_nat || action.kind == Kind::redirect ||
            action.kind == Kind::network_map || action.kind == Kind::transparent_proxy ||
@@ -156,6 +171,7 @@ class Reach {
   std::set<Field> read_{};
   std::set<std::string> looked_up_{};
   std::size_t rules_ = 0;
+  bool masquerade_drops_ = false;  // what leaves by an interface without an address
   bool saves_ = false;
   bool restores_ = false;
 };
@@ -179,9 +195,9 @@ class VerdictDiagram::Work {
   Work(const Model& model, VerdictQuestion question)
       : model_(model),
         question_(std::move(question)),
-        conditions_(model.ruleset(), question_.packets, question_.order),
+        conditions_(model, question_.packets, question_.order),
         diagrams_(conditions_.diagrams()),
-        reach_(model, hooks_of(question_.packets.hook)) {
+        reach_(model, hooks_of(question_.packets.hook), question_.only_addressed) {
     conditions_.assume(question_.assumed);
     diagrams_.limit(kMostEdges);
   }
@@ -192,8 +208,12 @@ class VerdictDiagram::Work {
     first.tracked = hook == Hook::postrouting;
     if (question_.packets[Field::state] == NumberSet::one(static_cast<Number>(ConnectionState::fresh)))
       of_new_connection(first);
+    // Rules copy the bits of the one to the other.
+    for (const auto field : {Field::mark, Field::connection_mark})
+      if (const auto& numbers = question_.packets[field]; numbers.is_one())
+        first.set(field, FieldValue::among(numbers));
     const auto result = hook == Hook::input || hook == Hook::forward || hook == Hook::prerouting
-                            ? arrive(std::move(first))
+                            ? arrive(first)
                             : enter(hook, std::move(first));
     if (question_.progress) question_.progress(reach_.rules(), reach_.rules());
     return diagrams_.gave_up() ? std::nullopt : std::optional(result);
@@ -251,7 +271,10 @@ class VerdictDiagram::Work {
   // ---- rules
 
   Diagram end_of(const PacketState& state) {
-    Fate fate{.verdict = Verdict::accept, .routed = state.routed, .proxy = state.proxy};
+    Fate fate{.verdict = Verdict::accept,
+              .routed = state.routed,
+              .to_this_host = state.to_this_host,
+              .proxy = state.proxy};
     const auto translated = [&](Field field) -> std::optional<NumberSet> {
       const auto value = state.value(field);
       if (value == FieldValue::as_it_came(field)) return std::nullopt;
@@ -272,7 +295,7 @@ class VerdictDiagram::Work {
 
   PacketState after(const RuleAction& action, std::uint32_t state) const {
     auto changed = states_[state];
-    change_state(changed, action, model_.family(), model_.facts());
+    change_state(changed, action);
     return changed;
   }
 
@@ -283,8 +306,6 @@ class VerdictDiagram::Work {
     const auto& action = rule.action;
     switch (action.kind) {
       case Kind::accept:
-      case Kind::source_nat:
-      case Kind::masquerade:
         return leaf(Way::accept, state);
       case Kind::drop:
         return leaf(Way::drop);
@@ -295,11 +316,16 @@ class VerdictDiagram::Work {
       case Kind::jump:
       case Kind::go_to:
         return below(action, place.table, state);
+      case Kind::source_nat:
+      case Kind::masquerade:
       case Kind::destination_nat:
       case Kind::redirect:
       case Kind::network_map:
+        return translated(rule, states_[state]);
       case Kind::transparent_proxy:
-        return leaf(Way::accept, number_of(after(action, state)));
+        // xt_TPROXY.c drops what has no socket.
+        return diagrams_.choose(conditions_.unknown("a program listens for " + action.words),
+                                leaf(Way::accept, number_of(after(action, state))), leaf(Way::drop));
       case Kind::queue:
         return diagrams_.choose(conditions_.unknown(action.words + " accepts"), leaf(Way::accept, state),
                                 leaf(Way::drop));
@@ -317,6 +343,129 @@ class VerdictDiagram::Work {
     const auto drops = conditions_.unknown(action.words + " drops");
     return diagrams_.choose(accepts, leaf(Way::accept, state),
                             diagrams_.choose(drops, leaf(Way::drop), leaf(Way::next, state)));
+  }
+
+  // ---- NAT, as the walk has it
+
+  Diagram translated(const ModelRule& rule, PacketState state) {
+    const auto& action = rule.action;
+    state.translated = true;
+    if (state.hook != Hook::prerouting && state.hook != Hook::output) {
+      const auto accepted = leaf(Way::accept, number_of(state));
+      if (action.kind != Kind::masquerade || question_.only_addressed) return accepted;
+      return diagrams_.choose(without_address(state), leaf(Way::drop), accepted);
+    }
+    state.destination_translated = true;
+    if (action.kind == Kind::redirect) return redirected(action, std::move(state));
+    if (action.kind == Kind::network_map) {
+      auto mapped = state;
+      const auto network = destination_network(rule);
+      if (network)
+        mapped.set_bits(Field::destination, 0, *network ^ action.value);
+      else
+        mapped.set_bits(Field::destination, action.mask, action.value);
+      return to_address(action, state, mapped.value(Field::destination));
+    }
+    if (action.addresses.empty()) return to_port(action, state, std::nullopt);
+    return to_address(action, state, FieldValue::among(action.addresses));
+  }
+
+  // The bits that NETMAP changes, where the rule matches one network alone: then all bits of an address show,
+  // and conditions behind it are ranges.
+  static std::optional<Number> destination_network(const ModelRule& rule) {
+    for (const auto& condition : rule.conditions) {
+      if (condition.kind != Condition::Kind::in || condition.negated) continue;
+      if (condition.field != Field::destination || condition.numbers.empty()) continue;
+      const auto first = condition.numbers.ranges().front().first & rule.action.mask;
+      if (first == (condition.numbers.ranges().back().last & rule.action.mask)) return first;
+    }
+    return std::nullopt;
+  }
+
+  // The packets that leave by an interface without an address; of a route that nobody knows none.
+  Diagram without_address(const PacketState& state) {
+    auto result = Diagrams::no();
+    if (state.value(Field::out_interface).kind == FieldValue::Kind::unknown) return result;
+    for (const auto& interface : model_.facts().interfaces)
+      if (model_.facts().masquerade_addresses(interface, model_.family()).empty())
+        result = diagrams_.either(result, by_interface(Field::out_interface, interface.name, state));
+    return result;
+  }
+
+  Diagram by_interface(Field field, const std::string& name, const PacketState& state) {
+    return conditions_.diagram(field, NumberSet::one(interface_number(name)), state,
+                               format("{} {}", rewall::words_of(field), name));
+  }
+
+  Diagram redirected(const RuleAction& action, PacketState state) {
+    const auto family = model_.family();
+    const auto& facts = model_.facts();
+    if (state.hook == Hook::output)
+      return to_address(action, state,
+                        FieldValue::one(family == Family::ipv4 ? Number{0x7f000001} : Number{1}));
+    state.to_this_host = true;
+    if (!facts.known) return to_port(action, state, FieldValue::nobody_knows());
+    auto result = to_port(action, state, FieldValue::among(facts.local(family)));
+    const bool asked = reach_.reads(Field::destination) || reach_.reads(Field::reply_source);
+    for (const auto& interface : facts.interfaces) {
+      const auto own = redirect_addresses(interface, family);
+      if (own.empty() ? question_.only_addressed : !asked) continue;
+      const auto by_one = own.empty() ? leaf(Way::drop) : to_port(action, state, FieldValue::among(own));
+      result = diagrams_.choose(by_interface(Field::in_interface, interface.name, state), by_one, result);
+    }
+    return result;
+  }
+
+  // Where the address stays what it was, OUTPUT needs no new routing.
+  Diagram to_address(const RuleAction& action, const PacketState& state, const FieldValue& address) {
+    if (state.hook != Hook::output) return to_port(action, state, address);
+    return diagrams_.choose(address_stays(action, state, address), to_port(action, state, std::nullopt),
+                            to_port(action, state, address));
+  }
+
+  Diagram address_stays(const RuleAction& action, const PacketState& state, const FieldValue& address) {
+    if (action.kind == Kind::network_map)
+      return conditions_.diagram(field_masked(Field::destination, action.mask, action.value), state, nullptr);
+    if (address.kind != FieldValue::Kind::one_of || !address.numbers.is_one()) return Diagrams::no();
+    return conditions_.diagram(Field::destination, address.numbers, state, {});
+  }
+
+  // get_unique_tuple() of nf_nat_core.c: a port in the range stays, and ICMP has none.
+  Diagram to_port(const RuleAction& action, const PacketState& state,
+                  const std::optional<FieldValue>& address) {
+    const auto same_port = sent_to(action, state, address, false);
+    if (action.ports.empty()) return same_port;
+    auto result = sent_to(action, state, address, true);
+    if (!action.ports.is_one() && !action.port_base && !action.shuffles)
+      result = diagrams_.choose(conditions_.diagram(Field::destination_port, action.ports, state, {}),
+                                same_port, result);
+    const auto icmp = conditions_.diagram(Field::protocol, NumberSet({{1, 1}, {58, 58}}), state, {});
+    return diagrams_.choose(icmp, same_port, result);
+  }
+
+  // The connection has the status DNAT where something became another.
+  Diagram sent_to(const RuleAction& action, const PacketState& before,
+                  const std::optional<FieldValue>& address, bool moves_port) {
+    auto after = before;
+    auto stays = Diagrams::yes();
+    if (address) {
+      stays = address_stays(action, before, *address);
+      after.set(Field::destination, *address);
+      after.set(Field::reply_source, *address);
+    }
+    if (moves_port) {
+      const auto port = FieldValue::among(action.ports);
+      if (action.ports.is_one())
+        stays = diagrams_.both(stays, conditions_.diagram(Field::destination_port, action.ports, before, {}));
+      else
+        stays = Diagrams::no();
+      after.set(Field::destination_port, port);
+      after.set(Field::reply_source_port, port);
+    }
+    const auto unchanged = number_of(after);
+    if (!reach_.reads(Field::status)) return leaf(Way::accept, unchanged);
+    after.set_bits(Field::status, dnat, dnat);
+    return diagrams_.choose(stays, leaf(Way::accept, unchanged), leaf(Way::accept, number_of(after)));
   }
 
   Diagram below(const RuleAction& action, std::size_t table, std::uint32_t state) {
@@ -451,7 +600,7 @@ class VerdictDiagram::Work {
   Diagram arrive(const PacketState& state) {
     auto over_lo = state;
     over_lo.tracked = true;
-    over_lo.destination_translated = true;
+    over_lo.over_loopback = true;
     Held is(*this,
             conditions_.diagram(Field::in_interface, NumberSet::one(interface_number("lo")), state, "-i lo"));
     if (*is == Diagrams::no()) return enter(Hook::prerouting, state);
@@ -462,38 +611,68 @@ class VerdictDiagram::Work {
   }
 
   Diagram enter(Hook hook, PacketState state) {
-    const auto no_interface = FieldValue::one(0);
-    if (hook == Hook::prerouting || hook == Hook::input) state.set(Field::out_interface, no_interface);
-    if (hook == Hook::output) state.set(Field::in_interface, no_interface);
+    state.hook = hook;
+    state.translated = false;
+    const auto has_none = [&](std::initializer_list<Field> fields) {
+      for (const auto field : fields) state.set(field, FieldValue::one(0));
+    };
+    if (hook == Hook::prerouting || hook == Hook::input) has_none({Field::out_interface, Field::bridge_out});
+    if (hook == Hook::output) has_none({Field::in_interface, Field::bridge_in});
+    // Before connection tracking a packet has no connection (raw).
+    if ((hook == Hook::prerouting || hook == Hook::output) && !state.tracked)
+      state.set(Field::state, FieldValue::one(static_cast<Number>(ConnectionState::invalid)));
     if (hook == Hook::forward) {
       state.routed = true;
-      state.set(Field::out_interface, interface_towards(state));
-      // ip_forward() of ip_forward.c
-      Held ended(*this, conditions_.diagram(Field::ttl, NumberSet::range(0, 1), state, "--ttl-lt 2"));
-      state.add(Field::ttl, -1);
-      const auto goes_on = from_station(hook, 0, number_of(std::move(state)));
-      return diagrams_.choose(*ended, leaf(Way::drop), goes_on);
+      state.set(Field::bridge_out, FieldValue::as_it_came(Field::bridge_out));
+      // Where no link has the destination, it leaves by the interface that the packet says.
+      return by_new_route(state, {}, FieldValue::as_it_came(Field::out_interface));
     }
     return from_station(hook, 0, number_of(std::move(state)));
   }
 
-  // By the networks that are on this host's links.
-  FieldValue interface_towards(const PacketState& state) const {
+  // ip_forward() of ip_forward.c: what has no hop left ends, and what everybody on the link hears
+  Diagram forward(PacketState state) {
+    Held ended(*this, conditions_.diagram(Field::ttl, NumberSet::range(0, 1), state, "--ttl-lt 2"));
+    Held unicast(*this,
+                 conditions_.diagram(Field::packet_type, NumberSet::one(0), state, "--pkt-type unicast"));
+    state.add(Field::ttl, -1);
+    Held goes_on(*this, from_station(Hook::forward, 0, number_of(std::move(state))));
+    *goes_on = diagrams_.choose(*unicast, *goes_on, leaf(Way::drop));
+    return diagrams_.choose(*ended, leaf(Way::drop), *goes_on);
+  }
+
+  // Out by the interface on whose link the destination is that NAT made; to `local` by lo.
+  Diagram by_new_route(const PacketState& state, const NumberSet& local, const FieldValue& otherwise) {
+    const auto go = [&](const FieldValue& out) {
+      auto one = state;
+      one.set(Field::out_interface, out);
+      return state.hook == Hook::forward ? forward(std::move(one)) : enter(Hook::postrouting, std::move(one));
+    };
     const auto to = state.value(Field::destination);
-    if (!model_.facts().known || to.kind != FieldValue::Kind::one_of)
-      return FieldValue::as_it_came(Field::out_interface);
-    std::vector<NumberRange> names;
-    NumberSet rest = to.numbers;
-    for (const auto& interface : model_.facts().interfaces) {
-      const NumberSet networks(model_.family() == Family::ipv4 ? interface.v4_networks
-                                                               : interface.v6_networks);
-      if (both(to.numbers, networks).empty()) continue;
-      const auto name = interface_number(interface.name);
-      names.push_back({name, name});
-      rest = without(rest, networks);
+    const bool is_new = to != FieldValue::as_it_came(Field::destination);
+    if (!is_new || to.kind != FieldValue::Kind::masked) return go(interface_towards(to, local, otherwise));
+    std::vector<std::pair<Number, NumberSet>> ways{{interface_number("lo"), local}};
+    for (const auto& interface : model_.facts().interfaces)
+      ways.emplace_back(
+          interface_number(interface.name),
+          NumberSet(model_.family() == Family::ipv4 ? interface.v4_networks : interface.v6_networks));
+    Held result(*this, go(otherwise));
+    for (auto way = ways.rbegin(); way != ways.rend(); ++way) {
+      Held is(*this, conditions_.diagram(Field::destination, way->second, state, {}));
+      if (*is == Diagrams::no()) continue;
+      const auto by_it = go(FieldValue::one(way->first));
+      *result = diagrams_.choose(*is, by_it, *result);
     }
-    return rest.empty() ? FieldValue::among(NumberSet(std::move(names)))
-                        : FieldValue::as_it_came(Field::out_interface);
+    return *result;
+  }
+
+  FieldValue interface_towards(const FieldValue& to, const NumberSet& local,
+                               const FieldValue& otherwise) const {
+    if (to.kind != FieldValue::Kind::one_of) return otherwise;
+    if (!both(to.numbers, local).empty())
+      return without(to.numbers, local).empty() ? FieldValue::one(interface_number("lo")) : otherwise;
+    auto found = model_.facts().interfaces_towards(to.numbers, model_.family());
+    return found.empty() ? otherwise : FieldValue::among(std::move(found));
   }
 
   Diagram from_station(Hook hook, std::size_t number, std::uint32_t state) {
@@ -506,26 +685,26 @@ class VerdictDiagram::Work {
 
   Diagram new_from_station(Hook hook, std::size_t number, std::uint32_t state) {
     const auto& stations = model_.stations(hook);
-    const bool first_hook = hook == Hook::prerouting || hook == Hook::output;
     const bool at_end = number == stations.size();
-    if (first_hook && !states_[state].tracked && (at_end || stations[number].priority >= kTrackingPriority))
+    if (!states_[state].tracked && (at_end || stations[number].priority > kTrackingPriority))
       return from_station(hook, number, number_of(tracked(states_[state])));
-    if (first_hook && !states_[state].tracked) state = number_of(not_yet_tracked(states_[state]));
     if (at_end) return behind(hook, state);
     const auto& station = stations[number];
     if (!station.native.empty()) return native(station, number, state);
-    if (passes(station, first_hook, state)) return from_station(hook, number + 1, state);
+    if (passes(station, state)) return from_station(hook, number + 1, state);
     const auto all = of_station(station, state);
     return for_each_state(all, Way::accept,
                           [&](std::uint32_t after) { return from_station(hook, number + 1, after); });
   }
 
-  bool passes(const Station& station, bool first_hook, std::uint32_t state) const {
+  bool passes(const Station& station, std::uint32_t number) const {
+    const auto& state = states_[number];
     const auto& chain = model_.tables()[station.table].table->chains[station.chain];
     if (chain.policy != "DROP" && !reach_.traits({station.table, station.chain}).decides) return true;
     if (model_.tables()[station.table].name() != "nat") return false;
-    return question_.without_translation || states_[state].not_tracked ||
-           (first_hook && states_[state].destination_translated);
+    // What comes in over lo was translated on its way out.
+    return question_.without_translation || state.not_tracked || state.translated ||
+           (state.over_loopback && (station.hook == Hook::prerouting || station.hook == Hook::input));
   }
 
   Diagram of_station(const Station& station, std::uint32_t state) {
@@ -542,16 +721,10 @@ class VerdictDiagram::Work {
     });
   }
 
-  // Before connection tracking a packet has no connection (raw); behind it, what raw said.
-  static PacketState not_yet_tracked(PacketState state) {
-    state.set(Field::state, FieldValue::one(static_cast<Number>(ConnectionState::invalid)));
-    return state;
-  }
+  // What raw said of it holds.
   static PacketState tracked(PacketState state) {
     state.tracked = true;
-    state.set(Field::state, state.not_tracked
-                                ? FieldValue::one(static_cast<Number>(ConnectionState::untracked))
-                                : FieldValue::as_it_came(Field::state));
+    if (!state.not_tracked) state.set(Field::state, FieldValue::as_it_came(Field::state));
     return state;
   }
 
@@ -575,34 +748,97 @@ class VerdictDiagram::Work {
       case Hook::prerouting:
         return question_.packets.hook == Hook::prerouting ? end_of(states_[state]) : route(state);
       case Hook::forward:
-      case Hook::output:
         return enter(Hook::postrouting, states_[state]);
+      case Hook::output:
+        return leave(states_[state]);
       default:
         return end_of(states_[state]);
     }
   }
 
+  // Behind OUTPUT a packet is routed again where its mark, type of service or destination changed.
+  Diagram leave(PacketState state) {
+    if (!reach_.reads(Field::out_interface)) return enter(Hook::postrouting, std::move(state));
+    if (state.value(Field::destination) != FieldValue::as_it_came(Field::destination))
+      return by_new_route(state, model_.parts().local, FieldValue::nobody_knows());
+    if (!model_.facts().may_route_by_mark()) return enter(Hook::postrouting, std::move(state));
+    Held stays(*this, diagrams_.both(as_it_came(Field::mark, state), as_it_came(Field::tos, state)));
+    if (*stays == Diagrams::yes()) return enter(Hook::postrouting, std::move(state));
+    Held same_way(*this, enter(Hook::postrouting, state));
+    state.set(Field::out_interface, FieldValue::nobody_knows());
+    const auto other_way = enter(Hook::postrouting, std::move(state));
+    return diagrams_.choose(*stays, *same_way, other_way);
+  }
+
+  // The packets whose field no rule made another.
+  Diagram as_it_came(Field field, const PacketState& state) {
+    const auto value = state.value(field);
+    const auto all = greatest_number(number_of_bits(field, model_.family()));
+    const auto is = [&](Number mask, Number number) {
+      return conditions_.diagram(field_masked(field, mask, number), PacketState{}, nullptr);
+    };
+    if (value.kind == FieldValue::Kind::one_of && value.numbers.is_one())
+      return is(all, value.numbers.ranges().front().first);
+    if (value.kind != FieldValue::Kind::masked || value.of != field || value.shift != 0 ||
+        (value.flip & value.keep & all) != 0)
+      return Diagrams::no();
+    return is(all & ~value.keep, all & value.flip);
+  }
+
   // The routing decision behind PREROUTING.
   Diagram route(std::uint32_t number) {
-    if (!states_[number].proxy.empty()) {
-      auto state = states_[number];
-      const auto proxied = end_of(state);
-      state.proxy.clear();
-      Held otherwise(*this, route(number_of(std::move(state))));
-      return diagrams_.choose(
-          conditions_.unknown("routing takes it to this host after " + states_[number].proxy), proxied,
-          *otherwise);
-    }
-    if (states_[number].to_this_host) return enter(Hook::input, states_[number]);
     const auto to = states_[number].value(Field::destination);
-    if (to == FieldValue::as_it_came(Field::destination))
-      return enter(question_.packets.hook, states_[number]);
-    Held local(*this, is_local(states_[number], to));
-    if (*local == Diagrams::yes()) return enter(Hook::input, states_[number]);
-    Held routed(*this, enter(Hook::forward, states_[number]));
+    const bool as_asked = to == FieldValue::as_it_came(Field::destination);
+    const bool arrives_anyway = as_asked && question_.packets.hook == Hook::input;
+    if (!states_[number].proxy.empty() && !arrives_anyway) return route_to_proxy(states_[number]);
+    if (states_[number].to_this_host) return enter(Hook::input, states_[number]);
+    if (as_asked) return enter(question_.packets.hook, states_[number]);
+    if (model_.family() != Family::ipv4) return route_new(states_[number]);
+    // ip_route_input_slow() of route.c takes loopback addresses from no link.
+    const auto loopbacks = loopback_addresses(Family::ipv4);
+    Held loopback(*this, conditions_.diagram(Field::destination, loopbacks, states_[number],
+                                             "a new destination of 127.0.0.0/8"));
+    Held otherwise(*this, *loopback == Diagrams::yes() ? Diagrams::no()
+                                                       : route_new(to_none_of(loopbacks, states_[number])));
+    if (*loopback == Diagrams::no()) return *otherwise;
+    Held arrives(*this, enter(Hook::input, to_one_of(loopbacks, states_[number])));
+    *arrives = diagrams_.choose(conditions_.unknown("sysctl route_localnet"), *arrives, leaf(Way::drop));
+    return diagrams_.choose(*loopback, *arrives, *otherwise);
+  }
+
+  // Rules of routing that ask for its mark take it to this host.
+  Diagram route_to_proxy(const PacketState& state) {
+    auto otherwise = state;
+    otherwise.proxy.clear();
+    Held routed(*this, route(number_of(std::move(otherwise))));
+    if (!model_.facts().may_route_by_mark()) return *routed;
+    const auto proxied = enter(Hook::input, state);
+    return diagrams_.choose(conditions_.unknown("routing takes it to this host after " + state.proxy),
+                            proxied, *routed);
+  }
+
+  Diagram route_new(const PacketState& state) {
+    Held local(*this, is_local(state, state.value(Field::destination)));
+    if (*local == Diagrams::yes()) return enter(Hook::input, state);
+    const bool known = model_.facts().known;
+    const auto& arriving = model_.parts().arriving;
+    Held routed(*this, enter(Hook::forward, known ? to_none_of(arriving, state) : state));
     if (*local == Diagrams::no()) return *routed;
-    const auto arrives = enter(Hook::input, states_[number]);
+    const auto arrives = enter(Hook::input, known ? to_one_of(arriving, state) : state);
     return diagrams_.choose(*local, arrives, *routed);
+  }
+
+  // What the routing found out of a destination that NAT chose among several.
+  static PacketState to_one_of(const NumberSet& addresses, PacketState state) {
+    const auto to = state.value(Field::destination);
+    if (to.kind != FieldValue::Kind::one_of || both(to.numbers, addresses).empty()) return state;
+    const auto narrowed = FieldValue::among(both(to.numbers, addresses));
+    if (state.value(Field::reply_source) == to) state.set(Field::reply_source, narrowed);
+    state.set(Field::destination, narrowed);
+    return state;
+  }
+  static PacketState to_none_of(const NumberSet& addresses, const PacketState& state) {
+    return to_one_of(without(NumberSet::all(128), addresses), state);
   }
 
   Diagram is_local(const PacketState& state, const FieldValue& to) {
@@ -611,10 +847,9 @@ class VerdictDiagram::Work {
                            ? addresses_text(to.numbers, family) + " is an address of this host"
                            : std::string("the new destination is an address of this host");
     if (model_.facts().known)
-      return conditions_.diagram(Field::destination, model_.facts().local(family), state, words);
-    const auto loopback =
-        family == Family::ipv4 ? NumberSet::range(0x7f000000, 0x7fffffff) : NumberSet::one(1);
-    if (to.kind == FieldValue::Kind::one_of && without(to.numbers, loopback).empty()) return Diagrams::yes();
+      return conditions_.diagram(Field::destination, model_.parts().arriving, state, words);
+    if (to.kind == FieldValue::Kind::one_of && without(to.numbers, loopback_addresses(family)).empty())
+      return Diagrams::yes();
     return conditions_.unknown(words);
   }
 

@@ -22,6 +22,7 @@ namespace rewall {
 struct Fate {
   Verdict verdict = Verdict::accept;  ///< never `depends`: what is unknown is a level of the diagram
   bool routed = false;                ///< it went by FORWARD: this host is not where it ended
+  bool to_this_host = false;          ///< by REDIRECT: the destination is whatever address it came by
   /// What DNAT made of the destination and its port, where a rule changed them; one of these numbers, which
   /// the kernel chooses.
   std::optional<NumberSet> destination{};
@@ -33,7 +34,8 @@ struct Fate {
 /// What is asked of a verdict diagram.
 struct VerdictQuestion {
   /// The packets that are asked about, and their way. Of others the diagram says anything. Where their state
-  /// is NEW alone, what --ctorigsrc and its like ask for is the packet's own.
+  /// is NEW alone, what --ctorigsrc and its like ask for is the packet's own. NAT does to all of them what it
+  /// does to new connections.
   Packet packets{};
   /// The fields in the order of the levels; others follow in the order of Field.
   std::vector<Field> order{};
@@ -42,6 +44,8 @@ struct VerdictQuestion {
   /// Is told now and then how many rules were done, and of how many.
   std::function<void(std::size_t, std::size_t)> progress{};
   bool without_translation = false;  ///< leave the tables nat out
+  /// Packets of interfaces that have no address are not asked about where NAT needs one.
+  bool only_addressed = false;
 };
 
 /// What becomes of all packets at once: the tables that they meet, as the kernel walks them (walk.h says it

@@ -579,18 +579,22 @@ void Evaluator::narrow(WalkState& state, Field field, const NumberSet& set) {
     state.variables[variable] = std::make_shared<const Possible>(std::move(possible));
 }
 
+// A packet from the loopback interface keeps the connection that it had on its way out.
+Truth Evaluator::tracked(WalkState& state, WalkQuestion& question) {
+  if (state.tracked) return Truth::yes;
+  if (state.untracked || state.hook != Hook::prerouting) return Truth::no;
+  const auto truth = from_loopback(state, question);
+  if (truth == Truth::yes) {
+    state.set_view(Field::state, View::of_variable(static_cast<std::uint32_t>(Field::state)));
+    state.tracked = true;
+  }
+  return truth;
+}
+
 Truth Evaluator::prepare(Field field, WalkState& state, WalkQuestion& question) {
   const bool of_connection = (kOfConnection & bit_of(field)) != 0;
   if (!of_connection && field != Field::state) return Truth::yes;
-  if (!state.tracked && !state.untracked && state.hook == Hook::prerouting) {
-    // A packet from the loopback interface keeps the connection that it had on its way out.
-    const auto truth = from_loopback(state, question);
-    if (truth == Truth::open) return truth;
-    if (truth == Truth::yes) {
-      state.set_view(Field::state, View::of_variable(static_cast<std::uint32_t>(Field::state)));
-      state.tracked = true;
-    }
-  }
+  if (tracked(state, question) == Truth::open) return Truth::open;
   if (!of_connection || !state.tracked || state.untracked || state.as_first) return Truth::yes;
   if (const auto truth = settle(state, question); truth == Truth::open) return truth;
   const bool of_tuple =

@@ -149,6 +149,8 @@ class Evaluator {
   std::uint32_t variables() const { return static_cast<std::uint32_t>(names_.size()); }
   /// Whether packets on this way came in by the loopback interface.
   Truth from_loopback(WalkState& state, WalkQuestion& question);
+  /// Whether connection tracking has seen them; what it says is then in the state.
+  Truth tracked(WalkState& state, WalkQuestion& question);
   bool exact(const WalkState& state) const;
 
   void start(WalkState& state, const Packet& packet);

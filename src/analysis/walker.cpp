@@ -6,13 +6,12 @@
 #include <set>
 #include <tuple>
 
+#include "analysis/stations.h"
 #include "core/format.h"
 #include "core/text.h"
 
 namespace rewall {
 namespace {
-
-constexpr int kConntrackPriority = -200;  // NF_IP_PRI_CONNTRACK
 
 std::uint64_t mixed(std::uint64_t hash, std::uint64_t number) {
   hash = (hash ^ number) * 0xff51afd7ed558ccdU;
@@ -136,7 +135,7 @@ Walker::Next Walker::begin_hook(WalkState& state, Hook hook) {
 Walker::Next Walker::enter(WalkState& state) {
   const auto& stations = parts_.stations[static_cast<std::size_t>(state.hook)];
   const bool ended = state.item >= stations.size();
-  if (!state.tracked && (ended || stations[state.item].priority > kConntrackPriority)) {
+  if (!state.tracked && (ended || stations[state.item].priority > kTrackingPriority)) {
     state.tracked = true;
     if (!state.untracked)
       state.set_view(Field::state, View::of_variable(static_cast<std::uint32_t>(Field::state)));
@@ -215,16 +214,15 @@ Walker::Next Walker::next_hook(WalkState& state) {
       break;
   }
   // The packet is routed again where a rule changed its mark or destination; -o in OUTPUT stays what it was.
-  if (state.new_route || (state.route_again && (!parts_.facts.known || parts_.facts.routes_by_mark))) {
+  if (state.new_route || (state.route_again && parts_.facts.may_route_by_mark())) {
     NumberSet any = whole(Field::out_interface, asked_.family);
     std::optional<Number> found;
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
     if (state.new_route && destination) {
-      if (parts_.local.contains(*destination)) found = interface_number("lo");
-      for (const auto& interface : parts_.facts.interfaces) {
-        const auto& networks = asked_.family == Family::ipv4 ? interface.v4_networks : interface.v6_networks;
-        if (!found && NumberSet(networks).contains(*destination)) found = interface_number(interface.name);
-      }
+      if (parts_.local.contains(*destination))
+        found = interface_number("lo");
+      else
+        found = interface_towards(*destination);
     }
     state.new_route = true;
     state.set_view(Field::out_interface,
@@ -244,7 +242,7 @@ Walker::Next Walker::route(WalkState& state) {
   const auto& destination = state.view(Field::destination);
   if (asked_.family == Family::ipv4) {
     const auto loopback = evaluator_.test_numbers(destination, Field::destination,
-                                                  NumberSet::range(0x7f000000, 0x7fffffff), state, question);
+                                                  loopback_addresses(asked_.family), state, question);
     if (loopback == Truth::open) return fork(state, question);
     if (loopback == Truth::yes) {
       const auto routed = evaluator_.ask("sysctl route_localnet", 0, state, question);
@@ -286,13 +284,8 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     }
   }
   if (asked_.hook == Hook::input || state.redirected) {
-    std::optional<Number> found;
     const auto destination = evaluator_.number_of_view(state.view(Field::destination), state);
-    for (const auto& interface : parts_.facts.interfaces) {
-      const auto& networks = asked_.family == Family::ipv4 ? interface.v4_networks : interface.v6_networks;
-      if (destination && !found && NumberSet(networks).contains(*destination))
-        found = interface_number(interface.name);
-    }
+    const auto found = destination ? interface_towards(*destination) : std::nullopt;
     // Otherwise it leaves by the interface that the packet says, if it says one.
     if (found || asked_.hook == Hook::input) {
       state.new_route = true;
@@ -302,6 +295,11 @@ Walker::Next Walker::route_to(WalkState& state, bool local) {
     }
   }
   return begin_hook(state, Hook::forward);
+}
+
+std::optional<Number> Walker::interface_towards(Number destination) const {
+  const auto found = parts_.facts.interfaces_towards(NumberSet::one(destination), asked_.family);
+  return found.empty() ? std::nullopt : std::optional(found.ranges()[0].first);
 }
 
 // ip_forward() and ip6_forward() count down before the hook.
@@ -583,8 +581,13 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
     case Kind::unknown:
       return end(state, Verdict::depends, action.words);
     case Kind::set_field:
-      // In the table raw there is no connection yet.
-      if (action.field == Field::connection_mark && !state.tracked) break;
+      // In the table raw there is no connection yet, but for what comes over the loopback interface.
+      if (action.field == Field::connection_mark) {
+        WalkQuestion question;
+        const auto tracked = evaluator_.tracked(state, question);
+        if (tracked == Truth::open) return fork(state, question);
+        if (tracked == Truth::no) break;
+      }
       set_bits(state, action.field, action.mask, action.value);
       break;
     case Kind::increase_field:
@@ -635,20 +638,14 @@ Walker::Next Walker::proxy(WalkState& state, const RuleAction& action) {
 
 // A packet that has a connection already keeps it (xt_CT.c).
 Walker::Next Walker::no_track(WalkState& state) {
-  if (!state.tracked && !state.untracked) {
-    if (state.hook == Hook::prerouting) {
-      WalkQuestion question;
-      const auto loopback = evaluator_.from_loopback(state, question);
-      if (loopback == Truth::open) return fork(state, question);
-      if (loopback == Truth::yes) {
-        ++state.place;
-        return Next::go;
-      }
-    }
+  WalkQuestion question;
+  const auto tracked = evaluator_.tracked(state, question);
+  if (tracked == Truth::open) return fork(state, question);
+  if (tracked == Truth::no && !state.untracked) {
     state.untracked = true;
     state.set_view(Field::state, View::of_constant(static_cast<Number>(ConnectionState::untracked)));
-    glimpse_.fresh = false;
   }
+  glimpse_.fresh = false;
   ++state.place;
   return Next::go;
 }
@@ -1044,12 +1041,8 @@ Walker::Next Walker::redirect(WalkState& state, const RuleAction& action) {
   NumberSet addresses = parts_.facts.known ? parts_.local : whole(Field::destination, asked_.family);
   for (const auto& interface : parts_.facts.interfaces) {
     if (!in || interface_number(interface.name) != *in) continue;
-    const auto& own = four ? interface.v4 : interface.v6;
-    if (own.empty()) return end(state, Verdict::drop);
-    std::vector<NumberRange> ranges;
-    for (const auto address : own) ranges.push_back({address, address});
-    // The first one of IPv4 is the primary address (nf_nat_redirect_ipv4).
-    addresses = four ? NumberSet::one(own[0]) : NumberSet(std::move(ranges));
+    addresses = redirect_addresses(interface, asked_.family);
+    if (addresses.empty()) return end(state, Verdict::drop);
   }
   choose_address(state, action, Field::destination, std::move(addresses));
   state.redirected = true;
@@ -1077,11 +1070,7 @@ Walker::Next Walker::translate(WalkState& state, const RuleAction& action) {
       NumberSet own = whole(Field::source, asked_.family);
       for (const auto& interface : parts_.facts.interfaces) {
         if (!out || interface_number(interface.name) != *out) continue;
-        std::vector<NumberRange> ranges;
-        for (const auto number : asked_.family == Family::ipv4 ? interface.v4 : interface.v6)
-          ranges.push_back({number, number});
-        // Addresses that mean this host alone are never chosen (inet_select_addr): those of others are.
-        own = interface.name == "lo" ? parts_.local : NumberSet(std::move(ranges));
+        own = parts_.facts.masquerade_addresses(interface, asked_.family);
         if (own.empty()) return end(state, Verdict::drop);
       }
       choose_address(state, action, address, std::move(own));

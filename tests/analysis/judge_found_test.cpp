@@ -70,7 +70,10 @@ TEST_CASE("in the table raw there is no connection to mark") {
       ruleset(table("raw", "PREROUTING OUTPUT", "-A PREROUTING -j CONNMARK --set-xmark 0x2/0x2\n") +
                   filter("-A INPUT -m connmark --mark 0x2/0x2 -j DROP\n"),
               v4);
-  CHECK(ask(rules, "-p tcp -s 10.1.0.9 -d 10.1.0.1 --state NEW").verdict == Verdict::accept);
+  CHECK(ask(rules, "-p tcp -s 10.1.0.9 -d 10.1.0.1 -i eth0 --state NEW").verdict == Verdict::accept);
+  // What comes in over lo has had its connection since OUTPUT.
+  CHECK(ask(rules, "-p tcp -s 10.1.0.1 -d 10.1.0.1 -i lo --state NEW").verdict == Verdict::drop);
+  CHECK(ask(rules, "-p tcp -s 10.1.0.1 -d 10.1.0.1 --state NEW").verdict == Verdict::depends);
 }
 
 TEST_CASE("an ICMP error about a connection that is not translated keeps its source") {

@@ -27,24 +27,58 @@ class RandomRules {
   std::string no() { return one_in(4) ? "! " : ""; }
 
   std::string sets() {
-    return "create one hash:net family inet\nadd one 10.0.0.0/24\nadd one 10.0.0.2 nomatch\nadd one "
-           "192.0.2.1\n"
-           "create two hash:ip,port family inet\nadd two 10.0.0.1,tcp:22\nadd two 10.0.0.2,udp:53\n"
-           "add two 10.0.0.1,icmp:echo-request\n"
-           "create ports bitmap:port range 0-1000\nadd ports 22\nadd ports 80\n"
-           "create in hash:net,iface family inet\nadd in 10.0.0.0/8,eth0\nadd in 10.0.0.0/24,lo\n"
-           "create both list:set size 8\nadd both one\nadd both ports\n"
-           "create six hash:ip family inet6\nadd six 2001:db8::1\n"
-           "create marks hash:ip,mark family inet\nadd marks 10.0.0.1,0x00000001\n";
+    const std::string few =
+        "create one hash:net family inet\nadd one 10.0.0.0/24\nadd one 10.0.0.2 nomatch\nadd one "
+        "192.0.2.1\n"
+        "create two hash:ip,port family inet\nadd two 10.0.0.1,tcp:22\nadd two 10.0.0.2,udp:53\n"
+        "add two 10.0.0.1,icmp:echo-request\n"
+        "create ports bitmap:port range 0-1000\nadd ports 22\nadd ports 80\n"
+        "create in hash:net,iface family inet\nadd in 10.0.0.0/8,eth0\nadd in 10.0.0.0/24,lo\n"
+        "create both list:set size 8\nadd both one\nadd both ports\n"
+        "create six hash:ip family inet6\nadd six 2001:db8::1\n"
+        "create marks hash:ip,mark family inet\nadd marks 10.0.0.1,0x00000001\n";
+    if (!wider) return few;
+    return few +
+           "create links hash:net,iface family inet\nadd links 10.0.0.0/8,eth0\nadd links "
+           "10.0.0.0/24,eth1\nadd links 10.0.0.2,eth0 nomatch\nadd links 10.0.0.2,lo\n"
+           "add links 192.0.2.0/24,lo\nadd links 127.0.0.0/8,eth wildcard\n"
+           "create masked hash:ip,mark family inet markmask 0x0000000f\nadd masked "
+           "10.0.0.2,0x00000001\nadd masked 10.0.0.1,0x00000000\n"
+           "create gre hash:ip,port family inet\nadd gre 10.0.0.1,gre:0\nadd gre 10.0.0.2,tcp:22\n";
+  }
+
+  std::string rarer_match() {
+    return any({"-p tcp -m tcp",
+                "-p udp -m udp",
+                "-m devgroup --src-group 1",
+                "-m devgroup ! --dst-group 1",
+                "-m physdev --physdev-is-in",
+                "-m physdev ! --physdev-out eth+",
+                "-m addrtype --dst-type LOCAL",
+                "-m addrtype ! --dst-type BROADCAST",
+                "-m addrtype --src-type UNICAST --limit-iface-in",
+                "-m set " + no() + "--match-set links " + any({"src,src", "dst,dst", "src,dst"}),
+                "-m set " + no() + "--match-set masked " + any({"src,src", "dst,src"}),
+                "-m set --match-set gre src,dst",
+                "-m pkttype ! --pkt-type broadcast",
+                "-m conntrack --ctstate DNAT",
+                "-m conntrack ! --ctstate SNAT",
+                "-m conntrack --ctreplsrc 10.0.0.2",
+                "-m conntrack --ctrepldstport 22",
+                "-m ecn --ecn-ip-ect 1",
+                "-m rpfilter --loose",
+                "-m mac --mac-source 00:00:00:00:00:02"});
   }
 
   std::string match() {
+    if (wider && one_in(5)) return rarer_match();
     switch (below(17)) {
       case 0:
         return no() + "-s " + address();
       case 1:
         return no() + "-d " + address();
       case 2:
+        if (wider && one_in(3)) return no() + "-o " + any({"lo", "eth0", "eth+", "eth1", "wg0"});
         return no() + "-i " + any({"lo", "eth0", "eth+", "eth1"});
       case 3:
         return any({"-p tcp -m tcp ", "-p udp -m udp "}) + no() + any({"--dport ", "--sport "}) + port();
@@ -100,6 +134,33 @@ class RandomRules {
                 "-j TTL --ttl-dec 1", "-j DSCP --set-dscp 0x0a", "-j TOS --set-tos 0x10/0x3f"});
   }
 
+  // As the host may have them: of interfaces, and of a network with a broadcast address.
+  std::string to_address() {
+    return any({"172.17.0.2", "10.0.0.2", "10.0.0.1", "10.0.0.255", "192.0.2.1", "127.0.0.1", "8.8.8.8"});
+  }
+  std::string destination_nat() {
+    switch (below(6)) {
+      case 0:
+        return "-j DNAT --to-destination " + to_address() + ":20-90" + (one_in(2) ? " --random" : "");
+      case 1:
+        return "-j DNAT --to-destination " + to_address() + ":80";
+      case 2:
+        return "-j DNAT --to-destination " + to_address();
+      case 3:
+        return "-j DNAT --to-destination " +
+               any({"10.0.0.1-10.0.0.2", "10.0.0.1-172.17.0.2", ":443", ":443"});
+      case 4:
+        return "-j REDIRECT" + any({"", " --to-ports 8080", " --to-ports 22-90", " --random"});
+      default:
+        return any(
+            {"-d 10.0.0.0/24 -j NETMAP --to 192.0.2.0/24", "-d 192.0.2.0/30 -j NETMAP --to 10.0.0.0/30"});
+    }
+  }
+  std::string source_nat() {
+    return any({"-j MASQUERADE", "-j MASQUERADE --random", "-j SNAT --to-source 192.0.2.1",
+                "-j NETMAP --to 10.0.0.0/24"});
+  }
+
   std::string rule(const std::string& chain, const std::string& target) {
     std::string out = "-A " + chain;
     bool has_protocol = false;
@@ -137,6 +198,7 @@ class RandomRules {
   }
 
   std::string nat() {
+    if (wider) return wider_nat();
     std::string out = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
     for (std::size_t i = below(3); i > 0; --i)
       out += rule("PREROUTING -p tcp",
@@ -149,12 +211,32 @@ class RandomRules {
     return out + "COMMIT\n";
   }
 
+  std::string wider_nat() {
+    std::string out =
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT "
+        "[0:0]\n"
+        ":a - [0:0]\n";
+    for (const std::string chain : {"PREROUTING", "OUTPUT", "a"})
+      for (std::size_t i = below(4); i > 0; --i)
+        out += rule(chain + any({"", " -p tcp", " -p udp", " -p icmp"}), one_in(5) ? "-j ACCEPT"
+                                                                         : one_in(5) && chain != "a"
+                                                                             ? "-j a"
+                                                                             : destination_nat());
+    for (const std::string chain : {"INPUT", "POSTROUTING"})
+      for (std::size_t i = below(3); i > 0; --i) out += rule(chain, one_in(5) ? "-j ACCEPT" : source_nat());
+    return out + "COMMIT\n";
+  }
+
   std::string ruleset(std::size_t rules) {
     std::string out;
     if (one_in(2)) {
       out += "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
       for (std::size_t i = below(3); i > 0; --i)
-        out += rule(one_in(2) ? "PREROUTING" : "OUTPUT", any({"-j CT --notrack", "-j DROP", "-j ACCEPT"}));
+        out += rule(one_in(2) ? "PREROUTING" : "OUTPUT",
+                    wider && one_in(2)
+                        ? any({"-j CONNMARK --set-xmark 0x1/0x3", "-j MARK --set-xmark 0x1/0xff",
+                               "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff", "-j CT --notrack"})
+                        : any({"-j CT --notrack", "-j DROP", "-j ACCEPT"}));
       out += "COMMIT\n";
     }
     if (one_in(2))
@@ -165,6 +247,7 @@ class RandomRules {
 
   bool unknowns = true;
   bool translations = true;
+  bool wider = false;  // more kinds of rules
 
  private:
   std::mt19937 random_;

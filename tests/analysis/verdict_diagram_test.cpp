@@ -83,11 +83,16 @@ std::vector<Number> numbers_of(const VerdictDiagram& diagram, const Packet& pack
   return numbers;
 }
 
-HostFacts some_facts() {
+HostFacts some_facts(bool wider, RandomRules& random) {
   HostFacts facts{.known = true};
   facts.interfaces.push_back({.name = "lo", .v4 = {0x7f000001}, .v4_networks = {{0x7f000000, 0x7fffffff}}});
   facts.interfaces.push_back({.name = "eth0", .v4 = {0xc0000201}, .v4_networks = {{0xc0000200, 0xc00002ff}}});
   facts.interfaces.push_back({.name = "eth1", .v4 = {0x0a0000fe}, .v4_networks = {{0x0a000000, 0x0a0000ff}}});
+  if (!wider) return facts;
+  facts.routes_by_mark = random.one_in(2);
+  facts.interfaces[1].group = 1;
+  if (random.one_in(2)) facts.interfaces.push_back({.name = "wg0"});
+  if (random.one_in(2)) facts.interfaces[1].v4.push_back(0xc0000202);
   return facts;
 }
 
@@ -126,17 +131,24 @@ std::set<Verdict> verdicts(VerdictDiagram& diagram, Diagram all, const Packet& p
   return found;
 }
 
-void hold_against_the_walk(unsigned first, unsigned last, bool unknowns) {
+struct Wanted {
+  bool unknowns = false;
+  bool wider = false;
+};
+
+void hold_against_the_walk(unsigned first, unsigned last, Wanted wanted_rules) {
   std::size_t hanging = 0;
   std::size_t packets = 0;
   for (unsigned seed = first; seed < last; ++seed) {
     RandomRules random(seed);
-    random.unknowns = unknowns;
+    random.unknowns = wanted_rules.unknowns;
+    random.wider = wanted_rules.wider;
     // Where the host's addresses are not known, the walk takes every destination for one of its hook.
-    const auto facts = random.one_in(3) ? HostFacts{} : some_facts();
+    const auto facts = random.one_in(3) ? HostFacts{} : some_facts(wanted_rules.wider, random);
     random.translations = facts.known;
     const auto text = random.ruleset(12);
     const auto ruleset = ruleset_of(text, random.sets());
+    const bool chooses = text.find("--to-destination 10.0.0.1-") != std::string::npos;
     for (const auto hook : {Hook::input, Hook::forward, Hook::output}) {
       const Model model(ruleset, Family::ipv4, facts);
       auto asked = new_connections(hook);
@@ -152,15 +164,18 @@ void hold_against_the_walk(unsigned first, unsigned last, bool unknowns) {
         const auto wanted = trace(model, packet);
         const auto found = verdicts(diagram, *all, packet);
         ++packets;
+        if (wanted.verdict == Verdict::depends) {
+          hanging += found.size() > 1 ? 1 : 0;
+          continue;
+        }
+        if (found == std::set{wanted.verdict}) continue;
+        // Of what NAT chose among several the diagram asks in each rule anew.
+        if (chooses && found.contains(wanted.verdict)) continue;
         INFO("seed " << seed << "\n"
                      << text << "\n"
                      << packet_words(packet) << "\nfacts " << model.facts().known);
         INFO("walk: " << name(wanted.verdict) << ", diagram: " << name(*found.begin()) << " and "
                       << found.size() - 1 << " more");
-        if (wanted.verdict == Verdict::depends) {
-          hanging += found.size() > 1 ? 1 : 0;
-          continue;
-        }
         std::string path;
         for (const auto& step : wanted.path)
           path += step.table + " " + step.chain + " " + std::to_string(step.pos) + " " + step.action + "\n";
@@ -169,17 +184,31 @@ void hold_against_the_walk(unsigned first, unsigned last, bool unknowns) {
       }
     }
   }
-  if (unknowns) CHECK(hanging > packets / 100);
+  if (wanted_rules.unknowns) CHECK(hanging > packets / 100);
+  REQUIRE(packets > 0);
 }
 
 }  // namespace
 
 TEST_CASE("the diagram of a ruleset says of a packet what the walk says") {
-  hold_against_the_walk(1, 120, false);
+  hold_against_the_walk(1, 120, {});
 }
 
 TEST_CASE("the diagram says one verdict, whatever is unknown, where the walk does") {
-  hold_against_the_walk(1000, 1120, true);
+  hold_against_the_walk(1000, 1120, {.unknowns = true});
+}
+
+TEST_CASE("the diagram says what the walk says of NAT, of sets with interfaces, and of what the host is") {
+  hold_against_the_walk(2000, 2120, {.wider = true});
+  hold_against_the_walk(3000, 3060, {.unknowns = true, .wider = true});
+}
+
+// By hand: ten times as many.
+TEST_CASE("many rulesets: what the diagram says is what the walk says", "[.]") {
+  hold_against_the_walk(14000, 15200, {.wider = true});
+  hold_against_the_walk(16000, 16600, {.unknowns = true, .wider = true});
+  hold_against_the_walk(10000, 11200, {});
+  hold_against_the_walk(12000, 13200, {.unknowns = true});
 }
 
 TEST_CASE("numbers before a change of bits are those that become one of the set") {
