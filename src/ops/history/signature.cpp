@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
@@ -184,9 +185,7 @@ Result<Outcome> ask_git(const Repository& repository, const std::string& allowed
                   .deadline = kReading});
 }
 
-// git takes the silence of the program that checks signatures of ssh for a bad one.
-void tell_silence(const Repository& repository, Signature& signature, std::string_view said) {
-  if (signature.trust != Trust::bad || !trim(said).empty()) return;
+void tell_silence(const Repository& repository, Signature& signature) {
   const auto program = run_git(repository.path_for_git(), {.words = {"config", "--get", kSshProgram}});
   const std::string name(program ? trim(program->out) : std::string_view{});
   signature.trust = Trust::unchecked;
@@ -198,7 +197,8 @@ Signature read_fields(const Repository& repository, const std::string_view* fiel
   signature.key = field[field[4].empty() ? 5 : 4];
   if (field[6].starts_with(kCommitter)) signature.host = field[6].substr(kCommitter.size());
   judge(signature, field[1], field[2]);
-  tell_silence(repository, signature, field[7]);
+  // git takes the silence of the program that checks signatures of ssh for a bad one.
+  if (signature.trust == Trust::bad && trim(field[7]).empty()) tell_silence(repository, signature);
   return signature;
 }
 
@@ -215,11 +215,13 @@ Result<std::vector<Signature>> read_part(const Repository& repository, const std
     return all;
   }
   const Error failed{.kind = ErrorKind::repository, .message = "signatures: " + reason(outcome)};
-  if (outcome.timed_out) return failed;
+  const bool unread = outcome.signal == SIGPIPE;  // the program ended before it had read what to check
+  if (outcome.timed_out || (outcome.signal != 0 && !unread)) return failed;
   if (hashes.size() == 1) {
     auto there = run_git(repository.path_for_git(), {.words = {"cat-file", "-e", hashes[0]}});
     if (!there || !there->ok()) return failed;
     all.push_back({.hash = hashes[0], .trust = Trust::bad, .matter = reason(outcome)});
+    if (unread) tell_silence(repository, all.back());
     return all;
   }
   for (const auto part : {hashes.first(hashes.size() / 2), hashes.subspan(hashes.size() / 2)}) {
