@@ -14,6 +14,7 @@
 #include "ops/context/settings.h"
 #include "ops/guard/lockdown.h"
 #include "ops/restore/apply.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/unrecorded.h"
@@ -30,8 +31,9 @@ using std::chrono::milliseconds;
 /// A load without the history.
 struct Load {
   UnrecordedChange unrecorded;
-  Capture now{};            ///< LIVE after it
-  std::string otherwise{};  ///< what reads back otherwise, where the load was taken
+  Capture now{};                  ///< LIVE after it
+  std::string otherwise{};        ///< what reads back otherwise, where the load was taken
+  LeftToOwners left_to_owners{};  ///< as Restored::left_to_owners
 };
 
 // What is about to go.
@@ -56,6 +58,8 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
   Ruleset wanted = overlay(live.ruleset, revision);
   if (!options.exact)
     wanted = keep_foreign(wanted, live.ruleset, owners_of(session), options.lost_foreign).ruleset;
+  std::vector<std::string> said;
+  load.left_to_owners = TRY(leave_to_owners(session, wanted, live.ruleset, said));
   if (compare(wanted, live.ruleset).identical()) {
     load.now = std::move(live);
     return {};
@@ -72,13 +76,13 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     load.otherwise = applied.error().message;
     return Error{.kind = ErrorKind::refused, .message = load.otherwise};
   }
-  const Diff left = compare(staged.ruleset, applied->ruleset);
-  if (left.equal()) {
+  const Diff otherwise = compare(staged.ruleset, applied->ruleset);
+  if (otherwise.equal()) {
     load.now = static_cast<Capture&&>(*applied);
     return {};
   }
   // What others made of it is theirs.
-  load.otherwise = subject(left);
+  load.otherwise = subject(otherwise);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", load.otherwise)};
 }
 
@@ -90,7 +94,10 @@ Status load_over_all(Session& session, const Revision& revision, const Error& wh
   TRY(session.firewall().load_anew(staged));
   // The kernel has taken it: no other ruleset would fare better.
   auto after = session.capture();
-  const Diff left = after ? compare(staged.ruleset, after->ruleset) : Diff{};
+  Ruleset wanted = staged.ruleset;
+  std::vector<std::string> said;
+  load.left_to_owners = TRY(leave_to_owners(session, wanted, after ? after->ruleset : Ruleset{}, said));
+  const Diff left = after ? compare(wanted, after->ruleset) : Diff{};
   if (!after) log_warning("it cannot be read back: {}", escape(after.error().message));
   if (!left.equal()) log_warning("it reads back otherwise: {}", subject(left));
   load.now = after ? *std::move(after) : staged_capture(staged.ruleset, load.now.tools);
@@ -117,7 +124,7 @@ Status load_somehow(Session& session, const Revision& revision, const RestoreOpt
 
 // It is recorded when it can be: by this process, or the next. `settled`: nobody goes on changing it.
 Status load_unrecorded(Session& session, const Revision& revision, const RestoreOptions& options,
-                       std::string& why_unrecorded, bool& settled) {
+                       std::string& why_unrecorded, LeftToOwners& left_to_owners, bool& settled) {
   Load load{.unrecorded = UnrecordedChange(session)};
   auto done = load_somehow(session, revision, options, why_unrecorded, load);
   if (done)
@@ -129,6 +136,7 @@ Status load_unrecorded(Session& session, const Revision& revision, const Restore
                           .actor = options.actor},
                          why_unrecorded);
   settled = load.otherwise.empty();
+  left_to_owners = load.left_to_owners;
   return done;
 }
 
@@ -179,6 +187,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
   if (held != nullptr) {
     auto restored = restore_patiently(session, *held, revision, options);
     if (restored) {
+      fallback.left_to_owners = restored->left_to_owners;
       fallback.restored = *std::move(restored);
       return {};
     }
@@ -187,7 +196,8 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
     fallback.why_unrecorded = restored.error().message;
   }
   bool settled = false;
-  auto loaded = load_unrecorded(session, revision, options, fallback.why_unrecorded, settled);
+  auto loaded =
+      load_unrecorded(session, revision, options, fallback.why_unrecorded, fallback.left_to_owners, settled);
   if (loaded && held != nullptr && settled) fallback.restored = record_fallback(session, revision);
   return loaded;
 }
@@ -200,7 +210,9 @@ void load_meanwhile(Session& session, const Revision& revision) {
   Ruleset wanted = overlay(live->ruleset, revision);
   for (const Slot slot : Ruleset::slots())
     if (slot.beside) wanted[slot] = live->ruleset[slot];
-  if (compare(wanted, live->ruleset).identical()) return;
+  std::vector<std::string> said;
+  if (!leave_to_owners(session, wanted, live->ruleset, said) || compare(wanted, live->ruleset).identical())
+    return;
   auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
   if (staged && apply(session, *staged, *live, std::nullopt))
     log_warning("the rules of the nft backend are in force meanwhile");
@@ -288,7 +300,8 @@ Result<FallbackResult> try_all(Session& session, const Lock* held, const NextCan
   while (const auto candidate = next()) {
     auto done = put_safely(session, held, *candidate, options, patience, fallback);
     if (done) {
-      fallback.as_wanted = fallback.refused.empty();
+      fallback.as_wanted = fallback.refused.empty() && !fallback.left_to_owners.of_iptables;
+      fallback.what = but_for(fallback.what, fallback.left_to_owners);
       return fallback;
     }
     if (done.error().kind == ErrorKind::permission) return std::move(done).error();

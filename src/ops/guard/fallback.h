@@ -25,7 +25,8 @@ struct Candidate {
 /// The result of restore_or_fall_back(). A value.
 struct FallbackResult {
   std::string what{};                  ///< the candidate that is in force
-  bool as_wanted = false;              ///< true where the first candidate is in force
+  bool as_wanted = false;              ///< true where the first candidate is in force, all of it
+  LeftToOwners left_to_owners{};       ///< as Restored::left_to_owners; `what` says it too
   std::optional<Restored> restored{};  ///< absent where the candidate is not recorded
   std::string why_unrecorded{};        ///< why the candidate is not recorded
   std::vector<std::string> refused{};  ///< the candidates tried before, each with the reason

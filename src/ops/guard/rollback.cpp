@@ -14,6 +14,7 @@
 #include "ops/guard/arm.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 
@@ -117,7 +118,7 @@ Result<Restored> roll_back(Session& session) {
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
-  const auto what = with_left_out(old_ruleset(session, *guard).what, revision);
+  auto what = with_left_out(old_ruleset(session, *guard).what, revision);
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
   auto restored = restore(session, held, revision, options);
@@ -126,12 +127,13 @@ Result<Restored> roll_back(Session& session) {
       (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
     restored = fall_back_to_old(session, held, *guard, options);
   if (!restored) return restored;
+  what = but_for(what, restored->left_to_owners);
   auto ending = ending_of(session, EndedBy::rollback, {.what = what, .restored = *restored});
   ending.by = current_actor().text();
   ending.ended = now();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));
   disarm(session, held, *guard, std::move(ending));
-  notify_terminals(told, guard->actor);
+  notify_terminals(told, guard->actor, !restored->left_to_owners.tables.empty());
   return restored;
 }
 

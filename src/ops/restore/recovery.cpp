@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -21,6 +23,7 @@
 #include "ops/history/revision.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/transition.h"
 #include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
@@ -53,6 +56,19 @@ InterruptedRestore among_foreign(InterruptedRestore interrupted, const Ruleset& 
   const Transition& recorded = interrupted.transition;
   interrupted.transition = Transition(keep_foreign(recorded.before, live, owners).ruleset,
                                       keep_foreign(recorded.wanted, live, owners).ruleset);
+  return interrupted;
+}
+
+/// Both rulesets with those tables of LIVE that a process owns by now.
+Result<InterruptedRestore> among_owned(Session& session, InterruptedRestore interrupted,
+                                       const Ruleset& live) {
+  Ruleset before = interrupted.transition.before;
+  Ruleset wanted = interrupted.transition.wanted;
+  std::vector<std::string> notes;
+  TRY(leave_to_owners(session, before, live, notes));
+  TRY(leave_to_owners(session, wanted, live, notes));
+  if (notes.empty()) return interrupted;
+  interrupted.transition = Transition(std::move(before), std::move(wanted));
   return interrupted;
 }
 
@@ -105,15 +121,16 @@ Status finish(Session& session, Repository& repository, const InterruptedRestore
 }
 
 /// Makes LIVE one of the two rulesets, and the history say which.
-Status recover_to_one_side(Session& session, Repository& repository, const InterruptedRestore& recorded) {
+Status recover_to_one_side(Session& session, Repository& repository, const InterruptedRestore& as_journaled) {
   auto owners = TRY(read_owners(repository));
   std::string why = "it reads back otherwise";
   bool loaded = false;
   bool kept = false;
-  const BackendScope scope(session, recorded.entry.looks_at);
+  const BackendScope scope(session, as_journaled.entry.looks_at);
   auto live = session.capture();
   for (Tries tries(kFewTries); tries.next();) {
-    if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
+    if (!live) return std::move(live).error().within(name_of(as_journaled.entry) + " was interrupted");
+    const auto recorded = TRY(among_owned(session, as_journaled, live->ruleset));
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
     const InterruptedRestore interrupted =
         as_recorded ? recorded : among_foreign(recorded, live->ruleset, owners);
@@ -136,7 +153,8 @@ Status recover_to_one_side(Session& session, Repository& repository, const Inter
       live = session.capture();
     }
   }
-  return error_of<messages::not_recovered>(name_of(recorded.entry), why, recorded.entry.before.substr(0, 10));
+  return error_of<messages::not_recovered>(name_of(as_journaled.entry), why,
+                                           as_journaled.entry.before.substr(0, 10));
 }
 
 /// A journal that says nothing is no matter where LIVE is what HEAD says.

@@ -15,6 +15,13 @@ namespace rewall {
 
 struct ChangeCheck;
 
+/// Tables of a wanted ruleset that stay as they are, as a process owns them in LIVE (owned_tables.h). A
+/// value.
+struct LeftToOwners {
+  std::string tables{};      ///< "table ip filter, which process nft (1234) owns"; empty where there are none
+  bool of_iptables = false;  ///< one of them has a name of iptables, and is wanted otherwise
+};
+
 /// The options of a restore. Lives during the call.
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
@@ -50,6 +57,7 @@ struct Restored {
   std::string kept{};      ///< the folder with the files of the old LIVE then; empty where it is LIVE still
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
+  LeftToOwners left_to_owners{};     ///< what is not as wanted, as a process owns it
   std::optional<Error> refusal{};    ///< with dry_run: why the restore would be refused
 };
 

@@ -136,7 +136,8 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   if (announce) announce({*change, *back_to, missing_reference(*repository, *change)});
   auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
   auto restored = TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options));
-  if (!options.dry_run && restored.after && !restored.after->changed)
+  if (!options.dry_run && restored.after && !restored.after->changed &&
+      restored.left_to_owners.tables.empty())
     restored.after = TRY(record_undone(session, *repository, back_to->hash, options));
   if (before && !restored.before) restored.before = std::move(before);
   return restored;
