@@ -18,6 +18,7 @@
 #include "ops/context/state_paths.h"
 #include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_place.h"
+#include "ops/guard/tried_command.h"
 
 namespace rewall {
 namespace {
@@ -73,7 +74,8 @@ std::optional<GuardEnding> read_ending_file(const EndingFile& file) {
                                    {"by", text_key(ending.by)},
                                    {"tried", hash_key(ending.tried)},
                                    {"result", hash_key(ending.result)},
-                                   {"in-force", text_key(ending.in_force)}});
+                                   {"in-force", text_key(ending.in_force)},
+                                   {"of-command", text_key(ending.of_command)}});
   if (!guard) return std::nullopt;
   ending.guard = *std::move(guard);
   return ending;
@@ -100,6 +102,7 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   lines.add("tried", ending.tried);
   lines.add("result", ending.result);
   lines.add("in-force", ending.in_force);
+  lines.add("of-command", ending.of_command);
   if (auto written = write_file(end, print_guard(guard, lines), 0600); !written) {
     log_info("{}", written.error().message);
     ::utimensat(AT_FDCWD, end.c_str(), nullptr, 0);
@@ -108,6 +111,7 @@ void end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
   auto files = ending_files(state);
   for (std::size_t i = kEndingsKept; i < files.size(); ++i) fs::remove(files[i].path, ignored);
   remove_copy(guard);
+  forget_command(state, guard.id);
   clear_place(guard);
   if (ending.how == EndedBy::confirm)
     wake_expiries(state);
@@ -146,13 +150,14 @@ std::string to_text(const GuardEnding& ending) {
   const auto by = ending.by.empty() ? "" : " by " + escape(ending.by);
   const auto at = " at " + rfc3339(ending.ended);
   const auto then = ending.in_force.empty() ? "" : format(": {} was put in force", escape(ending.in_force));
+  const auto command = ending.of_command.empty() ? "" : "; " + escape(ending.of_command);
   switch (ending.how) {
     case EndedBy::confirm:
       return "was confirmed" + by + at;
     case EndedBy::rollback:
       return "was rolled back" + by + at + then;
     case EndedBy::deadline:
-      return "fired" + at + ", because nobody confirmed" + then;
+      return "fired" + at + ", because nobody confirmed" + then + command;
     case EndedBy::boot:
       return "ended with a restart of the machine" + at + then;
     case EndedBy::no_change:
