@@ -198,14 +198,17 @@ Status recover_left(Session& session, Repository& repository, Journal& journal) 
 }
 
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
-Status recover_under_lock(Session& session, Repository& repository) {
-  auto wait = TRY(read_setting(repository, settings::lock_wait));
+Status recover_under_lock(Session& session, Repository& repository, std::chrono::milliseconds wait) {
   auto journal = TRY(Journal::left(repository, wait));
   if (journal) TRY(recover_left(session, repository, *journal));
   // Whatever keeps it from being recorded keeps the command from recording, which says why.
   if (auto late = record_unrecorded(session, repository); !late)
     log_info("what is not recorded yet stays so: {}", late.error().message);
   return {};
+}
+
+Status recover_under_lock(Session& session, Repository& repository) {
+  return recover_under_lock(session, repository, TRY(read_setting(repository, settings::lock_wait)));
 }
 
 /// A change that could not be recorded, where nobody else is at work: else it is the next holder's.
@@ -272,6 +275,19 @@ Result<Lock> lock(Session& session) {
   auto held = TRY(lock(*repository));
   TRY(check_network(session));
   TRY(recover_under_lock(session, *repository));
+  return held;
+}
+
+Result<Lock> lock(Session& session, std::chrono::milliseconds patience) {
+  using std::chrono::steady_clock;
+  auto repository = TRY(session.repository());
+  const auto setting = read_setting(*repository, settings::lock_wait);
+  const auto wait = setting ? std::min(*setting, patience) : patience;
+  const auto end = steady_clock::now() + wait;
+  auto held = TRY(lock(*repository, wait));
+  TRY(check_network(session));
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - steady_clock::now());
+  TRY(recover_under_lock(session, *repository, std::max(left, std::chrono::milliseconds{})));
   return held;
 }
 
