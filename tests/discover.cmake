@@ -11,7 +11,7 @@ set(of_context ops/event_hooks ops/identity ops/pid_lock ops/settings ops/state_
 set(of_history ops/blame ops/record ops/foreign cli/blame cli/log cli/import cli/sign cli/verify cli/everyday hooks/export)
 set(of_restore ops/restore ops/journal ops/partial_read ops/foreign cli/apply cli/everyday cli/foreign cli/injection cli/undo
                cli/concurrent_change cli/atomic_restore kill/kill)
-set(of_guard ops/guard cli/boot cli/guard cli/guard_boot cli/guard_death cli/guard_terminal cli/systemd cli/undo)
+set(of_guard ops/guard cli/boot cli/guard cli/guard_boot cli/guard_command cli/guard_death cli/guard_owned cli/guard_terminal cli/systemd cli/undo)
 set(of_expiry cli/expire)
 set(of_remote hostile/hostile share/https share/push_queue share/remote_address share/share share/ssh cli/gc)
 set(of_watch ops/attribution ops/cpu_budget ops/pending_changes ops/ruleset_state cli/attribution cli/systemd cli/watch)

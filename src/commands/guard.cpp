@@ -24,6 +24,7 @@
 #include "ops/guard/new_login.h"
 #include "ops/guard/new_ssh.h"
 #include "ops/guard/rollback.h"
+#include "ops/guard/tried_command.h"
 #include "ops/history/change_stack.h"
 #include "ui/ask.h"
 #include "ui/foreground.h"
@@ -259,9 +260,14 @@ Result<Foreground> program_of(std::vector<std::string> words) {
 }
 
 /// Runs the command and returns its exit status. Ctrl-C goes to the command alone.
-Result<int> run_tried(Foreground program) {
+Result<int> run_tried(Foreground program, const Session& session, const Guard& guard) {
   const SignalsForChild held;
+  const auto variable = format("{}=", kGuardVariable);
+  std::erase_if(program.environment, [&](const std::string& entry) { return entry.starts_with(variable); });
+  program.environment.push_back(variable + guard.id);
+  const TriedCommand command(session.state_path(), guard.id);
   auto process = TRY(start(std::move(program)));
+  command.is(process);
   return wait_for(process);
 }
 
@@ -281,7 +287,7 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     }
     return stand_by(context, guard, retry_command(guard, guard.before, false), false);
   }
-  auto status = run_tried(*std::move(program));
+  auto status = run_tried(*std::move(program), context.session, guard);
   auto tried = TRY(end_try(context.session, guard, options.message, options.expires));
   const bool expires = !options.expires || tried.expiry || tried.recorded.hash == guard.before;
   const auto checked = check_in_force(context.session, guard.before, tried.recorded.hash);

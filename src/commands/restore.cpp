@@ -173,9 +173,14 @@ Answer print_unrecorded(Context& context, const ChangeOptions& options, const Re
 
 }  // namespace
 
-Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored) {
-  if (!restored) return std::move(restored).error();
-  for (const auto& note : restored->notes) context.terminal.say(escape(note));
+namespace {
+
+Error not_as_wanted(const Restored& restored) {
+  return error_of<messages::left_to_owners>(restored.left_to_owners.tables)
+      .with_live(restored.diff.identical() ? LiveState::untouched : LiveState::changed);
+}
+
+Result<Answer> print_all(Context& context, const ChangeOptions& options, Result<Restored> restored) {
   if (options.restore.dry_run) {
     if (!restored->refusal || !context.json) print_dry_run(context, options, *restored);
     if (restored->refusal) return *std::move(restored->refusal);
@@ -212,6 +217,19 @@ Result<Answer> print_restored(Context& context, const ChangeOptions& options, Re
   if (options.guarded) context.terminal.say("nothing changed, so no guard is armed");
   if (options.expires && !expiry) context.terminal.say("nothing changed, so nothing expires");
   return Answer::same;
+}
+
+}  // namespace
+
+Result<Answer> print_restored(Context& context, const ChangeOptions& options, Result<Restored> restored) {
+  if (!restored) return std::move(restored).error();
+  for (const auto& note : restored->notes) context.terminal.say(escape(note));
+  if (!restored->left_to_owners.of_iptables || options.restore.dry_run)
+    return print_all(context, options, std::move(restored));
+  auto error = not_as_wanted(*restored);
+  // With JSON the error is the one answer.
+  if (!context.json) TRY(print_all(context, options, std::move(restored)));
+  return error;
 }
 
 namespace {

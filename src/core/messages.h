@@ -76,6 +76,16 @@ inline constexpr Message cannot_read_back{.kind = ErrorKind::kernel, .text = "ca
 inline constexpr Message reads_back_differently{.kind = ErrorKind::kernel,
                                                 .text = "LIVE does not read back as it was loaded ({})"};
 
+inline constexpr Message table_owned{.kind = ErrorKind::refused,
+                                     .text = "{0}: nobody else can change it",
+                                     .hint = "end that process first: its table goes with it",
+                                     .live = LiveState::untouched};
+
+inline constexpr Message left_to_owners{
+    .kind = ErrorKind::damaged,
+    .text = "what is in force is not as wanted: {0}; all else is as wanted",
+    .hint = "end that process: its table goes with it; then run the command again"};
+
 inline constexpr Message mixed{
     .kind = ErrorKind::damaged,
     .text = "{}; and the old ruleset could not be put back: {}",
@@ -606,6 +616,12 @@ inline constexpr Message fleet_diff_needs_two_hosts{
 inline constexpr Message not_permitted{.kind = ErrorKind::permission,
                                        .text = "{}: permission denied: {}",
                                        .hint = "run it as root (sudo rewall ...)"};
+inline constexpr Message forbidden{
+    .kind = ErrorKind::permission,
+    .text = "{}: the kernel forbids it, although this process has CAP_NET_ADMIN: {}",
+    .hint =
+        "something else than the user is in the way: `nft list ruleset` shows tables with `flags owner`, "
+        "which their process alone may change; or a container, or a security module"};
 inline constexpr Message iptables_missing{.kind = ErrorKind::kernel,
                                           .text = "{}: no such program in PATH",
                                           .hint = "install the package iptables (apt install iptables)"};

@@ -43,6 +43,8 @@ struct Capture {
   /// whole: by title ("ip filter"), the warning that says why.
   std::map<std::string, std::string> in_nft_words{};
   bool without_ipv6 = false;  ///< this kernel has no IPv6, and so no rules of it
+  /// A table of `ruleset` belongs to a process: it may go with it, and the generation does not say so.
+  bool has_owned = false;
 };
 
 /// The files that the parts of a ruleset were read from: an error names them where the kernel refuses a part.
@@ -62,6 +64,16 @@ struct ChainsOfTable {
   Family family = Family::ipv4;
   std::string table{};
   std::vector<ChainText> chains{};
+};
+
+/// A table of nf_tables that belongs to a process (nft's `flags owner`): the kernel lets nobody else change
+/// it.
+struct OwnedTable {
+  std::string title{};    ///< "inet fw"
+  std::string process{};  ///< "nft (1234)"; empty where the kernel does not tell
+
+  /// "table inet fw, which process nft (1234) owns"
+  std::string text() const;
 };
 
 struct Scratch;
@@ -151,6 +163,9 @@ class Firewall {
   /// table is as it was at some moment during the call. Errors as capture().
   virtual Result<std::optional<NativeTables>> native() { return std::optional<NativeTables>{}; }
 
+  /// The tables that a process owns. Cheap where there are none. Errors as capture().
+  virtual Result<std::vector<OwnedTable>> owned_tables() { return std::vector<OwnedTable>{}; }
+
   /// For the next capture(): it takes the sets that `known` has for their digest, where it has some, and does
   /// not run `ipset save`. `known` is called on another thread, once for each reading.
   using KnownSets = std::function<std::optional<Sets>(const SetsDigest&)>;
@@ -184,7 +199,8 @@ class Firewall {
                               const std::optional<Generation>& generation) = 0;
 
   /// Does the same for a firewall that cannot be captured, because nft changed tables of iptables. One
-  /// transaction deletes these tables, whatever they hold by then, and makes the staged ones. Errors as
+  /// transaction deletes these tables, whatever they hold by then, and makes the staged ones; tables that a
+  /// process owns stay as they are, as with check() of no LIVE. Errors as
   /// load(), but never of kind refused; also kind kernel when `staged` has no scratch namespace.
   virtual Status load_anew(const Staged& staged) = 0;
 };

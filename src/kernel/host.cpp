@@ -27,6 +27,7 @@
 #include "kernel/set_dump.h"
 #include "kernel/set_numbers.h"
 #include "kernel/staging.h"
+#include "kernel/table_owner.h"
 #include "kernel/told_rules.h"
 #include "kernel/trouble.h"
 #include "rules/print.h"
@@ -161,6 +162,10 @@ class HostFirewall : public Firewall {
                      [&] { return rewall::in_nft_words(programs_, ruleset, family, table, texts); });
   }
 
+  Result<std::vector<OwnedTable>> owned_tables() override {
+    return at_border(ErrorKind::capture, [] { return list_owned_tables(); });
+  }
+
   void expect_sets(KnownSets known) override { known_ = std::move(known); }
 
   void expect_stage() override {
@@ -207,6 +212,7 @@ class HostFirewall : public Firewall {
     if (!reading) return std::move(reading).error();
     for (const UnsayableTable& table : reading->unsayable)
       capture.in_nft_words.emplace(native_title(table), warning_of(table, *reading->native));
+    capture.has_owned = reading->has_owned;
     capture.notes = std::move(reading->notes);
     if (choice == BackendChoice::nft && legacy_tables())
       capture.notes.emplace_back("legacy tables are there and not recorded (--backend nft)");

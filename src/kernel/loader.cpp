@@ -11,6 +11,7 @@
 #include "kernel/nftables.h"
 #include "kernel/reading.h"
 #include "kernel/set_loader.h"
+#include "kernel/table_owner.h"
 #include "kernel/transaction.h"
 #include "rules/table_forms.h"
 
@@ -206,6 +207,12 @@ class Load {
   TableLoader tables_;
 };
 
+/// Where LIVE is not known, tables that a process owns are left alone.
+Result<Staged> without_owned(Staged staged) {
+  for (const OwnedTable& table : TRY(list_owned_tables())) remove_table(staged.ruleset, table);
+  return staged;
+}
+
 }  // namespace
 
 Result<Loaded> load(Programs& programs, const Staged& staged, const Ruleset& live,
@@ -221,7 +228,8 @@ Status check(Programs& programs, const Staged& staged, const Ruleset* live,
   if (staged.scratch == nullptr) return {};
   const SetNames aliases =
       live != nullptr ? SetLoader(programs, live->sets, staged.ruleset.sets).aliases() : SetNames{};
-  Transaction transaction(programs, live != nullptr ? *live : kNothing, staged.ruleset, *staged.scratch,
+  const Staged wanted = live != nullptr ? staged : TRY(without_owned(staged));
+  Transaction transaction(programs, live != nullptr ? *live : kNothing, wanted.ruleset, *staged.scratch,
                           aliases, live != nullptr ? LiveTables::known : LiveTables::unknown);
   return transaction.check(generation ? generation->number : 0);
 }
@@ -234,7 +242,8 @@ Status load_anew(Programs& programs, const Staged& staged) {
   live.native = std::move(reading.native);
   for (const Slot slot : Ruleset::slots())
     if (slot.beside) live[slot] = std::move(reading.tables(Backend::legacy, slot.family));
-  auto loaded = TRY(Load(programs, staged, live, LiveTables::unknown).carry_out(std::nullopt));
+  const Staged wanted = TRY(without_owned(staged));
+  auto loaded = TRY(Load(programs, wanted, live, LiveTables::unknown).carry_out(std::nullopt));
   return {};
 }
 

@@ -127,7 +127,7 @@ Status load_native(Programs& programs, const std::vector<const NativeTable*>& ta
   make_links(links, text);
   const auto outcome = TRY(run(nft_command(programs, text), ErrorKind::kernel));
   if (outcome.ok()) return {};
-  if (says_not_permitted(outcome.err)) return not_permitted("nft", outcome.text());
+  if (says_not_permitted(outcome.err)) return change_not_permitted("nft", outcome.text());
   const NftWords words = first_nft_words(outcome.err);
   if (words.line == 0)
     return Error{.kind = ErrorKind::kernel, .message = format("{}: nft: {}", file, outcome.text())};

@@ -14,10 +14,10 @@
 
 #include "core/file.h"
 #include "core/format.h"
-#include "core/messages.h"
 #include "core/text.h"
 #include "kernel/netlink_attributes.h"
 #include "kernel/netlink_socket.h"
+#include "kernel/programs.h"
 #include "kernel/rule_list.h"
 #include "rules/print.h"
 
@@ -30,7 +30,7 @@ namespace rewall {
 namespace {
 
 Error refused(int error, std::string_view what) {
-  if (error == EPERM) return error_of<messages::not_permitted>("nf_tables", "CAP_NET_ADMIN is missing");
+  if (error == EPERM) return not_permitted("nf_tables");
   return Error{.kind = ErrorKind::capture, .message = format("nf_tables: {}: {}", what, errno_text(error))};
 }
 
@@ -98,7 +98,8 @@ Result<std::vector<NftTable>> list_nft_tables() {
     tables.push_back({.family = header->nfgen_family,
                       .name = std::string(text(facts[NFTA_TABLE_NAME])),
                       .dormant = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_DORMANT) != 0,
-                      .owned = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_OWNER) != 0});
+                      .owned = (number(facts[NFTA_TABLE_FLAGS]) & NFT_TABLE_F_OWNER) != 0,
+                      .owner = number(facts[NFTA_TABLE_OWNER])});
   });
   if (error != 0 && socket.without_nf_tables()) return std::vector<NftTable>{};
   if (error != 0) return refused(error, "list of tables");

@@ -18,8 +18,9 @@ namespace rewall {
 struct NftTable {
   std::uint8_t family = 0;  ///< NFPROTO_IPV4, NFPROTO_INET, ... (linux/netfilter.h)
   std::string name{};
-  bool dormant = false;  ///< switched off: its chains see no packets
-  bool owned = false;    ///< belongs to a process, and goes with it (NFT_TABLE_F_OWNER)
+  bool dormant = false;     ///< switched off: its chains see no packets
+  bool owned = false;       ///< belongs to a process, and goes with it (NFT_TABLE_F_OWNER)
+  std::uint32_t owner = 0;  ///< of such a table: the number of its owner's netlink socket
 
   /// The family of a table of iptables-nft (raw, mangle, nat, filter or security of ip or ip6); absent for
   /// any other table.

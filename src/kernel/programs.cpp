@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -101,8 +103,16 @@ bool says_not_permitted(std::string_view words) {
   return false;
 }
 
-Error not_permitted(const std::string& what, const std::string& words) {
-  return error_of<messages::not_permitted>(what, words);
+Error not_permitted(const std::string& what, std::string_view words) {
+  if (!may_administer()) return error_of<messages::not_permitted>(what, words);
+  if (words == kNoCapability) return error_of<messages::forbidden>(what, errno_text(EPERM));
+  return error_of<messages::forbidden>(what, words);
+}
+
+Error change_not_permitted(const std::string& what, std::string_view words) {
+  auto error = not_permitted(what, words);
+  if (may_administer()) error.kind = ErrorKind::kernel;
+  return error;
 }
 
 }  // namespace rewall

@@ -68,7 +68,12 @@ bool may_administer();
 bool may_open_raw_sockets();
 /// True when a program's standard error says that it lacks a permission.
 bool says_not_permitted(std::string_view words);
-/// The error, of kind permission, for either case; `words` are the program's if one ran.
-Error not_permitted(const std::string& what, const std::string& words = "CAP_NET_ADMIN is missing");
+inline constexpr std::string_view kNoCapability = "CAP_NET_ADMIN is missing";
+/// The error, of kind permission, for either case; `words` are the program's if one ran. Of a process that
+/// has CAP_NET_ADMIN it does not say that it lacks it.
+Error not_permitted(const std::string& what, std::string_view words = kNoCapability);
+/// The same of a change that the kernel refused: kind kernel with CAP_NET_ADMIN, as another ruleset may be
+/// taken.
+Error change_not_permitted(const std::string& what, std::string_view words = kNoCapability);
 
 }  // namespace rewall

@@ -306,6 +306,12 @@ Status read_native(Programs& programs, Backends backends, const std::vector<NftT
                    Reading& reading) {
   const auto unread = tables_of(tables, true, backends.in_nft_words);
   if (!backends.nft && !unread.empty()) reading.notes.push_back(note_of_others(unread, ""));
+  for (const NftTable& table : tables) {
+    if (!table.owned || !table.iptables_family()) continue;
+    reading.has_owned = true;
+    reading.notes.push_back(
+        format("table {} goes with the process that owns it, and nobody else can change it", table.text()));
+  }
   const auto others = tables_of(tables, false, backends.in_nft_words);
   if (!backends.native) {
     if (!others.empty()) reading.notes.push_back(note_of_others(others, ""));

@@ -50,6 +50,7 @@ struct Reading {
   std::vector<DoubtfulRule> doubtful{};  ///< to be proved (proofs.h)
   /// Tables that are there, and in no member above.
   std::vector<UnsayableTable> unsayable{};
+  bool has_owned = false;  ///< a table of these belongs to a process
   /// What a program printed is not what the kernel has. Absent in a reading that can be believed.
   std::optional<Error> disagreement{};
 

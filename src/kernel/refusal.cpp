@@ -197,7 +197,7 @@ std::string words_for(const Outcome& outcome) {
 
 Error refusal(const RestoreInput& input, const Outcome& outcome,
               const std::function<bool(const std::string&)>& accepts) {
-  if (says_not_permitted(outcome.err)) return not_permitted(input.file, words_for(outcome));
+  if (says_not_permitted(outcome.err)) return change_not_permitted(input.file, words_for(outcome));
   std::string words = words_for(outcome);
   Error error{.kind = ErrorKind::kernel, .hint = hint_for(words)};
   const std::size_t line = line_in("\n" + outcome.err);
@@ -229,7 +229,7 @@ Error refusal(const RestoreInput& input, const Outcome& outcome,
 }
 
 Error set_refusal(const std::string& file, std::string_view text, const Outcome& outcome) {
-  if (says_not_permitted(outcome.err)) return not_permitted(file, words_for(outcome));
+  if (says_not_permitted(outcome.err)) return change_not_permitted(file, words_for(outcome));
   Error error{.kind = ErrorKind::kernel, .message = format("{}: {}", file, words_for(outcome))};
   const std::size_t line = line_in("\n" + outcome.err);
   const auto lines = split_lines(text);

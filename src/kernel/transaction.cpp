@@ -82,7 +82,7 @@ class Transaction::Work {
     if (live_tables_ == LiveTables::unknown) {
       auto tables = TRY(list_nft_tables());
       for (const NftTable& table : tables)
-        if (table.iptables_family()) drop(table);
+        if (table.iptables_family() && !table.owned) drop(table);
     }
     TRY(prepare_native());
     for (const Family family : kFamilies) {
@@ -454,7 +454,7 @@ class Transaction::Work {
     const auto why = refusal.text.empty() ? errno_text(refusal.error)
                                           : format("{} ({})", errno_text(refusal.error), refusal.text);
     Error error{.kind = ErrorKind::kernel, .message = format("the kernel refuses the ruleset: {}", why)};
-    if (refusal.error == EPERM) error = not_permitted("nf_tables");
+    if (refusal.error == EPERM) error = change_not_permitted("nf_tables");
     const auto origin = std::ranges::find(origins_, refusal.message, &Origin::message);
     if (native_ && refusal.message != 0 && refusal.error != EPERM) {
       if (const auto about = native_->about(refusal.message); !about.empty())

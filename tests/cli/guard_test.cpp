@@ -439,13 +439,11 @@ TEST_CASE("without a proven way back nothing is armed, run or changed") {
   }
 }
 
-TEST_CASE("what a command does after its time was up is taken back too") {
+TEST_CASE("what a command does after its change was taken back is taken back too") {
   const GuardedHost host;
   const auto before = host.live();
-  const auto said =
-      host.ends(3,
-                "rewall try --for 10m -- sh -c './break; ./leave 0; while test -e repo/.git/rewall/guard; do "
-                "sleep 0.1; done; iptables-save >between; ./break'");
+  const auto said = host.ends(3, "rewall try --for 10m -- sh -c './break; " REWALL_PROGRAM
+                                 " -q rollback; iptables-save >between; ./break'");
   CHECK(has(said, "; what the command did after that was taken back too"));
   CHECK(has(host.ok("cat between"), "--match-set bad src"));
   CHECK(host.live() == before);

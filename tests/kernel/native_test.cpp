@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "core/file.h"
+#include "core/text.h"
 #include "support/corpus.h"
 #include "support/kernel_lab.h"
 
@@ -250,6 +251,23 @@ TEST_CASE("a table that a process owns is left alone, and said") {
       load(kTable);
       bring(first.ruleset);
       CHECK(shell("nft list tables") == "table inet own\n");
+      const auto tables = host_firewall()->owned_tables();
+      REQUIRE(tables);
+      REQUIRE(tables->size() == 1);
+      CHECK(tables->at(0).text() == "table inet own, which process nft (" +
+                                        std::string(trim(shell("cat /tmp/owner.pid"))) + ") owns");
+      // Nobody lacks a privilege.
+      Ruleset wanted = first.ruleset;
+      wanted.native = parsed("table inet own {\n\tchain c {\n\t}\n}\n");
+      const auto staged = host_firewall()->stage(wanted, nullptr);
+      REQUIRE(staged);
+      const auto loaded = host_firewall()->load(*staged, first.ruleset, live().generation);
+      REQUIRE_FALSE(loaded);
+      INFO(loaded.error().message);
+      CHECK(loaded.error().kind == ErrorKind::kernel);
+      CHECK(loaded.error().message.find("although this process has CAP_NET_ADMIN") != std::string::npos);
+      CHECK(loaded.error().hint.find("run it as root") == std::string::npos);
+      CHECK(host_firewall()->check(*staged, nullptr, std::nullopt));
     }
     shell("kill $(cat /tmp/owner.pid) || :; rm -f /tmp/owner.*");
     CHECK(owned);

@@ -22,6 +22,10 @@ class StatePaths {
   std::filesystem::path guard_endings() const { return state_ / "guards"; }  ///< ops/guard/guard_ending.h
   /// The second copy of `guard`: a boot asks it where the first tells nothing.
   std::filesystem::path guard_copy(const std::string& id) const { return guard_endings() / (id + ".armed"); }
+  /// ops/guard/tried_command.h
+  std::filesystem::path guard_command(const std::string& id) const {
+    return guard_endings() / (id + ".command");
+  }
   std::filesystem::path guard_lock() const { return state_ / "guard.lock"; }    ///< the guard's process
   std::filesystem::path expiries() const { return state_ / "expiries"; }        ///< ops/expiry/expiry_state.h
   std::filesystem::path expiry_lock() const { return state_ / "expire.lock"; }  ///< the process that waits

@@ -201,6 +201,8 @@ Error take_back_rest(Session& session, const Lock& held, const Repository& repos
                : Result<Restored>(revision.error());
   if (!restored)
     return std::move(restored).error().within(format("{}; its later changes are in force", what));
+  if (!restored->left_to_owners.tables.empty())
+    return error_of<messages::left_to_owners>(restored->left_to_owners.tables).within(what);
   return ending.how == EndedBy::deadline ? error_of<messages::reverted_while_running>(what)
                                          : error_of<messages::rolled_back_while_running>(what);
 }

@@ -53,8 +53,25 @@ bool has_traces_of_a_history(const std::filesystem::path& folder) {
   });
 }
 
+bool is_of_this_boot(Session& session, const Guard& guard) {
+  const auto here = session.firewall().generation();
+  return here && guard.place && guard.place->boot == here->boot;
+}
+
+/// Somebody ran `restore --boot` while the guard waits: nothing restarted.
+void end_by_person(Session& session, const Guard& guard, const FallbackResult& fallback) {
+  auto ending = ending_of(session, EndedBy::rollback, fallback);
+  ending.by = format("{} ({})", current_actor().text(), session.command_line);
+  ending.ended = now();
+  const auto told = format("{} {}", name_of(guard), to_text(ending));
+  disarm(session, guard, std::move(ending));
+  notify_terminals(told, guard.actor);
+}
+
 void end_guard(Session& session, const BootCandidates& candidates, const FallbackResult& fallback) {
-  if (candidates.guard())
+  if (candidates.guard() && is_of_this_boot(session, *candidates.guard()))
+    end_by_person(session, *candidates.guard(), fallback);
+  else if (candidates.guard())
     disarm(session, *candidates.guard(), ending_of(session, EndedBy::boot, fallback));
   else if (candidates.guard_is_damaged())
     set_guard_aside(session);
@@ -93,7 +110,11 @@ Result<FallbackResult> boot(Session& session, RestoreOptions options) {
   }
   // What is not as wanted is the caller's error.
   if (!fallback->as_wanted) return fallback;
-  if (guarded) log_warning("{} was armed when the machine went down", name_of(*candidates.guard()));
+  if (guarded && !is_of_this_boot(session, *candidates.guard()))
+    log_warning("{} was armed when the machine went down", name_of(*candidates.guard()));
+  else if (guarded)
+    log_warning("{} was armed: {}", name_of(*candidates.guard()),
+                held ? "it is taken back now, and its guard has ended" : "it fires all the same");
   return fallback;
 }
 

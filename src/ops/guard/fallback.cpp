@@ -15,6 +15,7 @@
 #include "ops/guard/lockdown.h"
 #include "ops/restore/apply.h"
 #include "ops/restore/live_foreign.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 #include "ops/restore/unrecorded.h"
@@ -31,9 +32,10 @@ using std::chrono::milliseconds;
 /// A load without the history.
 struct Load {
   UnrecordedChange unrecorded;
-  Capture now{};            ///< LIVE after it
-  std::string otherwise{};  ///< what reads back otherwise, where the load was taken
-  bool changed = false;     ///< LIVE was another before it
+  Capture now{};                  ///< LIVE after it
+  std::string otherwise{};        ///< what reads back otherwise, where the load was taken
+  bool changed = false;           ///< LIVE was another before it
+  LeftToOwners left_to_owners{};  ///< as Restored::left_to_owners
 };
 
 // What is about to go.
@@ -60,6 +62,8 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     wanted = TRY(keep_live_foreign(session, wanted, live.ruleset, owners_of(session), options.lost_foreign,
                                    UnsaidForeign::goes))
                  .ruleset;
+  std::vector<std::string> said;
+  load.left_to_owners = TRY(leave_to_owners(session, wanted, live.ruleset, said));
   if (compare(wanted, live.ruleset).identical()) {
     load.now = std::move(live);
     return {};
@@ -77,13 +81,13 @@ Status load_once(Session& session, const Revision& revision, const RestoreOption
     load.otherwise = applied.error().message;
     return Error{.kind = ErrorKind::refused, .message = load.otherwise};
   }
-  const Diff left = compare(staged.ruleset, applied->ruleset);
-  if (left.equal()) {
+  const Diff otherwise = compare(staged.ruleset, applied->ruleset);
+  if (otherwise.equal()) {
     load.now = static_cast<Capture&&>(*applied);
     return {};
   }
   // What others made of it is theirs.
-  load.otherwise = subject(left);
+  load.otherwise = subject(otherwise);
   return Error{.kind = ErrorKind::refused, .message = format("it reads back otherwise ({})", load.otherwise)};
 }
 
@@ -96,7 +100,10 @@ Status load_over_all(Session& session, const Revision& revision, const Error& wh
   load.changed = true;
   // The kernel has taken it: no other ruleset would fare better.
   auto after = session.capture();
-  const Diff left = after ? compare(staged.ruleset, after->ruleset) : Diff{};
+  Ruleset wanted = staged.ruleset;
+  std::vector<std::string> said;
+  load.left_to_owners = TRY(leave_to_owners(session, wanted, after ? after->ruleset : Ruleset{}, said));
+  const Diff left = after ? compare(wanted, after->ruleset) : Diff{};
   if (!after) log_warning("it cannot be read back: {}", escape(after.error().message));
   if (!left.equal()) log_warning("it reads back otherwise: {}", subject(left));
   load.now = after ? *std::move(after) : staged_capture(staged.ruleset, load.now.tools);
@@ -137,6 +144,7 @@ Status load_unrecorded(Session& session, const Revision& revision, const Restore
                          why_unrecorded);
   settled = load.otherwise.empty();
   fallback.changed = load.changed;
+  fallback.left_to_owners = load.left_to_owners;
   return done;
 }
 
@@ -187,6 +195,7 @@ Status put(Session& session, const Lock* held, const Revision& revision, const R
   if (held != nullptr) {
     auto restored = restore_patiently(session, *held, revision, options);
     if (restored) {
+      fallback.left_to_owners = restored->left_to_owners;
       fallback.restored = *std::move(restored);
       return {};
     }
@@ -208,7 +217,9 @@ void load_meanwhile(Session& session, const Revision& revision) {
   Ruleset wanted = overlay(live->ruleset, revision);
   for (const Slot slot : Ruleset::slots())
     if (slot.beside) wanted[slot] = live->ruleset[slot];
-  if (compare(wanted, live->ruleset).identical()) return;
+  std::vector<std::string> said;
+  if (!leave_to_owners(session, wanted, live->ruleset, said) || compare(wanted, live->ruleset).identical())
+    return;
   auto staged = session.firewall().stage(wanted, nullptr, file_names(revision));
   if (staged && apply(session, *staged, *live, std::nullopt))
     log_warning("the rules of the nft backend are in force meanwhile");
@@ -297,7 +308,8 @@ Result<FallbackResult> try_all(Session& session, const Lock* held, const NextCan
   while (const auto candidate = next()) {
     auto done = put_safely(session, held, *candidate, options, patience, fallback);
     if (done) {
-      fallback.as_wanted = fallback.refused.empty();
+      fallback.as_wanted = fallback.refused.empty() && !fallback.left_to_owners.of_iptables;
+      fallback.what = but_for(fallback.what, fallback.left_to_owners);
       return fallback;
     }
     if (done.error().kind == ErrorKind::permission) return std::move(done).error();

@@ -26,7 +26,8 @@ struct Candidate {
 struct FallbackResult {
   std::string what{};                  ///< the candidate that is in force
   std::string hash{};                  ///< its snapshot, full hash; empty where it is none
-  bool as_wanted = false;              ///< true where the first candidate is in force
+  bool as_wanted = false;              ///< true where the first candidate is in force, all of it
+  LeftToOwners left_to_owners{};       ///< as Restored::left_to_owners; `what` says it too
   std::optional<Restored> restored{};  ///< absent where the candidate is not recorded
   bool changed = false;                ///< where it is not recorded: LIVE was another before
   std::string why_unrecorded{};        ///< why the candidate is not recorded

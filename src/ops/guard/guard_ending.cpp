@@ -19,6 +19,7 @@
 #include "ops/context/state_paths.h"
 #include "ops/expiry/expiry_state.h"
 #include "ops/guard/guard_place.h"
+#include "ops/guard/tried_command.h"
 
 namespace rewall {
 namespace {
@@ -73,6 +74,7 @@ std::optional<GuardEnding> parse_ending(const std::string& text, GuardEnding end
                                   {"tried", hash_key(ending.tried)},
                                   {"result", hash_key(ending.result)},
                                   {"in-force", text_key(ending.in_force)},
+                                  {"of-command", text_key(ending.of_command)},
                                   {"how", text_key(how)}});
   if (!guard) return std::nullopt;
   ending.guard = *std::move(guard);
@@ -101,6 +103,7 @@ StateLines lines_of(const GuardEnding& ending) {
   lines.add("tried", ending.tried);
   lines.add("result", ending.result);
   lines.add("in-force", ending.in_force);
+  lines.add("of-command", ending.of_command);
   return lines;
 }
 
@@ -145,6 +148,7 @@ bool end_guard(const fs::path& state, const Guard& guard, GuardEnding ending) {
     if (!note_over(guard.id, print_guard(guard, lines))) return false;
   }
   remove_copy(guard);
+  forget_command(state, guard.id);
   clear_place(guard);
   if (ending.how != EndedBy::confirm) drop_expiries_of(state, guard.id);
   // Some wait for the end of the guard.
@@ -195,13 +199,14 @@ std::string to_text(const GuardEnding& ending) {
   const auto by = ending.by.empty() ? "" : " by " + escape(ending.by);
   const auto at = " at " + rfc3339(ending.ended);
   const auto then = ending.in_force.empty() ? "" : format(": {} was put in force", escape(ending.in_force));
+  const auto command = ending.of_command.empty() ? "" : "; " + escape(ending.of_command);
   switch (ending.how) {
     case EndedBy::confirm:
       return "was confirmed" + by + at;
     case EndedBy::rollback:
       return "was rolled back" + by + at + then;
     case EndedBy::deadline:
-      return "fired" + at + ", because nobody confirmed" + then;
+      return "fired" + at + ", because nobody confirmed" + then + command;
     case EndedBy::boot:
       return "ended with a restart of the machine" + at + then;
     case EndedBy::no_change:

@@ -18,10 +18,11 @@ enum class EndedBy { confirm, rollback, deadline, boot, no_change };
 struct GuardEnding {
   EndedBy how = EndedBy::no_change;
   Time ended{};
-  std::string by{};        ///< the person; empty for the deadline and a boot
-  std::string tried{};     ///< the snapshot of the change, full hash; empty where it is not recorded
-  std::string result{};    ///< the snapshot of what was in force then, full hash; empty: not recorded
-  std::string in_force{};  ///< "the old ruleset (snapshot 1a2b3c4d5e)"; empty: LIVE was left as it was
+  std::string by{};          ///< the person; empty for the deadline and a boot
+  std::string tried{};       ///< the snapshot of the change, full hash; empty where it is not recorded
+  std::string result{};      ///< the snapshot of what was in force then, full hash; empty: not recorded
+  std::string in_force{};    ///< "the old ruleset (snapshot 1a2b3c4d5e)"; empty: LIVE was left as it was
+  std::string of_command{};  ///< what became of a command that was still running; empty where none was
   Guard guard{};
 };
 

@@ -46,12 +46,17 @@ std::vector<fs::path> second_copies(const fs::path& state) {
   return copies;
 }
 
+/// The files of a guard that say nothing of its end.
+bool is_of_armed(const fs::path& file) {
+  return file.extension() == ".armed" || file.extension() == ".command";
+}
+
 /// A kill may come between the end of a guard and the removal of its copy.
 bool has_ended(const fs::path& state, const fs::path& id) {
   std::error_code failed;
   for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
        !failed && entry != fs::directory_iterator(); entry.increment(failed))
-    if (entry->path().stem() == id && entry->path().extension() != ".armed") return true;
+    if (entry->path().stem() == id && !is_of_armed(entry->path())) return true;
   return false;
 }
 

@@ -1,6 +1,9 @@
 #include "ops/guard/rollback.h"
 
+#include <chrono>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -12,13 +15,19 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/rewall_command.h"
 #include "ops/guard/arm.h"
+#include "ops/guard/tried_command.h"
 #include "ops/guard/wall.h"
 #include "ops/guard/way_back.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/recovery.h"
 #include "ops/restore/restore.h"
 
 namespace rewall {
 namespace {
+
+// How long a guard that is due waits for the history.
+constexpr std::chrono::milliseconds kLockPatience{5000};
+constexpr std::chrono::milliseconds kLockPatienceAgain{1000};
 
 // What is in force cannot be read, as nft put rules among those of iptables, or cannot be recorded.
 Result<Restored> fall_back_to_old(Session& session, const Lock& held, const Guard& guard,
@@ -59,10 +68,17 @@ GuardEnding ending_of(Session& session, EndedBy how, const FallbackResult& fallb
 }
 
 Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known) {
-  auto held = lock(session);
+  std::optional<Lock> held;
+  const auto take_lock = [&](std::chrono::milliseconds patience) {
+    if (auto taken = lock(session, patience)) held.emplace(*std::move(taken));
+  };
+  take_lock(kLockPatience);
   const auto guard = still_armed(session.path(), known);
   if (!guard || (guard->deadline > known.deadline && guard->deadline > boot_time()))
     return std::optional<FallbackResult>{};
+  const auto command = end_command(session.state_path(), guard->id);
+  // It may have been what held the lock.
+  if (!held && !command.ended.empty()) take_lock(kLockPatienceAgain);
   const CommandScope name(session, guard->looks_at, guard->command);
   const auto candidates = with_fallbacks(session, old_ruleset(session, *guard), guard->login);
   auto fallback = restore_or_fall_back(session, held ? &*held : nullptr, candidates, options_of(*guard));
@@ -72,11 +88,13 @@ Result<std::optional<FallbackResult>> fire(Session& session, const Guard& known)
     return std::move(fallback).error();
   }
   auto ending = ending_of(session, EndedBy::deadline, *fallback);
+  ending.of_command = command.text();
   disarm(session, *guard, std::move(ending));
-  const bool loud = !fallback->as_wanted || !fallback->restored;
-  const auto notes = fallback->restored ? join(fallback->restored->notes, "; ") : "";
+  const bool loud = !fallback->as_wanted || !fallback->restored || !command.left.empty();
+  auto notes = fallback->restored ? fallback->restored->notes : std::vector<std::string>{};
+  if (!command.text().empty()) notes.insert(notes.begin(), command.text());
   notify_terminals(format("nobody confirmed '{}' of {}: {}{}{}", guard->command, guard->actor.text(),
-                          to_text(*fallback), notes.empty() ? "" : "; ", notes),
+                          to_text(*fallback), notes.empty() ? "" : "; ", join(notes, "; ")),
                    guard->actor, loud);
   return std::optional(*std::move(fallback));
 }
@@ -124,7 +142,7 @@ Result<Restored> roll_back(Session& session) {
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
-  const auto what = with_left_out(old_ruleset(session, *guard).what, revision);
+  auto what = with_left_out(old_ruleset(session, *guard).what, revision);
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
   auto restored = held ? restore(session, *held, revision, options)
@@ -134,12 +152,13 @@ Result<Restored> roll_back(Session& session) {
       (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
     restored = fall_back_to_old(session, *held, *guard, options);
   if (!restored) return restored;
+  what = but_for(what, restored->left_to_owners);
   auto ending = ending_of(session, EndedBy::rollback, {.what = what, .restored = *restored});
   ending.by = current_actor().text();
   ending.ended = now();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));
   if (!disarm(session, *guard, std::move(ending))) log_warning("{} is armed still", name_of(*guard));
-  notify_terminals(told, guard->actor);
+  notify_terminals(told, guard->actor, !restored->left_to_owners.tables.empty());
   return restored;
 }
 

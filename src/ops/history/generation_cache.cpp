@@ -39,7 +39,9 @@ std::optional<CachedGeneration> unchanged_since_cached(Session& session, const R
 }
 
 void remember_generation(const Repository& repository, const Capture& capture, const std::string& head) {
-  if (!capture.generation || capture.generation->network == 0 || capture.backends != "nft") return;
+  if (!capture.generation || capture.generation->network == 0 || capture.backends != "nft" ||
+      capture.has_owned)
+    return;
   // Without it the next status reads the whole firewall: slower, not wrong.
   if (auto kept = write_cached_generation(repository, {*capture.generation, head}); !kept) {
     log_info("the generation was not kept: {}", kept.error().message);

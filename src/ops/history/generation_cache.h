@@ -27,7 +27,7 @@ Status write_cached_generation(const Repository& repository, const CachedGenerat
 std::optional<CachedGeneration> unchanged_since_cached(Session& session, const Repository& repository);
 
 /// Notes that `capture` equals the snapshot `head`, where nft is the only backend and the capture has a
-/// generation. A failure is logged.
+/// generation that proves it: not with a table that may go with its owner. A failure is logged.
 void remember_generation(const Repository& repository, const Capture& capture, const std::string& head);
 
 }  // namespace rewall

@@ -14,6 +14,7 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/namespace.h"
@@ -236,7 +237,7 @@ Finding examine_modes(const fs::path& path) {
             .hint = format("ls -ld {}", top)};
   }
   if (::access(path.c_str(), R_OK | X_OK) != 0)
-    return failed("modes", not_permitted(path.string(), "another user owns it"));
+    return failed("modes", error_of<messages::not_permitted>(path.string(), "another user owns it"));
   auto fault = fault_of(path, facts, top);
   if (!fault && (facts.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     fault = Fault{format("{}: others can read it (mode {:04o})", path.string(), facts.st_mode & 07777U),

@@ -28,7 +28,8 @@ std::optional<Capture> proven_by_kernel(Session& session, const Staged& staged, 
   return Capture{.ruleset = staged.ruleset,
                  .backends = backends_of(staged.ruleset),
                  .tools = live.tools,
-                 .generation = proven};
+                 .generation = proven,
+                 .has_owned = live.has_owned};
 }
 
 }  // namespace

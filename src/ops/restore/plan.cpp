@@ -17,6 +17,7 @@
 #include "ops/history/generation_cache.h"
 #include "ops/history/live_sets.h"
 #include "ops/restore/live_foreign.h"
+#include "ops/restore/owned_tables.h"
 #include "rules/foreign.h"
 #include "rules/meaning.h"
 #include "rules/print.h"
@@ -346,6 +347,7 @@ Result<RestorePlan> make_plan(Session& session, const Revision& revision, const 
   TRY(part_within_backend(plan.live.ruleset, revision, options));
   TRY(nft_beside_legacy(plan.live.ruleset, revision));
   Ruleset wanted = choose(plan.live.ruleset, revision, options, rewall_command(session.path()), plan.notes);
+  plan.left_to_owners = TRY(leave_to_owners(session, wanted, plan.live.ruleset, plan.notes, options));
   if (!options.exact) {
     TRY(keep_foreign_parts(session, wanted, options, plan));
   } else if (options.parts != nullptr && !options.parts->with_later) {

@@ -26,6 +26,7 @@ struct KnownState : LiveAndHead {
 struct RestorePlan {
   Capture live{};
   Staged staged{};
+  LeftToOwners left_to_owners{};     ///< as Restored::left_to_owners
   std::vector<std::string> notes{};  ///< for people: foreign parts that were kept or left out
   Diff diff{};                       ///< from LIVE to the staged ruleset
   const Head* rest = nullptr;        ///< after a partial read, HEAD with all files; else null

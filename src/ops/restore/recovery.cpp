@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <exception>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/format.h"
 #include "core/log.h"
@@ -23,6 +25,7 @@
 #include "ops/restore/apply.h"
 #include "ops/restore/journal.h"
 #include "ops/restore/live_foreign.h"
+#include "ops/restore/owned_tables.h"
 #include "ops/restore/transition.h"
 #include "ops/restore/unrecorded.h"
 #include "rules/foreign.h"
@@ -58,6 +61,19 @@ Result<InterruptedRestore> among_foreign(Session& session, InterruptedRestore in
   auto before = TRY(merged(interrupted.transition.before));
   auto wanted = TRY(merged(interrupted.transition.wanted));
   interrupted.transition = Transition(std::move(before.ruleset), std::move(wanted.ruleset));
+  return interrupted;
+}
+
+/// Both rulesets with those tables of LIVE that a process owns by now.
+Result<InterruptedRestore> among_owned(Session& session, InterruptedRestore interrupted,
+                                       const Ruleset& live) {
+  Ruleset before = interrupted.transition.before;
+  Ruleset wanted = interrupted.transition.wanted;
+  std::vector<std::string> notes;
+  TRY(leave_to_owners(session, before, live, notes));
+  TRY(leave_to_owners(session, wanted, live, notes));
+  if (notes.empty()) return interrupted;
+  interrupted.transition = Transition(std::move(before), std::move(wanted));
   return interrupted;
 }
 
@@ -110,15 +126,16 @@ Status finish(Session& session, Repository& repository, const InterruptedRestore
 }
 
 /// Makes LIVE one of the two rulesets, and the history say which.
-Status recover_to_one_side(Session& session, Repository& repository, const InterruptedRestore& recorded) {
+Status recover_to_one_side(Session& session, Repository& repository, const InterruptedRestore& as_journaled) {
   auto owners = TRY(read_owners(repository));
   std::string why = "it reads back otherwise";
   bool loaded = false;
   bool kept = false;
-  const BackendScope scope(session, recorded.entry.looks_at);
+  const BackendScope scope(session, as_journaled.entry.looks_at);
   auto live = session.capture();
   for (Tries tries(kFewTries); tries.next();) {
-    if (!live) return std::move(live).error().within(name_of(recorded.entry) + " was interrupted");
+    if (!live) return std::move(live).error().within(name_of(as_journaled.entry) + " was interrupted");
+    const auto recorded = TRY(among_owned(session, as_journaled, live->ruleset));
     const bool as_recorded = recorded.entry.exact || side_of(recorded.transition, live->ruleset) != Side::mix;
     const InterruptedRestore interrupted =
         as_recorded ? recorded : TRY(among_foreign(session, recorded, live->ruleset, owners));
@@ -141,7 +158,8 @@ Status recover_to_one_side(Session& session, Repository& repository, const Inter
       live = session.capture();
     }
   }
-  return error_of<messages::not_recovered>(name_of(recorded.entry), why, recorded.entry.before.substr(0, 10));
+  return error_of<messages::not_recovered>(name_of(as_journaled.entry), why,
+                                           as_journaled.entry.before.substr(0, 10));
 }
 
 /// A journal that says nothing is no matter where LIVE is what HEAD says.
@@ -185,14 +203,17 @@ Status recover_left(Session& session, Repository& repository, Journal& journal) 
 }
 
 /// The caller holds the lock: whatever journal is there, nobody is at work on it.
-Status recover_under_lock(Session& session, Repository& repository) {
-  auto wait = TRY(read_setting(repository, settings::lock_wait));
+Status recover_under_lock(Session& session, Repository& repository, std::chrono::milliseconds wait) {
   auto journal = TRY(Journal::left(repository, wait));
   if (journal) TRY(recover_left(session, repository, *journal));
   // Whatever keeps it from being recorded keeps the command from recording, which says why.
   if (auto late = record_unrecorded(session, repository); !late)
     log_info("what is not recorded yet stays so: {}", late.error().message);
   return {};
+}
+
+Status recover_under_lock(Session& session, Repository& repository) {
+  return recover_under_lock(session, repository, TRY(read_setting(repository, settings::lock_wait)));
 }
 
 /// A change that could not be recorded, where nobody else is at work: else it is the next holder's.
@@ -264,6 +285,19 @@ Result<Lock> lock(Session& session) {
 
 bool is_read_only_disk(const Error& why) {
   return why.message.ends_with(errno_text(EROFS));
+}
+
+Result<Lock> lock(Session& session, std::chrono::milliseconds patience) {
+  using std::chrono::steady_clock;
+  auto repository = TRY(session.repository());
+  const auto setting = read_setting(*repository, settings::lock_wait);
+  const auto wait = setting ? std::min(*setting, patience) : patience;
+  const auto end = steady_clock::now() + wait;
+  auto held = TRY(lock(*repository, wait));
+  TRY(check_network(session));
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - steady_clock::now());
+  TRY(recover_under_lock(session, *repository, std::max(left, std::chrono::milliseconds{})));
+  return held;
 }
 
 Result<Lock> lock_history(Session& session) {

@@ -22,6 +22,8 @@ Status recover_interrupted_restore(Session& session);
 /// holder did not end. The lock is held as long as the result lives. The errors of Repository::lock() and of
 /// recover_interrupted_restore(), and of check_network(): whoever takes this lock records or changes LIVE.
 Result<Lock> lock(Session& session);
+/// The same, after a wait of at most `patience` where `lock.wait` is longer.
+Result<Lock> lock(Session& session, std::chrono::milliseconds patience);
 /// The same for a command that has nothing to do with LIVE: any network namespace will do.
 Result<Lock> lock_history(Session& session);
 /// True where the error of lock() is that the repository's disk is read-only.

@@ -174,6 +174,7 @@ Result<Restored> carry_out(Session& session, Repository& repository, const Lock&
     if (!plan) return std::move(plan).error();
     restored.diff = std::move(plan->diff);
     restored.moves = moves(plan->live.ruleset, plan->staged.ruleset);
+    restored.left_to_owners = plan->left_to_owners;
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan->notes.begin(), plan->notes.end());
     TRY(hold_against(*plan, std::move(basis), options, restored));
@@ -245,6 +246,7 @@ Result<Restored> carry_out_unrecorded(Session& session, Repository& repository, 
     auto plan = TRY(make_plan(session, revision, options, known));
     restored.diff = std::move(plan.diff);
     restored.moves = moves(plan.live.ruleset, plan.staged.ruleset);
+    restored.left_to_owners = plan.left_to_owners;
     restored.notes = notes;
     restored.notes.insert(restored.notes.end(), plan.notes.begin(), plan.notes.end());
     TRY(hold_against(plan, std::move(basis), options, restored));

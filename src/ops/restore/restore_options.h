@@ -16,6 +16,13 @@ namespace rewall {
 
 struct ChangeCheck;
 
+/// Tables of a wanted ruleset that stay as they are, as a process owns them in LIVE (owned_tables.h). A
+/// value.
+struct LeftToOwners {
+  std::string tables{};      ///< "table ip filter, which process nft (1234) owns"; empty where there are none
+  bool of_iptables = false;  ///< one of them has a name of iptables, and is wanted otherwise
+};
+
 /// The options of a restore. Lives during the call.
 struct RestoreOptions {
   std::optional<Family> family{};   ///< only this family
@@ -53,6 +60,7 @@ struct Restored {
   std::string restored{};  ///< the snapshot that was restored, full hash; empty for a file
   bool partly = false;     ///< of parts of that snapshot alone: LIVE may differ from the rest of it
   std::vector<std::string> notes{};  ///< for people: who signed it, which foreign parts were kept or left out
+  LeftToOwners left_to_owners{};     ///< what is not as wanted, as a process owns it
   /// What the change does to the ports (port_changes()); absent where nobody asks, and where that has no
   /// answer.
   std::optional<std::vector<PortChange>> ports{};

@@ -151,7 +151,8 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   auto restored =
       TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options,
                          {.by_person = given.exact, .was_exact = !change->trailers.exact.empty()}));
-  if (!options.dry_run && restored.after && !restored.after->changed)
+  if (!options.dry_run && restored.after && !restored.after->changed &&
+      restored.left_to_owners.tables.empty())
     restored.after = TRY(record_undone(session, *repository, back_to->hash, options));
   if (before && !restored.before) restored.before = std::move(before);
   return restored;

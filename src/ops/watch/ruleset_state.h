@@ -17,6 +17,7 @@ struct RulesetState {
   std::string backends{};  ///< "nft", "legacy" or "nft+legacy"
   std::string tools{};     ///< the versions of the programs that read LIVE
   std::optional<Generation> generation{};
+  bool has_owned = false;  ///< as Capture::has_owned
 };
 
 /// The parts of two states that differ, and the changes from the first to the second.

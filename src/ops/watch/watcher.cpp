@@ -421,8 +421,11 @@ Result<std::optional<RulesetState>> Watcher::read_chains(const RulesetState& bas
       if (!spliced) return std::optional<RulesetState>{};
       text = *std::move(spliced);
     }
-    return std::optional(RulesetState{
-        .files = std::move(files), .backends = base.backends, .tools = base.tools, .generation = now});
+    return std::optional(RulesetState{.files = std::move(files),
+                                      .backends = base.backends,
+                                      .tools = base.tools,
+                                      .generation = now,
+                                      .has_owned = base.has_owned});
   }
   return std::optional<RulesetState>{};
 }
@@ -435,7 +438,8 @@ Result<RulesetState> Watcher::read_state(const RulesetState& base) {
   return RulesetState{.files = std::make_shared<const Files>(files_of(capture.ruleset)),
                       .backends = capture.backends,
                       .tools = capture.tools,
-                      .generation = capture.generation};
+                      .generation = capture.generation,
+                      .has_owned = capture.has_owned};
 }
 
 // The audit trail comes by way of a queue and a thread of the kernel, and may be late where much is audited.
@@ -515,7 +519,8 @@ Status Watcher::commit_state(const RulesetState& state, const Credit& credit, St
   const Capture live{.ruleset = std::move(difference.to),
                      .backends = state.backends,
                      .tools = state.tools,
-                     .generation = state.generation};
+                     .generation = state.generation,
+                     .has_owned = state.has_owned};
   RecordOptions options{.trigger = "watch",
                         .commands = credit.commands,
                         .parts = credit.parts,
@@ -621,7 +626,9 @@ Status Watcher::hold_or_commit(RulesetState state, bool last) {
     count_foreign();
     (held_ ? held_->state : recorded_).generation = state.generation;
     if (!held_)
-      remember_generation(repository_, {.backends = state.backends, .generation = state.generation}, head_);
+      remember_generation(
+          repository_,
+          {.backends = state.backends, .generation = state.generation, .has_owned = state.has_owned}, head_);
     return {};
   }
   if (holds) {
