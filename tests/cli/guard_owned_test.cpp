@@ -160,3 +160,19 @@ TEST_CASE("a guard fires past a table that a process owns where LIVE cannot be r
   CHECK(host.live() == before);
   CHECK(host.owned("inet fw"));
 }
+
+TEST_CASE("rollback that cannot read LIVE says too what a process owns") {
+  const HostWithOwner host;
+  const auto before = host.live();
+  host.ok("rewall try --yes --for 10m -- ./break");
+  host.own("ip filter", "'add chain ip filter mine'");
+  host.ok(
+      "nft delete table ip6 filter || :; nft add table ip6 filter; nft add chain ip6 filter INPUT '{ type "
+      "filter "
+      "hook input priority 0; policy drop; }'; nft add rule ip6 filter INPUT tcp dport '{ 22, 80 }' accept; "
+      "ip6tables -A INPUT -m recent --set || :");
+  host.ends(8, "rewall snapshot");
+  CHECK(has(host.ends(9, "rewall rollback"), "what is in force is not as wanted: table ip filter"));
+  CHECK(without_filter(host.live()) == without_filter(before));
+  CHECK_FALSE(host.armed());
+}

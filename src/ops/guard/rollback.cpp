@@ -34,8 +34,9 @@ Result<Restored> fall_back_to_old(Session& session, const Lock& held, const Guar
                                   const RestoreOptions& options) {
   const std::vector<Candidate> candidates{old_ruleset(session, guard)};
   auto fallback = TRY(restore_or_fall_back(session, &held, candidates, options));
-  if (fallback.restored) return *std::move(fallback.restored);
-  return error_of<messages::in_force_unrecorded>(to_text(fallback));
+  if (!fallback.restored) return error_of<messages::in_force_unrecorded>(to_text(fallback));
+  fallback.restored->left_to_owners = std::move(fallback.left_to_owners);
+  return *std::move(fallback.restored);
 }
 
 /// What was in force when the way back began.
