@@ -144,12 +144,12 @@ TEST_CASE("a program that says nothing useful is quoted by how it ended") {
   CHECK(refusal(input, {.status = 137, .signal = 9}).message == "rules.v4: killed by signal 9");
 }
 
-TEST_CASE("a program that may not work is an error of permission") {
+TEST_CASE("a program that may not work, although this process has the privilege, is no error of permission") {
   const auto error = refused(
       "iptables-nft-restore v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied "
       "(you must be root)\n",
       4);
-  CHECK(error.kind == ErrorKind::permission);
+  CHECK(error.kind == ErrorKind::kernel);
 }
 
 TEST_CASE("a long rule is quoted by its beginning") {

@@ -140,7 +140,8 @@ TEST_CASE("a unit that is enabled is not removed") {
   const auto removed = remove_integration(world.session, "systemd", world.root);
   REQUIRE_FALSE(removed);
   CHECK(removed.error().kind == ErrorKind::refused);
-  CHECK(removed.error().hint == "disable it first: systemctl disable --now rewall-watch.service");
+  CHECK(removed.error().hint ==
+        "disable it first: systemctl --root=" + world.root.string() + " disable rewall-watch.service");
   CHECK(world.files().size() == 2);
 }
 
