@@ -161,8 +161,9 @@ std::optional<RememberedPorts> read_remembered(const Repository& repository) {
                         {.read =
                              [&](std::string_view line) {
                                auto change = read_change(line);
-                               if (change) remembered.changes.push_back(*std::move(change));
-                               return change.has_value();
+                               if (!change) return false;
+                               remembered.changes.push_back(*std::move(change));
+                               return true;
                              },
                          .repeats = true}}};
   if (!parse_state(*text, kOpenedVersion, keys)) return std::nullopt;
