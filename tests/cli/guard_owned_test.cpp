@@ -18,10 +18,10 @@ class HostWithOwner : public GuardedHost {
   HostWithOwner() : GuardedHost(kTable) {
     ok("install -m 755 /dev/stdin own <<'END'\n#!/bin/bash\nrm -f in; mkfifo in\n"
        "setsid sleep 1000 >in </dev/null 2>/dev/null &\necho $! >owner.pids\n"
-       "setsid nft -i <in >/dev/null 2>&1 &\necho $! >>owner.pids\nprintf '%s\\n' \"$@\" >in\n"
+       "HOME=$PWD setsid nft -i <in >owner.log 2>&1 &\necho $! >>owner.pids\nprintf '%s\\n' \"$@\" >in\n"
        "for ((i = 0; i < 200; ++i)); do nft list ruleset | grep -q 'flags owner' && exit 0; sleep 0.05; "
        "done\n"
-       "exit 1\nEND\n");
+       "cat owner.log; nft list tables; exit 1\nEND\n");
   }
   /// `title` is "inet fw".
   void own(const std::string& title, const std::string& more = "") const {
