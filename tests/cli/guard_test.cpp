@@ -277,6 +277,21 @@ TEST_CASE("every command that changes LIVE can be guarded") {
   CHECK(host.live() == before);
 }
 
+TEST_CASE("a guard with --backend says that it takes back nothing of the other backend") {
+  const GuardedHost host;
+  const auto said =
+      host.sh("rewall --backend nft try --yes --for 10m -- iptables-legacy -A INPUT -s 192.0.2.50 -j DROP");
+  INFO(said.out << said.err);
+  CHECK(said.status == 0);
+  CHECK(has(said.err, "takes back what changes in the nft backend, and nothing else"));
+  host.time_is_up();
+  host.until_gone();
+  CHECK(has(host.ok("iptables-legacy -S INPUT"), "192.0.2.50"));
+  CHECK(has(host.ends(3, "rewall rollback"), "the old ruleset (snapshot " + host.hash("old").substr(0, 10) +
+                                                 ", of the nft backend alone) was put in force"));
+  host.ok("iptables-legacy -F INPUT");
+}
+
 TEST_CASE("a second guard is refused with the name of the first, and nothing is run") {
   const GuardedHost host;
   host.ok("SUDO_USER=ann SSH_CONNECTION='192.0.2.7 50000 192.0.2.1 22' rewall restore --for 1m open");

@@ -257,6 +257,9 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
               .login = login_session(),
               .command = session.command_line,
               .actor = current_actor()};
+  if (const auto part = only_backend(guard); !part.empty())
+    log_warning("the guard takes back what changes in the {} backend, and nothing else, as --backend says",
+                part);
   auto files = TRY(prove(session, repository, guard));
   guard.armed = now();
   guard.deadline = boot_time() + length;

@@ -206,6 +206,11 @@ void remove_copy(const Guard& guard) {
   fs::remove_all(copy_path(guard), ignored);
 }
 
+std::string_view only_backend(const Guard& guard) {
+  if (guard.looks_at == BackendChoice::automatic) return {};
+  return name(guard.looks_at == BackendChoice::nft ? Backend::nft : Backend::legacy);
+}
+
 std::string name_of(const Guard& guard) {
   return format("the guard of {} ({})", escape(guard.actor.text()), escape(guard.command));
 }

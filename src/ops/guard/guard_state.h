@@ -71,6 +71,10 @@ void keep_copy(const Guard& guard, const Files& files);
 Result<Files> read_copy(const Guard& guard);
 void remove_copy(const Guard& guard);
 
+/// "nft" or "legacy" where the guarded command had --backend: the guard takes back nothing of the other one.
+/// Empty without it.
+std::string_view only_backend(const Guard& guard);
+
 /// A guard for people: "the guard of alice, pts/0 (rewall restore HEAD~1)".
 std::string name_of(const Guard& guard);
 

@@ -38,7 +38,9 @@ Result<Revision> read_before(Session& session, const Guard& guard) {
 }
 
 Candidate old_ruleset(Session& session, const Guard& guard) {
-  return {.what = format("the old ruleset (snapshot {})", guard.before.substr(0, 10)),
+  const auto part = only_backend(guard);
+  return {.what = format("the old ruleset (snapshot {}{})", guard.before.substr(0, 10),
+                         part.empty() ? "" : format(", of the {} backend alone", part)),
           .read = [&session, guard] { return read_before(session, guard); },
           .exact = guard.exact};
 }
