@@ -289,7 +289,7 @@ fi
       for (int i = 0; i < kSteps; ++i) {
         const auto id = std::to_string(p) + "." + std::to_string(i);
         int status = std::stoi(ok("cat code." + id));
-        const auto words = ok("cat said." + id);
+        const auto words = sh("cat said." + id).out;  // who is killed early has none
         const bool is_try = programs_[p][at].does == Does::try_arm;
         // The guard fired while the command ran, and ended it.
         const bool ended = is_try && status == 1;
