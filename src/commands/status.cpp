@@ -1,6 +1,7 @@
 #include "ops/host/status.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "commands/command_output.h"
 #include "commands/define.h"
@@ -206,7 +207,14 @@ std::string lockdown_text(const Context& context, const std::string& before) {
          "\n";
 }
 
-std::string other_guard_text(const PlacedGuard& guard, Paint paint) {
+std::string other_guard_text(const Context& context, const PlacedGuard& guard) {
+  const Paint paint = context.terminal.paint();
+  if (guard.repository == std::filesystem::absolute(context.session.path()))
+    return format(
+        "guard    {}\n",
+        paint.removed(format("{}, of a repository that stood here before, is armed: when its time is up, "
+                             "the ruleset from before its change is put in force",
+                             escape(guard.name))));
   if (guard.repository.empty())
     return format("guard    {}\n",
                   paint.removed("one of another repository is armed in this network namespace"));
@@ -252,7 +260,7 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
   if (status.guard) text += guard_text(context, *status.guard);
   if (!status.guard_unreadable.empty())
     text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
-  if (status.other_guard) text += other_guard_text(*status.other_guard, paint);
+  if (status.other_guard) text += other_guard_text(context, *status.other_guard);
   if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
   text += expiries_text(context, status, paint);
   if (status.watch) text += "watch    running: records every change\n";

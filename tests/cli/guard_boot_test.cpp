@@ -330,9 +330,10 @@ TEST_CASE("another repository in the place of a guard's own does not end the gua
   host.ok("rewall try --for 10m -- ./break");
   const auto guard = host.guard();
   // The process knows the deadline before the file is gone.
-  host.time_is_up(5000);
+  host.time_is_up(9000);
   host.until("grep -q 'it_value: ([0-9],' /proc/" + guard.process + "/fdinfo/*");
   host.sh("mv repo damaged; " + other);
+  CHECK(has(host.sh("rewall status").out, "of a repository that stood here before, is armed"));
   const auto said = host.sh("rewall try --for 1m -- true");
   INFO(said.out << said.err);
   CHECK(said.status != 0);

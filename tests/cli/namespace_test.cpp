@@ -46,6 +46,7 @@ TEST_CASE("another network namespace is not recorded into a repository, nor chan
       CHECK(has(said,
                 "ip netns exec " + name->name() + " rewall -C " + host.repository() + " " + command + ";"));
   }
+  CHECK(has(host.sh(there + "status").err, "and this is another network namespace"));
   CHECK(host.ok("git -C repo rev-parse HEAD") == head);
   // The hint, from there.
   const auto said = host.ends(5, there + "snapshot");

@@ -9,9 +9,7 @@
 #include "ops/expiry/expiry.h"
 
 namespace rewall {
-namespace {
 
-// A repository that stands where the guard's one stood knows nothing of it.
 bool knows_of_its_end(const std::filesystem::path& state, const std::string& id) {
   if (read_over(id)) return true;
   std::error_code failed;
@@ -19,8 +17,6 @@ bool knows_of_its_end(const std::filesystem::path& state, const std::string& id)
   return !failed &&
          std::any_of(begin(files), end(files), [&](const auto& file) { return file.path().stem() == id; });
 }
-
-}  // namespace
 
 Result<Revision> read_before(Session& session, const Guard& guard) {
   auto revision = read_revision(session, guard.before);

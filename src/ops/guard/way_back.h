@@ -24,6 +24,10 @@ Candidate old_ruleset(Session& session, const Guard& guard);
 /// The options of the restore of a guard's old ruleset.
 RestoreOptions options_of(const Guard& guard);
 
+/// True where a repository knows of a guard whose state file is not there: how it ended, or its second copy.
+/// One that stands where the guard's own repository stood does not. `state` is the folder `.git/rewall`.
+bool knows_of_its_end(const std::filesystem::path& state, const std::string& id);
+
 /// Reads the guard again; absent where it has ended, which the repository knows of it (guards/ID.HOW, or the
 /// second copy where somebody removed the state file). Returns `known` where the state file or the repository
 /// cannot be read, or another repository stands there: nobody has confirmed then. `path` is the folder of the

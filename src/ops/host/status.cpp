@@ -7,12 +7,16 @@
 #include <set>
 
 #include "core/format.h"
+#include "core/log.h"
 #include "core/parallel.h"
+#include "core/text.h"
 #include "kernel/daemon.h"
+#include "ops/context/network_place.h"
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
 #include "ops/guard/lockdown.h"
+#include "ops/guard/way_back.h"
 #include "ops/history/generation_cache.h"
 #include "ops/history/live_sets.h"
 #include "ops/history/record.h"
@@ -109,11 +113,14 @@ std::vector<std::string> damage_near(const Repository& repository, const std::st
 /// A guard that is armed here, and of which this repository has no file that can be read.
 void add_other_guard(Session& session, RepositoryStatus& status) {
   auto other = guard_of_other_repository(session);
-  if (!other || other->repository != std::filesystem::absolute(session.path())) {
+  const bool stood_here = other && other->repository == std::filesystem::absolute(session.path());
+  // It goes by what it read; where somebody removed the file, it ends without a deed. A repository that
+  // stands where that of the guard stood cannot tell it to.
+  if (!stood_here ||
+      (status.guard_unreadable.empty() && !knows_of_its_end(session.state_path(), other->id))) {
     status.other_guard = std::move(other);
     return;
   }
-  // It goes by what it read; where the file is gone, it ends without a deed.
   if (!status.guard_unreadable.empty())
     status.guard_unreadable +=
         format("; {} is armed all the same, and its process reverts the change", other->name);
@@ -160,6 +167,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
                           .journal = session.interrupted,
                           .restoring = session.restoring,
                           .watch = watching_process(session.state_path()) != 0};
+  if (const auto here = check_network(session); !here) log_warning("{}", escape(full_message(here.error())));
   auto head = TRY(repository.head());
   status.head = std::move(head);
   status.damage = damage_near(repository, status.head);
