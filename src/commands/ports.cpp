@@ -23,6 +23,16 @@ Result<Answer> run_ports(Context& context, PortsOptions& options) {
   if (!facts.known)
     context.terminal.say(format(
         "the addresses of the host are not known for {}: '--local ADDRESS' names them", options.revision));
+  if (facts.known && !asked.forward) {
+    for (const auto family : {Family::ipv4, Family::ipv6})
+      if ((!asked.family || *asked.family == family) &&
+          without(facts.local(family), loopback_addresses(family)).empty())
+        context.terminal.say(
+            format("this host has no address of {} but for loopback: by {}, whatever the rules, nothing "
+                   "reaches it from "
+                   "elsewhere",
+                   short_name(family), short_name(family)));
+  }
   if (const auto show = context.terminal.progress())
     asked.progress = [show](std::size_t done, std::size_t all) {
       show(format("reading rules: {} of {}\r", done, all));
