@@ -556,7 +556,7 @@ std::vector<Kind> kinds_of_sizes() {
                     })),
       taken(of_tree("the most sets",
                     [=](RemoteMaker& remote) {
-                      const auto sets = many(165, [](int i) { return format("create {} hash:ip\n", i); });
+                      const auto sets = many(146, [](int i) { return format("create {} hash:ip\n", i); });
                       return remote.tree({{"100644", "ipset", remote.blob(sets)},
                                           {"100644", "rules.v4", remote.blob(rules_with(""))}});
                     })),

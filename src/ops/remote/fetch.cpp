@@ -123,7 +123,7 @@ class Sizes {
     std::uint64_t starting = 0;  // what they take
   };
   static constexpr Lines kRules{.each = 150, .start = "\n:", .starting = 150};
-  static constexpr Lines kMembers{.each = 32, .start = "\ncreate ", .starting = 150};
+  static constexpr Lines kMembers{.each = 32, .start = "\ncreate ", .starting = 170};
 
   struct Folder {
     std::uint64_t files = 0;  // in its folders too: two folders with the same content are one object
