@@ -100,23 +100,46 @@ pid_t parent_of(pid_t process) {
   return stat.size() > 2 ? static_cast<pid_t>(number(stat[2])) : 0;
 }
 
-bool runs_in(const std::filesystem::path& folder, std::string_view name) {
+std::vector<pid_t> all_processes() {
+  std::vector<pid_t> processes;
   std::error_code failed;
-  bool any = false;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", failed)) {
-    const auto number = entry.path().filename().string();
-    if (number.empty() || number[0] < '0' || number[0] > '9') continue;
-    any = true;
-    const auto comm = read_file(entry.path() / "comm");
+  for (std::filesystem::directory_iterator entry("/proc", failed);
+       !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    const auto name = entry->path().filename().string();
+    if (name.find_first_not_of("0123456789") == std::string::npos)
+      processes.push_back(static_cast<pid_t>(number(name)));
+  }
+  return processes;
+}
+
+std::set<std::string> sockets_of_process(pid_t process) {
+  constexpr std::string_view kBegin = "socket:[";
+  std::set<std::string> inodes;
+  std::error_code failed;
+  for (std::filesystem::directory_iterator open(format("/proc/{}/fd", process), failed);
+       !failed && open != std::filesystem::directory_iterator(); open.increment(failed)) {
+    std::error_code gone;
+    const auto leads_to = std::filesystem::read_symlink(open->path(), gone).string();
+    if (!gone && leads_to.starts_with(kBegin) && leads_to.ends_with(']'))
+      inodes.insert(leads_to.substr(kBegin.size(), leads_to.size() - kBegin.size() - 1));
+  }
+  return inodes;
+}
+
+bool runs_in(const std::filesystem::path& folder, std::string_view name) {
+  const auto processes = all_processes();
+  for (const pid_t process : processes) {
+    const std::filesystem::path entry = format("/proc/{}", process);
+    const auto comm = read_file(entry / "comm");
     if (!comm || !comm->starts_with(name)) continue;
     std::error_code unseen;
-    const auto place = std::filesystem::read_symlink(entry.path() / "cwd", unseen).string();
-    const auto words = read_file(entry.path() / "cmdline");
+    const auto place = std::filesystem::read_symlink(entry / "cwd", unseen).string();
+    const auto words = read_file(entry / "cmdline");
     if (unseen || place.starts_with(folder.string()) ||
         (words && words->find(folder.string()) != std::string::npos))
       return true;
   }
-  return !any;
+  return processes.empty();
 }
 
 std::uint64_t network_of(pid_t process) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,12 @@ struct Process {
 };
 /// Absent when no process has that number.
 std::optional<Process> look_at_process(pid_t process);
+
+/// The numbers of all processes that /proc shows.
+std::vector<pid_t> all_processes();
+
+/// The sockets that a process holds open: their inode numbers, as proc(5) writes them in socket:[NUMBER].
+std::set<std::string> sockets_of_process(pid_t process);
 
 /// False when no process has that number, or one that has ended and that its parent has not waited for yet (a
 /// zombie). A process that took the number of another lives too.

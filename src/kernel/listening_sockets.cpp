@@ -190,27 +190,19 @@ bool read_proc(Family family, std::uint8_t protocol, std::vector<ListeningSocket
 
 void name_programs(std::vector<ListeningSocket>& sockets) {
   std::map<std::string, std::set<std::string>> programs;
-  for (const auto& socket : sockets) programs[format("socket:[{}]", socket.inode)];
-  std::error_code failed;
-  for (std::filesystem::directory_iterator process("/proc", failed);
-       !failed && process != std::filesystem::directory_iterator(); process.increment(failed)) {
-    const auto number = process->path().filename().string();
-    if (number.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::error_code gone;
+  for (const auto& socket : sockets) programs[format("{}", socket.inode)];
+  for (const pid_t process : all_processes()) {
     std::string name;
-    for (std::filesystem::directory_iterator open(process->path() / "fd", gone);
-         !gone && open != std::filesystem::directory_iterator(); open.increment(gone)) {
-      std::error_code unread;
-      const auto found = programs.find(std::filesystem::read_symlink(open->path(), unread).string());
-      if (unread || found == programs.end()) continue;
+    for (const auto& inode : sockets_of_process(process)) {
+      const auto found = programs.find(inode);
+      if (found == programs.end()) continue;
       if (name.empty())
-        if (const auto known = look_at_process(static_cast<pid_t>(std::atoi(number.c_str()))))
-          name = known->name;
+        if (const auto known = look_at_process(process)) name = known->name;
       if (!name.empty()) found->second.insert(name);
     }
   }
   for (auto& socket : sockets) {
-    const auto& names = programs[format("socket:[{}]", socket.inode)];
+    const auto& names = programs[format("{}", socket.inode)];
     if (socket.inode != 0) socket.programs.assign(names.begin(), names.end());
   }
 }

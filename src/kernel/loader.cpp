@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "core/format.h"
@@ -228,9 +229,11 @@ Status check(Programs& programs, const Staged& staged, const Ruleset* live,
   if (staged.scratch == nullptr) return {};
   const SetNames aliases =
       live != nullptr ? SetLoader(programs, live->sets, staged.ruleset.sets).aliases() : SetNames{};
-  const Staged wanted = live != nullptr ? staged : TRY(without_owned(staged));
-  Transaction transaction(programs, live != nullptr ? *live : kNothing, wanted.ruleset, *staged.scratch,
-                          aliases, live != nullptr ? LiveTables::known : LiveTables::unknown);
+  std::optional<Staged> alone;
+  if (live == nullptr) alone = TRY(without_owned(staged));
+  Transaction transaction(programs, live != nullptr ? *live : kNothing,
+                          alone ? alone->ruleset : staged.ruleset, *staged.scratch, aliases,
+                          live != nullptr ? LiveTables::known : LiveTables::unknown);
   return transaction.check(generation ? generation->number : 0);
 }
 

@@ -80,17 +80,9 @@ std::uint64_t time_left(std::string_view member) {
   return seconds;
 }
 
-/// The value of an option of `ipset create`; empty without it.
-std::string_view option_of(const Set& set, std::string_view option) {
-  Tokenizer words(set.options, Quoting::ipset);
-  while (const auto word = words.next())
-    if (word->is(option)) return words.next().value_or(Tokenizer::Word{}).raw;
-  return {};
-}
-
 /// How many members a set can have; absent where its type has no limit.
 std::optional<std::size_t> capacity_of(const Set& set) {
-  const auto value = option_of(set, "maxelem");
+  const auto value = option_of(set.options, "maxelem");
   std::size_t most = 0;
   if (std::from_chars(value.data(), value.data() + value.size(), most).ec != std::errc{}) return std::nullopt;
   return most;
@@ -98,8 +90,8 @@ std::optional<std::size_t> capacity_of(const Set& set) {
 
 /// False where one of the sets may know a member by the element of another: each stands for its network then.
 bool same_elements(const Set& a, const Set& b) {
-  return option_of(a, "netmask") == option_of(b, "netmask") &&
-         option_of(a, "bitmask") == option_of(b, "bitmask");
+  return option_of(a.options, "netmask") == option_of(b.options, "netmask") &&
+         option_of(a.options, "bitmask") == option_of(b.options, "bitmask");
 }
 
 /// The permanent members that a set has after a change; the new ones are those of `few`.

@@ -3,14 +3,11 @@
 #include <linux/netlink.h>
 #include <sys/types.h>
 
-#include <charconv>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -18,19 +15,12 @@
 #include "core/text.h"
 #include "kernel/nftables.h"
 #include "rules/native_tables.h"
+#include "rules/symbols.h"
 #include "rules/table_forms.h"
 
 namespace rewall {
 
 namespace {
-
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number number{};
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-  return read.ec == std::errc{} && read.ptr == text.data() + text.size() ? std::optional(number)
-                                                                         : std::nullopt;
-}
 
 /// The inodes of the netfilter sockets of this namespace, by their numbers (proc(5), /proc/net/netlink: "sk
 /// Eth Pid Groups Rmem Wmem Dump Locks Drops Inode").
@@ -42,31 +32,18 @@ std::map<std::uint32_t, std::string> netfilter_sockets() {
   for (const auto line : split_lines(*text)) {
     auto words = split(line, ' ');
     std::erase(words, "");
-    if (words.size() < kColumns || number_in<int>(words[1]) != NETLINK_NETFILTER) continue;
-    if (const auto number = number_in<std::uint32_t>(words[2])) inodes.emplace(*number, words[9]);
+    if (words.size() < kColumns || read_number(words[1]) != NETLINK_NETFILTER) continue;
+    if (const auto number = read_number(words[2], UINT32_MAX))
+      inodes.emplace(static_cast<std::uint32_t>(*number), words[9]);
   }
   return inodes;
 }
 
-bool holds_socket(const std::filesystem::path& process, const std::string& socket) {
-  std::error_code gone;
-  for (std::filesystem::directory_iterator open(process / "fd", gone);
-       !gone && open != std::filesystem::directory_iterator(); open.increment(gone)) {
-    std::error_code unread;
-    if (std::filesystem::read_symlink(open->path(), unread).string() == socket) return true;
-  }
-  return false;
-}
-
 std::string holder_of(const std::string& inode) {
-  const auto socket = format("socket:[{}]", inode);
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry("/proc", failed);
-       !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
-    const auto number = number_in<pid_t>(entry->path().filename().native());
-    if (!number || !holds_socket(entry->path(), socket)) continue;
-    const auto process = look_at_process(*number);
-    return process ? format("{} ({})", escape(process->name), *number) : format("{}", *number);
+  for (const pid_t number : all_processes()) {
+    if (!sockets_of_process(number).contains(inode)) continue;
+    const auto process = look_at_process(number);
+    return process ? format("{} ({})", escape(process->name), number) : format("{}", number);
   }
   return {};
 }

@@ -21,15 +21,6 @@ constexpr std::uint64_t kMostMembers = 65536;
 
 using Spellings = std::optional<std::vector<std::string>>;
 
-// The word behind an option of the set; empty without it.
-std::string_view value_of(std::string_view options, std::string_view option) {
-  Tokenizer words(options, Quoting::ipset);
-  while (const auto word = words.next()) {
-    if (word->is(option)) return words.next().value_or(Tokenizer::Word{}).raw;
-  }
-  return {};
-}
-
 std::uint32_t to_number(const std::array<std::uint8_t, 16>& bytes) {
   std::uint32_t number = 0;
   for (std::size_t i = 0; i < 4; ++i) number = number << 8U | bytes[i];
@@ -71,7 +62,7 @@ Spellings spell_addresses(const Set& set, std::string_view text) {
   if (set.options.find("family inet6") != std::string::npos) return spell_six(text, false);
   const auto interval = read_addresses(text);
   if (!interval) return std::nullopt;
-  const auto bits = read_number(value_of(set.options, "netmask"), 32).value_or(32);
+  const auto bits = read_number(option_of(set.options, "netmask"), 32).value_or(32);
   const auto step = std::uint64_t{1} << (32 - bits);
   const auto first = interval->first / step * step;
   if ((interval->last - first) / step >= kMostMembers) return std::nullopt;
@@ -128,7 +119,7 @@ Spellings spell_ports(std::string_view text, bool bitmap) {
 Spellings spell_mark(const Set& set, std::string_view text) {
   const auto mark = read_number(text, 0xffffffff);
   if (!mark) return std::nullopt;
-  const auto mask = read_number(value_of(set.options, "markmask"), 0xffffffff).value_or(0xffffffff);
+  const auto mask = read_number(option_of(set.options, "markmask"), 0xffffffff).value_or(0xffffffff);
   return std::vector{format("0x{:08x}", *mark & mask)};
 }
 
@@ -205,7 +196,7 @@ bool is_plain_address(std::string_view text) {
 
 bool is_spelled_out(const Set& set, std::string_view member) {
   const bool of_addresses = set.type == "hash:net" || set.type == "hash:ip";
-  return of_addresses && value_of(set.options, "netmask").empty() && is_plain_address(member);
+  return of_addresses && option_of(set.options, "netmask").empty() && is_plain_address(member);
 }
 
 std::vector<std::string> spelled_out(const Set& set, std::string_view member) {

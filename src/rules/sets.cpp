@@ -30,13 +30,8 @@ bool is_inet6(const Set& set) {
   return set.options.find("family inet6") != std::string::npos;
 }
 
-// The word behind the option `timeout`; empty without it.
 std::string_view timeout_in(std::string_view options) {
-  Tokenizer words(options, Quoting::ipset);
-  while (const auto word = words.next()) {
-    if (word->is("timeout")) return words.next().value_or(Tokenizer::Word{}).raw;
-  }
-  return {};
+  return option_of(options, "timeout");
 }
 
 bool is_zero(std::string_view number) {
@@ -484,6 +479,14 @@ std::string meaning_of_options(const Set& set) {
   std::string out = set.type;
   for (const auto& option : options) append_word(out, option);
   return out;
+}
+
+std::string_view option_of(std::string_view options, std::string_view option) {
+  Tokenizer words(options, Quoting::ipset);
+  while (const auto word = words.next()) {
+    if (word->is(option)) return words.next().value_or(Tokenizer::Word{}).raw;
+  }
+  return {};
 }
 
 std::string meaning_of_member(std::string_view member) {

@@ -13,6 +13,10 @@ namespace rewall {
 /// True for a set whose members are sets.
 bool is_list(const Set& set);
 
+/// The word behind an option, in the words of `ipset create` or `add`; empty without it. A view into
+/// `options`.
+std::string_view option_of(std::string_view options, std::string_view option);
+
 /// True for an option of `ipset create` that has no value (ipset(8)): counters, comment, skbinfo, forceadd.
 bool is_flag(std::string_view option);
 

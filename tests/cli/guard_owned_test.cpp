@@ -11,6 +11,13 @@ namespace {
 constexpr const char* kTable =
     "nft 'add table inet fw; add chain inet fw c { type filter hook input priority 0; }'";
 
+/// A table that neither iptables nor nft can say whole.
+constexpr const char* kUnreadable =
+    "nft delete table ip6 filter || :; nft add table ip6 filter; nft add chain ip6 filter INPUT '{ type "
+    "filter "
+    "hook input priority 0; policy drop; }'; nft add rule ip6 filter INPUT tcp dport '{ 22, 80 }' accept; "
+    "ip6tables -A INPUT -m recent --set || :";
+
 /// A host with a table of nft in its history. `./own COMMANDS` starts a process that owns the table which
 /// these commands of nft make, and waits until it is there.
 class HostWithOwner : public GuardedHost {
@@ -149,11 +156,7 @@ TEST_CASE("a guard fires past a table that a process owns where LIVE cannot be r
   const auto before = host.live();
   host.ok("rewall try --yes --for 10m -- ./break");
   host.own("inet fw");
-  host.ok(
-      "nft delete table ip6 filter || :; nft add table ip6 filter; nft add chain ip6 filter INPUT '{ type "
-      "filter "
-      "hook input priority 0; policy drop; }'; nft add rule ip6 filter INPUT tcp dport '{ 22, 80 }' accept; "
-      "ip6tables -A INPUT -m recent --set || :");
+  host.ok(kUnreadable);
   host.ends(8, "rewall snapshot");
   host.time_is_up();
   host.until_gone();
@@ -166,11 +169,7 @@ TEST_CASE("rollback that cannot read LIVE says too what a process owns") {
   const auto before = host.live();
   host.ok("rewall try --yes --for 10m -- ./break");
   host.own("ip filter", "'add chain ip filter mine'");
-  host.ok(
-      "nft delete table ip6 filter || :; nft add table ip6 filter; nft add chain ip6 filter INPUT '{ type "
-      "filter "
-      "hook input priority 0; policy drop; }'; nft add rule ip6 filter INPUT tcp dport '{ 22, 80 }' accept; "
-      "ip6tables -A INPUT -m recent --set || :");
+  host.ok(kUnreadable);
   host.ends(8, "rewall snapshot");
   CHECK(has(host.ends(9, "rewall rollback"), "what is in force is not as wanted: table ip filter"));
   CHECK(without_filter(host.live()) == without_filter(before));

@@ -788,7 +788,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/history/verify.cpp: rewall leaves it alone", "there is nothing to do"},
       {"ops/host/doctor.cpp: apt install", "installs a package"},
       {"ops/host/doctor.cpp: df -h", "asks for space"},
-      {"ops/host/doctor.cpp: findmnt", "names commands that look, which work in every state"},
+      {"ops/host/doctor.cpp: see why", "names commands that look, which work in every state"},
       {"ops/host/doctor.cpp: ls -ld", "names commands that look, which work in every state"},
       {"ops/host/doctor.cpp: free some space", "asks for space"},
       {"ops/host/doctor.cpp: rewall hooks install systemd; systemctl enable",

@@ -8,7 +8,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <filesystem>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -46,22 +45,9 @@ std::optional<ReadAddress> address_in_words(std::string_view words) {
   return std::nullopt;
 }
 
-std::set<std::string> socket_inodes(pid_t process) {
-  std::set<std::string> inodes;
-  std::error_code failed;
-  for (std::filesystem::directory_iterator entry(format("/proc/{}/fd", process), failed);
-       !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
-    std::error_code gone;
-    const auto leads_to = std::filesystem::read_symlink(entry->path(), gone).string();
-    if (!gone && leads_to.starts_with("socket:[") && leads_to.ends_with(']'))
-      inodes.insert(leads_to.substr(8, leads_to.size() - 9));
-  }
-  return inodes;
-}
-
 /// The sockets of a process, of one protocol.
 std::vector<ListedSocket> sockets_of(pid_t process, std::uint8_t protocol) {
-  const auto inodes = socket_inodes(process);
+  const auto inodes = sockets_of_process(process);
   auto sockets = socket_table(process, protocol);
   std::erase_if(sockets, [&](const ListedSocket& socket) { return !inodes.contains(socket.inode); });
   return sockets;

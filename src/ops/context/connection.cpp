@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,8 +17,6 @@
 
 namespace rewall {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// The port behind the last colon, in hexadecimal digits (proc(5), /proc/net/tcp).
 bool has_port(std::string_view address, unsigned port) {
@@ -51,16 +48,8 @@ std::set<std::string> sockets_between(pid_t process, unsigned here, unsigned the
 }
 
 bool holds_one_of(pid_t process, const std::set<std::string>& sockets) {
-  std::error_code failed;
-  for (fs::directory_iterator entry(format("/proc/{}/fd", process), failed);
-       !failed && entry != fs::directory_iterator(); entry.increment(failed)) {
-    std::error_code gone;
-    const auto leads_to = fs::read_symlink(entry->path(), gone).string();
-    if (!gone && leads_to.starts_with("socket:[") && leads_to.ends_with(']') &&
-        sockets.contains(leads_to.substr(8, leads_to.size() - 9)))
-      return true;
-  }
-  return false;
+  return std::ranges::any_of(sockets_of_process(process),
+                             [&](const std::string& inode) { return sockets.contains(inode); });
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
+#include "ops/context/state_paths.h"
 #include "rules/parse.h"
 #include "rules/print.h"
 #include "rules/rules_file.h"
@@ -61,7 +62,7 @@ Result<WrittenRuleset> written_ruleset_of(Files files, std::string_view name) {
 }
 
 bool keep_in_run(const std::string& folder, const Files& files) {
-  const std::filesystem::path top = "/run/rewall";
+  const std::filesystem::path top = kRunFolder;
   std::error_code ignored;
   std::filesystem::create_directory(top, ignored);
   if (::chmod(top.c_str(), 0700) != 0 || ::mkdir((top / folder).c_str(), 0700) != 0) return false;

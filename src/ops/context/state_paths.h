@@ -9,6 +9,9 @@
 
 namespace rewall {
 
+/// The folder of what must be at hand where a repository is not, until the next boot.
+inline constexpr const char* kRunFolder = "/run/rewall";
+
 /// The paths of the files of `.git/rewall/` that ops writes (rewall-repository(5), STATE). The store writes
 /// `config` and `lock` there. A value.
 class StatePaths {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <utility>
 
@@ -249,16 +248,11 @@ void drop_expiries_of(const fs::path& state, const std::string& guard) {
 
 namespace {
 
-/// False where the file is still there, or nobody can tell.
+/// As move_what_is_over().
 bool move_to_ended(const fs::path& state, const fs::path& path, const std::string& text) {
   auto end = path;
   end += kEnded;
-  std::error_code failed;
-  if (::rename(path.c_str(), end.c_str()) != 0) {
-    const int error = errno;
-    if (error != ENOENT) log_warning("{}: cannot be kept: {}", end.string(), errno_text(error));
-    if (::unlink(path.c_str()) != 0 && (errno != ENOENT || !fs::exists(state, failed))) return false;
-  }
+  if (!move_what_is_over(path, end, state)) return false;
   if (auto written = write_file(end, text, 0600); !written) log_info("{}", written.error().message);
   forget_old_endings(state);
   return true;

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -107,19 +106,11 @@ StateLines lines_of(const GuardEnding& ending) {
   return lines;
 }
 
-/// False where the state file is still there, or nobody can tell.
+/// As move_what_is_over().
 bool move_to_endings(const fs::path& state, const std::string& id, EndedBy how) {
-  const auto path = StatePaths(state).guard();
-  const auto end = ending_path(state, id, how);
-  ::mkdir(StatePaths(state).guard_endings().c_str(), 0700);
-  if (::rename(path.c_str(), end.c_str()) == 0) return true;
-  const int error = errno;
-  std::error_code failed;
-  if (error == ENOENT) return fs::exists(state, failed);
-  log_warning("{}: cannot be kept: {}", end.string(), errno_text(error));
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return true;
-  log_warning("{}: cannot be removed: {}", path.string(), errno_text(errno));
-  return false;
+  const StatePaths paths(state);
+  ::mkdir(paths.guard_endings().c_str(), 0700);
+  return move_what_is_over(paths.guard(), ending_path(state, id, how), state);
 }
 
 void write_ending(const fs::path& state, const Guard& guard, const GuardEnding& ending) {

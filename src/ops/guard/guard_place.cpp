@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -95,7 +96,7 @@ std::optional<PlacedGuard> guard_at(int number) {
 }
 
 fs::path place_path(const std::optional<Generation>& place) {
-  return fs::path("/run/rewall") / format("armed-{}", place ? place->network : 0);
+  return fs::path(kRunFolder) / format("armed-{}", place ? place->network : 0);
 }
 
 /// A note that its repository does not know is one that a kill left behind.

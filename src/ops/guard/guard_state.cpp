@@ -34,7 +34,7 @@ fs::path guard_path(const fs::path& state) {
 }
 
 fs::path copy_path(const Guard& guard) {
-  return fs::path("/run/rewall") / ("guard-" + guard.id);
+  return fs::path(kRunFolder) / ("guard-" + guard.id);
 }
 
 std::vector<fs::path> second_copies(const fs::path& state) {

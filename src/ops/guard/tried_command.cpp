@@ -42,7 +42,7 @@ struct CommandNote {
 };
 
 std::array<fs::path, 2> note_paths(const fs::path& state, const std::string& id) {
-  return {StatePaths(state).guard_command(id), fs::path("/run/rewall") / ("command-" + id)};
+  return {StatePaths(state).guard_command(id), fs::path(kRunFolder) / ("command-" + id)};
 }
 
 void write_note(const fs::path& state, const std::string& id, const CommandNote& note) {
@@ -149,14 +149,9 @@ class CommandProcesses {
 
   std::set<pid_t> find() const {
     std::set<pid_t> found;
-    std::error_code failed;
-    for (fs::directory_iterator entry("/proc", failed); !failed && entry != fs::directory_iterator();
-         entry.increment(failed)) {
-      pid_t number = 0;
-      if (!read_number(entry->path().filename().native(), number) || number <= 1 || is_known(number))
-        continue;
-      if (lives(number) && belongs(number) && !is_ours(number)) found.insert(number);
-    }
+    for (const pid_t number : all_processes())
+      if (number > 1 && !is_known(number) && lives(number) && belongs(number) && !is_ours(number))
+        found.insert(number);
     return found;
   }
 

@@ -265,8 +265,7 @@ Finding examine_space(const fs::path& path) {
     return {.check = "space",
             .ok = false,
             .message = format("{}: on a read-only file system", path.string()),
-            .hint = format("findmnt -T {0}; dmesg tells whether the kernel did that after an error",
-                           shell_quote(path.string()))};
+            .hint = format("see why: findmnt -T {0}; dmesg", shell_quote(path.string()))};
   }
   const std::uint64_t left = std::uint64_t{facts.f_bavail} * facts.f_frsize;
   const bool few_files = facts.f_files != 0 && facts.f_favail < kFewFiles;

@@ -15,6 +15,7 @@
 #include "ops/context/namespace_match.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/state_file.h"
+#include "ops/context/state_paths.h"
 
 namespace rewall {
 namespace {
@@ -23,7 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kUnrecordedVersion = "rewall unrecorded 1";
 constexpr std::string_view kFolders = "unrecorded-";
-constexpr const char* kRun = "/run/rewall";
 constexpr const char* kNote = "note";
 constexpr const char* kNow = "now";  // the folder with what LIVE was changed to
 constexpr std::string_view kExactParts = "all";
@@ -94,7 +94,7 @@ Result<Noted> parse_noted(const std::string& text) {
 /// The folders of all changes that were not recorded, of whatever repository, the oldest first.
 std::vector<fs::path> folders(const Session& session) {
   std::vector<fs::path> found;
-  for (const fs::path& top : {fs::path(kRun), session.state_path()}) {
+  for (const fs::path& top : {fs::path(kRunFolder), session.state_path()}) {
     std::error_code failed;
     for (fs::directory_iterator entry(top, failed); !failed && entry != fs::directory_iterator();
          entry.increment(failed)) {
@@ -180,7 +180,7 @@ Status UnrecordedChange::make_folder() {
   for (int i = 0; i < kInOneSecond; ++i) {
     const auto name = format("{}{}{}", kFolders, seconds, i == 0 ? "" : format("-{}", i));
     if (!keep_in_run(name, {})) continue;
-    folder_ = fs::path(kRun) / name;
+    folder_ = fs::path(kRunFolder) / name;
     return {};
   }
   const auto folder = session_.state_path() / format("{}{}", kFolders, seconds);
