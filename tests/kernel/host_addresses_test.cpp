@@ -59,9 +59,9 @@ TEST_CASE("the addresses, networks and groups of the interfaces are read, the pr
       "192.0.2.7/24 dev dm0;"
       "ip address add 198.51.100.1/32 dev dm0; ip link set dm0 up; ip -6 address add 2001:db8::7/64 dev dm0 "
       "nodad");
-  const auto& loopback = interface_named(host, "lo");
+  const auto loopback = interface_named(host, "lo");
   CHECK(texts_of(loopback.addresses) == Texts{"127.0.0.1/8", "::1/128"});
-  const auto& a = interface_named(host, "dm0");
+  const auto a = interface_named(host, "dm0");
   CHECK(a.group == 7);
   REQUIRE(a.addresses.size() >= 3);
   CHECK(text_of(a.addresses[0]) == "192.0.2.7/24");
@@ -75,7 +75,7 @@ TEST_CASE("the network of an address with a peer is the peer's") {
   const auto host = host_after(
       "ip link add dm0 type veth peer name dm1; ip address add 192.0.2.7 peer 203.0.113.0/30 dev dm0; ip "
       "link set dm0 up");
-  const auto& a = interface_named(host, "dm0");
+  const auto a = interface_named(host, "dm0");
   CHECK(text_of(a.addresses.at(0)).substr(0, 9) == "192.0.2.7");
   CHECK(text_of(a.networks.at(0)) == "203.0.113.0/30");
 }
