@@ -243,7 +243,7 @@ Walker::Next Walker::route(WalkState& state) {
   if (asked_.family == Family::ipv4) {
     const auto loopback = evaluator_.test_numbers(destination, Field::destination,
                                                   loopback_addresses(asked_.family), state, question);
-    if (loopback == Truth::open) return fork(state, question);
+    if (loopback == Truth::open) return fork_route(state, question);
     if (loopback == Truth::yes) {
       const auto routed = evaluator_.ask("sysctl route_localnet", 0, state, question);
       if (routed == Truth::open) return fork(state, question);
@@ -258,8 +258,23 @@ Walker::Next Walker::route(WalkState& state) {
   }
   const auto local =
       evaluator_.test_numbers(destination, Field::destination, parts_.arriving, state, question);
-  if (local == Truth::open) return fork(state, question);
+  if (local == Truth::open) return fork_route(state, question);
   return route_to(state, local == Truth::yes);
+}
+
+// The kernel chose one of several addresses: the hook that follows hangs on which.
+Walker::Next Walker::fork_route(WalkState& state, const WalkQuestion& question) {
+  if (!state.main) return fork(state, question);
+  const auto questions = nodes_.size();
+  const auto next = fork(state, question);
+  const bool both =
+      nodes_.size() > questions && !nodes_[questions].impossible && !nodes_[questions + 1].impossible;
+  if (both)
+    write(state, Step{.hook = state.hook,
+                      .action = "routing to this host or to another",
+                      .perhaps = true,
+                      .hangs_on = evaluator_.words(question)});
+  return next;
 }
 
 Walker::Next Walker::route_to(WalkState& state, bool local) {

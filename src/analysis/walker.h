@@ -64,6 +64,7 @@ class Walker {
   Next begin_hook(WalkState& state, Hook hook);
   Next route(WalkState& state);
   Next route_to(WalkState& state, bool local);
+  Next fork_route(WalkState& state, const WalkQuestion& question);
   std::optional<Number> interface_towards(Number destination) const;
   Next hop(WalkState& state);
 

@@ -154,3 +154,26 @@ TEST_CASE("a broadcast address of a network of this host is routed to this host"
   CHECK(ask(rules, "-p udp -s 10.2.0.9 -d 192.0.2.1 -i eth1 -o eth0 --hook FORWARD --state NEW").verdict ==
         Verdict::accept);
 }
+
+TEST_CASE(
+    "where NAT chooses among addresses of this host and of others, the way says that it hangs on which") {
+  const std::string chains = "PREROUTING INPUT OUTPUT POSTROUTING";
+  const auto rules =
+      ruleset(table("nat", chains, "-A PREROUTING -j DNAT --to-destination 10.1.0.1-10.1.0.9\n") +
+                  filter("-A INPUT -j DROP\n-A FORWARD -j DROP\n"),
+              v4);
+  const std::string words = "-p tcp -s 10.2.0.9 -d 203.0.113.9 --dport 22 -i eth1 --hook FORWARD --state NEW";
+  const auto out = ask(rules, words);
+  CHECK(out.verdict == Verdict::drop);
+  const auto hangs = [](const Trace& trace) {
+    return std::ranges::count_if(trace.path,
+                                 [](const Step& step) { return step.perhaps && step.chain.empty(); });
+  };
+  CHECK(hangs(out) == 1);
+  // Without this host's own address among them it hangs on nothing.
+  const auto others =
+      ruleset(table("nat", chains, "-A PREROUTING -j DNAT --to-destination 10.1.0.2-10.1.0.9\n") +
+                  filter("-A INPUT -j DROP\n-A FORWARD -j DROP\n"),
+              v4);
+  CHECK(hangs(ask(others, words)) == 0);
+}
