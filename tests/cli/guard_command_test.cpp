@@ -55,6 +55,34 @@ TEST_CASE("a command that outlives rewall is ended before the guard puts the old
       has(said, "was put in force; its command was still running and was ended (process " + host.process()));
 }
 
+TEST_CASE("a command that outlives rewall is ended before rollback puts the old ruleset back") {
+  const HostWithCommand host;
+
+  const auto rules = host.live();
+  host.begin("./slow");
+  const auto guard = host.guard();
+  host.kill_try();
+  CHECK(host.runs());
+  const auto process = host.process();
+  const auto said = host.sh("rewall rollback");
+  CHECK(said.status == 0);
+  CHECK(has(said.err, "its command was still running and was ended (process " + process + ")"));
+  CHECK_FALSE(host.runs());
+  host.ok("touch go");
+  CHECK(host.live() == rules);
+  host.nothing_left_of(guard);
+  CHECK(host.noted(guard).empty());
+}
+
+TEST_CASE("a command that rolls itself back goes on") {
+  const HostWithCommand host;
+  const auto rules = host.live();
+  host.sh("rewall try --yes --for 10m -- bash -c 'iptables -N early; " REWALL_PROGRAM
+          " rollback; touch after'");
+  CHECK(host.live() == rules);
+  CHECK(host.sh("test -e after").status == 0);
+}
+
 TEST_CASE(
     "a command is ended with its children, also where it has ended itself or has a session of its own") {
   for (const std::string command :

@@ -143,6 +143,9 @@ Result<Restored> roll_back(Session& session) {
   if (match_namespace(guard->place, session.firewall().generation()) == NamespaceMatch::elsewhere)
     return error_of<messages::guard_elsewhere>(name_of(*guard));
   auto revision = TRY(read_before(session, *guard));
+  // What goes on would change the firewall behind the way back. A command that rolls itself back goes on.
+  const auto command =
+      is_of_command(guard->id) ? EndedCommand{} : end_command(session.state_path(), guard->id);
   auto what = with_left_out(old_ruleset(session, *guard).what, revision);
   RestoreOptions options = options_of(*guard);
   options.actor.reset();
@@ -153,13 +156,15 @@ Result<Restored> roll_back(Session& session) {
       (restored.error().kind == ErrorKind::capture || restored.error().kind == ErrorKind::repository))
     restored = fall_back_to_old(session, *held, *guard, options);
   if (!restored) return restored;
+  if (!command.text().empty()) restored->notes.insert(restored->notes.begin(), command.text());
   what = but_for(what, restored->left_to_owners);
   auto ending = ending_of(session, EndedBy::rollback, {.what = what, .restored = *restored});
   ending.by = current_actor().text();
   ending.ended = now();
+  ending.of_command = command.text();
   const auto told = format("{} {}", name_of(*guard), to_text(ending));
   if (!disarm(session, *guard, std::move(ending))) log_warning("{} is armed still", name_of(*guard));
-  notify_terminals(told, guard->actor, !restored->left_to_owners.tables.empty());
+  notify_terminals(told, guard->actor, !restored->left_to_owners.tables.empty() || !command.left.empty());
   return restored;
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -185,6 +186,11 @@ void TriedCommand::is(pid_t process) const {
 void forget_command(const fs::path& state, const std::string& id) {
   std::error_code ignored;
   for (const auto& path : note_paths(state, id)) fs::remove(path, ignored);
+}
+
+bool is_of_command(const std::string& id) {
+  const char* value = std::getenv(kGuardVariable);
+  return value != nullptr && id == value;
 }
 
 std::string EndedCommand::text() const {

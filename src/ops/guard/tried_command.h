@@ -34,6 +34,9 @@ class TriedCommand {
 /// Removes what was noted of the command of a guard that has ended.
 void forget_command(const std::filesystem::path& state, const std::string& id);
 
+/// Whether this process runs in the command of the guard `id`, as its environment says.
+bool is_of_command(const std::string& id);
+
 /// What became of a command that was still running. A value.
 struct EndedCommand {
   std::vector<pid_t> ended{};
