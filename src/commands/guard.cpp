@@ -310,8 +310,15 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   if (!status) return std::move(status).error();
   const bool changed = tried.recorded.hash != guard.before;
   if (*status != 0)
-    context.terminal.say(format("'{}' failed (exit {}). What it changed: {}", options.words[0], *status,
-                                rewall_command(context.session, "diff " + short_hash(guard.before))));
+    context.terminal.say(changed
+                             ? format("'{}' failed (exit {}). What it changed: {}", options.words[0], *status,
+                                      rewall_command(context.session, "diff " + short_hash(guard.before)))
+                             : format("'{}' failed (exit {}), and the live rules match {} as before it",
+                                      options.words[0], *status, short_hash(guard.before)));
+  else if (!changed && tried.armed)
+    context.terminal.say(
+        format("'{}' changed nothing: the live rules match {} as before it; the guard stays armed",
+               options.words[0], short_hash(guard.before)));
   if (!tried.armed) {
     if (changed) say_in_force(context, tried.recorded);
     context.terminal.say(

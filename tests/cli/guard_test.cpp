@@ -386,6 +386,16 @@ TEST_CASE("try and confirm say what is in force and how to go back") {
   CHECK_FALSE(has(host.ok("rewall try --for 10m -- true; rewall confirm 2>&1"), "go back"));
 }
 
+TEST_CASE("try says of a command that changed nothing that it did") {
+  const GuardedHost host;
+  const auto old = host.hash("HEAD").substr(0, 10);
+  CHECK(has(host.ok("rewall try --for 10m -- true 2>&1"),
+            "'true' changed nothing: the live rules match " + old + " as before it; the guard stays armed"));
+  host.ok("rewall rollback");
+  CHECK(has(host.ends(1, "rewall try --for 10m -- false"),
+            "'false' failed (exit 1), and the live rules match " + old + " as before it"));
+}
+
 TEST_CASE("more time moves the deadline, and the process obeys") {
   const GuardedHost host;
   const auto before = host.live();
