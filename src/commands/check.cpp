@@ -49,9 +49,12 @@ std::string totals(const std::vector<CheckedExpectation>& all) {
   const auto count = [&](Answered answered) {
     return std::ranges::count(all, answered, &CheckedExpectation::answered);
   };
-  auto text = format("{} hold", count(Answered::holds));
-  if (const auto fail = count(Answered::fails); fail != 0) text += format(", {} fail", fail);
-  if (const auto open = count(Answered::unproved); open != 0) text += format(", {} cannot be proved", open);
+  const auto held = count(Answered::holds);
+  const auto failed = count(Answered::fails);
+  const auto open = count(Answered::unproved);
+  auto text = format("{}: {} {}", counted(all.size(), "expectation"), held, held == 1 ? "holds" : "hold");
+  if (failed != 0) text += format(", {} {}", failed, failed == 1 ? "fails" : "fail");
+  if (open != 0) text += format(", {} cannot be proved", open);
   return text;
 }
 

@@ -82,10 +82,8 @@ constexpr std::size_t kShownRanges = 8;
 std::string ranges_text(const NumberSet& numbers) {
   std::vector<std::string> words;
   for (const auto& [first, last] : numbers.ranges()) {
-    if (words.size() == kShownRanges) {
-      words.push_back(format("and {} more", numbers.ranges().size() - kShownRanges));
-      break;
-    }
+    if (words.size() == kShownRanges)
+      return join(words, ",") + format(" and {} more", numbers.ranges().size() - kShownRanges);
     words.push_back(first == last
                         ? format("{}", static_cast<unsigned>(first))
                         : format("{}-{}", static_cast<unsigned>(first), static_cast<unsigned>(last)));

@@ -47,12 +47,12 @@ TEST_CASE("an expectation is added, listed, held against a revision, and removed
   CHECK(host.ok("rewall expect") ==
         "  1  accept -p tcp --dport 22 -s 192.0.2.7  # the office\n  2  reject -p tcp --dport 3306\n"
         "  3  drop -p udp --dport 53 --state NEW\n");
-  CHECK(has(host.ends(0, "rewall check"), "3 hold"));
+  CHECK(has(host.ends(0, "rewall check"), "3 expectations: 3 hold"));
   // Of the snapshot `open` nothing is closed.
   const auto said = host.ends(1, "rewall check open");
   CHECK(has(said, "holds     accept -p tcp --dport 22"));
   CHECK(has(said, "FAILS     reject -p tcp --dport 3306\n            ACCEPT by "));
-  CHECK(has(said, "1 hold, 2 fail"));
+  CHECK(has(said, "3 expectations: 1 holds, 2 fail"));
   host.ok("rewall snapshot; git -C repo show HEAD:expect | cmp - repo/expect");
   CHECK(has(host.ends(0, "rewall expect remove 2"), "removed: reject -p tcp --dport 3306"));
   CHECK(
