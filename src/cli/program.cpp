@@ -13,6 +13,7 @@
 #include "cli/parser.h"
 #include "commands/command.h"
 #include "commands/command_output.h"
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -83,7 +84,7 @@ std::string own_path() {
   std::error_code failed;
   const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
   // After an update the old program file is gone; this name still leads to it.
-  return failed || !std::filesystem::exists(path) ? "/proc/self/exe" : path.string();
+  return failed || !path_exists(path) ? "/proc/self/exe" : path.string();
 }
 
 /// The command that runs, for the message about an exception.

@@ -12,6 +12,7 @@
 #include "commands/define.h"
 #include "commands/expiry.h"
 #include "commands/restore.h"
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/parallel.h"
@@ -250,7 +251,7 @@ struct TryOptions {
 Result<Foreground> program_of(std::vector<std::string> words) {
   const std::string& name = words[0];
   const std::string path =
-      name.find('/') == std::string::npos ? find_program(name) : std::filesystem::absolute(name).string();
+      name.find('/') == std::string::npos ? find_program(name) : absolute_path(name).string();
   if (path.empty() || ::access(path.c_str(), X_OK) != 0) return error_of<messages::command_not_found>(name);
   words[0] = path;
   Foreground program{.words = std::move(words)};

@@ -7,6 +7,7 @@
 #include "commands/define.h"
 #include "commands/expiry.h"
 #include "commands/guard.h"
+#include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "core/time.h"
@@ -209,7 +210,7 @@ std::string lockdown_text(const Context& context, const std::string& before) {
 
 std::string other_guard_text(const Context& context, const PlacedGuard& guard) {
   const Paint paint = context.terminal.paint();
-  if (guard.repository == std::filesystem::absolute(context.session.path()))
+  if (guard.repository == absolute_path(context.session.path()))
     return format(
         "guard    {}\n",
         paint.removed(format("{}, of a repository that stood here before, is armed: when its time is up, "

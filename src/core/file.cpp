@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <limits>
 #include <system_error>
 
@@ -88,6 +90,59 @@ Result<std::string> read_text(const std::filesystem::path& path, Pipes pipes) {
   const bool plain = ::fstat(fd.get(), &facts) == 0 && S_ISREG(facts.st_mode);
   if (!plain && pipes == Pipes::refused) return error_of<messages::not_a_plain_file>(path.string());
   return read_text(fd.get(), path.string());
+}
+
+bool path_exists(const std::filesystem::path& path) {
+  std::error_code failed;
+  return std::filesystem::exists(path, failed);
+}
+
+bool is_folder(const std::filesystem::path& path) {
+  std::error_code failed;
+  return std::filesystem::is_directory(path, failed);
+}
+
+bool is_plain_file(const std::filesystem::path& path) {
+  std::error_code failed;
+  return std::filesystem::is_regular_file(path, failed);
+}
+
+std::filesystem::path absolute_path(const std::filesystem::path& path) {
+  std::error_code failed;
+  auto whole = std::filesystem::absolute(path, failed);
+  return failed ? path : whole;
+}
+
+std::vector<std::filesystem::directory_entry> entries_in(const std::filesystem::path& folder,
+                                                         std::error_code& failed) {
+  std::vector<std::filesystem::directory_entry> entries;
+  for (std::filesystem::directory_iterator entry(folder, failed);
+       !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed))
+    entries.push_back(*entry);
+  return entries;
+}
+
+std::vector<std::filesystem::directory_entry> entries_in(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return entries_in(folder, ignored);
+}
+
+std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder,
+                                                            std::error_code& failed) {
+  auto entries = entries_in(folder, failed);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    std::error_code reason;
+    if (!entries[i].is_directory(reason) || entries[i].is_symlink(reason)) continue;
+    auto inside = entries_in(entries[i].path(), reason);
+    if (reason && !failed && reason != std::errc::no_such_file_or_directory) failed = reason;
+    std::ranges::move(inside, std::back_inserter(entries));
+  }
+  return entries;
+}
+
+std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return entries_below(folder, ignored);
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <vector>
 
 #include "core/result.h"
 
@@ -35,6 +37,28 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+/// What stat(2) says, links followed. False where it fails, for whatever reason: the overloads of the
+/// standard library without an error_code throw then (a loop of links, a name that is too long).
+bool path_exists(const std::filesystem::path& path);
+bool is_folder(const std::filesystem::path& path);
+bool is_plain_file(const std::filesystem::path& path);
+
+/// The path from the working directory on; as it is where that is gone.
+std::filesystem::path absolute_path(const std::filesystem::path& path);
+
+/// What a folder holds, in no order. What vanishes meanwhile is left out. `failed`: why the folder could not
+/// be read, or not to its end; what was found before is returned. Never throws, which a loop over a
+/// directory_iterator does when a folder cannot be read to its end.
+std::vector<std::filesystem::directory_entry> entries_in(const std::filesystem::path& folder,
+                                                         std::error_code& failed);
+std::vector<std::filesystem::directory_entry> entries_in(const std::filesystem::path& folder);
+
+/// The same with what the folders in it hold, themselves before that. Links are not followed. A folder below
+/// that cannot be read is passed over; `failed` is then its reason, or that of the first of several.
+std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder,
+                                                            std::error_code& failed);
+std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder);
 
 /// Reads a whole file. Errors are of kind usage and name the path and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);

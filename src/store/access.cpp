@@ -104,7 +104,7 @@ Status check_access(const std::filesystem::path& path, mode_t type, const std::f
 }
 
 Status check_whole_way(const std::filesystem::path& path, mode_t type) {
-  TRY(of_repository(check_way_to(std::filesystem::absolute(path))));
+  TRY(of_repository(check_way_to(absolute_path(path))));
   std::error_code failed;
   const auto real = std::filesystem::canonical(path, failed);
   if (failed) return path_error(path, failed.value());

@@ -72,9 +72,9 @@ bool is_there(git_repository* repo, const fs::path& path, const std::string& hos
 }
 
 void add_hosts(std::set<std::string>& hosts, const fs::path& folder) {
-  std::error_code failed;
-  for (const auto& entry : fs::recursive_directory_iterator(folder, failed))
-    if (entry.is_regular_file(failed) && entry.path().extension() != ".lock")
+  std::error_code unknown;
+  for (const auto& entry : entries_below(folder))
+    if (entry.is_regular_file(unknown) && entry.path().extension() != ".lock")
       hosts.insert(entry.path().lexically_relative(folder).string());
 }
 

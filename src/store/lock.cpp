@@ -10,6 +10,7 @@
 #include <span>
 #include <system_error>
 
+#include "core/file.h"
 #include "core/file_lock.h"
 #include "core/format.h"
 #include "core/log.h"
@@ -72,7 +73,7 @@ std::vector<fs::path> find_git_locks(const fs::path& git) {
   for (const char* name :
        {"HEAD.lock", "index.lock", "config.lock", "packed-refs.lock", "rewall/config.lock"})
     if (fs::exists(git / name, failed)) locks.push_back(git / name);
-  for (const auto& entry : fs::recursive_directory_iterator(git / "refs", failed)) {
+  for (const auto& entry : entries_below(git / "refs")) {
     if (entry.path().extension() == ".lock") locks.push_back(entry.path());
   }
   return locks;
@@ -94,8 +95,7 @@ void remove_dead_locks(const fs::path& git) {
 template <class IsRemains>
 void remove_remains(const fs::path& folder, const IsRemains& is_remains) {
   std::vector<fs::path> remains;
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+  for (const auto& entry : entries_in(folder)) {
     if (is_remains(entry.path().filename().string())) remains.push_back(entry.path());
   }
   std::ranges::for_each(remains, remove_file);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
@@ -35,7 +36,7 @@ Error folder_error(const fs::path& path, int error) {
 }
 
 Status check_empty(const fs::path& path) {
-  if (fs::exists(path / ".git"))
+  if (path_exists(path / ".git"))
     return error_of<messages::repository_exists>(path.string(), shell_quote(path.string()));
   std::error_code failed;
   const bool empty = fs::is_directory(path, failed) && fs::is_empty(path, failed);
@@ -60,7 +61,7 @@ class Site {
     struct stat facts {};
     if (::lstat(path_.c_str(), &facts) == 0) return take_over();
     fs::path first = path_;
-    while (first.has_parent_path() && first != first.parent_path() && !fs::exists(first.parent_path()))
+    while (first.has_parent_path() && first != first.parent_path() && !path_exists(first.parent_path()))
       first = first.parent_path();
     made_ = first;
     std::error_code failed;
@@ -97,9 +98,10 @@ Status write_config(git_repository* repo, const fs::path& path) {
 /// A lax umask must not make a repository that open() refuses.
 Status close_to_others(const fs::path& path) {
   std::error_code failed;
-  for (const auto& entry : fs::recursive_directory_iterator(path / ".git", failed)) {
-    const bool folder = entry.is_directory(failed);
-    if (!failed && ::chmod(entry.path().c_str(), folder ? kPrivateFolder : kPrivateFile) != 0)
+  for (const auto& entry : entries_below(path / ".git", failed)) {
+    std::error_code gone;
+    const bool folder = entry.is_directory(gone);
+    if (!gone && ::chmod(entry.path().c_str(), folder ? kPrivateFolder : kPrivateFile) != 0)
       return folder_error(entry.path(), errno);
   }
   if (failed) return folder_error(path, failed.value());
@@ -177,7 +179,7 @@ Result<FolderWithoutConfig> FolderWithoutConfig::make(const fs::path& git) {
   if (top.empty()) return error_of<messages::repository_failed>("/run", errno_text(errno));
   FolderWithoutConfig folder{fs::path(top)};
   fs::create_directory(folder.path(), failed);
-  for (const auto& entry : fs::directory_iterator(fs::absolute(git), failed)) {
+  for (const auto& entry : entries_in(absolute_path(git), failed)) {
     const auto name = entry.path().filename();
     std::error_code linked;
     // A HEAD that is a link is another thing to git.
@@ -234,13 +236,11 @@ Status set_pipes_aside(const fs::path& path) {
   for (const char* file :
        {"packed-refs", "shallow", "commondir", "index", "info/grafts", "objects/info/alternates"})
     TRY(set_aside(git / file, git / "rewall"));
-  std::error_code failed;
   for (const char* folder : {"refs", "logs", "objects/pack"}) {
-    for (auto entry = fs::recursive_directory_iterator(git / folder, failed);
-         !failed && entry != fs::recursive_directory_iterator{}; entry.increment(failed)) {
+    for (const auto& entry : entries_below(git / folder)) {
       std::error_code unknown;
-      if (!entry->is_regular_file(unknown) && !entry->is_directory(unknown))
-        TRY(set_aside(entry->path(), git / "rewall"));
+      if (!entry.is_regular_file(unknown) && !entry.is_directory(unknown))
+        TRY(set_aside(entry.path(), git / "rewall"));
     }
   }
   return {};

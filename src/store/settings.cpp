@@ -70,7 +70,7 @@ Result<std::string> Settings::origin(const std::string& key) const {
   if (code != 0) return impl_->failure(key, code);
   const bool of_host = entry->level == GIT_CONFIG_LEVEL_SYSTEM;
   git_config_entry_free(entry);
-  return of_host ? std::string(kHostSettings) : std::filesystem::absolute(impl_->path).string();
+  return of_host ? std::string(kHostSettings) : absolute_path(impl_->path).string();
 }
 
 Result<std::vector<std::string>> Settings::keys() const {

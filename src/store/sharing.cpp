@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -247,7 +248,7 @@ std::string absolute_address(const std::string& url) {
   const auto slash = std::min(url.find('/'), url.size());
   // "host:path", "https://host/path", "/path".
   if (url.empty() || slash == 0 || url.find(':') < slash || url.starts_with('-')) return url;
-  return std::filesystem::absolute(url).lexically_normal().string();
+  return absolute_path(url).lexically_normal().string();
 }
 
 Status Repository::add_remote(const std::string& name, const std::string& address) {

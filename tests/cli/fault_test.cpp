@@ -172,6 +172,45 @@ TEST_CASE("a full disk records nothing, stops no restore, and what was recorded 
   CHECK(has(said, "No space left on device"));
 }
 
+TEST_CASE("a folder that cannot be read to its end stops nothing") {
+  const Host host;
+  host.ok(
+      "iptables -A INPUT -j ACCEPT; rewall -q init; iptables -A INPUT -p tcp -j ACCEPT; rewall -q snapshot; "
+      "git init -q --bare r.git; rewall remote add origin $PWD/r.git; rewall -q push");
+  // The kernel's folder of a process that is over opens, and cannot be read.
+  for (const std::string place :
+       {".git/refs/x", ".git/refs/remotes/x", ".git/objects/17", ".git/rewall/guards"}) {
+    const auto said = host.sh(
+        "unshare --mount bash -c 'sleep 1000 & mkdir -p repo/" + place +
+        "; mount --bind /proc/$!/task repo/" + place +
+        "; kill -9 $!; wait; for of in snapshot doctor gc \"restore --yes HEAD~1\" \"undo --yes\" push "
+        "fetch; do " REWALL_PROGRAM " $of; done' 2>&1; rmdir repo/.git/refs/x repo/.git/refs/remotes/x");
+    INFO(place << "\n" << said.out);
+    CHECK_FALSE(has(said.out, "unexpected"));
+    CHECK(has(said.out, "restore "));
+  }
+}
+
+TEST_CASE("a path that leads nowhere is an error of that path") {
+  const Host host;
+  host.ok("rewall -q init; ln -s loop loop; mkdir gone");
+  const std::string named(300, 'x');
+  for (const std::string& path : {std::string("loop"), std::string("loop/x"), named, named + "/x"})
+    for (const std::string& command : {"diff file:" + path, "import " + path, "apply --yes " + path}) {
+      INFO(command);
+      const auto said = host.ends(2, "rewall " + command);
+      CHECK(has(said, path + ": "));
+      CHECK_FALSE(has(said, "unexpected"));
+    }
+  for (const std::string& path : {std::string("loop"), named})
+    CHECK_FALSE(has(host.sh("rewall -C " + path + " init").err, "unexpected"));
+  // Where the working directory is gone.
+  for (const std::string command : {"-C . status", "try --for 1m -- ./x", "remote add y ../r"}) {
+    INFO(command);
+    CHECK_FALSE(has(host.sh("mkdir -p gone; cd gone; rmdir ../gone; rewall " + command).err, "unexpected"));
+  }
+}
+
 TEST_CASE("two snapshots at once both end well") {
   const Host host;
   host.ok("rewall init; iptables -A INPUT -j DROP");

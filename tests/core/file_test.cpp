@@ -5,7 +5,11 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
+#include <set>
+#include <string>
+#include <system_error>
 
 #include "support/temporary_folder.h"
 
@@ -54,4 +58,25 @@ TEST_CASE("the name of a staged file is known, and no other name is taken for on
   CHECK_FALSE(is_staged_name("rules.v4", "rules.v4"));
   CHECK_FALSE(is_staged_name("rules.v4.backup", "rules.v4"));
   CHECK_FALSE(is_staged_name("rules.v4.old-aB3xYz", "rules.v4"));
+}
+
+TEST_CASE("what a folder holds is found as far as it can be read, and nothing throws") {
+  const TemporaryFolder folder;
+  const auto top = folder.path();
+  std::filesystem::create_directories(top / "a/b");
+  std::ofstream(top / "a/b/c") << "x";
+  std::filesystem::create_directory_symlink(top, top / "a/up");
+  std::filesystem::create_symlink("loop", top / "loop");
+  std::set<std::string> names;
+  for (const auto& entry : entries_below(top)) names.insert(entry.path().lexically_relative(top).string());
+  CHECK(names == std::set<std::string>{"a", "a/b", "a/b/c", "a/up", "loop"});
+  CHECK(entries_in(top).size() == 2);
+  std::error_code failed;
+  CHECK(entries_in(top / "loop", failed).empty());
+  CHECK(failed == std::errc::too_many_symbolic_link_levels);
+  for (const auto& path : {top / "loop", top / "loop/x", top / std::string(300, 'x'), top / "none"}) {
+    CHECK_FALSE(path_exists(path));
+    CHECK_FALSE(is_folder(path));
+    CHECK_FALSE(is_plain_file(path));
+  }
 }

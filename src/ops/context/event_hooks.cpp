@@ -63,9 +63,8 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
   const auto folder = fs::canonical(literal, failed);
   if (failed) return unreadable(literal, failed);
   TRY(check_trust(literal));
-  fs::directory_iterator entries(folder, failed);
-  for (; !failed && entries != fs::directory_iterator(); entries.increment(failed)) {
-    const auto& path = entries->path();
+  for (const auto& entry : entries_in(folder, failed)) {
+    const auto& path = entry.path();
     std::error_code gone;
     const auto real = fs::canonical(path, gone);
     if (gone || !is_plain(path.filename()) || !fs::is_regular_file(real, gone)) continue;
@@ -80,7 +79,7 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
 
 std::vector<std::string> variables_of(const Session& session, const Event& event) {
   return {"REWALL_EVENT=" + event.name,
-          "REWALL_REPO=" + fs::absolute(session.path()).string(),
+          "REWALL_REPO=" + absolute_path(session.path()).string(),
           "REWALL_TRIGGER=" + event.trigger,
           "REWALL_ACTOR=" + escape(current_actor().text()),
           "REWALL_FROM=" + event.from,

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <span>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -88,7 +89,7 @@ Result<Outcome> run_git(const std::filesystem::path& repository, GitWork work) {
   const auto program = find_program("git");
   if (program.empty()) return error_of<messages::git_missing>();
   Command command{
-      .words = {program, "-C", std::filesystem::absolute(repository).string()},
+      .words = {program, "-C", absolute_path(repository).string()},
       .input = std::move(work.input),
       .environment = {"GIT_ALLOW_PROTOCOL=file:git:http:https:ssh:ftp:ftps", "GIT_TERMINAL_PROMPT=0",
                       "GIT_ASKPASS=", "SSH_ASKPASS=", "SSH_ASKPASS_REQUIRE=never", "GCM_INTERACTIVE=never"},

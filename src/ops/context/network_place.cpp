@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "core/file.h"
 #include "core/format.h"
@@ -28,18 +27,14 @@ std::uint64_t inode_of(const fs::path& path) {
   return ::stat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
 }
 
-bool is_number(const fs::path& path) {
-  return std::ranges::all_of(path.filename().string(), [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
 // A process that only holds a namespace open has a descriptor that reads "net:[INODE]".
-bool is_held_by(const fs::path& process, std::uint64_t inode) {
+bool is_held_by(pid_t number, std::uint64_t inode) {
+  const fs::path process = format("/proc/{}", number);
   if (inode_of(process / "ns/net") == inode) return true;
-  std::error_code failed;
-  for (const auto& thread : fs::directory_iterator(process / "task", failed))
+  for (const auto& thread : entries_in(process / "task"))
     if (inode_of(thread.path() / "ns/net") == inode) return true;
   const auto text = format("net:[{}]", inode);
-  for (const auto& open : fs::directory_iterator(process / "fd", failed)) {
+  for (const auto& open : entries_in(process / "fd")) {
     std::error_code closed;
     if (fs::read_symlink(open.path(), closed) == text) return true;
   }
@@ -48,13 +43,12 @@ bool is_held_by(const fs::path& process, std::uint64_t inode) {
 
 // What keeps a namespace alive (namespaces(7)): a thread in it, a descriptor, a mount.
 bool is_there(std::uint64_t inode) {
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator("/proc", failed))
-    if (is_number(entry.path()) && is_held_by(entry.path(), inode)) return true;
+  const auto processes = all_processes();
+  if (std::ranges::any_of(processes, [&](pid_t process) { return is_held_by(process, inode); })) return true;
   const auto mounts = read_file("/proc/thread-self/mountinfo");
   const auto root = format(" net:[{}] ", inode);
   if (mounts && mounts->find(root) != std::string::npos) return true;
-  for (const auto& entry : fs::directory_iterator(kNames, failed))
+  for (const auto& entry : entries_in(kNames))
     if (inode_of(entry.path()) == inode) return true;
   return false;
 }
@@ -86,8 +80,7 @@ NetworkPlace network_here() {
   place.inode = inode_of("/proc/thread-self/ns/net");
   if (const auto first = network_of(1)) place.first = first == place.inode;
   if (const auto boot = read_file("/proc/sys/kernel/random/boot_id")) place.boot = trim(*boot);
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(kNames, failed))
+  for (const auto& entry : entries_in(kNames))
     if (place.inode != 0 && inode_of(entry.path()) == place.inode)
       place.names.push_back(entry.path().filename().string());
   std::ranges::sort(place.names);

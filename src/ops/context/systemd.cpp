@@ -50,7 +50,7 @@ std::optional<std::chrono::milliseconds> watchdog_interval() {
 }
 
 bool at_systemd() {
-  if (!std::filesystem::exists("/run/systemd/system")) return false;
+  if (!path_exists("/run/systemd/system")) return false;
   std::error_code failed;
   const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", failed);
   return !failed && ours == std::filesystem::read_symlink("/proc/1/ns/net", failed) && !failed;

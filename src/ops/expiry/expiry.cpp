@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
@@ -714,7 +715,7 @@ bool start_timer(const Command& command, const Expiry& expiry) {
 
 Status start_waiting(Session& session, const Expiry& expiry) {
   if (session.program.empty()) return {};
-  const auto path = std::filesystem::absolute(session.path());
+  const auto path = absolute_path(session.path());
   // What it records is signed: git finds the same agent and keys.
   const Command command{.words = {session.program, "-C", path, std::string(kExpiryWork)},
                         .environment = signing_environment()};

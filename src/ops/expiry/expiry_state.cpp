@@ -158,10 +158,7 @@ bool is_id(std::string_view name) {
 
 template <class Visit>
 void for_each_file(const fs::path& state, const Visit& visit) {
-  std::error_code failed;
-  for (fs::directory_iterator entry(StatePaths(state).expiries(), failed);
-       !failed && entry != fs::directory_iterator(); entry.increment(failed))
-    visit(entry->path());
+  for (const auto& entry : entries_in(StatePaths(state).expiries())) visit(entry.path());
 }
 
 void remove_file(const fs::path& path) {

@@ -91,7 +91,7 @@ std::string timer_name(const Guard& guard) {
 
 Command guards_command(const Session& session, const Guard& guard) {
   // What it records is signed: git finds the same agent and keys.
-  return {.words = {session.program, "-C", std::filesystem::absolute(session.path()), "guard", guard.id},
+  return {.words = {session.program, "-C", absolute_path(session.path()), "guard", guard.id},
           .environment = signing_environment()};
 }
 
@@ -268,7 +268,7 @@ Result<Guard> arm(Session& session, const Lock&, const std::string& before, std:
   if (auto written = write_guard(state, guard); !written)
     return std::move(written).error().within("no guard").with_live(LiveState::untouched);
   keep_copy(guard, files);
-  note_place(std::filesystem::absolute(session.path()), guard);
+  note_place(absolute_path(session.path()), guard);
   if (auto started = start(session, repository, guard); !started) {
     end_guard(state, guard, {.how = EndedBy::no_change});
     TRY(refuse_second_guard(session));

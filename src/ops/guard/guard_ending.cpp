@@ -50,15 +50,13 @@ struct EndingFile {
 /// The newest first.
 std::vector<EndingFile> ending_files(const fs::path& state) {
   std::vector<EndingFile> files;
-  std::error_code failed;
-  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
-       !failed && entry != fs::directory_iterator(); entry.increment(failed)) {
-    const auto how = std::ranges::find(kEndings, entry->path().extension().string(),
+  for (const auto& entry : entries_in(StatePaths(state).guard_endings())) {
+    const auto how = std::ranges::find(kEndings, entry.path().extension().string(),
                                        [](const auto& known) { return "." + std::string(known.second); });
     struct stat facts {};
-    if (how == kEndings.end() || ::lstat(entry->path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode))
+    if (how == kEndings.end() || ::lstat(entry.path().c_str(), &facts) != 0 || !S_ISREG(facts.st_mode))
       continue;
-    files.push_back({.path = entry->path(), .how = how->first, .written = facts.st_mtim});
+    files.push_back({.path = entry.path(), .how = how->first, .written = facts.st_mtim});
   }
   std::ranges::sort(files, [](const EndingFile& a, const EndingFile& b) {
     return std::pair(a.written.tv_sec, a.written.tv_nsec) > std::pair(b.written.tv_sec, b.written.tv_nsec);

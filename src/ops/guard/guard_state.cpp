@@ -39,10 +39,8 @@ fs::path copy_path(const Guard& guard) {
 
 std::vector<fs::path> second_copies(const fs::path& state) {
   std::vector<fs::path> copies;
-  std::error_code failed;
-  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
-       !failed && entry != fs::directory_iterator(); entry.increment(failed))
-    if (entry->path().extension() == ".armed") copies.push_back(entry->path());
+  for (const auto& entry : entries_in(StatePaths(state).guard_endings()))
+    if (entry.path().extension() == ".armed") copies.push_back(entry.path());
   return copies;
 }
 
@@ -53,11 +51,9 @@ bool is_of_armed(const fs::path& file) {
 
 /// A kill may come between the end of a guard and the removal of its copy.
 bool has_ended(const fs::path& state, const fs::path& id) {
-  std::error_code failed;
-  for (fs::directory_iterator entry(StatePaths(state).guard_endings(), failed);
-       !failed && entry != fs::directory_iterator(); entry.increment(failed))
-    if (entry->path().stem() == id && !is_of_armed(entry->path())) return true;
-  return false;
+  const auto files = entries_in(StatePaths(state).guard_endings());
+  return std::ranges::any_of(
+      files, [&](const auto& file) { return file.path().stem() == id && !is_of_armed(file.path()); });
 }
 
 StateKey milliseconds_key(std::chrono::milliseconds& into) {
@@ -184,11 +180,11 @@ void keep_copy(const Guard& guard, const Files& files) {
 
 Result<Files> read_copy(const Guard& guard) {
   const auto folder = copy_path(guard);
-  if (!fs::exists(folder / kWhole))
+  if (!path_exists(folder / kWhole))
     return Error{.kind = ErrorKind::repository, .message = format("{}: no whole copy", folder.string())};
   Files files;
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+  for (const auto& entry : entries_in(folder, failed)) {
     const auto name = entry.path().filename().string();
     if (name == kWhole) continue;
     auto text = read_plain_file(entry.path());

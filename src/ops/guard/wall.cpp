@@ -40,8 +40,7 @@ std::set<std::string> terminals_of(const Actor& actor) {
   std::set<std::string> terminals;
   if (!actor.tty.empty()) terminals.insert(actor.tty);
   const passwd* entry = ::getpwnam(actor.user.c_str());
-  std::error_code failed;
-  for (const auto& file : fs::directory_iterator("/dev/pts", failed)) {
+  for (const auto& file : entries_in("/dev/pts")) {
     struct stat facts {};
     if (entry != nullptr && ::stat(file.path().c_str(), &facts) == 0 && facts.st_uid == entry->pw_uid)
       terminals.insert("pts/" + file.path().filename().string());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "ops/context/over_note.h"
 #include "ops/context/ruleset_files.h"
@@ -12,10 +13,8 @@ namespace rewall {
 
 bool knows_of_its_end(const std::filesystem::path& state, const std::string& id) {
   if (read_over(id)) return true;
-  std::error_code failed;
-  const std::filesystem::directory_iterator files(StatePaths(state).guard_endings(), failed);
-  return !failed &&
-         std::any_of(begin(files), end(files), [&](const auto& file) { return file.path().stem() == id; });
+  const auto files = entries_in(StatePaths(state).guard_endings());
+  return std::ranges::any_of(files, [&](const auto& file) { return file.path().stem() == id; });
 }
 
 Result<Revision> read_before(Session& session, const Guard& guard) {

@@ -153,7 +153,7 @@ Status export_to(const fs::path& folder, const Repository& repository, const std
     Exported file{name, folder / target, family, text_of(files, name, family), std::nullopt};
     if (auto now = read_file(file.path)) {
       file.now = *std::move(now);
-    } else if (fs::exists(file.path)) {
+    } else if (path_exists(file.path)) {
       return std::move(now).error();
     }
     if (file.now.value_or("") == file.text) continue;

@@ -137,7 +137,7 @@ Result<std::vector<Item>> read_folder(Session& session, const std::filesystem::p
                                       const ImportOptions& options) {
   std::vector<std::filesystem::path> paths;
   std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, failed)) {
+  for (const auto& entry : entries_in(folder, failed)) {
     struct stat facts {};
     const bool plain = ::lstat(entry.path().c_str(), &facts) == 0 && S_ISREG(facts.st_mode);
     if (!plain || facts.st_size > kBiggest) {
@@ -286,7 +286,7 @@ class Importer {
 Result<std::vector<Item>> read_items(Session& session, const ImportOptions& options) {
   std::vector<Item> items;
   for (const auto& path : options.paths) {
-    if (std::filesystem::is_directory(path)) {
+    if (is_folder(path)) {
       auto found = TRY(read_folder(session, path, options));
       std::ranges::move(found, std::back_inserter(items));
       continue;

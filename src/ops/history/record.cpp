@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
@@ -258,7 +259,7 @@ Result<Recorded> make_repository(Session& session, const std::string& remote_url
   auto capture = TRY(session.capture());
   for (const auto& note : capture.notes) log_warning("{}", note);
   for (const auto& [title, warning] : capture.in_nft_words) log_warning("{}", warning);
-  const bool existed = std::filesystem::exists(session.path());
+  const bool existed = path_exists(session.path());
   auto repository = TRY(Repository::init(session.path(), host_name()));
   note_network(repository.state_path());
   note_machine(repository.state_path());

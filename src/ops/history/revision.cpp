@@ -54,9 +54,9 @@ Result<Revision> from_folder(Session& session, const std::filesystem::path& fold
   Files files;
   std::optional<Ruleset> nft;
   for (const auto file : kRulesetFiles) {
-    if (!std::filesystem::exists(folder / file)) continue;
+    if (!path_exists(folder / file)) continue;
     if (file == kNativeFile) {
-      const auto path = std::filesystem::absolute(folder / file).string();
+      const auto path = absolute_path(folder / file).string();
       const auto text = TRY(read_text(path, Pipes::refused));
       nft = TRY(session.firewall().read_written(path, text));
       continue;
@@ -95,13 +95,13 @@ Result<Revision> from_folder(Session& session, const std::filesystem::path& fold
 
 Result<Revision> from_path(Session& session, const std::string& path, const std::string& name,
                            std::optional<Family> family, Pipes pipes) {
-  if (std::filesystem::is_directory(path)) return from_folder(session, path, name);
+  if (is_folder(path)) return from_folder(session, path, name);
   auto text = TRY(read_text(path, pipes));
   if (is_nft_text(text) || path.ends_with(".nft")) {
     if (family) return error_of<messages::nft_has_no_family>(path);
     // By its path, for later versions of nft look for what it includes beside it; a pipe can be read once.
-    const bool plain = std::filesystem::is_regular_file(path);
-    return from_nft(session, plain ? std::filesystem::absolute(path).string() : "", text, name);
+    const bool plain = is_plain_file(path);
+    return from_nft(session, plain ? absolute_path(path).string() : "", text, name);
   }
   auto revision = from_text(std::move(text), path, family);
   if (revision) revision->name = name;
@@ -173,7 +173,7 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
 std::string path_of(const Revision& revision, Slot slot) {
   if (!revision.name.starts_with("file:")) return revision.name == "-" ? "standard input" : revision.name;
   const auto path = revision.name.substr(5);
-  return std::filesystem::is_directory(path) ? format("{}/{}", path, file_name(slot)) : path;
+  return is_folder(path) ? format("{}/{}", path, file_name(slot)) : path;
 }
 
 Status check_rule_at(const std::string& path, const Rule& rule, Family family) {
@@ -398,7 +398,7 @@ FileNames file_names(const Revision& revision) {
     if (!slot.beside || revision.whole()) names.tables[slot] = path_of(revision, slot);
   if (revision.name.starts_with("file:") && revision.ruleset.native) {
     const std::filesystem::path path = revision.name.substr(5);
-    names.native = std::filesystem::is_directory(path) ? (path / names.native).string() : path.string();
+    names.native = is_folder(path) ? (path / names.native).string() : path.string();
   }
   if (revision.whole()) names.sets = std::filesystem::path(revision.name.substr(5)) / names.sets;
   return names;

@@ -162,12 +162,12 @@ Finding examine_clock(const std::optional<Time>& newest) {
 // --- its services
 
 bool has_systemd() {
-  return fs::exists("/run/systemd/system");
+  return path_exists("/run/systemd/system");
 }
 
 bool is_enabled(const std::string& unit) {
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator("/etc/systemd/system", failed)) {
+  for (const auto& entry : entries_in("/etc/systemd/system")) {
     const auto kind = entry.path().extension();
     if ((kind == ".wants" || kind == ".requires") &&
         fs::exists(fs::symlink_status(entry.path() / unit, failed)))
@@ -181,7 +181,7 @@ Finding examine_watch(const Session& session) {
     return {.check = "watch", .message = format("records every change (process {})", process)};
   // The cron job and the service are those of one repository.
   const bool is_served = rewall_command(session.path()) == "rewall";
-  if (is_served && fs::exists("/etc/cron.d/rewall"))
+  if (is_served && path_exists("/etc/cron.d/rewall"))
     return {.check = "watch", .message = "not running, but cron records changes every minute"};
   return {.check = "watch",
           .ok = false,
@@ -419,7 +419,7 @@ std::vector<Finding> examine(Session& session) {
   checks.push_back(examine_privilege());
   // Without the privilege the check before has said why the capture failed.
   if (live || live.error().kind != ErrorKind::permission) examine_live(live, checks);
-  if (fs::exists(session.path())) {
+  if (path_exists(session.path())) {
     checks.push_back(examine_modes(session.path()));
     checks.push_back(examine_space(session.path()));
   }

@@ -220,7 +220,7 @@ Status check_not_enabled(const Integration& integration, const fs::path& root) {
     const fs::path path = file.path;
     if (path.extension() != ".service" || file.state == State::absent) continue;
     std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(path.parent_path(), failed)) {
+    for (const auto& entry : entries_in(path.parent_path())) {
       if (entry.path().extension() != ".wants") continue;
       if (!fs::is_symlink(entry.path() / path.filename(), failed)) continue;
       // Below another root the unit of this machine is not meant.

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/parallel.h"
@@ -113,7 +114,7 @@ std::vector<std::string> damage_near(const Repository& repository, const std::st
 /// A guard that is armed here, and of which this repository has no file that can be read.
 void add_other_guard(Session& session, RepositoryStatus& status) {
   auto other = guard_of_other_repository(session);
-  const bool stood_here = other && other->repository == std::filesystem::absolute(session.path());
+  const bool stood_here = other && other->repository == absolute_path(session.path());
   // It goes by what it read; where somebody removed the file, it ends without a deed. A repository that
   // stands where that of the guard stood cannot tell it to.
   if (!stood_here ||

@@ -79,9 +79,9 @@ void start_background_work(const Session& session, bool time_for_gc) {
   if (session.program.empty() || (!time_for_gc && !has_pushes(state)) ||
       PidLock::process(lock_file(state), std::string(kId)) != 0)
     return;
-  Command command{.words = {session.program, "-C", fs::absolute(session.path()).string(), std::string(kId)}};
+  Command command{.words = {session.program, "-C", absolute_path(session.path()).string(), std::string(kId)}};
   const auto environment = git_environment();
-  const auto file = fs::absolute(environment_path(state));
+  const auto file = absolute_path(environment_path(state));
   if (at_systemd() && write_file(file, environment_file(environment), 0600, Sync::no) &&
       start_unit({"--no-block", "--service-type=exec", "--description=pushes and packs what rewall recorded",
                   "--property=EnvironmentFile=-" + file.string()},

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
@@ -25,7 +26,7 @@ Error failed_at(const fs::path& path, int error) {
 }
 
 fs::path whole_path(const fs::path& path) {
-  const auto whole = fs::absolute(path).lexically_normal();
+  const auto whole = absolute_path(path).lexically_normal();
   return whole.has_filename() ? whole : whole.parent_path();
 }
 
@@ -49,7 +50,7 @@ bool is_ours(const fs::path& folder) {
 
 void remove_left_folders(const fs::path& place) {
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(place.parent_path(), failed)) {
+  for (const auto& entry : entries_in(place.parent_path())) {
     if (!entry.path().filename().string().starts_with(name_prefix(place)) || !is_ours(entry.path())) continue;
     const auto lock = locked(entry.path());
     if (!lock) continue;

@@ -136,7 +136,7 @@ bool is_older(const fs::path& file, std::chrono::seconds age) {
 void remove_left_files(const Repository& repository, std::chrono::seconds age) {
   std::vector<fs::path> left;
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/pack", failed)) {
+  for (const auto& entry : entries_in(repository.path() / ".git/objects/pack")) {
     const auto name = entry.path().filename().string();
     const bool of_index_pack =
         name.starts_with("tmp_") && is_older(entry.path(), age) && is_closed(entry.path());
@@ -216,11 +216,10 @@ bool gc_is_due(const Repository& repository) {
   const auto most = read_setting(repository, settings::gc_auto);
   if (!most || *most == 0) return false;
   const auto last = gc_lock(repository);
-  if (fs::exists(last) && !is_older(last, kBetweenRuns)) return false;
+  if (path_exists(last) && !is_older(last, kBetweenRuns)) return false;
   // Hashes spread evenly over 256 folders: git estimates by the same folder.
   std::uint64_t found = 0;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(repository.path() / ".git/objects/17", none))
+  for (const auto& entry : entries_in(repository.path() / ".git/objects/17"))
     found += entry.path().filename().native().size() == 38 ? 1 : 0;
   return found * 256 >= *most;
 }

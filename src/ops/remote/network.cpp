@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
@@ -229,7 +230,7 @@ Progress without_secrets_of(const std::string& url, Progress progress) {
 void remove_stale_locks(const fs::path& git) {
   std::error_code failed;
   std::vector<fs::path> locks;
-  for (const auto& entry : fs::recursive_directory_iterator(git / "refs/remotes", failed)) {
+  for (const auto& entry : entries_below(git / "refs/remotes")) {
     if (entry.path().extension() == ".lock") locks.push_back(entry.path());
   }
   if (fs::exists(git / "packed-refs.lock", failed)) locks.push_back(git / "packed-refs.lock");

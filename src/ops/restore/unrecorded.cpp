@@ -44,7 +44,7 @@ struct Noted {
 std::string real_path(const fs::path& path) {
   std::error_code failed;
   const auto found = fs::canonical(path, failed);
-  return failed ? fs::absolute(path).string() : found.string();
+  return failed ? absolute_path(path).string() : found.string();
 }
 
 std::string print_noted(const Noted& noted) {
@@ -95,13 +95,10 @@ Result<Noted> parse_noted(const std::string& text) {
 std::vector<fs::path> folders(const Session& session) {
   std::vector<fs::path> found;
   for (const fs::path& top : {fs::path(kRunFolder), session.state_path()}) {
-    std::error_code failed;
-    for (fs::directory_iterator entry(top, failed); !failed && entry != fs::directory_iterator();
-         entry.increment(failed)) {
+    for (const auto& entry : entries_in(top)) {
       std::error_code unknown;
-      if (entry->path().filename().string().starts_with(kFolders) &&
-          fs::exists(entry->path() / kNote, unknown))
-        found.push_back(entry->path());
+      if (entry.path().filename().string().starts_with(kFolders) && fs::exists(entry.path() / kNote, unknown))
+        found.push_back(entry.path());
     }
   }
   std::ranges::sort(found, {}, [](const fs::path& path) { return path.filename(); });

@@ -57,11 +57,9 @@ Result<FoundTemplate> read_own(const std::string& name) {
 
 std::vector<std::string> own_names() {
   std::vector<std::string> names;
-  std::error_code failed;
-  for (fs::directory_iterator entry(kTemplateFolder, failed); !failed && entry != fs::directory_iterator();
-       entry.increment(failed)) {
-    const auto name = entry->path().stem().string();
-    if (entry->path().extension() == kExtension && is_template_name(name)) names.push_back(name);
+  for (const auto& entry : entries_in(kTemplateFolder)) {
+    const auto name = entry.path().stem().string();
+    if (entry.path().extension() == kExtension && is_template_name(name)) names.push_back(name);
   }
   return names;
 }
