@@ -8,12 +8,37 @@
 
 #include "core/text.h"
 #include "support/host.h"
+#include "support/skip.h"
 
 using namespace rewall;
 
 namespace {
 
 using Words = std::set<std::string>;
+
+// Prints each field of a schema that no page has which a reader of the command would find.
+constexpr const char* kFieldsNotNamed = R"py(
+import glob, json, os, re, sys
+man = sys.argv[1]
+pages = {os.path.basename(f): open(f).read() for f in glob.glob(man + '*.[1-9]')}
+def names(schema):
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == 'properties':
+                yield from value
+            yield from names(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from names(value)
+for file in sorted(glob.glob(man + 'schema/*.json')):
+    command = os.path.basename(file)[:-5]
+    page = pages['rewall-output.7' if command == 'error' else 'rewall-' + command + '.8']
+    near = page + ''.join(pages.get(name + '.' + section, '') for name, section in re.findall(r'Xr (rewall[a-z-]*) (\d)', page))
+    words = set(re.findall(r'[A-Za-z_]+', near))
+    for name in sorted(set(names(json.load(open(file))))):
+        if name not in words:
+            print(command, name)
+)py";
 
 const std::string& manual() {
   static const std::string folder = REWALL_SOURCE_DIR "/man/";
@@ -65,7 +90,9 @@ Words options_of_completion(const std::string& script, const std::string& comman
   const auto begin = command.empty() ? std::string("complete -c rewall -")
                                      : "complete -c rewall -n '__fish_seen_subcommand_from " + command + " ";
   for (const auto line : split_lines(script)) {
-    if (!line.starts_with(begin) || (command.empty() && line.starts_with("complete -c rewall -n"))) continue;
+    // The values of an option, and of arguments, are lines of their own.
+    const bool values = line.find(" -a ") != std::string_view::npos;
+    if (!line.starts_with(begin) || values || line.starts_with("complete -c rewall -n _")) continue;
     const auto words = split(line, ' ');
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {
       if (words[i] == "-s" || words[i] == "-o") options.emplace(std::string("-").append(words[i + 1]));
@@ -115,31 +142,11 @@ TEST_CASE("the options of each command in its help, its manual page and its comp
   }
 }
 
-TEST_CASE("the manual names every field of JSON that a schema has, on the page of its command or one that it names") {
+TEST_CASE(
+    "the manual names every field of JSON that a schema has, on the page of its command or one that it "
+    "names") {
   const Host host;
-  host.write("fields.py", R"py(
-import glob, json, os, re, sys
-man = sys.argv[1]
-pages = {os.path.basename(f): open(f).read() for f in glob.glob(man + '*.[1-9]')}
-def names(schema):
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key == 'properties':
-                yield from value
-            yield from names(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from names(value)
-for file in sorted(glob.glob(man + 'schema/*.json')):
-    command = os.path.basename(file)[:-5]
-    page = pages['rewall-output.7' if command == 'error' else 'rewall-' + command + '.8']
-    near = page + ''.join(pages.get(name + '.' + section, '') for name, section in re.findall(r'Xr (rewall[a-z-]*) (\d)', page))
-    words = set(re.findall(r'[A-Za-z_]+', near))
-    for name in sorted(set(names(json.load(open(file))))):
-        if name not in words:
-            print(command, name)
-)py");
-  CHECK(host.ok("python3 fields.py " + manual()).empty());
+  CHECK(host.ok("python3 -c " + shell_quote(kFieldsNotNamed) + " " + manual()).empty());
 }
 
 TEST_CASE("the manual's pages refer to pages and sections that are there, and rewall(8) to every page") {
@@ -160,7 +167,8 @@ TEST_CASE("the manual's pages refer to pages and sections that are there, and re
       for (std::size_t i = 0; i + 2 < words.size(); ++i) {
         if (!words[i].ends_with("Xr") || !words[i + 1].starts_with("rewall")) continue;
         INFO(line);
-        CHECK(std::filesystem::exists(manual() + std::string(words[i + 1]) + "." + std::string(words[i + 2])));
+        CHECK(
+            std::filesystem::exists(manual() + std::string(words[i + 1]) + "." + std::string(words[i + 2])));
       }
       for (const std::string_view macro : {".Sx ", ".Pq Sx ", ".Pq see Sx "}) {
         if (!line.starts_with(macro)) continue;
