@@ -470,8 +470,9 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   app.require_subcommand(0, 1);
   app.fallthrough();
   app.footer(
-      "'rewall COMMAND --help' shows a command's options and examples, 'man rewall-COMMAND' everything;\n"
-      "see rewall(8) for an overview.");
+      "'rewall COMMAND --help' shows a command's options and examples;\nsee rewall-COMMAND(8) for details, "
+      "and "
+      "rewall(8) for an overview.");
   auto commands = add_commands(app, failed);
   std::string topic;
   auto* help = add_help(app, topic);

@@ -141,7 +141,7 @@ std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint
   const auto start =
       format("  {}  {}  {}  ", date_column(snapshot.time, date), fitted(author, 12), fitted(trigger, 8));
   const auto used = display_width(before) + short_hash(snapshot.hash).size() + display_width(start);
-  if (width != 0 && used + kLeastForSubject > width)
+  if (width != 0 && used + kLeastForSubject > width && used + display_width(what + way) > width)
     return wrapped(format("{}{}  {}  {}  {}", before, hash, paint.quiet(written(snapshot.time, date, now())),
                           author, trigger),
                    0, 2, width) +
