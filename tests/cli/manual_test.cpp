@@ -190,3 +190,36 @@ TEST_CASE("man finds the page of a command by its name with a dash and by two wo
     CHECK(has(host.ok("MANPAGER=cat MANWIDTH=80 man -M $PWD/share " + std::string(words)),
               "make the live rules equal a revision"));
 }
+
+TEST_CASE(
+    "the playbook of rewall-ansible(7) says what would change, applies it under a guard, and changes nothing "
+    "twice") {
+  const Host host;
+  if (host.sh("command -v ansible-playbook").status != 0) skip("ansible-playbook is not installed");
+  const auto text = page(host, "rewall-ansible.7");
+  const std::string begin = "\n.Bd -literal -offset indent\n";
+  const auto from = text.find(begin + "- name: The firewall\n") + begin.size();
+  REQUIRE(from > begin.size());
+  host.ok("cat >site.yml <<'END'\n" + text.substr(from, text.find("\n.Ed", from) - from) +
+          "\nEND\nrewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-save >rules.v4; "
+          "iptables -F");
+  const auto play = [&host](const std::string& options) {
+    return host.ok(
+        "export HOME=$PWD ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=false; ansible-playbook -i localhost, "
+        "-c local "
+        "-e ansible_become=false -e ansible_python_interpreter=/usr/bin/python3 -e \"confirm='rewall --json "
+        "confirm'\" " +
+        options + " site.yml");
+  };
+  const auto before = host.rules();
+  const auto tried = play("--check --diff");
+  INFO(tried);
+  CHECK(has(tried, "+ 1     -p tcp --dport 22 -j ACCEPT"));
+  CHECK(has(tried, "changed=1"));
+  CHECK(host.rules() == before);
+  CHECK(has(play(""), "changed=2"));
+  CHECK(has(host.rules(), "--dport 22 -j ACCEPT"));
+  CHECK(has(host.ok("rewall log"), "by ansible"));
+  host.ok("rewall status --json | grep -q '\"guard\":null'");
+  CHECK(has(play(""), "changed=0"));
+}
