@@ -119,7 +119,8 @@ Packet any_packet(Family family, Hook hook);
 /// kernel's LOG target. No name of a revision is one.
 bool is_packet_line(std::string_view text);
 
-/// Reads a PACKET of rewall(8): words of iptables (`-p tcp -s 198.51.100.7 --dport 22 -i eth0 --state new
+/// Reads a packet of rewall-packets(7): words of iptables (`-p tcp -s 198.51.100.7 --dport 22 -i eth0 --state
+/// new
 /// --hook INPUT`), or one line of `tcpdump -n`, `conntrack -L` or the kernel's LOG target, as one word or as
 /// several; words of iptables behind a line replace what the line says of the same field. A network, a range
 /// or a list is all packets in it. No name of a host is looked up.

@@ -154,7 +154,7 @@ std::size_t count_of_values(OptionForm form) {
 
 Error unknown_packet_word(std::string_view word) {
   auto hint = did_you_mean(word, packet_options());
-  if (hint.empty()) hint = "PACKETS in rewall(8) lists them";
+  if (hint.empty()) hint = "rewall-packets(7) lists them";
   return error_of<messages::unknown_packet_word>(rewall::quoted(word), hint);
 }
 

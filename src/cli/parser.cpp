@@ -303,10 +303,14 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return error_of<messages::wrong_usage>(said, of(command));
 }
 
-std::string footer(std::string_view examples) {
+// The last lines of a command's help: examples, and the page that has the rest.
+std::string footer(std::string_view command, std::string_view examples) {
   std::string text = "Examples:\n";
   for (const auto line : split_lines(examples)) text += format("  {}\n", line);
-  return text + "\nGlobal options (-C, --json, ...; see 'rewall --help') work here too.";
+  return text + format(
+                    "\nGlobal options (-C, --json, ...; see 'rewall --help') work here too.\n"
+                    "See rewall-{}(8) for details.",
+                    command);
 }
 
 /// A row of the table of commands, as the parser knows it.
@@ -325,7 +329,7 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
     auto* command = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
     if (!entry.alias.empty()) command->alias(std::string(entry.alias));
     command->group(std::string(entry.group));
-    command->footer(footer(entry.examples));
+    command->footer(footer(entry.name, entry.examples));
     auto& defined = commands.emplace_back(Defined{.entry = &entry, .app = command});
     defined.action = entry.define(defined.syntax);
     defined.options = add_syntax(*command, defined.syntax, failed);
@@ -436,6 +440,7 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
 CLI::App* add_help(CLI::App& app, std::string& topic) {
   auto* help = app.add_subcommand("help", "Show the help of a command, or the list of commands");
   help->group(std::string(command_table().back().group));
+  help->footer("See rewall-help(8) for details.");
   help->add_option("COMMAND", topic, "The command")->type_name("");
   return help;
 }
@@ -464,7 +469,10 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(0, 1);
   app.fallthrough();
-  app.footer("'rewall COMMAND --help' shows a command's options and examples;\nsee rewall(8) for details.");
+  app.footer(
+      "'rewall COMMAND --help' shows a command's options and examples;\nsee rewall-COMMAND(8) for details, "
+      "and "
+      "rewall(8) for an overview.");
   auto commands = add_commands(app, failed);
   std::string topic;
   auto* help = add_help(app, topic);

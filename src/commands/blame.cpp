@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -57,8 +58,8 @@ std::string line(const BlamedRule& rule, Paint paint) {
     origin = format("{}  {}  {}", paint.changed(short_hash(rule.from->hash)), paint.quiet(time),
                     fitted(escape(author_of(rule, *rule.from).person.name), 12));
   }
-  std::string text = format("  {}  {:<4} {}", origin, rule.pos,
-                            rule.native ? readable_native_rule(rule.rule) : readable_rule(rule.rule));
+  const auto start = format("  {}  {:<4} ", origin, rule.pos);
+  std::string text = rule.native ? readable_native_rule(rule.rule) : readable_rule(rule.rule);
   if (const auto command = command_of(rule); !command.empty()) text += paint.quiet("  <- " + escape(command));
   if (rule.from)
     if (const auto perhaps = author_of(rule, *rule.from).perhaps; !perhaps.empty())
@@ -66,7 +67,7 @@ std::string line(const BlamedRule& rule, Paint paint) {
   if (const auto* by = rule.put_back_by.get())
     text += paint.quiet(format("  (put back by {}, {} {})", escape(by->author.name),
                                escape(by->trailers.trigger), short_hash(by->hash)));
-  return text + "\n";
+  return beside(start, text, Terminal::width()) + "\n";
 }
 
 }  // namespace

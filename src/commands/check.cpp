@@ -13,6 +13,7 @@
 #include "ops/history/asked_revision.h"
 #include "ops/host/expect.h"
 #include "ops/restore/recovery.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -126,7 +127,9 @@ Result<Answer> run_check(Context& context, const CheckOptions& options) {
     context.terminal.say(format("nothing to check: there is no expectation; see '{}'",
                                 rewall_command(context.session, "check --suggest")));
   } else {
-    for (const auto& checked : all) context.terminal.out(checked_line(checked, context.terminal.paint()));
+    for (const auto& checked : all)
+      context.terminal.out(wrapped_lines(checked_line(checked, context.terminal.paint()), kExpectationColumn,
+                                         Terminal::width()));
     context.terminal.say(totals(all));
   }
   return all_hold(all) ? Answer::same : Answer::different;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -13,6 +14,9 @@ namespace rewall {
 Json checked_json(const CheckedExpectation& checked);
 /// The same for people: a line, and where it does not hold, a second one that says why.
 std::string checked_line(const CheckedExpectation& checked, const Paint& paint);
+
+/// Where the words of an expectation begin in checked_line().
+constexpr std::size_t kExpectationColumn = 10;
 
 bool all_hold(std::span<const CheckedExpectation> all);
 

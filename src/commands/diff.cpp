@@ -43,7 +43,7 @@ Result<std::string> answer(const DiffOptions& options, const Revision& from, con
   if (options.commands) return as_commands(from, to);
   if (options.text) return render_unified(TRY(as_text(from, to)), paint);
   if (diff.equal()) return std::string{};
-  return options.stat ? render_stat(diff, paint) : render(diff, paint);
+  return options.stat ? render_stat(diff, paint, Terminal::width()) : render(diff, paint, Terminal::width());
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ class Editing {
     for (const auto& note : tried.notes) context_.terminal.say(note);
     const Diff& diff = tried.diff;
     people_->show(diff.equal() ? "only the spelling differs, not the meaning\n"
-                               : render(diff, context_.terminal.paint()));
+                               : render(diff, context_.terminal.paint(), Terminal::width()));
   }
 
   Result<Answer> dry_run(Result<Restored> tried) {

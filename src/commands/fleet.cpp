@@ -20,6 +20,7 @@
 #include "ui/diff_view.h"
 #include "ui/json.h"
 #include "ui/ports_view.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -107,10 +108,14 @@ std::string list_line(const HostBranch& host, const Result<Snapshot>& newest, st
                       Paint paint) {
   const auto start = paint.heading(fitted(escape(host.host), width));
   if (!newest)
-    return format("{}  {}\n", start, paint.removed("unreadable: " + escape(newest.error().message)));
-  return format("{}  {}  {}  {}  {}\n", start, paint.quiet(format("{:<14}", ago(newest->time, now()))),
-                fitted(escape(newest->author.name), 12),
-                fitted(host.remote.empty() ? "-" : escape(host.remote), 8), escape(newest->subject));
+    return beside(start + "  ", paint.removed("unreadable: " + escape(newest.error().message)),
+                  Terminal::width()) +
+           "\n";
+  return beside(format("{}  {}  {}  {}  ", start, paint.quiet(format("{:<14}", ago(newest->time, now()))),
+                       fitted(escape(newest->author.name), 12),
+                       fitted(host.remote.empty() ? "-" : escape(host.remote), 8)),
+                escape(newest->subject), Terminal::width()) +
+         "\n";
 }
 
 Result<Answer> list(Context& context, const FleetOptions& options) {
@@ -231,15 +236,18 @@ std::size_t width_of(const FleetStatus& status) {
 void print_status(Context& context, const FleetStatus& status, const std::string& against) {
   start_pager(context);
   Terminal& terminal = context.terminal;
-  terminal.out(groups_text(status, against));
+  terminal.out(wrapped_lines(groups_text(status, against), 2, Terminal::width()));
   const auto width = width_of(status);
   for (const auto& host : status.hosts) {
     if (status.is_well(host)) continue;
-    terminal.out(format("{}  {}\n", terminal.paint().heading(fitted(escape(host.branch.host), width)),
-                        host_words(status, host, terminal.paint())));
+    terminal.out(beside(terminal.paint().heading(fitted(escape(host.branch.host), width)) + "  ",
+                        host_words(status, host, terminal.paint()), Terminal::width()) +
+                 "\n");
   }
   for (const auto& [remote, why] : status.unreachable)
-    terminal.out(format("remote {}: unreachable at the last fetch: {}\n", escape(remote), escape(why)));
+    terminal.out(
+        wrapped_lines(format("remote {}: unreachable at the last fetch: {}\n", escape(remote), escape(why)),
+                      2, Terminal::width()));
 }
 
 Result<Answer> status(Context& context, const FleetOptions& options) {
@@ -260,7 +268,7 @@ Result<Answer> status(Context& context, const FleetOptions& options) {
 // Foreign changes, where they are asked for, are shown like all others.
 std::string diff_text(Diff diff, Paint paint) {
   for (auto& change : diff.changes) change.foreign.clear();
-  return render(diff, paint);
+  return render(diff, paint, Terminal::width());
 }
 
 Result<Answer> diff_two(Context& context, const FleetOptions& options, const HostBranch& from,
@@ -297,7 +305,9 @@ Result<Answer> diff_against(Context& context, const FleetOptions& options, const
     if (context.json) {
       array.add(diff_json(from.host, to.host, diff));
     } else {
-      const auto text = diff ? diff_text(*diff, paint) : "unreadable: " + escape(diff.error().message) + "\n";
+      const auto text =
+          diff ? diff_text(*diff, paint)
+               : wrapped_lines("unreadable: " + escape(diff.error().message) + "\n", 2, Terminal::width());
       const auto* between = answer == Answer::same ? "" : "\n";
       context.terminal.out(format(
           "{}{}\n{}", between, paint.heading("--- " + escape(from.host) + " -> " + escape(to.host)), text));
@@ -340,8 +350,9 @@ Result<Answer> log(Context& context, FleetOptions& options) {
       json["host"] = host.host;
       read = array.add(json);
     } else {
-      read = context.terminal.out(format("{}  {}\n", paint.heading(fitted(escape(host.host), width)),
-                                         snapshot_line(entry->snapshot, options.history.date, paint)));
+      const auto start = paint.heading(fitted(escape(host.host), width)) + "  ";
+      read = context.terminal.out(
+          snapshot_line(entry->snapshot, options.history.date, paint, Terminal::width(), start) + "\n");
     }
     return read && ++shown != options.history.limit;
   };
@@ -365,9 +376,13 @@ Json host_check_json(const HostBranch& host, const Result<HostCheck>& check) {
 
 std::string host_check_text(const HostBranch& host, const Result<HostCheck>& check, Paint paint) {
   auto text = paint.heading(escape(host.host)) + "\n";
-  if (!check) return text + format("  {}\n", paint.removed("unreadable: " + escape(check.error().message)));
+  if (!check)
+    return text +
+           wrapped_lines(format("  {}\n", paint.removed("unreadable: " + escape(check.error().message))), 4,
+                         Terminal::width());
   if (check->checked.empty()) return text + paint.quiet("  no expectations") + "\n";
-  for (const auto& checked : check->checked) text += checked_line(checked, paint);
+  for (const auto& checked : check->checked)
+    text += wrapped_lines(checked_line(checked, paint), kExpectationColumn, Terminal::width());
   return text;
 }
 
@@ -403,7 +418,10 @@ Json host_ports_json(const HostBranch& host, const HostPorts& found) {
 
 std::string host_ports_text(const HostBranch& host, const HostPorts& found, Paint paint) {
   auto text = paint.heading(escape(host.host)) + "\n";
-  if (!found) return text + format("  {}\n", paint.removed("unreadable: " + escape(found.error().message)));
+  if (!found)
+    return text +
+           wrapped_lines(format("  {}\n", paint.removed("unreadable: " + escape(found.error().message))), 4,
+                         Terminal::width());
   for (const auto& [family, rows] : *found) text += ports_table(rows, family, false, paint);
   return text;
 }

@@ -130,7 +130,8 @@ void add_signatures(const Repository& repository, std::span<Json> entries) {
         read ? signature_json((*read)[i]) : Json{{"trust", nullptr}, {"matter", read.error().message}};
 }
 
-std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width) {
+std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width,
+                          const std::string& before) {
   constexpr std::size_t kLeastForSubject = 20;
   const auto hash = paint.changed(short_hash(snapshot.hash));
   const auto author = escape(snapshot.author.name);
@@ -139,11 +140,13 @@ std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint
   const auto way = way_of(snapshot.trailers);
   const auto start =
       format("  {}  {}  {}  ", date_column(snapshot.time, date), fitted(author, 12), fitted(trigger, 8));
-  const auto used = short_hash(snapshot.hash).size() + display_width(start);
-  if (width != 0 && used + kLeastForSubject > width)
-    return format("{}  {}  {}  {}\n  {}", hash, paint.quiet(written(snapshot.time, date, now())), author,
-                  trigger, wrapped(what + way, 2, 2, width));
-  const auto line = format("{}  {}  {}  {}  ", hash, paint.quiet(date_column(snapshot.time, date)),
+  const auto used = display_width(before) + short_hash(snapshot.hash).size() + display_width(start);
+  if (width != 0 && used + kLeastForSubject > width && used + display_width(what + way) > width)
+    return wrapped(format("{}{}  {}  {}  {}", before, hash, paint.quiet(written(snapshot.time, date, now())),
+                          author, trigger),
+                   0, 2, width) +
+           "\n  " + wrapped(what + way, 2, 2, width);
+  const auto line = format("{}{}  {}  {}  {}  ", before, hash, paint.quiet(date_column(snapshot.time, date)),
                            fitted(author, 12), fitted(trigger, 8));
   if (width != 0 && used + display_width(what + way) > width)
     return line + wrapped(what + way, used, used, width);

@@ -24,7 +24,8 @@ void add_history_options(Syntax& syntax, HistoryOptions& options);
 /// One line of a log: `HASH  TIME  PERSON  TRIGGER  SUBJECT`, escaped, and where the snapshot put something
 /// back, a word on that: `(back to HASH)`. `width`: the columns of a terminal, in which the subject is
 /// wrapped; 0 for one line.
-std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width = 0);
+std::string snapshot_line(const Snapshot& snapshot, DateFormat date, Paint paint, std::size_t width = 0,
+                          const std::string& before = "");
 
 /// The time in a column as wide as all times of this format are.
 std::string date_column(Time time, DateFormat date);

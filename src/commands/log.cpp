@@ -103,8 +103,8 @@ class Listing {
       return text;
     }
     std::string changes;
-    if (options_.stat && !diff->changes.empty()) changes += render_stat(*diff, paint);
-    if (options_.patch) changes += (changes.empty() ? "" : "\n") + render(*diff, paint);
+    if (options_.stat && !diff->changes.empty()) changes += render_stat(*diff, paint, Terminal::width());
+    if (options_.patch) changes += (changes.empty() ? "" : "\n") + render(*diff, paint, Terminal::width());
     return changes.empty() ? text + "\n" : text + "\n" + changes + "\n";
   }
 

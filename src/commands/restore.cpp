@@ -140,7 +140,7 @@ void print_dry_run(Context& context, const ChangeOptions& options, const Restore
     context.terminal.out(print(json));
     return;
   }
-  context.terminal.out(render(restored.diff, context.terminal.paint()));
+  context.terminal.out(render(restored.diff, context.terminal.paint(), Terminal::width()));
   show_ports(context, options, restored);
   say_unseen(context, restored);
   context.terminal.say(restored.diff.identical() ? nothing_to_do(restored) : "dry run: nothing was changed");
@@ -156,7 +156,7 @@ Answer print_unrecorded(Context& context, const ChangeOptions& options, const Re
     add_ports(json, options, restored);
     context.terminal.out(print(json));
   } else if (changed) {
-    context.terminal.out(render_stat(restored.diff, context.terminal.paint()));
+    context.terminal.out(render_stat(restored.diff, context.terminal.paint(), Terminal::width()));
     show_ports(context, options, restored);
   }
   if (!changed) return Answer::same;
@@ -195,8 +195,8 @@ Result<Answer> print_all(Context& context, const ChangeOptions& options, Result<
   if (!restored->after) return print_unrecorded(context, options, *restored);
   if (!context.json && !restored->diff.equal()) {
     const Paint paint = context.terminal.paint();
-    context.terminal.out(options.whole_diff ? render(restored->diff, paint)
-                                            : render_stat(restored->diff, paint));
+    context.terminal.out(options.whole_diff ? render(restored->diff, paint, Terminal::width())
+                                            : render_stat(restored->diff, paint, Terminal::width()));
     show_ports(context, options, *restored);
   }
   const auto guard = options.guard ? options.guard->armed() : std::nullopt;

@@ -8,7 +8,7 @@
 
 namespace rewall {
 
-/// The options of every command that changes LIVE (rewall(8), Changing).
+/// The options of every command that changes LIVE (rewall-changes(7)).
 struct ChangeOptions {
   RestoreOptions restore{};
   std::optional<std::chrono::milliseconds> guarded{};  ///< how long the guard waits; absent: no guard

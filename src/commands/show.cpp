@@ -58,7 +58,7 @@ void print_shown(Context& context, const std::string& name, const std::string& h
     return;
   }
   start_pager(context);
-  const auto text = render(diff, context.terminal.paint());
+  const auto text = render(diff, context.terminal.paint(), Terminal::width());
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
 }
 
@@ -76,7 +76,7 @@ void print_live(Context& context, const Revision& head, const Revision& live, co
   const Paint paint = context.terminal.paint();
   const auto same = diff.equal() ? "matches" : "differs from";
   std::string text = paint.changed(format("LIVE {} HEAD ({})", same, short_hash(head.hash))) + "\n";
-  if (const auto changes = render(diff, paint); !changes.empty()) text += "\n" + changes;
+  if (const auto changes = render(diff, paint, Terminal::width()); !changes.empty()) text += "\n" + changes;
   text += "\n" + paint.changed("in force") + "\n";
   context.terminal.out(text + render_rules(live.ruleset, paint));
 }

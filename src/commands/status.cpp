@@ -15,9 +15,12 @@
 #include "ops/remote/remote_address.h"
 #include "ui/json.h"
 #include "ui/ports_view.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
+
+constexpr std::size_t kValueColumn = 9;  // behind "remote   "
 
 Json queue_json(const PushQueue& queue) {
   return {{"since", rfc3339(queue.since)},
@@ -269,7 +272,7 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
   if (status.remote) {
     text += remote_text(context, *status.remote);
   }
-  return text;
+  return wrapped_lines(text, kValueColumn, Terminal::width());
 }
 
 }  // namespace

@@ -190,7 +190,8 @@ Result<Answer> diff_one(Context& context, const TemplateOptions& options) {
   } else if (!diff.equal()) {
     start_pager(context);
     const Paint paint = context.terminal.paint();
-    context.terminal.out(options.stat ? render_stat(diff, paint) : render(diff, paint));
+    context.terminal.out(options.stat ? render_stat(diff, paint, Terminal::width())
+                                      : render(diff, paint, Terminal::width()));
   }
   return diff.equal() ? Answer::same : Answer::different;
 }

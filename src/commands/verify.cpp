@@ -8,6 +8,7 @@
 #include "commands/define.h"
 #include "core/format.h"
 #include "core/text.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
@@ -19,7 +20,7 @@ std::string to_text(const Context& context, const Finding& finding) {
   if (!finding.ok && !finding.hint.empty())
     text += format("      {:<10}  {}\n", "",
                    paint.quiet(escape(for_repository(finding.hint, context.session.path()))));
-  return text;
+  return wrapped_lines(text, 18, Terminal::width());
 }
 
 }  // namespace

@@ -935,7 +935,7 @@ inline constexpr Message fragment_lacks_field{
 inline constexpr Message no_such_packet{.text = "no packet has all these words: {} leaves none over"};
 inline constexpr Message packet_is_empty{
     .text = "no packet is named",
-    .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see PACKETS in rewall(8)"};
+    .hint = "name one: -p tcp -s 198.51.100.7 --dport 22; see rewall-packets(7)"};
 /// The revision, then the family.
 inline constexpr Message revision_without_family{.text = "{} has no rules of {}"};
 inline constexpr Message host_addresses_unread{

@@ -14,7 +14,7 @@
 
 namespace rewall {
 
-/// The kinds of changes (rewall(8), diff), in the order of a summary.
+/// The kinds of changes (rewall-output(7)), in the order of a summary.
 enum class ChangeKind {
   added,
   removed,

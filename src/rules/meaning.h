@@ -10,8 +10,8 @@
 
 namespace rewall {
 
-/// The meaning of a rule as text: two rules with equal `key` do the same to every packet (rewall(8), diff). A
-/// comment is no part of the key. Words that rewall does not know stand in the key as they are.
+/// The meaning of a rule as text: two rules with equal `key` do the same to every packet (rewall-output(7)).
+/// A comment is no part of the key. Words that rewall does not know stand in the key as they are.
 struct Meaning {
   std::string key{};
   std::string comment{};

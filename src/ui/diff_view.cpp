@@ -9,11 +9,14 @@
 #include "core/text.h"
 #include "rules/native_meaning.h"
 #include "rules/rule.h"
+#include "ui/width.h"
 
 namespace rewall {
 namespace {
 
 constexpr std::size_t kMembersShown = 100;
+constexpr std::size_t kRuleColumn = 10;   // where the words of a rule begin
+constexpr std::size_t kMemberColumn = 4;  // and of a member
 
 struct Shown {
   std::string rule{};
@@ -268,18 +271,19 @@ std::string member_lines(const Change& change, Paint paint) {
   return text;
 }
 
-std::string block(const std::string& title, const std::vector<const Change*>& changes, Paint paint) {
+std::string block(const std::string& title, const std::vector<const Change*>& changes, Paint paint,
+                  std::size_t width) {
   std::string heading = paint.heading(title);
   std::string lines;
   for (const auto* change : changes) {
     if (const auto words = heading_words(*change, paint); !words.empty()) heading += "  " + words;
     if (!change->set.empty()) {
-      lines += member_lines(*change, paint);
+      lines += wrapped_lines(member_lines(*change, paint), kMemberColumn, width);
     } else if (const auto line = rule_line(*change, paint); !line.empty()) {
-      lines += line + "\n";
+      lines += wrapped(line, 0, kRuleColumn, width) + "\n";
     }
   }
-  return heading + "\n" + lines;
+  return wrapped(heading, 0, 2, width) + "\n" + lines;
 }
 
 struct Block {
@@ -367,11 +371,11 @@ std::string readable_native_rule(std::string_view words) {
   return with_comment(shown_native(words));
 }
 
-std::string render(const Diff& diff, Paint paint) {
+std::string render(const Diff& diff, Paint paint, std::size_t width) {
   std::string text;
   for (const auto& b : blocks(diff)) {
     if (!text.empty()) text += "\n";
-    text += block(b.title, b.changes, paint);
+    text += block(b.title, b.changes, paint, width);
   }
   const auto foreign = folds(diff);
   if (!text.empty() && !foreign.empty()) text += "\n";
@@ -437,12 +441,12 @@ std::string render_rules(const Ruleset& ruleset, Paint paint) {
   return text.empty() ? "\nno rules\n" : text;
 }
 
-std::string render_stat(const Diff& diff, Paint paint) {
+std::string render_stat(const Diff& diff, Paint paint, std::size_t width) {
   const auto all = blocks(diff);
   const auto foreign = folds(diff);
-  std::size_t width = 0;
-  for (const auto& b : all) width = std::max(width, b.title.size());
-  for (const auto& fold : foreign) width = std::max(width, escape(fold.owner).size());
+  std::size_t titles = 0;
+  for (const auto& b : all) titles = std::max(titles, b.title.size());
+  for (const auto& fold : foreign) titles = std::max(titles, escape(fold.owner).size());
   Tally sum;
   for (const auto& change : diff.changes) sum.count(change);
   std::size_t places = all.size();
@@ -458,14 +462,15 @@ std::string render_stat(const Diff& diff, Paint paint) {
         words += "  " + heading;
       }
     }
-    text += format(" {:<{}} | {}{}\n", b.title, width, tally.text(paint), words);
+    text += format(" {:<{}} | {}{}\n", b.title, titles, tally.text(paint), words);
   }
   for (const auto& fold : foreign) {
-    text += format(" {:<{}} | {}\n", escape(fold.owner), width, fold.tally.text(paint));
+    text += format(" {:<{}} | {}\n", escape(fold.owner), titles, fold.tally.text(paint));
     places += fold.places;
   }
-  return text + format(" {} in {}: {}\n", counted(diff.changes.size(), "change"), counted(places, "place"),
-                       sum.text(paint));
+  text += format(" {} in {}: {}\n", counted(diff.changes.size(), "change"), counted(places, "place"),
+                 sum.text(paint));
+  return wrapped_lines(text, kMemberColumn, width);
 }
 
 std::string render_unified(std::string_view text, Paint paint) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "diff/diff.h"
 #include "rules/ruleset.h"
@@ -8,12 +10,14 @@
 
 namespace rewall {
 
-/// A diff as people read it (rewall(8), OUTPUT): a block for each chain and set; changes that are marked
-/// foreign are counted in one line for each owner. Escaped.
-std::string render(const Diff& diff, Paint paint);
+/// A diff as people read it (rewall-output(7)): a block for each chain and set; changes that are marked
+/// foreign are counted in one line for each owner. Lines are wrapped at `width` columns, with 0 not at all.
+/// Escaped.
+std::string render(const Diff& diff, Paint paint, std::size_t width = 0);
 
 /// One line for each chain, set or owner of foreign changes, ` ip filter INPUT | +1 -1 ~2`, and the sum.
-std::string render_stat(const Diff& diff, Paint paint);
+/// Wrapped as by render().
+std::string render_stat(const Diff& diff, Paint paint, std::size_t width = 0);
 
 /// The rules and sets as people read them: a block for each chain that has rules, is not built in, or has the
 /// policy DROP, with the rules numbered; of a set its type and its first members. "no rules" where there is

@@ -136,6 +136,10 @@ void Terminal::page(const std::vector<std::string>& pager) {
   pipe_ = std::move(writing);
 }
 
+std::size_t Terminal::width() {
+  return terminal_width(STDOUT_FILENO);
+}
+
 bool Terminal::on_terminal() const {
   return ::isatty(STDOUT_FILENO) == 1;
 }

@@ -55,6 +55,9 @@ class Terminal {
   /// its arguments. The pager gets a clean environment, and Ctrl-C goes to the pager alone until it ends.
   void page(const std::vector<std::string>& pager);
 
+  /// The columns of a line of results; 0 where lines are not wrapped, for what reads them is no person.
+  static std::size_t width();
+
   /// True when standard output is a terminal.
   bool on_terminal() const;
 

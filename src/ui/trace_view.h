@@ -9,7 +9,7 @@
 
 namespace rewall {
 
-/// The way of `packet`, as it was asked for, as people read it (rewall(8), trace): a block for each chain,
+/// The way of `packet`, as it was asked for, as people read it (rewall-trace(8)): a block for each chain,
 /// its rules with their positions, the rules that did not match where the trace has them, and the verdict.
 /// `width`: the columns of a terminal, in which lines are wrapped; 0 for no wrapping. Escaped.
 std::string render(const Trace& trace, const Packet& packet, std::size_t width, Paint paint);

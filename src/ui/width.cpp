@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "core/text.h"
@@ -59,6 +61,35 @@ std::pair<std::uint32_t, std::size_t> first_character(std::string_view text) {
   return {character, bytes};
 }
 
+// The length of the colour (ECMA-48, SGR) at the begin of the text; 0 where there is none.
+std::size_t colour_length(std::string_view text) {
+  if (!text.starts_with("\x1b[")) return 0;
+  const auto end = text.find_first_not_of("0123456789;", 2);
+  return end != std::string_view::npos && text[end] == 'm' ? end + 1 : 0;
+}
+
+// The colour that is on behind the text; empty for none. `colour` is on before it.
+std::string colour_behind(std::string_view text, std::string colour) {
+  constexpr std::string_view kEnd = "\x1b[0m";
+  for (auto at = text.find('\x1b'); at != std::string_view::npos; at = text.find('\x1b', at + 1)) {
+    const auto found = text.substr(at, colour_length(text.substr(at)));
+    if (!found.empty()) colour = found == kEnd ? "" : std::string(found);
+  }
+  return colour;
+}
+
+// A table's row without the padding of its columns.
+std::string without_padding(std::string_view row) {
+  std::string out;
+  std::size_t blanks = 0;
+  for (const char c : row) {
+    blanks = c == ' ' ? blanks + 1 : 0;
+    if (blanks <= 2) out += c;
+  }
+  out.erase(out.find_last_not_of(' ') + 1);
+  return out;
+}
+
 // Words, and command lines as one.
 std::vector<std::string> pieces(std::string_view text) {
   std::vector<std::string> all;
@@ -81,6 +112,10 @@ std::vector<std::string> pieces(std::string_view text) {
 std::size_t display_width(std::string_view text) {
   std::size_t width = 0;
   while (!text.empty()) {
+    if (const auto length = colour_length(text); length > 0) {
+      text.remove_prefix(length);
+      continue;
+    }
     const auto [character, bytes] = first_character(text);
     if (!is_in(kCombining, character)) width += is_in(kWide, character) ? 2 : 1;
     text.remove_prefix(bytes);
@@ -89,6 +124,12 @@ std::size_t display_width(std::string_view text) {
 }
 
 std::size_t terminal_width(int descriptor) {
+  if (const char* variable = std::getenv("COLUMNS"); variable != nullptr) {
+    const std::string_view word = variable;
+    std::size_t columns = 0;
+    const auto [end, failed] = std::from_chars(word.begin(), word.end(), columns);
+    if (failed == std::errc{} && end == word.end() && columns > 0) return columns;
+  }
   winsize size{};
   return ::isatty(descriptor) == 1 && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
@@ -101,10 +142,13 @@ std::string wrapped(std::string_view text, std::size_t used, std::size_t indent,
   std::string out;
   std::size_t column = used;
   bool begins = true;
+  std::string colour;
   for (const auto& piece : pieces(text)) {
     const auto columns = display_width(piece);
+    if (piece.empty() && !begins && column + 1 > width) continue;
     if (column + (begins ? 0 : 1) + columns > width && column > indent) {
-      out += "\n" + std::string(indent, ' ');
+      out.erase(std::min(out.find_last_not_of(' ') + 1, out.size()));
+      out += (colour.empty() ? "\n" : "\x1b[0m\n") + std::string(indent, ' ') + colour;
       column = indent;
     } else if (!begins) {
       out += ' ';
@@ -112,9 +156,25 @@ std::string wrapped(std::string_view text, std::size_t used, std::size_t indent,
     }
     out += piece;
     column += columns;
+    colour = colour_behind(piece, std::move(colour));
     begins = false;
   }
   return out;
+}
+
+std::string wrapped_lines(std::string_view text, std::size_t indent, std::size_t width) {
+  if (width == 0) return std::string(text);
+  std::string out;
+  for (const auto line : split_lines(text)) out += wrapped(line, 0, indent, width) + "\n";
+  return out;
+}
+
+std::string beside(std::string_view start, std::string_view text, std::size_t width) {
+  constexpr std::size_t kLeastBeside = 20;
+  const auto used = display_width(start);
+  if (width == 0 || used + display_width(text) <= width) return std::string(start).append(text);
+  if (used + kLeastBeside <= width) return std::string(start) + wrapped(text, used, used, width);
+  return wrapped(without_padding(start), 0, 2, width) + "\n    " + wrapped(text, 4, 4, width);
 }
 
 }  // namespace rewall

@@ -304,3 +304,57 @@ TEST_CASE("text fits terminals of 40, 80 and 120 columns, and commands to copy s
   // Elsewhere a line is a line.
   CHECK(host.ok("rewall log | wc -l") == "4\n");
 }
+
+TEST_CASE(
+    "status, diff, blame, doctor and fleet wrap between words at 40, 80 and 120 columns, in a pipe not at "
+    "all") {
+  const Host host;
+  make_history(host);
+  host.ok(
+      "git init -q --bare remote.git; rewall remote add origin $PWD/remote.git; rewall push -q; "
+      "iptables -A INPUT -s 198.51.100.0/24 -p tcp -m multiport --dports 80,443,8080,8443 -m conntrack "
+      "--ctstate "
+      "NEW -m comment --comment '\xe6\x9d\xb1\xe4\xba\xac the office in another country, by night' -j "
+      "ACCEPT; "
+      "rewall snapshot -qm 'a rather long subject that does not fit into forty columns, nor into eighty of "
+      "them'; "
+      "git -C repo branch hosts/another hosts/$(hostname)~1; "
+      "iptables -A OUTPUT -p udp -m multiport --dports 53,123,443 -m comment --comment 'names, time and the "
+      "rest "
+      "of them' -j ACCEPT");
+  const std::vector<std::string> commands{"status",       "diff",      "diff HEAD~1",
+                                          "blame LIVE",   "doctor",    "fleet list",
+                                          "fleet status", "fleet log", "fleet diff another $(hostname)"};
+  for (const auto& words : commands) {
+    const auto piped = host.sh("rewall " + words).out;
+    INFO(words << "\n" << piped);
+    REQUIRE_FALSE(piped.empty());
+    std::size_t longest = 0;
+    for (const auto line : split_lines(piped)) longest = std::max(longest, display_width(line));
+    CHECK(longest > (words == "fleet status" ? 40U : 60U));
+    const auto bare = [](std::string text) {
+      std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+      return text;
+    };
+    for (const std::size_t width : {40, 80, 120}) {
+      // The terminal's width, and the variable's in a pipe.
+      const auto shown =
+          host.ok("python3 -c " + shell_quote(kTerminal) + " " +
+                  shell_quote("stty cols " + std::to_string(width) +
+                              "; " REWALL_PROGRAM " --no-pager --color always " + words + " 2>&1; true"));
+      const auto asked = host.sh("COLUMNS=" + std::to_string(width) + " rewall " + words).out;
+      for (const auto& text : {shown, asked}) {
+        INFO(width << "\n" << text);
+        for (const auto line : split_lines(text)) {
+          if (has(line, "rewall: ") && has(line, " at 20"))
+            continue;  // the guards of other tests tell every terminal
+          if (has(line, "'rewall ") || has(line, "/")) continue;  // commands to copy, and paths, stay whole
+          CHECK(display_width(line) <= width);
+          CHECK_FALSE(line.ends_with(' '));
+        }
+      }
+      // Times pass between the two.
+      if (words.starts_with("diff")) CHECK(bare(asked) == bare(piped));
+    }
+  }
+}

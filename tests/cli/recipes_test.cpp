@@ -1,6 +1,7 @@
 // The commands that rewall-recovery(7) and rewall-tutorial(7) tell people to type, taken from the pages and
 // run in the state that each is for. What cannot be here, another host and the system's services, is replaced
 // by name.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <string>
@@ -51,8 +52,8 @@ std::string here(std::string command) {
   return command;
 }
 
-void type(const Host& host, const std::string& page, const std::string& section) {
-  for (const auto& command : typed_in(page, section)) {
+void type_all(const Host& host, const std::string& section, const std::vector<std::string>& commands) {
+  for (const auto& command : commands) {
     if (command.starts_with("systemctl")) continue;
     // A terminal would ask; here the words are enough.
     const bool differs = command.starts_with("rewall diff") || command.starts_with("rewall status") ||
@@ -62,6 +63,10 @@ void type(const Host& host, const std::string& page, const std::string& section)
     INFO(section << ": " << command << "\n" << outcome.out << outcome.err);
     CHECK((outcome.status == 0 || (differs && (outcome.status == 1 || outcome.status == 5))));
   }
+}
+
+void type(const Host& host, const std::string& page, const std::string& section) {
+  type_all(host, section, typed_in(page, section));
 }
 
 // Rules, a set that they name, and a table of nft, recorded and pushed.
@@ -120,14 +125,56 @@ TEST_CASE("the recipe for a lost host brings its firewall back, with rewall and 
   CHECK(in_force(host) == before);
 }
 
-TEST_CASE("the recipe for a damaged history keeps the damaged one and goes on") {
+TEST_CASE("the recipe for a damaged history keeps the damaged one and goes on, with a remote and without") {
   const Host host;
   make_host(host);
-  host.ok("rewall config lock.wait 7s; " + empty_object("HEAD^{tree}"));
-  type(host, "rewall-recovery.7", ".Sh THE HISTORY IS DAMAGED");
-  // The recipe has two ways, and the second begins a new history: the first one's is what it puts aside.
+  const auto before = in_force(host);
+  const std::string page = "rewall-recovery.7";
+  const std::string section = ".Sh THE HISTORY IS DAMAGED";
+  host.ok("rewall config lock.wait 7s; ipset add trusted 192.0.2.8; " + empty_object("HEAD^{tree}"));
+  const auto all = typed_in(page, section);
+  const auto aside = [](const std::string& command) { return command.starts_with("mv "); };
+  const auto remote = std::ranges::find_if(all, aside);
+  REQUIRE(remote != all.end());
+  const auto alone = std::find_if(remote + 1, all.end(), aside);
+  const auto settings = std::find_if(all.begin(), all.end(),
+                                     [](const std::string& command) { return command.starts_with("cp "); });
+  REQUIRE(alone < settings);
+  REQUIRE(settings < all.end());
+  type_all(host, section, {all.begin(), remote});  // what can be read
+  SECTION("with a remote, its history goes on") {
+    type_all(host, section, {remote, alone});
+    CHECK(host.ok("git -C repo log --format=%s | sed -n 1p") == "after the repository was damaged\n");
+    CHECK(host.ok("git -C repo log --format=%s | wc -l") == "2\n");
+    CHECK(has(host.ok("rewall show"), "192.0.2.8"));
+  }
+  SECTION("without, a new one begins, and names the difference from the last files of the old one") {
+    type_all(host, section, {remote, remote + 1});
+    type_all(host, section, {alone + 1, settings});
+    CHECK(host.ok("git -C repo log --format=%s | wc -l") == "1\n");
+    CHECK(has(host.ends(1, "rewall diff file:repo.damaged LIVE"), "192.0.2.8"));
+  }
+  type_all(host, section, {settings, all.end()});
   host.ok("test -d repo.damaged; rewall status; rewall verify");
   CHECK(host.ok("rewall config lock.wait") == "7s\n");
+  host.ok("ipset del trusted 192.0.2.8");
+  CHECK(in_force(host) == before);  // none of it touched the firewall
+}
+
+TEST_CASE("where only some files of a damaged history cannot be read, an import brings the others") {
+  const Host host;
+  make_host(host);
+  host.ok(
+      "iptables -A INPUT -p tcp --dport 8443 -j ACCEPT; rewall snapshot -m second; ipset add trusted "
+      "192.0.2.8; "
+      "rewall snapshot -m third; " +
+      empty_object("HEAD~1:ipset") + "mv repo repo.damaged; rewall init");
+  const Host reader;
+  const auto text = reader.ok("cat " REWALL_SOURCE_DIR "/man/rewall-recovery.7");
+  const std::string command = "rewall import --git /var/lib/rewall.damaged rules.v4";
+  REQUIRE(has(text, ".Ql " + command));
+  host.ok(here(command));
+  CHECK(has(host.ok("git -C repo log --format=%s"), "second\n"));
 }
 
 TEST_CASE("the recipes without rewall bring rules, sets and tables of nft back") {
@@ -147,6 +194,19 @@ TEST_CASE("the recipes without rewall bring rules, sets and tables of nft back")
   }
   CHECK(in_force(host) == before);
   CHECK(has(host.ok("cat before.v4"), ":INPUT DROP"));
+
+  // A table that the snapshot lacks: the words of the page for it.
+  const auto text = host.ok("cat " REWALL_SOURCE_DIR "/man/rewall-recovery.7");
+  for (const char* words : {"iptables -t Ar table Fl F\n", "iptables -t Ar table Fl X\n",
+                            "iptables -t Ar table Fl P Ar chain Cm ACCEPT ."})
+    REQUIRE(has(text, words));
+  host.ok(
+      "iptables -t mangle -N mine; iptables -t mangle -A INPUT -j mine; iptables -t mangle -P OUTPUT DROP");
+  host.ok(
+      "iptables-restore <repo/rules.v4; iptables -t mangle -F; iptables -t mangle -X; iptables -t mangle -P "
+      "OUTPUT "
+      "ACCEPT");
+  CHECK(host.ok("rewall diff HEAD LIVE").empty());
 
   host.ok("rewall try --yes --for 10m -- true");
   CHECK(has(host.ok(typed_in("rewall-recovery.7", ".Ss The guard's process").front()), host.repository()));

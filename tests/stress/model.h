@@ -18,7 +18,7 @@ using Value = std::array<int, kParts>;
 
 enum class Kind { change, back, undo, redo };
 
-/// A snapshot with its two stacks (rewall(8), undo), as indices into the history.
+/// A snapshot with its two stacks (rewall-undo(8)), as indices into the history.
 struct Snapshot {
   Value value{};
   std::vector<int> done{};

@@ -29,7 +29,8 @@ struct ExpiringPart {
   bool operator==(const ExpiringPart&) const = default;
 };
 
-/// A change of which the rules that it added are taken out at `due` (rewall(8), Rules that expire). The file
+/// A change of which the rules that it added are taken out at `due` (rewall-guard(7), RULES THAT EXPIRE). The
+/// file
 /// `.git/rewall/expiries/ID` (rewall-repository(5), STATE) is there until that is done; this value is a copy
 /// of it. The repository's lock is held to write the file.
 struct Expiry {

@@ -6,7 +6,7 @@
 
 namespace rewall {
 
-/// Puts a ruleset in force at boot (rewall(8), Booting): the first of BootCandidates that can be loaded.
+/// Puts a ruleset in force at boot (rewall-boot(7)): the first of BootCandidates that can be loaded.
 /// Takes the lock, and works without the lock where the lock cannot be had; with the lock, removes the guard.
 /// Sets trigger, way_back and nothing_is_no_loss of `options`. The errors of restore_or_fall_back(); without
 /// a repository, those of Session::repository().

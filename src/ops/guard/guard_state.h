@@ -16,7 +16,7 @@
 
 namespace rewall {
 
-/// An armed guard, which restores the old ruleset unless somebody confirms (rewall(8), The guard). The guard
+/// An armed guard, which restores the old ruleset unless somebody confirms (rewall-guard(7)). The guard
 /// lives as long as its state file `.git/rewall/guard` (rewall-repository(5), STATE); this value is a copy of
 /// the file. The repository's lock is held to write the file.
 struct Guard {

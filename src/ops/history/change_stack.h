@@ -9,7 +9,7 @@
 namespace rewall {
 
 // Each snapshot has two stacks, the changes that are done and those that are undone. Both follow from the
-// trailers of the history alone (rewall(8), undo), so they survive a boot and a clone. The functions walk
+// trailers of the history alone (rewall-undo(8)), so they survive a boot and a clone. The functions walk
 // back from a snapshot and read commits; files are compared only of snapshots that may be changes. Errors are
 // of kind repository: a snapshot cannot be read.
 

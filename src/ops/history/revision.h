@@ -31,7 +31,7 @@ struct Revision {
   std::string left_out{};  ///< what of it had expired and is not in `ruleset`: "1 rule"; empty for nothing
 };
 
-/// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall(8), REVISIONS). A
+/// Reads a revision: LIVE, `file:PATH`, `-` or a name that `git rev-parse` takes (rewall-revisions(7)). A
 /// rules file is read for `family`, else for those that find_families() finds; what people should know about
 /// how it was read is logged as a warning. `file:PATH` with Pipes::read may be a FIFO. Kind usage: the
 /// revision does not exist, or a file cannot be read or parsed. The errors of Session::capture() and

@@ -10,7 +10,7 @@
 
 namespace rewall {
 
-/// Makes LIVE equal a revision (rewall(8), restore; the steps are in ops/restore/README.md). Takes the
+/// Makes LIVE equal a revision (rewall-restore(8); the steps are in ops/restore/README.md). Takes the
 /// repository's lock. After a failure the old ruleset is in force.
 ///
 /// Kind usage: the revision does not exist, or does not fit the options. Kind kernel: the kernel refused the

@@ -19,14 +19,14 @@ struct Reversal {
 /// Called before anything of it is done.
 using Announce = std::function<void(const Reversal&)>;
 
-/// Takes the newest change back (rewall(8), undo): the chains and sets that the change touched become what
+/// Takes the newest change back (rewall-undo(8)): the chains and sets that the change touched become what
 /// they were in the newest snapshot before it that was in force; foreign parts too where the change was
 /// exact. LIVE is recorded first where HEAD differs from it. Takes the repository's lock.
 ///
 /// Kind refused: nothing is to be taken back, or a guard is armed. The errors of restore().
 Result<Restored> undo(Session& session, const RestoreOptions& options, const Announce& announce = {});
 
-/// Puts the change back that was undone last (rewall(8), redo).
+/// Puts the change back that was undone last (rewall-redo(8)).
 ///
 /// Kind refused: nothing was undone, the firewall was changed since, or a guard is armed. The errors of
 /// restore().
