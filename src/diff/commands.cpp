@@ -21,20 +21,6 @@ namespace {
 using Lines = std::vector<std::string>;
 using SetNames = std::set<std::string_view>;
 
-// Words of `ipset save`, each quoted for a shell: a quoted word ends at the next quote, nothing is
-// escaped (ipset(8)).
-std::string ipset_words(std::string_view words) {
-  std::vector<std::string> out;
-  while (!(words = trim(words)).empty()) {
-    const bool quoted = words.starts_with('"');
-    if (quoted) words.remove_prefix(1);
-    const auto end = std::min(words.find(quoted ? '"' : ' '), words.size());
-    out.push_back(shell_quote(words.substr(0, end)));
-    words.remove_prefix(std::min(end + 1, words.size()));
-  }
-  return join(out, " ");
-}
-
 // --- rules ---
 
 // "iptables" is what people type where only nft comes into question; legacy is never what it stands for by
@@ -137,8 +123,18 @@ class SetsScript {
     for (const auto member : set.members) add(name, member);
   }
 
+  // A comment is for `ipset restore` to read: ipset 7.22 crashes on one among its arguments.
   void add(const std::string& set, std::string_view member) {
-    out_.push_back(format("ipset add {} {}", shell_quote(set), ipset_words(member)));
+    static constexpr std::string_view kBegin = "ipset restore <<'EOF'\n";
+    static constexpr std::string_view kEnd = "EOF";
+    if (member.find(" comment \"") == std::string_view::npos) {
+      auto& line = out_.emplace_back("ipset add " + shell_quote(set));
+      for (const auto word : split(member, ' ')) line += ' ' + shell_quote(word);
+      return;
+    }
+    if (out_.empty() || !out_.back().starts_with(kBegin)) out_.push_back(format("{}{}", kBegin, kEnd));
+    auto& lines = out_.back();
+    lines.insert(lines.size() - kEnd.size(), format("add {} {}\n", set, member));
   }
 
   void remove(const std::string& set, std::string_view member) {

@@ -502,8 +502,8 @@ TEST_CASE("the commands of a diff name the legacy programs on a legacy host") {
 TEST_CASE("the commands of a diff keep an ipset comment as it is") {
   const Host host;
   host.ok(
-      R"(ipset create c hash:ip comment; rewall init; ipset add c 192.0.2.1 comment 'a\b'; )"
-      R"(ipset add c 192.0.2.2 comment 'it is $(id) \'; rewall snapshot; ipset save c | sort >wanted; ipset flush c; )"
+      R"(ipset create c hash:ip comment; rewall init; printf '%s\n' 'add c 192.0.2.1 comment "a\b"' )"
+      R"('add c 192.0.2.2 comment "it is $(id) \"' | ipset restore; rewall snapshot; ipset save c | sort >wanted; ipset flush c; )"
       R"(rewall diff --commands LIVE HEAD >commands; test $? = 1; sh -e commands; ipset save c | sort | diff wanted -)");
 }
 

@@ -374,9 +374,10 @@ TEST_CASE("a guard that leaves out what had expired says so wherever it names th
 TEST_CASE("a member expires whatever its comment is by then") {
   const ExpiringHost host;
   host.ok(
-      "ipset create s hash:ip comment; rewall snapshot; rewall try --keep --expire 2h -- ipset add s "
-      "192.0.2.2 "
-      "comment t; ipset -exist add s 192.0.2.2 comment z; ./due");
+      "ipset create s hash:ip comment; rewall snapshot; "
+      "for i in t z; do echo \"add s 192.0.2.2 comment $i\" >$i; done; rewall try --keep --expire 2h -- "
+      "ipset restore -file t; "
+      "ipset -exist restore -file z; ./due");
   host.until_expired();
   CHECK(host.sh("ipset test s 192.0.2.2").status == 1);
 }

@@ -238,6 +238,19 @@ TEST_CASE("a set is changed by member, swapped for other options, made anew for 
                                     "iptables -A INPUT -m set --match-set black src -j DROP"});
 }
 
+TEST_CASE("members with a comment are added by ipset restore") {
+  // ipset 7.22 crashes on a comment among its arguments.
+  const auto from = sets("create s hash:ip family inet comment\nadd s 10.0.0.9\n");
+  const auto to = sets(
+      "create s hash:ip family inet comment\nadd s 10.0.0.1 comment \"it's $(id)\"\nadd s 10.0.0.2 comment "
+      "\"a b\"\nadd s 10.0.0.3\nadd s 10.0.0.4 timeout 0 comment \"c\"\n");
+  CHECK(commands(from, to) ==
+        Lines{"ipset del s 10.0.0.9",
+              "ipset restore <<'EOF'\nadd s 10.0.0.1 comment \"it's $(id)\"\nadd s 10.0.0.2 comment \"a "
+              "b\"\nEOF",
+              "ipset add s 10.0.0.3", "ipset restore <<'EOF'\nadd s 10.0.0.4 timeout 0 comment \"c\"\nEOF"});
+}
+
 TEST_CASE("jumps that change direction never close a loop") {
   const auto from = filter({":A - [0:0]", ":B - [0:0]", "-A A -j B", "-A B " + kWeb});
   const auto to = filter({":A - [0:0]", ":B - [0:0]", "-A A " + kWeb, "-A B -j A"});

@@ -9,6 +9,7 @@
 #include "kernel/process.h"
 #include "support/scratch_namespace.h"
 #include "support/skip.h"
+#include "support/temporary_folder.h"
 
 namespace rewall::testing {
 
@@ -25,9 +26,12 @@ class TestKernel {
     words[0] = find_program(words[0]);
     std::optional<Result<Outcome>> outcome;
     const auto ran = namespace_.run([&] {
-      outcome =
-          rewall::run(Command{.words = words, .input = std::move(input), .deadline = std::chrono::minutes{5}},
-                      ErrorKind::kernel);
+      // iptables-legacy without -w fails while another test has the lock in /run.
+      outcome = rewall::run({.words = words,
+                             .input = std::move(input),
+                             .environment = {"XTABLES_LOCKFILE=" + (folder_.path() / "lock").string()},
+                             .deadline = std::chrono::minutes{5}},
+                            ErrorKind::kernel);
     });
     if (!ran) FAIL(ran.error().message);
     if (!*outcome) FAIL(outcome->error().message);
@@ -49,6 +53,7 @@ class TestKernel {
   }
 
  private:
+  TemporaryFolder folder_{};
   ScratchNamespace namespace_ = scratch_namespace();
 };
 

@@ -277,7 +277,8 @@ TEST_CASE("temporary members stay with their time, in a set that is swapped and 
         std::string(name(backend)) + " -A INPUT -m set --match-set s src -j DROP");
     const auto wanted = captured().ruleset;
     shell(
-        "ipset flush s; ipset add s 192.0.2.7; ipset add s 192.0.2.8 timeout 900 comment \"a b\"; "
+        "ipset flush s; ipset add s 192.0.2.7; "
+        "echo 'add s 192.0.2.8 timeout 900 comment \"a b\"' | ipset restore; "
         "ipset add s 192.0.2.1 timeout 900; ipset add few 192.0.2.7; ipset add few 192.0.2.8 timeout 900");
     must_load(wanted);
     CHECK(captured().ruleset.sets.find("s")->members == std::vector<std::string_view>{"192.0.2.1 timeout 0"});
@@ -299,7 +300,8 @@ TEST_CASE("temporary members give way to permanent ones where the set is full") 
           std::string(name(backend)) + " -A INPUT -m set --match-set s src -j DROP");
     const auto wanted = captured().ruleset;
     shell("ipset flush s; " + std::string(other) +
-          "ipset add s 192.0.2.1 timeout 100; ipset add s 192.0.2.2 timeout 900 comment \"a b\"; "
+          "ipset add s 192.0.2.1 timeout 100; "
+          "echo 'add s 192.0.2.2 timeout 900 comment \"a b\"' | ipset restore; "
           "ipset add s 192.0.2.3 timeout 500; ipset add s 192.0.2.4 timeout 700 || true");
     const bool all_temporary = shell("ipset save s").find("192.0.2.4") != std::string::npos;
     const auto loaded = by_transaction ? load_staged(wanted) : load_unstaged(wanted);

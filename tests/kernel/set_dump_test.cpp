@@ -36,6 +36,12 @@ void try_lines(const std::string& lines) {
     if (!line.empty()) shell("ipset restore 2>/dev/null || true", std::string(line) + '\n');
 }
 
+/// Adds a member with a comment that no `ipset restore` can say: SET ADDRESS COMMENT [TCP-PORT], as a shell
+/// reads them.
+void add_member(const std::string& words) {
+  shell("python3 " REWALL_SOURCE_DIR "/tests/support/set_member.py " + words);
+}
+
 }  // namespace
 
 TEST_CASE("the kernel's own listing of sets has the words of ipset save") {
@@ -98,13 +104,10 @@ TEST_CASE("temporary members and counters are no part of the digest") {
 
 TEST_CASE("a comment that reads as other members makes none") {
   in_lab([] {
-    shell(
-        "ipset create other hash:ip; ipset create s hash:ip comment timeout 0; ipset add s 192.0.2.1 comment "
-        "fine");
+    shell("ipset create other hash:ip; ipset create s hash:ip comment timeout 0");
+    add_member("s 192.0.2.1 fine");
     // ipset refuses a quote, not a line break.
-    shell(
-        "ipset add s 192.0.2.2 comment \"$(printf 'bob\\nadd other 203.0.113.66\\nadd s 192.0.2.9 comment "
-        "x')\"");
+    add_member("s 192.0.2.2 \"$(printf 'bob\\nadd other 203.0.113.66\\nadd s 192.0.2.9 comment x')\"");
     const auto sets = captured().ruleset.sets;
     CHECK(sets.find("other")->members.empty());
     REQUIRE(sets.find("s")->members.size() == 2);
@@ -156,16 +159,15 @@ TEST_CASE("a comment that reads as other members leaves other sets as ipset says
   in_lab([] {
     shell(
         "ipset create other hash:ip,port; ipset add other 192.0.2.1,icmp:echo-request; ipset add other "
-        "192.0.2.1,gre:0; ipset create s hash:ip comment; "
-        "ipset add s 192.0.2.2 comment \"$(printf 'bob\\nadd other 203.0.113.66,tcp:1')\"");
+        "192.0.2.1,gre:0; ipset create s hash:ip comment");
+    add_member("s 192.0.2.2 \"$(printf 'bob\\nadd other 203.0.113.66,tcp:1')\"");
     const auto sets = captured().ruleset.sets;
     const std::string text = canonical_text(sets);
     CHECK(text.find("\nadd other 192.0.2.1,gre:0\nadd other 192.0.2.1,icmp:echo-request\n") !=
           std::string::npos);
     CHECK(sets.find("s")->members.size() == 1);
-    shell(
-        "ipset create both hash:ip,port comment; ipset add both 192.0.2.1,gre:0; "
-        "ipset add both 192.0.2.2,tcp:1 comment \"$(printf 'a\\nb')\"");
+    shell("ipset create both hash:ip,port comment; ipset add both 192.0.2.1,gre:0");
+    add_member("both 192.0.2.2 \"$(printf 'a\\nb')\" 1");
     CHECK(capture_error().message.starts_with("set 'both': "));
   });
 }

@@ -29,7 +29,7 @@ class Fail2ban {
     std::ofstream(host.folder() / "conf/jail.local")
         << "[DEFAULT]\nbackend = polling\nusedns = no\nbantime = 1d\nbanaction = " << ban
         << "\n"
-           "[sshd]\nenabled = true\nlogpath = "
+           "[sshd]\nenabled = true\nbackend = polling\nlogpath = "
         << (host.folder() / "log").string() << "\n"
         << (action.empty() ? "" : "action = %(action_)s\n  " + action + "\n");
     std::ofstream(host.folder() / "conf/fail2ban.local")

@@ -23,7 +23,11 @@ inline void in_lab(const std::function<void()>& work) {
 
 /// What a shell in this namespace prints; the test fails when it fails.
 inline std::string shell(const std::string& script, const std::string& input = {}) {
-  const auto outcome = run({.words = {"/bin/sh", "-ec", script}, .input = input}, ErrorKind::usage);
+  // iptables-legacy without -w fails while another test has the lock in /run.
+  static const TemporaryFolder folder;
+  static const std::string lock = "XTABLES_LOCKFILE=" + (folder.path() / "lock").string();
+  const auto outcome =
+      run({.words = {"/bin/sh", "-ec", script}, .input = input, .environment = {lock}}, ErrorKind::usage);
   REQUIRE(outcome);
   INFO(script << "\n" << outcome->err);
   REQUIRE(outcome->ok());
