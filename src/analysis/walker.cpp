@@ -957,10 +957,10 @@ Walker::Next Walker::translate_reply(WalkState& state, bool destination) {
     }
     if (translated == Truth::no) return Next::go;
   }
-  rewrite(state, field, state.view(back));
+  rewrite(state, field, state.view(back), bit);
   const auto port = destination ? Field::original_source_port : Field::original_destination_port;
   const auto own = destination ? Field::destination_port : Field::source_port;
-  if (!told || asked_[port] != whole(port, asked_.family)) rewrite(state, own, state.view(port));
+  if (!told || asked_[port] != whole(port, asked_.family)) rewrite(state, own, state.view(port), bit);
   return Next::go;
 }
 
@@ -974,8 +974,13 @@ bool Walker::same(const WalkState& state, const View& a, const View& b) const {
   return true;
 }
 
-// What answers will show follows.
 void Walker::rewrite(WalkState& state, Field field, View view) {
+  const bool destination = field == Field::destination || field == Field::destination_port;
+  rewrite(state, field, std::move(view), destination ? StatusBit::dnat : StatusBit::snat);
+}
+
+// What answers will show follows.
+void Walker::rewrite(WalkState& state, Field field, View view, Number bit) {
   static const std::map<Field, Field> mirrored = {{Field::destination, Field::reply_source},
                                                   {Field::destination_port, Field::reply_source_port},
                                                   {Field::source, Field::reply_destination},
@@ -983,11 +988,9 @@ void Walker::rewrite(WalkState& state, Field field, View view) {
   if (same(state, view, state.view(field))) return;
   const auto mirror = mirrored.at(field);
   if (state.settled && same(state, state.view(mirror), state.view(field))) state.set_view(mirror, view);
-  const bool destination = field == Field::destination || field == Field::destination_port;
   if (field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
   if (field == Field::destination && state.hook == Hook::output) state.new_route = true;
   state.set_view(field, std::move(view));
-  const Number bit = destination ? StatusBit::dnat : StatusBit::snat;
   if (!state.as_first) {
     auto status = state.view(Field::status);
     WalkQuestion question;

@@ -76,6 +76,9 @@ class Walker {
   void choose_address(WalkState& state, const RuleAction& action, Field field, NumberSet addresses);
   void choose_port(WalkState& state, const RuleAction& action, Field field);
   void rewrite(WalkState& state, Field field, View view);
+  /// `bit`: what the status of the connection says of it. What is taken back of a reply's destination is
+  /// SNAT.
+  void rewrite(WalkState& state, Field field, View view, Number bit);
   bool same(const WalkState& state, const View& a, const View& b) const;
 
   // other actions

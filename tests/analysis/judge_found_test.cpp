@@ -177,3 +177,14 @@ TEST_CASE(
               v4);
   CHECK(hangs(ask(others, words)) == 0);
 }
+
+TEST_CASE("a reply of a connection whose source is translated is not one of --ctstate DNAT") {
+  const auto rules = ruleset(filter("-A FORWARD -m conntrack --ctstate DNAT -j DROP\n"), v4);
+  const std::string reply =
+      "-p udp -s 10.2.0.9 -d 10.2.0.1 --sport 53 --dport 40000 -i eth1 -o eth0 --hook FORWARD --ctstate "
+      "ESTABLISHED --ctdir REPLY --ctorigsrc 10.1.0.9 --ctorigdst 10.2.0.9 --ctreplsrc 10.2.0.9 "
+      "--ctrepldst "
+      "10.2.0.1 --ctstatus ";
+  CHECK(ask(rules, reply + "SEEN_REPLY,CONFIRMED,SNAT").verdict == Verdict::accept);
+  CHECK(ask(rules, reply + "SEEN_REPLY,CONFIRMED,SNAT,DNAT").verdict == Verdict::drop);
+}

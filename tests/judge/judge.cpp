@@ -62,30 +62,6 @@ bool belongs(const Shot& shot, const Connection& to) {
   return of.protocol == to.protocol && (there || back);
 }
 
-std::vector<std::string> parts_of(std::string_view words, Family family) {
-  std::vector<std::string> out;
-  const auto rule = parse_rule(words, family);
-  if (!rule) return out;
-  for (const auto& option : rule->options) out.push_back((option.negated ? "! " : "") + option.name);
-  for (const auto& match : rule->matches) {
-    if (match.options.empty()) out.push_back("-m " + match.name);
-    for (const auto& option : match.options) {
-      std::string part = "-m " + match.name + (option.negated ? " ! " : " ") + option.name;
-      out.push_back(std::move(part));
-    }
-  }
-  if (rule->target) {
-    std::string target = rule->target->go_to
-                             ? "-g"
-                             : "-j " + (rule->target->known ? rule->target->name : std::string("chain"));
-    out.push_back(target);
-    for (const auto& option : rule->target->options) out.push_back(target + " " + option.name);
-  } else {
-    out.emplace_back("no target");
-  }
-  return out;
-}
-
 }  // namespace
 
 struct Judge::Loaded {
@@ -233,7 +209,7 @@ std::vector<Shot> Judge::connect(Family family, std::size_t count) {
 
 bool Judge::run_one(const RulesetText& text, std::size_t packets, bool nft, bool legacy) {
   load_empty(nft, legacy);
-  packets_.take(text);
+  packets_.take(text, report_.decided);
   std::map<Family, std::vector<Shot>> pool;
   for (const auto family : kFamilies) pool[family] = connect(family, 8);
   const bool loads = load(text, nft, legacy);
@@ -347,7 +323,7 @@ bool Judge::run_dump(const std::string& dump, Family family, Backend backend, st
 }
 
 void Judge::run_random(std::size_t packets, std::size_t packets_each, bool nft, bool legacy) {
-  RandomRulesets rulesets(seed_ * 7919 + 1, set_types());
+  RandomRulesets rulesets(seed_ * 7919 + 1, set_types(), report_.decided);
   const auto until = report_.packets + packets;
   while (report_.packets < until) {
     const bool both = nft && legacy && chance_.one_in(8);
@@ -404,8 +380,10 @@ void Judge::flow(Shot shot) {
                            (has_ports(of.protocol) && of.reply_destination_port != of.source_port);
     of.status =
         static_cast<std::uint8_t>(seen_reply | confirmed | (dnat_done ? dnat : 0) | (snat_done ? snat : 0));
-    const auto out = lab_.route(reply.destination, reply.family);
-    reply.hook = from_here ? Hook::output : out == "lo" ? Hook::input : Hook::forward;
+    const auto to = lab_.route(reply.destination, reply.family);
+    reply.hook = from_here ? Hook::output : to == "lo" ? Hook::input : Hook::forward;
+    // PREROUTING gives it back the destination by which it leaves.
+    const auto out = reply.hook == Hook::forward ? lab_.route(of.source, reply.family) : to;
     reply.out = reply.hook == Hook::input ? "" : out;
     // The lab's own interface has no far end.
     if (from_here || (there.out != "lo" && there.far)) {
@@ -420,7 +398,8 @@ const std::vector<std::string>& Judge::parts(Family family, const Place& place) 
   auto& known = loaded_->parts[{family, place}];
   if (known.empty())
     if (const auto words = loaded_->words.find({family, place}); words != loaded_->words.end())
-      known = parts_of(words->second, family);
+      if (const auto rule = parse_rule(words->second, family))
+        known = parts_of(*rule, &loaded_->ruleset.sets);
   return known;
 }
 
@@ -613,8 +592,17 @@ std::string Judge::summary(bool coverage) const {
       for (const auto& [word, count] : report_.refusals)
         out += "refused: " + std::to_string(count) + " x " + word + "\n";
     list("depends on", report_.depends);
-    for (const auto& [word, count] : report_.matched)
-      out += "  " + std::to_string(count) + " x " + word + "\n";
+    for (const auto& [word, count] : report_.matched) {
+      const auto decided = report_.decided.find(word);
+      out += "  " + std::to_string(count) + " x " + word + ", decided " +
+             std::to_string(decided == report_.decided.end() ? 0 : decided->second) + "\n";
+    }
+    out += "  decided less than " + std::to_string(kEnough) + " packets:";
+    for (const auto& [word, count] : report_.matched) {
+      const auto decided = report_.decided.find(word);
+      if (decided == report_.decided.end() || decided->second < kEnough) out += " " + word + ";";
+    }
+    out += "\n";
   }
   return out;
 }

@@ -92,7 +92,7 @@ void settle_state(Shot& shot) {
   if (shot.bad_checksum && summed && !shot.in.empty()) shot.state = ConnectionState::invalid;
 }
 
-void RandomPackets::take(const RulesetText& text) {
+void RandomPackets::take(const RulesetText& text, const Decided& decided) {
   tables_.clear();
   sets_.clear();
   addresses_.clear();
@@ -116,7 +116,12 @@ void RandomPackets::take(const RulesetText& text) {
       for (const auto& chain : table.chains)
         for (const auto& rule : chain.rules) {
           auto one = parse_rule(rule.words, where.first);
-          chains[chain.name].push_back(one ? *one : ParsedRule{});
+          const auto parts = one ? parts_of(*one) : std::vector<std::string>{};
+          const bool rare = std::ranges::any_of(parts, [&](const std::string& part) {
+            const auto count = decided.find(part);
+            return count == decided.end() || count->second < kEnough;
+          });
+          chains[chain.name].push_back({one ? *one : ParsedRule{}, rare});
           for (const auto& option : one ? one->options : std::vector<Option>{})
             if ((option.name == "-s" || option.name == "-d") && !option.values.empty())
               addresses_[where.first].push_back(address(option.values[0], where.first));
@@ -429,10 +434,13 @@ void RandomPackets::aim(Shot& shot) {
   for (int depth = 0; depth < 12; ++depth) {
     const auto chain = chains.find(at);
     if (chain == chains.end() || chain->second.empty()) return;
-    const auto& rule = chain->second[chance_.below(chain->second.size())];
-    meet(shot, rule);
-    if (!rule.target || !chains.contains(rule.target->name)) return;
-    at = rule.target->name;
+    const auto* rule = &chain->second[chance_.below(chain->second.size())];
+    for (int tries = 0; tries < 2 && !rule->rare; ++tries)
+      rule = &chain->second[chance_.below(chain->second.size())];
+    meet(shot, rule->words);
+    const auto& target = rule->words.target;
+    if (!target || !chains.contains(target->name)) return;
+    at = target->name;
   }
 }
 

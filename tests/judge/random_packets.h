@@ -20,7 +20,8 @@ void settle_state(Shot& shot);
 class RandomPackets {
  public:
   RandomPackets(Chance& chance, const Lab& lab) : chance_(chance), lab_(lab) {}
-  void take(const RulesetText& text);
+  /// Rules whose parts decided little so far are aimed at more often.
+  void take(const RulesetText& text, const Decided& decided);
   /// A packet of no connection.
   Shot next(Family family);
   /// The first packet of a connection to be.
@@ -32,7 +33,11 @@ class RandomPackets {
   void settle(Shot& shot);
 
  private:
-  using Chains = std::map<std::string, std::vector<ParsedRule>>;
+  struct Rule {
+    ParsedRule words{};
+    bool rare = false;
+  };
+  using Chains = std::map<std::string, std::vector<Rule>>;
   Shot plain(Family family, Hook hook);
   void aim(Shot& shot);
   void meet(Shot& shot, const ParsedRule& rule);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rules/parse.h"
+
 namespace rewall::judge {
 
 namespace {
@@ -32,6 +34,31 @@ std::string empty_table(const std::string& name) {
   std::string out = "*" + name + "\n";
   for (const auto& chain : built_in_chains(name)) out += ":" + chain + " ACCEPT [0:0]\n";
   return out + "COMMIT\n";
+}
+
+std::vector<std::string> parts_of(const ParsedRule& rule, const Sets* sets) {
+  std::vector<std::string> out;
+  for (const auto& option : rule.options) out.push_back((option.negated ? "! " : "") + option.name);
+  for (const auto& match : rule.matches) {
+    if (match.options.empty()) out.push_back("-m " + match.name);
+    for (const auto& option : match.options) {
+      std::string part = "-m " + match.name + (option.negated ? " ! " : " ") + option.name;
+      out.push_back(std::move(part));
+      const auto* set = sets != nullptr && match.name == "set" && option.name == "--match-set"
+                            ? sets->find(option.values[0])
+                            : nullptr;
+      if (set != nullptr) out.push_back("-m set " + set->type);
+    }
+  }
+  if (rule.target) {
+    std::string target =
+        rule.target->go_to ? "-g" : "-j " + (rule.target->known ? rule.target->name : std::string("chain"));
+    out.push_back(target);
+    for (const auto& option : rule.target->options) out.push_back(target + " " + option.name);
+  } else {
+    out.emplace_back("no target");
+  }
+  return out;
 }
 
 void RandomRulesets::new_palette() {
@@ -634,7 +661,32 @@ std::string RandomRulesets::target(const Place& at, const std::string& protocol)
 
 // --- tables
 
+/// The rarest of some: by what the parts have decided, and, as some never can, by how often they were
+/// written.
 std::string RandomRulesets::rule(const Place& at, const std::vector<std::string>& jumps) {
+  constexpr std::size_t kOfOneRule = 4;
+  std::string best;
+  std::size_t rarest = SIZE_MAX;
+  std::vector<std::string> parts;
+  for (auto n = chance_.one_in(2) ? 1 : chance_.between(2, 10); n > 0; --n) {
+    auto words = any_rule(at, jumps);
+    const auto parsed = parse_rule(words, at.family);
+    auto of = parsed ? parts_of(*parsed) : std::vector<std::string>{};
+    std::size_t rare = kEnough;
+    for (const auto& part : of) {
+      const auto decided = decided_.find(part);
+      rare = std::min(rare, (decided == decided_.end() ? 0 : decided->second) + kOfOneRule * written_[part]);
+    }
+    if (rare >= rarest) continue;
+    rarest = rare;
+    best = std::move(words);
+    parts = std::move(of);
+  }
+  for (const auto& part : parts) ++written_[part];
+  return best;
+}
+
+std::string RandomRulesets::any_rule(const Place& at, const std::vector<std::string>& jumps) {
   std::string name;
   std::string out;
   if (chance_.one_in(2)) out += protocol(at, name);
@@ -647,7 +699,10 @@ std::string RandomRulesets::rule(const Place& at, const std::vector<std::string>
   }
   if (!jumps.empty() && chance_.one_in(3))
     return out + (chance_.one_in(4) ? "-g " : "-j ") + chance_.any(jumps);
-  return out + target(at, name);
+  const auto to = target(at, name);
+  // iptables-nft-save prints the flags of one of two -m tcp.
+  if (to.starts_with("-m tcp ") && out.find("-m tcp ") != std::string::npos) return out;
+  return out + to;
 }
 
 std::string RandomRulesets::table(Family family, const std::string& name) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "rules/rule.h"
 #include "rules/ruleset.h"
 
 namespace rewall::judge {
@@ -40,12 +41,21 @@ struct RulesetText {
 /// A table without rules, for iptables-restore.
 std::string empty_table(const std::string& name);
 
+/// How many packets each match and target should decide in a long run.
+inline constexpr std::size_t kEnough = 1000;
+/// How many packets each of parts_of() has decided.
+using Decided = std::map<std::string, std::size_t>;
+/// The options, matches and targets of a rule, in words: "! -s", "-m tcp --dport", "-j REJECT", and the types
+/// of its sets, where `sets` are given: "-m set hash:ip".
+std::vector<std::string> parts_of(const ParsedRule& rule, const Sets* sets = nullptr);
+
 /// Makes rulesets at random. Their values come from few places, so that packets find them.
 class RandomRulesets {
  public:
-  /// `set_types`: those that the kernel has.
-  RandomRulesets(std::uint64_t seed, std::set<std::string> set_types)
-      : chance_(seed), set_types_(std::move(set_types)) {}
+  /// `set_types`: those that the kernel has. What `decided` has little of comes more often; it must outlive
+  /// this.
+  RandomRulesets(std::uint64_t seed, std::set<std::string> set_types, const Decided& decided)
+      : chance_(seed), set_types_(std::move(set_types)), decided_(decided) {}
   RulesetText next(bool nft, bool legacy);
 
  private:
@@ -80,6 +90,7 @@ class RandomRulesets {
   std::string tables(Family family, const std::set<std::string>& which);
   std::string table(Family family, const std::string& name);
   std::string rule(const Place& at, const std::vector<std::string>& jumps);
+  std::string any_rule(const Place& at, const std::vector<std::string>& jumps);
   std::string protocol(const Place& at, std::string& name);
   std::string match(const Place& at, const std::string& protocol);
   std::string match_conntrack(const Place& at);
@@ -93,6 +104,8 @@ class RandomRulesets {
 
   Chance chance_;
   std::set<std::string> set_types_;
+  const Decided& decided_;
+  Decided written_{};  ///< rules, by their parts
   unsigned count_ = 0;
   bool with_unknowns_ = false;
   std::vector<std::string> v4_{}, v6_{}, ports_{}, marks_{}, macs_{};
