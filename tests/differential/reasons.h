@@ -245,7 +245,22 @@ inline std::optional<Reason> reason(Backend backend, Family family, const std::s
     if (left == text) return std::nullopt;
     return Reason{"iptables-restore crashed", std::move(left)};
   }
+  // ip6tables-legacy 1.8.9 takes a rule with other values of a match for the one that is looked for: a chain
+  // with
+  // `-m ah --ahspi 3` makes `-C INPUT -m ah --ahspi 5` succeed.
+  const auto looks_for_other = [&](const std::string& line) {
+    return backend == Backend::legacy && family == Family::ipv6 &&
+           has_word(line, {"-D", "-C", "--d", "--c"}) && has_word(line, {"-m", "--m"});
+  };
+  if (host.taken && !ours.taken && contains(ours.said, "no such rule")) {
+    const auto line = line_named(ours.said, "text:");
+    if (line >= 1 && line <= lines.size() && looks_for_other(lines.at(line)))
+      return Reason{"ip6tables-legacy: another rule is found", lines.without(line)};
+  }
   if (host.taken && ours.taken) {
+    for (std::size_t i = 1; i <= lines.size(); ++i)
+      if (looks_for_other(lines.at(i)))
+        return Reason{"ip6tables-legacy: another rule is found", lines.without(i)};
     if (auto plain = plain_text(text); plain != text)
       return Reason{"read on purpose, with a note", std::move(plain)};
     auto left = without_commands({"-Z", "--z"});
