@@ -207,6 +207,7 @@ class Staging {
     for (std::size_t i = 0; i < used.size(); ++i) {
       if (outcomes[i].ok()) continue;
       const BackendTables& of = used[i]->of;
+      if (loads_apart(of, texts[i])) continue;
       const auto accepts = [&](const std::string& text) {
         auto command = restore_command(programs_, of, text);
         if (!command) return false;
@@ -217,6 +218,23 @@ class Staging {
                      accepts);
     }
     return {};
+  }
+
+  /// Loads the tables each by itself, as they are put in force: with a chain LOG in an earlier table
+  /// iptables-restore 1.8.9 does not know the options of the target LOG in a later one.
+  bool loads_apart(const BackendTables& of, std::string_view text) {
+    constexpr std::string_view kEnd = "\nCOMMIT\n";
+    if (text.find(kEnd) + kEnd.size() >= text.size()) return false;
+    while (!text.empty()) {
+      const auto end = text.find(kEnd);
+      if (end == std::string_view::npos) return false;
+      auto command = restore_command(programs_, of, std::string(text.substr(0, end + kEnd.size())));
+      if (!command) return false;
+      const auto outcome = rewall::run(*std::move(command), ErrorKind::kernel);
+      if (!outcome || !outcome->ok()) return false;
+      text.remove_prefix(end + kEnd.size());
+    }
+    return true;
   }
 
   /// The native tables that have to be loaded, as far as they have to be.

@@ -143,13 +143,15 @@ class RuleReader {
     }
   }
 
-  // `negatable`: a "!" in the place of the value negates (the place before iptables 1.4.3).
+  // `negatable`: a "!" in the place of the value negates (the place before iptables 1.4.3). Before another
+  // option it is the value: an interface can have that name.
   Status take_value(Option& option, const std::string_view* attached, bool negatable) {
     if (attached != nullptr) {
       option.values.emplace_back(*attached);
       return {};
     }
-    if (negatable && place_ + 1 < words_.size() && words_[place_].is("!")) {
+    if (negatable && place_ + 1 < words_.size() && words_[place_].is("!") &&
+        !words_[place_ + 1].raw.starts_with('-')) {
       option.negated = true;
       ++place_;
     }

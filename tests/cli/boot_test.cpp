@@ -538,3 +538,18 @@ TEST_CASE("a boot that needs no snapshot names no way back, for undo would take 
   CHECK(has(said, "in force: "));
   CHECK_FALSE(has(said, "go back"));
 }
+
+TEST_CASE("a chain with the name of a target in an earlier table keeps nothing from booting") {
+  for (const std::string backend : {"nft", "legacy"}) {
+    INFO(backend);
+    const Host host;
+    const auto program = "iptables-" + backend;
+    host.ok(program + " -A INPUT -j LOG --log-prefix 'x '; printf '*mangle\\n:LOG - [0:0]\\nCOMMIT\\n' | " +
+            program + "-restore; rewall -q init");
+    // iptables-restore itself does not load what iptables-save says of it.
+    CHECK(host.sh(program + "-save | " + program + "-restore").status == 2);
+    CHECK_FALSE(has(host.ok("rewall verify --stage"), "FAIL"));
+    host.ok(program + " -F; " + program + " -t mangle -X; rewall restore --boot");
+    CHECK(has(host.ok(program + "-save"), "-A INPUT -j LOG --log-prefix \"x \""));
+  }
+}

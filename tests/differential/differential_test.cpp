@@ -123,6 +123,10 @@ class Trial {
     const auto host = by_program(family, text);
     const auto ours = by_reader(family, text);
     if (same(host, ours)) return true;
+    if (host.taken && !ours.taken && !by_program(family, host.save).taken) {
+      reasons.emplace_back("what iptables-save says does not load");
+      return true;
+    }
     const auto why = reason(backend_, family, text, host, ours);
     constexpr std::size_t kMost = 8;
     if (!why || reasons.size() == kMost) return false;

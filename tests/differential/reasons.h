@@ -157,6 +157,10 @@ inline std::optional<Reason> reason_of_refusal(const TextLines& lines, const std
         "a policy of a chain of one's own",
         bare.starts_with(':') && std::ranges::find(built_in, declared_in(line)) == built_in.end());
   }
+  // The legacy program takes it, the one of nft does not.
+  if (contains(said, "cannot rename chain") && contains(said, "rules jump to it"))
+    return leave_out("a chain that rules jump to is renamed",
+                     any([](const std::string& word) { return word == "-E" || word.starts_with("--ren"); }));
   if (contains(said, "a flush of all chains"))
     return leave_out("a flush of all chains behind rules",
                      any([](const std::string& word) { return word == "-F" || word.starts_with("--f"); }));

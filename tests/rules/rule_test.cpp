@@ -77,6 +77,16 @@ TEST_CASE("a negation is the same in its old place") {
   CHECK(take_apart("-s ! 10.0.0.1").options == take_apart("! -s 10.0.0.1").options);
 }
 
+TEST_CASE("an exclamation mark before an option is a value: an interface has that name") {
+  const auto rule = parse_rule("-o ! -i ! eth0 -j DROP", Family::ipv4);
+  REQUIRE(rule);
+  REQUIRE(rule->options.size() == 2);
+  CHECK_FALSE(rule->options[0].negated);
+  CHECK(rule->options[0].values == std::vector<std::string>{"!"});
+  CHECK(rule->options[1].negated);
+  CHECK(rule->target->name == "DROP");
+}
+
 TEST_CASE("a text may look like anything") {
   const auto rule = take_apart("-m comment --comment ! -m comment --comment -j -j LOG --log-prefix -p");
   CHECK(rule.comment == "! -j");
