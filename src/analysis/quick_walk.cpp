@@ -13,6 +13,7 @@ namespace {
 using Kind = RuleAction::Kind;
 
 constexpr std::size_t kMostCalls = 64;
+constexpr std::size_t kMostGotos = 4096;
 constexpr Number kFresh = static_cast<Number>(ConnectionState::fresh);
 constexpr Number kInvalid = static_cast<Number>(ConnectionState::invalid);
 constexpr Number kUntracked = static_cast<Number>(ConnectionState::untracked);
@@ -222,6 +223,7 @@ class QuickWalk {
     chain_ = station.chain;
     place_ = 0;
     depth_ = 0;
+    gotos_ = 0;
     while (true) {
       const auto go = run_chain();
       if (go == Go::stop) return false;
@@ -353,6 +355,7 @@ class QuickWalk {
   }
 
   Go call(std::size_t chain, bool go_to, std::size_t& count) {
+    if (go_to && ++gotos_ > kMostGotos) return Go::stop;
     if (!go_to) {
       if (depth_ == kMostCalls) return Go::stop;
       callers_[depth_++] = {chain_, place_ + 1};
@@ -652,6 +655,7 @@ class QuickWalk {
   std::size_t chain_ = 0;
   std::size_t place_ = 0;
   std::array<Call, kMostCalls> callers_{};
+  std::size_t gotos_ = 0;
   std::size_t depth_ = 0;
 
   // What the rules of a chain are held against.

@@ -71,6 +71,7 @@ struct WalkAnswer {
 struct Caller {
   std::size_t chain = 0;
   std::size_t place = 0;
+  std::size_t nested = 0;
   std::uint64_t id = 0;  // of the calls that led here
   std::shared_ptr<const Caller> before{};
 };
@@ -94,6 +95,7 @@ struct WalkState {
   std::size_t base = 0;  // the built-in chain
   std::size_t chain = 0;
   std::size_t place = 0;
+  std::size_t nested = 0;  // the jumps and gotos that led to the chain
   std::shared_ptr<const Caller> callers{};
 
   bool local = false;                          // on the way to this host

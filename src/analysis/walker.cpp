@@ -13,6 +13,9 @@
 namespace rewall {
 namespace {
 
+// Deeper than any kernel goes: NFT_JUMP_STACK_SIZE of net/netfilter/nf_tables_api.c is 16.
+constexpr std::size_t kMostNested = 10000;
+
 std::uint64_t mixed(std::uint64_t hash, std::uint64_t number) {
   hash = (hash ^ number) * 0xff51afd7ed558ccdU;
   return hash ^ (hash >> 32U);
@@ -154,6 +157,7 @@ Walker::Next Walker::enter_chain(WalkState& state, const Station& station) {
   state.base = station.chain;
   state.chain = station.chain;
   state.place = 0;
+  state.nested = 0;
   state.callers = nullptr;
   if (state.main) passed_.clear();
   return Next::go;
@@ -447,7 +451,7 @@ Walker::Next Walker::act_quickly(WalkState& state, RuleAction::Kind kind, std::s
     if (kind == RuleAction::Kind::jump && !parts_.matters(state.table, chain))
       ++state.place;
     else
-      call(state, chain, kind == RuleAction::Kind::go_to);
+      return call(state, chain, kind == RuleAction::Kind::go_to);
     return Next::go;
   }
   return act(state, RuleAction{.kind = kind});
@@ -515,14 +519,19 @@ Walker::Next Walker::meet_rule(WalkState& state, bool certain) {
   return next;
 }
 
-void Walker::call(WalkState& state, std::size_t chain, bool go_to) {
+Walker::Next Walker::call(WalkState& state, std::size_t chain, bool go_to) {
+  // The kernel refuses a loop; in a file there can be one.
+  if (++state.nested > std::min(parts_.tables[state.table].table->chains.size(), kMostNested))
+    return end(state, Verdict::depends, "a loop of chains through " + parts_.chain(state.table, chain).name);
   if (!go_to) {
     const auto before = state.callers ? state.callers->id : 0;
     const auto id = mixed(mixed(before + 1, state.chain), state.place);
-    state.callers = std::make_shared<const Caller>(Caller{state.chain, state.place + 1, id, state.callers});
+    state.callers = std::make_shared<const Caller>(
+        Caller{state.chain, state.place + 1, state.nested - 1, id, state.callers});
   }
   state.chain = chain;
   state.place = 0;
+  return Next::go;
 }
 
 Walker::Next Walker::end_of_chain(WalkState& state) {
@@ -540,6 +549,7 @@ Walker::Next Walker::return_from(WalkState& state) {
   if (state.callers == nullptr) return policy(state);
   state.chain = state.callers->chain;
   state.place = state.callers->place;
+  state.nested = state.callers->nested;
   state.callers = state.callers->before;
   return Next::go;
 }
@@ -574,8 +584,7 @@ Walker::Next Walker::act(WalkState& state, const RuleAction& action) {
       return Next::go;
     case Kind::jump:
     case Kind::go_to:
-      call(state, action.chain, action.kind == Kind::go_to);
-      return Next::go;
+      return call(state, action.chain, action.kind == Kind::go_to);
     case Kind::leave:
       return return_from(state);
     case Kind::queue:

@@ -60,7 +60,7 @@ class Walker {
   Next meet_rule(WalkState& state, bool certain);
   Next act(WalkState& state, const RuleAction& action);
   Next act_quickly(WalkState& state, RuleAction::Kind kind, std::size_t chain);
-  void call(WalkState& state, std::size_t chain, bool go_to);
+  Next call(WalkState& state, std::size_t chain, bool go_to);
   Next begin_hook(WalkState& state, Hook hook);
   Next route(WalkState& state);
   Next route_to(WalkState& state, bool local);

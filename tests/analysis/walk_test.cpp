@@ -227,3 +227,22 @@ TEST_CASE(
   CHECK(fate(rules, "-p tcp -i lo --dport 22 --state NEW") == "DROP");
   CHECK(fate(rules, "-p udp -i lo --dport 53 --state NEW") == "DROP");
 }
+
+TEST_CASE("a loop of chains, which a file can have, ends the walk") {
+  for (const std::string jump : {"-j", "-g"}) {
+    INFO(jump);
+    const auto rules = ruleset(
+        "*filter\n:INPUT DROP [0:0]\n:a - [0:0]\n:b - [0:0]\n-A INPUT -p udp -j ACCEPT\n"
+        "-A INPUT " +
+        jump + " a\n-A a " + jump + " b\n-A b " + jump + " a\nCOMMIT\n");
+    const Model model(rules, Family::ipv4);
+    for (const auto why : {Why::no, Why::yes}) {
+      const auto out = trace(model, packet("-p tcp --dport 22"), why);
+      CHECK(out.verdict == Verdict::depends);
+      REQUIRE_FALSE(out.depends_on.empty());
+      CHECK(out.depends_on.back().starts_with("a loop of chains through "));
+    }
+    CHECK(verdict(model, packet("-p tcp --dport 22")) == Verdict::depends);
+    CHECK(verdict(model, packet("-p udp --dport 22")) == Verdict::accept);
+  }
+}
