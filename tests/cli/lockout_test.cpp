@@ -143,6 +143,16 @@ const std::vector<Variation>& by_state() {
        kSsh + ":OUTPUT DROP\n-A OUTPUT -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j ACCEPT\n"},
       {"replies in the other direction", Says::locks,
        kSsh + ":OUTPUT DROP\n-A OUTPUT -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j ACCEPT\n"},
+      {"no answer to a syn", Says::locks, "-A OUTPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN,ACK -j DROP\n"},
+      {"no syn of this host", Says::open, "-A OUTPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP\n"},
+      {"an answer that is not tracked", Says::locks,
+       kClosed +
+           "-A INPUT -p tcp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT\n*raw\n-A OUTPUT -p tcp -m tcp "
+           "--tcp-flags SYN SYN -j CT --notrack\n"},
+      {"an answer that is not tracked, and what follows is let in", Says::open,
+       kClosed + "-A INPUT -p tcp -m conntrack --ctstate INVALID,NEW,ESTABLISHED -j ACCEPT\n*raw\n-A OUTPUT "
+                 "-p tcp -m "
+                 "tcp --tcp-flags SYN SYN -j CT --notrack\n"},
       {"first tracked by these rules", Says::open, kStateful + kSsh, "", "-A INPUT -p icmp -j DROP\n"},
       {"first tracked by these rules, replies by state", Says::locks,
        kStateful + "-A INPUT -p tcp -m tcp --dport 2222 --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT\n:OUTPUT "

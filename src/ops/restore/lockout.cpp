@@ -320,10 +320,24 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   const auto follow = [&](Packet packet, const char* which) {
     packet = make.of_new_connection(std::move(packet), later);
     if (begun) make.add_begun(packet, *begun);
-    keep_worse(worst, fate_of(model, make, packet, which));
+    auto fate = fate_of(model, make, packet, which);
+    auto left = fate.left;
+    keep_worse(worst, std::move(fate));
+    return left;
   };
-  follow(make.leaving(later), kOut);
-  follow(make.incoming(later), kIn);
+  auto state_behind = later;
+  if (make.is_tcp()) {
+    auto answer = way.outgoing ? make.incoming(later) : make.leaving(later);
+    answer[Field::tcp_flags] = one(kSyn | kAck);
+    const auto left = follow(std::move(answer), way.outgoing ? kIn : kOut);
+    // Connection tracking that has not seen the answer takes what follows for no part of the connection
+    // (nf_conntrack_proto_tcp.c: ACK in SYN_SENT).
+    const auto untracked = state_of(ConnectionState::untracked);
+    if (begun && (*begun)[Field::state] != untracked && left[Field::state] == untracked)
+      state_behind = ConnectionState::invalid;
+  }
+  follow(make.leaving(way.outgoing ? state_behind : later), kOut);
+  follow(make.incoming(way.outgoing ? later : state_behind), kIn);
   need.passage = worst.passage;
   need.why = std::move(worst.why);
   return need;
