@@ -148,6 +148,8 @@ CLI::Option* add_argument(CLI::App& app, Argument& argument, ValueError& failed)
       [&](std::vector<std::string>* values) {
         auto* option = app.add_option(argument.names, *values, argument.help);
         if (argument.most != Argument::kMany) option->expected(1, static_cast<int>(argument.most));
+        // An option that may come several times takes one value each time, not the words behind it.
+        if (!option->get_positional()) option->allow_extra_args(false);
         return option;
       },
       [&](auto* value) { return app.add_option(argument.names, *value, argument.help); },

@@ -60,8 +60,10 @@ Action define_ports(Syntax& syntax) {
   syntax.flag("--listening", options->asked.listening, "Compare with the programs that listen on this host");
   syntax.flag("--forward", options->asked.forward,
               "Show packets that are routed, in place of those to this host");
-  syntax.option("--local", "ADDRESS", &options->asked.local,
-                "An address of the host, where REV is not LIVE (can be repeated)");
+  syntax
+      .option("--local", "ADDRESS", &options->asked.local,
+              "An address of the host, where REV is not LIVE (can be repeated)")
+      .most = Argument::kMany;
   add_family(syntax, options->asked.family, "Show this family only: ipv4 or ipv6");
   return [options](Context& context) { return run_ports(context, *options); };
 }

@@ -39,6 +39,11 @@ TEST_CASE("ports says which ports are open to everyone, to whom others are, and 
   CHECK_FALSE(has(text, "3306"));
   CHECK_FALSE(has(host.ok("rewall ports --family ipv6"), "everyone"));
   CHECK(host.ok("rewall ports HEAD --local LIVE --family ipv4") == text);
+  // The option takes one word, and may come several times.
+  CHECK(host.ok("rewall ports --local LIVE HEAD --family ipv4") == text);
+  const auto both = host.ok("rewall ports HEAD --local 192.0.2.1 --local 192.0.2.2 --family ipv4");
+  CHECK(host.ok("rewall ports --local 192.0.2.1 --local=192.0.2.2 HEAD --family ipv4") == both);
+  host.ok("rewall trace --local 192.0.2.1 HEAD -p tcp --dport 22");
 
   host.ok("iptables -F INPUT; iptables -P INPUT ACCEPT");
   CHECK(has(host.ok("rewall ports --family ipv4"), "all     everyone\n"));
