@@ -1,6 +1,7 @@
 // The manual against the program: its commands, options and fields of JSON, and its own references.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cctype>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -159,9 +160,15 @@ TEST_CASE("the manual's pages refer to pages and sections that are there, and re
     const auto text = page(host, name);
     const auto stem = file.path().stem().string();
     const auto section = name.substr(stem.size() + 1);
-    if (stem != "rewall")
-      CHECK((has(overview, ".It Cm " + stem.substr(stem.find('-') + 1) + "\n") ||
-             has(overview, ".It Xr " + stem + " " + section + "\n")));
+    if (stem != "rewall") {
+      // In rewall(8), with the words of the page's first line.
+      auto words = text.substr(text.find(".Nd ") + 4);
+      words.resize(words.find('\n') + 1);
+      words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
+      const auto entry =
+          section == "8" ? ".It Cm " + stem.substr(stem.find('-') + 1) : ".It Xr " + stem + " " + section;
+      CHECK(has(overview, entry + "\n" + words));
+    }
     for (const auto line : split_lines(text)) {
       const auto words = split(line, ' ');
       for (std::size_t i = 0; i + 2 < words.size(); ++i) {
@@ -185,7 +192,7 @@ TEST_CASE("the manual's pages refer to pages and sections that are there, and re
 TEST_CASE("man finds the page of a command by its name with a dash and by two words") {
   const Host host;
   if (host.sh("command -v man mandb").status != 0) skip("man is not installed");
-  host.ok("mkdir -p share/man8; cp " + manual() + "rewall-restore.8 share/man8/");
+  host.ok("mkdir -p share/man8; cp " + manual() + "*.8 share/man8/");
   for (const char* words : {"rewall-restore", "rewall restore"})
     CHECK(has(host.ok("MANPAGER=cat MANWIDTH=80 man -M $PWD/share " + std::string(words)),
               "make the live rules equal a revision"));
