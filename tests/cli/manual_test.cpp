@@ -93,7 +93,8 @@ Words options_of_completion(const std::string& script, const std::string& comman
   for (const auto line : split_lines(script)) {
     // The values of an option, and of arguments, are lines of their own.
     const bool values = line.find(" -a ") != std::string_view::npos;
-    if (!line.starts_with(begin) || values || line.starts_with("complete -c rewall -n _")) continue;
+    if (!line.starts_with(begin) || values || (command.empty() && line.starts_with("complete -c rewall -n ")))
+      continue;
     const auto words = split(line, ' ');
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {
       if (words[i] == "-s" || words[i] == "-o") options.emplace(std::string("-").append(words[i + 1]));
@@ -207,12 +208,16 @@ TEST_CASE(
   const std::string begin = "\n.Bd -literal -offset indent\n";
   const auto from = text.find(begin + "- name: The firewall\n") + begin.size();
   REQUIRE(from > begin.size());
-  host.ok("cat >site.yml <<'END'\n" + text.substr(from, text.find("\n.Ed", from) - from) +
-          "\nEND\nrewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-save >rules.v4; "
-          "iptables -F");
+  host.ok(
+      "cat >site.yml <<'END'\n" + text.substr(from, text.find("\n.Ed", from) - from) +
+      "\nEND\nmkdir bin; ln -s " REWALL_PROGRAM
+      " bin/rewall; rewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-save >rules.v4; "
+      "iptables -F");
   const auto play = [&host](const std::string& options) {
     return host.ok(
-        "export HOME=$PWD ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=false; ansible-playbook -i localhost, "
+        "export HOME=$PWD LC_ALL=C.UTF-8 PATH=$PWD/bin:$PATH ANSIBLE_NOCOLOR=1 "
+        "ANSIBLE_LOCALHOST_WARNING=false; ansible-playbook "
+        "-i localhost, "
         "-c local "
         "-e ansible_become=false -e ansible_python_interpreter=/usr/bin/python3 -e \"confirm='rewall --json "
         "confirm'\" " +
