@@ -1,6 +1,7 @@
 // The manual against the program: its commands, options and fields of JSON, and its own references.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cctype>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -92,7 +93,8 @@ Words options_of_completion(const std::string& script, const std::string& comman
   for (const auto line : split_lines(script)) {
     // The values of an option, and of arguments, are lines of their own.
     const bool values = line.find(" -a ") != std::string_view::npos;
-    if (!line.starts_with(begin) || values || line.starts_with("complete -c rewall -n _")) continue;
+    if (!line.starts_with(begin) || values || (command.empty() && line.starts_with("complete -c rewall -n ")))
+      continue;
     const auto words = split(line, ' ');
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {
       if (words[i] == "-s" || words[i] == "-o") options.emplace(std::string("-").append(words[i + 1]));
@@ -159,9 +161,15 @@ TEST_CASE("the manual's pages refer to pages and sections that are there, and re
     const auto text = page(host, name);
     const auto stem = file.path().stem().string();
     const auto section = name.substr(stem.size() + 1);
-    if (stem != "rewall")
-      CHECK((has(overview, ".It Cm " + stem.substr(stem.find('-') + 1) + "\n") ||
-             has(overview, ".It Xr " + stem + " " + section + "\n")));
+    if (stem != "rewall") {
+      // In rewall(8), with the words of the page's first line.
+      auto words = text.substr(text.find(".Nd ") + 4);
+      words.resize(words.find('\n') + 1);
+      words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
+      const auto entry =
+          section == "8" ? ".It Cm " + stem.substr(stem.find('-') + 1) : ".It Xr " + stem + " " + section;
+      CHECK(has(overview, entry + "\n" + words));
+    }
     for (const auto line : split_lines(text)) {
       const auto words = split(line, ' ');
       for (std::size_t i = 0; i + 2 < words.size(); ++i) {
@@ -185,7 +193,7 @@ TEST_CASE("the manual's pages refer to pages and sections that are there, and re
 TEST_CASE("man finds the page of a command by its name with a dash and by two words") {
   const Host host;
   if (host.sh("command -v man mandb").status != 0) skip("man is not installed");
-  host.ok("mkdir -p share/man8; cp " + manual() + "rewall-restore.8 share/man8/");
+  host.ok("mkdir -p share/man8; cp " + manual() + "*.8 share/man8/");
   for (const char* words : {"rewall-restore", "rewall restore"})
     CHECK(has(host.ok("MANPAGER=cat MANWIDTH=80 man -M $PWD/share " + std::string(words)),
               "make the live rules equal a revision"));
@@ -200,12 +208,16 @@ TEST_CASE(
   const std::string begin = "\n.Bd -literal -offset indent\n";
   const auto from = text.find(begin + "- name: The firewall\n") + begin.size();
   REQUIRE(from > begin.size());
-  host.ok("cat >site.yml <<'END'\n" + text.substr(from, text.find("\n.Ed", from) - from) +
-          "\nEND\nrewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-save >rules.v4; "
-          "iptables -F");
+  host.ok(
+      "cat >site.yml <<'END'\n" + text.substr(from, text.find("\n.Ed", from) - from) +
+      "\nEND\nmkdir bin; ln -s " REWALL_PROGRAM
+      " bin/rewall; rewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables-save >rules.v4; "
+      "iptables -F");
   const auto play = [&host](const std::string& options) {
     return host.ok(
-        "export HOME=$PWD ANSIBLE_NOCOLOR=1 ANSIBLE_LOCALHOST_WARNING=false; ansible-playbook -i localhost, "
+        "export HOME=$PWD LC_ALL=C.UTF-8 PATH=$PWD/bin:$PATH ANSIBLE_NOCOLOR=1 "
+        "ANSIBLE_LOCALHOST_WARNING=false; ansible-playbook "
+        "-i localhost, "
         "-c local "
         "-e ansible_become=false -e ansible_python_interpreter=/usr/bin/python3 -e \"confirm='rewall --json "
         "confirm'\" " +
