@@ -12,6 +12,7 @@
 #include "core/messages.h"
 #include "core/text.h"
 #include "kernel/told_rules.h"
+#include "rules/rule.h"
 
 namespace rewall {
 
@@ -66,6 +67,20 @@ std::string_view find_unreadable(const NativeTable& table) {
       if (const auto found = std::ranges::find_if(*all, is_range_of_nothing); found != all->end())
         return *found;
   return {};
+}
+
+/// With iptables 1.8.13, nft lists a comment of iptables in the middle of a rule, where it takes none. The
+/// note of the rule, `words`, has the comment.
+std::string without_comments(std::string_view rule, std::string_view words) {
+  std::string out(rule);
+  const auto split = split_words(words);
+  if (!split) return out;
+  for (std::size_t i = 0; i + 1 < split->size(); ++i) {
+    if ((*split)[i] != "--comment") continue;
+    const auto comment = format("comment \"{}\"", (*split)[i + 1]);
+    if (const auto at = out.find(comment); at != std::string::npos) out.erase(at, comment.size());
+  }
+  return std::string(trim(out));
 }
 
 bool may_have_running_timeouts(const NativePart& part) {
@@ -178,8 +193,8 @@ class Listing {
         return false;
       }
       auto& all = noted.try_emplace(rule.chain, part->rules).first->second;
-      all[rule.place] = *out_.tables.texts.emplace_back(
-          std::make_shared<const std::string>(format("{}{}{}", all[rule.place], kIptablesNote, words[i])));
+      all[rule.place] = *out_.tables.texts.emplace_back(std::make_shared<const std::string>(
+          format("{}{}{}", without_comments(all[rule.place], words[i]), kIptablesNote, words[i])));
       KernelChain alone{.name = rule.chain};
       add_rule(alone, family, rule.rule.expressions, rule.rule.userdata);
       out_.noted.push_back({.family = family,

@@ -282,6 +282,26 @@ TEST_CASE("rules with extensions stand in the words of nft with those of iptable
   });
 }
 
+TEST_CASE("a comment of iptables that nft lists in the middle of a rule stands in the note alone") {
+  in_lab([] {
+    shell(
+        "iptables-nft -A INPUT -p tcp --dport 22 -m comment --comment 'a \"b\"' -j ACCEPT\n"
+        "iptables-nft -A INPUT -m comment --comment first -j DROP\n"
+        "nft add rule ip filter INPUT ct state new counter accept\n");
+    const auto before = print_native(captured().ruleset.native.value());
+    // As nft lists it with iptables 1.8.13.
+    OnlyPath path;
+    for (const char* program :
+         {"iptables", "iptables-nft-save", "ip6tables-nft-save", "iptables-nft-restore"})
+      path.link(program);
+    path.script(
+        "nft",
+        "/usr/sbin/nft \"$@\" | /usr/bin/sed -e 's/dport 22  counter/dport 22 comment \"a \"b\"\" counter/' "
+        "-e 's/^\\t\\t counter drop/\\t\\tcomment \"first\" counter drop/'");
+    CHECK(print_native(captured().ruleset.native.value()) == before);
+  });
+}
+
 TEST_CASE("rules of nft that iptables can say are read") {
   const std::string rule =
       GENERATE("tcp dport 22-80 accept", "tcp dport != 22 drop", "tcp flags syn accept", "ip ttl 5 accept",

@@ -66,10 +66,17 @@ TEST_CASE("the connection that is tried is that which git will make", "[share]")
   const auto tried = "192.0.2.1 port 80: Network is unreachable";
   CHECK(has(host.ends(7, "rewall push"), tried));
   CHECK(has(host.ends(7, "no_proxy=x https_proxy=http://127.0.0.1:9 rewall push"), tried));
-  for (const char* variable : {"http_proxy=http://127.0.0.1:9", "ALL_PROXY=http://127.0.0.1:9"})
-    CHECK(has(host.ends(7, std::string(variable) + " rewall push"), "connect to 127.0.0.1 port 9"));
+  // "to 127.0.0.1 port 9", or "to 192.0.2.1:80 over proxy 127.0.0.1": versions of curl differ.
+  const auto by_proxy = [&](const std::string& command) {
+    const auto said = host.ends(7, command);
+    INFO(said);
+    CHECK(has(said, "Failed to connect to "));
+    CHECK(has(said, " 127.0.0.1 "));
+  };
+  by_proxy("http_proxy=http://127.0.0.1:9 rewall push");
+  by_proxy("ALL_PROXY=http://127.0.0.1:9 rewall push");
   host.ok("git -C repo config http.http://192.0.2.1/f.git.proxy http://127.0.0.1:9");
-  CHECK(has(host.ends(7, "rewall push"), "connect to 127.0.0.1 port 9"));
+  by_proxy("rewall push");
   host.ok("git -C repo config remote.origin.proxy ''");
   CHECK(has(host.ends(7, "http_proxy=http://127.0.0.1:9 rewall push"), tried));
 

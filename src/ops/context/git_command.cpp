@@ -67,7 +67,7 @@ std::string own_trouble_hint(std::string_view said) {
         "again",
         shell_quote(lock));
   // Of a remote on a path or an old server git does not say whose hook it is.
-  if (says("aborted by hook") || says("hook declined"))
+  if (says("aborted by hook") || says("aborted by the reference-transaction hook") || says("hook declined"))
     return "a hook of git refuses, at the remote or on this host, whose hooks are in the folder that this "
            "prints: git --git-dir REPOSITORY/.git rev-parse --git-path hooks";
   return {};

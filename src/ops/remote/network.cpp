@@ -32,7 +32,7 @@ struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 20> kTroubles{{
+constexpr std::array<Trouble, 21> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
      "ssh-keygen -R {known}"},
@@ -53,6 +53,8 @@ constexpr std::array<Trouble, 20> kTroubles{{
     {"server certificate verification failed",
      "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
     {"server verification failed",  // the same, of newer versions of curl with GnuTLS
+     "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
+    {"SSL certificate verification failed",  // of curl 8.23
      "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
     {"SSL certificate problem",
      "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
