@@ -325,7 +325,7 @@ Diagram ConditionDiagrams::diagram(const Asked& asked) {
 }
 
 Diagram ConditionDiagrams::lookup(const Condition& condition, const PacketState& state) {
-  auto key = condition.set;
+  auto key = condition.set + (condition.of_nomatch ? " nomatch" : "");
   for (const auto field : condition.fields) key += format(" {}", static_cast<int>(field));
   auto of_state = condition.fields;
   for (const auto field : {Field::protocol, Field::fragment}) of_state.push_back(field);
@@ -333,7 +333,7 @@ Diagram ConditionDiagrams::lookup(const Condition& condition, const PacketState&
   if (state.changed_sets.contains(condition.set))
     return unknown("-m set --match-set " + condition.set, "changed set " + key);
   if (const auto known = lookups_.find(key); known != lookups_.end()) return known->second;
-  const auto* all = model_.parts().members(condition.set);
+  const auto* all = model_.parts().members(condition.set, condition.of_nomatch);
   Diagram result = Diagrams::no();
   if (all == nullptr || !all->known()) {
     result = unknown(condition.words.empty() ? "-m set --match-set " + condition.set : condition.words,

@@ -398,8 +398,37 @@ Condition of_host(Condition group, const HostFacts& facts) {
   return either_way;
 }
 
+// Of two single ports that are negated some versions of iptables-nft make one comparison (1.8.9 does, of tcp
+// and udp), which fails where both are met; others make two. Its iptables-save prints both alike.
+bool ports_of_nft(const Match& match, const Surroundings& around, std::vector<Condition>& out) {
+  if (around.backend != Backend::nft || (match.name != "tcp" && match.name != "udp")) return false;
+  const auto single = [&](std::string_view name) -> const Option* {
+    const auto found = std::ranges::find(match.options, name, &Option::name);
+    if (found == match.options.end() || !found->negated) return nullptr;
+    const auto read = read_ports(found->values[0]);
+    return read && read->size() == 1 && read->front().first == read->front().last ? &*found : nullptr;
+  };
+  const auto* source = single("--sport");
+  const auto* destination = single("--dport");
+  if (source == nullptr || destination == nullptr) return false;
+  const auto words = option_words(*source) + " " + option_words(*destination);
+  const auto port = [](Field field, const Option& option, bool negated) {
+    return field_in(field, numbers_in(*read_ports(option.values[0])), negated);
+  };
+  auto not_both =
+      all_of({port(Field::source_port, *source, false), port(Field::destination_port, *destination, false)});
+  not_both.negated = true;
+  auto neither =
+      all_of({port(Field::source_port, *source, true), port(Field::destination_port, *destination, true)});
+  out.push_back(of_header(all_of(
+      {std::move(not_both), any_of({std::move(neither), unknown("how iptables-nft made " + words)})})));
+  out.back().words = words;
+  return true;
+}
+
 void read_options(const Match& match, const Surroundings& around, std::vector<Condition>& out) {
   const auto family = around.family;
+  const bool ports_read = ports_of_nft(match, around, out);
   // tcp_mt() and its like have a header even where nothing of it is asked.
   static constexpr std::array<std::string_view, 5> kHeaders = {"tcp", "udp", "udplite", "sctp", "dccp"};
   if (match.options.empty() && std::ranges::find(kHeaders, match.name) != kHeaders.end()) {
@@ -407,6 +436,7 @@ void read_options(const Match& match, const Surroundings& around, std::vector<Co
     out.back().words = match_words(match);
   }
   for (const auto& option : match.options) {
+    if (ports_read && (option.name == "--sport" || option.name == "--dport")) continue;
     for (const auto& normal : normal_options(match, option, family)) {
       const auto reader = by_option(match.name, normal.name);
       auto condition = reader ? reader(normal, family) : std::nullopt;
@@ -504,6 +534,18 @@ Read read_ipv6header(const Match& match, Family family) {
   return condition;
 }
 
+// ip6t_rt.c, ip6t_hbh.c: the packet has the header, whatever else is asked of it.
+Read read_extension_header(const Match& match) {
+  static constexpr std::array<std::pair<std::string_view, Number>, 3> kHeaderBits = {
+      {{"hbh", 128}, {"dst", 64}, {"rt", 32}}};
+  const auto found = std::ranges::find(kHeaderBits, match.name, &std::pair<std::string_view, Number>::first);
+  if (found == kHeaderBits.end()) return std::nullopt;
+  std::vector<Condition> parts = {field_masked(Field::extensions, found->second, found->second)};
+  for (const auto& option : match.options)
+    parts.push_back(unknown("-m " + match.name + " " + option_words(option)));
+  return all_of(std::move(parts));
+}
+
 // xt_recent.c: an address that is put on the list matches.
 Read read_recent(const Match& match) {
   const auto set = std::ranges::find(match.options, "--set", &Option::name);
@@ -511,14 +553,15 @@ Read read_recent(const Match& match) {
   return set->negated ? never() : always();
 }
 
-Read lookup(const std::string& set, std::string_view flags, const Surroundings& around, unsigned depth = 0) {
+Read lookup(const std::string& set, std::string_view flags, bool nomatch, const Surroundings& around,
+            unsigned depth = 0) {
   const auto* found = around.sets == nullptr ? nullptr : around.sets->find(set);
   if (found == nullptr) return std::nullopt;
   if (is_list(*found)) {
     if (depth > 0 || has_timeout(*found)) return std::nullopt;
     std::vector<Condition> members;
     for (const auto member : found->members) {
-      auto one = lookup(std::string(element_of(member)), flags, around, depth + 1);
+      auto one = lookup(std::string(element_of(member)), flags, nomatch, around, depth + 1);
       if (!one) return std::nullopt;
       members.push_back(std::move(*one));
     }
@@ -528,33 +571,43 @@ Read lookup(const std::string& set, std::string_view flags, const Surroundings& 
     return never();
   auto fields = fields_of_set(found->type, flags, around.family);
   if (!fields) return std::nullopt;
-  Condition condition{.kind = Condition::Kind::lookup, .set = set, .fields = std::move(*fields)};
+  // Sets without networks know no nomatch.
+  const bool of_networks = found->type.find("net") != std::string::npos;
+  Condition condition{.kind = Condition::Kind::lookup,
+                      .set = set,
+                      .of_nomatch = nomatch && of_networks,
+                      .fields = std::move(*fields)};
   return condition;
 }
 
 Read read_set(const Match& match, const Surroundings& around) {
   const Option* wanted = nullptr;
+  bool nomatch = false;
   for (const auto& option : match.options) {
     if (option.name == "--match-set")
       wanted = &option;
+    else if (option.name == "--return-nomatch")
+      nomatch = true;
     else if (option.name != "--update-counters" && option.name != "--update-subcounters")
       return std::nullopt;
   }
   if (wanted == nullptr || wanted->values.size() != 2) return std::nullopt;
-  auto condition = lookup(wanted->values[0], wanted->values[1], around);
+  auto condition = lookup(wanted->values[0], wanted->values[1], nomatch, around);
   auto plain = *wanted;
   plain.negated = false;
   if (!condition)
     condition = unknown(option_words(plain), {Field::source, Field::destination, Field::source_port,
                                               Field::destination_port, Field::protocol});
   condition->negated = condition->negated != wanted->negated;
-  condition->words = option_words(condition->kind == Condition::Kind::any_of ? *wanted : plain);
+  condition->words = option_words(condition->kind == Condition::Kind::any_of ? *wanted : plain) +
+                     (nomatch ? " --return-nomatch" : "");
   return condition;
 }
 
 Read read_whole(const Match& match, const Surroundings& around) {
   if (match.name == "physdev") return read_physdev(match);
   if (match.name == "frag") return read_frag(match);
+  if (match.name == "rt" || match.name == "hbh" || match.name == "dst") return read_extension_header(match);
   if (match.name == "ipv6header") return read_ipv6header(match, around.family);
   if (match.name == "recent") return read_recent(match);
   if (match.name == "set") return read_set(match, around);

@@ -23,6 +23,7 @@ Condition unknown(std::string words, std::vector<Field> fields = {}, bool statef
 /// What the conditions of a rule need to know beside the rule.
 struct Surroundings {
   Family family = Family::ipv4;
+  Backend backend = Backend::nft;
   const HostFacts* facts = nullptr;
   const Sets* sets = nullptr;
 };

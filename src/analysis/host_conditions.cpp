@@ -236,7 +236,7 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
   std::vector<Condition> fail;
   const auto local =
       around.facts->known ? around.facts->local(around.family) : loopback_addresses(around.family);
-  if (around.facts->known && !has("--validmark")) {
+  if (around.facts->known && (!has("--validmark") || !around.facts->may_route_by_mark())) {
     if (!has("--accept-local"))
       fail.push_back(
           all_of({field_in(Field::in_interface, interfaces_of("lo"), true), field_in(Field::source, local)}));

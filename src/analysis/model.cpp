@@ -63,7 +63,8 @@ const ModelRule& Model::Parts::rule(std::size_t table, std::size_t place_of_chai
   if (slot) return *slot;
   slot = std::make_unique<ModelRule>();
   slot->words = chain(table, place_of_chain).rules[place].words;
-  const Surroundings around{.family = family, .facts = &facts, .sets = &ruleset->sets};
+  const Surroundings around{
+      .family = family, .backend = tables[table].backend, .facts = &facts, .sets = &ruleset->sets};
   const auto parsed = parse_rule(slot->words, family);
   if (!parsed) {
     slot->conditions.push_back(unknown(std::string(slot->words)));
@@ -99,12 +100,13 @@ bool Model::Parts::chain_matters(std::size_t table, std::size_t place_of_chain, 
   return false;
 }
 
-const SetMembers* Model::Parts::members(std::string_view set) {
-  const auto known = sets.find(set);
-  if (known != sets.end()) return known->second.get();
+const SetMembers* Model::Parts::members(std::string_view set, bool nomatch) {
+  auto& all = nomatch ? nomatch_sets : sets;
+  const auto known = all.find(set);
+  if (known != all.end()) return known->second.get();
   const auto* found = ruleset->sets.find(set);
-  auto made = found == nullptr ? nullptr : std::make_unique<SetMembers>(*found, family);
-  return sets.emplace(std::string(set), std::move(made)).first->second.get();
+  auto made = found == nullptr ? nullptr : std::make_unique<SetMembers>(*found, family, nomatch);
+  return all.emplace(std::string(set), std::move(made)).first->second.get();
 }
 
 bool Model::Parts::tracks() {

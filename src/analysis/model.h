@@ -67,6 +67,7 @@ struct Condition {
   Number value = 0;
   std::vector<Condition> parts{};
   std::string set{};
+  bool of_nomatch = false;      ///< of a lookup: the member has `nomatch` (--return-nomatch)
   std::vector<Field> fields{};  ///< of an unknown: what of the packet its answer may hang on
   /// The condition as the rule says it, without `!`: "--dport 22", "-m limit --limit 3/min". Unknowns with
   /// the same words are the same unknown, but for those with a state of their own (`stateful`), where each

@@ -39,6 +39,7 @@ struct Model::Parts {
   std::array<std::vector<Station>, 5> stations{};
   InterfacePatterns patterns{};
   std::map<std::string, std::unique_ptr<SetMembers>, std::less<>> sets{};
+  std::map<std::string, std::unique_ptr<SetMembers>, std::less<>> nomatch_sets{};
   std::optional<bool> tracking{};
   std::array<std::optional<bool>, 5> translating{};
 
@@ -53,8 +54,8 @@ struct Model::Parts {
   /// False where it makes no difference whether a packet meets the chain: no rule of it does anything but
   /// log.
   bool matters(std::size_t table, std::size_t place_of_chain);
-  /// Null for a set that the ruleset does not have.
-  const SetMembers* members(std::string_view set);
+  /// Null for a set that the ruleset does not have. `nomatch`: for --return-nomatch.
+  const SetMembers* members(std::string_view set, bool nomatch = false);
   /// Whether rules track connections.
   bool tracks();
   /// Whether the tables nat have a rule at this hook that can translate.

@@ -143,13 +143,13 @@ class Glance {
         return reset_ports(false);
       ask(quick_destination_port);
       rule_.header = true;
-      return true;
+      return no_two_negated_ports();
     }
     if (word == "--sport" && ported_ && once(128)) {
       if (!read_port_range(next(), rule_.source_port_first, rule_.source_port_last)) return reset_ports(true);
       ask(quick_source_port);
       rule_.header = true;
-      return true;
+      return no_two_negated_ports();
     }
     if ((word == "--ctstate" || word == "--state") && tracked_ && once(256)) {
       std::uint8_t states = 0;
@@ -158,6 +158,16 @@ class Glance {
       return true;
     }
     return word == "--comment" && commented_ && !negated_ && skip_comment();
+  }
+
+  // What two of them ask for is left to the rule (ports_of_nft() of conditions.cpp).
+  bool no_two_negated_ports() {
+    constexpr std::uint8_t kBoth = quick_source_port | quick_destination_port;
+    if ((rule_.negated & kBoth) != kBoth) return true;
+    rule_.negated = static_cast<std::uint8_t>(rule_.negated & ~kBoth);
+    rule_.asks = static_cast<std::uint8_t>(rule_.asks & ~kBoth);
+    reset_ports(true);
+    return reset_ports(false);
   }
 
   bool reset_ports(bool source) {

@@ -107,6 +107,8 @@ class QuickWalk {
     show(Field::out_interface, goes_out, out_, out_known_);
     show(Field::bridge_in, comes_in, packet_[Field::bridge_in]);
     show(Field::bridge_out, goes_out, packet_[Field::bridge_out]);
+    // ip_local_deliver() puts fragments together before the hook.
+    if (hook == Hook::input && packet_.family == Family::ipv4) set(Field::fragment, 0);
     in_answers_ = nullptr;
     out_answers_ = nullptr;
     if (tracked_ || untracked_ || (hook != Hook::prerouting && hook != Hook::output)) return;
@@ -589,7 +591,7 @@ class QuickWalk {
   }
 
   Truth test_lookup(const Condition& condition) {
-    const auto* members = parts_.members(condition.set);
+    const auto* members = parts_.members(condition.set, condition.of_nomatch);
     if (sets_changed_ || members == nullptr || !members->known()) return Truth::open;
     std::array<Number, 3> values{};
     for (std::size_t i = 0; i < condition.fields.size() && i < values.size(); ++i) {

@@ -56,7 +56,7 @@ std::size_t SetMembers::KeyHash::operator()(const Key& key) const {
   return hash ^ (hash >> 29U);
 }
 
-SetMembers::SetMembers(const Set& set, Family family) : family_(family) {
+SetMembers::SetMembers(const Set& set, Family family, bool nomatch) : family_(family), swapped_(nomatch) {
   const auto colon = std::min(set.type.find(':'), set.type.size());
   for (const auto kind : split(std::string_view(set.type).substr(std::min(colon + 1, set.type.size())), ','))
     kinds_.emplace_back(kind);
@@ -164,6 +164,7 @@ void SetMembers::read_member(std::string_view member) {
     out.parts[i] = *part;
     out.parts[i].value &= mask_of(i, part->prefix);
   }
+  out.nomatch = out.nomatch != swapped_;
   members_.push_back(out);
 }
 

@@ -29,8 +29,9 @@ class SetMembers {
     bool nomatch = false;
   };
 
-  /// `family` is that of the packets.
-  SetMembers(const Set& set, Family family);
+  /// `family` is that of the packets. With `nomatch` members with that word say yes, and all others no: what
+  /// --return-nomatch asks of a set of networks (ip_set_test() of ip_set_core.c).
+  SetMembers(const Set& set, Family family, bool nomatch = false);
 
   /// False for a set whose type or members cannot be read: nobody knows who is a member.
   bool known() const { return known_; }
@@ -91,6 +92,7 @@ class SetMembers {
   std::vector<Member> members_{};
   NumberSet numbers_{};
   bool of_interfaces_ = false;
+  bool swapped_ = false;                              // nomatch says yes
   std::set<std::pair<unsigned, Number>> networks_{};  // prefixes and values
   std::map<Shape, std::unordered_map<Key, bool, KeyHash>, std::greater<>> index_{};
 };

@@ -618,6 +618,8 @@ class VerdictDiagram::Work {
     };
     if (hook == Hook::prerouting || hook == Hook::input) has_none({Field::out_interface, Field::bridge_out});
     if (hook == Hook::output) has_none({Field::in_interface, Field::bridge_in});
+    // ip_local_deliver() puts fragments together before the hook.
+    if (hook == Hook::input && model_.family() == Family::ipv4) has_none({Field::fragment});
     // Before connection tracking a packet has no connection (raw).
     if ((hook == Hook::prerouting || hook == Hook::output) && !state.tracked)
       state.set(Field::state, FieldValue::one(static_cast<Number>(ConnectionState::invalid)));

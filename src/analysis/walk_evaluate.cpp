@@ -448,7 +448,7 @@ Truth Evaluator::ask_condition(const Condition& condition, const WalkState& stat
 // ---- sets
 
 Truth Evaluator::test_lookup(const Condition& condition, WalkState& state, WalkQuestion& question) {
-  const auto* members = parts_.members(condition.set);
+  const auto* members = parts_.members(condition.set, condition.of_nomatch);
   const auto words = condition.words.empty() ? "--match-set " + condition.set : condition.words;
   for (const auto* changed = state.changed_sets.get(); changed != nullptr; changed = changed->before.get())
     if (changed->name == condition.set)

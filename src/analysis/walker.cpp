@@ -130,6 +130,9 @@ Walker::Next Walker::begin_hook(WalkState& state, Hook hook) {
   show(Field::bridge_in, comes_in);
   if (!goes_out || !state.new_route) show(Field::out_interface, goes_out);
   show(Field::bridge_out, goes_out);
+  // ip_local_deliver() puts fragments together before the hook; IPv6 does so behind it.
+  if (hook == Hook::input && asked_.family == Family::ipv4)
+    state.set_view(Field::fragment, View::of_constant(0));
   if ((hook == Hook::prerouting || hook == Hook::output) && !state.tracked && !state.untracked)
     state.set_view(Field::state, View::of_constant(static_cast<Number>(ConnectionState::invalid)));
   return Next::go;

@@ -106,7 +106,7 @@ TEST_CASE("what is left out is any, and the verdict names it only where it count
   CHECK(fate(rules, "-p tcp --dport 25") == "DEPENDS: -i");
   CHECK(fate(rules, "-p tcp -s 192.0.2.0/25 --dport 80") == "ACCEPT");
   CHECK(fate(rules, "-p tcp -s 192.0.0.0/16 --dport 80 -i lo") == "ACCEPT");
-  CHECK(fate(rules, "-p tcp -i eth0") == "DEPENDS: --dport, -f, -s");
+  CHECK(fate(rules, "-p tcp -i eth0") == "DEPENDS: --dport, -s");
 }
 
 TEST_CASE("-i lo and -i eth0 are never both true") {

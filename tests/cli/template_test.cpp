@@ -307,14 +307,22 @@ TEST_CASE("what render says is expected can be checked") {
 namespace {
 
 /// `ask +SOURCE>ADDRESS:PORT` prints what is closed and should be open, `-...` what is open and should be
-/// closed. What should be open is tried again for a minute; what should be closed gets a second beside it.
+/// closed; a port `u53` is one of UDP. What should be open is tried again for a minute; what should be closed
+/// gets a second beside it.
 const char* const kPackets =
     "cat >listen.py <<'END'\n"
     "import socket, sys, threading\n"
     "def serve(s):\n"
     "    while True:\n"
     "        c, peer = s.accept(); c.send(peer[0].replace('::ffff:', '').encode()); c.close()\n"
+    "def answer(s):\n"
+    "    while True:\n"
+    "        m, peer = s.recvfrom(99); s.sendto(peer[0].replace('::ffff:', '').encode(), peer)\n"
     "for port in sys.argv[2:]:\n"
+    "    if port[0] == 'u':\n"
+    "        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)\n"
+    "        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0); s.bind(('::', int(port[1:])))\n"
+    "        threading.Thread(target=answer, args=(s,), daemon=True).start(); continue\n"
     "    s = socket.socket(socket.AF_INET6); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
     "    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0); s.bind(('::', int(port))); s.listen(50)\n"
     "    threading.Thread(target=serve, args=(s,), daemon=True).start()\n"
@@ -328,7 +336,12 @@ const char* const kPackets =
     "    end = time.time() + (60 if word[0] == '+' else 1); got = None\n"
     "    while got is None and time.time() < end:\n"
     "        try:\n"
-    "            c = socket.create_connection((address, int(port)), 1, (source, 0)); c.settimeout(10)\n"
+    "            if port[0] == 'u':\n"
+    "                c = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, "
+    "socket.SOCK_DGRAM)\n"
+    "                c.bind((source, 0)); c.settimeout(1); c.sendto(b'x', (address, int(port[1:])))\n"
+    "            else:\n"
+    "                c = socket.create_connection((address, int(port)), 1, (source, 0)); c.settimeout(10)\n"
     "            got = c.recv(99).decode()\n"
     "        except OSError: pass\n"
     "    if (got is not None) != (word[0] == '+'): lines.append(word)\n"
@@ -477,6 +490,144 @@ TEST_CASE("docker-host: of the published ports those that are named are reached 
       "'-10.9.0.3>10.9.0.1:9100'\n"
       "at c python3 ask.py '+172.17.0.2>10.9.0.2:443' '-172.17.0.2>10.9.0.1:9100'");
   CHECK(said == "\n\n\n");
+}
+
+namespace {
+
+/// What nmap finds open of the ports; `from`: "-S 10.9.0.2 -e v1", and the address that it scans.
+std::string scan(const std::string& ports, const std::string& from) {
+  return "at p nmap -n -Pn -T4 --open -oG - -p " + ports + " " + from +
+         " | sed -n 's/.*Ports: //p' | grep -o '[0-9]*/open' | tr '\\n' ' '; echo\n";
+}
+
+std::string on(const std::string& backend) {
+  return "rewall() { " REWALL_PROGRAM " --backend " + backend + " \"$@\"; }; rewall -q init >/dev/null\n";
+}
+
+}  // namespace
+
+TEST_CASE("mail-server: mail for everyone, ssh for some, nothing else") {
+  const std::string backend = GENERATE("nft", "legacy");
+  INFO(backend);
+  const Host host;
+  const bool nmap = host.sh("command -v nmap").status == 0;
+  const std::string ports = "20-30,80,110,111,143,443,465,587,993,995,3306";
+  std::string scans;
+  if (nmap)
+    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
+                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
+      scans += scan(ports, from);
+  const std::string mail = "25/open 110/open 143/open 465/open 587/open 993/open 995/open \n";
+  CHECK(host.ok(
+            std::string(kPackets) + kPeer + on(backend) +
+            "listen 22 25 80 110 111 143 443 465 587 993 995 3306 u53; wait_for 1\n"
+            "rewall -q template apply --keep mail-server --set ssh_from=10.9.0.2,fd00::2 >/dev/null\n"
+            "at p python3 ask.py '+10.9.0.3>10.9.0.1:25' '+10.9.0.3>10.9.0.1:993' '+10.9.0.2>10.9.0.1:22' "
+            "'-10.9.0.3>10.9.0.1:22' '-10.9.0.2>10.9.0.1:80' '-10.9.0.2>10.9.0.1:u53' '+fd00::3>fd00::1:587' "
+            "'+fd00::2>fd00::1:22' '-fd00::3>fd00::1:22' '-fd00::2>fd00::1:443' '-fd00::2>fd00::1:u53'\n" +
+            scans) == (nmap ? "\n22/open " + mail + mail + "22/open " + mail + mail : std::string("\n")));
+}
+
+TEST_CASE("workstation: what it opens is reached from where it says, and it reaches all") {
+  const std::string backend = GENERATE("nft", "legacy");
+  INFO(backend);
+  const Host host;
+  const bool nmap = host.sh("command -v nmap").status == 0;
+  std::string scans;
+  if (nmap)
+    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
+                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
+      scans += scan("20-30,80,631,5900", from);
+  CHECK(
+      host.ok(std::string(kPackets) + kPeer + on(backend) +
+              "listen 22 80 631 5900 u5353; behind p python3 listen.py ready-p 443 u53; wait_for 2\n"
+              "rewall -q template apply --keep workstation --set open_ports=22,631 --set open_from="
+              "10.9.0.2,fd00::2 >/dev/null\n"
+              "at p python3 ask.py '+10.9.0.2>10.9.0.1:22' '+10.9.0.2>10.9.0.1:631' '-10.9.0.3>10.9.0.1:22' "
+              "'-10.9.0.2>10.9.0.1:5900' '-10.9.0.2>10.9.0.1:u5353' '+fd00::2>fd00::1:631' "
+              "'-fd00::3>fd00::1:631' '-fd00::2>fd00::1:80'\n"
+              "python3 ask.py '+10.9.0.1>10.9.0.2:443' '+10.9.0.1>10.9.0.2:u53' '+fd00::1>fd00::2:443' "
+              "'+127.0.0.1>127.0.0.1:5900'\n" +
+              scans) == (nmap ? "\n\n22/open 631/open \n\n22/open 631/open \n\n" : "\n\n"));
+}
+
+TEST_CASE("vpn-gateway: its clients reach the outside as the gateway, and nobody reaches them") {
+  const std::string backend = GENERATE("nft", "legacy");
+  INFO(backend);
+  const Host host;
+  const bool nmap = host.sh("command -v nmap").status == 0;
+  std::string scans;
+  if (nmap)
+    for (const auto* from : {"-e v1 10.9.0.1", "-6 -e v1 fd00::1"}) scans += scan("20-30,53,80,8080", from);
+  const auto said = host.ok(
+      std::string(kPackets) + kPeer + on(backend) +
+      // A cable in place of the tunnel: what comes out of it is the same.
+      "peer c wg0 c0; address 10.8.0.1/24 wg0; address fd00:8::1/64 wg0 nodad\n"
+      "for n in 2 3; do at c ip addr add 10.8.0.$n/24 dev c0; at c ip addr add fd00:8::$n/64 dev c0 nodad; "
+      "done\n"
+      "at c ip addr add 10.7.0.2/32 dev c0; ip route add 10.7.0.2/32 dev wg0\n"
+      "at c ip route add default via 10.8.0.1; at c ip route add default via fd00:8::1\n"
+      "peer i eth1 i0; address 10.1.0.1/24 eth1; at i ip addr add 10.1.0.5/24 dev i0\n"
+      "at i ip route add default via 10.1.0.1\n"
+      "at p ip route add 10.8.0.0/24 via 10.9.0.1; at p ip route add fd00:8::/64 via fd00::1\n"
+      "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding\n"
+      "listen 22 53 80 u53 u51820 u111; behind c python3 listen.py ready-c 22\n"
+      "behind p python3 listen.py ready-p 443; behind i python3 listen.py ready-i 443; wait_for 4\n"
+      "rewall -q template apply --keep vpn-gateway --set outside=v0 --set inside=eth1 --set vpn_networks="
+      "10.8.0.0/24,fd00:8::/64 --set ssh_from=10.9.0.2,10.8.0.2 >/dev/null\n"
+      "at p python3 ask.py '+10.9.0.3>10.9.0.1:u51820' '+fd00::3>fd00::1:u51820' '-10.9.0.3>10.9.0.1:u53' "
+      "'-fd00::3>fd00::1:u111' '+10.9.0.2>10.9.0.1:22' '-10.9.0.3>10.9.0.1:22' '-10.9.0.2>10.8.0.2:22' "
+      "'-fd00::2>fd00:8::2:22' '-10.9.0.2>10.9.0.1:53'\n"
+      "at c python3 ask.py '?+10.8.0.2>10.9.0.2:443' '?+fd00:8::2>fd00::2:443' '?+10.8.0.2>10.1.0.5:443' "
+      "'+10.8.0.3>10.8.0.1:53' '+10.8.0.3>10.8.0.1:u53' '+fd00:8::3>fd00:8::1:u53' '-10.8.0.3>10.8.0.1:80' "
+      "'-10.8.0.3>10.8.0.1:22' '-10.7.0.2>10.9.0.2:443'\n"
+      "at i python3 ask.py '-10.1.0.5>10.8.0.2:22'\n" +
+      scans);
+  CHECK(said ==
+        "\n+10.8.0.2>10.1.0.5:443 seen as 10.8.0.2\n+10.8.0.2>10.9.0.2:443 seen as 10.9.0.1\n"
+        "+fd00:8::2>fd00::2:443 seen as fd00::1\n\n" +
+            std::string(nmap ? "22/open \n\n" : ""));
+}
+
+TEST_CASE("kubernetes-node: nodes and pods reach it, others ssh and what a service leads to") {
+  const std::string backend = GENERATE("nft", "legacy");
+  INFO(backend);
+  const Host host;
+  const bool nmap = host.sh("command -v nmap").status == 0;
+  std::string scans;
+  if (nmap)
+    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
+                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
+      scans += scan("20-30,80,111,6443,10250", from);
+  const auto said = host.ok(
+      std::string(kPackets) + kPeer + on(backend) +
+      "peer c cni0 c0; address 10.244.1.1/24 cni0; address fd00:244::1/64 cni0 nodad\n"
+      "at c ip addr add 10.244.1.5/24 dev c0; at c ip addr add fd00:244::5/64 dev c0 nodad\n"
+      "at c ip route add default via 10.244.1.1; at c ip route add default via fd00:244::1\n"
+      "at p ip route add 10.244.1.0/24 via 10.9.0.1; at p ip route add fd00:244::/64 via fd00::1\n"
+      "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding\n"
+      // A service of type NodePort, as kube-proxy makes one.
+      "for f in '' 6; do p=ip${f}tables-" +
+      backend +
+      "; $p -t nat -N KUBE-NODEPORTS\n"
+      "to=10.244.1.5:8080; here=10.9.0.1; test -z \"$f\" || to='[fd00:244::5]:8080' here=fd00::1\n"
+      "$p -t nat -A PREROUTING -d $here -j KUBE-NODEPORTS\n"
+      "$p -t nat -A KUBE-NODEPORTS -p tcp --dport 30080 -j DNAT --to-destination $to; done\n"
+      "listen 22 111 6443 10250 u8472; behind c python3 listen.py ready-c 8080 9090\n"
+      "behind p python3 listen.py ready-p 443; wait_for 3\n"
+      "rewall -q template apply --keep kubernetes-node --set node_networks=10.9.0.2,fd00::2 --set "
+      "pod_networks="
+      "10.244.0.0/16,fd00:244::/64 --set ssh_from=10.9.0.3,fd00::3 >/dev/null\n"
+      "at p python3 ask.py '+10.9.0.2>10.9.0.1:10250' '-10.9.0.3>10.9.0.1:10250' '+10.9.0.2>10.9.0.1:u8472' "
+      "'-10.9.0.3>10.9.0.1:u8472' '-10.9.0.3>10.9.0.1:6443' '+10.9.0.3>10.9.0.1:22' "
+      "'+10.9.0.3>10.9.0.1:30080' '+10.9.0.2>10.244.1.5:9090' '-10.9.0.3>10.244.1.5:9090' "
+      "'-10.9.0.3>10.244.1.5:8080' '+fd00::2>fd00::1:10250' '-fd00::3>fd00::1:10250' "
+      "'+fd00::3>fd00::1:30080' '-fd00::3>fd00:244::5:9090'\n"
+      "at c python3 ask.py '+10.244.1.5>10.9.0.1:10250' '+10.244.1.5>10.9.0.2:443' "
+      "'+fd00:244::5>fd00::2:443'\n" +
+      scans);
+  const std::string node = "22/open 111/open 6443/open 10250/open \n";
+  CHECK(said == "\n\n" + (nmap ? node + "22/open \n" + node + "22/open \n" : std::string{}));
 }
 
 TEST_CASE("suggest looks at what listens and who is connected, and what it prints can be run") {

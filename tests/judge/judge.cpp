@@ -62,6 +62,14 @@ bool belongs(const Shot& shot, const Connection& to) {
   return of.protocol == to.protocol && (there || back);
 }
 
+/// What rests on more than the packet: these decide nothing that the model could know.
+bool is_unknown(const std::string& part) {
+  static const std::set<std::string> kUnknown{"limit",  "statistic", "recent", "u32",
+                                              "string", "connbytes", "cpu"};
+  if (part.starts_with("-j NFQUEUE")) return true;
+  return part.starts_with("-m ") && kUnknown.contains(part.substr(3, part.find(' ', 3) - 3));
+}
+
 }  // namespace
 
 struct Judge::Loaded {
@@ -600,7 +608,8 @@ std::string Judge::summary(bool coverage) const {
     out += "  decided less than " + std::to_string(kEnough) + " packets:";
     for (const auto& [word, count] : report_.matched) {
       const auto decided = report_.decided.find(word);
-      if (decided == report_.decided.end() || decided->second < kEnough) out += " " + word + ";";
+      const auto times = decided == report_.decided.end() ? 0 : decided->second;
+      if (times < kEnough && !is_unknown(word)) out += " " + word + " " + std::to_string(times) + ";";
     }
     out += "\n";
   }

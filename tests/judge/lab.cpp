@@ -411,7 +411,8 @@ void Lab::collect(Outcome& outcome, const Shot& shot) {
       if (prefix == "m") {
         if (outcome.arrived && seen->tag == shot.tag) outcome.connection_mark = mark;
       } else if (prefix == "o") {
-        outcome.answers.push_back(*seen);
+        // Not what TEE made of the packet.
+        if (seen->tag != shot.tag || seen->protocol != shot.protocol) outcome.answers.push_back(*seen);
       } else if (seen->tag == shot.tag && !outcome.arrived) {
         outcome.arrived = *seen;
         outcome.at = prefix == "i" ? Hook::input : Hook::postrouting;
@@ -449,7 +450,8 @@ Outcome Lab::shoot(Shot& shot, bool count) {
     for (const auto& link : links_)
       if (link.name == shot.in) {
         const SameProcessor here;
-        send(link, frame_of(link, shot, bytes));
+        const auto parts = shot.in_fragments ? fragments_of(bytes) : std::vector<std::string>{bytes};
+        for (const auto& part : parts) send(link, frame_of(link, shot, part));
         send(link, sentinel(link));
       }
   }

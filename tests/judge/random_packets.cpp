@@ -218,6 +218,10 @@ Shot RandomPackets::plain(Family family, Hook hook) {
   shot.tos = kTos[chance_.below(std::size(kTos))];
   if (chance_.one_in(3)) shot.length = static_cast<std::uint16_t>(chance_.between(20, 200));
   shot.mac = {2, 0, 0, 0, 9, static_cast<std::uint8_t>(chance_.between(9, 11))};
+  static constexpr std::array<std::uint8_t, 3> kExtensions = {0, 60, 43};
+  if (family == Family::ipv6 && chance_.one_in(12))
+    for (const std::uint8_t each : kExtensions)
+      if (chance_.one_in(2)) shot.extensions.push_back(each);
   if (hook == Hook::output && chance_.one_in(3))
     shot.mark = static_cast<std::uint32_t>(chance_.one_in(2) ? chance_.below(4) : chance_.number());
   if (hook != Hook::output && chance_.one_in(16)) {
@@ -361,6 +365,20 @@ void RandomPackets::meet(Shot& shot, const std::string& match, const Option& opt
     shot.length = static_cast<std::uint16_t>(std::min<std::uint64_t>(in_range(65535), 1400));
   else if (name == "--match-set")
     meet_set(shot, option);
+  else if (name == "--header")
+    meet_headers(shot, value);
+}
+
+/// "hop-by-hop,ipv6-opts,protocol": the headers of that list, and often one less.
+void RandomPackets::meet_headers(Shot& shot, const std::string& list) {
+  shot.extensions.clear();
+  const auto has = [&](const char* word) { return (',' + list).find(word) != std::string::npos; };
+  const auto add = [&](std::uint8_t header) {
+    if (!chance_.one_in(6)) shot.extensions.push_back(header);
+  };
+  if (has(",hop")) add(0);
+  if (has(",dst") || has(",ipv6-opts")) add(60);
+  if (has(",route") || has(",ipv6-route")) add(43);
 }
 
 void RandomPackets::meet(Shot& shot, const ParsedRule& rule) {
@@ -383,9 +401,13 @@ void RandomPackets::meet(Shot& shot, const ParsedRule& rule) {
           shot.destination = (shot.family == Family::ipv4 ? of.v4 : of.v6)[0] + chance_.between(1, 9);
     }
   }
-  for (const auto& match : rule.matches)
+  for (const auto& match : rule.matches) {
+    if (match.name == "hbh") shot.extensions = {0};
+    if (match.name == "dst") shot.extensions = {60};
+    if (match.name == "rt") shot.extensions = {43};
     for (const auto& option : match.options)
       if (!option.negated || chance_.one_in(4)) meet(shot, match.name, option);
+  }
 }
 
 void RandomPackets::miss(Shot& shot) {
@@ -435,7 +457,7 @@ void RandomPackets::aim(Shot& shot) {
     const auto chain = chains.find(at);
     if (chain == chains.end() || chain->second.empty()) return;
     const auto* rule = &chain->second[chance_.below(chain->second.size())];
-    for (int tries = 0; tries < 2 && !rule->rare; ++tries)
+    for (int tries = 0; tries < 3 && !rule->rare; ++tries)
       rule = &chain->second[chance_.below(chain->second.size())];
     meet(shot, rule->words);
     const auto& target = rule->words.target;
@@ -502,6 +524,10 @@ void RandomPackets::settle(Shot& shot) {
   if (four && (shot.protocol == 58 || shot.protocol == 253 || shot.protocol == 0)) shot.protocol = 1;
   shot.tag = tag_ = static_cast<std::uint16_t>((tag_ % 32000) + 1);
   if (shot.length > 1400) shot.length = 1400;
+  if (four) shot.extensions.clear();
+  shot.in_fragments = !shot.in.empty() && shot.packet_type == 0 && chance_.one_in(20);
+  if (shot.in_fragments && chance_.one_in(2))
+    shot.length = static_cast<std::uint16_t>(chance_.between(140, 400));
 }
 
 Shot RandomPackets::next(Family family) {
@@ -530,6 +556,14 @@ Shot RandomPackets::first(Family family) {
     if (shot.hook == Hook::output && lab_.route(shot.source, family) != "lo") continue;
     if (shot.destination == 0xffffffff || shot.destination >> 28 == 14 ||
         (family == Family::ipv6 && shot.destination >> 120 == 0xff))
+      continue;
+    // Nor does anybody answer from the broadcast address of a network.
+    if (std::ranges::any_of(lab_.facts().interfaces, [&](const HostFacts::Interface& of) {
+          return family == Family::ipv4 &&
+                 std::ranges::any_of(of.v4_networks, [&](const NumberRange& network) {
+                   return shot.destination == network.last;
+                 });
+        }))
       continue;
     settle_state(shot);
     return shot;

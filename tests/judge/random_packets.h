@@ -43,6 +43,7 @@ class RandomPackets {
   void meet(Shot& shot, const ParsedRule& rule);
   void meet(Shot& shot, const std::string& match, const Option& option);
   void meet_set(Shot& shot, const Option& option);
+  void meet_headers(Shot& shot, const std::string& list);
   void meet_member(Shot& shot, const std::string& type, const std::string& member, const std::string& flags);
   void miss(Shot& shot);
   Number address(const std::string& text, Family family);

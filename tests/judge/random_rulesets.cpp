@@ -333,6 +333,24 @@ std::string RandomRulesets::match_unknown() {
        "-m connbytes --connbytes 1: --connbytes-dir both --connbytes-mode packets ", "-m cpu --cpu 0 "});
 }
 
+std::string RandomRulesets::match_extension() {
+  switch (chance_.below(6)) {
+    case 0:
+      return "-m rt ";
+    case 1:
+      return "-m hbh ";
+    case 2:
+      return "-m dst ";
+    case 3:
+      return "-m frag --fragfirst ";
+    default:
+      return "-m ipv6header " + no(3) + "--header " +
+             chance_.word({"none", "frag", "hop,dst", "prot", "hop", "dst,prot", "route,prot", "dst",
+                           "hop,prot", "hop,dst,route,prot"}) +
+             (chance_.one_in(2) ? " --soft " : " ");
+  }
+}
+
 std::string RandomRulesets::match(const Place& at, const std::string& protocol) {
   const bool is_four = four(at);
   const bool in = at.own || at.base == "PREROUTING" || at.base == "INPUT" || at.base == "FORWARD";
@@ -358,15 +376,11 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     if (protocol == "udplite") return "";  // it has no extension
     std::string match = "-m " + protocol + " ";
     const bool source = chance_.one_in(4);
-    bool denied = false;
     const auto side = [&](const std::string& option) {
       const auto wanted = ports();
-      // iptables-save does not print that no port is meant, and iptables-nft 1.8.9 makes one of two denied
-      // ports.
+      // iptables-save does not print that no port is meant.
       const bool all = wanted == "0:65535" || wanted == ":65535" || wanted == "0:";
-      const auto negation = all || denied ? "" : no(4);
-      denied = !negation.empty();
-      return negation + option + wanted + " ";
+      return (all ? "" : no(4)) + option + wanted + " ";
     };
     if (source) match += side("--sport ");
     if (!source || chance_.one_in(3)) match += side("--dport ");
@@ -480,9 +494,7 @@ std::string RandomRulesets::match(const Place& at, const std::string& protocol) 
     case 25:
       return "-m comment --comment \"no words of weight\" ";
     case 26:
-      return is_four
-                 ? (chance_.one_in(3) ? "-f " : "! -f ")
-                 : "-m ipv6header --header " + chance_.word({"none", "frag", "hop,dst", "prot"}) + " --soft ";
+      return is_four ? (chance_.one_in(3) ? "-f " : "! -f ") : match_extension();
     case 27:
       if (at.shared()) return "";
       if (at.base == "PREROUTING" || at.base == "INPUT" || at.base == "FORWARD")
@@ -575,7 +587,9 @@ std::string RandomRulesets::target_mangle(const Place& at, const std::string& pr
                                       : "-j CLASSIFY --set-class 1:2")
                  : "";
     case 6:
-      return "-j CHECKSUM --checksum-fill";
+      return chance_.one_in(2) ? "-j CHECKSUM --checksum-fill"
+             : four(at)        ? "-j TEE --gateway 10.2.0.77"
+                               : "-j TEE --gateway 2001:db8:2::77";
     default:
       return chance_.one_in(4) ? "-j DROP" : "-j ACCEPT";
   }
@@ -664,19 +678,20 @@ std::string RandomRulesets::target(const Place& at, const std::string& protocol)
 /// The rarest of some: by what the parts have decided, and, as some never can, by how often they were
 /// written.
 std::string RandomRulesets::rule(const Place& at, const std::vector<std::string>& jumps) {
-  constexpr std::size_t kOfOneRule = 4;
+  constexpr std::size_t kOfOnePart = 30;  // a rule that asks for little is met by more packets
   std::string best;
   std::size_t rarest = SIZE_MAX;
   std::vector<std::string> parts;
-  for (auto n = chance_.one_in(2) ? 1 : chance_.between(2, 10); n > 0; --n) {
+  for (auto n = chance_.one_in(3) ? 1 : chance_.between(4, 16); n > 0; --n) {
     auto words = any_rule(at, jumps);
     const auto parsed = parse_rule(words, at.family);
     auto of = parsed ? parts_of(*parsed) : std::vector<std::string>{};
     std::size_t rare = kEnough;
     for (const auto& part : of) {
       const auto decided = decided_.find(part);
-      rare = std::min(rare, (decided == decided_.end() ? 0 : decided->second) + kOfOneRule * written_[part]);
+      rare = std::min(rare, (decided == decided_.end() ? 0 : decided->second) + written_[part] / 2);
     }
+    rare += kOfOnePart * of.size();
     if (rare >= rarest) continue;
     rarest = rare;
     best = std::move(words);

@@ -96,6 +96,7 @@ class RandomRulesets {
   std::string match_conntrack(const Place& at);
   std::string match_set(const Place& at);
   std::string match_unknown();
+  std::string match_extension();
   std::string target(const Place& at, const std::string& protocol);
   std::string target_filter(const Place& at, const std::string& protocol);
   std::string target_mangle(const Place& at, const std::string& protocol);

@@ -145,7 +145,7 @@ bool is_icmp(uint8_t protocol, Family family) {
 
 std::string bytes_of(Shot& shot) {
   const bool four = shot.family == Family::ipv4;
-  const std::size_t front = four ? 20 : 40;
+  const std::size_t front = four ? 20 : 40 + 8 * shot.extensions.size();
   auto [layer4, checksum] = header(shot);
   if (shot.protocol != 132 || shot.length > front + layer4.size() + 16)
     while (front + layer4.size() < shot.length) layer4 += '\0';
@@ -187,13 +187,46 @@ std::string bytes_of(Shot& shot) {
     set16(out, 10, sum16(out));
   } else {
     put(out, Number{6} << 28 | Number{shot.tos} << 20 | tag, 4);
-    put(out, layer4.size(), 2);
-    put(out, shot.protocol, 1);
+    put(out, front - 40 + layer4.size(), 2);
+    put(out, shot.extensions.empty() ? shot.protocol : shot.extensions[0], 1);
     put(out, shot.ttl, 1);
     put(out, shot.source, 16);
     put(out, shot.destination, 16);
+    for (std::size_t i = 0; i < shot.extensions.size(); ++i) {
+      put(out, i + 1 < shot.extensions.size() ? shot.extensions[i + 1] : shot.protocol, 1);
+      put(out, 0, 1);
+      // Options: PadN. A routing header of type 2 with no segment left.
+      put(out, shot.extensions[i] == 43 ? 0x020000000000 : 0x010400000000, 6);
+    }
   }
   return out + layer4;
+}
+
+std::vector<std::string> fragments_of(const std::string& bytes) {
+  constexpr std::size_t kFirst = 64;  // with all headers of layer 4 (RFC 8200, 4.5)
+  const bool four = (static_cast<uint8_t>(bytes[0]) >> 4) == 4;
+  const std::size_t front = four ? 20 : 40;
+  if (bytes.size() < front + kFirst + 8) return {bytes};
+  std::vector<std::string> out;
+  for (const bool last : {false, true}) {
+    const auto part = last ? bytes.substr(front + kFirst) : bytes.substr(front, kFirst);
+    auto head = bytes.substr(0, front);
+    if (four) {
+      set16(head, 2, static_cast<uint16_t>(front + part.size()));
+      set16(head, 6, last ? kFirst / 8 : 0x2000);
+      set16(head, 10, 0);
+      set16(head, 10, sum16(head));
+    } else {
+      set16(head, 4, static_cast<uint16_t>(8 + part.size()));
+      put(head, static_cast<uint8_t>(head[6]), 1);
+      head[6] = 44;
+      put(head, 0, 1);
+      put(head, last ? kFirst : 1, 2);
+      put(head, get(bytes, 0, 4), 4);
+    }
+    out.push_back(head + part);
+  }
+  return out;
 }
 
 Packet packet_of(const Shot& shot) {
@@ -223,7 +256,11 @@ Packet packet_of(const Shot& shot) {
     set(Field::tcp_option, options);
   }
   set(Field::fragment, 0);
-  set(Field::extensions, 0);
+  Number extensions = 0;
+  for (const auto header : shot.extensions) extensions |= header == 0 ? 128 : header == 60 ? 64 : 32;
+  set(Field::extensions, extensions);
+  set(Field::bridge_in, 0);
+  set(Field::bridge_out, 0);
   set(Field::ttl, shot.ttl);
   set(Field::tos, shot.tos);
   set(Field::length, shot.length);
@@ -275,6 +312,10 @@ std::optional<Seen> read_bytes(std::string_view bytes) {
     seen.ttl = static_cast<uint8_t>(bytes[7]);
     seen.source = get(bytes, 8, 16);
     seen.destination = get(bytes, 24, 16);
+    while ((seen.protocol == 0 || seen.protocol == 43 || seen.protocol == 60) && bytes.size() >= layer4 + 8) {
+      seen.protocol = static_cast<uint8_t>(bytes[layer4]);
+      layer4 += 8;
+    }
   }
   if (bytes.size() < layer4 + 4) return seen;
   if (has_ports(seen.protocol)) {

@@ -49,6 +49,9 @@ struct Shot {
   std::uint8_t packet_type = 0;
   std::uint32_t mark = 0;  ///< of OUTPUT
   bool bad_checksum = false;
+  bool in_fragments = false;  ///< two, which connection tracking puts together; not of OUTPUT
+  /// Extension headers of IPv6, the first one first: 0 hop-by-hop, 60 destination options, 43 routing.
+  std::vector<std::uint8_t> extensions{};
   std::string inner{};  ///< of an ICMP error: the packet that it is about
   std::uint16_t tag = 0;
   bool go = false;  ///< leaves the host, and its connection is confirmed
@@ -62,6 +65,9 @@ bool is_icmp(std::uint8_t protocol, Family family);
 
 /// Layer 3 and all above it. Sets shot.length.
 std::string bytes_of(Shot& shot);
+
+/// The same in two fragments; in one where the packet is too short.
+std::vector<std::string> fragments_of(const std::string& bytes);
 
 /// What the model is asked.
 Packet packet_of(const Shot& shot);
