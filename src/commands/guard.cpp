@@ -299,7 +299,10 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
                  tried.expiry);
   if (tried.expiry) context.terminal.say(expiry_text(context, *tried.expiry));
   if (options.expires && !tried.expiry)
-    context.terminal.say("nothing expires: the command added or altered no rule, chain or set member");
+    context.terminal.say(
+        "nothing expires: the command added or altered no rule or chain in the words of iptables and no "
+        "member "
+        "of an ipset");
   if (checked)
     for (const auto& note : checked->notes) Terminal::tell(note);
   if (options.keep && fails) context.terminal.say("so it is not kept without a question");

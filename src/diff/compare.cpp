@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "diff/diff.h"
 #include "diff/native_diff.h"
@@ -80,6 +82,20 @@ void keep_policies(const Ruleset& from, const Ruleset& to, Diff& out) {
   });
 }
 
+/// The tables that have another form in `to` are compared by themselves.
+Diff compare_with_forms(const Ruleset& from, const Ruleset& to,
+                        const std::vector<std::pair<Family, std::string>>& forms) {
+  Ruleset before = from;
+  Ruleset after = to;
+  for (const auto& [family, table] : forms) {
+    remove_table(before, family, table);
+    remove_table(after, family, table);
+  }
+  Diff out = compare(before, after);
+  for (const auto& [family, table] : forms) compare_forms(from, to, family, table, out);
+  return out;
+}
+
 }  // namespace
 
 std::string_view name(ChangeKind kind) {
@@ -91,6 +107,8 @@ std::string_view name(ChangeKind kind) {
 }
 
 Diff compare(const Ruleset& from, const Ruleset& to) {
+  const auto forms = tables_in_different_forms(from, to);
+  if (!forms.empty()) return compare_with_forms(from, to, forms);
   Diff out;
   out.respelled = from.backend != to.backend && (holds(from, from.backend) || holds(to, to.backend));
   for (const auto& tables : pair_backends_by_meaning(from, to)) compare_backend(tables, out);

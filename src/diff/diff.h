@@ -31,8 +31,8 @@ enum class ChangeKind {
   members,
   table_added,  ///< of native tables alone, as the two below
   table_removed,
-  table_changed,  ///< its flags or comment; with a chain, what that says of its hook, priority, devices or
-                  ///< comment
+  table_changed,  ///< its flags or comment, or of a table of iptables' name its form; with a chain that
+                  ///< chain's hook, priority, devices or comment
 };
 std::string_view name(ChangeKind kind);  ///< "added", "chain-renamed", ...
 

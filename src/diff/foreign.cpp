@@ -24,12 +24,12 @@ class Owning {
   const Owner* of(const Change& change) const {
     if (change.native && !iptables_family(*change.native, change.table))
       return ownership_.of_table(*change.native, change.table);
-    if (change.native &&
-        (!change.set.empty() || change.kind == ChangeKind::table_added ||
-         change.kind == ChangeKind::table_removed || change.kind == ChangeKind::table_changed))
-      return nullptr;
+    if (change.native && !change.set.empty()) return nullptr;
     switch (change.kind) {
       case ChangeKind::policy:
+      case ChangeKind::table_added:
+      case ChangeKind::table_removed:
+      case ChangeKind::table_changed:
         return nullptr;
       case ChangeKind::chain_added:
       case ChangeKind::chain_removed:
@@ -46,9 +46,6 @@ class Owning {
       case ChangeKind::changed:
       case ChangeKind::moved:
       case ChangeKind::comment:
-      case ChangeKind::table_added:
-      case ChangeKind::table_removed:
-      case ChangeKind::table_changed:
         break;
     }
     return of_rule(change);

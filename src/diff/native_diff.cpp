@@ -1,7 +1,9 @@
 #include "diff/native_diff.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -11,6 +13,10 @@
 #include "core/text.h"
 #include "diff/rules_diff.h"
 #include "rules/native_meaning.h"
+#include "rules/nft_as_iptables.h"
+#include "rules/print.h"
+#include "rules/rule.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -112,6 +118,10 @@ class NativeRules final : public RuleReader {
   const NativeRenames& renames_;
 };
 
+std::string in_one_line(const std::string& rule) {
+  return is_in_words_of_nft(rule) ? native_rule_words(rule) : rule;
+}
+
 struct NativePartName {
   std::string_view kind{};
   std::string_view name{};
@@ -147,13 +157,28 @@ std::vector<PartChange> element_parts(const ElementChanges& elements) {
   return out;
 }
 
+Change place_of(const NativeTable& table) {
+  Change place;
+  place.native = table.family;
+  place.table = table.name;
+  return place;
+}
+
 class TableComparison {
  public:
   TableComparison(const NativeTable& from, const NativeTable& to, Diff& out)
-      : from_(from), to_(to), old_parts_(parts_of(from)), new_parts_(parts_of(to)), out_(out) {
-    place_.native = to.family;
-    place_.table = to.name;
-  }
+      : TableComparison(from, to, place_of(to), nullptr, out) {}
+  /// `place` says whose the table and its chains are. `reader` reads the rules; null: they are in the words
+  /// of nft.
+  TableComparison(const NativeTable& from, const NativeTable& to, Change place, const RuleReader* reader,
+                  Diff& out)
+      : from_(from),
+        to_(to),
+        old_parts_(parts_of(from)),
+        new_parts_(parts_of(to)),
+        reader_(reader),
+        out_(out),
+        place_(std::move(place)) {}
 
   void run() {
     compare_facts(place_, from_.facts, to_.facts, ChangeKind::table_changed, false);
@@ -191,8 +216,8 @@ class TableComparison {
   void compare_facts(const Change& place, const std::vector<std::string_view>& from,
                      const std::vector<std::string_view>& to, ChangeKind kind, bool chain) {
     if (from == to) return;
-    const auto before = facts_of(from, place_.native.value(), chain);
-    const auto after = facts_of(to, place_.native.value(), chain);
+    const auto before = facts_of(from, to_.family, chain);
+    const auto after = facts_of(to, to_.family, chain);
     auto parts = differing_facts(before, after);
     if (parts.empty()) {
       if (before.words != after.words) out_.respelled = true;
@@ -206,12 +231,12 @@ class TableComparison {
 
   void compare_object(const NativePart* from, const NativePart* to) {
     const auto& part = to != nullptr ? *to : *from;
-    Change place = place_;
+    Change place = place_of(to_);
     place.set = part.name;
     place.object = part.kind;
     if (from == nullptr || to == nullptr) {
       auto& change = report(place, from == nullptr ? ChangeKind::set_added : ChangeKind::set_removed);
-      (from == nullptr ? change.to : change.from) = facts_of(part.facts, place_.native.value(), false).text();
+      (from == nullptr ? change.to : change.from) = facts_of(part.facts, to_.family, false).text();
       change.parts = element_parts(from == nullptr ? ElementChanges{.added = part.elements}
                                                    : ElementChanges{.removed = part.elements});
       return;
@@ -274,13 +299,14 @@ class TableComparison {
     const auto& before = from != nullptr ? *from : kNoChain;
     const auto& after = to != nullptr ? *to : kNoChain;
     const auto first = out_.changes.size();
-    compare_rules(before.rules, after.rules, place, NativeRules(renames_), out_);
+    const NativeRules rules(renames_);
+    compare_rules(before.rules, after.rules, place, reader_ != nullptr ? *reader_ : rules, out_);
     // The same parts in another order: a limit in front of a counter is not one behind it.
     for (auto i = first; i < out_.changes.size(); ++i) {
       auto& change = out_.changes[i];
       if (change.kind == ChangeKind::changed && change.parts.empty())
         change.parts.push_back(
-            {.part = "order", .from = native_rule_words(*change.from), .to = native_rule_words(*change.to)});
+            {.part = "order", .from = in_one_line(*change.from), .to = in_one_line(*change.to)});
     }
   }
 
@@ -288,8 +314,9 @@ class TableComparison {
   const NativeTable& to_;
   PartsOfTable old_parts_;
   PartsOfTable new_parts_;
+  const RuleReader* reader_;
   Diff& out_;
-  Change place_{};
+  Change place_;
   NativeRenames renames_{};
   std::map<std::string_view, const NativePart*> renamed_from_{};
 };
@@ -317,7 +344,113 @@ void compare_table(const NativeTablePair& pair, Diff& out) {
   }
 }
 
+/// Rules of a table that has its two forms on the two sides: those of nft are read by what they are in the
+/// words of iptables, where these can say them.
+class RulesOfBothForms final : public RuleReader {
+ public:
+  explicit RulesOfBothForms(Family family) : family_(family) {}
+
+  Meaning meaning(std::string_view words) const override {
+    const auto of_iptables = said(words);
+    return of_iptables ? rewall::meaning(*of_iptables, family_) : native_meaning(words);
+  }
+  std::vector<NamedPart> parts(std::string_view words) const override {
+    const auto of_iptables = said(words);
+    return of_iptables ? named_parts(*of_iptables, family_) : native_parts(words);
+  }
+  bool interchangeable(std::string_view a, std::string_view b) const override {
+    const auto one = said(a);
+    const auto other = said(b);
+    if (one && other) return rewall::interchangeable(*one, *other, family_);
+    return !one && !other && native_interchangeable(a, b);
+  }
+  std::optional<std::string> renamed(std::string_view) const override { return std::nullopt; }
+  std::string shown_comment(const std::string& comment) const override { return quote_word(comment); }
+  std::string_view comment_part() const override { return "--comment"; }
+
+ private:
+  static std::optional<std::string> said(std::string_view words) {
+    if (!is_in_words_of_nft(words)) return std::string(words);
+    return words == "counter" ? std::string() : in_words_of_iptables(words);
+  }
+
+  Family family_;
+};
+
+/// The base chains that the host's iptables makes (nft/iptables: nft.c, xtables_ipv4). A priority is a
+/// number.
+std::string facts_of_built_in(std::string_view table, std::string_view chain) {
+  constexpr std::array<std::pair<std::string_view, int>, 5> kPriorities{
+      {{"raw", -300}, {"mangle", -150}, {"nat", -100}, {"filter", 0}, {"security", 150}}};
+  const auto type = table == "nat" ? "nat" : table == "mangle" && chain == "OUTPUT" ? "route" : "filter";
+  const auto of_table = std::ranges::find(kPriorities, table, [](const auto& one) { return one.first; });
+  int priority = of_table == kPriorities.end() ? 0 : of_table->second;
+  if (table == "nat" && (chain == "INPUT" || chain == "POSTROUTING")) priority = 100;
+  std::string hook(chain);
+  for (char& c : hook)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return format("type {} hook {} priority {};", type, hook, priority);
+}
+
+bool is_open_and_empty(const Chain& chain) {
+  return chain.built_in() && chain.policy == "ACCEPT" && chain.rules.empty();
+}
+
+/// A table of iptables as one of nft, with its rules in the words of iptables. A built-in chain that `other`
+/// lacks is left out where it does nothing.
+NativeTable shaped_as(const NativeTable& other, const Table& table,
+                      std::vector<std::shared_ptr<const std::string>>& texts) {
+  NativeTable out{.family = other.family, .name = other.name};
+  const auto add = [&](const Chain& chain) {
+    NativePart part{.kind = "chain",
+                    .name = *texts.emplace_back(std::make_shared<const std::string>(chain.name))};
+    if (chain.built_in())
+      part.facts.emplace_back(*texts.emplace_back(std::make_shared<const std::string>(
+          format("{} policy {};", facts_of_built_in(table.name, chain.name),
+                 chain.policy == "DROP" ? "drop" : "accept"))));
+    for (const Rule& rule : chain.rules) part.rules.push_back(rule.words);
+    out.parts.push_back(std::move(part));
+  };
+  for (const Chain& chain : table.chains)
+    if (!is_open_and_empty(chain) || other.find("chain", chain.name) != nullptr) add(chain);
+  for (const auto& name : built_in_chains(table.name)) {
+    if (table.find(name) == nullptr && other.find("chain", name) != nullptr)
+      add({.name = name, .policy = "ACCEPT"});
+  }
+  return out;
+}
+
 }  // namespace
+
+void compare_forms(const Ruleset& from, const Ruleset& to, Family family, std::string_view table, Diff& out) {
+  const NativeTable* was_native = find_in_nft_words(from, family, table);
+  const NativeTable* native = was_native != nullptr ? was_native : find_in_nft_words(to, family, table);
+  const Table* other = (was_native != nullptr ? to : from).tables(family, Backend::nft).find(table);
+  if (native == nullptr || other == nullptr) return;
+  std::vector<std::shared_ptr<const std::string>> texts;
+  const NativeTable shaped = shaped_as(*native, *other, texts);
+  Change place;
+  if (was_native == nullptr) {
+    place = place_of(*native);
+  } else {
+    place.family = family;
+    place.backend = Backend::nft;
+    place.table = table;
+  }
+  const bool goes = was_native == nullptr;
+  const auto first = out.changes.size();
+  const RulesOfBothForms reader(family);
+  TableComparison(goes ? shaped : *native, goes ? *native : shaped, place, &reader, out).run();
+  for (auto i = first; i < out.changes.size(); ++i) {
+    auto& change = out.changes[i];
+    if (goes || change.kind != ChangeKind::policy) continue;
+    for (auto* policy : {&change.from, &change.to}) *policy = **policy == "drop" ? "DROP" : "ACCEPT";
+  }
+  // A subject names what comes first.
+  auto& form = out.changes.emplace_back(place);
+  form.kind = ChangeKind::table_changed;
+  form.parts.push_back({.part = "form", .from = goes ? "iptables" : "nft", .to = goes ? "nft" : "iptables"});
+}
 
 ElementChanges compare_elements(const NativePart& from, const NativePart& to) {
   ElementChanges out{.removed = from.elements, .added = to.elements};

@@ -5,6 +5,7 @@
 
 #include "diff/diff.h"
 #include "rules/native_tables.h"
+#include "rules/ruleset.h"
 
 namespace rewall {
 
@@ -20,6 +21,12 @@ namespace rewall {
 /// - Another hook, priority, device or comment of a chain is `table_changed` with that chain.
 /// - An object that became one of another kind is removed and added.
 void compare_native(const NativeTables& from, const NativeTables& to, Diff& out);
+
+/// Compares a table of iptables' name that one ruleset has in the words of iptables and the other in those of
+/// nft (tables_in_different_forms()), and puts the changes at the end of `out`: what changed by meaning, then
+/// that the form changed (`table_changed` with the part "form"). Each change but those of sets and other
+/// objects is of the form that `to` has; each rule stands in the words of its own side.
+void compare_forms(const Ruleset& from, const Ruleset& to, Family family, std::string_view table, Diff& out);
 
 /// The elements that only one of two sets has, by meaning. Linear for equal sets.
 struct ElementChanges {

@@ -7,6 +7,7 @@
 #include "diff/diff.h"
 #include "rules/meaning.h"
 #include "rules/native_meaning.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -61,8 +62,9 @@ std::string place_of(const Change& change, bool with_backend) {
     return change.chain.empty() ? table : table + '/' + change.chain;
   }
   if (!change.set.empty()) return "set " + change.set;
-  return format("{}{}{}/{}", with_backend && change.backend == Backend::legacy ? "legacy " : "",
-                change.family == Family::ipv6 ? "ip6 " : "", change.table, change.chain);
+  return format("{}{}{}{}{}", with_backend && change.backend == Backend::legacy ? "legacy " : "",
+                change.family == Family::ipv6 ? "ip6 " : "", change.table, change.chain.empty() ? "" : "/",
+                change.chain);
 }
 
 // An option as it is spoken: "! --dport" is "not dport"; protocol and target need no name.
@@ -119,12 +121,13 @@ std::string spoken_native_part(const PartChange& part) {
 std::string spoken_parts(const Change& change) {
   std::vector<std::string> out;
   for (const auto& part : change.parts)
-    out.push_back(change.native ? spoken_native_part(part) : spoken_part(part));
+    out.push_back(is_in_words_of_nft(part.part) ? spoken_native_part(part) : spoken_part(part));
   return join(out, ", ");
 }
 
 std::string spoken_rule(const Change& change, const std::string& words) {
-  return change.native ? native_rule_words(words) : spoken_rule(words, *change.family);
+  if (change.native && is_in_words_of_nft(words)) return native_rule_words(words);
+  return spoken_rule(words, change.family.value_or(Family::ipv4));
 }
 
 std::string member_counts(const Change& change) {
@@ -150,7 +153,8 @@ std::string counts(const Block& block) {
   if (block.find(ChangeKind::set_added) != nullptr) append_word(out, "added");
   if (block.find(ChangeKind::set_removed) != nullptr) append_word(out, "removed");
   if (block.find(ChangeKind::set_changed) != nullptr) append_word(out, "options");
-  if (block.find(ChangeKind::table_changed) != nullptr) append_word(out, "options");
+  if (const auto* changed = block.find(ChangeKind::table_changed))
+    append_word(out, changed->parts.front().part == "form" ? spoken_parts(*changed) : "options");
   if (const auto* members = block.find(ChangeKind::members)) append_word(out, member_counts(*members));
   return out;
 }

@@ -12,9 +12,10 @@
 namespace rewall {
 
 /// The words of iptables-save, without "-A CHAIN", of a rule in the words of nft: those of its note
-/// (kIptablesNote), else what stands for plain matches of interfaces, addresses, protocols and ports, a
-/// comment and a verdict, which nft needs no note for. Absent for any other rule. They say whose a rule is;
-/// what the kernel makes of them is for the host's own iptables to say.
+/// (kIptablesNote), else what stands for plain matches of interfaces, addresses, protocols, ports, flags of
+/// tcp, fragments, marks and a limit, a comment, a verdict and NFLOG, which nft needs no note for. Absent for
+/// any other rule. They say whose a rule is; what the kernel makes of them is for the host's own iptables to
+/// say.
 std::optional<std::string> in_words_of_iptables(std::string_view rule);
 
 /// A table of iptables' name in the words of nft, as one in the words of iptables. A rule that these do not

@@ -8,7 +8,9 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "rules/native_meaning.h"
+#include "rules/nft_as_iptables.h"
 #include "rules/rule.h"
+#include "rules/table_forms.h"
 #include "ui/width.h"
 
 namespace rewall {
@@ -66,8 +68,9 @@ Shown shown_native(std::string_view words) {
   return {.rule = native_rule_words(words), .comment = native_meaning(words).comment};
 }
 
-Shown shown(const Change& change, const std::string& words) {
-  return change.native ? shown_native(words) : shown(words);
+/// A change from one form of a table to the other has rules of both.
+Shown shown_in_its_words(std::string_view words) {
+  return is_in_words_of_nft(words) ? shown_native(words) : shown(words);
 }
 
 std::string with_comment(const Shown& shown) {
@@ -97,7 +100,7 @@ std::string native_part_words(const PartChange& part, const std::string& value) 
 }
 
 std::string changed_native_rule(const Change& change) {
-  Shown rule = shown(change, *change.to);
+  Shown rule = shown_in_its_words(*change.to);
   for (const auto& part : change.parts) {
     if (part.part == "comment") {
       rule.comment = format("{{{} -> {}}}", part.from.value_or(""), part.to.value_or(""));
@@ -118,8 +121,12 @@ std::string changed_native_rule(const Change& change) {
 }
 
 std::string changed_rule(const Change& change) {
-  if (change.native) return changed_native_rule(change);
-  Shown rule = shown(change.to.value_or(""));
+  const bool of_nft = std::ranges::any_of(change.parts, [](const PartChange& part) {
+    return part.part != "comment" && is_in_words_of_nft(part.part);
+  });
+  if (change.native && (of_nft || change.parts.empty())) return changed_native_rule(change);
+  const auto newer = change.to.value_or("");
+  Shown rule = shown(is_in_words_of_nft(newer) ? in_words_of_iptables(newer).value_or(newer) : newer);
   for (const auto& part : change.parts) {
     if (part.part == "--comment") {
       rule.comment = format("{{{} -> {}}}", part.from.value_or(""), part.to.value_or(""));
@@ -146,19 +153,20 @@ std::string place(const Change& change) {
   if (!change.set.empty()) return format("set {}", escape(change.set));
   std::string text(short_name(*change.family));
   if (change.backend == Backend::legacy) text += " (legacy)";
-  return format("{} {} {}", text, escape(change.table), escape(change.chain));
+  text += " " + escape(change.table);
+  return change.chain.empty() ? text : text + " " + escape(change.chain);
 }
 
 std::string comment_change(const Change& change) {
   std::string from;
   std::string to;
   for (const auto& part : change.parts) {
-    if (part.part == (change.native ? "comment" : "--comment")) {
+    if (part.part == "comment" || part.part == "--comment") {
       from = part.from.value_or("");
       to = part.to.value_or("");
     }
   }
-  const std::string rule = escape(shown(change, change.to.value_or("")).rule);
+  const std::string rule = escape(shown_in_its_words(change.to.value_or("")).rule);
   return format("{}  # {{{} -> {}}}", rule, escape(from), escape(to));
 }
 
@@ -221,8 +229,8 @@ std::string heading_words(const Change& change, Paint paint) {
   }
 }
 
-std::string rule_of(const Change& change, const std::optional<std::string>& words) {
-  return with_comment(shown(change, words.value_or("")));
+std::string rule_of(const std::optional<std::string>& words) {
+  return with_comment(shown_in_its_words(words.value_or("")));
 }
 
 std::string rule_line(const Change& change, Paint paint) {
@@ -234,16 +242,16 @@ std::string rule_line(const Change& change, Paint paint) {
   };
   switch (change.kind) {
     case ChangeKind::added:
-      return paint.added(line('+', at(change.to_pos), rule_of(change, change.to)));
+      return paint.added(line('+', at(change.to_pos), rule_of(change.to)));
     case ChangeKind::removed:
-      return paint.removed(line('-', at(change.from_pos), rule_of(change, change.from)));
+      return paint.removed(line('-', at(change.from_pos), rule_of(change.from)));
     case ChangeKind::changed:
       return paint.changed(line('~', at(change.to_pos), changed_rule(change)));
     case ChangeKind::comment:
       return paint.quiet(line('#', at(change.to_pos), comment_change(change)));
     case ChangeKind::moved:
       return paint.moved(line('>', format("{}->{}", at(change.from_pos), at(change.to_pos)),
-                              change.parts.empty() ? rule_of(change, change.to) : comment_change(change))) +
+                              change.parts.empty() ? rule_of(change.to) : comment_change(change))) +
              (change.no_effect ? paint.quiet("  (changes no verdict)") : "");
     default:
       return {};

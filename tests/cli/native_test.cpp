@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/guarded_host.h"
+#include "support/skip.h"
 
 using namespace rewall;
 using nlohmann::json;
@@ -475,6 +476,97 @@ TEST_CASE("rules expire in a table that goes from one form to the other") {
   host.ok("sleep 3; rewall status");
   host.until("! iptables-save | grep -q 8080");
   CHECK(has(host.rules(), "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"));
+}
+
+TEST_CASE("what changes in a table in the words of nft does not expire, and a command says so") {
+  const MixedHost host;
+  host.ok("rewall snapshot");
+  const auto mixed = host.table();
+  host.ok("(nft -s list table ip filter | sed 's/443/9443/') >x.nft");
+  CHECK(has(host.ends(3, "rewall apply --expire 1h x.nft"),
+            "--expire covers the rules of iptables and ipsets"));
+  CHECK(host.table() == mixed);
+  const auto tried =
+      host.sh("rewall try --keep --expire 1h -- iptables -A INPUT -p tcp --dport 8080 -j ACCEPT");
+  CHECK(tried.status == 0);
+  CHECK(has(tried.err, "what changed in tables of nft (ip filter) does not expire"));
+  CHECK(has(
+      tried.out + tried.err,
+      "nothing expires: the command added or altered no rule or chain in the words of iptables and no member "
+      "of an ipset"));
+  CHECK(has(host.table(), "8080"));
+  host.ok("rewall rollback");
+  CHECK(host.table() == mixed);
+  // A rule that makes the table one of nft's.
+  host.ok(
+      "rewall restore HEAD~3; rewall try --keep --expire 1h -- nft add rule ip filter INPUT ct state new "
+      "drop");
+  CHECK(has(host.ok("rewall status"), "guard    ARMED"));
+  host.ok("rewall rollback");
+  CHECK(host.rules() == host.before);
+}
+
+TEST_CASE("diff and blame follow rules from one form of a table to the other") {
+  const MixedHost host;
+  host.ok("rewall snapshot");
+  const auto diff = host.ends(1, "rewall diff HEAD~1 HEAD");
+  CHECK(has(diff, "ip filter INPUT\n  + 3     tcp dport 443 ct state new counter accept\n"));
+  CHECK(has(diff, "ip filter  form {iptables -> nft}\n"));
+  CHECK_FALSE(has(diff, "dport 22"));
+  const auto back = json::parse(host.sh("rewall --json diff HEAD HEAD~1").out)["changes"];
+  REQUIRE(back.size() == 2);
+  CHECK(back[0]["kind"] == "removed");
+  CHECK(back[0]["backend"] == "nft");
+  CHECK(back[0]["from"] == "tcp dport 443 ct state new counter accept");
+  CHECK(back[1]["kind"] == "table-changed");
+  CHECK(back[1]["parts"][0]["part"] == "form");
+  const auto first = host.ok("git -C repo rev-parse HEAD~1");
+  const auto mixed = host.ok("git -C repo rev-parse HEAD");
+  const auto of = [&](const std::string& revision) {
+    std::string out;
+    for (const auto& rule : json::parse(host.ok("rewall --json blame --table filter " + revision)))
+      out += rule["hash"].get<std::string>() + "\n";
+    return out;
+  };
+  CHECK(of("HEAD") == first + first + mixed);
+  host.ok("rewall undo");
+  CHECK(of("HEAD") == first + first);
+  CHECK(of("LIVE") == first + first);
+  host.ok("rewall redo");
+  CHECK(of("HEAD") == first + first + mixed);
+  CHECK(host.ok("rewall log --oneline --table 'ip filter' | wc -l") == "4\n");
+}
+
+TEST_CASE("the file that nftables.service loads is what export.nft writes, and reads as a revision") {
+  const Host host;
+  const std::string unit = "/lib/systemd/system/nftables.service";
+  if (host.sh("test -e " + unit + " && test -e /etc/nftables.conf").status != 0)
+    skip("no nftables.service of Debian");
+  // As the unit runs them, on a file of the host's own.
+  const auto run = [&](const std::string& what) {
+    return "$(sed -n 's,^" + what + "=,,p' " + unit +
+           " | sed \"s,/etc/nftables.conf,$PWD/etc/nftables.conf,\")";
+  };
+  host.ok("mkdir -m 700 etc; cp /etc/nftables.conf etc; iptables -A INPUT -p tcp --dport 22 -j ACCEPT");
+  host.ok("rewall init; rewall import etc/nftables.conf");
+  // What was never in force is behind what is.
+  CHECK(has(host.ok("git -C repo show HEAD~1:rules.nft"), "table inet filter {"));
+  // The unit's file flushes the ruleset, those of iptables too.
+  host.ok(run("ExecStart"));
+  CHECK(has(host.ends(1, "rewall diff file:etc/nftables.conf LIVE || true; rewall diff HEAD LIVE"), "22"));
+  CHECK_FALSE(has(host.sh("rewall diff file:etc/nftables.conf LIVE").out, "inet filter"));
+  host.ok("rewall restore HEAD; rewall config export.nft $PWD/etc/nftables.conf");
+  host.ok(
+      "rewall apply /etc/nftables.conf; nft add rule inet filter input tcp dport 80 ct state new accept; "
+      "rewall snapshot");
+  const auto native = host.ok("nft -s list table inet filter");
+  const auto rules = host.rules();
+  host.ok("nft add rule inet filter input drop; " + run("ExecReload"));
+  CHECK(host.ok("nft -s list table inet filter") == native);
+  CHECK(host.rules() == rules);
+  host.ok(run("ExecStop") + "; " + run("ExecStart") + "; rewall restore HEAD");
+  CHECK(host.ok("nft -s list table inet filter") == native);
+  CHECK(host.rules() == rules);
 }
 
 TEST_CASE("without nft a table in its words is neither recorded nor opened") {

@@ -265,6 +265,114 @@ TEST_CASE("native tables that nobody recorded count as none") {
   CHECK(compare(Ruleset{}, native("")).identical());
 }
 
+namespace {
+
+/// "ip filter/INPUT changed 2->3", one line a change; a change of iptables' form is of "filter".
+Lines form_changes(const Ruleset& from, const Ruleset& to) {
+  Lines out;
+  for (const auto& change : compare(from, to).changes) {
+    auto line = change.native ? format("{} {}", name(*change.native), change.table) : change.table;
+    if (!change.chain.empty()) line += '/' + change.chain;
+    if (!change.set.empty()) line += format(" {} {}", change.object, change.set);
+    line += format(" {}", name(change.kind));
+    if (change.from_pos) line += format(" {}", *change.from_pos);
+    if (change.to_pos) line += format("->{}", *change.to_pos);
+    if (change.from) line += format(" [{}]", *change.from);
+    if (change.to) line += format(" > [{}]", *change.to);
+    for (const auto& part : change.parts)
+      line += format(" {}:{}>{}", part.part, side(part.from), side(part.to));
+    out.push_back(line);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("of a table that changes its form those rules are changes that mean something else") {
+  const auto of_iptables = filter({":web - [0:0]", "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                                   "-A INPUT -p tcp -m tcp --dport 22 -m comment --comment ssh -j ACCEPT",
+                                   "-A INPUT -m limit --limit 5/min -j ACCEPT", "-A INPUT -i eth+ -g web",
+                                   "-A INPUT", "-A web -s 192.0.2.0/24 -j DROP"});
+  const auto of_nft = [](const std::string& policy, const Lines& rules, const std::string& more = "") {
+    std::string text = "table ip filter {\n" + more +
+                       "\tchain INPUT {\n\t\ttype filter hook input priority filter; policy " + policy +
+                       ";\n";
+    for (const auto& rule : rules) text += "\t\t" + rule + "\n";
+    return native(text + "\t}\n\n\tchain web {\n\t\tip saddr 192.0.2.0/24 counter drop\n\t}\n}\n");
+  };
+  const Lines rules{
+      "ct state established counter accept # iptables: -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+      "tcp dport 22 counter accept comment \"ssh\"", "limit rate 5/minute counter accept",
+      "iifname \"eth*\" counter goto web", "counter"};
+  CHECK(form_changes(of_iptables, of_nft("accept", rules)) ==
+        Lines{"ip filter table-changed form:iptables>nft"});
+  CHECK(form_changes(of_nft("accept", rules), of_iptables) ==
+        Lines{"filter table-changed form:nft>iptables"});
+
+  Lines other = rules;
+  other[1] = "tcp dport 2222 counter accept comment \"ssh\"";
+  other.insert(other.begin() + 3, "tcp dport 443 ct state new counter accept");
+  other.pop_back();
+  const auto changed = of_nft("drop", other, "\tset s {\n\t\ttype ipv4_addr\n\t}\n\n");
+  CHECK(
+      form_changes(of_iptables, changed) ==
+      Lines{
+          "ip filter set s set-added > [type ipv4_addr]", "ip filter/INPUT policy [accept] > [drop]",
+          "ip filter/INPUT changed 2->2 [-p tcp -m tcp --dport 22 -m comment --comment ssh -j ACCEPT] > [tcp "
+          "dport 2222 counter accept comment \"ssh\"] --dport:22>2222",
+          "ip filter/INPUT added->4 > [tcp dport 443 ct state new counter accept]",
+          "ip filter/INPUT removed 5 []", "ip filter table-changed form:iptables>nft"});
+  CHECK(form_changes(changed, of_iptables) ==
+        Lines{"ip filter set s set-removed [type ipv4_addr]", "filter/INPUT policy [DROP] > [ACCEPT]",
+              "filter/INPUT changed 2->2 [tcp dport 2222 counter accept comment \"ssh\"] > [-p tcp -m tcp "
+              "--dport 22 "
+              "-m comment --comment ssh -j ACCEPT] --dport:2222>22",
+              "filter/INPUT removed 4 [tcp dport 443 ct state new counter accept]",
+              "filter/INPUT added->5 > []", "filter table-changed form:nft>iptables"});
+  // Two rules change places; a base chain that iptables does not make; a chain goes.
+  Lines moved = rules;
+  std::swap(moved[0], moved[1]);
+  const auto with_moved = form_changes(of_iptables, of_nft("accept", moved));
+  REQUIRE(with_moved.size() == 2);
+  CHECK(with_moved.front().starts_with("ip filter/INPUT moved "));
+  CHECK(form_changes(filter({}), of_nft("accept", rules)).front() == "ip filter table-added > []");
+  const auto late = native(
+      "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter + 5; policy "
+      "accept;\n\t\t"
+      "counter\n\t}\n\n\tchain mine {\n\t\ttype filter hook input priority 10; policy accept;\n\t}\n}\n");
+  CHECK(form_changes(input({""}), late) == Lines{"ip filter/INPUT table-changed [type filter hook input "
+                                                 "priority 0;] > [type filter hook input priority "
+                                                 "filter + 5;] priority:0>filter + 5",
+                                                 "ip filter/mine chain-added > [mine]",
+                                                 "ip filter table-changed form:iptables>nft"});
+}
+
+TEST_CASE("the built-in chains of all tables of iptables keep their hooks over a change of form") {
+  // As nft lists what iptables-nft made.
+  const std::vector<std::pair<std::string, Lines>> all{
+      {"raw", {"PREROUTING filter prerouting raw", "OUTPUT filter output raw"}},
+      {"mangle",
+       {"PREROUTING filter prerouting mangle", "INPUT filter input mangle", "FORWARD filter forward mangle",
+        "OUTPUT route output mangle", "POSTROUTING filter postrouting mangle"}},
+      {"nat",
+       {"PREROUTING nat prerouting dstnat", "INPUT nat input 100", "OUTPUT nat output -100",
+        "POSTROUTING nat postrouting srcnat"}},
+      {"security", {"INPUT filter input 150", "FORWARD filter forward 150", "OUTPUT filter output 150"}}};
+  for (const auto& [table, chains] : all) {
+    std::string of_iptables = "*" + table + "\n";
+    std::string of_nft = "table ip " + table + " {\n";
+    for (const auto& chain : chains) {
+      const auto words = split(std::string_view(chain), ' ');
+      of_iptables += format(":{} ACCEPT [0:0]\n-A {} -j RETURN\n", words[0], words[0]);
+      of_nft += format(
+          "\tchain {} {{\n\t\ttype {} hook {} priority {}; policy accept;\n\t\tcounter return\n\t}}\n\n",
+          words[0], words[1], words[2], words[3]);
+    }
+    CHECK(form_changes(v4(of_iptables + "COMMIT\n"), native(of_nft + "}\n")) ==
+          Lines{format("ip {} table-changed form:iptables>nft", table)});
+  }
+}
+
 TEST_CASE("the cost of a native diff follows the change") {
   std::string rules;
   for (int i = 0; i < 10'000; ++i)

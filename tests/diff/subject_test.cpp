@@ -110,4 +110,10 @@ TEST_CASE("the subject of a native table has its family, and nft's words") {
   CHECK(subject_of(in_chain({"accept", "drop"}), native("")) == "inet f2b-table: removed");
   CHECK(subject_of(native(""), native("table ip x {\n\tcounter c {\n\t}\n}\ntable ip y {\n}\n")) ==
         "ip x added, ip y added");
+  const auto mixed = native(
+      "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n\t\t"
+      "iifname \"lo\" counter accept\n\t\tct state new drop\n\t}\n}\n");
+  CHECK(subject_of(input({"-i lo -j ACCEPT"}), mixed) ==
+        "ip filter/INPUT +1, ip filter form iptables -> nft");
+  CHECK(subject_of(mixed, input({"-i lo -j ACCEPT"})) == "filter/INPUT -1, filter form nft -> iptables");
 }

@@ -290,9 +290,11 @@ TEST_CASE("over a long random history blame says since when each rule is there")
 namespace {
 
 /// Commits a snapshot with a file of native tables beside a rules file.
-std::string commit_native(World& world, const std::string& tables, const std::string& restores = "") {
+std::string commit_native(World& world, const std::string& tables, const std::string& restores = "",
+                          const std::string& v4 = "") {
   Repository& repository = world.repository();
-  const Files files{{"rules.v4", ""}, {"rules.v6", ""}, {"rules.nft", tables}};
+  Files files{{"rules.v4", v4}, {"rules.v6", ""}, {"rules.nft", tables}};
+  if (tables.empty() && !v4.empty()) files.erase("rules.nft");
   const auto made = repository.commit(
       repository.head().value(), files,
       {.subject = "native", .trailers = {.trigger = "manual", .backend = "nft", .restores = restores}},
@@ -316,6 +318,56 @@ std::vector<std::string> native_origins(World& world, const BlameFilter& filter 
 }
 
 }  // namespace
+
+TEST_CASE("a rule keeps its snapshot where its table goes from one form to the other, and back") {
+  World world;
+  const std::string head = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n";
+  const std::string nat =
+      "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT "
+      "[0:0]\n-A POSTROUTING -j RETURN\nCOMMIT\n";
+  const std::string native_head =
+      "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n";
+  const auto first = commit_native(world, "", "", head + "-A INPUT -i lo -j ACCEPT\nCOMMIT\n" + nat);
+  const auto second = commit_native(
+      world, "", "",
+      head + "-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\n" +
+          nat);
+  const std::string established =
+      "\t\tct state established counter accept # iptables: -m conntrack --ctstate ESTABLISHED -j ACCEPT\n";
+  const auto mixed = commit_native(world,
+                                   native_head + "\t\tct state new tcp dport 443 accept\n" + established +
+                                       "\t\tiifname \"lo\" counter accept\n\t}\n}\n",
+                                   "", nat);
+  CHECK(native_origins(world) == std::vector{first, mixed, second, first});
+  CHECK(native_origins(world, {.table = "ip filter"}) == std::vector{mixed, second, first});
+  const auto third =
+      commit_native(world,
+                    native_head + established + "\t\tct state new drop\n\t\tiifname \"lo\" counter accept\n" +
+                        "\t\ttcp dport 22 counter accept\n\t}\n}\n",
+                    "", nat);
+  const auto back = commit_native(world, "", "",
+                                  head +
+                                      "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A INPUT -i lo "
+                                      "-j ACCEPT\n-A INPUT -p tcp -m tcp "
+                                      "--dport 22 -j ACCEPT\n-A INPUT -p udp -j DROP\nCOMMIT\n" +
+                                      nat);
+  CHECK(native_origins(world, {.table = "filter"}) == std::vector{second, first, third, back});
+  CHECK(native_origins(world, {.table = "ip filter"}) == std::vector{second, first, third, back});
+  CHECK(native_origins(world, {.table = "nat"}) == std::vector{first});
+  for (const auto& rule : blame(*world.session, "HEAD", {}).value()) CHECK_FALSE(rule.put_back_by);
+  // What a restore puts back in the other form is of the snapshot that had it first.
+  const auto restored = commit_native(world,
+                                      native_head + "\t\tct state new tcp dport 443 accept\n" + established +
+                                          "\t\tiifname \"lo\" counter accept\n\t}\n}\n",
+                                      mixed, nat);
+  const auto all = blame(*world.session, "HEAD", {.table = "filter"}).value();
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].from->hash == mixed);
+  CHECK(all[0].put_back_by->hash == restored);
+  CHECK(all[1].from->hash == second);
+  CHECK_FALSE(all[1].put_back_by);
+  CHECK(all[2].from->hash == first);
+}
 
 TEST_CASE("rules of native tables are from the snapshot since which every one has them") {
   World world;

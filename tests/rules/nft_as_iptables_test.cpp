@@ -12,7 +12,7 @@ using namespace rewall;
 using namespace rewall::testing;
 
 TEST_CASE("rules that nft needs no note for are said in the words of iptables-save") {
-  const std::array<std::pair<const char*, const char*>, 12> all{{
+  const std::array<std::pair<const char*, const char*>, 22> all{{
       {"counter return", "-j RETURN"},
       {"iifname \"docker0\" oifname != \"docker0\" counter accept", "-i docker0 ! -o docker0 -j ACCEPT"},
       {"iifname \"virbr*\" drop", "-i virbr+ -j DROP"},
@@ -25,6 +25,19 @@ TEST_CASE("rules that nft needs no note for are said in the words of iptables-sa
       {"meta l4proto udp udp sport 67 udp dport != 1000-2000 counter",
        "-p udp -m udp --sport 67 ! --dport 1000:2000"},
       {"counter accept comment \"flanneld forward\"", "-m comment --comment \"flanneld forward\" -j ACCEPT"},
+      {"limit rate 5/minute counter accept", "-m limit --limit 5/min -j ACCEPT"},
+      {"iifname \"eth0\" limit rate 3/hour burst 7 packets counter accept",
+       "-i eth0 -m limit --limit 3/hour --limit-burst 7 -j ACCEPT"},
+      {"limit rate 1/second burst 5 packets counter", "-m limit --limit 1/sec"},
+      {"meta mark 0x00000005 counter accept", "-m mark --mark 0x5 -j ACCEPT"},
+      {"meta mark & 0x000000ff != 0x00000005 counter drop", "-m mark ! --mark 0x5/0xff -j DROP"},
+      {"tcp flags syn / syn,ack counter drop", "-p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"},
+      {"tcp dport 22 tcp flags 0x0 / fin,syn drop",
+       "-p tcp -m tcp --dport 22 --tcp-flags FIN,SYN NONE -j DROP"},
+      {"ip frag-off & 8191 != 0 counter drop", "-f -j DROP"},
+      {"counter log group 0", "-j NFLOG"},
+      {"counter log prefix \"a b\" group 5 snaplen 20 queue-threshold 3",
+       "-j NFLOG --nflog-prefix \"a b\" --nflog-group 5 --nflog-size 20 --nflog-threshold 3"},
       {"counter accept comment \"web\"", "-m comment --comment web -j ACCEPT"},
       {"ct state established counter accept # iptables: -m conntrack --ctstate ESTABLISHED -j ACCEPT",
        "-m conntrack --ctstate ESTABLISHED -j ACCEPT"},
@@ -36,13 +49,29 @@ TEST_CASE("rules that nft needs no note for are said in the words of iptables-sa
 }
 
 TEST_CASE("rules with another part have no words of iptables without a note") {
-  for (const char* rule :
-       {"ct state new accept", "tcp dport { 22, 80 } accept", "ip saddr @s drop",
-        "ip saddr 10.0.0.1-10.0.0.9 drop", "iif \"lo\" accept", "meta mark 0x1 accept",
-        "limit rate 3/minute burst 5 packets accept", "counter packets 3 bytes 4 name \"x\" accept",
-        "tcp flags syn accept", "tcp dport 22 udp dport 53 accept", "iifname \"a\" iifname \"b\" accept",
-        "jump { accept; }", "iifname { \"a\", \"b\" } accept", "tcp dport >= 1024 accept",
-        "ip saddr & 255.0.0.255 == 10.0.0.1 accept", "queue num 1"}) {
+  for (const char* rule : {"ct state new accept",
+                           "tcp dport { 22, 80 } accept",
+                           "ip saddr @s drop",
+                           "ip saddr 10.0.0.1-10.0.0.9 drop",
+                           "iif \"lo\" accept",
+                           "meta mark set 0x1 accept",
+                           "limit rate over 3/minute burst 5 packets accept",
+                           "limit rate 10 kbytes/second accept",
+                           "limit rate 3/minute tcp dport 22 accept",
+                           "limit rate 1/week accept",
+                           "meta mark 0x1-0x5 accept",
+                           "log prefix \"x\"",
+                           "log group 1 accept",
+                           "tcp flags != syn / syn,ack drop",
+                           "counter packets 3 bytes 4 name \"x\" accept",
+                           "tcp flags syn accept",
+                           "tcp dport 22 udp dport 53 accept",
+                           "iifname \"a\" iifname \"b\" accept",
+                           "jump { accept; }",
+                           "iifname { \"a\", \"b\" } accept",
+                           "tcp dport >= 1024 accept",
+                           "ip saddr & 255.0.0.255 == 10.0.0.1 accept",
+                           "queue num 1"}) {
     INFO(rule);
     CHECK_FALSE(in_words_of_iptables(rule));
   }

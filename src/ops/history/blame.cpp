@@ -112,6 +112,35 @@ class Pairing {
   std::vector<std::pair<std::size_t, std::size_t>> pairs_{};
 };
 
+using MarksByPlace = std::map<Place, Marks>;
+
+// Makes the marks of the newer ruleset of a diff those of the older one; the rules that this does not have
+// are given back. `before`: rules that both have of `chain` in front of what was compared.
+std::vector<BlamedRule*> carry(MarksByPlace& all, const Diff& diff, const std::string& chain,
+                               std::size_t before) {
+  std::map<Place, Pairing> pairings;
+  std::map<Place, std::string> renamed;
+  for (const auto& change : diff.changes) {
+    const Place place{change.native ? title_of(*change.native, change.table) : change.table, change.chain};
+    if (change.kind == ChangeKind::chain_renamed) renamed[place] = *change.from;
+    pairings.try_emplace(place, change.chain == chain ? before : 0).first->second.add(change);
+  }
+  std::vector<BlamedRule*> came;
+  MarksByPlace older;
+  for (auto& [place, pairing] : pairings) {
+    const auto found = all.find(place);
+    if (found == all.end()) continue;
+    auto node = all.extract(found);
+    Marks marks = pairing.older(node.mapped());
+    std::ranges::copy_if(node.mapped(), std::back_inserter(came), [](auto* rule) { return rule != nullptr; });
+    if (std::ranges::count(marks, nullptr) == std::ssize(marks)) continue;
+    const auto was = renamed.find(place);
+    older[was == renamed.end() ? place : Place{place.first, was->second}] = std::move(marks);
+  }
+  all.merge(older);
+  return came;
+}
+
 // Carries the marks of a file over to its text in the snapshot before; the rules that were not there stay
 // behind, and are given back.
 class Step {
@@ -152,29 +181,8 @@ class Step {
   Tables& slot(Ruleset& ruleset) const { return family_ == Family::ipv4 ? ruleset.v4 : ruleset.v6; }
 
   std::vector<BlamedRule*> carry(const Diff& diff, const std::string& chain, std::size_t before) {
-    std::map<Place, Pairing> pairings;
-    std::map<Place, std::string> renamed;
-    for (const auto& change : diff.changes) {
-      const Place place{change.native ? title_of(*change.native, change.table) : change.table, change.chain};
-      if (change.kind == ChangeKind::chain_renamed) renamed[place] = *change.from;
-      pairings.try_emplace(place, change.chain == chain ? before : 0).first->second.add(change);
-    }
-    std::vector<BlamedRule*> came;
-    std::map<Place, Marks> older;
-    for (auto& [place, pairing] : pairings) {
-      const auto found = file_.marks.find(place);
-      if (found == file_.marks.end()) continue;
-      auto node = file_.marks.extract(found);
-      Marks marks = pairing.older(node.mapped());
-      std::ranges::copy_if(node.mapped(), std::back_inserter(came),
-                           [](auto* rule) { return rule != nullptr; });
-      if (std::ranges::count(marks, nullptr) == std::ssize(marks)) continue;
-      const auto was = renamed.find(place);
-      older[was == renamed.end() ? place : Place{place.first, was->second}] = std::move(marks);
-    }
-    file_.marks.merge(older);
     file_.text = std::move(text_);
-    return came;
+    return rewall::carry(file_.marks, diff, chain, before);
   }
 
   File& file_;
@@ -200,6 +208,8 @@ class Blame {
   // The revision's files, and the hashes of those that a snapshot has.
   Status begin(Files texts, const std::map<std::string, std::string>& hashes, const std::string& backends) {
     backends_ = backends;
+    if (const auto native = hashes.find(std::string(kNativeFile)); !hashes.empty())
+      native_hash_ = native == hashes.end() ? "" : native->second;
     for (const auto file : kFiles) {
       const std::string name(file);
       if (!texts.contains(name) || (filter_.family && family_of_file(name) != filter_.family)) continue;
@@ -268,7 +278,9 @@ class Blame {
   // `title`: what the filter and the marks call the table.
   void mark_chain(File& file, const std::string& title, const BlamedRule& like,
                   const std::vector<std::string_view>& rules) {
-    if (!filter_.table.empty() && !means_table(filter_.table, title)) return;
+    const bool wanted = filter_.table.empty() || means_table(filter_.table, title) ||
+                        (!like.native && filter_.table == format("{} {}", short_name(like.family), title));
+    if (!wanted) return;
     chains_.push_back(like.chain);
     if (!filter_.chain.empty() && like.chain != filter_.chain) return;
     for (const auto rule : rules) {
@@ -295,18 +307,95 @@ class Blame {
     if (!files_.empty()) {
       auto hashes = TRY(repository_.file_hashes(before.hash));
       FileMap there;
+      TRY(cross_forms(before, hashes, there));
       for (auto& [name, file] : files_) {
+        if (file.marks.empty()) continue;
         const auto was = name_before(name, backends_, backends);
         TRY(carry_over(name, file, before, was, hashes));
-        if (!file.marks.empty()) there.emplace(was, std::move(file));
+        if (!file.marks.empty()) there[was].add(std::move(file));
       }
       files_ = std::move(there);
+      const auto native = hashes.find(std::string(kNativeFile));
+      native_hash_ = native == hashes.end() ? "" : native->second;
+    } else {
+      native_hash_.reset();
     }
     if (auto found = put_back_.extract(before.hash)) {
       for (auto& [name, file] : found.mapped()) files_[name].add(std::move(file));
     }
     backends_ = backends;
     newest_ = std::make_shared<const Snapshot>(before);
+    return {};
+  }
+
+  // The texts of a snapshot and of the one before it in which tables change their form; absent where none
+  // does.
+  struct Forms {
+    Ruleset older{};
+    Ruleset newer{};
+    std::map<std::string, std::string> texts{};  // of the older one, by file
+  };
+
+  // A table that changes its form comes to the file of native tables, or leaves it.
+  Result<std::optional<Forms>> read_forms(const Snapshot& before,
+                                          const std::map<std::string, std::string>& hashes) {
+    const std::string native(kNativeFile);
+    const auto hash = hashes.find(native);
+    if (native_hash_ && *native_hash_ == (hash == hashes.end() ? "" : hash->second))
+      return std::optional<Forms>{};
+    Forms forms;
+    if (hash != hashes.end())
+      forms.texts[native] = TRY(repository_.file(before.hash, native, Proof::checksum));
+    const auto newer = files_.find(native);
+    if (!holds_in_nft_words(forms.texts[native]) &&
+        (newer == files_.end() || !holds_in_nft_words(newer->second.text)))
+      return std::optional<Forms>{};
+    forms.older.native = TRY(parse_native(forms.texts[native], native));
+    if (newer != files_.end()) forms.newer.native = TRY(parse_native(newer->second.text, native));
+    for (const Family family : {Family::ipv4, Family::ipv6}) {
+      const std::string name(file_name({family}));
+      if (hashes.contains(name) && before.trailers.backend != "legacy") {
+        forms.texts[name] = TRY(repository_.file(before.hash, name, Proof::checksum));
+        forms.older[{family}] = TRY(parse_saved(forms.texts[name], family, name));
+      }
+      if (const auto file = files_.find(name); file != files_.end() && backends_ != "legacy")
+        forms.newer[{family}] = TRY(parse_saved(file->second.text, family, name));
+    }
+    return std::optional(std::move(forms));
+  }
+
+  // A table that the snapshot before has in the other form is in another file there, where its rules are
+  // found by what they mean.
+  Status cross_forms(const Snapshot& before, const std::map<std::string, std::string>& hashes,
+                     FileMap& there) {
+    const auto forms = read_forms(before, hashes);
+    if (!forms) return unreadable_snapshot(before.hash, forms.error());
+    if (!*forms) return {};
+    for (const auto& [family, table] : tables_in_different_forms((*forms)->older, (*forms)->newer)) {
+      const std::string of_iptables(file_name({family}));
+      const bool comes = find_in_nft_words((*forms)->newer, family, table) != nullptr;
+      const std::string from = comes ? of_iptables : std::string(kNativeFile);
+      const std::string to = comes ? std::string(kNativeFile) : of_iptables;
+      const std::string native_title = title_of(native_family(family), table);
+      const std::string& title = comes ? native_title : table;
+      File newer{.text = files_[to].text, .hash = files_[to].hash};
+      std::erase_if(files_[to].marks, [&](auto& entry) {
+        if (entry.first.first != title) return false;
+        newer.marks.insert(std::move(entry));
+        return true;
+      });
+      Ruleset older_table;
+      Ruleset newer_table;
+      take_table(older_table, (*forms)->older, family, table);
+      take_table(newer_table, (*forms)->newer, family, table);
+      auto marks = newer.marks;
+      auto came = carry(marks, compare(older_table, newer_table), "", 0);
+      File older{.text = (*forms)->texts.at(from), .hash = hashes.at(from)};
+      for (auto& [place, of_chain] : marks)
+        older.marks[{comes ? table : native_title, place.second}] = std::move(of_chain);
+      if (!older.marks.empty()) there[from].add(std::move(older));
+      settle(TRY(look_in_restored(to, std::move(newer), std::move(came))));
+    }
     return {};
   }
 
@@ -379,6 +468,8 @@ class Blame {
   // Of snapshots that were restored, by their hash: rules that were put back.
   std::map<std::string, FileMap> put_back_{};
   std::string backends_{};
+  // Of the file of native tables, empty for none; absent where nobody knows.
+  std::optional<std::string> native_hash_{};
   std::shared_ptr<const Snapshot> newest_{};
 };
 

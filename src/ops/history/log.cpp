@@ -29,11 +29,14 @@ Result<Ruleset> ruleset_at(const Repository& repository, const std::string& hash
 }
 
 bool touches(const Diff& diff, const LogFilter& filter) {
-  const auto table_of = [](const Change& change) {
-    return change.native ? format("{} {}", name(*change.native), change.table) : change.table;
+  // A table of iptables goes by its name, and with its family as nft calls it.
+  const auto of_table = [&](const Change& change) {
+    if (change.native) return means_table(filter.table, format("{} {}", name(*change.native), change.table));
+    return filter.table == change.table ||
+           (change.family && filter.table == format("{} {}", short_name(*change.family), change.table));
   };
   return std::ranges::any_of(diff.changes, [&](const Change& change) {
-    const bool table = filter.table.empty() || means_table(filter.table, table_of(change));
+    const bool table = filter.table.empty() || of_table(change);
     const bool chain = filter.chain.empty() || change.chain == filter.chain ||
                        (change.kind == ChangeKind::chain_renamed && change.from == filter.chain);
     // An ipset is in no table; a native set is in its own, but in no chain.

@@ -8,6 +8,7 @@
 #include "core/format.h"
 #include "rules/print.h"
 #include "rules/set_digest.h"
+#include "rules/table_forms.h"
 
 namespace rewall {
 namespace {
@@ -56,6 +57,11 @@ Differing differing(const Ruleset& one, const Ruleset& other) {
     if (!texts.contains(place)) found.words.insert(place);
   }
   for (const auto& change : compare(one, other).changes) found.meaning.insert(rewall::place_of(change));
+  // Each form of a table is a place of its own.
+  for (const auto& [family, table] : tables_in_different_forms(one, other)) {
+    found.meaning.insert({family, Backend::nft, table, ""});
+    found.meaning.insert({std::nullopt, std::nullopt, format("{} {}", short_name(family), table), ""});
+  }
   return found;
 }
 
