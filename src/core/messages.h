@@ -528,6 +528,11 @@ inline constexpr Message integration_changed{
     .text = "{0}: somebody changed it, or rewall did not install it",
     .hint = "no file was changed: look at what is there, and delete it if nobody needs it: {1}"};
 
+inline constexpr Message integration_packaged{
+    .kind = ErrorKind::refused,
+    .text = "{0}: its files belong to the package of rewall, and go with the package",
+    .hint = "no file was changed: 'rewall hooks list' shows which integrations can be removed"};
+
 inline constexpr Message unit_enabled{.kind = ErrorKind::refused,
                                       .text = "{0}: the unit is enabled",
                                       .hint = "disable it first: systemctl {1} {0}"};

@@ -18,11 +18,11 @@ has() { [[ $1 == *"$2"* ]] || fails "'$2' is not in: $1"; }
 has_not() { [[ $1 != *"$2"* ]] || fails "'$2' is in: $1"; }
 until_true() {
   local i
-  for ((i = 0; i < 600; i++)); do
+  for ((i = 0; i < 1200; i++)); do
     if "$@"; then return; fi
     sleep 0.1
   done
-  fails "a minute went by without: $*"
+  fails "two minutes went by without: $*"
 }
 apt() { apt-get -o Dpkg::Use-Pty=0 -y --allow-downgrades --no-install-recommends "$@" 2>&1 </dev/null; }
 rules() { iptables-save | grep -v '^#' | sed 's/\[[0-9:]*\]//'; }
@@ -69,7 +69,7 @@ echo '# mine' >>/etc/fail2ban/action.d/rewall.conf
 before=$(rules)
 
 # It fires by the process of the old program.
-rewall -q try --for 30s -- iptables -P FORWARD DROP
+rewall -q try --for 60s -- iptables -P FORWARD DROP
 process=$(guard_process)
 said=$(apt install "$new")
 is "$(guard_process)" "$process" "the guard's process after the upgrade"
@@ -89,14 +89,14 @@ fi
 
 # It fires by the new program.
 said=$(apt install "$old")
-rewall -q try --for 20s -- iptables -P FORWARD DROP
+rewall -q try --for 45s -- iptables -P FORWARD DROP
 said=$(apt install "$new")
 kill -9 "$(guard_process)"
 if $systemd; then
   again() { [ "$(readlink "/proc/$(guard_process)/exe")" = /usr/sbin/rewall ]; }
   until_true again
 else
-  sleep 21
+  sleep 46
   has "$(rewall status 2>&1 || true)" "overdue"
 fi
 until_true guard_gone
