@@ -451,6 +451,9 @@ inline constexpr Message config_unreadable{
 inline constexpr Message not_an_absolute_path{.kind = ErrorKind::usage,
                                               .text = "'{}' is not an absolute path"};
 
+inline constexpr Message quote_not_closed{.kind = ErrorKind::usage,
+                                          .text = "'{}' has a quote that does not close"};
+
 inline constexpr Message git_missing{
     .kind = ErrorKind::repository, .text = "git is not installed", .hint = "apt install git"};
 
