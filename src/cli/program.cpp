@@ -30,6 +30,7 @@
 #include "ops/history/export.h"
 #include "ops/history/signature.h"
 #include "ops/remote/background.h"
+#include "ops/remote/notify.h"
 #include "ops/restore/recovery.h"
 #include "store/repository.h"
 #include "ui/diff_view.h"
@@ -98,7 +99,7 @@ std::unique_ptr<Session> make_session(const std::filesystem::path& repository, B
   auto session = std::make_unique<Session>(repository, backend, std::move(firewall));
   session->program = own_path();
   session->signer = sign_commit;
-  session->record_observers = {export_snapshot, push_and_pack, queue_post_snapshot};
+  session->record_observers = {export_snapshot, note_for_notify, push_and_pack, queue_post_snapshot};
   session->diff_text = [](const Diff& diff) { return render(diff, {}); };
   return session;
 }
@@ -239,7 +240,7 @@ int run_program(int argc, char** argv) {
     if (argc == 4 && argv[1] == std::string_view("-C") && argv[3] == std::string_view("background")) {
       start_log(0);
       become_independent(false);
-      return work_in_background(argv[2]);
+      return work_in_background(argv[2], make_session);
     }
     return run_words(argc, argv, json, running);
   } catch (const std::bad_alloc&) {

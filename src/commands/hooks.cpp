@@ -50,15 +50,19 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
                       : remove_integration(context.session, options.name, options.root);
   if (!hook) return std::move(hook).error();
   const auto wanted = install ? Integration::State::installed : Integration::State::absent;
+  const bool packaged = hook->state == Integration::State::packaged;
   bool changed = false;
   for (auto& file : hook->files) {
-    const bool done = file.state != wanted;
+    const bool done = file.state != wanted && file.state != Integration::State::packaged;
     changed = changed || done;
-    file.state = wanted;
-    const auto* word = install ? (done ? "wrote" : "unchanged:") : (done ? "removed" : "not found:");
+    if (done) file.state = wanted;
+    const auto* word = install ? (done ? "wrote" : "unchanged:")
+                               : (done                   ? "removed"
+                                  : file.state == wanted ? "not found:"
+                                                         : "of the package:");
     if (!context.json) context.terminal.out(format("{} {}\n", word, escape(file.path)));
   }
-  hook->state = wanted;
+  if (!packaged) hook->state = wanted;
   if (context.json) {
     auto json = hook_json(*hook);
     json["changed"] = changed;
@@ -71,7 +75,7 @@ Result<Answer> change(Context& context, const HooksOptions& options) {
   if (install && !hook->in_repository && !is_default_repository(context.session.path()))
     context.terminal.say(format("warning: the installed files work on {}, not on {}: set REWALL_REPO there",
                                 kDefaultRepository, escape(context.session.path().string())));
-  if (install && changed && !hook->next.empty())
+  if (install && (changed || packaged) && !hook->next.empty())
     context.terminal.say(
         format("next{}: {}", options.root == "/" ? "" : ", on the host that gets these files", hook->next));
   return Answer::same;

@@ -41,6 +41,10 @@ Json expired_json(const std::vector<ExpiryEnding>& endings) {
   return json;
 }
 
+Json notify_json(const NotifyFailure& failure) {
+  return {{"time", rfc3339(failure.time)}, {"hash", failure.hash}, {"why", failure.why}};
+}
+
 Json to_json(const RepositoryStatus& status) {
   Json remote = nullptr;
   if (status.remote) {
@@ -73,6 +77,7 @@ Json to_json(const RepositoryStatus& status) {
           {"expired", expired_json(status.expired)},
           {"watch", status.watch},
           {"remote", remote},
+          {"notify_failed", status.notify_failed ? notify_json(*status.notify_failed) : Json(nullptr)},
           {"journal", or_null(status.journal)},
           {"damage", status.damage}};
 }
@@ -272,6 +277,10 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
   if (status.remote) {
     text += remote_text(context, *status.remote);
   }
+  if (const auto& failed = status.notify_failed)
+    text += format("notify   {}\n",
+                   paint.removed(format("failed {} for snapshot {}: {}", ago(failed->time, now()),
+                                        short_hash(failed->hash), failed->why)));
   return wrapped_lines(text, kValueColumn, Terminal::width());
 }
 

@@ -451,6 +451,9 @@ inline constexpr Message config_unreadable{
 inline constexpr Message not_an_absolute_path{.kind = ErrorKind::usage,
                                               .text = "'{}' is not an absolute path"};
 
+inline constexpr Message quote_not_closed{.kind = ErrorKind::usage,
+                                          .text = "'{}' has a quote that does not close"};
+
 inline constexpr Message git_missing{
     .kind = ErrorKind::repository, .text = "git is not installed", .hint = "apt install git"};
 
@@ -527,6 +530,11 @@ inline constexpr Message integration_changed{
     .kind = ErrorKind::refused,
     .text = "{0}: somebody changed it, or rewall did not install it",
     .hint = "no file was changed: look at what is there, and delete it if nobody needs it: {1}"};
+
+inline constexpr Message integration_packaged{
+    .kind = ErrorKind::refused,
+    .text = "{0}: its files belong to the package of rewall, and go with the package",
+    .hint = "no file was changed: 'rewall hooks list' shows which integrations can be removed"};
 
 inline constexpr Message unit_enabled{.kind = ErrorKind::refused,
                                       .text = "{0}: the unit is enabled",

@@ -47,6 +47,39 @@ class NetfilterPersistent {
 
 }  // namespace
 
+TEST_CASE("what the package has is installed, and only the package removes it") {
+  const Host host;
+  host.ok(
+      "for file in lib/systemd/system/rewall-watch.service lib/systemd/system/rewall-restore.service; do "
+      "install -D " REWALL_SOURCE_DIR
+      "/hooks/systemd/${file##*/} usr/$file; done; install -D " REWALL_SOURCE_DIR
+      "/hooks/fail2ban/rewall.conf etc/fail2ban/action.d/rewall.conf; install -D /dev/stdin "
+      "usr/share/rewall/packaged <<<$'systemd\nfail2ban'");
+  const auto list = host.ok("rewall hooks list --root $PWD");
+  CHECK(has(list, "systemd               packaged "));
+  CHECK(has(list, "fail2ban              packaged "));
+  CHECK(has(list, "netfilter-persistent  absent "));
+  const auto before = host.ok("find etc usr -type f | xargs md5sum");
+  const auto said = host.ends(0, "rewall hooks install systemd --root $PWD");
+  CHECK(has(said, "unchanged: " + host.folder().string() + "/usr/lib/systemd/system/rewall-restore.service"));
+  CHECK(has(said, "systemctl enable rewall-restore.service"));
+  const auto refused = host.ends(3, "rewall hooks remove fail2ban --root $PWD");
+  CHECK(has(refused, "fail2ban: its files belong to the package of rewall, and go with the package"));
+  CHECK(has(host.ok("rewall hooks list --root $PWD"), "fail2ban              packaged "));  // the hint
+  CHECK(host.ok("find etc usr -type f | xargs md5sum") == before);
+  // A file of one's own comes before the package's, and can go again.
+  host.ok("install -D " REWALL_SOURCE_DIR
+          "/hooks/systemd/rewall-watch.service etc/systemd/system/rewall-watch.service");
+  CHECK(has(host.ok("rewall hooks remove systemd --root $PWD"),
+            "of the package: " + host.folder().string() +
+                "/usr/lib/systemd/system/rewall-restore.service\n"
+                "removed " +
+                host.folder().string() + "/etc/systemd/system/rewall-watch.service\n"));
+  CHECK(has(host.ok("rewall hooks list --root $PWD"), "systemd               packaged "));
+  host.ok("echo '# mine' >>etc/fail2ban/action.d/rewall.conf");
+  CHECK(has(host.ok("rewall hooks list --root $PWD"), "fail2ban              changed "));
+}
+
 TEST_CASE("an integration is installed once, and removed once") {
   const Host host;
   const auto first = host.ok("rewall hooks install systemd --root $PWD 2>said");

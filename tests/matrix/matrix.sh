@@ -20,31 +20,36 @@ matrix_enter() {
   as_root "$BASH" "$root/tests/matrix/enter.sh" "$matrix_cache/$release" "$root" "$builds" CXX="$compiler" "$@" </dev/null
 }
 
+# matrix_base RELEASE FOLDER: makes FOLDER with debootstrap, unless it is there.
+matrix_base() {
+  local release=$1 folder=$2 mirror
+  [ ! -d "$folder" ] || return 0
+  needs debootstrap
+  mirror=$(matrix_mirror)
+  if [ -z "$mirror" ]; then
+    as_root apt-get update >&2
+    mirror=$(matrix_mirror)
+    [ -n "$mirror" ] || fail "apt has no mirror of Debian here"
+  fi
+  say "dev: $release: debootstrap"
+  as_root rm -rf "$folder.aside"
+  as_root env "http_proxy=${http_proxy:-$(apt-config dump --format '%v' Acquire::http::Proxy)}" \
+    debootstrap --variant=minbase --include=ca-certificates "$release" "$folder.aside" "$mirror" >&2
+  # No service starts in there, and apt gets its packages as it does here.
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$folder.aside/usr/sbin/policy-rc.d" >/dev/null
+  as_root chmod 755 "$folder.aside/usr/sbin/policy-rc.d"
+  { apt-config dump | grep -E '^Acquire::(https?|Check-|Retries|Languages)' || true; } |
+    as_root tee "$folder.aside/etc/apt/apt.conf.d/90outside" >/dev/null
+  # What breaks off half-way is made anew: nothing there is worth a sync for each file.
+  echo force-unsafe-io | as_root tee "$folder.aside/etc/dpkg/dpkg.cfg.d/unsafe-io" >/dev/null
+  as_root mv "$folder.aside" "$folder"
+}
+
 # matrix_root RELEASE PACKAGE...: the folder of RELEASE, with these packages in it.
 matrix_root() {
-  local release=$1 folder=$matrix_cache/$1 mirror installed name missing=()
+  local release=$1 folder=$matrix_cache/$1 installed name missing=()
   shift
-  if [ ! -d "$folder" ]; then
-    needs debootstrap
-    mirror=$(matrix_mirror)
-    if [ -z "$mirror" ]; then
-      as_root apt-get update >&2
-      mirror=$(matrix_mirror)
-      [ -n "$mirror" ] || fail "apt has no mirror of Debian here"
-    fi
-    say "dev: $release: debootstrap"
-    as_root rm -rf "$folder.aside"
-    as_root env "http_proxy=${http_proxy:-$(apt-config dump --format '%v' Acquire::http::Proxy)}" \
-      debootstrap --variant=minbase --include=ca-certificates "$release" "$folder.aside" "$mirror" >&2
-    # No service starts in there, and apt gets its packages as it does here.
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$folder.aside/usr/sbin/policy-rc.d" >/dev/null
-    as_root chmod 755 "$folder.aside/usr/sbin/policy-rc.d"
-    { apt-config dump | grep -E '^Acquire::(https?|Check-|Retries|Languages)' || true; } |
-      as_root tee "$folder.aside/etc/apt/apt.conf.d/90outside" >/dev/null
-    # What breaks off half-way is made anew: nothing there is worth a sync for each file.
-    echo force-unsafe-io | as_root tee "$folder.aside/etc/dpkg/dpkg.cfg.d/unsafe-io" >/dev/null
-    as_root mv "$folder.aside" "$folder"
-  fi
+  matrix_base "$release" "$folder"
   installed=$(dpkg-query --admindir="$folder/var/lib/dpkg" -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true)
   for name in "$@"; do
     grep -qxF "installed $name" <<<"$installed" || missing+=("$name")

@@ -23,11 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Program {
-  std::string name{};  ///< "pre-restore.d/10-ask"
-  std::string path{};  ///< without links
-};
-
 struct Folder {
   fs::path path{};  ///< empty: there are none
   std::chrono::milliseconds deadline{};
@@ -56,8 +51,8 @@ Error unreadable(const fs::path& path, const std::error_code& why) {
 }
 
 // All of them are looked at before any runs.
-Result<std::vector<Program>> programs_in(const fs::path& literal) {
-  std::vector<Program> programs;
+Result<std::vector<HookProgram>> programs_in(const fs::path& literal) {
+  std::vector<HookProgram> programs;
   if (literal.empty()) return programs;
   std::error_code failed;
   const auto folder = fs::canonical(literal, failed);
@@ -70,10 +65,10 @@ Result<std::vector<Program>> programs_in(const fs::path& literal) {
     if (gone || !is_plain(path.filename()) || !fs::is_regular_file(real, gone)) continue;
     if (::access(real.c_str(), X_OK) != 0) continue;
     TRY(check_trust(path));
-    programs.push_back({.name = literal.filename() / path.filename(), .path = real});
+    programs.push_back({.name = literal.filename() / path.filename(), .words = {real}});
   }
   if (failed) return unreadable(folder, failed);
-  std::ranges::sort(programs, {}, &Program::name);
+  std::ranges::sort(programs, {}, &HookProgram::name);
   return programs;
 }
 
@@ -100,7 +95,7 @@ using HookClock = std::chrono::steady_clock;
 constexpr std::size_t kLinesShown = 100;
 constexpr std::size_t kMostOutput = 1 << 16;
 
-void show_lines(const Program& program, std::string_view text) {
+void show_lines(const HookProgram& program, std::string_view text) {
   const auto lines = split_lines(text);
   for (std::size_t i = 0; i < lines.size() && i < kLinesShown; ++i)
     log_warning("{}: {}", program.name, lines[i]);
@@ -108,9 +103,9 @@ void show_lines(const Program& program, std::string_view text) {
 }
 
 /// All programs of an event have one deadline.
-Status run_program(const Program& program, const QueuedEvent& event, HookClock::time_point end,
+Status run_program(const HookProgram& program, const QueuedEvent& event, HookClock::time_point end,
                    std::chrono::milliseconds deadline) {
-  auto outcome = TRY(run({.words = {program.path},
+  auto outcome = TRY(run({.words = program.words,
                           .input = event.diff,
                           .environment = event.variables,
                           .most_output = kMostOutput,
@@ -149,6 +144,12 @@ Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
                folder.path.parent_path().string()));
   }
   return {};
+}
+
+Status run_hook(const HookProgram& program, const QueuedEvent& event, std::chrono::milliseconds deadline) {
+  if (auto trusted = check_trust(program.words.front()); !trusted)
+    return std::move(trusted).error().within(program.name);
+  return run_program(program, event, HookClock::now() + deadline, deadline);
 }
 
 void queue_event(Session& session, const Event& event, const Diff& diff) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "diff/diff.h"
@@ -32,6 +34,16 @@ void queue_event(Session& session, const Event& event, const Diff& diff);
 /// Queues the event post-snapshot for a new snapshot. An observer of the session
 /// (Session::record_observers).
 void queue_post_snapshot(Session& session, const RecordEvent& recorded);
+
+/// A program that gets an event: its name for people, and its words, of which the first is an absolute path.
+struct HookProgram {
+  std::string name{};
+  std::vector<std::string> words{};
+};
+
+/// Runs it, without a shell, and shows the first lines of what it prints as warnings. Kind refused: it
+/// failed, ran longer than `deadline`, or others than root can write to it (then it does not run).
+Status run_hook(const HookProgram& program, const QueuedEvent& event, std::chrono::milliseconds deadline);
 
 /// Runs the programs of every queued event and empties the queue. Call without the lock: the programs may run
 /// rewall. Failures are logged as warnings.

@@ -43,9 +43,9 @@ const std::vector<PlainKey>& plain_keys() {
   static const auto keys =
       make_plain_keys<export_nft, export_path, fetch_limit, fetch_memory, fetch_snapshot, fleet_stale,
                       fleet_vars, gc_auto, guard_tag_good, hooks_deadline, hooks_path, lock_wait,
-                      network_connect, network_timeout, push_auto, push_remote, push_stale, sign_allowed,
-                      sign_key, sign_require, ui_pager, watch_cpu, watch_foreign, watch_latest, watch_metrics,
-                      watch_poll, watch_settle>();
+                      network_connect, network_timeout, notify_command, push_auto, push_remote, push_stale,
+                      sign_allowed, sign_key, sign_require, ui_pager, watch_cpu, watch_foreign, watch_latest,
+                      watch_metrics, watch_poll, watch_settle>();
   return keys;
 }
 
@@ -222,6 +222,32 @@ Result<bool> parse_switch(std::string_view text) {
 Result<std::string> parse_path(std::string_view text) {
   if (text.empty() || text.starts_with('/')) return std::string(text);
   return error_of<messages::not_an_absolute_path>(text);
+}
+
+Result<std::vector<std::string>> split_command(std::string_view text) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = '\0';
+  for (const char c : text) {
+    const bool is_quote = quote == '\0' ? c == '"' || c == '\'' : c == quote;
+    if (!is_quote && quote == '\0' && c == ' ') {
+      in_word = false;
+      continue;
+    }
+    if (!std::exchange(in_word, true)) words.emplace_back();
+    if (is_quote)
+      quote = quote == '\0' ? c : '\0';
+    else
+      words.back() += c;
+  }
+  if (quote != '\0') return error_of<messages::quote_not_closed>(text);
+  return words;
+}
+
+Result<std::string> parse_command(std::string_view text) {
+  const auto words = TRY(split_command(text));
+  if (words.empty() || words.front().starts_with('/')) return std::string(text);
+  return error_of<messages::not_an_absolute_path>(words.front());
 }
 
 Result<std::string> parse_text(std::string_view text) {

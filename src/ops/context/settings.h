@@ -30,8 +30,14 @@ Result<bool> parse_switch(std::string_view text);
 Result<std::chrono::milliseconds> parse_length(std::string_view text);
 /// Takes an absolute path or an empty text.
 Result<std::string> parse_path(std::string_view text);
+/// Takes the absolute path of a program and its words, or an empty text.
+Result<std::string> parse_command(std::string_view text);
 /// Takes any text.
 Result<std::string> parse_text(std::string_view text);
+
+/// Splits such a text into words as a shell does whose words are plain: blanks separate them, between quotes
+/// they stay, and nothing is expanded. Kind usage: a quote does not close.
+Result<std::vector<std::string>> split_command(std::string_view text);
 
 /// A documented key whose value is a T. Every Setting is a constant below; plain_keys() in settings.cpp
 /// names it.
@@ -77,6 +83,9 @@ inline constexpr Setting<std::chrono::milliseconds> network_connect{"network.con
                                                                     "connection timeout", parse_length};
 inline constexpr Setting<std::chrono::milliseconds> network_timeout{"network.timeout", "10m",
                                                                     "longest push or fetch", parse_length};
+inline constexpr Setting<std::string> notify_command{
+    "notify.command", "", "program that gets each change on its standard input; empty for none",
+    parse_command};
 inline constexpr Setting<bool> push_auto{"push.auto", "false",
                                          "whether each snapshot is pushed, in the background", parse_switch};
 inline constexpr Setting<std::string> push_remote{"push.remote", "origin", "default remote", parse_text};

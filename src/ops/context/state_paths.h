@@ -37,6 +37,9 @@ class StatePaths {
   std::filesystem::path opened() const { return state_ / "opened"; }      ///< ops/host/opened_ports.h
   std::filesystem::path exported() const { return state_ / "exported"; }  ///< ops/history/export.h
   std::filesystem::path push_queue() const { return state_ / "push"; }    ///< ops/remote/push_queue.h
+  std::filesystem::path notices() const { return state_ / "notices"; }    ///< ops/remote/notify.h
+  std::filesystem::path notices_taken() const { return state_ / "notices.taken"; }
+  std::filesystem::path notified() const { return state_ / "notified"; }
   std::filesystem::path fetch_status() const { return state_ / "fetched"; }   ///< ops/remote/fetch_status.h
   std::filesystem::path refused_parts() const { return state_ / "refused"; }  ///< ops/remote/refused_parts.h
   std::filesystem::path network_lock() const { return state_ / "network"; }   ///< one push or fetch at a time

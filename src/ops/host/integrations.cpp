@@ -33,16 +33,21 @@ struct Source {
   std::string_view path{};  ///< below the root; below the repository where it begins with `.git/`
   std::string_view text{};
   mode_t mode = 0644;
+  std::string_view packaged{};  ///< where a package has it (hooks/package/stage.cmake)
 };
 
 constexpr std::array<Source, 8> kSources{{
-    {"systemd", "etc/systemd/system/rewall-restore.service", text_of("systemd/rewall-restore.service")},
-    {"systemd", "etc/systemd/system/rewall-watch.service", text_of("systemd/rewall-watch.service")},
+    {"systemd", "etc/systemd/system/rewall-restore.service", text_of("systemd/rewall-restore.service"), 0644,
+     "usr/lib/systemd/system/rewall-restore.service"},
+    {"systemd", "etc/systemd/system/rewall-watch.service", text_of("systemd/rewall-watch.service"), 0644,
+     "usr/lib/systemd/system/rewall-watch.service"},
     {"netfilter-persistent", "usr/share/netfilter-persistent/plugins.d/05-rewall",
-     text_of("netfilter-persistent/05-rewall"), 0755},
+     text_of("netfilter-persistent/05-rewall"), 0755, "usr/share/netfilter-persistent/plugins.d/05-rewall"},
     {"netfilter-persistent", "etc/systemd/system/netfilter-persistent.service.d/rewall.conf",
-     text_of("netfilter-persistent/rewall.conf")},
-    {"fail2ban", "etc/fail2ban/action.d/rewall.conf", text_of("fail2ban/rewall.conf")},
+     text_of("netfilter-persistent/rewall.conf"), 0644,
+     "usr/lib/systemd/system/netfilter-persistent.service.d/rewall.conf"},
+    {"fail2ban", "etc/fail2ban/action.d/rewall.conf", text_of("fail2ban/rewall.conf"), 0644,
+     "etc/fail2ban/action.d/rewall.conf"},
     {"apt", "etc/apt/apt.conf.d/80rewall", text_of("apt/80rewall")},
     {"cron", "etc/cron.d/rewall", text_of("cron/rewall")},
     {"git-diff", ".git/info/attributes", text_of("git-diff/attributes"), 0600},
@@ -132,6 +137,8 @@ State state_of_all(const std::vector<Integration::File>& files) {
     return std::ranges::find(files, state, &Integration::File::state) != files.end();
   };
   if (any(State::changed)) return State::changed;
+  if (std::ranges::all_of(files, [](const auto& file) { return file.state == State::packaged; }))
+    return State::packaged;
   if (any(State::absent)) return any(State::installed) || any(State::other) ? State::partly : State::absent;
   return any(State::other) ? State::other : State::installed;
 }
@@ -144,11 +151,30 @@ std::vector<const Source*> sources_of(const Integration& integration) {
   return sources;
 }
 
+// A package names what it has, a name a line.
+bool is_packaged(const Integration& integration, const fs::path& root) {
+  const auto names = read_file(root / "usr/share/rewall/packaged");
+  if (!names) return false;
+  const auto lines = split_lines(*names);
+  return std::ranges::find(lines, integration.name) != lines.end();
+}
+
+// What was written beside it stays the integration's own, and counts: /etc comes before /usr/lib.
+Integration::File file_of(const Source& source, const fs::path& path, const fs::path& root, bool packaged) {
+  const Integration::File file{path.string(), state_of(path, source)};
+  const auto shipped = root / source.packaged;
+  const bool is_other = file.state == State::other && path == shipped;
+  if (!packaged || source.packaged.empty() || (file.state != State::absent && !is_other)) return file;
+  std::error_code failed;
+  return fs::exists(shipped, failed) ? Integration::File{shipped.string(), State::packaged} : file;
+}
+
 // The states of the files, in the order of kSources, then the state of the key of git.
 Result<Integration> with_states(Session& session, Integration integration, const fs::path& root) {
+  const bool packaged = is_packaged(integration, root);
   for (const auto* source : sources_of(integration)) {
     auto path = TRY(path_of(session, *source, root));
-    integration.files.push_back({path.string(), state_of(path, *source)});
+    integration.files.push_back(file_of(*source, path, root, packaged));
   }
   if (integration.in_repository) {
     auto state = TRY(state_of_key(session));
@@ -203,7 +229,7 @@ Status write_files(Session& session, const Integration& integration, const fs::p
   std::size_t n = 0;
   for (const auto* source : sources_of(integration)) {
     const auto& file = integration.files[n++];
-    if (file.state == State::installed) continue;
+    if (file.state == State::installed || file.state == State::packaged) continue;
     auto path = TRY(path_of(session, *source, root));
     TRY(make_folders(path.parent_path(), integration.in_repository ? 0700 : 0755));
     auto written = write_file(path, signed_text(source->integration, source->text), source->mode);
@@ -218,7 +244,8 @@ Status write_files(Session& session, const Integration& integration, const fs::p
 Status check_not_enabled(const Integration& integration, const fs::path& root) {
   for (const auto& file : integration.files) {
     const fs::path path = file.path;
-    if (path.extension() != ".service" || file.state == State::absent) continue;
+    if (path.extension() != ".service" || file.state == State::absent || file.state == State::packaged)
+      continue;
     std::error_code failed;
     for (const auto& entry : entries_in(path.parent_path())) {
       if (entry.path().extension() != ".wants") continue;
@@ -234,7 +261,7 @@ Status check_not_enabled(const Integration& integration, const fs::path& root) {
 
 Status remove_files(Session& session, const Integration& integration) {
   for (const auto& file : integration.files) {
-    if (file.state == State::absent) continue;
+    if (file.state == State::absent || file.state == State::packaged) continue;
     if (file.path == kGitKey) {
       TRY(set_key(session, std::nullopt));
       continue;
@@ -260,6 +287,8 @@ std::string_view name(Integration::State state) {
       return "partly";
     case State::changed:
       return "changed";
+    case State::packaged:
+      return "packaged";
   }
   return "";
 }
@@ -281,6 +310,7 @@ Result<Integration> install_integration(Session& session, const std::string& nam
 
 Result<Integration> remove_integration(Session& session, const std::string& name, const fs::path& root) {
   auto integration = TRY(find_unchanged(session, name, root));
+  if (integration.state == State::packaged) return error_of<messages::integration_packaged>(escape(name));
   TRY(check_not_enabled(integration, root));
   TRY(remove_files(session, integration));
   return integration;

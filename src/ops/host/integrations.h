@@ -19,9 +19,10 @@ struct Integration {
   enum class State {
     absent,
     installed,
-    other,    ///< as another version of rewall wrote it
-    partly,   ///< some of the files exist
-    changed,  ///< somebody changed it, or rewall never wrote it
+    other,     ///< as another version of rewall wrote it
+    partly,    ///< some of the files exist
+    changed,   ///< somebody changed it, or rewall never wrote it
+    packaged,  ///< it belongs to the package that installed rewall
   };
   struct File {
     std::string path{};  ///< or a key of the repository's .git/config
@@ -43,12 +44,13 @@ std::vector<Integration> list_integrations(Session& session, const std::filesyst
 
 /// Writes the files that are absent or that another version wrote. Returns the states from before. Kind
 /// usage: there is no such integration, or a file cannot be written; kind permission where that is for lack
-/// of root. Kind refused, and no file is written: somebody changed one of them.
+/// of root. Files of the package stay as they are. Kind refused, and no file is written: somebody changed one
+/// of them.
 Result<Integration> install_integration(Session& session, const std::string& name,
                                         const std::filesystem::path& root);
 
 /// Removes the files. Returns the states from before. The errors are those of install_integration(); kind
-/// refused also while a unit is enabled.
+/// refused also while a unit is enabled, and where all files belong to the package.
 Result<Integration> remove_integration(Session& session, const std::string& name,
                                        const std::filesystem::path& root);
 

@@ -190,6 +190,7 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
   if (auto last = last_ending(session.state_path());
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);
+  status.notify_failed = read_notify_failure(session.state_path());
   status.expiries = read_expiries(session.state_path());
   status.expired = expiries_ended(session.state_path(), now().seconds - kShownFor);
   if (!status.guard) add_other_guard(session, status);

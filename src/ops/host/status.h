@@ -12,6 +12,7 @@
 #include "ops/guard/guard_ending.h"
 #include "ops/guard/guard_place.h"
 #include "ops/guard/guard_state.h"
+#include "ops/remote/notify.h"
 #include "ops/remote/push_queue.h"
 
 namespace rewall {
@@ -40,6 +41,7 @@ struct RepositoryStatus {
     std::optional<PushQueue> queue{};  ///< absent where no snapshot waits to be pushed
   };
   std::optional<RemoteStatus> remote{};
+  std::optional<NotifyFailure> notify_failed{};  ///< the newest run of `notify.command`, where it failed
   std::vector<std::string> damage{};  ///< what of the branch and of the newest snapshots cannot be read
   std::string journal{};              ///< Session::interrupted
   bool restoring = false;
