@@ -13,14 +13,16 @@
 namespace rewall {
 namespace {
 
+constexpr std::size_t kFindingColumn = 18;  // behind the word and the name of the check
+
 std::string to_text(const Context& context, const Finding& finding) {
   const Paint paint = context.terminal.paint();
   const std::string mark = finding.ok ? paint.added("ok  ") : paint.removed("FAIL");
   std::string text = format("{}  {:<10}  {}\n", mark, finding.check, escape(finding.message));
   if (!finding.ok && !finding.hint.empty())
-    text += format("      {:<10}  {}\n", "",
+    text += format("{:{}}{}\n", "", kFindingColumn,
                    paint.quiet(escape(for_repository(finding.hint, context.session.path()))));
-  return wrapped_lines(text, 18, Terminal::width());
+  return wrapped_lines(text, kFindingColumn, Terminal::width());
 }
 
 }  // namespace

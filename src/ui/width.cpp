@@ -90,17 +90,30 @@ std::string without_padding(std::string_view row) {
   return out;
 }
 
+// True for a word that begins a command line: `rewall`, and other programs of hints behind a colon, a
+// semicolon or nothing.
+bool begins_command(std::string_view word, std::string_view before) {
+  static constexpr std::array<std::string_view, 19> kPrograms{
+      "apt",   "chmod", "chown", "find", "git", "ip6tables", "ipset",     "iptables",    "mkdir", "mv",
+      "mount", "nft",   "rmdir", "rm",   "ssh", "sudo",      "systemctl", "timedatectl", "umount"};
+  if (word == "rewall" || word.ends_with("'rewall") || word.ends_with("`rewall")) return true;
+  return (before.empty() || before.ends_with(':') || before.ends_with(';')) &&
+         std::ranges::find(kPrograms, word) != kPrograms.end();
+}
+
 // Words, and command lines as one.
 std::vector<std::string> pieces(std::string_view text) {
   std::vector<std::string> all;
   bool command = false;
+  std::string_view before;  // the last word
   for (const auto word : split(text, ' ')) {
     if (command) {
       all.back().append(" ").append(word);
     } else {
       all.emplace_back(word);
     }
-    const bool begins = word == "rewall" || word.ends_with("'rewall") || word.ends_with("`rewall");
+    const bool begins = begins_command(word, before);
+    if (!word.empty()) before = word;
     command = (command || begins) && word.find_first_of(";,)`") == std::string_view::npos &&
               (begins || word.find('\'') == std::string_view::npos);
   }

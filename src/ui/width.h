@@ -16,8 +16,9 @@ std::size_t terminal_width(int descriptor);
 
 /// Breaks text between words so that no line is longer than `width` columns, as far as words allow. `used`
 /// columns of the first line are taken; the others begin with `indent` blanks. A command line, from the word
-/// `rewall` to the next quote or semicolon, stays whole: it is there to be copied. A colour ends with
-/// the line and begins again in the next. `width` 0: the text as it is.
+/// `rewall`, or from another program's name behind a colon, to the next quote or semicolon, stays whole: it
+/// is there to be copied. A colour ends with the line and begins again in the next. `width` 0: the text as it
+/// is.
 std::string wrapped(std::string_view text, std::size_t used, std::size_t indent, std::size_t width);
 
 /// Each line of a text that ends in a newline, wrapped().

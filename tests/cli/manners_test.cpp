@@ -349,7 +349,9 @@ TEST_CASE(
         for (const auto line : split_lines(text)) {
           if (has(line, "rewall: ") && has(line, " at 20"))
             continue;  // the guards of other tests tell every terminal
-          if (has(line, "'rewall ") || has(line, "/")) continue;  // commands to copy, and paths, stay whole
+          if (has(line, "'rewall ") || has(line, "/") || has(line, "apt install ") ||
+              has(line, "timedatectl "))
+            continue;  // commands to copy, and paths, stay whole
           CHECK(display_width(line) <= width);
           CHECK_FALSE(line.ends_with(' '));
         }

@@ -64,4 +64,9 @@ TEST_CASE("COLUMNS counts before the terminal, where it is a number") {
 TEST_CASE("a command that is there to be copied stays in one line") {
   CHECK(wrapped("see it: rewall log -n 5; and then 'rewall undo now' reverts", 0, 2, 20) ==
         "see it:\n  rewall log -n 5;\n  and then\n  'rewall undo now'\n  reverts");
+  CHECK(wrapped("it comes back: find objects -empty -delete; git fetch --refetch origin", 0, 2, 24) ==
+        "it comes back:\n  find objects -empty -delete;\n  git fetch --refetch origin");
+  CHECK(wrapped("ip filter INPUT  policy ACCEPT", 0, 2, 20) == "ip filter INPUT\n  policy ACCEPT");
+  CHECK(wrapped("    apt install nftables; then all of git is well", 0, 4, 20) ==
+        "    apt install nftables;\n    then all of git\n    is well");
 }
