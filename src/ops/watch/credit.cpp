@@ -59,8 +59,8 @@ std::string native_part_name(const Change& change) {
   return change.chain.empty() ? name : format("{} {}", name, change.chain);
 }
 
-std::vector<std::size_t> changes_of_native(const AttributedChanges& all, const Change& change) {
-  const auto title = format("{} {}", rewall::name(*change.native), change.table);
+/// Of the table that nft calls `title`.
+std::vector<std::size_t> changes_of_table(const AttributedChanges& all, const std::string& title) {
   const auto of_table = [&](const ChainName& chain) {
     return format("{} {}", short_name(chain.family), chain.table) == title;
   };
@@ -78,7 +78,17 @@ std::vector<Part> parts_of(const AttributedChanges& all, const Diff& diff) {
     if (change.native) {
       auto name = native_part_name(change);
       if (seen.insert(name).second)
-        parts.push_back({.name = std::move(name), .changes = changes_of_native(all, change)});
+        parts.push_back(
+            {.name = std::move(name),
+             .changes = changes_of_table(all, format("{} {}", rewall::name(*change.native), change.table))});
+      continue;
+    }
+    // A table that went from the words of nft to those of iptables.
+    if (change.kind == ChangeKind::table_changed && change.family) {
+      auto title = format("{} {}", short_name(*change.family), change.table);
+      auto changes = changes_of_table(all, title);
+      if (seen.insert(title).second)
+        parts.push_back({.name = std::move(title), .changes = std::move(changes)});
       continue;
     }
     const ChainName chain{change.family.value_or(Family::ipv4), change.table, change.chain};
