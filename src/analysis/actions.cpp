@@ -208,8 +208,8 @@ void read_congestion(RuleAction& action, const Target& target) {
 
 // Targets that a packet passes unchanged, as far as rules can tell.
 bool passes(std::string_view name) {
-  static constexpr std::array<std::string_view, 13> kNames = {
-      "LOG",      "NFLOG",       "ULOG",    "AUDIT", "TRACE", "CHECKSUM", "TCPMSS",
+  static constexpr std::array<std::string_view, 12> kNames = {
+      "LOG",      "NFLOG",       "ULOG",    "AUDIT", "TRACE", "CHECKSUM",
       "CLASSIFY", "CONNSECMARK", "SECMARK", "LED",   "TEE",   "RATEEST"};
   return std::ranges::find(kNames, name) != kNames.end();
 }
@@ -245,6 +245,9 @@ void read_extension(RuleAction& action, const Target& target, const Surroundings
     read_congestion(action, target);
   } else if (name == "SET") {
     read_set(action, target, around);
+  } else if (name == "TCPMSS") {
+    spoil(action, Field::length);
+    action.fields = {Field::tcp_option};
   } else if (name == "TCPOPTSTRIP") {
     read_stripped_options(action, target);
   } else if (name == "TPROXY") {
@@ -274,6 +277,10 @@ RuleAction read_action(const std::optional<Target>& target, const Surroundings& 
   action.kind = Kind::unknown;
   if (target->known) read_extension(action, normal_form(*target, around.family), around);
   return action;
+}
+
+bool adds_segment_size(const RuleAction& action) {
+  return action.kind == Kind::spoil_field && action.field == Field::length;
 }
 
 bool matters(const RuleAction& action) {

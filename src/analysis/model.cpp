@@ -78,6 +78,7 @@ const ModelRule& Model::Parts::rule(std::size_t table, std::size_t place_of_chai
   };
   slot->conditions = read_conditions(*parsed, around);
   slot->action = read_action(parsed->target, around, find);
+  if (adds_segment_size(slot->action) && !asks_for_length()) slot->action.kind = RuleAction::Kind::none;
   return *slot;
 }
 
@@ -118,6 +119,14 @@ bool Model::Parts::tracks() {
   };
   tracking = std::ranges::any_of(Ruleset::slots(), in);
   return *tracking;
+}
+
+bool Model::Parts::asks_for_length() {
+  if (!asking_for_length)
+    asking_for_length = std::ranges::any_of(Ruleset::slots(), [this](Slot slot) {
+      return slot.family == family && has_word((*ruleset)[slot], "", {"-m length ", "--tcp-option "});
+    });
+  return *asking_for_length;
 }
 
 bool Model::Parts::translates(Hook hook) {

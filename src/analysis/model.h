@@ -99,7 +99,8 @@ struct RuleAction {
     network_map,
     transparent_proxy,
     set_member,   ///< SET: adds or removes a member
-    spoil_field,  ///< the field becomes what nobody knows: HMARK, SNPT, SET --map-mark
+    spoil_field,  ///< the field becomes what nobody knows: HMARK, SNPT, SET --map-mark; TCPMSS
+                  ///< (adds_segment_size)
     unknown       ///< a target that the model does not know: the verdict hangs on it
   };
   Kind kind = Kind::none;
@@ -114,10 +115,15 @@ struct RuleAction {
   bool shuffles = false;              ///< --random: the port becomes another one in any case
   std::optional<Number> port_base{};  ///< the port is ports + (port - port_base), around
   std::string set{};                  ///< of set_member
-  std::vector<Field> fields{};        ///< of set_member
+  std::vector<Field> fields{};        ///< of set_member; of spoil_field those that become so beside `field`
   bool removes = false;               ///< of set_member: --del-set
   bool bypass = false;                ///< NFQUEUE --queue-bypass: accepted where nobody listens
 };
+
+/// True for TCPMSS: it adds the option that it sets to a packet that has none and no data, and so makes it
+/// longer (xt_TCPMSS.c). One with the option stays as long as it is.
+bool adds_segment_size(const RuleAction& action);
+inline constexpr Number kSegmentSizeOption = Number{1} << 2U;  ///< of Field::tcp_option
 
 struct ModelRule {
   std::string_view words{};             ///< as iptables-save prints it; points into the ruleset

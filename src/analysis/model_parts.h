@@ -41,6 +41,7 @@ struct Model::Parts {
   std::map<std::string, std::unique_ptr<SetMembers>, std::less<>> sets{};
   std::map<std::string, std::unique_ptr<SetMembers>, std::less<>> nomatch_sets{};
   std::optional<bool> tracking{};
+  std::optional<bool> asking_for_length{};
   std::array<std::optional<bool>, 5> translating{};
 
   const Chain& chain(std::size_t table, std::size_t place) const {
@@ -58,6 +59,8 @@ struct Model::Parts {
   const SetMembers* members(std::string_view set, bool nomatch = false);
   /// Whether rules track connections.
   bool tracks();
+  /// Whether rules ask for what TCPMSS can change.
+  bool asks_for_length();
   /// Whether the tables nat have a rule at this hook that can translate.
   bool translates(Hook hook);
 

@@ -124,7 +124,7 @@ void change_state(PacketState& state, const RuleAction& action) {
       state.add(action.field, static_cast<int>(action.value));
       break;
     case RuleAction::Kind::spoil_field:
-      state.set(action.field, FieldValue::nobody_knows());
+      for (const auto field : changed_by(action)) state.set(field, FieldValue::nobody_knows());
       break;
     case RuleAction::Kind::save_mark:
       if (state.has_connection())
@@ -156,8 +156,12 @@ std::vector<Field> changed_by(const RuleAction& action) {
   switch (action.kind) {
     case RuleAction::Kind::set_field:
     case RuleAction::Kind::increase_field:
-    case RuleAction::Kind::spoil_field:
       return {action.field};
+    case RuleAction::Kind::spoil_field: {
+      auto fields = action.fields;
+      fields.push_back(action.field);
+      return fields;
+    }
     case RuleAction::Kind::save_mark:
       return {Field::connection_mark};
     case RuleAction::Kind::restore_mark:

@@ -415,7 +415,11 @@ class QuickWalk {
         increase(action);
         break;
       case Kind::spoil_field:
+        if (adds_segment_size(action) && known(Field::tcp_option) &&
+            (value(Field::tcp_option) & kSegmentSizeOption) != 0)
+          break;
         forget(action.field);
+        for (const auto field : action.fields) forget(field);
         if (action.field == Field::source || action.field == Field::destination) return Go::stop;
         mark_changed_ = mark_changed_ || (hook_ == Hook::output && action.field == Field::mark);
         break;

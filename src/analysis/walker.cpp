@@ -739,8 +739,16 @@ void Walker::increase(WalkState& state, Field field, Number by) {
 }
 
 void Walker::spoil(WalkState& state, const RuleAction& action) {
-  state.set_view(action.field, View::of_variable(evaluator_.make_variable(
-                                   state, action.words, action.field, whole(action.field, asked_.family))));
+  WalkQuestion question;
+  if (adds_segment_size(action) &&
+      evaluator_.test_bits(state.view(Field::tcp_option), Field::tcp_option, kSegmentSizeOption,
+                           kSegmentSizeOption, state, question) == Truth::yes)
+    return;
+  auto fields = action.fields;
+  fields.push_back(action.field);
+  for (const auto field : fields)
+    state.set_view(field, View::of_variable(evaluator_.make_variable(state, action.words, field,
+                                                                     whole(field, asked_.family))));
   if (action.field == Field::mark && state.hook == Hook::output) state.route_again = true;
   if (action.field == Field::destination && state.hook == Hook::prerouting) state.redirected = true;
 }

@@ -243,3 +243,17 @@ TEST_CASE("the kernel puts the fragments of IPv4 together before INPUT, and thos
   const auto six = ruleset(filter("-A INPUT -m ipv6header --header frag --soft -j DROP\n"), v6);
   CHECK(ask(six, "-p udp -s 2001:db8::9 -i eth1 --header frag", v6).verdict == Verdict::drop);
 }
+
+TEST_CASE("TCPMSS makes a packet longer that has no maximum segment size") {
+  const std::string clamp =
+      "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu\n";
+  const auto rules = ruleset(filter(clamp + "-A FORWARD -m length --length 48 -j DROP\n"), v4);
+  const std::string syn =
+      "-p tcp -s 10.2.0.172 -d 10.1.16.0 --syn -i eth1 -o eth0 --hook FORWARD --state NEW ";
+  // 44 became 48 in the kernel.
+  CHECK(ask(rules, syn + "--length 44 --tcp-option 0xc0").verdict == Verdict::depends);
+  CHECK(ask(rules, syn + "--length 44 --tcp-option 0x4").verdict == Verdict::accept);
+  CHECK(ask(rules, syn + "--length 48 --tcp-option 0x4").verdict == Verdict::drop);
+  const auto others = ruleset(filter(clamp + "-A FORWARD -p tcp -m tcp --dport 80 -j DROP\n"), v4);
+  CHECK(ask(others, syn + "--dport 80 --length 44").verdict == Verdict::drop);
+}

@@ -689,7 +689,7 @@ std::string RandomRulesets::rule(const Place& at, const std::vector<std::string>
     std::size_t rare = kEnough;
     for (const auto& part : of) {
       const auto decided = decided_.find(part);
-      rare = std::min(rare, (decided == decided_.end() ? 0 : decided->second) + written_[part] / 2);
+      rare = std::min(rare, (decided == decided_.end() ? 0 : decided->second) + written_[part] / 16);
     }
     rare += kOfOnePart * of.size();
     if (rare >= rarest) continue;
