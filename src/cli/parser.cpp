@@ -208,23 +208,57 @@ std::string hint_for_other_program(const std::string& word) {
     std::string_view words;
     std::string_view hint;
   };
-  static constexpr std::array<Word, 10> kWords{{
+  static constexpr std::array<Word, 17> kWords{{
       {"revert", "'rewall undo' reverts the newest change; 'rewall restore REV' goes back to a revision"},
-      {"reset switch", "'rewall restore REV' makes the live rules equal a revision"},
+      {"reset switch co", "'rewall restore REV' makes the live rules equal a revision"},
       {"pull", "'rewall fetch' fetches the histories; a restore is a command of its own"},
-      {"add stage stash save record", "'rewall snapshot' records the live rules"},
+      {"add stage stash save record ci new", "'rewall snapshot' records the live rules"},
       {"branch",
        "'rewall fleet list' shows the branches, one for each host; 'rewall tag NAME' names a revision"},
       {"merge rebase cherry-pick load", "'rewall apply FILE' and 'rewall edit' change the live rules"},
-      {"list ls reflog history", "'rewall log' lists the snapshots"},
+      {"list ls reflog history op shortlog whatchanged", "'rewall log' lists the snapshots"},
       {"rm clean flush", "'rewall try -- iptables -F' runs a command that removes rules, under a guard"},
       {"start stop restart reload enable disable",
        "'rewall hooks install systemd' installs the services; then: systemctl enable --now rewall-watch"},
       {"fsck", "'rewall verify' checks the history"},
+      {"st info", "'rewall status' compares the live rules with HEAD"},
+      {"version", "'rewall --version' prints the version"},
+      {"amend describe squash abandon",
+       "nothing rewrites the history; 'rewall undo' reverts the newest change, and is recorded too"},
+      {"cat cat-file ls-files ls-tree", "'rewall checkout REV' prints the rules of a revision"},
+      {"grep", "'rewall log --grep RE' searches the history, 'rewall blame' lists the rules"},
+      {"annotate", "'rewall blame' shows which snapshot introduced each rule"},
+      {"cancel abort", "'rewall rollback' reverts a change under a guard"},
   }};
   for (const auto& [words, hint] : kWords) {
     if (std::ranges::count(split(words, ' '), word) > 0) return std::string(hint);
   }
+  return {};
+}
+
+// The same for options of git.
+std::string hint_for_other_option(std::string_view command, std::string_view option) {
+  struct Option {
+    std::string_view options;
+    std::string_view commands;
+    std::string_view hint;
+  };
+  static constexpr std::array<Option, 8> kOptions{{
+      {"--amend", "snapshot", "nothing rewrites the history: take another snapshot"},
+      {"-a -am --all", "snapshot", "a snapshot has all of the live rules: 'rewall snapshot -m MSG'"},
+      {"--cached --staged", "diff", "there is no index: 'rewall diff' compares HEAD with the live rules"},
+      {"--name-only --name-status --numstat --shortstat", "diff|show|log",
+       "'--stat' lists the chains and sets that changed"},
+      {"-s --short --porcelain", "status", "for scripts: 'rewall status --json', and its exit status"},
+      {"--graph", "log", "the history of a host is one line: 'rewall log --oneline'"},
+      {"--get", "config", "'rewall config KEY' prints a setting"},
+      {"--global --system", "config",
+       "for every repository of this host: git config -f /etc/rewall/config KEY VALUE"},
+  }};
+  for (const auto& [options, commands, hint] : kOptions)
+    if (std::ranges::count(split(commands, '|'), command) > 0 &&
+        std::ranges::count(split(options, ' '), option) > 0)
+      return std::string(hint);
   return {};
 }
 
@@ -247,7 +281,10 @@ Error unknown_word(const CLI::App& app, const CLI::App* command, const std::stri
   std::ranges::copy(more_options, std::back_inserter(names));
   auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of(command))
                                      : error_of<messages::unexpected_argument>(word, of(command));
-  const auto near = nearest(word.substr(0, word.find('=')), names);
+  const auto bare = word.substr(0, word.find('='));
+  if (auto hint = command == nullptr ? "" : hint_for_other_option(command->get_name(), bare); !hint.empty())
+    return std::move(error).hinted(hint);
+  const auto near = nearest(bare, names);
   if (!near.empty()) error.hint = format("did you mean '{}'?", near);
   return error;
 }
@@ -417,11 +454,17 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
       const auto* option = find_option(app, of_command, name);
       if (option != nullptr && is_flag(*option) && name != word)
         return error_of<messages::option_takes_no_value>(name, of(of_command));
+      if (option != nullptr && word.size() == name.size() + 1)
+        return missing_value(of_command, *option, name);
       out.push_back(word);
     } else {
       if (command == nullptr && !word.starts_with('-')) {
         const auto found = std::ranges::find_if(
             commands, [&](const Defined& defined) { return defined.app->check_name(word); });
+        if (found == commands.end() && word != "help") {
+          out.push_back(word);  // the library would find a command behind it
+          return out;
+        }
         if (found == commands.end()) {
           out.insert(out.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
           return out;
@@ -467,7 +510,7 @@ Result<std::variant<Chosen, HelpText>> parse_command_line(int argc, char** argv)
   add_globals(syntax, globals);
   ValueError failed;
   add_syntax(app, syntax, failed);
-  app.set_version_flag("--version", "rewall " REWALL_VERSION, "Print the version");
+  app.set_version_flag("-V,--version", "rewall " REWALL_VERSION, "Print the version");
   app.set_help_flag("-h,--help", "Print this help");
   app.require_subcommand(0, 1);
   app.fallthrough();

@@ -76,7 +76,7 @@ std::vector<Completed> completed_commands() {
 }
 
 constexpr std::string_view kGlobals =
-    "-C --repo --backend --color --no-pager -q --quiet -v --verbose --json --help --version";
+    "-C --repo --backend --color --no-pager -q --quiet -v --verbose --json -h --help -V --version";
 /// The values that an option of any command can have.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kValues{
     {{"--family", "ipv4 ipv6"},
@@ -96,7 +96,7 @@ std::string printing(const Listed& listed, std::string_view at) {
 
 /// What prints PLACE= for each place of a list.
 std::string printing_places(const Listed& places, std::string_view at) {
-  return printing(places, at) + " | sort -u | sed s/$/=/";
+  return printing(places, at) + " | sort -u | sed 's/$/=/'";
 }
 
 /// The words of a command, for bash and zsh.

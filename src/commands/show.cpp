@@ -48,7 +48,7 @@ Json shown_json(const std::string& name, const Snapshot& snapshot, const Diff& d
 }
 
 void print_shown(Context& context, const std::string& name, const std::string& heading,
-                 const Snapshot& snapshot, const Diff& diff) {
+                 const Snapshot& snapshot, const Diff& diff, bool stat) {
   if (context.json) {
     Json json = shown_json(name, snapshot, diff);
     json["signature"] = nullptr;
@@ -58,7 +58,8 @@ void print_shown(Context& context, const std::string& name, const std::string& h
     return;
   }
   start_pager(context);
-  const auto text = render(diff, context.terminal.paint(), Terminal::width());
+  const Paint paint = context.terminal.paint();
+  const auto text = stat ? render_stat(diff, paint) : render(diff, paint, Terminal::width());
   context.terminal.out(heading + (text.empty() ? "" : "\n" + text));
 }
 
@@ -82,7 +83,8 @@ void print_live(Context& context, const Revision& head, const Revision& live, co
 }
 
 // LIVE is compared with HEAD, other revisions outside the history with an empty ruleset.
-Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners) {
+Result<Answer> show_unrecorded(Context& context, const std::string& name, std::span<const Owner> owners,
+                               bool stat) {
   auto revision = TRY(read_revision(context.session, name));
   TRY(check_rules(revision));
   Revision before{.name = "nothing"};
@@ -96,7 +98,7 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
   if (name == "LIVE") {
     print_live(context, before, revision, diff);
   } else {
-    print_shown(context, name, escape(name) + "\n", Snapshot{}, diff);
+    print_shown(context, name, escape(name) + "\n", Snapshot{}, diff, stat);
   }
   return Answer::same;
 }
@@ -106,19 +108,21 @@ Result<Answer> show_unrecorded(Context& context, const std::string& name, std::s
 Action define_show(Syntax& syntax) {
   auto name = std::make_shared<std::string>("HEAD");
   auto foreign = std::make_shared<bool>(false);
+  auto stat = std::make_shared<bool>(false);
   syntax.positional("REV", name.get(), "The revision to show (default HEAD); LIVE: the rules in force");
   syntax.flag("--foreign", *foreign, "Show changes to other programs' rules too");
-  return [name, foreign](Context& context) -> Result<Answer> {
+  syntax.flag("--stat", *stat, "Show only the numbers of changes for each chain and set");
+  return [name, foreign, stat](Context& context) -> Result<Answer> {
     std::vector<Owner> owners;
     if (context.json || !*foreign) owners = owners_of(context.session);
-    if (is_unrecorded(*name)) return show_unrecorded(context, *name, owners);
+    if (is_unrecorded(*name)) return show_unrecorded(context, *name, owners, *stat);
     auto repository = TRY(context.session.repository());
     auto hash = TRY(resolve_snapshot(*repository, *name));
     auto snapshot = TRY(repository->snapshot(hash));
     auto diff = TRY(diff_of(*repository, snapshot, owners));
     const auto heading =
         context.json ? std::string{} : facts(*repository, snapshot, context.terminal.paint());
-    print_shown(context, *name, heading, snapshot, diff);
+    print_shown(context, *name, heading, snapshot, diff, *stat);
     return Answer::same;
   };
 }

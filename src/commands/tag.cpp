@@ -47,6 +47,8 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
   auto hash = TRY(repository.resolve(revision));
   const auto before = TRY(tagged(repository, name));
   TRY(repository.set_tag(name, hash));
+  if (before && before->hash != hash)
+    context.terminal.say(format("the tag was at {} before", short_hash(before->hash)));
   if (!context.json) {
     context.terminal.out(format("{} {}\n", escape(name), short_hash(hash)));
     return Answer::same;

@@ -255,6 +255,9 @@ Error unresolved(git_repository* repo, const std::string& expression, int code) 
     case GIT_ENOTFOUND:
       return not_found(repo, expression);
     case GIT_EAMBIGUOUS:
+      if (base_of(expression).size() < GIT_OID_MINPREFIXLEN)
+        return unknown(repo, expression)
+            .hinted(format("a short hash has at least {} digits", GIT_OID_MINPREFIXLEN));
       return ambiguous(repo, expression);
     case GIT_EINVALIDSPEC:
       return unknown(repo, expression);
@@ -271,7 +274,9 @@ std::string at_branch(git_repository* repo, const std::string& host, const std::
   const bool head =
       word ? rest.empty() || std::string_view("~^@:").find(rest[0]) != std::string_view::npos
            : rest.empty() || logged || expression.starts_with("@~") || expression.starts_with("@^");
-  if (!head || is_at_branch(repo, host)) return expression;
+  if (!head) return expression;
+  // The library does not know this name of HEAD.
+  if (is_at_branch(repo, host)) return word || logged ? expression : "HEAD" + expression.substr(1);
   if (logged) return std::string(kHostBranches) + host + rest;
   const auto tip = find_tip(repo, host);
   return tip.empty() ? expression : tip + (word || rest.empty() ? rest : rest.substr(1));

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/host.h"
+#include "support/skip.h"
 
 using namespace rewall;
 using nlohmann::json;
@@ -335,6 +336,38 @@ TEST_CASE("the completion of a shell is a script of that shell, with the words o
   CHECK(completes("rewall -C other push f") == "far\n");
   CHECK(completes("rewall -C othe") == "other\n");
   host.ends(2, "rewall completion tcsh");
+}
+
+TEST_CASE("zsh completes what a person types") {
+  const Host host;
+  if (host.sh("command -v zsh script").status != 0) skip("no zsh here");
+  host.ok("rewall init; rewall tag good; mkdir z bin; rewall completion zsh >z/_rewall; ln -s " REWALL_PROGRAM
+          " bin/rewall");
+  // Ctrl-A and Ctrl-E go to both ends of the line: what was completed is printed, not run.
+  const auto got = host.ok(R"sh(
+export PATH=$PWD/bin:$PATH TERM=dumb
+{ echo "PS1=; fpath=($PWD/z \$fpath); autoload -U compinit; compinit -u -D; bindkey -e; setopt nobeep"; sleep 1
+  for words in 'rest' 'hooks ins' 'diff go' 'config lock.' 'template apply web' 'template render web-server --set ssh_f'; do
+    printf 'rewall %s\t\001echo GOT \005\n' "$words"
+  done
+  echo exit
+} | timeout 100 script -qec 'zsh -f -i' /dev/null | tr -d '\r' | grep -a '^GOT'
+)sh");
+  CHECK(got ==
+        "GOT rewall restore\nGOT rewall hooks install\nGOT rewall diff good\nGOT rewall config lock.wait\n"
+        "GOT rewall template apply web-server\nGOT rewall template render web-server --set ssh_from=\n");
+}
+
+TEST_CASE("fish completes what a person types") {
+  const Host host;
+  if (host.sh("command -v fish").status != 0) skip("no fish here");
+  host.ok("rewall init; rewall tag good; mkdir bin; rewall completion fish >f; ln -s " REWALL_PROGRAM
+          " bin/rewall");
+  const auto got = host.ends(0, R"sh(HOME=$PWD PATH=$PWD/bin:$PATH fish -c 'source f
+for words in rest "hooks ins" "diff go" "config lock." "template apply web" "template render web-server --set ssh_f"
+  complete -C "rewall $words" | cut -f 1
+end')sh");
+  CHECK(got == "restore\ninstall\ngood\nlock.wait\nweb-server\nssh_from=\n");
 }
 
 TEST_CASE("the log filters by time, place, words and people") {

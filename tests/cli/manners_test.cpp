@@ -78,6 +78,14 @@ TEST_CASE("words of git and systemctl lead to those of rewall") {
                                                              {"stauts", "did you mean 'rewall status'?"}};
   for (const auto& [word, says] : all) CHECK(has(host.ends(2, "rewall " + word), "hint: " + says));
   CHECK(has(host.ends(2, "rewall revert"), "'rewall restore REV' goes back"));
+  // The word that is wrong is named, not one behind it that would be a command.
+  CHECK(has(host.ends(2, "rewall op log"), "unknown command 'op'\nhint: 'rewall log'"));
+  CHECK(has(host.ends(2, "rewall nope status --json"), "unknown command 'nope'"));
+  CHECK(has(host.ends(2, "rewall --color sometimes nope"), "--color: 'sometimes'"));
+  CHECK(has(host.ends(2, "rewall commit --amend"), "nothing rewrites the history"));
+  CHECK(has(host.ends(2, "rewall log --name-only"), "'--stat' lists"));
+  CHECK(has(host.ends(2, "rewall log --grap"), "did you mean '--grep'?"));
+  CHECK(host.ok("rewall -V") == host.ok("rewall --version"));
   CHECK(has(host.ends(2, "rewall -C /other revert"), "'rewall -C /other undo' reverts"));
 }
 
@@ -89,6 +97,22 @@ TEST_CASE("a file where a revision is wanted is named as one") {
     CHECK(has(host.ends(2, std::string("rewall ") + command),
               "rules.v4: no such revision\nhint: the file of this name is a revision too: file:rules.v4\n"));
   CHECK(has(host.ends(2, "rewall diff 'my rules'"), "'file:my rules'"));
+}
+
+TEST_CASE("a revision that cannot be one says why") {
+  const Host host;
+  host.ok("rewall init");
+  const auto digit = host.ok("git -C repo rev-parse HEAD").substr(0, 1);
+  CHECK(has(host.ends(2, "rewall diff " + digit),
+            digit + ": no such revision\nhint: a short hash has at least 4 digits\n"));
+  host.ok("iptables -N x; rewall snapshot");
+  for (const auto* at : {"@", "@~1", "@^", "@{1}"}) {
+    const auto head = at[1] == '{' ? at : "HEAD" + std::string(at).substr(1);
+    CHECK(host.ok("rewall log -1 --oneline " + std::string(at)) ==
+          host.ok("rewall log -1 --oneline " + std::string(head)));
+  }
+  CHECK(host.ok("rewall log --oneline @~1..@ | wc -l") == "1\n");
+  CHECK(has(host.ends(2, "rewall diff file:"), "file: needs a path\nhint: write it like file:/etc/"));
 }
 
 TEST_CASE("a script is no rules file, and the error says how to run it") {
@@ -169,6 +193,7 @@ TEST_CASE("tags, remotes and hooks have the words of other programs too") {
   const Host host;
   host.ok("rewall init; rewall tag good; rewall remote add origin /nowhere");
   CHECK(host.ok("rewall tag list") == host.ok("rewall tag"));
+  CHECK(has(host.ends(2, "rewall log -1 --since="), "--since: needs a value"));
   CHECK(host.ok("rewall tag -l") == host.ok("rewall tag"));
   for (const std::string word : {"delete", "remove", "rm"}) {
     host.ok("rewall tag good; rewall tag " + word + " good");
@@ -189,6 +214,14 @@ TEST_CASE("config takes the words of git config") {
   host.ok("rewall config unset lock.wait");
   CHECK(host.ok("rewall config lock.wait") == "30s\n");
   CHECK(has(host.ends(2, "rewall config set lock.wait"), "unknown key 'set'"));
+}
+
+TEST_CASE("show --stat counts the changes, as git show does") {
+  const Host host;
+  host.ok("rewall init; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot -m ssh");
+  const auto shown = host.ok("rewall show --stat");
+  CHECK(has(shown, "    ssh\n\n ip filter INPUT | +1\n 1 change in 1 place: +1\n"));
+  CHECK_FALSE(has(shown, "--dport 22"));
 }
 
 TEST_CASE("show LIVE shows what is in force") {

@@ -5,8 +5,9 @@
 set -euo pipefail
 
 if [ "$1" != --inside ]; then
-  rm -f "$2/status"
+  rm -f "$2/status" "$2/said"
   unshare --mount --propagation private --net --pid --fork --uts --ipc --cgroup "$BASH" "$0" --inside "$@" || true
+  [ ! -e "$2/said" ] || cat "$2/said"
   exit "$(cat "$2/status" 2>/dev/null || echo 125)"
 fi
 root=$2 folder=$3 init=$4

@@ -65,6 +65,16 @@ if $systemd; then
 else
   say "used: init, the plugin of netfilter-persistent"
 fi
+# By watch, whose own /tmp is another, or by the command.
+printf '#!/bin/sh\ncat >/tmp/told\n' >/usr/local/sbin/tell
+chmod 755 /usr/local/sbin/tell
+rewall config notify.command /usr/local/sbin/tell
+iptables -A INPUT -p tcp --dport 8443 -j ACCEPT
+$systemd || rewall -q snapshot >/dev/null
+told() { grep -q 8443 /tmp/told 2>/dev/null; }
+until_true told
+rewall config --unset notify.command
+say "used: a program is told of the change"
 echo '# mine' >>/etc/fail2ban/action.d/rewall.conf
 before=$(rules)
 

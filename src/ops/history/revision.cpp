@@ -166,6 +166,8 @@ Result<Revision> read_unrecorded(Session& session, const std::string& name, std:
     if (revision) revision->name = name;
     return revision;
   }
+  if (name.size() == 5)
+    return Error{.message = "file: needs a path", .hint = "write it like file:/etc/iptables/rules.v4"};
   return from_path(session, name.substr(5), name, family, pipes);
 }
 
