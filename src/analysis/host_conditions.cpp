@@ -181,6 +181,15 @@ NumberSet HostFacts::local(Family family) const {
   return own_addresses(*this, nullptr, family).local;
 }
 
+NumberSet HostFacts::towards_world(Family family) const {
+  const auto is_default = family == Family::ipv4 ? &Interface::v4_default : &Interface::v6_default;
+  std::vector<NumberRange> names;
+  for (const auto& interface : interfaces)
+    if (interface.*is_default)
+      names.push_back({interface_number(interface.name), interface_number(interface.name)});
+  return names.empty() ? whole(Field::in_interface, family) : NumberSet(std::move(names));
+}
+
 NumberSet HostFacts::interfaces_towards(const NumberSet& addresses, Family family) const {
   auto rest = addresses;
   std::vector<NumberRange> names;
