@@ -266,8 +266,11 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
   }
   auto not_failing = any_of(std::move(fail));
   not_failing.negated = true;
+  // What nobody knows is whether the test passes: `--invert` is the rule's `!`.
+  auto plain = match;
+  std::erase_if(plain.options, [](const Option& option) { return option.name == "--invert"; });
   pass.push_back(
-      all_of({std::move(not_failing), unknown(match_words(match), {Field::source, Field::in_interface})}));
+      all_of({std::move(not_failing), unknown(match_words(plain), {Field::source, Field::in_interface})}));
   auto condition = any_of(std::move(pass));
   condition.negated = has("--invert");
   return condition;

@@ -80,6 +80,18 @@ PortRow first_row(const std::string& text, const HostFacts& facts = {}) {
 
 }  // namespace
 
+TEST_CASE("what a test of the reverse path lets in is said as it is, inverted or not") {
+  const auto raw = [](const std::string& rules) {
+    return "*raw\n:PREROUTING ACCEPT [0:0]\n" + rules + "COMMIT\n";
+  };
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter --invert -j DROP\n")).from == "everyone, if -m rpfilter");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter -j DROP\n")).from == "everyone, unless -m rpfilter");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter --loose --invert -j DROP\n")).from ==
+        "everyone, if -m rpfilter --loose");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter -j ACCEPT\n-A PREROUTING -j DROP\n")).from ==
+        "everyone, if -m rpfilter");
+}
+
 TEST_CASE("the world comes in by the interfaces of default routes, where one is known") {
   const auto open_on = [](const std::string& in) {
     return "*filter\n:INPUT DROP [0:0]\n-A INPUT -i " + in +
