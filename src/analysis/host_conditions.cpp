@@ -181,6 +181,15 @@ NumberSet HostFacts::local(Family family) const {
   return own_addresses(*this, nullptr, family).local;
 }
 
+NumberSet HostFacts::towards_world(Family family) const {
+  const auto is_default = family == Family::ipv4 ? &Interface::v4_default : &Interface::v6_default;
+  std::vector<NumberRange> names;
+  for (const auto& interface : interfaces)
+    if (interface.*is_default)
+      names.push_back({interface_number(interface.name), interface_number(interface.name)});
+  return names.empty() ? whole(Field::in_interface, family) : NumberSet(std::move(names));
+}
+
 NumberSet HostFacts::interfaces_towards(const NumberSet& addresses, Family family) const {
   auto rest = addresses;
   std::vector<NumberRange> names;
@@ -257,8 +266,11 @@ std::optional<Condition> read_reverse_path(const Match& match, const Surrounding
   }
   auto not_failing = any_of(std::move(fail));
   not_failing.negated = true;
+  // What nobody knows is whether the test passes: `--invert` is the rule's `!`.
+  auto plain = match;
+  std::erase_if(plain.options, [](const Option& option) { return option.name == "--invert"; });
   pass.push_back(
-      all_of({std::move(not_failing), unknown(match_words(match), {Field::source, Field::in_interface})}));
+      all_of({std::move(not_failing), unknown(match_words(plain), {Field::source, Field::in_interface})}));
   auto condition = any_of(std::move(pass));
   condition.negated = has("--invert");
   return condition;

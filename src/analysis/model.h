@@ -25,6 +25,11 @@ struct HostFacts {
     std::vector<Number> v6{};
     std::vector<NumberRange> v4_networks{};  ///< that are on the link, for routing
     std::vector<NumberRange> v6_networks{};
+    bool finds_neighbours = false;  ///< by ARP and neighbour discovery
+    bool v4_default = false;        ///< a default route leaves by it
+    bool v6_default = false;
+    bool v4_forwards = true;  ///< packets that come in by it are routed on
+    bool v6_forwards = true;
   };
   std::vector<Interface> interfaces{};
   /// Networks of which all addresses are this host's: routes of type `local` (ip-route(8)).
@@ -36,6 +41,9 @@ struct HostFacts {
   NumberSet local(Family family) const;
   /// The interfaces on whose links these addresses are; none where one of the addresses is on no link.
   NumberSet interfaces_towards(const NumberSet& addresses, Family family) const;
+  /// The interfaces that the world can come in by: those that a default route leaves by. All where none does,
+  /// or where nobody knows: other routes may lead to the world.
+  NumberSet towards_world(Family family) const;
   /// Whether another mark or type of service can be another way, as far as anybody knows.
   bool may_route_by_mark() const { return !known || routes_by_mark; }
   /// What MASQUERADE makes of the source of packets that leave by the interface: none where it drops them.

@@ -265,7 +265,7 @@ class PortList {
     row.open = open_of(set, among_);
     const auto [said, fresh] = said_.emplace(set, Said{});
     if (fresh) {
-      Who who(verdicts_, among_);
+      Who who(verdicts_, among_, model_.facts().towards_world(model_.family()));
       said->second = {.from = who.words(set), .depends_on = who.depends_on(set), .world = who.world(set)};
     }
     row.from = said->second.from;

@@ -34,7 +34,9 @@ struct PortRow {
   Open open = Open::none;
   /// Who, in words: "everyone", "10.0.0.0/8 in on eth1", "everyone but the set banned", "nobody".
   std::string from{};
-  bool world = false;  ///< most public addresses can reach it on some interface, if what is unknown lets them
+  /// Most public addresses can reach it on some interface that the world can come in by
+  /// (HostFacts::towards_world()), if what is unknown lets them.
+  bool world = false;
   std::vector<std::string> depends_on{};  ///< the unknown conditions that decide, in words, sorted
   std::string to{};                       ///< where DNAT sends the packets: "172.17.0.2:80"; empty for none
   /// Of a row with `to`: what the rules say of packets to the port itself, without NAT.

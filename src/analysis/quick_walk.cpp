@@ -188,7 +188,8 @@ class QuickWalk {
       if (!known(Field::destination)) return false;
       const auto destination = value(Field::destination);
       if (packet_.family == Family::ipv4 && destination >> 24U == 127) return false;
-      if (parts_.facts.known) local_ = parts_.arriving.contains(destination);
+      if (!parts_.facts.known) return false;
+      local_ = parts_.arriving.contains(destination);
       if (!local_) leave_by(destination);
     }
     if (local_) return true;

@@ -114,11 +114,26 @@ std::optional<std::pair<Hook, int>> native_place(const NativeTable& table, const
   return std::nullopt;
 }
 
-bool meets(const NativeTable& table, Family family) {
-  const auto sleeps = [](std::string_view fact) {
+bool is_dormant(const NativeTable& table) {
+  return std::ranges::any_of(table.facts, [](std::string_view fact) {
     return fact.starts_with("flags") && fact.find("dormant") != std::string_view::npos;
-  };
-  if (std::ranges::any_of(table.facts, sleeps)) return false;
+  });
+}
+
+// Absent for a chain that no packet comes to by itself, and for one that changes nothing.
+std::optional<Station> native_station(const NativeTable& table, const NativePart& chain) {
+  const auto place = native_place(table, chain);
+  if (!place) return std::nullopt;
+  Station station{.hook = place->first, .priority = place->second};
+  NativeReach(table).read(chain, station);
+  station.drops = station.drops || chain.policy() == "drop";
+  if (!station.drops && !station.rejects && !station.changes) return std::nullopt;
+  station.native = "nft " + table.title() + " " + std::string(chain.name);
+  return station;
+}
+
+bool meets(const NativeTable& table, Family family) {
+  if (is_dormant(table)) return false;
   switch (table.family) {
     case NativeFamily::ip:
       return family == Family::ipv4;
@@ -135,14 +150,9 @@ void add_native(const Ruleset& ruleset, Family family, std::array<std::vector<St
     if (!meets(table, family)) continue;
     for (const auto& part : table.parts) {
       if (!part.is_chain()) continue;
-      const auto place = native_place(table, part);
-      if (!place) continue;
-      Station station{.hook = place->first, .priority = place->second};
-      NativeReach(table).read(part, station);
-      station.drops = station.drops || part.policy() == "drop";
-      if (!station.drops && !station.rejects && !station.changes) continue;
-      station.native = "nft " + table.title() + " " + std::string(part.name);
-      stations[static_cast<std::size_t>(place->first)].push_back(std::move(station));
+      auto station = native_station(table, part);
+      if (!station) continue;
+      stations[static_cast<std::size_t>(station->hook)].push_back(*std::move(station));
     }
   }
 }
@@ -163,6 +173,18 @@ std::optional<int> priority_of(std::string_view table, Hook hook, Backend backen
   if (table == "filter") return 0;
   if (table == "security") return backend == Backend::nft ? 150 : 50;
   return std::nullopt;
+}
+
+std::vector<std::string> chains_of_arp(const Ruleset& ruleset) {
+  std::vector<std::string> out;
+  if (!ruleset.native) return out;
+  for (const auto& table : ruleset.native->tables) {
+    if (table.family != NativeFamily::arp || is_dormant(table)) continue;
+    for (const auto& part : table.parts)
+      if (const auto station = part.is_chain() ? native_station(table, part) : std::nullopt)
+        out.push_back(station->native);
+  }
+  return out;
 }
 
 std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "analysis/model.h"
@@ -21,5 +22,8 @@ std::optional<int> priority_of(std::string_view table, Hook hook, Backend backen
 /// The stations of all hooks, by priority.
 std::array<std::vector<Station>, 5> find_stations(const std::vector<ModelTable>& tables,
                                                   const Ruleset& ruleset, Family family);
+
+/// The native base chains that can stop a packet of ARP: "nft arp fw input".
+std::vector<std::string> chains_of_arp(const Ruleset& ruleset);
 
 }  // namespace rewall

@@ -64,9 +64,9 @@ struct Trace {
 /// unless their fields (--ctorigdst, --ctreplsrc, ...) say how; replies whose connection may be translated
 /// hang on
 /// --ctstatus. packet.hook decides about the routing until NAT changes the destination; then the addresses of
-/// this host do (Model::facts()), and where they are not known packet.hook again. A packet that is routed on
-/// has a TTL of one less in FORWARD. Fragments are put together before the rules see them where rules track
-/// connections.
+/// this host do (Model::facts()), and where they are not known the verdict hangs on it. A packet that is
+/// routed on has a TTL of one less in FORWARD. Fragments are put together before the rules see them where
+/// rules track connections.
 Trace trace(const Model& model, const Packet& packet, Why why = Why::no);
 
 /// The verdict alone, for many packets. The same as trace().verdict. Fast where each field that rules ask for

@@ -260,8 +260,9 @@ Walker::Next Walker::route(WalkState& state) {
     }
   }
   if (!parts_.facts.known) {
-    if (state.local || state.hopped) write_kernel(state, format("routing as to {}", name(asked_.hook)));
-    return route_to(state, state.local);
+    const auto here = evaluator_.ask("the routing behind DNAT", 0, state, question);
+    if (here == Truth::open) return fork_route(state, question);
+    return route_to(state, here == Truth::yes);
   }
   const auto local =
       evaluator_.test_numbers(destination, Field::destination, parts_.arriving, state, question);

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/format.h"
 #include "core/text.h"
@@ -71,8 +72,11 @@ double count(const NumberSet& numbers) {
 
 }  // namespace
 
-Who::Who(VerdictDiagram& verdicts, Diagram among)
-    : verdicts_(verdicts), diagrams_(verdicts.diagrams()), among_(among) {}
+Who::Who(VerdictDiagram& verdicts, Diagram among, NumberSet towards_world)
+    : verdicts_(verdicts),
+      diagrams_(verdicts.diagrams()),
+      among_(among),
+      towards_world_(std::move(towards_world)) {}
 
 // The numbers of a level that the words leave unsaid.
 NumberSet Who::of(std::size_t level) {
@@ -253,6 +257,7 @@ std::vector<std::string> Who::depends_on(Diagram set) {
 
 bool Who::world(Diagram set) {
   const auto source = verdicts_.level_of(Field::source);
+  const auto in_interface = verdicts_.level_of(Field::in_interface);
   const auto possible = diagrams_.possible(set, source + 1);
   const auto all = public_addresses(verdicts_.family());
   std::vector<Diagram> waiting{possible};
@@ -263,6 +268,7 @@ bool Who::world(Diagram set) {
     if (node == Diagrams::yes()) return true;
     if (Diagrams::is_constant(node) || !seen.insert(node).second) continue;
     for (const auto& [numbers, to] : diagrams_.ways(node)) {
+      if (diagrams_.level(node) == in_interface && both(numbers, towards_world_).empty()) continue;
       if (diagrams_.level(node) != source)
         waiting.push_back(to);
       else if (to == Diagrams::yes() && count(both(numbers, all)) > count(all) / 2)

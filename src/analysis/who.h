@@ -14,14 +14,15 @@ namespace rewall {
 class Who {
  public:
   /// `among`: the packets that the words leave unsaid, as a set; it has a test of each field at most.
-  Who(VerdictDiagram& verdicts, Diagram among);
+  /// `towards_world`: the interfaces that the world can come in by.
+  Who(VerdictDiagram& verdicts, Diagram among, NumberSet towards_world);
 
   /// `set` is among them.
   std::string words(Diagram set);
   /// The unknown conditions that the set asks for, sorted.
   std::vector<std::string> depends_on(Diagram set);
-  /// True where packets of most public addresses are in the set, with one interface each, if what is unknown
-  /// lets them.
+  /// True where packets of most public addresses are in the set, with one interface of those towards the
+  /// world each, if what is unknown lets them.
   bool world(Diagram set);
 
  private:
@@ -46,6 +47,7 @@ class Who {
   VerdictDiagram& verdicts_;
   Diagrams& diagrams_;
   Diagram among_;
+  NumberSet towards_world_;
 };
 
 }  // namespace rewall

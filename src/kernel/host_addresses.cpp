@@ -138,7 +138,8 @@ int read_links(std::vector<HostInterface>& interfaces, std::vector<std::uint32_t
         const auto index = static_cast<std::uint32_t>(link->ifi_index);
         interfaces.push_back({.index = index,
                               .name = std::string(text(facts[IFLA_IFNAME])),
-                              .group = number_in(facts[IFLA_GROUP])});
+                              .group = number_in(facts[IFLA_GROUP]),
+                              .finds_neighbours = (link->ifi_flags & (IFF_NOARP | IFF_LOOPBACK)) == 0});
         if ((link->ifi_flags & IFF_UP) == 0) down.push_back(index);
       });
 }
@@ -195,6 +196,50 @@ int read_local_networks(int family, const std::vector<HostInterface>& interfaces
       });
 }
 
+// The interfaces that a route leaves by: one, or those of its next hops.
+std::vector<std::uint32_t> interfaces_of_route(const Attributes<RTA_MAX + 1>& facts) {
+  if (facts[RTA_MULTIPATH] == nullptr) return {number_in(facts[RTA_OIF])};
+  std::vector<std::uint32_t> out;
+  const auto* at = static_cast<const char*>(mnl_attr_get_payload(facts[RTA_MULTIPATH]));
+  std::size_t left = mnl_attr_get_payload_len(facts[RTA_MULTIPATH]);
+  while (left >= sizeof(rtnexthop)) {
+    rtnexthop hop{};
+    std::memcpy(&hop, at, sizeof hop);
+    const auto length = std::max<std::size_t>(NLMSG_ALIGN(hop.rtnh_len), sizeof hop);
+    out.push_back(static_cast<std::uint32_t>(hop.rtnh_ifindex));
+    if (length >= left) break;
+    at += length;
+    left -= length;
+  }
+  return out;
+}
+
+int read_default_routes(int family, std::vector<HostInterface>& interfaces) {
+  const auto is_default = family == AF_INET ? &HostInterface::v4_default : &HostInterface::v6_default;
+  const unsigned longest = family == AF_INET ? 1 : 3;  // what people write in place of a route for all
+  return list<rtmsg>(
+      {.type = RTM_GETROUTE, .family = family},
+      [&] {
+        for (auto& interface : interfaces) interface.*is_default = false;
+      },
+      [&](const nlmsghdr* message) {
+        const auto* route = header_of<rtmsg>(message);
+        if (message->nlmsg_type != RTM_NEWROUTE || route == nullptr || route->rtm_type != RTN_UNICAST) return;
+        if (route->rtm_dst_len > longest || (route->rtm_flags & RTM_F_CLONED) != 0) return;
+        for (const auto index : interfaces_of_route(attributes_behind<RTA_MAX + 1, rtmsg>(message))) {
+          const auto at = std::ranges::find(interfaces, index, &HostInterface::index);
+          if (at != interfaces.end()) (*at).*is_default = true;
+        }
+      });
+}
+
+// Of a file that is not there, the kernel does not say.
+bool forwards(const char* protocol, const std::string& interface) {
+  const auto text =
+      read_file(std::string("/proc/sys/net/") + protocol + "/conf/" + interface + "/forwarding");
+  return !text || !text->starts_with('0');
+}
+
 // The kernel's own rules ask for nothing and lead to its own tables (fib_rules.c, fib6_rules.c).
 bool is_kernels_rule(const fib_rule_hdr& rule, const Attributes<FRA_MAX + 1>& facts) {
   const bool own_table =
@@ -246,6 +291,14 @@ Result<HostAddresses> read_host_addresses() {
   for (const int family : {AF_INET, AF_INET6}) {
     const int error = read_local_networks(family, host.interfaces, host.local_networks);
     if (error != 0 && error != EAFNOSUPPORT && error != EOPNOTSUPP) return unread_host(error);
+    const int routes = read_default_routes(family, host.interfaces);
+    if (routes != 0 && routes != EAFNOSUPPORT && routes != EOPNOTSUPP) return unread_host(routes);
+  }
+  // ip6_forward() asks for this one alone.
+  const bool v6_forwards = forwards("ipv6", "all");
+  for (auto& interface : host.interfaces) {
+    interface.v4_forwards = forwards("ipv4", interface.name);
+    interface.v6_forwards = v6_forwards;
   }
   host.ipsec = has_ipsec();
   host.routes_by_rules = has_routing_rules();

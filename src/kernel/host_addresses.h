@@ -26,6 +26,11 @@ struct HostInterface {
   std::vector<HostAddress> addresses{};  ///< of this host; primary ones first. None of a link that is down
   /// The networks on the link: those of the addresses; of an address with a peer, the peer's.
   std::vector<HostAddress> networks{};
+  bool finds_neighbours = false;  ///< by ARP and neighbour discovery: no loopback, no tunnel (IFF_NOARP)
+  bool v4_default = false;        ///< a route for all of IPv4, or for half of it, leaves by it
+  bool v6_default = false;        ///< the same of IPv6, or of its global unicast addresses, 2000::/3
+  bool v4_forwards = true;        ///< net.ipv4.conf.INTERFACE.forwarding: packets that come in are routed on
+  bool v6_forwards = true;        ///< net.ipv6.conf.all.forwarding
 };
 
 /// What a network namespace knows of itself, as far as rules can ask for it (rtnetlink(7), ip-xfrm(8)). A

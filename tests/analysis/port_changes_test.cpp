@@ -1,6 +1,7 @@
 // What a change of the rules does to ports: of two lists of rows, without rules.
 #include "analysis/port_changes.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -60,4 +61,52 @@ TEST_CASE("protocols that only one of two rulesets names are others of the other
   CHECK(changes(kOpen, kOpen + "-A INPUT -s 10.0.0.0/8 -p 47 -j DROP\n") == "");
   CHECK(changes(kClosed, kClosed + "-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT\n") ==
         "icmp 8 nobody>world\n");
+}
+
+namespace {
+
+// The first row of `ports` by IPv4 that is open to anybody.
+PortRow first_row(const std::string& text, const HostFacts& facts = {}) {
+  auto tables = parse_saved(text, Family::ipv4, "rules");
+  REQUIRE(tables);
+  Ruleset ruleset;
+  ruleset.v4 = *std::move(tables);
+  const auto rows = ports(Model(ruleset, Family::ipv4, facts));
+  REQUIRE(rows);
+  const auto row = std::ranges::find_if(*rows, [](const PortRow& one) { return one.open != Open::none; });
+  REQUIRE(row != rows->end());
+  return *row;
+}
+
+}  // namespace
+
+TEST_CASE("what a test of the reverse path lets in is said as it is, inverted or not") {
+  const auto raw = [](const std::string& rules) {
+    return "*raw\n:PREROUTING ACCEPT [0:0]\n" + rules + "COMMIT\n";
+  };
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter --invert -j DROP\n")).from == "everyone, if -m rpfilter");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter -j DROP\n")).from == "everyone, unless -m rpfilter");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter --loose --invert -j DROP\n")).from ==
+        "everyone, if -m rpfilter --loose");
+  CHECK(first_row(raw("-A PREROUTING -m rpfilter -j ACCEPT\n-A PREROUTING -j DROP\n")).from ==
+        "everyone, if -m rpfilter");
+}
+
+TEST_CASE("the world comes in by the interfaces of default routes, where one is known") {
+  const auto open_on = [](const std::string& in) {
+    return "*filter\n:INPUT DROP [0:0]\n-A INPUT -i " + in +
+           " -p tcp -m tcp --dport 3306 -j ACCEPT\nCOMMIT\n";
+  };
+  HostFacts facts{.known = true};
+  facts.interfaces = {{.name = "eth0", .v4 = {0xc6336405}, .v4_networks = {{0xc6336400, 0xc63364ff}}},
+                      {.name = "eth1", .v4 = {0x0a000001}, .v4_networks = {{0x0a000000, 0x0a0000ff}}}};
+  CHECK(first_row(open_on("eth1"), facts).world);  // nothing says where the world is
+  facts.interfaces[0].v6_default = true;           // nor does the other family
+  CHECK(first_row(open_on("eth1"), facts).world);
+  facts.interfaces[0].v4_default = true;
+  CHECK_FALSE(first_row(open_on("eth1"), facts).world);
+  CHECK(first_row(open_on("eth1"), facts).from == "everyone in on eth1");
+  CHECK(first_row(open_on("eth0"), facts).world);
+  CHECK(first_row(open_on("eth+"), facts).world);
+  CHECK(first_row(open_on("eth1")).world);
 }

@@ -246,3 +246,21 @@ TEST_CASE("a loop of chains, which a file can have, ends the walk") {
     CHECK(verdict(model, packet("-p udp --dport 22")) == Verdict::accept);
   }
 }
+
+TEST_CASE(
+    "without the addresses of the host a packet behind DNAT hangs on the routing, unless both ways end "
+    "alike") {
+  const auto rules = [](const std::string& input, const std::string& forward) {
+    return "*nat\n:PREROUTING ACCEPT [0:0]\n"
+           "-A PREROUTING -d 203.0.113.5/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80\n"
+           "COMMIT\n*filter\n:INPUT " +
+           input + " [0:0]\n:FORWARD " + forward +
+           " [0:0]\n-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\nCOMMIT\n";
+  };
+  const std::string syn =
+      "-p tcp -s 198.51.100.7 --sport 40000 -d 203.0.113.5 --dport 8080 -i eth0 --state NEW";
+  CHECK(fate(rules("DROP", "DROP"), syn) == "DEPENDS: the routing behind DNAT");
+  CHECK(fate(rules("DROP", "DROP"), syn + " --hook FORWARD") == "DEPENDS: the routing behind DNAT");
+  CHECK(fate(rules("ACCEPT", "DROP"), syn) == "ACCEPT");
+  CHECK(fate(rules("DROP", "DROP"), "-p tcp -d 203.0.113.5 --dport 8081 -i eth0 --state NEW") == "DROP");
+}

@@ -510,3 +510,99 @@ TEST_CASE("what hangs on a rate is no lockout, and no proof of the contrary") {
 TEST_CASE("a lockout of a session over loopback is known before, by the rules of both ways") {
   hold_against_the_kernel(by_loopback(), "$$");
 }
+
+namespace {
+
+/// The server has 2001:db8:1::1 and 198.51.100.1 too, and takes connections to port 2222 for all its
+/// addresses.
+class ReachedByBoth : public Reached {
+ public:
+  ReachedByBoth() {
+    ok("ip -6 address add 2001:db8:1::1/64 dev eth0 nodad; ip address add 198.51.100.1/32 dev eth0; "
+       "nsenter -n -t $(cat client) sh -c 'ip -6 address add 2001:db8:1::7/64 dev eth0 nodad; "
+       "ip route add 198.51.100.1 dev eth0'; "
+       "(exec timeout 600 python3 -c 'import socket, time\n"
+       "s = socket.socket(socket.AF_INET6); s.bind((\"::\", 2222)); s.listen(64)\n"
+       "open(\"ready\", \"w\").close(); time.sleep(600)' >/dev/null 2>&1 </dev/null &)");
+    until("test -e ready");
+  }
+
+  /// What a dry run says to who is connected to `address`.
+  Outcome asked(const std::string& address, const std::string& file) const {
+    const std::string peer = address.find(':') == std::string::npos ? "192.0.2.7" : "2001:db8:1::7";
+    return sh("SSH_CONNECTION='" + peer + " 40000 " + address + " 2222' rewall apply --dry-run " + file +
+              " </dev/null");
+  }
+  /// Whether the client gets a new connection to `address` while neither knows the other.
+  bool connects(const std::string& address) const {
+    ok("ip neigh flush dev eth0; nsenter -n -t $(cat client) ip neigh flush dev eth0; ip -6 neigh flush dev "
+       "eth0; "
+       "nsenter -n -t $(cat client) ip -6 neigh flush dev eth0");
+    return sh("nsenter -n -t $(cat client) timeout 4 bash -c 'exec 3<>/dev/tcp/" + address + "/2222'")
+               .status == 0;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a session of IPv6 is locked out where its neighbour cannot be found") {
+  const std::string guide =
+      ":INPUT DROP\n-A INPUT -i lo -j ACCEPT\n-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j "
+      "ACCEPT\n" +
+      kSsh;
+  const std::vector<Variation> variations{
+      {"the guide of IPv4", Says::locks, guide},
+      {"with icmpv6", Says::open, guide + "-A INPUT -p ipv6-icmp -j ACCEPT\n"},
+      {"with what neighbours need", Says::open,
+       guide + "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j ACCEPT\n"
+               "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j ACCEPT\n"},
+      {"no replies but those of connections", Says::locks,
+       ":OUTPUT DROP\n-A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"},
+      {"no icmpv6", Says::locks, "-A INPUT -p ipv6-icmp -j DROP\n"},
+      {"nothing untracked", Says::locks, "-A INPUT -m conntrack --ctstate UNTRACKED -j DROP\n"},
+      {"no groups", Says::locks, "-A INPUT -d ff00::/8 -j DROP\n"},
+      {"no addresses of the link", Says::open, "-A INPUT -s fe80::/10 -j DROP\n"},
+      {"another interface", Says::open, "-A INPUT -i eth1 -p ipv6-icmp -j DROP\n"},
+      {"it asks nobody", Says::doubt, "-A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j DROP\n"},
+      {"nobody answers it", Says::doubt, "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j DROP\n"},
+  };
+  const ReachedByBoth host;
+  for (const auto& variation : variations) {
+    write_text(host.folder() / "rules.v6", whole_text(variation.rules));
+    const auto outcome = host.asked("2001:db8:1::1", "--family ipv6 rules.v6");
+    INFO(variation.name << "\n" << outcome.out << outcome.err);
+    const bool closed = has(outcome.err, "this would lock you out: the neighbour on eth0 cannot be found: ");
+    CHECK(closed == (variation.says == Says::locks));
+    CHECK(has(outcome.err, "nobody can prove that you still get in: ") == (variation.says == Says::doubt));
+    if (closed) CHECK(has(outcome.err, " by ip6 filter "));
+    host.ok("ip6tables-restore <rules.v6");
+    if (variation.says != Says::doubt)
+      CHECK(host.connects("2001:db8:1::1") == (variation.says == Says::open));
+    host.ok("ip6tables -P INPUT ACCEPT; ip6tables -P OUTPUT ACCEPT; ip6tables -F");
+  }
+}
+
+TEST_CASE("rules of ARP are no proof that a session of IPv4 lives, and none of the contrary") {
+  const ReachedByBoth host;
+  write_text(host.folder() / "arp.nft",
+             "table arp fw {\n  chain i { type filter hook input priority 0; policy drop; }\n}\n");
+  const auto outcome = host.asked("192.0.2.1", "arp.nft");
+  INFO(outcome.out << outcome.err);
+  CHECK(has(outcome.err, "nobody can prove that you still get in: "));
+  CHECK(has(outcome.err, "packets of ARP depend on nft arp fw i"));
+  CHECK(host.connects("192.0.2.1"));
+  host.ok("nft -f arp.nft");
+  CHECK_FALSE(host.connects("192.0.2.1"));
+}
+
+TEST_CASE("a redirection to another address of the host is no lockout where the server listens on all") {
+  const ReachedByBoth host;
+  write_text(host.folder() / "rules.v4",
+             whole_text("*nat\n-A PREROUTING -p tcp -m tcp --dport 2222 -j REDIRECT\n"));
+  const auto outcome = host.asked("198.51.100.1", "--family ipv4 rules.v4");
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.status == 1);
+  CHECK_FALSE(has(outcome.err, "lock you out"));
+  host.ok("iptables-restore <rules.v4");
+  CHECK(host.connects("198.51.100.1"));
+}

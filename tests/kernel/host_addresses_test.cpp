@@ -110,3 +110,42 @@ TEST_CASE("policies of IPsec are noticed") {
     skip_without_kernel("no policies of IPsec here");
   CHECK(host_after("ip xfrm policy add dir in src 192.0.2.0/24 dst 198.51.100.0/24").ipsec);
 }
+
+TEST_CASE("the interfaces of default routes are known, by each family, of each table and each next hop") {
+  const std::string two =
+      "ip link add dm0 type veth peer name dm1; ip link set dm0 up; ip link set dm1 up; "
+      "ip address add 192.0.2.7/24 dev dm0; ip address add 198.51.100.7/24 dev dm1; "
+      "ip -6 address add 2001:db8::7/64 dev dm0 nodad; ";
+  const auto defaults = [&](const std::string& routes) {
+    std::string out;
+    for (const auto& interface : host_after(two + routes).interfaces) {
+      if (interface.v4_default) out += interface.name + " ";
+      if (interface.v6_default) out += interface.name + "(6) ";
+    }
+    return out;
+  };
+  CHECK(defaults("true").empty());
+  CHECK(defaults("ip route add default via 192.0.2.1") == "dm0 ");
+  CHECK(defaults("ip route add 203.0.113.0/24 via 192.0.2.1").empty());
+  CHECK(defaults("ip route add default via 198.51.100.1 table 100") == "dm1 ");
+  CHECK(defaults("ip route add 0.0.0.0/1 via 192.0.2.1; ip route add 128.0.0.0/1 via 192.0.2.1") == "dm0 ");
+  CHECK(defaults("ip route add blackhole default").empty());
+  CHECK(defaults("ip route add default nexthop via 192.0.2.1 nexthop via 198.51.100.1").size() == 8);
+  CHECK(defaults("ip -6 route add default via 2001:db8::1") == "dm0(6) ");
+  CHECK(defaults("ip -6 route add 2000::/3 via 2001:db8::1") == "dm0(6) ");
+}
+
+TEST_CASE("links that find neighbours are told from those without, and those that forward from others") {
+  const auto host = host_after(
+      "ip link set lo up; ip link add dm0 type veth peer name dm1; ip link set dm1 arp off; "
+      "echo 1 >/proc/sys/net/ipv4/conf/dm0/forwarding; echo 0 >/proc/sys/net/ipv4/conf/dm1/forwarding; "
+      "echo 0 >/proc/sys/net/ipv6/conf/all/forwarding");
+  CHECK_FALSE(interface_named(host, "lo").finds_neighbours);
+  CHECK(interface_named(host, "dm0").finds_neighbours);
+  CHECK_FALSE(interface_named(host, "dm1").finds_neighbours);
+  CHECK(interface_named(host, "dm0").v4_forwards);
+  CHECK_FALSE(interface_named(host, "dm1").v4_forwards);
+  CHECK_FALSE(interface_named(host, "dm0").v6_forwards);
+  const auto router = host_after("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding");
+  CHECK(interface_named(router, "lo").v6_forwards);
+}

@@ -75,7 +75,23 @@ bool is_unspecified(const AddressBits& address) {
   return address == AddressBits{};
 }
 
+// [::] takes IPv4 too, unless another socket does.
+bool listens_everywhere(const ConnectionEnds& ends) {
+  bool same_family = false;
+  bool wildcard = false;
+  bool wildcard_v6 = false;
+  for (const auto& socket : socket_table(::getpid(), ends.protocol)) {
+    if (!socket.listening || socket.ends.here.port != ends.here.port) continue;
+    const bool all = is_unspecified(socket.ends.here.address);
+    same_family = same_family || socket.ends.family == ends.family;
+    wildcard = wildcard || (all && socket.ends.family == ends.family);
+    wildcard_v6 = wildcard_v6 || (all && socket.ends.family == Family::ipv6);
+  }
+  return wildcard || (wildcard_v6 && !same_family);
+}
+
 void look_up_way(SessionWay& way) {
+  way.listens_everywhere = !way.outgoing && listens_everywhere(way.ends);
   if (way.interface.empty() && !is_unspecified(way.ends.there.address))
     way.interface = interface_towards(way.ends);
   const auto tracking = tracking_of(way.ends);

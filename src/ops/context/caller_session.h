@@ -17,6 +17,8 @@ struct SessionWay {
   bool outgoing = false;        ///< this host began it
   std::string interface {};     ///< by which it comes in and leaves; empty where nobody knows
   std::optional<TrackedConnection> tracked{};
+  /// Whoever serves it takes new connections for every address of this host: it listens on 0.0.0.0 or [::].
+  bool listens_everywhere = false;
   bool is_untracked =
       false;  ///< connection tracking is known not to know it; of no use where `tracked` is set
 

@@ -48,6 +48,11 @@ Result<HostFacts> live_host_facts() {
     auto& interface = facts.interfaces.emplace_back();
     interface.name = one.name;
     interface.group = one.group;
+    interface.finds_neighbours = one.finds_neighbours;
+    interface.v4_default = one.v4_default;
+    interface.v6_default = one.v6_default;
+    interface.v4_forwards = one.v4_forwards;
+    interface.v6_forwards = one.v6_forwards;
     for (const auto& address : one.addresses) add_address(interface, address);
     for (const auto& network : one.networks) add_network(interface, network);
   }

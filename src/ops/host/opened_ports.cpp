@@ -80,7 +80,8 @@ void add_facts(Digest& digest, const HostFacts& facts) {
       for (const auto address : *addresses) text += " " + range_words({address, address});
     for (const auto* networks : {&interface.v4_networks, &interface.v6_networks})
       for (const auto& range : *networks) text += " " + range_words(range);
-    text += "\n";
+    text += format(" {} {} {} {}\n", interface.v4_default, interface.v6_default, interface.v4_forwards,
+                   interface.v6_forwards);
   }
   for (const auto* ranges : {&facts.local_v4, &facts.local_v6})
     for (const auto& range : *ranges) text += range_words(range) + "\n";

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analysis/expectations.h"
+#include "analysis/stations.h"
 #include "analysis/walk.h"
 #include "core/file.h"
 #include "core/format.h"
@@ -233,12 +234,14 @@ PacketFate better(PacketFate a, PacketFate b) {
 }
 
 // A packet that is let in but ends at another port or host does not reach whoever serves the session.
-PacketFate of_destination(PacketFate let_in, const SessionWay& way) {
+PacketFate of_destination(PacketFate let_in, const SessionWay& way, const HostFacts& facts) {
   if (let_in.passage != Passage::open) return let_in;
   const auto& address = let_in.left[Field::destination];
   const auto& port = let_in.left[Field::destination_port];
   const auto here = number_of(way.ends.family, way.ends.here.address);
-  if (address == one(here) && port == one(way.ends.here.port)) return let_in;
+  const bool is_taken = address == one(here) || (way.listens_everywhere && facts.known &&
+                                                 without(address, facts.local(way.ends.family)).empty());
+  if (is_taken && port == one(way.ends.here.port)) return let_in;
   const bool reaches = address.contains(here) && port.contains(way.ends.here.port);
   let_in.passage = reaches ? Passage::doubtful : Passage::closed;
   let_in.why = format("its packets go to {} port {}, not to {}", addresses_text(address, way.ends.family),
@@ -315,7 +318,7 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   const PacketMaker make(way);
   const auto later = ConnectionState::established;
   PacketFate worst = fate_of(model, make, first_packet(way), way.outgoing ? kOut : kIn);
-  if (!way.outgoing) worst = of_destination(std::move(worst), way);
+  if (!way.outgoing) worst = of_destination(std::move(worst), way, model.facts());
   const auto begun = worst.passage == Passage::open ? std::optional(worst.left) : std::nullopt;
   const auto follow = [&](Packet packet, const char* which) {
     packet = make.of_new_connection(std::move(packet), later);
@@ -343,6 +346,120 @@ SessionNeed new_connection(const SessionWay& way, const Model& model) {
   return need;
 }
 
+namespace {
+
+/// The packets by which both ends of a link of IPv6 find each other (RFC 4861). Connection tracking leaves
+/// them alone (nf_conntrack_proto_icmpv6.c).
+class NeighbourPackets {
+ public:
+  NeighbourPackets(const SessionWay& way, const HostFacts::Interface& link, const HostFacts& facts)
+      : link_(link), own_(number_of(Family::ipv6, wire_here(way))) {
+    std::vector<NumberRange> on_link;
+    for (const auto address : link.v6) on_link.push_back({address, address});
+    own_of_link_ = NumberSet(std::move(on_link));
+    const auto there = one(number_of(Family::ipv6, way.ends.there.address));
+    const bool is_next = facts.interfaces_towards(there, Family::ipv6).contains(interface_number(link.name));
+    // Else a router of which nobody says which of its addresses it takes.
+    neighbour_ = is_next ? there : without(NumberSet(link.v6_networks), own_of_link_);
+  }
+
+  Packet solicitation_in() const { return in(kSolicitation, neighbour_, solicited(asked_for()), true); }
+  Packet advertisement_out() const { return out(kAdvertisement, asked_for(), neighbour_); }
+  Packet solicitation_out() const { return out(kSolicitation, asked_for(), solicited(neighbour_)); }
+  Packet advertisement_in() const { return in(kAdvertisement, neighbour_, asked_for(), false); }
+
+ private:
+  static constexpr Number kSolicitation = 135;
+  static constexpr Number kAdvertisement = 136;
+
+  static AddressBits wire_here(const SessionWay& way) {
+    return way.tracked && !way.outgoing ? way.tracked->original_destination.address : way.ends.here.address;
+  }
+  // An address of another link is reached by one of this link.
+  NumberSet asked_for() const {
+    return own_of_link_.empty() || own_of_link_.contains(own_) ? one(own_) : own_of_link_;
+  }
+  // The groups ff02::1:ff00:0/104 (RFC 4291, 2.7.1).
+  static NumberSet solicited(const NumberSet& addresses) {
+    const Number group = (Number{0xff02} << 112U) | (Number{1} << 32U) | Number{0xff000000};
+    const Number low = 0xffffff;
+    std::vector<NumberRange> out;
+    for (const auto& [first, last] : addresses.ranges())
+      if (last - first > low || (first & low) > (last & low))
+        out.push_back({group, group | low});
+      else
+        out.push_back({group | (first & low), group | (last & low)});
+    return NumberSet(std::move(out));
+  }
+
+  Packet plain(Hook hook, Number type, const NumberSet& source, NumberSet destination) const {
+    Packet packet = any_packet(Family::ipv6, hook);
+    packet[Field::protocol] = one(58);
+    packet[Field::icmp_type] = one(type);
+    packet[Field::icmp_code] = one(0);
+    packet[Field::source] = source;
+    packet[Field::destination] = std::move(destination);
+    packet[Field::ttl] = one(255);
+    for (const auto field : {Field::fragment, Field::extensions, Field::mark}) packet[field] = one(0);
+    packet[Field::state] = state_of(ConnectionState::untracked);
+    return packet;
+  }
+  Packet in(Number type, const NumberSet& source, NumberSet destination, bool group) const {
+    auto packet = plain(Hook::input, type, source, std::move(destination));
+    packet[Field::in_interface] = one(interface_number(link_.name));
+    packet[Field::packet_type] = one(group ? 2 : 0);
+    return packet;
+  }
+  Packet out(Number type, const NumberSet& source, NumberSet destination) const {
+    auto packet = plain(Hook::output, type, source, std::move(destination));
+    packet[Field::out_interface] = one(interface_number(link_.name));
+    return packet;
+  }
+
+  const HostFacts::Interface& link_;
+  Number own_;
+  NumberSet own_of_link_{};
+  NumberSet neighbour_{};
+};
+
+PacketFate fate_of_solicitations(const NeighbourPackets& packets, const Model& model) {
+  auto worst = fate_of(model, packets.solicitation_in(), "neighbour solicitations in");
+  keep_worse(worst, fate_of(model, packets.advertisement_out(), "neighbour advertisements out"));
+  // What the neighbour asks tells this host who it is.
+  for (auto [packet, which] : {std::pair(packets.solicitation_out(), "neighbour solicitations out"),
+                               std::pair(packets.advertisement_in(), "neighbour advertisements in")}) {
+    auto fate = fate_of(model, std::move(packet), which);
+    if (fate.passage == Passage::closed) {
+      fate.passage = Passage::doubtful;
+      fate.why += ", unless the neighbour asks first";
+    }
+    keep_worse(worst, std::move(fate));
+  }
+  return worst;
+}
+
+/// Whether the link of the session finds its neighbours; absent where it has none, or where nobody knows.
+std::optional<SessionNeed> neighbours(const SessionWay& way, const Model& model) {
+  const auto& facts = model.facts();
+  const auto link = std::ranges::find(facts.interfaces, way.interface, &HostFacts::Interface::name);
+  if (link == facts.interfaces.end() || !link->finds_neighbours) return std::nullopt;
+  PacketFate fate;
+  if (way.ends.family == Family::ipv6) {
+    fate = fate_of_solicitations(NeighbourPackets(way, *link, facts), model);
+  } else if (const auto chains = chains_of_arp(model.ruleset()); !chains.empty()) {
+    fate.passage = Passage::doubtful;
+    fate.why = format("packets of ARP depend on {}", join(chains, ", "));
+  }
+  return SessionNeed{
+      .what = fate.passage == Passage::closed
+                  ? format("the neighbour on {} cannot be found", way.interface)
+                  : format("your {} session needs its neighbour on {}", way.name, way.interface),
+      .passage = fate.passage,
+      .why = std::move(fate.why)};
+}
+
+}  // namespace
+
 std::vector<SessionNeed> session_needs(const CallerSession& session, const Ruleset& ruleset,
                                        const HostFacts& facts) {
   std::array<std::optional<Model>, 2> models;
@@ -352,6 +469,7 @@ std::vector<SessionNeed> session_needs(const CallerSession& session, const Rules
     if (!model) model.emplace(ruleset, way.ends.family, facts);
     if (way.is_open) needs.push_back(open_connection(way, *model));
     if (!way.any_port_there) needs.push_back(new_connection(way, *model));
+    if (auto need = neighbours(way, *model)) needs.push_back(*std::move(need));
   }
   return needs;
 }

@@ -27,8 +27,9 @@ struct SessionNeed {
   std::string why{};
 };
 
-/// What a ruleset does to a session: to its packets in both directions as far as it is open, and to those of
-/// a new one like it. One element for each, in the same order for every ruleset.
+/// What a ruleset does to a session: to its packets in both directions as far as it is open, to those of
+/// a new one like it, and to those by which its link finds the neighbour. One element for each, in the same
+/// order for every ruleset.
 std::vector<SessionNeed> session_needs(const CallerSession& session, const Ruleset& ruleset,
                                        const HostFacts& facts);
 /// The same of a new connection alone.
