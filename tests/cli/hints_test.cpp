@@ -843,6 +843,7 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/remote/network.cpp: your history is safe", "asks to wait, and to run the command again"},
       {"ops/remote/push.cpp: ask the server", "asks a person who is not here"},
       {"ops/restore/recovery.cpp: run the command again", "asks to wait, and to run the command again"},
+      {"integration_packaged", "needs an installed package: tests/matrix/packaged.sh has one"},
       {"other_backend", "names a word of the command line, and no command"},
       {"backend_left_out", "names a word of the command line, and no command"},
       {"policy_in_nat", "says what to change in the file"},
