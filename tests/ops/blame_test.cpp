@@ -354,8 +354,8 @@ TEST_CASE("a rule keeps its snapshot where its table goes from one form to the o
   CHECK(native_origins(world, {.table = "filter"}) == std::vector{second, first, third, back});
   CHECK(native_origins(world, {.table = "ip filter"}) == std::vector{second, first, third, back});
   CHECK(native_origins(world, {.table = "nat"}) == std::vector{first});
-  const auto all = blame(*world.session, "HEAD", {}).value();
-  for (const auto& rule : all) CHECK_FALSE(rule.put_back_by);
+  const auto in_old_form = blame(*world.session, "HEAD", {}).value();
+  for (const auto& rule : in_old_form) CHECK_FALSE(rule.put_back_by);
   // What a restore puts back in the other form is of the snapshot that had it first.
   const auto restored = commit_native(world,
                                       native_head + "\t\tct state new tcp dport 443 accept\n" + established +
