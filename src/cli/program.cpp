@@ -137,6 +137,11 @@ bool sees_to_guard(const Chosen& chosen) {
   return chosen.command->name == "status" || chosen.command->name == "rollback";
 }
 
+// What ends a guard, or shows it, does not hang on a file of settings.
+bool does_without_settings(const Chosen& chosen) {
+  return sees_to_guard(chosen) || chosen.command->name == "confirm";
+}
+
 // An error of a restore says what became of LIVE as soon as its load has begun. What a command of `try` did,
 // and what a guard or a boot loads without the history, is another matter.
 bool leaves_live(const Chosen& chosen) {
@@ -163,6 +168,7 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   Session& session = *running.session;
   log_info("repository {}, backend {}", session.path().string(), globals.backend);
   session.command_line = command_line(argc, argv);
+  session.does_without_settings = does_without_settings(chosen);
   // doctor reports what was left, and a boot sees to it.
   if (chosen.command->name != "doctor" && !is_boot(chosen))
     take_up_what_was_left(session, chosen.command->effect == Effect::looks, sees_to_guard(chosen));

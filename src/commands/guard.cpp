@@ -19,9 +19,11 @@
 #include "core/text.h"
 #include "core/time.h"
 #include "kernel/process.h"
+#include "ops/context/namespace_match.h"
 #include "ops/context/rewall_command.h"
 #include "ops/expiry/expiry.h"
 #include "ops/guard/arm.h"
+#include "ops/guard/guard_place.h"
 #include "ops/guard/new_login.h"
 #include "ops/guard/new_ssh.h"
 #include "ops/guard/rollback.h"
@@ -55,6 +57,23 @@ std::string armed_text(const Context& context, const Guard& guard) {
 /// "new ssh: BLOCKED (its packets in meet DROP by ip filter INPUT policy DROP)".
 std::string new_ssh_text(const NewSsh& tried) {
   return format("new ssh: {}{}", tried.word(), tried.why.empty() ? "" : format(" ({})", tried.why));
+}
+
+// What a kept change means for the next login, where that is not known to be well.
+void tell_of_new_ssh(Context& context, const NewSsh& tried) {
+  if (tried.answer == NewSsh::Answer::ok) return;
+  if (tried.answer == NewSsh::Answer::unknown) return context.terminal.tell(new_ssh_text(tried));
+  context.terminal.tell(
+      format("a new ssh login is BLOCKED ({}): do not close this session; '{}' reverts the change", tried.why,
+             rewall_command(context.session, "undo")));
+}
+
+/// Absent where nobody reads what rewall says and can answer.
+std::optional<Conversation> people_at_terminal(const Context& context) {
+  if (context.json || ::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) return std::nullopt;
+  auto people = Conversation::open();
+  if (people && !people->in_foreground()) return std::nullopt;
+  return people;
 }
 
 /// Tries a new ssh connection beside the countdown, and again when the rules in force have changed.
@@ -118,7 +137,8 @@ class Countdown {
       const auto came = question_.next(kTick);
       if (came == Question::Came::interrupt) return interrupted();
       if (came != Question::Came::answer) continue;
-      if (question_.answer() == kConfirm) return confirmed();
+      if (question_.answer() == kConfirm && !is_doubted()) return confirmed();
+      if (question_.answer() == kConfirm) continue;
       if (question_.answer() == kRevert) return rolled_back();
       question_.close(armed_text(context_, guard_) + "\n");
       return Answer::same;
@@ -139,6 +159,19 @@ class Countdown {
             format("Reverting in {}. confirm, revert or quit: ", time), format("{}: ", time)};
   }
 
+  // Once: a second `confirm` keeps the change.
+  bool is_doubted() {
+    const auto& ssh = ssh_.tried();
+    if (doubted_ || !ssh || ssh->answer != NewSsh::Answer::blocked) return false;
+    doubted_ = true;
+    question_.close(
+        escape(format("a new ssh login is BLOCKED ({}): when this session ends, nobody may get in; type "
+                      "confirm once more to keep the change all the same",
+                      ssh->why)) +
+        "\n");
+    return true;
+  }
+
   Result<Answer> ended() {
     question_.close("");
     const auto ending = read_ending(context_.session.state_path(), guard_.id);
@@ -154,6 +187,10 @@ class Countdown {
     question_.close("");
     if (!kept) return std::move(kept).error();
     question_.close("confirmed: the change is kept\n");
+    if (const auto& ssh = ssh_.tried())
+      tell_of_new_ssh(context_, *ssh);
+    else if (const auto way = callers_ssh())
+      tell_of_new_ssh(context_, try_new_ssh(context_.session.firewall(), context_.session.backend(), *way));
     return Answer::same;
   }
 
@@ -181,6 +218,7 @@ class Countdown {
   Guard guard_;
   std::string again_;
   NewSshWatch ssh_{context_};
+  bool doubted_ = false;
   Question question_;
   bool left_ = false;
 };
@@ -207,6 +245,23 @@ Json ending_json(const GuardEnding& ending) {
           {"in_force", or_null(ending.in_force)}};
 }
 
+void tell_armed_guard(Context& context, const std::string& of_it) {
+  const auto guard = read_guard(context.session.state_path());
+  if (guard && *guard) {
+    const auto here = context.session.firewall().generation();
+    if (match_namespace((*guard)->place, here) == NamespaceMatch::here &&
+        time_left(**guard, here).count() > 0)
+      context.terminal.tell(format("{}: {}", armed_text(context, **guard), of_it));
+    return;
+  }
+  const auto other = guard_of_other_repository(context.session);
+  if (!other || other->repository.empty()) return;
+  context.terminal.tell(
+      format("{}, of the repository {}, is armed and reverts this too unless you run 'rewall -C {} "
+             "confirm': {}",
+             other->name, other->repository, shell_quote(other->repository), of_it));
+}
+
 void add_guard_time(Syntax& syntax, std::optional<std::chrono::milliseconds>& length,
                     const std::string& what) {
   add_time(syntax, "--for", length, what);
@@ -216,10 +271,14 @@ std::string retry_command(const Guard& guard, const std::string& tried, bool exp
   return expires ? guard.command : format("rewall restore --for 10m {}", short_hash(tried));
 }
 
+std::string retry_command(const GuardEnding& ending) {
+  const bool expires = ending.guard.command.find(" --expire") != std::string::npos;
+  return retry_command(ending.guard, ending.tried, expires);
+}
+
 Result<Answer> stand_by(Context& context, const Guard& guard, const std::string& again, bool may_ask) {
-  const bool people = may_ask && !context.json && ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
-  const auto people_at = people ? Conversation::open() : std::nullopt;
-  if (!people_at || !people_at->in_foreground()) {
+  const auto people_at = may_ask ? people_at_terminal(context) : std::nullopt;
+  if (!people_at) {
     context.terminal.tell(armed_text(context, guard));
     if (const auto way = callers_ssh(); way && !context.json)
       context.terminal.tell(
@@ -252,6 +311,11 @@ Result<Foreground> program_of(std::vector<std::string> words) {
   const std::string& name = words[0];
   const std::string path =
       name.find('/') == std::string::npos ? find_program(name) : absolute_path(name).string();
+  std::error_code failed;
+  if (!path.empty() && std::filesystem::is_directory(path, failed))
+    return error_of<messages::command_is_folder>(escape(name));
+  if (!path.empty() && path_exists(path) && ::access(path.c_str(), X_OK) != 0)
+    return error_of<messages::not_executable>(escape(name), shell_quote(name));
   if (path.empty() || ::access(path.c_str(), X_OK) != 0) return error_of<messages::command_not_found>(name);
   words[0] = path;
   Foreground program{.words = std::move(words)};
@@ -373,6 +437,42 @@ Result<Answer> confirm_expiry(Context& context, const std::string& id,
   return Answer::same;
 }
 
+// An answer that comes later than this may be too late for the guard.
+constexpr std::chrono::seconds kLeast{10};
+constexpr std::chrono::seconds kMostPatience{60};
+
+/// False where the person says no, or nothing in time.
+bool keeps_all_the_same(Conversation& people, const NewSsh& tried, std::chrono::milliseconds patience) {
+  people.show(escape(format("a new ssh login is BLOCKED ({}): when this session ends, nobody may get in",
+                            tried.why)) +
+              "\n");
+  bool yes = false;
+  {
+    Question question(people.terminal(), {"yes", "no"});
+    question.show({"Keep the change all the same? (yes or no) ", "(yes or no) "});
+    yes = question.next(patience) == Question::Came::answer && question.answer() == "yes";
+  }
+  people.show("\n");
+  return yes;
+}
+
+/// What is known of a new login before the change is kept, where a person can be asked and there is time:
+/// where it is BLOCKED, the person decides. Kind refused: the change is not kept. Absent where it is to be
+/// tried afterwards.
+Result<std::optional<NewSsh>> ask_before_confirm(Context& context, const SessionWay& way) {
+  const auto guard = read_guard(context.session.state_path());
+  if (!guard || !*guard) return std::optional<NewSsh>{};
+  const auto left = [&] { return time_left(**guard, context.session.firewall().generation()); };
+  auto people = people_at_terminal(context);
+  if (!people || left() < 2 * kLeast) return std::optional<NewSsh>{};
+  auto tried = try_new_ssh(context.session.firewall(), context.session.backend(), way);
+  const auto patience = std::min<std::chrono::milliseconds>(left() - kLeast, kMostPatience);
+  if (tried.answer == NewSsh::Answer::blocked && patience.count() > 0 &&
+      !keeps_all_the_same(*people, tried, patience))
+    return error_of<messages::not_kept>();
+  return std::optional(std::move(tried));
+}
+
 /// True where a change was made or undone since a snapshot: undo or redo goes back behind it.
 bool has_change_since(Session& session, const std::string& before) {
   auto repository = session.repository();
@@ -404,11 +504,16 @@ Action define_confirm(Syntax& syntax) {
   auto* named = syntax.find("--expiry");
   return [options, expiry, named](Context& context) -> Result<Answer> {
     if (named->given) return confirm_expiry(context, *expiry, options->extend);
+    // A login that proves that new connections work is its own answer.
+    const auto way = options->extend || options->from_new_session ? std::nullopt : callers_ssh();
+    auto ssh = way ? TRY(ask_before_confirm(context, *way)) : std::optional<NewSsh>{};
     auto confirmed = TRY(confirm(context.session, *options));
     if (options->extend)
       context.terminal.say(armed_text(context, confirmed.guard));
     else
       context.terminal.say("confirmed: the change is kept");
+    if (way && !ssh) ssh = try_new_ssh(context.session.firewall(), context.session.backend(), *way);
+    if (ssh) tell_of_new_ssh(context, *ssh);
     print_recorded(context, confirmed.recorded, "",
                    options->extend ? std::optional(confirmed.guard) : std::nullopt);
     if (options->extend) return Answer::same;

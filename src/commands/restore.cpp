@@ -16,6 +16,7 @@
 #include "core/text.h"
 #include "ops/guard/boot.h"
 #include "ops/guard/lockdown.h"
+#include "ops/history/change_stack.h"
 #include "ops/restore/undo.h"
 #include "ui/ask.h"
 #include "ui/diff_view.h"
@@ -180,6 +181,17 @@ Error not_as_wanted(const Restored& restored) {
       .with_live(restored.diff.identical() ? LiveState::untouched : LiveState::changed);
 }
 
+// Where what was recorded first stays in force, a later `restore` without a revision does not undo it.
+void say_old_head(Context& context, const Recorded& recorded) {
+  const auto repository = context.session.repository();
+  const auto snapshot =
+      repository ? (*repository)->snapshot(recorded.hash) : Result<Snapshot>(repository.error());
+  if (!snapshot || snapshot->parent.empty()) return;
+  const auto old = short_hash(snapshot->parent);
+  context.terminal.say(format("HEAD was {} before; to put that in force: {}", old,
+                              rewall_command(context.session, "restore " + old)));
+}
+
 Result<Answer> print_all(Context& context, const ChangeOptions& options, Result<Restored> restored) {
   if (options.restore.dry_run) {
     if (!restored->refusal || !context.json) print_dry_run(context, options, *restored);
@@ -192,6 +204,8 @@ Result<Answer> print_all(Context& context, const ChangeOptions& options, Result<
   }
   say_unseen(context, *restored);
   if (restored->diff.identical()) context.terminal.say(nothing_to_do(*restored));
+  const bool in_part = options.restore.family || !options.restore.table.empty();
+  if (restored->before && (in_part || restored->diff.identical())) say_old_head(context, *restored->before);
   if (!restored->after) return print_unrecorded(context, options, *restored);
   if (!context.json && !restored->diff.equal()) {
     const Paint paint = context.terminal.paint();
@@ -286,6 +300,19 @@ void say_missing(const Context& context, const Reversal& reversal) {
                               short_hash(reversal.change.hash), escape(short_hash(reversal.missing))));
 }
 
+/// What a guard took back is no change that undo takes back: who expects that would lose another one.
+void say_rollback(Context& context) {
+  const auto repository = context.session.repository();
+  const auto head = repository ? (*repository)->head() : Result<std::string>(repository.error());
+  const auto rollback =
+      head ? newest_rollback(**repository, *head) : Result<std::optional<Snapshot>>(head.error());
+  if (!rollback || !*rollback) return;
+  const auto tried = (*repository)->snapshot((*rollback)->parent);
+  if (!tried) return;
+  context.terminal.say(format("{} '{}' is not in force any more: a guard or a rollback took it back",
+                              short_hash(tried->hash), tried->subject));
+}
+
 /// No change of anybody's led to the template lockdown: what undo would do there is a restore.
 Result<Restored> undo_or_name_lockdown(Session& session, const RestoreOptions& options,
                                        const Announce& announce) {
@@ -310,6 +337,7 @@ Action define_undo(Syntax& syntax) {
     TRY(begin_change(context, *options));
     const auto announce = [&](const Reversal& reversal) {
       say_missing(context, reversal);
+      say_rollback(context);
       context.terminal.say(format("taking back {}: its chains and sets go back to {}", named(reversal.change),
                                   short_hash(reversal.back_to.hash)));
     };

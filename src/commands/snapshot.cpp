@@ -1,5 +1,6 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "commands/guard.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -33,6 +34,7 @@ Action define_snapshot(Syntax& syntax) {
       context.terminal.say(note);
     }
     print_recorded(context, *recorded);
+    tell_armed_guard(context, "a snapshot does not confirm the change");
     return Answer::same;
   };
 }

@@ -73,12 +73,14 @@ Json to_json(const RepositoryStatus& status) {
            status.before_lockdown ? Json{{"before", or_null(*status.before_lockdown)}} : Json(nullptr)},
           {"guard_unreadable", or_null(status.guard_unreadable)},
           {"last_guard", status.last_guard ? ending_json(*status.last_guard) : Json(nullptr)},
+          {"good_reverted", or_null(status.good)},
           {"expiries", expiries_json(status.expiries)},
           {"expired", expired_json(status.expired)},
           {"watch", status.watch},
           {"remote", remote},
           {"notify_failed", status.notify_failed ? notify_json(*status.notify_failed) : Json(nullptr)},
           {"journal", or_null(status.journal)},
+          {"settings_unusable", or_null(status.settings_unusable)},
           {"damage", status.damage}};
 }
 
@@ -102,17 +104,33 @@ std::string guard_text(const Context& context, const RepositoryStatus::GuardStat
          "\n";
 }
 
-std::string ending_text(const GuardEnding& ending) {
+std::string ending_text(const Context& context, const GuardEnding& ending) {
   std::string text = format("guard    none is armed; {} {}\n", name_of(ending.guard), to_text(ending));
   if (!ending.tried.empty() && ending.how != EndedBy::confirm)
-    text += format("         what was tried is snapshot {}\n", short_hash(ending.tried));
+    text += format("         what was tried is snapshot {}; to try it again: {}\n", short_hash(ending.tried),
+                   escape(for_repository(retry_command(ending), context.session.path())));
   return text;
 }
 
-std::string expiry_lines(const Context& context, const Expiry& expiry, Paint paint) {
+std::string good_text(const Context& context, const RepositoryStatus& status) {
+  const Paint paint = context.terminal.paint();
+  return format("good     {}\n",
+                paint.removed(format("the tag names {}, which {} took back at {}; a boot falls back to it",
+                                     short_hash(status.good), escape(name_of(status.good_guard->guard)),
+                                     rfc3339(status.good_guard->ended)))) +
+         paint.quiet(format(
+             "         '{}' names the ruleset from before that guard",
+             rewall_command(context.session, "tag good " + short_hash(status.good_guard->guard.before)))) +
+         "\n";
+}
+
+std::string expiry_lines(const Context& context, const Expiry& expiry, bool out, Paint paint) {
   constexpr std::size_t kShown = 3;
   std::string text = "expires  ";
-  if (expiry.done)
+  if (out)
+    text += format("{} {} not in force now; what comes back of it expires at {}\n", count_text(expiry.parts),
+                   origin_text(expiry), rfc3339(expiry.due));
+  else if (expiry.done)
     text += format("{} {}, taken out; looked at again when the guard ends\n", count_text(expiry.parts),
                    origin_text(expiry));
   else if (expiry.due.seconds <= now().seconds)
@@ -129,7 +147,10 @@ std::string expiry_lines(const Context& context, const Expiry& expiry, Paint pai
 
 std::string expiries_text(const Context& context, const RepositoryStatus& status, Paint paint) {
   std::string text;
-  for (const auto& expiry : status.expiries.pending) text += expiry_lines(context, expiry, paint);
+  for (const auto& expiry : status.expiries.pending) {
+    const auto& out = status.expiries_out;
+    text += expiry_lines(context, expiry, std::ranges::find(out, expiry.id) != out.end(), paint);
+  }
   for (const auto& why : status.expiries.unreadable)
     text += format("expires  {}\n", paint.removed("cannot be read: " + escape(why)));
   for (const auto& ending : status.expired)
@@ -270,8 +291,11 @@ std::string to_text(const Context& context, const RepositoryStatus& status,
   if (!status.guard_unreadable.empty())
     text += format("guard    {}\n", paint.removed("cannot be read: " + escape(status.guard_unreadable)));
   if (status.other_guard) text += other_guard_text(context, *status.other_guard);
-  if (!status.guard && status.last_guard) text += ending_text(*status.last_guard);
+  if (!status.guard && status.last_guard) text += ending_text(context, *status.last_guard);
+  if (status.good_guard) text += good_text(context, status);
   text += expiries_text(context, status, paint);
+  if (!status.settings_unusable.empty())
+    text += format("settings {}\n", paint.removed("NOT USED: " + escape(status.settings_unusable)));
   if (status.watch) text += "watch    running: records every change\n";
   if (!status.journal.empty()) text += format("journal  {}\n", paint.removed(escape(status.journal)));
   if (status.remote) {

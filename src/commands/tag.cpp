@@ -1,9 +1,11 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "commands/guard.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
+#include "ops/guard/good_tag.h"
 #include "ops/history/revision.h"
 #include "ui/json.h"
 
@@ -39,6 +41,17 @@ Result<std::optional<Tag>> tagged(const Repository& repository, const std::strin
   return found == tags.end() ? std::optional<Tag>{} : std::optional<Tag>{*found};
 }
 
+// Of a snapshot that a guard takes back again, and that a boot falls back to.
+void warn_of_guard(Context& context, const Repository& repository, const std::string& hash,
+                   const std::optional<Tag>& before) {
+  const auto guard = read_guard(context.session.state_path());
+  if (!guard || !*guard || !takes_back(repository, **guard, hash)) return;
+  const auto back = before && before->hash != hash ? "tag good " + short_hash(before->hash) : "tag -d good";
+  tell_armed_guard(context,
+                   format("'good' names what it takes back, and a boot falls back to 'good'; undo this: {}",
+                          rewall_command(context.session, back)));
+}
+
 Result<Answer> set(Context& context, Repository& repository, const std::string& name,
                    const std::string& revision) {
   if (is_unrecorded(revision)) {
@@ -49,6 +62,7 @@ Result<Answer> set(Context& context, Repository& repository, const std::string& 
   TRY(repository.set_tag(name, hash));
   if (before && before->hash != hash)
     context.terminal.say(format("the tag was at {} before", short_hash(before->hash)));
+  if (name == "good") warn_of_guard(context, repository, hash, before);
   if (!context.json) {
     context.terminal.out(format("{} {}\n", escape(name), short_hash(hash)));
     return Answer::same;

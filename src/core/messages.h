@@ -143,6 +143,13 @@ inline constexpr Message nothing_to_redo{
     .hint = "'rewall log' lists the snapshots; 'rewall restore HASH' restores one",
     .live = LiveState::untouched};
 
+/// What was in force before a guard or a rollback took it back.
+inline constexpr Message redo_after_rollback{
+    .kind = ErrorKind::refused,
+    .text = "nothing to redo: the newest change was not undone, a guard took it back",
+    .hint = "to try it again: rewall restore --for 10m {0}",
+    .live = LiveState::untouched};
+
 inline constexpr Message changed_since_undo{
     .kind = ErrorKind::refused,
     .text = "nothing to redo: the firewall was changed after the undo, by {} ('{}')",
@@ -363,6 +370,11 @@ inline constexpr Message expiry_is_over{
     .kind = ErrorKind::refused,
     .text = "the rules of '{}' were taken out at {}: none of them is kept",
     .hint = "to see them: rewall log -n 5"};
+/// The parts, the command, and since when.
+inline constexpr Message nothing_to_keep{
+    .kind = ErrorKind::refused,
+    .text = "nothing to keep: {} of '{}' not in force{}",
+    .hint = "what is in force: rewall log -n 5; 'rewall status' shows when what comes back expires"};
 inline constexpr Message ambiguous_expiry{
     .kind = ErrorKind::usage, .text = "several expiries begin with '{}'", .hint = "give more digits"};
 
@@ -573,11 +585,22 @@ inline constexpr Message guard_without_time{.text = "the time must be longer tha
 inline constexpr Message not_confirmed{.kind = ErrorKind::refused,
                                        .text = "the change was taken back: the guard {0}",
                                        .hint = "'rewall status' shows what is in force; to try again: {1}"};
+inline constexpr Message not_kept{.kind = ErrorKind::refused,
+                                  .text = "the change is not kept: the guard is still armed",
+                                  .hint = "'rewall rollback' reverts the change now",
+                                  .live = LiveState::untouched};
 inline constexpr Message ending_unknown{
     .kind = ErrorKind::refused,
     .text = "the guard is not armed any more, and nobody noted how it ended: nothing was taken back here",
     .hint = "'rewall status' and 'rewall log' show what is in force"};
 inline constexpr Message command_not_found{.text = "{}: command not found", .live = LiveState::untouched};
+inline constexpr Message command_is_folder{.text = "{}: a folder, not a command",
+                                           .live = LiveState::untouched};
+/// The command, and the same for a shell.
+inline constexpr Message not_executable{
+    .text = "{}: not executable",
+    .hint = "make it executable: chmod +x {1}; or, if it is a shell script: rewall try -- sh {1}",
+    .live = LiveState::untouched};
 inline constexpr Message booted_fallback{
     .kind = ErrorKind::damaged,
     .text = "{}",
@@ -791,6 +814,17 @@ inline constexpr Message ambiguous_revision{.kind = ErrorKind::usage,
 inline constexpr Message names_no_snapshot{.kind = ErrorKind::usage,
                                            .text = "{}: not a snapshot",
                                            .hint = "name a commit, not a file or folder of one"};
+inline constexpr Message no_reference{
+    .kind = ErrorKind::usage,
+    .text = "{}: no such branch or tag",
+    .hint = "a time stands behind HEAD, a branch or a tag: HEAD@{{yesterday}}"};
+/// The expression, its time, and that of the oldest snapshot.
+inline constexpr Message before_history{.kind = ErrorKind::usage,
+                                        .text = "{0}: no snapshot is that old: the oldest is of {2}",
+                                        .hint =
+                                            "'rewall log --reverse' lists the snapshots, the oldest first; "
+                                            "those up to a time: rewall log --until "
+                                            "{2}"};
 inline constexpr Message not_a_hash{.kind = ErrorKind::usage, .text = "{}: not the full hash of a snapshot"};
 inline constexpr Message snapshot_file_too_big{
     .kind = ErrorKind::repository, .text = "{}: {} bytes, and a file of a snapshot has at most {}"};

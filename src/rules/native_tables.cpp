@@ -257,6 +257,10 @@ class NativeReader {
         return wrong("the elements are not those of one set");
       inner.remove_suffix(1);
       part.elements = split_elements(inner);
+      // Each stands at the beginning of a line when the set is written anew.
+      for (const auto element : part.elements)
+        if (element.find('\n') != std::string_view::npos || !forbidden_words(element).empty())
+          return wrong(format("'{}' is no element", escape(element)));
       return {};
     }
     if (!part.is_chain()) {

@@ -297,6 +297,13 @@ Repository::Repository(Repository&&) noexcept = default;
 Repository& Repository::operator=(Repository&&) noexcept = default;
 Repository::~Repository() = default;
 
+void Repository::do_without_settings() {
+  impl_->without_settings = true;
+}
+const std::optional<Error>& Repository::settings_error() const {
+  return impl_->settings_error;
+}
+
 const fs::path& Repository::path() const {
   return impl_->path;
 }

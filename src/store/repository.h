@@ -169,6 +169,12 @@ class Repository {
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
 
+  /// Lets Settings::open() answer with no settings where a file of them cannot be used, with a warning: for
+  /// what must not hang on them.
+  void do_without_settings();
+  /// Why Settings::open() did without; absent where it did not.
+  const std::optional<Error>& settings_error() const;
+
   const std::filesystem::path& path() const;
   /// Where git(1) can read the repository: path(), but of open_readable() a folder without the `config`.
   std::filesystem::path path_for_git() const;
@@ -217,6 +223,9 @@ class Repository {
   bool has_object(const std::string& hash) const;
   /// Whether the object with this full hash begins as one: a power failure leaves empty files.
   bool begins_well(const std::string& hash) const;
+
+  /// The file of its own of an object that is damaged there and nowhere whole; empty where there is none.
+  std::filesystem::path damaged_file(const std::string& hash) const;
 
   /// The size of an object in bytes, from its header; 0 where that cannot be read.
   std::uint64_t size(const std::string& hash) const;
@@ -343,6 +352,7 @@ class Repository {
   Result<Behind> behind(const std::string& remote) const;
 
  private:
+  friend class Settings;
   struct Impl;
   explicit Repository(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
@@ -355,7 +365,7 @@ inline constexpr std::string_view kHostSettings = "/etc/rewall/config";
 class Settings {
  public:
   /// Opens the settings of the repository, over those of the host (kHostSettings). Kind repository: one of
-  /// the files cannot be read, or others can write to it.
+  /// the files cannot be read, or others can write to it; after do_without_settings() none is set then.
   static Result<Settings> open(const Repository& repository);
   /// Opens `.git/config`, the repository's settings of git itself.
   static Result<Settings> open_git(const Repository& repository);
@@ -374,6 +384,7 @@ class Settings {
  private:
   struct Impl;
   explicit Settings(std::unique_ptr<Impl> impl);
+  static Result<Settings> open_both(const Repository& repository);
   static Result<Settings> open_file(const Repository& repository, const std::filesystem::path& path);
   std::unique_ptr<Impl> impl_;
 };

@@ -37,6 +37,8 @@ struct Repository::Impl {
   std::string host{};
   std::optional<Error> config_error{};  ///< of open_readable()
   std::optional<FolderWithoutConfig> folder{};
+  bool without_settings = false;          ///< do_without_settings()
+  std::optional<Error> settings_error{};  ///< of the first Settings::open() that did without
   git::Repo repo{};
   Signer signer{};
   /// The newest prepare(): its tree, its files for write_aside(), and that call's work.

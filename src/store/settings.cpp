@@ -5,7 +5,9 @@
 
 #include "core/file.h"
 #include "core/format.h"
+#include "core/log.h"
 #include "core/messages.h"
+#include "core/text.h"
 #include "store/access.h"
 #include "store/repository_impl.h"
 
@@ -22,6 +24,21 @@ struct Settings::Impl {
 };
 
 Result<Settings> Settings::open(const Repository& repository) {
+  auto both = open_both(repository);
+  auto& known = *repository.impl_;
+  if (both || !known.without_settings) return both;
+  if (!known.settings_error) {
+    log_warning("{}; the settings are not used, but their default values",
+                escape(full_message(both.error())));
+    known.settings_error = std::move(both).error();
+  }
+  auto none = std::make_unique<Impl>();
+  none->path = repository.state_path() / "config";
+  if (git::fill(none->config, git_config_new) != 0) return git::last_error(none->path.string());
+  return Settings(std::move(none));
+}
+
+Result<Settings> Settings::open_both(const Repository& repository) {
   auto settings = TRY(open_file(repository, repository.state_path() / "config"));
   Impl& impl = *settings.impl_;
   struct stat facts {};

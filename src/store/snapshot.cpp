@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "store/at_time.h"
 #include "store/host_branch.h"
 #include "store/loose.h"
 #include "store/message.h"
@@ -190,6 +191,10 @@ Error ambiguous(git_repository* repo, const std::string& expression) {
     if (git_odb_read_header(&size, &type, odb.get(), &id) == 0 && type == GIT_OBJECT_COMMIT)
       snapshots.insert(shown);
   }
+  // Less than four digits: git looks for nothing.
+  if (all.empty()) return unknown(repo, expression);
+  if (all.size() == 1)
+    return unknown(repo, expression).hinted(format("a short hash has at least 4 digits: {}", *all.begin()));
   const auto& named = snapshots.size() > 1 ? snapshots : all;
   return error_of<messages::ambiguous_revision>(expression, named.size(),
                                                 snapshots.size() > 1 ? "snapshots" : "objects",
@@ -367,7 +372,8 @@ std::string Repository::parent(const std::string& hash) const {
 Result<std::string> Repository::resolve(const std::string& expression) const {
   git_repository* repo = impl_->repo.get();
   if (expression.empty() || expression.find('\0') != std::string::npos) return unknown(repo, expression);
-  const auto exact = TRY(without_lookalikes(repo, at_branch(repo, impl_->host, expression)));
+  auto exact = TRY(without_lookalikes(repo, at_branch(repo, impl_->host, expression)));
+  if (const auto asked = asks_for_time(exact)) exact = TRY(find_at_time(repo, *asked)) + asked->rest;
   git::Object object;
   if (const int code = git::fill(object, git_revparse_single, repo, exact.c_str()); code != 0)
     return unresolved(repo, expression, code);
@@ -392,6 +398,19 @@ bool Repository::begins_well(const std::string& hash) const {
   git_object_t type = GIT_OBJECT_INVALID;
   return id && git::fill(odb, git_repository_odb, impl_->repo.get()) == 0 &&
          git_odb_read_header(&size, &type, odb.get(), &*id) == 0;
+}
+
+std::filesystem::path Repository::damaged_file(const std::string& hash) const {
+  constexpr std::size_t kFolderDigits = 2;
+  const auto id = git::parse_hash(hash);
+  git::Odb odb;
+  if (!id || git::fill(odb, git_repository_odb, impl_->repo.get()) != 0) return {};
+  const auto path = impl_->path / ".git/objects" / hash.substr(0, kFolderDigits) / hash.substr(kFolderDigits);
+  if (!path_exists(path)) return {};
+  git_odb_object* read = nullptr;
+  const bool whole = git_odb_read(&read, odb.get(), &*id) == 0;
+  git_odb_object_free(read);
+  return whole ? fs::path() : path;
 }
 
 std::uint64_t Repository::size(const std::string& hash) const {

@@ -189,7 +189,7 @@ TEST_CASE("a reply of a connection whose source is translated is not one of --ct
   CHECK(ask(rules, reply + "0x3a").verdict == Verdict::drop);
 }
 
-TEST_CASE("--return-nomatch asks whether the member that decides has nomatch") {
+TEST_CASE("the option --return-nomatch asks whether the member that decides has nomatch") {
   const std::string sets =
       "create s hash:net family inet hashsize 1024 maxelem 65536\n"
       "add s 10.1.0.0/16\n"

@@ -475,7 +475,7 @@ const std::vector<Case>& of_remote() {
       {"ops/history/verify.cpp: a remote that has it",
        std::string("git init -q --bare r.git; rewall init --remote $PWD/r.git; ") + kOne +
            "rewall snapshot; rewall push; " + empty_object("HEAD:rules.v4"),
-       "rewall verify", 1, "gives it back: (.*) REMOTE", 0, "rewall verify", " origin"},
+       "rewall verify", 1, "gives it back: (.*)", 0, "rewall verify"},
       {"commands/command_output.cpp: if you trust the remote",
        "git init -q --bare r.git; rewall init --remote $PWD/r.git; rewall push; rewall config fetch.snapshot "
        "10k; git init -q -b hosts/big big; cd big; git config user.name b; git config user.email b@b; seq "
@@ -693,6 +693,16 @@ void check(const std::vector<Case>& cases) {
 const std::map<std::string, std::string>& elsewhere() {
   static const std::map<std::string, std::string> all{
       {"ops/host/doctor_host.cpp: a copy", "cli/doctor_test.cpp"},
+      {"redo_after_rollback", "cli/promises_test.cpp"},
+      {"nothing_to_keep", "cli/promises_test.cpp"},
+      {"not_kept", "cli/promises_test.cpp"},
+      {"not_executable", "cli/promises_test.cpp"},
+      {"before_history", "cli/promises_test.cpp"},
+      {"ops/host/doctor_host.cpp: remove what is not to run", "cli/promises_test.cpp"},
+      {"ops/history/verify.cpp: mkdir -p REPOSITORY", "cli/promises_test.cpp"},
+      {"ops/history/verify.cpp: no remote is there", "cli/promises_test.cpp"},
+      {"ops/remote/network.cpp: git is missing", "cli/promises_test.cpp"},
+      {"ops/remote/network.cpp: 'rewall verify' lists", "cli/promises_test.cpp"},
       {"interrupted_elsewhere", "ops/journal_test.cpp"},
       {"commands/edit.cpp: to try it again", "cli/edit_test.cpp"},
       {"ops/remote/network.cpp: git refuses a repository of another user", "cli/git_trouble_test.cpp"},
@@ -833,6 +843,11 @@ const std::map<std::string, std::string>& without_command() {
       {"ops/host/integrations.cpp: run this command as root", "asks for a privilege of the caller"},
       {"ops/remote/gc.cpp: free some space", "asks for space"},
       {"ops/remote/network.cpp: ask the server's administrator", "asks a person who is not here"},
+      {"ops/host/doctor_host.cpp: rewall-config(5)", "names a page of the manual"},
+      {"no_reference", "is an example"},
+      {"ops/history/verify.cpp: objects", "is the name of a check, and no hint"},
+      {"store/snapshot.cpp: a short hash has", "names a word of the command line, and no command"},
+      {"ops/remote/network.cpp: the remote's repository is damaged", "asks a person who is not here"},
       {"ops/remote/network.cpp: is the server up", "asks a person who is not here"},
       {"ops/remote/network.cpp: the remote has damaged", "asks a person who is not here"},
       {"ops/remote/network.cpp: the server", "asks a person who is not here"},

@@ -110,7 +110,7 @@ systemctl show '*' >shown
 cat /proc/[0-9]*/cmdline >>shown
 rewall -q confirm
 cat seen
-grep -c 'pushes and packs' shown
+grep -c 'packs what rewall recorded' shown
 grep -c 'puts the old firewall back' shown
 grep -cF 'd@host' shown words || true
 ls repo/.git/rewall

@@ -482,9 +482,17 @@ bool Judge::odd_dccp(const Shot& shot) const {
 }
 
 /// Versions of Linux redirect multicast of IPv6 to other addresses; and the first address of an IPv6 network,
-/// to which a rule can send a packet, is one of this host where it is a router.
+/// to which a rule can send a packet, is one of this host where it is a router. What NAT makes a broadcast of
+/// in OUTPUT meets POSTROUTING twice: this host hears it too (ip_mc_output() of net/ipv4/ip_output.c).
 bool Judge::beyond_the_lab(const Shot& shot, const Outcome& outcome, const Trace& said) const {
-  if (shot.family == Family::ipv4) return false;
+  if (shot.family == Family::ipv4)
+    return shot.hook == Hook::output &&
+           std::ranges::any_of(lab_.facts().interfaces, [&](const auto& interface) {
+             return std::ranges::any_of(interface.v4_networks, [&](const auto& network) {
+               return shot.destination != network.second &&
+                      said.packet[Field::destination].contains(network.second);
+             });
+           });
   if (shot.packet_type != 0 &&
       std::ranges::any_of(outcome.counted, [&](const Place& place) { return place.table == "nat"; }))
     return true;

@@ -18,10 +18,11 @@ bool takes(const std::string& key, const std::string& value) {
 
 }  // namespace
 
-TEST_CASE("a switch is true or false") {
+TEST_CASE("a switch is true or false, in the words of git") {
   for (const char* key : {"guard.tagGood", "push.auto", "sign.require"}) {
-    for (const char* good : {"true", "false"}) CHECK(takes(key, good));
-    for (const char* bad : {"", "yes", "1", "True", "true "}) CHECK_FALSE(takes(key, bad));
+    for (const char* good : {"true", "yes", "on", "1", "True", "false", "no", "OFF", "0"})
+      CHECK(takes(key, good));
+    for (const char* bad : {"", "y", "2", "maybe", "true "}) CHECK_FALSE(takes(key, bad));
   }
 }
 

@@ -103,6 +103,12 @@ TEST_CASE("text that nft would take for a command is no table") {
   CHECK(error_of_text(in_chain("xt match \"owner\"")).find("no words") != std::string::npos);
   CHECK(error_of_text("table ip t {\n\tset s {\n\t\ttype ipv4_addr; include \"x\"\n\t}\n}\n")
             .starts_with("rules.nft:3: "));
+  // A set is written anew with each element at the beginning of a line.
+  for (const std::string element :
+       {"1.1.1.1,\n\t\t\t     redefine a = b", "1.1.1.1, redefine, 2.2.2.2", "1.1.1.1\n2.2.2.2"})
+    CHECK(error_of_text("table ip t {\n\tset s {\n\t\ttype ipv4_addr\n\t\telements = { " + element +
+                        " }\n\t}\n}\n")
+              .starts_with("rules.nft:"));
   CHECK(error_of_text("table ip t {\n}\ntable ip t {\n}\n")
             .starts_with("rules.nft:3: table ip t is there twice"));
   CHECK(error_of_text("table ip t {\n\tchain {\n\t}\n}\n").starts_with("rules.nft:2: "));

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -124,6 +125,63 @@ void warn(const Error& error) {
 }
 
 }  // namespace
+
+namespace {
+
+// As run-parts(8) and dpkg(1) know them, and editors make them.
+bool is_left_behind(const std::string& name) {
+  constexpr std::array<std::string_view, 9> kEnds{"~",     ".bak", ".orig", ".rej",    ".swp",
+                                                  ".dpkg", ".md",  ".txt",  ".rpmsave"};
+  return name.starts_with('.') || name.starts_with("README") || name.find(".dpkg-") != std::string::npos ||
+         name.find(".ucf-") != std::string::npos ||
+         std::ranges::any_of(kEnds, [&](std::string_view end) { return name.ends_with(end); });
+}
+
+std::string plain_name(std::string name) {
+  name = name.substr(0, name.find_last_of('.'));
+  for (char& c : name)
+    if (!is_plain(std::string(1, c))) c = '-';
+  return name;
+}
+
+std::optional<IgnoredHook> ignored_hook(const fs::path& path) {
+  const auto name = path.filename().string();
+  if (is_left_behind(name)) return std::nullopt;
+  IgnoredHook hook{.path = path};
+  std::error_code failed;
+  const auto real = fs::canonical(path, failed);
+  if (failed) {
+    hook.why = "it is a link that leads nowhere";
+    return hook;
+  }
+  if (!fs::is_regular_file(real, failed)) return std::nullopt;
+  const bool runs = ::access(real.c_str(), X_OK) == 0;
+  if (runs && is_plain(name)) return std::nullopt;
+  std::string why = runs ? "" : "it is not executable";
+  std::string mend = runs ? "" : "chmod +x " + shell_quote(path.string());
+  if (!is_plain(name)) {
+    why +=
+        std::string(runs ? "" : ", and ") + "its name has other characters than letters, digits, '_' and '-'";
+    mend += format("{}mv {} {}", runs ? "" : "; ", shell_quote(path.string()),
+                   shell_quote((path.parent_path() / plain_name(name)).string()));
+  }
+  hook.why = std::move(why);
+  hook.mend = std::move(mend);
+  return hook;
+}
+
+}  // namespace
+
+Result<std::vector<IgnoredHook>> ignored_hooks(const Repository& repository) {
+  std::vector<IgnoredHook> ignored;
+  const auto top = TRY(read_setting(repository, settings::hooks_path));
+  if (top.empty()) return ignored;
+  for (const char* folder : {"pre-restore.d", "post-restore.d", "post-snapshot.d"})
+    for (const auto& entry : entries_in(fs::path(top) / folder))
+      if (auto hook = ignored_hook(entry.path())) ignored.push_back(*std::move(hook));
+  std::ranges::sort(ignored, {}, &IgnoredHook::path);
+  return ignored;
+}
 
 Status run_pre_hooks(Session& session, const Event& event, const Diff& diff) {
   auto folder = TRY(folder_of(session, event.name));

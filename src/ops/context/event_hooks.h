@@ -23,6 +23,15 @@ struct Event {
   std::string restores{};  ///< the snapshot to restore, full hash
 };
 
+/// A file in a folder of hooks that no event runs, though somebody may have meant it to.
+struct IgnoredHook {
+  std::string path{};
+  std::string why{};   ///< "it is not executable"
+  std::string mend{};  ///< the command that makes it run; empty where none does
+};
+/// What package managers and editors leave behind is passed over. The errors of read_setting().
+Result<std::vector<IgnoredHook>> ignored_hooks(const Repository& repository);
+
 /// Runs the programs of the event in the order of their names; stops at the first that fails. Their standard
 /// input is the diff. Kind refused: a program failed or ran longer than `hooks.deadline`, or others than root
 /// can write to one (then none runs).

@@ -62,6 +62,7 @@ Result<Repository*> Session::repository() {
   if (!repository_) {
     repository_ = TRY(uses_what_it_can ? Repository::open_readable(path_) : Repository::open(path_));
     if (signer) repository_->sign_with(signer);
+    if (does_without_settings) repository_->do_without_settings();
   }
   return &*repository_;
 }

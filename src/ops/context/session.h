@@ -92,6 +92,9 @@ class Session {
   std::string interrupted{};
   /// True for a boot: repository() is Repository::open_readable(). Set before its first call.
   bool uses_what_it_can = false;
+  /// True for what has to work where a file of settings cannot be used: the repository does without
+  /// (Repository::do_without_settings()). Set before the first repository().
+  bool does_without_settings = false;
   /// True where `interrupted` names a restore that runs.
   bool restoring = false;
 

@@ -1,6 +1,7 @@
 #include "ops/context/settings.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -166,6 +167,42 @@ Status check_value(const Key& key, const std::string& value) {
   return {};
 }
 
+namespace {
+
+// As git compares keys: all but the middle of three parts is in either case.
+bool same_key(const std::string& a, const std::string& b) {
+  const auto lower = [](std::string text) {
+    const auto first = text.find('.');
+    const auto last = text.rfind('.');
+    for (std::size_t i = 0; i < text.size(); ++i)
+      if (i < first || i >= last)
+        text[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[i])));
+    return text;
+  };
+  return lower(a) == lower(b);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> settings_passed_over(const Repository& repository) {
+  auto settings = TRY(Settings::open(repository));
+  const auto known = TRY(known_keys(repository));
+  std::vector<std::string> all;
+  for (const auto& name : TRY(settings.keys())) {
+    const auto value = TRY(settings.get(name));
+    const auto file = TRY(settings.origin(name));
+    const auto key = std::ranges::find_if(known, [&](const Key& one) { return same_key(one.name, name); });
+    if (key == known.end()) {
+      const auto unknown = find_key(name);
+      all.push_back(format("{}: unknown key '{}'{}", escape(file), escape(name),
+                           unknown || unknown.error().hint.empty() ? "" : " (" + unknown.error().hint + ")"));
+    } else if (const auto good = check_value(*key, value.value_or("")); !good) {
+      all.push_back(format("{}: {}", escape(file), escape(good.error().message)));
+    }
+  }
+  return all;
+}
+
 Result<Assignment> read_assignment(const std::string& text) {
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0) return error_of<messages::not_a_pair>(escape(text));
@@ -215,7 +252,13 @@ Result<std::chrono::milliseconds> parse_length(std::string_view text) {
 }
 
 Result<bool> parse_switch(std::string_view text) {
-  if (text == "true" || text == "false") return text == "true";
+  std::string word(text);
+  std::ranges::transform(word, word.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const std::string_view yes : {"true", "yes", "on", "1"})
+    if (word == yes) return true;
+  for (const std::string_view no : {"false", "no", "off", "0"})
+    if (word == no) return false;
   return error_of<messages::not_a_switch>(text);
 }
 

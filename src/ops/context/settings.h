@@ -24,7 +24,7 @@ Result<double> parse_percent(std::string_view text);
 Result<std::uint64_t> parse_size(std::string_view text);
 /// Parses a whole number.
 Result<std::uint64_t> parse_count(std::string_view text);
-/// Parses "true" or "false".
+/// Parses git's words for true and false, in either case: true, yes, on, 1; false, no, off, 0.
 Result<bool> parse_switch(std::string_view text);
 /// Parses "500ms", "90s", "10m", "1h" or "7d", a year at most. A number alone is seconds here.
 Result<std::chrono::milliseconds> parse_length(std::string_view text);
@@ -142,6 +142,10 @@ Result<Key> find_key(const std::string& name);
 
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
+
+/// What is set and not used, a sentence each with its file: keys that are unknown, and values that their keys
+/// cannot have. The errors of Settings::open().
+Result<std::vector<std::string>> settings_passed_over(const Repository& repository);
 
 /// A key with the value that it is to get.
 struct Assignment {

@@ -912,6 +912,40 @@ Result<Expiry> find_expiry(Session& session, const std::string& id) {
   return *std::move(found);
 }
 
+std::vector<ExpiringPart> parts_in_force(Session& session, const Ruleset& live, const std::string& hash,
+                                         const Expiry& expiry) {
+  return cut_out(session, live, hash, expiry).gone;
+}
+
+namespace {
+
+/// ", as undo c19a620d1e took the change back"; empty where no undo did.
+std::string undone_since(Session& session, const std::string& head, const Expiry& expiry) {
+  auto repository = session.repository();
+  if (!repository || expiry.after.empty()) return {};
+  std::string by;
+  const auto walked = (*repository)->walk(head, [&](const Snapshot& snapshot) -> Result<bool> {
+    if (snapshot.trailers.undoes == expiry.after) by = snapshot.hash;
+    return by.empty() && snapshot.hash != expiry.after;
+  });
+  return walked && !by.empty() ? format(", as undo {} took the change back", by.substr(0, 10)) : "";
+}
+
+/// Of what cannot be read, all is taken to be in force.
+Result<std::vector<ExpiringPart>> still_in_force(Session& session, const Expiry& expiry) {
+  auto repository = TRY(session.repository());
+  auto known = know_live_and_head(session, *repository);
+  if (!known) return expiry.parts;
+  const auto& head = known->head.hash;
+  auto parts = parts_in_force(session, known->live.ruleset, known->same ? head : "", expiry);
+  if (parts.empty())
+    return error_of<messages::nothing_to_keep>(count_text(expiry.parts), escape(expiry.command),
+                                               undone_since(session, head, expiry));
+  return parts;
+}
+
+}  // namespace
+
 Result<Expiry> keep_expiring(Session& session, const std::string& id,
                              std::optional<std::chrono::milliseconds> extend) {
   const auto held = TRY(lock(session));
@@ -925,9 +959,11 @@ Result<Expiry> keep_expiring(Session& session, const std::string& id,
     if (!written) return std::move(written).error().within("the rules expire as before");
     TRY(start_waiting(session, expiry));
   } else {
+    auto in_force = TRY(still_in_force(session, expiry));
     end_expiry(session.state_path(),
                {.expiry = expiry, .ended = now(), .says = "kept for good by " + current_actor().text()});
     wake_expiries(session.state_path());
+    expiry.parts = std::move(in_force);
   }
   stop_unit(old_timer);
   return expiry;

@@ -64,8 +64,13 @@ std::vector<BroughtBack> brought_back(const Session& session, const Diff& diff);
 
 /// The pending expiry whose id begins with `id`. Kind usage: none, or several.
 Result<Expiry> find_expiry(Session& session, const std::string& id);
-/// Keeps for good what would expire, or, with `extend`, keeps it longer. Takes the repository's lock. Kind
-/// refused: it was taken out, and waits for the end of a guard. The errors of find_expiry().
+/// The parts of an expiry that a ruleset has as the change added them; `hash` is its snapshot (empty: not
+/// known).
+std::vector<ExpiringPart> parts_in_force(Session& session, const Ruleset& live, const std::string& hash,
+                                         const Expiry& expiry);
+/// Keeps for good what would expire, or, with `extend`, keeps it longer. The parts of the result are those
+/// that are in force. Takes the repository's lock. Kind refused: it was taken out, and waits for the end of a
+/// guard, or nothing of it is in force. The errors of find_expiry().
 Result<Expiry> keep_expiring(Session& session, const std::string& id,
                              std::optional<std::chrono::milliseconds> extend);
 

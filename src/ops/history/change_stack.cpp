@@ -113,6 +113,17 @@ std::string missing_reference(const Repository& repository, const Snapshot& snap
   return hash.empty() || repository.has_object(hash) ? std::string{} : hash;
 }
 
+Result<std::optional<Snapshot>> newest_rollback(const Repository& repository, const std::string& hash) {
+  for (std::string at = hash; !at.empty();) {
+    auto snapshot = TRY(repository.snapshot(at));
+    if (snapshot.trailers.trigger == "rollback" && !snapshot.parent.empty())
+      return std::optional(std::move(snapshot));
+    if (!is_background(snapshot)) break;
+    at = snapshot.parent;
+  }
+  return std::optional<Snapshot>{};
+}
+
 Result<std::optional<Snapshot>> in_force_at(const Repository& repository, Snapshot snapshot) {
   while (never_in_force(snapshot)) {
     // The last snapshot of an import goes back to the one that is in force.

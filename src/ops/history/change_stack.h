@@ -32,6 +32,10 @@ struct NewestUndone {
 /// The change that redo would put back at the snapshot `hash`.
 Result<NewestUndone> newest_undone(const Repository& repository, const std::string& hash);
 
+/// The snapshot by which a guard or a rollback took a change back, where that is the newest of all but for
+/// foreign parts; its parent is what was tried. Absent where the newest is another.
+Result<std::optional<Snapshot>> newest_rollback(const Repository& repository, const std::string& hash);
+
 /// The newest snapshot before `change` that was in force: not that of an import or of a shutdown. Absent for
 /// the first snapshot.
 Result<std::optional<Snapshot>> in_force_before(const Repository& repository, const Snapshot& change);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/parallel.h"
@@ -244,17 +245,42 @@ void say_all_is_well(std::vector<Finding>& findings, const std::string& check, s
     findings.push_back({.check = check, .message = std::move(message)});
 }
 
-void add_objects(std::vector<Finding>& findings, Walk& walk) {
+/// The files of objects that are damaged there and nowhere whole, for a shell.
+std::string damaged_files(const Repository& repository) {
+  std::string files;
+  for (const auto& folder : entries_in(repository.path() / ".git/objects"))
+    for (const auto& entry : entries_in(folder.path())) {
+      const auto hash = folder.path().filename().string() + entry.path().filename().string();
+      if (const auto file = repository.damaged_file(hash); !file.empty())
+        files.append(1, ' ').append(shell_quote(absolute_path(file).lexically_normal().string()));
+    }
+  return files;
+}
+
+/// What gives lost objects back: a remote, once the damaged files are out of its way.
+std::string give_back_hint(const Repository& repository) {
+  const auto remotes = repository.remotes();
+  if (!remotes || remotes->empty())
+    return "no remote is there that could give it back; 'rewall log' lists the snapshots that can be "
+           "restored";
+  const auto files = damaged_files(repository);
+  const auto moves = files.empty()
+                         ? std::string()
+                         : format("mkdir -p REPOSITORY/.git/damaged; mv{} REPOSITORY/.git/damaged; ", files);
+  return format("a remote that has it gives it back: {}git -C REPOSITORY fetch --refetch {}", moves,
+                shell_quote(remotes->front().name));
+}
+
+void add_objects(std::vector<Finding>& findings, const Repository& repository, Walk& walk) {
+  std::string hint;
   for (auto& checked : walk.checked()) {
     auto lost = checked.lost;
     for (const auto place : checked.pieces) {
       const Piece& piece = walk.pieces()[place];
       if (!piece.whole) lost.push_back(piece.matter);
     }
-    add_failures(
-        findings, "objects", checked.hash, lost,
-        "a remote that has it gives it back: find REPOSITORY/.git/objects -type f -empty -delete; git -C "
-        "REPOSITORY fetch --refetch REMOTE");
+    if (!lost.empty() && hint.empty()) hint = give_back_hint(repository);
+    add_failures(findings, "objects", checked.hash, lost, hint);
   }
   say_all_is_well(findings, "objects",
                   format("{} with {} are whole", counted(walk.checked().size(), "snapshot"),
@@ -535,7 +561,7 @@ Result<std::vector<Finding>> verify(const Repository& repository, const std::str
   for (std::size_t i = 0; i < roots.size(); ++i) walk.take(roots[i].hash, range.from, i);
   TRY(check_pieces(repository.path(), walk.pieces()));
   std::vector<Finding> findings;
-  add_objects(findings, walk);
+  add_objects(findings, repository, walk);
   add_snapshots(findings, repository, walk);
   TRY(add_signatures(findings, repository, walk, roots));
   if (all) TRY(add_tags(findings, repository));

@@ -20,6 +20,7 @@
 #include "kernel/namespace.h"
 #include "kernel/programs.h"
 #include "ops/context/rewall_command.h"
+#include "ops/guard/good_tag.h"
 #include "ops/history/record.h"
 #include "ops/history/revision.h"
 #include "ops/history/verify.h"
@@ -301,11 +302,19 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
     return;
   }
   const bool there = std::ranges::find(*tags, "good", &Tag::name) != tags->end();
-  checks.push_back(
-      {.check = "good",
-       .ok = there,
-       .message = there ? "the tag exists" : "no 'good' tag yet: boot has no known-good fallback",
-       .hint = there ? "" : "rewall tag good"});
+  if (const auto guard = there ? took_good_back(repository) : std::nullopt)
+    checks.push_back({.check = "good",
+                      .ok = false,
+                      .message = format("the tag names {}, which {} took back at {}",
+                                        good_snapshot(repository).substr(0, 10),
+                                        escape(name_of(guard->guard)), rfc3339(guard->ended)),
+                      .hint = "rewall tag good " + guard->guard.before.substr(0, 10)});
+  else
+    checks.push_back(
+        {.check = "good",
+         .ok = there,
+         .message = there ? "the tag exists" : "no 'good' tag yet: boot has no known-good fallback",
+         .hint = there ? "" : "rewall tag good"});
   for (const auto& tag : *tags) {
     if (is_misleading_tag(tag.name))
       checks.push_back({.check = "tags",
@@ -402,6 +411,7 @@ std::optional<Time> examine_repository(Session& session, std::vector<Finding>& c
     checks.push_back(examine_head(*repository));
   }
   std::ranges::move(examine_host(*repository), std::back_inserter(checks));
+  std::ranges::move(examine_host_files(*repository), std::back_inserter(checks));
   std::ranges::move(examine_signing(*repository, head ? *head : ""), std::back_inserter(checks));
   checks.push_back(examine_git_locks(*repository));
   checks.push_back(examine_journal(*repository));

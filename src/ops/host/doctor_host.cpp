@@ -6,6 +6,7 @@
 #include "core/format.h"
 #include "core/text.h"
 #include "core/trust.h"
+#include "ops/context/event_hooks.h"
 #include "ops/context/identity.h"
 #include "ops/context/machine.h"
 #include "ops/context/settings.h"
@@ -120,6 +121,35 @@ Finding examine_head_signature(const Repository& repository, const std::string& 
 
 Finding failed(std::string check, const Error& error) {
   return {.check = std::move(check), .ok = false, .message = error.message, .hint = error.hint};
+}
+
+std::vector<Finding> examine_host_files(const Repository& repository) {
+  std::vector<Finding> checks;
+  const auto passed_over = settings_passed_over(repository);
+  if (!passed_over)
+    checks.push_back(failed("settings", passed_over.error()));
+  else if (passed_over->empty())
+    checks.push_back(
+        {.check = "settings", .message = "every key that is set is known and has a value of its type"});
+  else
+    checks.push_back(
+        {.check = "settings",
+         .ok = false,
+         .message = format("not used: {}", join(*passed_over, "; ")),
+         .hint = "rewall-config(5) has the keys and their values; 'rewall config --list' those in use"});
+  const auto ignored = ignored_hooks(repository);
+  if (!ignored || ignored->empty()) return checks;
+  std::vector<std::string> whys;
+  std::vector<std::string> commands;
+  for (const auto& hook : *ignored) {
+    whys.push_back(format("{}: {}", escape(hook.path), hook.why));
+    if (!hook.mend.empty()) commands.push_back(hook.mend);
+  }
+  checks.push_back({.check = "hooks",
+                    .ok = false,
+                    .message = format("not run: {}", join(whys, "; ")),
+                    .hint = commands.empty() ? "remove what is not to run" : join(commands, "; ")});
+  return checks;
 }
 
 std::vector<Finding> examine_host(const Repository& repository) {

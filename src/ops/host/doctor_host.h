@@ -12,6 +12,9 @@ namespace rewall {
 /// A check that an error stopped.
 Finding failed(std::string check, const Error& error);
 
+/// What is set and not used, and hooks that are not run.
+std::vector<Finding> examine_host_files(const Repository& repository);
+
 /// Whether the branch has the name of this machine, whether the history was begun on this machine or is a
 /// copy, and whether others can put files into the place of what rewall writes outside the repository
 /// (export.path, watch.metrics).

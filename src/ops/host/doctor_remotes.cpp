@@ -29,7 +29,7 @@ Finding examine_answer(const Repository& repository, const Remote& remote, const
   auto asked =
       run_on_network(repository, remote,
                      {.words = {"ls-remote", "--quiet", "--heads", "--", remote.name}, .deadline = kAnswer});
-  if (asked && !asked->ok()) asked = unreachable(remote, *asked);
+  if (asked && !asked->ok()) asked = unreachable(repository, remote, *asked);
   if (!asked) {
     Error& error = asked.error();
     // Where the deadline was that of this check, and not network.timeout.

@@ -16,6 +16,8 @@
 #include "ops/context/pid_lock.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/context/settings.h"
+#include "ops/expiry/expiry.h"
+#include "ops/guard/good_tag.h"
 #include "ops/guard/lockdown.h"
 #include "ops/guard/way_back.h"
 #include "ops/history/generation_cache.h"
@@ -127,6 +129,18 @@ void add_other_guard(Session& session, RepositoryStatus& status) {
         format("; {} is armed all the same, and its process reverts the change", other->name);
 }
 
+/// Those of which nothing is in force: what cannot be read is taken to be.
+void look_for_expiring(Session& session, RepositoryStatus& status) {
+  if (std::ranges::all_of(status.expiries.pending, [](const Expiry& one) { return one.done.has_value(); }))
+    return;
+  const auto live = session.capture();
+  if (!live) return;
+  const bool same = status.clean && status.foreign_changes == 0;
+  for (const auto& expiry : status.expiries.pending)
+    if (!expiry.done && parts_in_force(session, live->ruleset, same ? status.head : "", expiry).empty())
+      status.expiries_out.push_back(expiry.id);
+}
+
 /// Compares LIVE with HEAD, the quick way where that can be.
 Status compare_with_head(Session& session, const Repository& repository, RepositoryStatus& status,
                          Task<std::optional<SetsDigest>> sets) {
@@ -191,9 +205,15 @@ Result<RepositoryStatus> read_repository_status(Session& session) {
       last && std::abs(now().seconds - last->ended.seconds) < kShownFor)
     status.last_guard = std::move(last);
   status.notify_failed = read_notify_failure(session.state_path());
+  if (status.good_guard = took_good_back(repository); status.good_guard)
+    status.good = good_snapshot(repository);
   status.expiries = read_expiries(session.state_path());
+  look_for_expiring(session, status);
   status.expired = expiries_ended(session.state_path(), now().seconds - kShownFor);
   if (!status.guard) add_other_guard(session, status);
+  // What reads them has done so by now, or does it here.
+  (void)read_setting(repository, settings::lock_wait);
+  if (const auto& why = repository.settings_error()) status.settings_unusable = full_message(*why);
   return status;
 }
 
@@ -209,6 +229,7 @@ std::vector<std::string> RepositoryStatus::reasons() const {
     all.emplace_back("expiry-overdue");
   if (!journal.empty() && !restoring) all.emplace_back("interrupted");
   if (!damage.empty()) all.emplace_back("history-damaged");
+  if (!settings_unusable.empty()) all.emplace_back("settings-unusable");
   if (before_lockdown) all.emplace_back("lockdown");
   return all;
 }

@@ -42,6 +42,7 @@ struct RepositoryStatus {
   };
   std::optional<RemoteStatus> remote{};
   std::optional<NotifyFailure> notify_failed{};  ///< the newest run of `notify.command`, where it failed
+  std::string settings_unusable{};    ///< why a file of settings cannot be used; empty where it can
   std::vector<std::string> damage{};  ///< what of the branch and of the newest snapshots cannot be read
   std::string journal{};              ///< Session::interrupted
   bool restoring = false;
@@ -57,12 +58,15 @@ struct RepositoryStatus {
   std::optional<GuardStatus> guard{};
   std::string guard_unreadable{};            ///< why the guard's file cannot be read; its process goes on
   std::optional<GuardEnding> last_guard{};   ///< of the last guard, for an hour
+  std::string good{};                        ///< the snapshot with the tag good, where `good_guard` is there
+  std::optional<GuardEnding> good_guard{};   ///< of the guard that took back what the tag good names
   Expiries expiries{};                       ///< rules that expire
+  std::vector<std::string> expiries_out{};   ///< the ids of those of which nothing is in force now
   std::vector<ExpiryEnding> expired{};       ///< those of the last hour
   std::optional<PlacedGuard> other_guard{};  ///< of another repository, in this network namespace
 
   /// What needs a person: "live-differs", "push-stale", "guard-overdue", "expiry-overdue", "interrupted",
-  /// "history-damaged", "lockdown".
+  /// "history-damaged", "settings-unusable", "lockdown".
   std::vector<std::string> reasons() const;
 };
 

@@ -212,7 +212,7 @@ class Fetching {
       parts.push_back(branch_part(remote_, "*"));
       auto outcome = TRY(fetch(parts));
       if (outcome.ok()) return {};
-      if (!may_be_of_few(outcome)) return unreachable(remote_, outcome);
+      if (!may_be_of_few(outcome)) return unreachable(repository_, remote_, outcome);
     }
     TRY(list(more));
     // What came until then has come.
@@ -264,7 +264,7 @@ class Fetching {
     auto listed =
         TRY(run({.words = {"ls-remote", "--quiet", "--", remote_.name, format("{}*", kHostBranches)},
                  .most_output = kLongestList}));
-    if (!listed.ok()) return unreachable(remote_, listed);
+    if (!listed.ok()) return unreachable(repository_, remote_, listed);
     for (const auto line : split_lines(listed.out)) {
       // "HASH\tNAME", also of names that only end so.
       const auto tab = std::min(line.find('\t'), line.size() - 1);
@@ -294,7 +294,7 @@ class Fetching {
     ++runs_;
     auto outcome = TRY(fetch(parts));
     if (outcome.ok()) return {};
-    if (!may_be_of_few(outcome)) return unreachable(remote_, outcome);
+    if (!may_be_of_few(outcome)) return unreachable(repository_, remote_, outcome);
     if (parts.size() == 1) {
       refuse_alone(parts.front(), outcome);
       return {};

@@ -32,7 +32,7 @@ struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 21> kTroubles{{
+constexpr std::array<Trouble, 25> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
      "ssh-keygen -R {known}"},
@@ -47,7 +47,7 @@ constexpr std::array<Trouble, 21> kTroubles{{
      "the server prints something before git speaks, as a .bashrc may: 'ssh {login} true' must print "
      "nothing"},
     {"Could not resolve", "check the name, and correct the address: rewall remote set-url {name} ADDRESS"},
-    {"Connection refused", "is the server up? with push.auto rewall tries again by itself"},
+    {"Connection refused", "is the server up, and does it listen there? then run the command again"},
     {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
     {"Connection closed", "the server closed the connection: see the server's log"},
     {"server certificate verification failed",
@@ -68,7 +68,13 @@ constexpr std::array<Trouble, 21> kTroubles{{
      "no repository at this address; correct it: rewall remote set-url {name} ADDRESS"},
     {"does not appear to be a git repository",
      "create it there: {make}; or correct the address: rewall remote set-url {name} ADDRESS"},
+    {"-pack: command not found",
+     "git is missing on the server: 'ssh {login} git --version' must print a version"},
+    {"-pack: not found", "git is missing on the server: 'ssh {login} git --version' must print a version"},
     {"not found", "no repository at this address; correct it: rewall remote set-url {name} ADDRESS"},
+    // Of this repository it is another error (damage_here()).
+    {"is corrupt", "the remote's repository is damaged: run 'git fsck' in it"},
+    {"object file", "the remote's repository is damaged: run 'git fsck' in it"},
     {"fsck error", "the remote has damaged or dangerous objects; none of them was fetched"},
 }};
 
@@ -140,6 +146,26 @@ std::string hint_for(std::string_view said, const Remote& remote) {
     if (said.find(trouble.words) != std::string_view::npos) return filled_in(trouble.hint, remote);
   }
   return "your history is safe; try again later (-vv shows details)";
+}
+
+/// The file of an object of this repository that git names and that is damaged; empty for none.
+fs::path damage_here(const Repository& repository, std::string_view said) {
+  constexpr std::size_t kDigits = 40;
+  for (std::size_t at = 0; at < said.size();) {
+    const auto end = std::min(said.find_first_not_of("0123456789abcdef", at), said.size());
+    if (end - at == kDigits)
+      if (auto file = repository.damaged_file(std::string(said.substr(at, kDigits))); !file.empty())
+        return file;
+    at = end + 1;
+  }
+  // "object file .git/objects/12/34... is empty": the hash is the path.
+  constexpr std::string_view kObjects = "objects/";
+  for (auto at = said.find(kObjects); at != std::string_view::npos; at = said.find(kObjects, at + 1)) {
+    auto hash = std::string(said.substr(at + kObjects.size(), kDigits + 1));
+    std::erase(hash, '/');
+    if (auto file = repository.damaged_file(hash); !file.empty()) return file;
+  }
+  return {};
 }
 
 std::string environment_variable(const char* name) {
@@ -214,7 +240,7 @@ Status try_server(const Repository& repository, const Remote& remote, const std:
   const auto host = bracketed ? server.host.substr(1, server.host.size() - 2) : server.host;
   auto tried = try_connection(host, server.port.empty() ? port : server.port, connect);
   if (tried) return tried;
-  return unreachable(remote, {.status = 128, .err = tried.error().message});
+  return unreachable(repository, remote, {.status = 128, .err = tried.error().message});
 }
 
 // Works line by line: a secret may come in two pieces.
@@ -266,7 +292,11 @@ std::string reason_of(const Outcome& outcome) {
   return why.empty() ? outcome.text() : why;
 }
 
-Error unreachable(const Remote& remote, const Outcome& outcome) {
+Error unreachable(const Repository& repository, const Remote& remote, const Outcome& outcome) {
+  if (const auto damaged = damage_here(repository, outcome.err); !damaged.empty())
+    return {.kind = ErrorKind::repository,
+            .message = format("the history here is damaged, and git stops at it: {}", damaged.string()),
+            .hint = "'rewall verify' lists all damage, and what gives it back"};
   return error_of<messages::remote_failed>(remote.name, shown_address(remote.url), reason_of(outcome))
       .hinted(outcome.timed_out ? "allow more time: rewall config network.timeout 30m"
                                 : hint_for(outcome.err, remote));

@@ -32,7 +32,8 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
 /// Why git failed on the network, in one line for people.
 std::string reason_of(const Outcome& outcome);
 
-/// Kind remote: why git failed on the network, in one line for people, and what to do next.
-Error unreachable(const Remote& remote, const Outcome& outcome);
+/// Kind remote: why git failed on the network, in one line for people, and what to do next. Kind repository
+/// where it failed because an object of this repository is damaged.
+Error unreachable(const Repository& repository, const Remote& remote, const Outcome& outcome);
 
 }  // namespace rewall

@@ -78,7 +78,7 @@ Error push_failed(const Repository& repository, const Remote& remote, const Outc
   const bool ended = !outcome.timed_out && outcome.signal == 0 &&
                      outcome.err.find("failed to push some refs") != std::string::npos;
   const auto hook = ended ? pre_push_hook(repository) : "";
-  if (hook.empty()) return unreachable(remote, outcome);
+  if (hook.empty()) return unreachable(repository, remote, outcome);
   return error_of<messages::push_hook_refused>(remote.name, hook);
 }
 

@@ -166,6 +166,9 @@ Result<Restored> redo(Session& session, const RestoreOptions& given, const Annou
   const auto undone = TRY(newest_undone(*repository, begun.known.head.hash));
   if (undone.since)
     return error_of<messages::changed_since_undo>(undone.since->hash.substr(0, 10), undone.since->subject);
+  const auto taken_back = TRY(newest_rollback(*repository, begun.known.head.hash));
+  if (!undone.change && taken_back)
+    return error_of<messages::redo_after_rollback>(taken_back->parent.substr(0, 10));
   if (!undone.change) return error_of<messages::nothing_to_redo>();
   const Snapshot& change = *undone.change;
   const auto before = TRY(in_force_before(*repository, change));
