@@ -134,6 +134,9 @@ Result<Key> find_key(const std::string& name);
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
+/// The same of a value that somebody types: a length of time needs its unit.
+Status check_new_value(const Key& key, const std::string& value);
+
 /// A key with the value that it is to get.
 struct Assignment {
   std::string key{};
