@@ -13,9 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "cli/brought_words.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "ui/width.h"
 
 namespace rewall {
@@ -120,13 +122,36 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 /// The error of a value, in our words, which the library's exception would lose.
 using ValueError = std::optional<Error>;
 
-// Holds a value against the words that are possible. The library wants a text for an error.
-std::string check_word(const Argument& argument, const std::string& value, ValueError& failed) {
-  if (std::ranges::find(argument.words, value) != argument.words.end()) return {};
-  failed =
+// The hint for a word that a command does not have: by the words of other programs, else by its letters.
+std::string hint_for(std::string_view command, const std::string& word,
+                     std::span<const std::string> candidates) {
+  if (auto hint = hint_for_brought_word(command, word); !hint.empty()) return hint;
+  const auto near = meant_by(word, candidates);
+  if (!near.empty() && command.empty()) return format("did you mean 'rewall {}'?", near);
+  if (!near.empty()) return format("did you mean '{}'?", near);
+  return word.starts_with('-') ? "" : hint_for_any_word(command);
+}
+
+Error not_a_word_of(std::string_view command, const Argument& argument, const std::string& value) {
+  auto error =
       error_of<messages::not_one_of>(value, join(argument.words, ", ")).within(std::string(argument.name()));
-  if (const auto near = nearest(value, argument.words); !near.empty())
-    failed->hint = format("did you mean '{}'?", near);
+  error.hint = hint_for(command, value, argument.words);
+  return error;
+}
+
+// Holds a value against the words that are possible. The library wants a text for an error.
+std::string check_word(std::string_view command, const Argument& argument, const std::string& value,
+                       ValueError& failed) {
+  if (std::ranges::find(argument.words, value) != argument.words.end()) return {};
+  failed = not_a_word_of(command, argument, value);
+  return failed->message;
+}
+
+// A variable of a script that is empty must not mean HEAD.
+std::string check_revision(const std::string& value, ValueError& failed) {
+  if (!value.empty()) return {};
+  failed = error_of<messages::empty_revision>();
+  failed->live.reset();  // most commands that take a revision only look
   return failed->message;
 }
 
@@ -160,9 +185,12 @@ CLI::Option* add_argument(CLI::App& app, Argument& argument, ValueError& failed)
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   if (argument.required) option->required();
   if (option->get_type_size() != 0) option->type_name(argument.type);
+  if (argument.names == "REV")
+    option->check([&failed](const std::string& value) { return check_revision(value, failed); });
   if (!argument.words.empty())
-    option->check(
-        [&argument, &failed](const std::string& value) { return check_word(argument, value, failed); });
+    option->check([&argument, &failed, command = app.get_name()](const std::string& value) {
+      return check_word(command, argument, value, failed);
+    });
   return option;
 }
 
@@ -202,66 +230,6 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-// What somebody wants who brings the words of git or systemctl. Empty for a word that neither has.
-std::string hint_for_other_program(const std::string& word) {
-  struct Word {
-    std::string_view words;
-    std::string_view hint;
-  };
-  static constexpr std::array<Word, 17> kWords{{
-      {"revert", "'rewall undo' reverts the newest change; 'rewall restore REV' goes back to a revision"},
-      {"reset switch co", "'rewall restore REV' makes the live rules equal a revision"},
-      {"pull", "'rewall fetch' fetches the histories; a restore is a command of its own"},
-      {"add stage stash save record ci new", "'rewall snapshot' records the live rules"},
-      {"branch",
-       "'rewall fleet list' shows the branches, one for each host; 'rewall tag NAME' names a revision"},
-      {"merge rebase cherry-pick load", "'rewall apply FILE' and 'rewall edit' change the live rules"},
-      {"list ls reflog history op shortlog whatchanged", "'rewall log' lists the snapshots"},
-      {"rm clean flush", "'rewall try -- iptables -F' runs a command that removes rules, under a guard"},
-      {"start stop restart reload enable disable",
-       "'rewall hooks install systemd' installs the services; then: systemctl enable --now rewall-watch"},
-      {"fsck", "'rewall verify' checks the history"},
-      {"st info", "'rewall status' compares the live rules with HEAD"},
-      {"version", "'rewall --version' prints the version"},
-      {"amend describe squash abandon",
-       "nothing rewrites the history; 'rewall undo' reverts the newest change, and is recorded too"},
-      {"cat cat-file ls-files ls-tree", "'rewall checkout REV' prints the rules of a revision"},
-      {"grep", "'rewall log --grep RE' searches the history, 'rewall blame' lists the rules"},
-      {"annotate", "'rewall blame' shows which snapshot introduced each rule"},
-      {"cancel abort", "'rewall rollback' reverts a change under a guard"},
-  }};
-  for (const auto& [words, hint] : kWords) {
-    if (std::ranges::count(split(words, ' '), word) > 0) return std::string(hint);
-  }
-  return {};
-}
-
-// The same for options of git.
-std::string hint_for_other_option(std::string_view command, std::string_view option) {
-  struct Option {
-    std::string_view options;
-    std::string_view commands;
-    std::string_view hint;
-  };
-  static constexpr std::array<Option, 8> kOptions{{
-      {"--amend", "snapshot", "nothing rewrites the history: take another snapshot"},
-      {"-a -am --all", "snapshot", "a snapshot has all of the live rules: 'rewall snapshot -m MSG'"},
-      {"--cached --staged", "diff", "there is no index: 'rewall diff' compares HEAD with the live rules"},
-      {"--name-only --name-status --numstat --shortstat", "diff|show|log",
-       "'--stat' lists the chains and sets that changed"},
-      {"-s --short --porcelain", "status", "for scripts: 'rewall status --json', and its exit status"},
-      {"--graph", "log", "the history of a host is one line: 'rewall log --oneline'"},
-      {"--get", "config", "'rewall config KEY' prints a setting"},
-      {"--global --system", "config",
-       "for every repository of this host: git config -f /etc/rewall/config KEY VALUE"},
-  }};
-  for (const auto& [options, commands, hint] : kOptions)
-    if (std::ranges::count(split(commands, '|'), command) > 0 &&
-        std::ranges::count(split(options, ' '), option) > 0)
-      return std::string(hint);
-  return {};
-}
-
 // The command as a part of `rewall COMMAND --help`.
 std::string of(const CLI::App* command) {
   return command == nullptr ? "" : command->get_name() + " ";
@@ -269,24 +237,24 @@ std::string of(const CLI::App* command) {
 
 Error unknown_word(const CLI::App& app, const CLI::App* command, const std::string& word,
                    std::span<const std::string> more_options = {}) {
-  if (command == nullptr && !word.starts_with('-')) {
-    auto error = error_of<messages::unknown_command>(word);
-    if (auto hint = hint_for_other_program(word); !hint.empty()) return std::move(error).hinted(hint);
-    const auto near = nearest(word, command_names());
-    if (!near.empty()) error.hint = format("did you mean 'rewall {}'?", near);
+  const auto hinted = [](Error error, std::string hint) {
+    if (!hint.empty()) error.hint = std::move(hint);
     return error;
-  }
+  };
+  if (command == nullptr && !word.starts_with('-'))
+    return hinted(error_of<messages::unknown_command>(word), hint_for("", word, command_names()));
   auto names = option_names(app);
-  if (command != nullptr) std::ranges::copy(option_names(*command), std::back_inserter(names));
+  if (command == nullptr) {
+    auto error = error_of<messages::unknown_option>(word, "");
+    if (auto hint = hint_for_brought_word("", word); !hint.empty()) return hinted(std::move(error), hint);
+    const auto near = meant_by(word.substr(0, word.find('=')), names);
+    return hinted(std::move(error), near.empty() ? "" : format("did you mean '{}'?", near));
+  }
+  std::ranges::copy(option_names(*command), std::back_inserter(names));
   std::ranges::copy(more_options, std::back_inserter(names));
   auto error = word.starts_with('-') ? error_of<messages::unknown_option>(word, of(command))
                                      : error_of<messages::unexpected_argument>(word, of(command));
-  const auto bare = word.substr(0, word.find('='));
-  if (auto hint = command == nullptr ? "" : hint_for_other_option(command->get_name(), bare); !hint.empty())
-    return std::move(error).hinted(hint);
-  const auto near = nearest(bare, names);
-  if (!near.empty()) error.hint = format("did you mean '{}'?", near);
-  return error;
+  return hinted(std::move(error), hint_for(command->get_name(), word.substr(0, word.find('=')), names));
 }
 
 const CLI::Option* find_option(const CLI::App& app, const CLI::App* command, const std::string& name) {
@@ -337,8 +305,12 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   }
   if (option != nullptr && dynamic_cast<const CLI::ExcludesError*>(&error) != nullptr)
     return error_of<messages::not_together>(name, of(command), said.substr(said.rfind(' ') + 1));
-  if (option != nullptr && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr)
-    return error_of<messages::argument_missing>(name, of(command));
+  if (option != nullptr && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    auto missing = error_of<messages::argument_missing>(name, of(command));
+    if (auto hint = hint_for_brought_word(command == nullptr ? "" : command->get_name(), name); !hint.empty())
+      missing.hint = std::move(hint);
+    return missing;
+  }
   return error_of<messages::wrong_usage>(said, of(command));
 }
 
@@ -376,8 +348,8 @@ std::deque<Defined> add_commands(CLI::App& app, ValueError& failed) {
   return commands;
 }
 
-// What stands for the first word of a command where git has the word and the command an option: `config get
-// KEY` is `config KEY`. No setting has such a name. `behind` are the words after it.
+// What stands for the first word of a command where git has the word and the command an option, or another
+// word: `config get KEY` is `config KEY`. No setting has such a name. `behind` are the words after it.
 std::optional<std::vector<std::string>> as_option(std::string_view command, std::string_view word,
                                                   std::span<const std::string> behind) {
   using Words = std::vector<std::string>;
@@ -387,6 +359,7 @@ std::optional<std::vector<std::string>> as_option(std::string_view command, std:
     if (word == "unset") return Words{"--unset"};
   }
   const bool removes = word == "delete" || word == "remove" || word == "rm";
+  if (removes && (command == "remote" || command == "expect" || command == "hooks")) return Words{"remove"};
   if (command == "tag" && removes && !behind.empty() && !behind[0].starts_with('-')) return Words{"--delete"};
   return std::nullopt;
 }
@@ -412,6 +385,38 @@ Result<std::size_t> take_other_words(const CLI::App& app, const Defined& command
   return length;
 }
 
+// The command of `try` is written behind "--": its options would be taken for those of rewall. `from` is the
+// first word behind `try`, `at` the first that is no option: the error names the words as they belong.
+Status check_tried(const CLI::App& app, const CLI::App* command, std::span<const std::string> words,
+                   std::size_t from, std::size_t at) {
+  const auto known = [&](const std::string& word) {
+    const auto name = word.starts_with("--") ? word.substr(0, word.find('=')) : word.substr(0, 2);
+    return find_option(app, command, name) != nullptr;
+  };
+  const auto behind = words.subspan(at + 1);
+  const auto dashes = std::ranges::find(behind, "--");
+  const auto odd = std::find_if(behind.begin(), dashes, [&](const std::string& word) {
+    return word.size() > 1 && word.starts_with('-') && !known(word);
+  });
+  if (dashes == behind.end() && odd == behind.end()) return {};
+  const bool is_time = dashes != behind.end() && parse_duration(words[at]);
+  std::vector<std::string> better{"rewall", "try"};
+  for (std::size_t i = from; i < at; ++i) {
+    const auto* waits = wants_value(app, command, words[i]);
+    if (waits == find_option(app, command, "-C") && waits != nullptr)
+      ++i;  // the hint gets it where it is printed
+    else
+      better.push_back(shell_quote(words[i]));
+  }
+  if (is_time) better.insert(better.end(), {"--for", words[at]});
+  better.emplace_back("--");
+  for (std::size_t i = at + (is_time ? 1 : 0); i < words.size(); ++i)
+    if (words[i] != "--") better.push_back(shell_quote(words[i]));
+  auto error = dashes != behind.end() ? error_of<messages::unexpected_argument>(words[at], of(command))
+                                      : error_of<messages::unknown_option>(*odd, of(command));
+  return std::move(error).hinted("write -- before the command: " + join(better, " "));
+}
+
 // The words as the library reads them rightly: a number behind a dash becomes the option that it stands for,
 // and "--" goes where it protects nothing, because the library gives what follows it to the wrong command. An
 // error for a value that is missing or too much; the library's own words for these are not ours.
@@ -420,14 +425,23 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
   const Defined* command = nullptr;
   std::vector<std::string> out;
   bool first = true;  // no word of the command itself came yet
+  std::size_t chosen_at = 0;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto& word = words[i];
+    const auto& word = words[i];  // `first` may put another one in its place
     const CLI::App* of_command = command == nullptr ? nullptr : command->app;
     const bool takes = command != nullptr && command->syntax.other_words();
     if (takes && word == "--") {
       auto& target = *command->syntax.other_words()->target;
       target.insert(target.end(), words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end());
       return out;
+    }
+    if (takes && first && !word.starts_with('-')) {
+      first = false;
+      if (auto other = as_option(command->entry->name, word, std::span(words).subspan(i + 1)))
+        words[i] = other->front();
+      const auto* action = command->syntax.find("ACTION");
+      if (action != nullptr && std::ranges::find(action->words, words[i]) == action->words.end())
+        return not_a_word_of(command->entry->name, *action, words[i]);
     }
     if (takes) {
       const auto taken = TRY(take_other_words(app, *command, std::span(words).subspan(i)));
@@ -470,7 +484,9 @@ Result<std::vector<std::string>> library_words(const CLI::App& app, const std::d
           return out;
         }
         command = &*found;
+        chosen_at = i;
       } else if (command != nullptr && std::exchange(first, false)) {
+        if (command->entry->name == "try") TRY(check_tried(app, of_command, words, chosen_at + 1, i));
         if (auto option = as_option(command->entry->name, word, std::span(words).subspan(i + 1))) {
           std::ranges::move(*option, std::back_inserter(out));
           continue;

@@ -67,9 +67,11 @@ int print_plainly(std::string_view text, int status) {
 }
 
 // `leaves_live`: where the error says nothing of LIVE, nothing was begun.
-int fail(Error error, bool json, bool leaves_live, const Session* session = nullptr) {
+int fail(Error error, bool json, bool leaves_live, const Session* session = nullptr, bool changes = false) {
   if (session != nullptr) error.hint = for_repository(error.hint, session->path());
-  if (json && !error.live && leaves_live) error.live = LiveState::untouched;
+  // Of a wrong command line nobody thinks that it did something.
+  const bool is_doubtful = error.kind != ErrorKind::usage && error.kind != ErrorKind::refused && changes;
+  if ((json || is_doubtful) && !error.live && leaves_live) error.live = LiveState::untouched;
   if (json) return print_plainly(print(to_json(error)), exit_code(error.kind));
   Terminal::error(error);
   return exit_code(error.kind);
@@ -150,6 +152,15 @@ bool leaves_live(const Chosen& chosen) {
          (name != "try" && name != "rollback" && !sees_to_guard(chosen) && !is_boot(chosen));
 }
 
+// On a full disk a restore works still: it keeps what was in force in files, where these want a snapshot
+// first.
+Error with_way_out(Error error, const Chosen& chosen) {
+  const auto name = chosen.command->name;
+  if (error.hint == messages::kFreeSpace && (name == "undo" || name == "redo" || name == "try"))
+    error.hint += "; on a full disk 'rewall restore REV' works, without a guard";
+  return error;
+}
+
 // The guard's process starts with the limits of this one, unless systemd starts it. Too small, they would end
 // this process in the middle of the arming.
 Status check_limits(const Chosen& chosen) {
@@ -178,7 +189,9 @@ int run_chosen(int argc, char** argv, const Chosen& chosen, Running& running) {
   auto answer = chosen.action(context);
   run_queued_events(session);
   auto written = terminal.finish();
-  if (!answer) return fail(answer.error(), globals.json, leaves_live(chosen), &session);
+  if (!answer)
+    return fail(with_way_out(answer.error(), chosen), globals.json, leaves_live(chosen), &session,
+                chosen.command->effect == Effect::changes);
   if (written) return static_cast<int>(*answer);
   if (running.effect == Effect::looks) {
     Terminal::error(written.error());

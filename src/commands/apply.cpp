@@ -1,6 +1,10 @@
+#include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/expiry.h"
 #include "commands/restore.h"
+#include "core/file.h"
+#include "core/format.h"
+#include "core/text.h"
 
 namespace rewall {
 
@@ -17,8 +21,14 @@ Action define_apply(Syntax& syntax) {
     TRY(begin_change(context, *options));
     options->restore.trigger = "apply";
     const bool named = *path == "-" || path->starts_with("file:");
-    return print_restored(context, *options,
-                          restore(context.session, named ? *path : "file:" + *path, options->restore));
+    auto applied = restore(context.session, named ? *path : "file:" + *path, options->restore);
+    if (!applied && !named && !path_exists(*path)) {
+      const auto repository = context.session.repository();
+      if (repository && (*repository)->resolve(*path))
+        applied.error().hint =
+            format("to put the revision of this name in force: rewall restore {}", shell_quote(*path));
+    }
+    return print_restored(context, *options, std::move(applied));
   };
 }
 

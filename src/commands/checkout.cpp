@@ -101,6 +101,11 @@ Action define_checkout(Syntax& syntax) {
         files[name] = std::move(text);
       }
       context.terminal.out(context.json ? print(Json(files)) : exact_text(context, files[name]));
+      // Who knows git expects another thing of this word.
+      if (context.terminal.on_terminal() && !context.json && !is_unrecorded(options->revision))
+        context.terminal.say(
+            format("printed only; to put it in force: {}",
+                   rewall_command(context.session, "restore " + shell_quote(options->revision))));
       return Answer::same;
     }
     TRY(write_files(options->folder, files));

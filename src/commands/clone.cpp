@@ -7,10 +7,12 @@
 
 #include "commands/command_output.h"
 #include "commands/define.h"
+#include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "ops/history/revision.h"
 #include "ops/history/signature.h"
+#include "ops/remote/remote_address.h"
 #include "ui/json.h"
 
 namespace rewall {
@@ -46,15 +48,26 @@ std::string trouble_with(const CloneResult& cloned, const std::filesystem::path&
   return revision ? std::string{} : revision.error().message;
 }
 
-void say_next(Context& context, const CloneResult& cloned) {
+void say_next(Context& context, const CloneResult& cloned, const std::string& url) {
+  const auto place = shell_quote(absolute_path(context.session.path()).string());
   context.terminal.say(format("created the repository {} with {}", context.session.path().string(),
                               counted(cloned.hosts.size(), "host")));
-  if (cloned.hash.empty())
-    context.terminal.say(for_repository(
-        format(
-            "no host is named {}: 'rewall snapshot' starts its history, 'rewall fleet list' lists the hosts",
-            cloned.host),
-        context.session.path()));
+  constexpr std::size_t kSome = 8;
+  std::vector<std::string> some(
+      cloned.hosts.begin(),
+      cloned.hosts.begin() + static_cast<std::ptrdiff_t>(std::min(kSome, cloned.hosts.size())));
+  if (some.size() < cloned.hosts.size()) some.emplace_back("...");
+  if (cloned.hash.empty() && !cloned.hosts.empty())
+    // Not for_repository(): the clone is of the same place.
+    context.terminal.say(format(
+        "no host is named {}: '{}' starts its history; the hosts are {}: to be one of them: mv {} {}.old; "
+        "{} --host {}",
+        escape(cloned.host), rewall_command(context.session, "snapshot"), escape(join(some, ", ")), place,
+        place, rewall_command(context.session, "clone " + shell_quote(shown_address(url))),
+        cloned.hosts.size() == 1 ? escape(shell_quote(cloned.hosts[0])) : "NAME"));
+  else if (cloned.hash.empty())
+    context.terminal.say(format("the remote has no hosts yet: '{}' starts the history of {}",
+                                rewall_command(context.session, "snapshot"), escape(cloned.host)));
   else if (const auto trouble = trouble_with(cloned, context.session.path()); !trouble.empty())
     context.terminal.say(for_repository(
         format("HEAD cannot be restored: {}; 'rewall log' lists the older snapshots", escape(trouble)),
@@ -96,7 +109,7 @@ Action define_clone(Syntax& syntax) {
     if (!signature.empty())
       context.terminal.say(format("HEAD, {}: {}", cloned->hash.substr(0, 10), signature));
     say_tags(context, *cloned);
-    say_next(context, *cloned);
+    say_next(context, *cloned, *url);
     return Answer::same;
   };
 }

@@ -68,7 +68,9 @@ Status check_recorded_table(const std::string& table) {
                       !trim(table.substr(blank)).empty();
   if (native) return {};
   auto known = check_table(table);
-  if (!known) known.error().hint += "; a table of nft has its family before its name: 'inet fw'";
+  if (!known)
+    known.error().hint += format("{} a table of nft has its family before its name: 'inet fw'",
+                                 known.error().hint.ends_with('?') ? "" : ";");
   return known;
 }
 

@@ -1,6 +1,7 @@
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "core/messages.h"
 #include "core/text.h"
 #include "ops/context/settings.h"
 #include "ops/history/signature.h"
@@ -45,7 +46,7 @@ Result<Answer> list_settings(Context& context, const Repository& repository, con
 }
 
 Result<Answer> set(Context& context, const Repository& repository, const Key& key, const std::string& value) {
-  TRY(check_value(key, value));
+  TRY(check_new_value(key, value));
   auto held = TRY(lock(repository));
   auto settings = TRY(Settings::open(repository));
   const auto before = TRY(settings.get(key.name));
@@ -100,6 +101,14 @@ Action define_config(Syntax& syntax) {
     if (options->unset) return unset(context, *repository, TRY(find_key(*options->unset)));
     if (options->list || !options->key) return list_settings(context, *repository, *options);
     if (options->value) return set(context, *repository, TRY(find_key(*options->key)), *options->value);
+    if (const auto equals = options->key->find('='); equals != std::string::npos) {
+      const auto key = options->key->substr(0, equals);
+      auto unknown = error_of<messages::unknown_key>(escape(*options->key));
+      if (find_key(key))
+        unknown.hint =
+            format("to set it: rewall config {} {}", key, shell_quote(options->key->substr(equals + 1)));
+      return unknown;
+    }
     return show(context, *repository, *options);
   };
 }

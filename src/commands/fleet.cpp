@@ -209,7 +209,8 @@ std::string groups_text(const FleetStatus& status, const std::string& against) {
     }
   }
   if (alone == 0) return text;
-  return text + format("{} no other host\n", alone == 1 ? "1 host equals" : format("{} hosts equal", alone));
+  return text + (alone == 1 ? "1 host differs from every other\n"
+                            : format("{} hosts differ from every other\n", alone));
 }
 
 std::string host_words(const FleetStatus& status, const FleetStatus::Host& host, Paint paint) {

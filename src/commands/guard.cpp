@@ -43,6 +43,15 @@ std::string clock_of(std::chrono::milliseconds left) {
   return rfc3339(end).substr(11);
 }
 
+// "9:58", "1:05:00".
+std::string short_time(std::chrono::milliseconds left) {
+  const auto all = std::chrono::ceil<std::chrono::seconds>(left).count();
+  const auto hours = all / 3600;
+  const auto minutes = all / 60 % 60;
+  return hours > 0 ? format("{}:{:02}:{:02}", hours, minutes, all % 60)
+                   : format("{}:{:02}", minutes, all % 60);
+}
+
 std::string armed_text(const Context& context, const Guard& guard) {
   const auto left = guard.deadline - boot_time();
   const auto rewall = rewall_command(context.session.path());
@@ -118,6 +127,13 @@ class NewSshWatch {
   std::optional<NewSsh> tried_{};
 };
 
+// Of a guard under which nothing was changed, that nothing is kept.
+std::string confirmed_text(const Confirmed& confirmed) {
+  return confirmed.recorded.hash == confirmed.guard.before
+             ? "confirmed: the guard is ended; nothing was changed under it"
+             : "confirmed: the change is kept";
+}
+
 /// Counts down, and ends when the person at the terminal or in another session decides.
 class Countdown {
  public:
@@ -156,7 +172,12 @@ class Countdown {
     const auto& ssh = ssh_.tried();
     const auto time = time_text(left) + (ssh ? format(" (new ssh: {})", ssh->word()) : "");
     return {format("Reverting in {}. Type confirm, revert, or quit (the guard stays armed): ", time),
-            format("Reverting in {}. confirm, revert or quit: ", time), format("{}: ", time)};
+            format("Reverting in {}. confirm, revert or quit: ", time),
+            format("confirm/revert/quit ({}{}): ", short_time(left),
+                   !ssh                                     ? ""
+                   : ssh->answer == NewSsh::Answer::blocked ? ", BLOCKED"
+                                                            : format(", ssh {}", ssh->word())),
+            format("{}: ", short_time(left))};
   }
 
   // Once: a second `confirm` keeps the change.
@@ -186,7 +207,7 @@ class Countdown {
     if (!kept && kept.error().kind == ErrorKind::refused) return ended();
     question_.close("");
     if (!kept) return std::move(kept).error();
-    question_.close("confirmed: the change is kept\n");
+    question_.close(confirmed_text(*kept) + "\n");
     if (const auto& ssh = ssh_.tried())
       tell_of_new_ssh(context_, *ssh);
     else if (const auto way = callers_ssh())
@@ -343,7 +364,9 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
     program = std::move(found);
   }
   if (!program && (options.keep || options.expires)) return error_of<messages::expire_needs_command>();
-  auto guard = TRY(begin_try(context.session, options.length.value_or(std::chrono::minutes{10})));
+  auto begun = begin_try(context.session, options.length.value_or(std::chrono::minutes{10}));
+  if (!begun && !begun.error().live) begun.error().live = LiveState::untouched;  // the command did not run
+  auto guard = TRY(std::move(begun));
   if (!program) {
     if (context.json) {
       Json json = answer_json(guard.before, "", false, "");
@@ -359,8 +382,12 @@ Result<Answer> run_try(Context& context, const TryOptions& options) {
   const bool fails = checked && checked->fails;
   const bool keeps = options.keep && tried.armed && status && *status == 0 && expires && !fails;
   if (keeps) TRY(confirm(context.session, {}));
-  print_recorded(context, tried.recorded, "", tried.armed && !keeps ? std::optional(guard) : std::nullopt,
-                 tried.expiry);
+  // The newest snapshot is not the command's where it did nothing.
+  if (tried.recorded.hash != guard.before || context.json)
+    print_recorded(context, tried.recorded, "", tried.armed && !keeps ? std::optional(guard) : std::nullopt,
+                   tried.expiry);
+  else
+    for (const auto& note : tried.recorded.notes) context.terminal.say(escape(note));
   if (tried.expiry) context.terminal.say(expiry_text(context, *tried.expiry));
   if (options.expires && !tried.expiry)
     context.terminal.say(
@@ -511,7 +538,7 @@ Action define_confirm(Syntax& syntax) {
     if (options->extend)
       context.terminal.say(armed_text(context, confirmed.guard));
     else
-      context.terminal.say("confirmed: the change is kept");
+      context.terminal.say(confirmed_text(confirmed));
     if (way && !ssh) ssh = try_new_ssh(context.session.firewall(), context.session.backend(), *way);
     if (ssh) tell_of_new_ssh(context, *ssh);
     print_recorded(context, confirmed.recorded, "",

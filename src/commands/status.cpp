@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "commands/command_output.h"
 #include "commands/define.h"
@@ -189,6 +190,17 @@ std::string remote_text(const Context& context, const RepositoryStatus::RemoteSt
   return text;
 }
 
+// The lock files of git that are older than a command of git takes, for a shell; empty where there is none.
+std::string lock_in_the_way(const Context& context) {
+  constexpr std::chrono::seconds kOfACommand{10};
+  const auto repository = context.session.repository();
+  std::vector<std::string> all;
+  if (repository)
+    for (const auto& [path, age] : (*repository)->git_locks())
+      if (age >= kOfACommand) all.push_back(shell_quote(path.string()));
+  return join(all, " ");
+}
+
 std::string live_text(const Context& context, const RepositoryStatus& status) {
   const Paint paint = context.terminal.paint();
   if (status.head.empty())
@@ -205,23 +217,29 @@ std::string live_text(const Context& context, const RepositoryStatus& status) {
   if (status.clean)
     return format("LIVE     {}\n", paint.added("matches HEAD") + ", but for " + foreign) + unseen;
   const auto also = status.foreign_changes == 0 ? "" : " and " + foreign;
+  const auto in_the_way = lock_in_the_way(context);
+  const auto records = in_the_way.empty()
+                           ? format("'{}' records it", rewall_command(context.session, "snapshot"))
+                           : "a lock of git keeps it from being recorded";
   return format("LIVE     {}: {}\n",
                 paint.removed(format("differs from HEAD by {}", counted(status.changes, "change")) + also),
                 escape(status.summary)) +
          unseen +
-         paint.quiet(format("         '{}' shows it, '{}' records it, '{}' reverts it",
-                            rewall_command(context.session, "diff"),
-                            rewall_command(context.session, "snapshot"),
+         paint.quiet(format("         '{}' shows it, {}, '{}' reverts it",
+                            rewall_command(context.session, "diff"), records,
                             rewall_command(context.session, "restore HEAD"))) +
-         "\n";
+         "\n" +
+         (in_the_way.empty()
+              ? ""
+              : format("         {}\n", paint.removed("when no git is at work here: rm " + in_the_way)));
 }
 
 std::string opened_text(const Context& context, const std::vector<PortChange>& opened) {
   const Paint paint = context.terminal.paint();
   if (opened.empty()) return {};
-  return format("ports    {}  {}\n",
+  return format("ports    {}; {}\n",
                 paint.changed("open to the world since good: " + changed_ports_text(opened)),
-                paint.quiet(rewall_command(context.session, "ports")));
+                paint.quiet(format("'{}' shows all", rewall_command(context.session, "ports"))));
 }
 
 std::string lockdown_text(const Context& context, const std::string& before) {
@@ -274,12 +292,30 @@ std::string head_text(const RepositoryStatus& status, const std::optional<Snapsh
                 paint.quiet("(" + ago(head->time, now()) + ")"));
 }
 
+// "the live rules differ from HEAD; the history is damaged"
+std::string sentences(const std::vector<std::string>& reasons) {
+  static const std::map<std::string, std::string> kSentences{
+      {"live-differs", "the live rules differ from HEAD"},
+      {"push-stale", "snapshots wait too long for a push"},
+      {"guard-overdue", "a guard is overdue, or cannot be read"},
+      {"expiry-overdue", "rules are in force that should have expired"},
+      {"interrupted", "a restore was interrupted"},
+      {"history-damaged", "the history is damaged"},
+      {"lockdown", "the template lockdown is in force"}};
+  std::vector<std::string> all;
+  for (const auto& reason : reasons) {
+    const auto found = kSentences.find(reason);
+    all.push_back(found == kSentences.end() ? reason : found->second);
+  }
+  return join(all, "; ");
+}
+
 std::string to_text(const Context& context, const RepositoryStatus& status,
                     const std::optional<Snapshot>& head) {
   const Paint paint = context.terminal.paint();
   std::string text;
   if (const auto reasons = status.reasons(); !reasons.empty())
-    text += format("look at  {}\n", paint.removed(join(reasons, ", ")));
+    text += format("problem  {}\n", paint.removed(sentences(reasons)));
   text += format("host     {}{}\n", escape(status.host),
                  status.backend.empty() ? "" : ", backend " + escape(status.backend));
   text += head_text(status, head, paint);

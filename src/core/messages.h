@@ -41,6 +41,15 @@ inline constexpr const char* kFreeSpace = "free some space there and run the com
 
 // --- restore
 
+inline constexpr Message restore_takes_no_input{
+    .text = "restore reads no rules from standard input: it puts a revision in force",
+    .hint = "to load these rules: rewall apply -; to put the newest snapshot in force: rewall restore HEAD",
+    .live = LiveState::untouched};
+
+inline constexpr Message empty_revision{.text = "REV is an empty word: it names no revision",
+                                        .hint = "'rewall log' lists the snapshots; HEAD is the newest",
+                                        .live = LiveState::untouched};
+
 inline constexpr Message kept_changing{
     .kind = ErrorKind::refused,
     .text = "the firewall kept changing while the restore was planned",
@@ -519,7 +528,7 @@ inline constexpr Message clone_running{.kind = ErrorKind::repository,
 inline constexpr Message gc_failed{.kind = ErrorKind::repository, .text = "git {0}: {1}; nothing is lost"};
 
 inline constexpr Message gc_lock_unwritable{
-    .kind = ErrorKind::repository, .text = "{0}: cannot write", .hint = "'rewall doctor' shows why"};
+    .kind = ErrorKind::repository, .text = "{0}: cannot write: {1}", .hint = "'rewall doctor' shows more"};
 
 inline constexpr Message no_such_host{
     .kind = ErrorKind::usage,

@@ -15,6 +15,9 @@ namespace rewall {
 namespace {
 
 Error bad_time(std::string_view text) {
+  if (text.size() == 4 && text.find_first_not_of("0123456789") == std::string_view::npos)
+    return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a time", text)}.hinted(
+        format("write a year with its month and day: {}-01-01", text));
   return Error{.kind = ErrorKind::usage, .message = format("'{}' is not a time", escape(text))}.hinted(
       "write it like '2026-11-22 17:20', '2 hours ago', 'yesterday' or '@1700000000'");
 }

@@ -89,12 +89,26 @@ Status check_inside(const std::filesystem::path& folder, const std::filesystem::
 
 }  // namespace
 
+bool lost_git(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (std::filesystem::exists(path / ".git", failed) || failed) return false;
+  // /etc/iptables of iptables-persistent has rules files, and no "ipset".
+  for (const char* name : {"rules.v4", "rules.v6", "ipset"})
+    if (!std::filesystem::is_regular_file(path / name, failed)) return false;
+  return true;
+}
+
 Error no_repository(const std::filesystem::path& path, int error) {
   if (error == EACCES || error == EPERM)
     return Error{.kind = ErrorKind::permission, .message = format("{}: {}", path.string(), errno_text(error))}
         .hinted("run it as root");
   const std::string where = path == kDefaultPath ? "" : format("-C {} ", shell_quote(path.string()));
-  return error_of<messages::no_repository>(path.string(), where);
+  auto missing = error_of<messages::no_repository>(path.string(), where);
+  if (lost_git(path))
+    missing.hint =
+        format("its .git is gone and the files of the last snapshot are left: mv {0} {0}.old; rewall {1}init",
+               shell_quote(path.string()), where);
+  return missing;
 }
 
 Status check_access(const std::filesystem::path& path, mode_t type, const std::filesystem::path& top) {

@@ -22,6 +22,9 @@ Status check_access(const std::filesystem::path& path, mode_t type, const std::f
 /// Checks a file or folder anywhere in the same way, with the folders above it and the links that lead there.
 Status check_whole_way(const std::filesystem::path& path, mode_t type);
 
+/// True for the folder of a repository whose .git is gone: it has the files of a snapshot.
+bool lost_git(const std::filesystem::path& path);
+
 /// The error for a repository that cannot be opened. Kind permission for EACCES and EPERM; else kind
 /// repository, "no repository at PATH", with the `rewall init` to run as hint.
 Error no_repository(const std::filesystem::path& path, int error);

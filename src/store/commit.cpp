@@ -444,8 +444,12 @@ Result<std::string> Repository::commit(const std::string& parent, const Files& f
   auto settled = place_files(repo, impl_->path, staged, tree.get());
   if (settled) settled = update_index(repo, impl_->path, tree.get(), &expect);
   if (!settled)
-    log_warning("snapshot {} is recorded, but the work tree is behind: {}", git::hex(id),
-                settled.error().message);
+    log_warning("snapshot {} is recorded, but the work tree is behind: {}{}", git::hex(id),
+                settled.error().message,
+                path_exists(impl_->path / ".git/index.lock")
+                    ? format("; when no git is at work here: rm {}",
+                             shell_quote((impl_->path / ".git/index.lock").string()))
+                    : "");
   return git::hex(id);
 }
 

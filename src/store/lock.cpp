@@ -42,8 +42,19 @@ std::string read_holder(int fd) {
                : std::string{};
 }
 
+/// How long a command waits for another one before it says so.
+constexpr std::chrono::milliseconds kQuiet{1000};
+
 Status wait_for(int fd, std::chrono::milliseconds wait, const fs::path& path) {
-  const int error = lock_file(fd, wait);
+  int error = lock_file(fd, std::min(wait, kQuiet));
+  if (error == EWOULDBLOCK && wait > kQuiet) {
+    // A person wonders; a log does not.
+    const auto holder = read_holder(fd);
+    if (::isatty(STDERR_FILENO) == 1)
+      log_warning("waiting for {}, which works in {}",
+                  holder.empty() || holder == kFree ? "another process" : "process " + holder, path.string());
+    error = lock_file(fd, wait - kQuiet);
+  }
   if (error == EWOULDBLOCK) return error_of<messages::repository_locked>(path.string(), read_holder(fd));
   if (error != 0) return error_of<messages::repository_failed>(path.string(), errno_text(error));
   return {};

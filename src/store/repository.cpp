@@ -41,7 +41,13 @@ Status check_empty(const fs::path& path) {
   std::error_code failed;
   const bool empty = fs::is_directory(path, failed) && fs::is_empty(path, failed);
   if (failed) return folder_error(path, failed.value());
-  if (!empty) return error_of<messages::folder_not_empty>(path.string());
+  if (!empty) {
+    auto error = error_of<messages::folder_not_empty>(path.string());
+    if (lost_git(path))
+      error.hint =
+          format("its .git is gone: mv {0} {0}.old; then run the command again", shell_quote(path.string()));
+    return error;
+  }
   return check_access(path, S_IFDIR, path);
 }
 

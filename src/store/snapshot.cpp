@@ -136,14 +136,32 @@ std::optional<std::string> find_dangling(git_repository* repo, const std::string
   return git::hex(*id);
 }
 
+/// The branch of a host that is named without its "hosts/": "web1", "origin/web1".
+std::string branch_of_host(std::span<const std::string> names, const std::string& base) {
+  const auto slash = base.rfind('/');
+  const auto before = slash == std::string::npos ? "" : base.substr(0, slash + 1);
+  const auto wanted = before + "hosts/" + base.substr(before.size());
+  for (const auto& name : names)
+    if (name == wanted || name.ends_with("/" + wanted)) return name;
+  return {};
+}
+
 Error unknown(git_repository* repo, const std::string& expression) {
   Error error{.kind = ErrorKind::usage, .message = format("{}: no such revision", expression)};
-  if (git_repository_head_unborn(repo) == 1)
+  const auto base = base_of(expression);
+  const bool unborn = git_repository_head_unborn(repo) == 1;
+  if (unborn && (base.empty() || base == "HEAD"))
     return std::move(error).hinted("nothing is recorded yet: run 'rewall snapshot'");
+  for (const std::string_view chain : {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING"})
+    if (base == chain)
+      return std::move(error).hinted("this is the name of a chain: --chain names it, for log and blame");
   const auto names = reference_names(repo);
-  const std::string near = nearest(base_of(expression), names);
-  return std::move(error).hinted(near.empty() ? "see 'rewall log' and 'rewall tag'"
-                                              : format("did you mean '{}'?", near));
+  auto near = branch_of_host(names, base);
+  if (near.empty()) near = nearest(base, names);
+  if (!near.empty()) return std::move(error).hinted(format("did you mean '{}'?", near));
+  return std::move(error).hinted(
+      unborn ? "of this host nothing is recorded yet; 'rewall fleet list' lists the hosts that are"
+             : "see 'rewall log' and 'rewall tag'");
 }
 
 /// libgit2 says "not found" of a name that nobody gave and of an object that is gone; only the first is the

@@ -266,7 +266,7 @@ TEST_CASE("status exits 1 for what needs a person, and names it") {
   CHECK(changed["reasons"] == json::array({"live-differs"}));
   CHECK(changed["changes"] == 1);
   CHECK(changed["clean"] == false);
-  CHECK(host.ends(1, "rewall status").starts_with("look at  live-differs\n"));
+  CHECK(host.ends(1, "rewall status").starts_with("problem  the live rules differ from HEAD\n"));
 }
 
 TEST_CASE("a guard of another repository is shown by status, and named by confirm") {
@@ -540,6 +540,40 @@ TEST_CASE("the commands of a diff keep an ipset comment as it is") {
       R"(rewall diff --commands LIVE HEAD >commands; test $? = 1; sh -e commands; ipset save c | sort | diff wanted -)");
 }
 
+TEST_CASE("a length of time in a setting has its unit, and a year its month") {
+  const Host host;
+  host.ok("rewall init");
+  const auto said = host.ends(2, "rewall config network.timeout 10");
+  CHECK(has(said, "network.timeout: '10' has no unit\nhint: write 10s for seconds, 10m for minutes\n"));
+  CHECK(has(host.ends(2, "rewall -C other init -c lock.wait=10"), "lock.wait: '10' has no unit"));
+  host.ok("rewall config network.timeout 10s; rewall config gc.auto 100; rewall config fetch.limit 1000000");
+  // What is in a file is read as before.
+  host.ok("git -C repo config lock.wait 7; test $(rewall config lock.wait) = 7; rewall snapshot");
+  CHECK(has(host.ends(2, "rewall log --since=2022"),
+            "hint: write a year with its month and day: 2022-01-01\n"));
+  for (const char* command : {"log INPUT", "blame FORWARD"})
+    CHECK(has(host.ends(2, std::string("rewall ") + command),
+              "hint: this is the name of a chain: --chain names it, for log and blame\n"));
+}
+
+TEST_CASE("a host that is named as a person names it leads to its branch") {
+  const Host host;
+  host.ok(
+      "git init -q --bare r.git; unshare -u sh -c 'hostname web1; " REWALL_PROGRAM
+      " init'; git -C repo push -q $PWD/r.git hosts/web1; unshare -u sh -c 'hostname web2; " REWALL_PROGRAM
+      " -C c clone '$PWD'/r.git' 2>said");
+  const auto said = host.ok("cat said");
+  INFO(said);
+  CHECK(has(said, "no host is named web2: 'rewall -C "));
+  CHECK(has(said, "the hosts are web1: to be one of them: mv "));
+  CHECK(has(said, "r.git --host web1\n"));
+  for (const char* command : {"diff web1 LIVE", "diff origin/web1 LIVE", "restore web1"})
+    CHECK(has(host.ends(2, std::string("rewall -C c ") + command), "did you mean 'origin/hosts/web1'?"));
+  // The commands that it printed bring the host.
+  host.ok("line=$(sed -n 's/.*one of them: //p' said); rewall() { " REWALL_PROGRAM
+          " \"$@\"; }; eval \"$line\"; test $(git -C c symbolic-ref --short HEAD) = hosts/web1");
+}
+
 TEST_CASE("status tells of a history that is damaged, and of all else that it knows") {
   const Host host;
   host.ok(
@@ -553,7 +587,7 @@ TEST_CASE("status tells of a history that is damaged, and of all else that it kn
         harm);
     const auto said = host.ends(1, "rewall status");
     INFO(harm << "\n" << said);
-    CHECK(said.starts_with("look at  history-damaged\n"));
+    CHECK(said.starts_with("problem  the history is damaged\n"));
     CHECK(has(said, "\nhistory  DAMAGED: "));
     CHECK(has(host.sh("rewall status --json").out, "\"reasons\":[\"history-damaged\"]"));
     return said;

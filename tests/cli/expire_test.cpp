@@ -598,7 +598,7 @@ TEST_CASE("a file of an expiry that cannot be read is in nobody's way, and statu
     INFO(make);
     host.ok(std::string(make) + " " + file);
     const auto said = host.ends(1, "timeout 20 " + shell_quote(REWALL_PROGRAM) + " status");
-    CHECK(has(said, "look at  expiry-overdue"));
+    CHECK(has(said, "problem  rules are in force that should have expired"));
     CHECK(has(said, "cannot be read: "));
     host.ok("rewall apply --expire 2h web; ./due 2>/dev/null; rewall log");
     host.ok("rewall -q restore old; rm -r repo/.git/rewall/expiries/*");

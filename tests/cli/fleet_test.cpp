@@ -136,7 +136,7 @@ TEST_CASE("fleet status puts hosts together whose rules mean the same") {
   CHECK(fleet.groups(1) == "web0=3d web1=1 web2=1 web3=1 web4=2d web5=2d\n");
   CHECK(fleet.host.ends(1, "rewall fleet status") ==
         "group 1, the majority: 3 identical hosts (web1, web2, web3)\n"
-        "group 2: 2 identical hosts (web4, web5)\n1 host equals no other host\n"
+        "group 2: 2 identical hosts (web4, web5)\n1 host differs from every other\n"
         "web0  differs\nweb4  differs (group 2)\nweb5  differs (group 2)\n");
   CHECK(fleet.json(1, "status", "a['groups'], a['baseline']") ==
         "[{'group': 1, 'hosts': 3, 'example': 'web1'}, {'group': 2, 'hosts': 2, 'example': 'web4'}, "

@@ -43,6 +43,26 @@ TEST_CASE("a server's shell that prints something is told") {
     CHECK(has(host.in(7, "export GIT_SSH=$PWD/ssh; rewall " + command), " true' must print nothing"));
 }
 
+TEST_CASE("the reason of ssh is told, and not that git could not read") {
+  const RemoteHost host;
+  host.ok("rewall remote set-url origin ssh://host$PWD/far; rewall snapshot -q --allow-empty");
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"ssh: connect to host h port 22: No route to host", "hint: is the server up"},
+      {"ssh: connect to host h port 22: Network is unreachable", "hint: no route of this host leads there"},
+      {"kex_exchange_identification: read: Connection reset by peer", "hint: your history is safe"}};
+  for (const auto& [line, hint] : all)
+    for (const std::string command : {"push", "fetch"}) {
+      const auto said = host.in(
+          7, "printf '#!/bin/sh\\necho \"" + line +
+                 "\" >&2; exit 255\\n' >ssh; chmod +x ssh; export GIT_SSH=$PWD/ssh; rewall " + command);
+      INFO(said);
+      CHECK(has(said, "): " + line + "\n"));
+      CHECK(has(said, hint));
+    }
+  CHECK(has(host.in(7, "export GIT_SSH=$PWD/ssh; rewall -vv push"),
+            "git says: fatal: Could not read from remote"));
+}
+
 TEST_CASE(
     "a line of git's configuration and a lock that a killed git left are told, and housekeeping runs no "
     "hook") {

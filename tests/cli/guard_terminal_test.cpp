@@ -85,10 +85,15 @@ TEST_CASE("what was typed or pasted before the question is no answer, and neithe
 
 TEST_CASE("the countdown keeps to one line of a narrow terminal") {
   const GuardedHost host;
-  const auto shown = host.ends(0, "python3 terminal.py 'stty cols 30; exec " REWALL_PROGRAM
-                                  " restore --for 1m open' ': ' answer:quit");
-  CHECK_FALSE(has(shown, "Reverting in "));
-  CHECK(has(shown, "1 min: "));
+  for (const auto& [columns, prompt] : std::vector<std::pair<std::string, std::string>>{
+           {"20", "1:00: "}, {"40", "confirm/revert/quit (1:00): "}}) {
+    const auto shown = host.ends(0, "python3 terminal.py 'stty cols " + columns +
+                                        "; exec " REWALL_PROGRAM " restore --for 1m open' ': ' answer:quit");
+    INFO(shown);
+    CHECK_FALSE(has(shown, "Reverting in "));
+    CHECK(has(shown, prompt));
+    host.ok("rewall rollback");
+  }
 }
 
 TEST_CASE("a minute before the end every terminal of the user is warned, and at the end it is told") {

@@ -50,6 +50,22 @@ TEST_CASE("a folder of backups becomes history in the order of its dates") {
   CHECK(has(host.ends(2, "mkdir none; rewall import none"), "none: no rules file in this folder"));
 }
 
+TEST_CASE("files that are named newest first are imported as they come, with a warning") {
+  const Host host;
+  host.ok(
+      std::string(kRules) +
+      "rewall init; rules 3 2024.bak; rules 1 2021.bak; rules 2 2022.bak; touch -d '2024-01-31 12:00 UTC' "
+      "2024.bak; touch -d '2021-01-31 12:00 UTC' 2021.bak; touch -d '2022-01-31 12:00 UTC' 2022.bak");
+  const auto said = host.ends(0, "export TZ=UTC; rewall import 2024.bak 2021.bak 2022.bak");
+  CHECK(has(said,
+            "the history runs backwards: 2021.bak (2021-01-31T12:00:00+00:00) comes after 2024.bak "
+            "(2024-01-31T12:00:00+00:00); name the oldest file first"));
+  CHECK_FALSE(
+      has(host.ends(0, "rm -rf repo; rewall init; rewall import 2021.bak 2022.bak 2024.bak"), "backwards"));
+  CHECK_FALSE(has(host.ends(0, "rm -rf repo; rewall init; rewall import --date 2020-01-01 2024.bak 2021.bak"),
+                  "backwards"));
+}
+
 TEST_CASE("the history of a git repository arrives with its dates, authors and messages") {
   const Host host;
   host.ok(

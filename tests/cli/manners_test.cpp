@@ -1,4 +1,5 @@
 // The words and habits that people bring from git, systemctl and ssh.
+#include <array>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -65,18 +66,54 @@ TEST_CASE("a wrong command line is told in words of ours, a value before what fo
   }
 }
 
-TEST_CASE("words of git and systemctl lead to those of rewall") {
+TEST_CASE("words of git, systemctl, iptables and apt lead to those of rewall") {
   const Host host;
-  const std::vector<std::pair<std::string, std::string>> all{{"revert", "'rewall undo'"},
-                                                             {"reset", "'rewall restore REV'"},
-                                                             {"pull", "'rewall fetch'"},
-                                                             {"stash", "'rewall snapshot'"},
-                                                             {"branch", "'rewall fleet list'"},
-                                                             {"list", "'rewall log'"},
-                                                             {"start", "'rewall hooks install systemd'"},
-                                                             {"comit", "did you mean 'rewall commit'?"},
-                                                             {"stauts", "did you mean 'rewall status'?"}};
-  for (const auto& [word, says] : all) CHECK(has(host.ends(2, "rewall " + word), "hint: " + says));
+  const std::vector<std::pair<std::string, std::string>> all{
+      {"revert", "'rewall undo'"},
+      {"reset", "'rewall restore REV'"},
+      {"pull", "'rewall fetch'"},
+      {"stash", "'rewall snapshot'"},
+      {"branch", "'rewall fleet list'"},
+      {"list", "'rewall log'"},
+      {"start", "'rewall hooks install systemd'"},
+      {"stop", "'rewall status'"},
+      {"reload", "'rewall restore --dry-run'"},
+      {"keep", "'rewall confirm'"},
+      {"cancel", "'rewall rollback'"},
+      {"abort", "'rewall rollback'"},
+      {"disarm", "'rewall rollback'"},
+      {"extend", "'rewall confirm --extend 10m'"},
+      {"backup", "'rewall snapshot'"},
+      {"dump", "'rewall checkout LIVE'"},
+      {"export", "'rewall checkout LIVE'"},
+      {"version", "'rewall --version'"},
+      {"iptables -A INPUT", "'rewall try -- COMMAND'"},
+      {"-A INPUT -j DROP", "'rewall try -- COMMAND'"},
+      {"-L", "'rewall checkout LIVE'"},
+      {"install", "'rewall hooks list'"},
+      {"commit -am x", "a snapshot records all live rules, and -m gives its subject: rewall snapshot -m"},
+      {"snapshot 'open https'", "a snapshot records all live rules, and -m gives its subject"},
+      {"push -u origin main",
+       "a push sends the branch of this host, and a remote alone is named: rewall push"},
+      {"push origin main", "a push sends the branch of this host"},
+      {"rollback --yes", "no question is asked"},
+      {"undo HEAD~1", "'rewall undo' reverts the newest change alone; 'rewall restore REV'"},
+      {"undo 2", "'rewall undo' reverts the newest change alone"},
+      {"restore -t filter", "--table names the table"},
+      {"restore -n", "--dry-run shows"},
+      {"restore --check", "--dry-run shows"},
+      {"diff --chain INPUT", "to list the snapshots that changed a chain: rewall log --chain CHAIN"},
+      {"diff --exit-code", "the exit status of diff is 1"},
+      {"diff --cached", "nothing is staged: 'rewall diff'"},
+      {"config --global push.auto true", "'rewall config KEY VALUE'"},
+      {"apply", "to load rules from standard input: rewall apply -"},
+      {"remote get-url origin", "'rewall remote' lists"},
+      {"remote show origin", "'rewall remote' lists"},
+      {"expect accept -p tcp", "to add an expectation: rewall expect add VERDICT PACKET"},
+      {"template web-server", "'rewall template list' lists the templates, 'rewall template show NAME'"},
+      {"comit", "did you mean 'rewall commit'?"},
+      {"stauts", "did you mean 'rewall status'?"}};
+  for (const auto& [words, says] : all) CHECK(has(host.ends(2, "rewall " + words), "hint: " + says));
   CHECK(has(host.ends(2, "rewall revert"), "'rewall restore REV' goes back"));
   // The word that is wrong is named, not one behind it that would be a command.
   CHECK(has(host.ends(2, "rewall op log"), "unknown command 'op'\nhint: 'rewall log'"));
@@ -89,14 +126,97 @@ TEST_CASE("words of git and systemctl lead to those of rewall") {
   CHECK(has(host.ends(2, "rewall -C /other revert"), "'rewall -C /other undo' reverts"));
 }
 
+TEST_CASE("what changes more than was typed is not guessed from letters") {
+  const Host host;
+  for (const char* words : {"restore --source good", "apply --frce x", "restore --exac", "undo --yess", "und",
+                            "do", "gcc", "tru", "remote get-urls", "exprot"}) {
+    const auto said = host.ends(2, std::string("rewall ") + words);
+    INFO(said);
+    CHECK_FALSE(std::regex_search(
+        said, std::regex("hint: did you mean '.*(--force|--exact|--yes|set-url|import|undo|gc|try)'")));
+  }
+  CHECK(has(host.ends(2, "rewall resotre"), "did you mean 'rewall restore'?"));
+  CHECK(has(host.ends(2, "rewall restroe"), "did you mean 'rewall restore'?"));
+  CHECK(has(host.ends(2, "rewall remote rmeove x"), "did you mean 'remove'?"));
+}
+
+TEST_CASE("try names the command line with -- before the command, where an option of the command ends it") {
+  const Host host;
+  host.ok("rewall init");
+  const std::vector<std::array<std::string, 3>> all{
+      {"iptables -A INPUT -p tcp --dport 80 -j ACCEPT", "unknown option '-A'",
+       "try -- iptables -A INPUT -p tcp --dport 80 -j ACCEPT"},
+      {"--for 5m -m 'open http' iptables -I INPUT -m comment --comment 'a b'", "unknown option '-I'",
+       "try --for 5m -m 'open http' -- iptables -I INPUT -m comment --comment 'a b'"},
+      {"iptables -F -- x", "unexpected argument 'iptables'", "try -- iptables -F x"},
+      {"5m -- iptables -P FORWARD DROP", "unexpected argument '5m'",
+       "try --for 5m -- iptables -P FORWARD DROP"},
+      {"--yes 5m -- iptables -P FORWARD DROP", "unexpected argument '5m'",
+       "try --yes --for 5m -- iptables -P FORWARD DROP"},
+  };
+  for (const auto& [words, says, better] : all) {
+    const auto said = host.ends(2, "rewall try " + words);
+    INFO(said);
+    CHECK(has(said, "rewall: error: " + says + "\n"));
+    CHECK(std::regex_search(said, std::regex("hint: write -- before the command: rewall( -C [^ ]+)? ")));
+    CHECK(has(said, better + "\n"));
+  }
+  host.ok("rewall try true; rewall confirm; rewall try --for 5m ip6tables-save; rewall confirm");
+  // The repository is named once.
+  const auto said = host.ends(2, "cd /; rewall try -C $REWALL_REPO iptables -N x");
+  CHECK(has(said, "try -- iptables -N x\n"));
+}
+
+TEST_CASE("an empty word is no revision") {
+  const Host host;
+  host.ok("rewall init; iptables -N x");
+  for (const char* command : {"restore", "diff HEAD", "show", "checkout", "log", "blame", "check", "ports"})
+    CHECK(has(host.ends(2, std::string("rewall ") + command + " \"$EMPTY\""),
+              "REV is an empty word: it names no revision"));
+  host.ok("iptables -S x");
+}
+
+TEST_CASE("restore without a revision refuses rules on standard input, and nothing else that waits there") {
+  const Host host;
+  host.ok(
+      "rewall init; iptables -N x; iptables-save >old.v4; ipset create s hash:ip; ipset save >old.sets; "
+      "printf 'table inet t {\n}\n' >old.nft");
+  for (const char* command : {"rewall restore <old.v4", "cat old.v4 | rewall restore",
+                              "{ sleep 0.02; cat old.v4; } | rewall restore", "rewall restore <old.sets",
+                              "rewall restore --dry-run <old.nft", "rewall restore --table filter <old.v4",
+                              "printf '# mine\\n\\n-A INPUT -j DROP\\n' | rewall restore"}) {
+    const auto said = host.ends(2, command);
+    INFO(command << "\n" << said);
+    CHECK(has(said, "restore reads no rules from standard input"));
+    CHECK(has(said, "apply -; "));
+    CHECK(host.sh("iptables -S x").status == 0);
+  }
+  // What a revision is named for, what nobody feeds, and the rest of a script that a shell reads.
+  for (const char* command :
+       {"rewall restore HEAD <old.v4", "rewall restore </dev/null", "rewall restore <&-",
+        "true | rewall restore", "sleep 0.3 | rewall restore",
+        "bash -s <<<$'\"$PROGRAM\" restore\niptables -S INPUT >ran'",
+        "printf 'web1\\nweb2\\n' | { read h; rewall restore; read h; [ $h = web2 ]; }"}) {
+    host.ok("iptables -N x 2>/dev/null; export PROGRAM=" REWALL_PROGRAM "; " + std::string(command));
+    CHECK(host.sh("iptables -S x").status == 1);
+  }
+  host.ok("test -s ran");
+  // A boot takes whatever standard input it has.
+  host.ok("iptables -N x; rewall restore --boot <old.v4");
+  CHECK(host.sh("iptables -S x").status == 1);
+}
+
 TEST_CASE("a file where a revision is wanted is named as one") {
   const Host host;
   host.ok("rewall init; iptables-save >rules.v4; cp rules.v4 'my rules'");
-  for (const char* command : {"diff rules.v4", "diff HEAD rules.v4", "show rules.v4", "restore rules.v4",
-                              "blame rules.v4", "checkout rules.v4"})
+  for (const char* command :
+       {"diff rules.v4", "diff HEAD rules.v4", "show rules.v4", "blame rules.v4", "checkout rules.v4"})
     CHECK(has(host.ends(2, std::string("rewall ") + command),
               "rules.v4: no such revision\nhint: the file of this name is a revision too: file:rules.v4\n"));
   CHECK(has(host.ends(2, "rewall diff 'my rules'"), "'file:my rules'"));
+  CHECK(has(host.ends(2, "rewall restore rules.v4"),
+            "hint: to put the rules of this file in force: rewall -C " + host.repository() +
+                " restore file:rules.v4\n"));
 }
 
 TEST_CASE("a revision that cannot be one says why") {

@@ -226,6 +226,7 @@ TEST_CASE("the tutorial's commands do what it says, one after the other") {
   type(host, page, ".Sh WHO CHANGES WHAT");
   type(host, page, ".Sh BEFORE FAIL2BAN");
   CHECK(std::filesystem::exists(host.folder() / "firewall-before-fail2ban/rules.v4"));
+  CHECK(has(host.ok("rewall tag"), "before-fail2ban"));
   type(host, page, ".Sh A BACKUP ELSEWHERE");
   type(host, page, ".Sh THE NEXT CHANGE");
   CHECK(has(host.rules(), "--dport 8443"));

@@ -178,6 +178,17 @@ TEST_CASE("verify --all looks at the branches of remotes and at the tags") {
   host.ends_in(2, "rewall verify --all HEAD");
 }
 
+TEST_CASE("where nobody signs, an unsigned snapshot is worth no word") {
+  const SigningHost host;
+  host.fetch_from_elsewhere("plain", SigningHost::kCommit);
+  CHECK(has(host.in("rewall restore origin/hosts/plain 2>&1"), " is not signed"));
+  host.in("rewall restore -q HEAD~1; rewall config --unset sign.allowed");
+  CHECK_FALSE(has(host.in("rewall restore origin/hosts/plain 2>&1"), "not signed"));
+  // One that is signed is named all the same.
+  host.fetch_from_elsewhere("signed", SigningHost::commit_signed("key"));
+  CHECK(has(host.in("rewall restore origin/hosts/signed 2>&1"), " is signed"));
+}
+
 TEST_CASE("doctor signs as a service would, and tells of a HEAD that is not signed") {
   const SigningHost host;
   const auto check = [&](const std::string& name) {

@@ -191,14 +191,18 @@ TEST_CASE("undo takes back policies, chains and sets, and leaves what it does no
 TEST_CASE("undo steps over snapshots of foreign parts, which stay") {
   const UndoHost host;
   host.ok("iptables -N f2b-sshd; iptables -I INPUT -j f2b-sshd; rewall snapshot");
-  host.ok("iptables -A f2b-sshd -s 203.0.113.2 -j REJECT; rewall snapshot");
-  host.ok("rewall undo");
+  host.ok("iptables -A f2b-sshd -s 203.0.113.2 -j REJECT; rewall snapshot -m 'with bans'");
+  const auto newest = host.ok("git -C repo log -2 --abbrev=10 --format=%h");
+  const auto said = host.ends(0, "rewall undo");
+  CHECK(has(said, "passed over: " + newest.substr(0, 10) + ", " + newest.substr(11, 10) +
+                      ", foreign parts alone, which stay as they are\n"));
   CHECK(host.ports() == "22 80");
   CHECK(has(host.rules(), "-A INPUT -j f2b-sshd"));
   CHECK(has(host.rules(), "-A f2b-sshd -s 203.0.113.2/32 -j REJECT"));
   host.ok("iptables -A f2b-sshd -s 203.0.113.3 -j REJECT; rewall redo");
   CHECK(host.ports() == "22 80 443");
   CHECK(has(host.rules(), "203.0.113.3"));
+  CHECK_FALSE(has(host.ends(0, "rewall undo"), "passed over"));
 }
 
 TEST_CASE("undo of an exact restore brings foreign parts back") {

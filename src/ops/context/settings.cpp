@@ -203,11 +203,19 @@ Result<std::vector<std::string>> settings_passed_over(const Repository& reposito
   return all;
 }
 
+Status check_new_value(const Key& key, const std::string& value) {
+  // Read, a number alone is seconds; typed, it is as likely meant as minutes.
+  std::uint64_t number = 0;
+  if (read_number(value, number) && parse_duration(key.standard))
+    if (auto length = parse_duration(value); !length) return std::move(length).error().within(key.name);
+  return check_value(key, value);
+}
+
 Result<Assignment> read_assignment(const std::string& text) {
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0) return error_of<messages::not_a_pair>(escape(text));
   Assignment assignment{.key = text.substr(0, equals), .value = text.substr(equals + 1)};
-  TRY(check_value(TRY(find_key(assignment.key)), assignment.value));
+  TRY(check_new_value(TRY(find_key(assignment.key)), assignment.value));
   return assignment;
 }
 

@@ -147,6 +147,9 @@ Status check_value(const Key& key, const std::string& value);
 /// cannot have. The errors of Settings::open().
 Result<std::vector<std::string>> settings_passed_over(const Repository& repository);
 
+/// The same of a value that somebody types: a length of time needs its unit.
+Status check_new_value(const Key& key, const std::string& value);
+
 /// A key with the value that it is to get.
 struct Assignment {
   std::string key{};

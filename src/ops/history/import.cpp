@@ -294,6 +294,14 @@ Result<std::vector<Item>> read_items(Session& session, const ImportOptions& opti
     auto item = TRY(read_item(session, path, options));
     items.push_back(std::move(item));
   }
+  const auto back = std::ranges::adjacent_find(
+      items, [](const Item& a, const Item& b) { return b.time.seconds < a.time.seconds; });
+  if (back != items.end())
+    log_warning(
+        "the history runs backwards: {} ({}) comes after {} ({}); name the oldest file first, or the "
+        "folder, which is sorted by age",
+        escape(std::next(back)->from), rfc3339(std::next(back)->time), escape(back->from),
+        rfc3339(back->time));
   return items;
 }
 

@@ -339,6 +339,13 @@ bool have_same_rules(const Repository& repository, const std::string& a, const s
 
 }  // namespace
 
+/// True where this host signs, or knows who may.
+bool is_set_up(const Repository& repository) {
+  const auto key = read_setting(repository, settings::sign_key);
+  const auto allowed = allowed_file(repository);
+  return !key || !key->empty() || !allowed || *allowed != "/dev/null";
+}
+
 std::string newest_other_signed(const Repository& repository, const std::string& in_force) {
   constexpr std::size_t kLookedAt = 1000;  // whoever was refused waits for the answer
   constexpr std::size_t kNext = 50;
@@ -380,6 +387,8 @@ Result<std::vector<std::string>> check_signature(const Repository& repository, c
         what, signature.host.empty() ? "no host" : "host " + signature.host, repository.host(),
         hash.substr(0, 10));
   if (own && *own) return note_of_age(repository, hash, name);
+  // Where nobody signs, that a snapshot is not signed is no news.
+  if (signature.trust == Trust::absent && !is_set_up(repository)) return std::vector<std::string>{};
   return std::vector{said};
 }
 

@@ -190,7 +190,7 @@ Finding examine_watch(const Session& session) {
           .hint = !is_served ? "run as a service: rewall watch"
                   : has_systemd()
                       ? "rewall hooks install systemd; systemctl enable --now rewall-watch.service"
-                      : "rewall hooks install cron, or run 'rewall watch' as a service"};
+                      : "rewall hooks install cron; where systemd runs: rewall hooks install systemd"};
 }
 
 void examine_boot(std::vector<Finding>& checks) {
@@ -295,6 +295,19 @@ Finding examine_work_tree(const Repository& repository, const Head& head) {
                          join(differing, " "))};
 }
 
+/// False for a firewall that lets everything through because nobody has written a rule.
+bool holds_rules(const Files& files) {
+  for (const auto& [name, text] : files) {
+    if (name == "expect") continue;
+    for (const auto line : split_lines(text))
+      if (line.starts_with("-A ") || (line.starts_with(':') && line.find(" DROP ") != std::string::npos) ||
+          line.find("policy drop") != std::string::npos ||
+          (line.starts_with("\t\t") && !line.starts_with("\t\ttype ")))
+        return true;
+  }
+  return false;
+}
+
 void examine_good(const Repository& repository, std::vector<Finding>& checks) {
   const auto tags = repository.tags();
   if (!tags) {
@@ -302,6 +315,7 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
     return;
   }
   const bool there = std::ranges::find(*tags, "good", &Tag::name) != tags->end();
+  const auto head = read_head(repository);
   if (const auto guard = there ? took_good_back(repository) : std::nullopt)
     checks.push_back({.check = "good",
                       .ok = false,
@@ -314,7 +328,11 @@ void examine_good(const Repository& repository, std::vector<Finding>& checks) {
         {.check = "good",
          .ok = there,
          .message = there ? "the tag exists" : "no 'good' tag yet: boot has no known-good fallback",
-         .hint = there ? "" : "rewall tag good"});
+         .hint = there ? ""
+                 : !head || holds_rules(head->files)
+                     ? "rewall tag good"
+                     : "HEAD has no rules yet; when it has those that a boot may fall back "
+                       "on: rewall tag good"});
   for (const auto& tag : *tags) {
     if (is_misleading_tag(tag.name))
       checks.push_back({.check = "tags",

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/file.h"
 #include "core/format.h"
 #include "core/messages.h"
 #include "core/text.h"
@@ -99,7 +100,13 @@ Result<CloneResult> clone_into(Repository& repository, const std::string& url, b
 
 Result<CloneResult> clone(const fs::path& path, const std::string& url, const std::string& host,
                           Progress progress) {
-  auto folder = TRY(CloneFolder::begin(path));
+  auto begun = CloneFolder::begin(path);
+  if (!begun && path_exists(path / ".git"))
+    return std::move(begun).error().hinted(
+        format("'rewall -C {0} status' shows what is there; to clone in its place: mv {0} {0}.old",
+               shell_quote(absolute_path(path).string())));
+  if (!begun) return std::move(begun).error();
+  auto folder = *std::move(begun);
   auto repository = TRY(Repository::init(folder.path(), host.empty() ? host_name() : host));
   note_network(repository.state_path());
   note_machine(repository.state_path());

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -198,10 +199,12 @@ Result<GcResult> collect(const PidLock& alone, const Repository& repository) {
 
 Result<std::optional<GcResult>> gc(const Repository& repository) {
   const auto path = gc_lock(repository);
+  errno = 0;
   const auto alone = PidLock::begin(path, kWork);
+  const int failed = errno;
   if (!alone) {
     if (PidLock::process(path, kWork) != 0) return std::optional<GcResult>{};
-    return error_of<messages::gc_lock_unwritable>(path.string());
+    return error_of<messages::gc_lock_unwritable>(path.string(), errno_text(failed));
   }
   auto collected = TRY(collect(*alone, repository));
   return std::optional(collected);

@@ -32,7 +32,7 @@ struct Trouble {
   std::string_view words{};
   std::string_view hint{};
 };
-constexpr std::array<Trouble, 25> kTroubles{{
+constexpr std::array<Trouble, 27> kTroubles{{
     {"REMOTE HOST IDENTIFICATION HAS CHANGED",
      "ask the server's administrator whether the key was changed, else the server may be an impostor; then: "
      "ssh-keygen -R {known}"},
@@ -49,6 +49,8 @@ constexpr std::array<Trouble, 25> kTroubles{{
     {"Could not resolve", "check the name, and correct the address: rewall remote set-url {name} ADDRESS"},
     {"Connection refused", "is the server up, and does it listen there? then run the command again"},
     {"Connection timed out", "is the server up, and do your rules allow the connection? see: rewall diff"},
+    {"No route to host", "is the server up, and do your rules allow the connection? see: rewall diff"},
+    {"Network is unreachable", "no route of this host leads there: see 'ip route' and 'ip -6 route'"},
     {"Connection closed", "the server closed the connection: see the server's log"},
     {"server certificate verification failed",
      "if you trust the authority that signed it: git config --global http.{site}.sslCAInfo FILE"},
@@ -86,6 +88,7 @@ bool is_noise(std::string_view line) {
 // The line that names the cause: the last line is often only "Could not read from remote repository".
 std::string reason_in(std::string_view said) {
   std::string first;
+  std::string before;  // the line above the first "fatal:"
   std::string last;
   for (auto line : split_lines(said)) {
     line = trim(line.substr(line.rfind('\r') == std::string_view::npos ? 0 : line.rfind('\r') + 1));
@@ -94,9 +97,14 @@ std::string reason_in(std::string_view said) {
       if (line.find(trouble.words) == std::string_view::npos) continue;
       return std::string(line.starts_with("fatal: ") ? line.substr(7) : line);
     }
-    if (first.empty() && line.starts_with("fatal: ")) first = line.substr(7);
+    if (first.empty() && line.starts_with("fatal: ")) {
+      first = line.substr(7);
+      before = last;
+    }
     last = line;
   }
+  // git says no more than that ssh failed.
+  if (first.starts_with("Could not read from remote repository") && !before.empty()) return before;
   return first.empty() ? last : first;
 }
 
@@ -320,6 +328,8 @@ Result<Outcome> run_on_network(const Repository& repository, const Remote& remot
   auto outcome = TRY(run_git(repository.path(), std::move(work)));
   outcome.deadline = longest;
   outcome.err = without_secrets(std::move(outcome.err), url);
+  if (!outcome.ok())
+    for (const auto line : split_lines(outcome.err)) log_debug("git says: {}", escape(line));
   return outcome;
 }
 

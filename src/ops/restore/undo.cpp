@@ -99,6 +99,19 @@ Error nothing_done(const Repository& repository, const std::string& head) {
   return can_redo ? error_of<messages::all_is_undone>() : error_of<messages::nothing_to_undo>();
 }
 
+// The snapshots of foreign parts alone from the newest down to the change.
+std::vector<std::string> background_above(const Repository& repository, std::string at,
+                                          const std::string& change) {
+  std::vector<std::string> all;
+  while (!at.empty() && at != change) {
+    const auto snapshot = repository.snapshot(at);
+    if (!snapshot || !is_background(*snapshot)) break;
+    all.push_back(at);
+    at = snapshot->parent;
+  }
+  return all;
+}
+
 // Of a change that is not recorded, as a dry run leaves it.
 Result<Restored> undo_unrecorded(Session& session, const Repository& repository, Begun begun,
                                  const RestoreOptions& options, const Announce& announce) {
@@ -107,7 +120,7 @@ Result<Restored> undo_unrecorded(Session& session, const Repository& repository,
   if (!back_to) return error_of<messages::nothing_to_undo>();
   Ruleset left = begun.known.live.ruleset;
   const Snapshot change{.subject = subject(compare(begun.known.head.ruleset, left))};
-  if (announce) announce({change, *back_to, {}});
+  if (announce) announce({.change = change, .back_to = *back_to});
   return put_parts_back(session, begun, back_to->hash, std::move(left), options,
                         {.by_person = options.exact});
 }
@@ -146,7 +159,11 @@ Result<Restored> undo(Session& session, const RestoreOptions& given, const Annou
   options.trigger = "undo";
   options.undoes = change->hash;
   options.exact = given.exact || takes_foreign_parts(*change);
-  if (announce) announce({*change, *back_to, missing_reference(*repository, *change)});
+  if (announce)
+    announce({.change = *change,
+              .back_to = *back_to,
+              .passed_over = background_above(*repository, begun.known.head.hash, change->hash),
+              .missing = missing_reference(*repository, *change)});
   auto left = TRY(ruleset_at(session, begun.known.head, change->hash));
   auto restored =
       TRY(put_parts_back(session, begun, back_to->hash, std::move(left), options,
@@ -176,7 +193,8 @@ Result<Restored> redo(Session& session, const RestoreOptions& given, const Annou
   RestoreOptions options = given;
   options.trigger = "redo";
   options.exact = given.exact || takes_foreign_parts(change);
-  if (announce) announce({change, *before, missing_reference(*repository, change)});
+  if (announce)
+    announce({.change = change, .back_to = *before, .missing = missing_reference(*repository, change)});
   auto left = TRY(ruleset_at(session, begun.known.head, before->hash));
   return put_parts_back(session, begun, change.hash, std::move(left), options,
                         {.by_person = given.exact, .was_exact = !change.trailers.exact.empty()});

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 #include "ops/context/session.h"
@@ -14,7 +15,9 @@ namespace rewall {
 struct Reversal {
   const Snapshot& change;   ///< the change that is taken back, or put back
   const Snapshot& back_to;  ///< the snapshot whose chains and sets come back
-  std::string missing{};    ///< what `change` names and the repository lacks (missing_reference())
+  /// The snapshots of foreign parts alone that are newer, newest first, their hashes.
+  std::vector<std::string> passed_over{};
+  std::string missing{};  ///< what `change` names and the repository lacks (missing_reference())
 };
 /// Called before anything of it is done.
 using Announce = std::function<void(const Reversal&)>;
