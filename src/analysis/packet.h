@@ -129,9 +129,9 @@ bool is_packet_line(std::string_view text);
 /// narrow the protocol to those that have ports, unless -p stands there; so do types of ICMP and flags of
 /// TCP; and a packet with one of these is no fragment behind the first. A packet
 /// of TCP and of state NEW alone whose flags no word names begins a connection (--syn); `--tcp-flags NONE
-/// NONE` leaves them open. Of a line that tells no state, a SYN alone is of a new connection; what else a
-/// line does not say is any. Kind usage, and the error names the word: a word that no packet has, a value
-/// that cannot be read, values that no packet has at once.
+/// NONE` leaves them open. Without --hook, words of both -i and -o mean FORWARD. Of a line that tells no
+/// state, a SYN alone is of a new connection; what else a line does not say is any. Kind usage, and the error
+/// names the word: a word that no packet has, a value that cannot be read, values that no packet has at once.
 Result<Packet> read_packet(std::span<const std::string> words, std::optional<Family> family = {});
 
 /// How many words at the beginning are an option of a packet and its values: 2 for `--dport 22`, 3 for
@@ -141,7 +141,8 @@ std::size_t packet_option_length(std::span<const std::string> words);
 /// The names of these options.
 std::vector<std::string> packet_options();
 
-/// A packet in words that read_packet() takes, each field that is not whole; the hook where it is not INPUT.
+/// A packet in words that read_packet() takes, each field that is not whole; the hook where it is not the one
+/// that these words mean without it.
 /// Fields that the packet's protocol does not have are left out: else reading the words gives the same
 /// packet.
 std::string packet_words(const Packet& packet);

@@ -456,6 +456,11 @@ class Narrower {
   std::bitset<kFields> named_{};
 };
 
+template <class Options>
+bool names_field(const Options& given, Field field) {
+  return std::ranges::any_of(given, [field](const auto& option) { return option.field == field; });
+}
+
 // --- back to words
 
 // As people write rules; what is not here follows in the order of the fields.
@@ -550,7 +555,11 @@ Result<Packet> read_packet(std::span<const std::string> words, std::optional<Fam
   } else {
     packet = any_packet(TRY(family_of_words(read, family)), Hook::input);
   }
-  if (read.hook) packet.hook = *read.hook;
+  if (read.hook)
+    packet.hook = *read.hook;
+  else if (read.line.empty() && names_field(read.given, Field::in_interface) &&
+           names_field(read.given, Field::out_interface))
+    packet.hook = Hook::forward;
   Narrower narrower(std::move(packet), !read.line.empty());
   for (const auto& given : read.given) TRY(narrower.take(given));
   return std::move(narrower).finish();
@@ -598,7 +607,10 @@ std::string packet_words(const Packet& packet) {
   const bool any_flags = packet[Field::tcp_flags] == whole(Field::tcp_flags, packet.family);
   if (any_flags && is_new_tcp(packet) && packet[Field::fragment].contains(0))
     text += " --tcp-flags NONE NONE";
-  if (packet.hook != Hook::input) text += format("{}--hook {}", text.empty() ? "" : " ", name(packet.hook));
+  const auto is_named = [&packet](Field field) { return packet[field] != whole(field, packet.family); };
+  const bool means_forward = is_named(Field::in_interface) && is_named(Field::out_interface);
+  if (packet.hook != (means_forward ? Hook::forward : Hook::input))
+    text += format("{}--hook {}", text.empty() ? "" : " ", name(packet.hook));
   const auto read = PacketReader(cut_words(text)).read();
   const auto shown = read ? family_of_words(*read, std::nullopt) : Result<Family>(Family::ipv4);
   if (text.empty() || !shown || *shown != packet.family) {

@@ -175,10 +175,12 @@ Status write_expectations(Context& context, const std::string& text) {
   return write_file(expect_path(context.session), text, 0600);
 }
 
-Answer say_done(Context& context, const Expectation& expectation, bool changed, std::string_view what) {
+Answer say_done(Context& context, const Expectation& expectation, bool changed, std::string_view what,
+                const std::vector<std::string>& notes = {}) {
   if (context.json) {
     Json json = expectation_json(expectation);
     json["changed"] = changed;
+    json["notes"] = notes;
     context.terminal.out(print(json));
   }
   context.terminal.say(format("{}: {}{}", what, print_expectation(expectation),
@@ -186,14 +188,17 @@ Answer say_done(Context& context, const Expectation& expectation, bool changed, 
   return Answer::same;
 }
 
-// What does not hold today keeps every change away.
-void say_whether_it_holds(Context& context, const Expectation& expectation) {
+// What does not hold today keeps every change away. Returns what else there is to know of it.
+std::vector<std::string> say_whether_it_holds(Context& context, const Expectation& expectation) {
   const auto live = read_asked_revision(context.session, "LIVE");
-  if (!live) return;
+  if (!live) return {};
   std::vector<Expectation> one{expectation};
   const auto checked = check_here(one, live->ruleset);
   if (checked.front().answered != Answered::holds)
     context.terminal.say(format("it does not hold in the live rules: {}", checked.front().reason()));
+  auto notes = notes_here(expectation, live->ruleset);
+  for (const auto& note : notes) context.terminal.say(note);
+  return notes;
 }
 
 Result<Answer> add_expectation(Context& context, const std::vector<std::string>& words,
@@ -211,8 +216,8 @@ Result<Answer> add_expectation(Context& context, const std::vector<std::string>&
   if (!text.empty() && !text.ends_with('\n')) text += '\n';
   expectation.line = split_lines(text).size() + 1;
   TRY(write_expectations(context, text + print_expectation(expectation) + "\n"));
-  say_whether_it_holds(context, expectation);
-  return say_done(context, expectation, true, "added");
+  const auto notes = say_whether_it_holds(context, expectation);
+  return say_done(context, expectation, true, "added", notes);
 }
 
 Result<Answer> remove_expectation(Context& context, const std::vector<std::string>& words) {

@@ -1,8 +1,12 @@
+#include "analysis/ports.h"
+
+#include <algorithm>
 #include <memory>
 
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "core/format.h"
+#include "ops/context/packet_on_host.h"
 #include "ops/history/asked_revision.h"
 #include "ops/history/open_ports.h"
 #include "ui/json.h"
@@ -39,6 +43,13 @@ Result<Answer> run_ports(Context& context, PortsOptions& options) {
       if (done == all) show("\r");
     };
   auto found = TRY(open_ports(revision, facts, asked));
+  for (const auto& [family, rows] : found) {
+    const bool sends_on = std::ranges::any_of(rows, [](const PortRow& row) {
+      return !row.to.empty() && row.to.find("this host") == std::string::npos;
+    });
+    if (const auto note = forwarding_note(facts, family); !note.empty() && (asked.forward || sends_on))
+      context.terminal.say(note);
+  }
   if (context.json) {
     Json json = Json::array();
     for (const auto& [family, rows] : found)

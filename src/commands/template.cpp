@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <utility>
 
+#include "analysis/number_set.h"
 #include "commands/command_output.h"
 #include "commands/define.h"
 #include "commands/restore.h"
@@ -19,6 +22,7 @@
 #include "ops/template/template_revision.h"
 #include "ops/template/templates.h"
 #include "rules/foreign.h"
+#include "rules/symbols.h"
 #include "ui/diff_view.h"
 #include "ui/json.h"
 
@@ -115,9 +119,10 @@ struct FilledIn {
   PlaceValues values{};
 };
 
-Result<FilledIn> fill_in(const TemplateOptions& options) {
+Result<FilledIn> fill_in(const Context& context, const TemplateOptions& options) {
   auto found = TRY(find_template(options.name));
   auto values = TRY(read_place_values(found.rules, options.settings));
+  for (const auto& note : idle_settings(found.rules, values, options.settings)) context.terminal.say(note);
   return FilledIn{std::move(found.rules), std::move(values)};
 }
 
@@ -142,7 +147,7 @@ Result<Json> rendered_json(const FilledIn& filled, std::optional<Family> family)
 }
 
 Result<Answer> render_one(Context& context, const TemplateOptions& options) {
-  const auto filled = TRY(fill_in(options));
+  const auto filled = TRY(fill_in(context, options));
   if (context.json) {
     context.terminal.out(print(TRY(rendered_json(filled, options.family))));
     return Answer::same;
@@ -156,9 +161,28 @@ Result<Answer> render_one(Context& context, const TemplateOptions& options) {
   return Answer::same;
 }
 
+// Of a template that lets in some of the ports that docker publishes.
+std::optional<std::pair<NumberSet, NumberSet>> published_ports(const PlaceValues& values) {
+  const auto tcp = values.find("published_tcp");
+  const auto udp = values.find("published_udp");
+  if (tcp == values.end() || udp == values.end()) return std::nullopt;
+  const auto numbers = [](const PlaceValue& value) {
+    if (value.any) return NumberSet::range(0, 65535);
+    std::vector<NumberRange> ranges;
+    for (const auto& text : value.plain) {
+      const auto colon = text.find(':');
+      const auto first = read_number(text.substr(0, colon), 65535);
+      const auto last = colon == std::string::npos ? first : read_number(text.substr(colon + 1), 65535);
+      if (first && last) ranges.push_back({*first, *last});
+    }
+    return NumberSet(std::move(ranges));
+  };
+  return std::pair(numbers(tcp->second), numbers(udp->second));
+}
+
 Result<Answer> apply_one(Context& context, TemplateOptions& options) {
   auto& change = options.change;
-  const auto filled = TRY(fill_in(options));
+  const auto filled = TRY(fill_in(context, options));
   auto revision = TRY(template_revision(filled.rules, filled.values, options.family));
   const bool guarded = change.guarded.has_value();
   // A guard that is armed reverts this change too.
@@ -168,13 +192,16 @@ Result<Answer> apply_one(Context& context, TemplateOptions& options) {
   change.restore.asks_ports = true;
   TRY(begin_change(context, change));
   change.check.template_name = revision.name;
-  if (!options.family) change.check.template_expectations = expectations_text(filled);
+  if (!options.family) {
+    change.check.template_expectations = expectations_text(filled);
+    change.check.published = published_ports(filled.values);
+  }
   change.restore.trigger = "apply";
   return print_restored(context, change, restore(context.session, std::move(revision), change.restore));
 }
 
 Result<Answer> diff_one(Context& context, const TemplateOptions& options) {
-  const auto filled = TRY(fill_in(options));
+  const auto filled = TRY(fill_in(context, options));
   auto from = TRY(template_revision(filled.rules, filled.values, options.family));
   auto to = TRY(read_revision(context.session, "LIVE"));
   TRY(keep_common(from, to));
@@ -218,7 +245,10 @@ Json suggestion_json(const Context& context, const Suggestion& suggestion) {
 }
 
 Result<Answer> suggest_all(Context& context) {
-  const auto all = suggest_templates(TRY(read_host_use()));
+  auto use = TRY(read_host_use());
+  // Without the privilege to read the rules sockets alone tell.
+  if (const auto live = read_revision(context.session, "LIVE")) add_published(use, live->ruleset);
+  const auto all = suggest_templates(use);
   Json json = Json::array();
   for (const auto& suggestion : all) {
     if (context.json) {

@@ -10,6 +10,7 @@
 #include "core/format.h"
 #include "core/messages.h"
 #include "ops/context/host_facts.h"
+#include "ops/context/packet_on_host.h"
 #include "ops/history/asked_revision.h"
 #include "ops/history/revision.h"
 #include "rules/symbols.h"
@@ -86,25 +87,30 @@ Result<Answer> run_trace(Context& context, const TraceOptions& options) {
   TRY(check_rules(revision));
   const auto packet = TRY(packet_for(argument, revision));
   auto complete_packet = packet;
-  complete(complete_packet, facts);
+  complete_on_host(complete_packet, argument.packet, facts);
   const Why why = options.why ? Why::yes : Why::no;
-  const Model model(revision.ruleset, packet.family, std::move(facts));
+  const Model model(revision.ruleset, packet.family, facts);
   const auto traced = trace(model, complete_packet, why);
+  const auto notes = packet_notes(complete_packet, traced.packet, facts);
+  auto asked = packet;
+  asked.hook = complete_packet.hook;
   const bool met = !options.expected || *options.expected == traced.verdict;
   if (context.json) {
-    Json json = to_json(traced, packet, why);
+    Json json = to_json(traced, asked, why);
     json["revision"] = revision.name;
     json["local"] = name_of(from);
+    json["notes"] = notes;
     json["expected"] = options.expected ? Json(name(*options.expected)) : Json(nullptr);
     context.terminal.out(print(json));
   } else {
     start_pager(context);
-    auto text = render(traced, packet, terminal_width(STDOUT_FILENO), context.terminal.paint());
+    auto text = render(traced, asked, terminal_width(STDOUT_FILENO), context.terminal.paint());
     if (from == LocalFrom::unknown && traced.verdict == Verdict::depends)
       text += "The addresses of the host are not known: name them with --local.\n";
     if (!met) text += format("{:<9}{}\n", "expected", name(*options.expected));
     context.terminal.out(text);
   }
+  for (const auto& note : notes) context.terminal.say(note);
   return met ? Answer::same : Answer::different;
 }
 

@@ -293,7 +293,18 @@ class Merge {
     out.rules = !brings && same_own_rules(wanted, wanted_owners, live, live_owners)
                     ? live.rules
                     : place_rules(wanted, wanted_owners, matched, live, live_owners, pairs);
+    for (Index i = 0; i < live.rules.size(); ++i)
+      if (live_owners[i] != nullptr && !pairs[i] && live.rules[i].words == kReturn)
+        put_last(out.rules, live.rules[i]);
     return out;
+  }
+
+  // What stands behind a rule that takes every packet out of the chain is never reached: docker wants rules
+  // of people before its own RETURN.
+  static constexpr std::string_view kReturn = "-j RETURN";
+  static void put_last(std::vector<Rule>& rules, const Rule& rule) {
+    const auto at = std::ranges::find(rules, rule.words, &Rule::words);
+    if (at != rules.end()) std::rotate(at, at + 1, rules.end());
   }
 
   static bool same_own_rules(const Chain& wanted, const std::vector<const Owner*>& wanted_owners,

@@ -46,7 +46,8 @@ struct ForeignMerge {
 /// - In other chains wanted's own rules stand in wanted's order. A foreign rule of live stands where wanted
 ///   has the same one, else behind the nearest rule before it that both have, else before the nearest after
 ///   it, else, or when it was the first, at the head. Where the own rules are the same on both sides, the
-///   chain is live's.
+///   chain is live's. A foreign rule that takes every packet out of the chain (`-j RETURN`), and that wanted
+///   does not have, comes last: what stood behind it would never be reached.
 /// - With LostForeign::comes_back lost chains are wanted's; single rules that a chain has lost are not.
 /// - A shared chain (Owner::shared) is there when live has it or wanted has rules of people for it; its own
 ///   rules are wanted's if wanted has the chain, else live's. Where those are people's and nothing of live

@@ -403,6 +403,54 @@ Result<RulesTemplate> parse_template(std::string text, std::string_view name, st
   return TemplateReader(text, name, path).read();
 }
 
+namespace {
+
+bool is_none(const PlaceValue& value) {
+  return !value.any && value.v4.empty() && value.v6.empty() && value.plain.empty();
+}
+
+// A second rule of DNAT with the same match is never reached.
+Status check_one_server(const RulesTemplate& rules, const PlaceValues& values) {
+  for (const auto& line : rules.lines) {
+    for (std::size_t i = 1; i < line.words.size(); ++i) {
+      if (!line.words[i].place || line.words[i - 1].text != "--to-destination") continue;
+      const auto& place = rules.places[*line.words[i].place];
+      const auto& value = values.at(place.name);
+      if (value.v4.size() > 1 || value.v6.size() > 1)
+        return error_of<messages::place_takes_one>(place.name, quoted(value.text));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> idle_settings(const RulesTemplate& rules, const PlaceValues& values,
+                                       std::span<const std::string> settings) {
+  std::vector<std::string> out;
+  for (const auto& setting : settings) {
+    const auto name = setting.substr(0, setting.find('='));
+    if (!values.contains(name) || is_none(values.at(name))) continue;
+    bool used = false;
+    std::string in_the_way;
+    for (const auto& line : rules.lines) {
+      bool names_it = false;
+      std::string none;
+      for (const auto& word : line.words) {
+        if (!word.place) continue;
+        const auto& other = rules.places[*word.place].name;
+        names_it = names_it || other == name;
+        if (is_none(values.at(other))) none = other;
+      }
+      used = used || (names_it && none.empty());
+      if (names_it && !none.empty()) in_the_way = none;
+    }
+    if (!used && !in_the_way.empty())
+      out.push_back(format("{}={} changes nothing, as {} is none", name, values.at(name).text, in_the_way));
+  }
+  return out;
+}
+
 Result<PlaceValues> read_place_values(const RulesTemplate& rules, std::span<const std::string> settings) {
   std::vector<std::string> names;
   for (const auto& place : rules.places) names.push_back(place.name);
@@ -430,6 +478,7 @@ Result<PlaceValues> read_place_values(const RulesTemplate& rules, std::span<cons
     values[place.name] = TRY(read_place_value(place, *place.preset));
   }
   if (!missing.empty()) return error_of<messages::place_needs_value>(rules.name, join(missing, " and "));
+  TRY(check_one_server(rules, values));
   return values;
 }
 

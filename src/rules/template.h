@@ -88,8 +88,14 @@ struct RulesTemplate {
 Result<RulesTemplate> parse_template(std::string text, std::string_view name, std::string_view path);
 
 /// Reads the values of `PLACE=VALUE` for a template; the other places get their defaults. Kind usage: no such
-/// place, a place set twice or without a value, a value of another type.
+/// place, a place set twice or without a value, a value of another type, several addresses of a family where
+/// DNAT takes one.
 Result<PlaceValues> read_place_values(const RulesTemplate& rules, std::span<const std::string> settings);
+
+/// What was set and changes nothing, as every rule with that place has another one that is `none`:
+/// "forward_ports=80 changes nothing, as forward_to is none".
+std::vector<std::string> idle_settings(const RulesTemplate& rules, const PlaceValues& values,
+                                       std::span<const std::string> settings);
 
 /// The template with its values, as a rules file. A rule with a list becomes one for each value, behind
 /// `--dports` of -m multiport one for 15 ports; a rule whose place is `none`, or has no address of the

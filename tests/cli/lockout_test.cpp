@@ -606,3 +606,15 @@ TEST_CASE("a redirection to another address of the host is no lockout where the 
   host.ok("iptables-restore <rules.v4");
   CHECK(host.connects("198.51.100.1"));
 }
+
+TEST_CASE("a session of IPv4 that a socket of IPv6 names is one of IPv4, and words that name none are told") {
+  const ReachedByBoth host;
+  write_text(host.folder() / "rules.v4", whole_text(kClosed));
+  const std::string apply = " rewall apply --dry-run --family ipv4 rules.v4 </dev/null";
+  CHECK(has(host.ends(3, "SSH_CONNECTION='::ffff:192.0.2.7 40000 ::ffff:192.0.2.1 2222'" + apply),
+            "this would lock you out: a new ssh connection from 192.0.2.7 to 192.0.2.1 port 2222: "));
+  for (const auto* words : {"nonsense", "192.0.2.7 40000 192.0.2.1", "192.0.2.7 99999 192.0.2.1 2222",
+                            "UNKNOWN 65535 UNKNOWN 65535"})
+    CHECK(has(host.ends(1, "SSH_CONNECTION='" + std::string(words) + "'" + apply),
+              "SSH_CONNECTION names no connection: no session is checked"));
+}

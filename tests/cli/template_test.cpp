@@ -475,6 +475,7 @@ TEST_CASE("docker-host: of the published ports those that are named are reached 
       "$i -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n"
       "$i -t nat -A DOCKER ! -i docker0 -p tcp -m tcp --dport 5432 -j DNAT --to-destination 172.17.0.2:5432\n"
       "$i -N DOCKER; $i -N DOCKER-USER; $i -P FORWARD DROP; $i -A FORWARD -j DOCKER-USER\n"
+      "$i -A DOCKER-USER -j RETURN\n"
       "$i -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"
       "$i -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\n"
       "$i -A FORWARD -o docker0 -j DOCKER; $i -A FORWARD -i docker0 ! -o docker0 -j ACCEPT\n"
@@ -485,11 +486,17 @@ TEST_CASE("docker-host: of the published ports those that are named are reached 
       "rewall -q init >/dev/null\n"
       // docker's trap: the world reaches the database, whatever INPUT says.
       "at p python3 ask.py '+10.9.0.3>10.9.0.1:5432' '+10.9.0.3>10.9.0.1:8080'\n"
-      "rewall -q template apply --keep docker-host --set outside=v0 --set published_tcp=8080 >/dev/null\n"
+      "rewall template suggest | grep -o 'published_tcp=[^ ]*'\n"
+      "says() { rewall template apply --dry-run docker-host --set published_tcp=8080 --set outside=$1 2>&1 | "
+      "grep -o 'tcp .* stays open' || true; }\n"
+      "says v9; rewall -q template apply --keep docker-host --set outside=v0 --set published_tcp=8080 "
+      ">/dev/null\n"
       "at p python3 ask.py '+10.9.0.3>10.9.0.1:8080' '-10.9.0.3>10.9.0.1:5432' '+10.9.0.3>10.9.0.1:22' "
       "'-10.9.0.3>10.9.0.1:9100'\n"
-      "at c python3 ask.py '+172.17.0.2>10.9.0.2:443' '-172.17.0.2>10.9.0.1:9100'");
-  CHECK(said == "\n\n\n");
+      "at c python3 ask.py '+172.17.0.2>10.9.0.2:443' '-172.17.0.2>10.9.0.1:9100'; says v0\n"
+      "iptables -S DOCKER-USER | tail -n 1");
+  CHECK(said ==
+        "\npublished_tcp=5432,8080\ntcp 5432 to 172.17.0.2:5432 stays open\n\n\n-A DOCKER-USER -j RETURN\n");
 }
 
 namespace {
@@ -690,27 +697,30 @@ const char* const kArranged =
 
 TEST_CASE("suggest tells ten kinds of hosts apart") {
   const std::map<std::string, std::string> hosts{
-      {"serve nginx tcp:80 tcp:443; serve chronyd udp:123", "web-server --set mail_ports=none"},
+      {"serve nginx tcp:80 tcp:443; serve chronyd udp:123",
+       "web-server --set mail_ports=none --set ssh_from=?"},
       {"serve nginx tcp:80; serve master tcp:25; serve dovecot tcp:993",
-       "web-server --set web_ports=80 --set mail_ports=25,993"},
-      {"serve master tcp:25 tcp:587; serve dovecot tcp:143", "mail-server --set mail_ports=25,143,587"},
+       "web-server --set web_ports=80 --set mail_ports=25,993 --set ssh_from=?"},
+      {"serve master tcp:25 tcp:587; serve dovecot tcp:143",
+       "mail-server --set mail_ports=25,143,587 --set ssh_from=?"},
       {"serve postgres tcp:5432@203.0.113.2 tcp:9187@127.0.0.1",
-       "database --set db_ports=5432 --set db_addresses=203.0.113.2 --set app_servers=?"},
+       "database --set db_ports=5432 --set db_addresses=203.0.113.2 --set app_servers=? --set ssh_from=?"},
       {"interface docker0 172.17.0.1/16; serve docker-proxy tcp:8080 udp:514; serve node_exporter tcp:9100",
-       "docker-host --set outside=eth0 --set published_tcp=8080 --set published_udp=514"},
+       "docker-host --set outside=eth0 --set published_tcp=8080 --set published_udp=514 --set ssh_from=?"},
       {"interface cni0 10.244.1.1/24; serve kubelet tcp:10250",
-       "kubernetes-node --set node_networks=203.0.113.0/24,2001:db8:1::/64 --set pod_networks=?"},
+       "kubernetes-node --set node_networks=203.0.113.0/24,2001:db8:1::/64 --set pod_networks=? --set "
+       "ssh_from=?"},
       {"interface wg0 10.8.0.1/24 fd00:8::1/64; serve wireguard-go udp:51820",
-       "vpn-gateway --set outside=eth0 --set vpn_networks=10.8.0.0/24,fd00:8::/64"},
+       "vpn-gateway --set outside=eth0 --set vpn_networks=10.8.0.0/24,fd00:8::/64 --set ssh_from=?"},
       {"interface eth1 10.1.0.1/24; echo 1 >/proc/sys/net/ipv4/ip_forward; serve dnsmasq tcp:53 udp:53 "
        "udp:67",
-       "router-nat --set outside=eth0 --set inside=eth1"},
+       "router-nat --set outside=eth0 --set inside=eth1 --set ssh_from=?"},
       {"true", "ssh-from-one-address --set ssh_from=?"},
       {"export SSH_CONNECTION='192.0.2.7 50000 203.0.113.2 22'",
        "ssh-from-one-address --set ssh_from=192.0.2.7"},
       {"kill $!; wait $! || true; serve cupsd tcp:631@127.0.0.1; serve avahi-daemon udp:5353", "workstation"},
       {"serve minio tcp:9000",
-       "web-server --set web_ports=none --set mail_ports=none --set other_ports=9000"}};
+       "web-server --set web_ports=none --set mail_ports=none --set other_ports=9000 --set ssh_from=?"}};
   for (const auto& [arranged, expected] : hosts) {
     INFO(arranged);
     const Host host;

@@ -95,7 +95,8 @@ TEST_CASE("a database is for those that are connected to it") {
   check_values(use);
   use.connections.clear();
   CHECK(first(use) ==
-        "template apply database --set db_ports=5432 --set db_addresses=10.0.0.5 --set app_servers=?");
+        "template apply database --set db_ports=5432 --set db_addresses=10.0.0.5 --set app_servers=? --set "
+        "ssh_from=?");
   check_values(use);
 }
 
@@ -206,5 +207,40 @@ TEST_CASE("names of interfaces that no template takes are left to people") {
                     {.name = "docker0", .networks = {"172.17.0.0/16"}}};
   CHECK(first(use) ==
         "template apply docker-host --set published_tcp=none --set ssh_from=198.51.100.7 --set outside=?");
+  check_values(use);
+}
+
+TEST_CASE("where nobody is connected by ssh, who may is left to people") {
+  auto use = host_with({tcp(80, "nginx")});
+  use.connections.clear();
+  CHECK(first(use) == "template apply web-server --set web_ports=80 --set mail_ports=none --set ssh_from=?");
+  use = host_with({});
+  use.connections.clear();
+  use.forwards = true;
+  use.interfaces.push_back({.name = "eth1", .networks = {"10.1.0.0/24"}});
+  CHECK(first(use) == "template apply router-nat --set outside=eth0 --set inside=eth1 --set ssh_from=?");
+  // Without sshd nobody may, and nobody asks.
+  use = host_with({tcp(80, "nginx")});
+  use.connections.clear();
+  use.listeners.erase(use.listeners.begin());
+  CHECK(first(use) == "template apply web-server --set web_ports=80 --set mail_ports=none");
+}
+
+TEST_CASE("a gateway of which no way out is known has no inside that is known") {
+  auto use = host_with({udp(51820)});
+  use.interfaces = {{.name = "eth0", .networks = {"203.0.113.0/24"}},
+                    {.name = "wg0", .networks = {"10.8.0.0/24"}}};
+  CHECK(first(use) ==
+        "template apply vpn-gateway --set vpn_networks=10.8.0.0/24 --set ssh_from=198.51.100.7 "
+        "--set outside=? --set inside=?");
+}
+
+TEST_CASE("ports that docker sends on without a program of its own are published") {
+  auto use = host_with({});
+  use.interfaces.push_back({.name = "docker0", .networks = {"172.17.0.0/16"}});
+  use.published = {{.tcp = true, .port = 8080}, {.tcp = false, .port = 53}};
+  CHECK(first(use) ==
+        "template apply docker-host --set outside=eth0 --set published_tcp=8080 --set published_udp=53 "
+        "--set ssh_from=198.51.100.7");
   check_values(use);
 }

@@ -328,3 +328,22 @@ TEST_CASE("where a rule jumps to is no value that looks like a jump") {
   INFO(words);
   CHECK(jump_of(words) == target);
 }
+
+TEST_CASE("rules of people stand before the RETURN that docker makes, wherever it is") {
+  const std::string jump = "-A FORWARD -j DOCKER-USER\n";
+  const auto chain = [](const std::string& rules) { return ":DOCKER-USER - [0:0]\n" + rules; };
+  const std::string ret = "-A DOCKER-USER -j RETURN\n";
+  const std::string crowd = "-A DOCKER-USER -j CROWDSEC_CHAIN\n";
+  const std::string wanted = "-A DOCKER-USER -s 203.0.113.0/24 -j DROP\n";
+  const std::string crowdsec = ":CROWDSEC_CHAIN - [0:0]\n";
+  CHECK(merged(filter(chain(jump + wanted)), filter(chain(jump + ret))) ==
+        filter(chain(jump + wanted + ret)));
+  // Also where an older version put it first.
+  CHECK(merged(filter(chain(jump + wanted)), filter(chain(jump + ret + wanted))) ==
+        filter(chain(jump + wanted + ret)));
+  CHECK(merged(filter(chain(jump + wanted)), filter(crowdsec + chain(jump + crowd + ret))) ==
+        filter(crowdsec + chain(jump + crowd + wanted + ret)));
+  // What the revision itself has stays where it has it.
+  CHECK(merged(filter(chain(jump + ret + wanted)), filter(chain(jump + ret))) ==
+        filter(chain(jump + ret + wanted)));
+}

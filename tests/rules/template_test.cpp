@@ -330,3 +330,24 @@ TEST_CASE("values make no more rules than a template may have, and no long lines
   CHECK(read_place_value(place_of(PlaceType::port, true), many).error().message ==
         "place 'p': more than 1000 values");
 }
+
+TEST_CASE("DNAT takes one address of a family, and a value that changes nothing is named") {
+  const auto rules = parsed(
+      "# place ports ports none - forwarded\n# place to addresses none - the server\n"
+      "# place from networks any - who may\n",
+      "-A FORWARD -d $to -p tcp -s $from -m multiport --dports $ports -j ACCEPT\n"
+      "-4 -A PREROUTING -p tcp -m multiport --dports $ports -j DNAT --to-destination $to\n");
+  const auto idle = [&](const std::vector<std::string>& settings) {
+    const auto values = read_place_values(rules, settings);
+    REQUIRE(values);
+    return join(idle_settings(rules, *values, settings), "; ");
+  };
+  CHECK(idle({"ports=80"}) == "ports=80 changes nothing, as to is none");
+  CHECK(idle({"to=10.0.0.2"}) == "to=10.0.0.2 changes nothing, as ports is none");
+  CHECK(idle({"ports=80", "to=10.0.0.2"}).empty());
+  CHECK(idle({"ports=80", "to=10.0.0.2,fd00::2"}).empty());
+  CHECK(idle({"ports=none"}).empty());
+  CHECK(idle({}).empty());
+  CHECK(value_error(rules, {"ports=80", "to=10.0.0.2,10.0.0.3"}) ==
+        "place 'to' takes one value, not a list: '10.0.0.2,10.0.0.3'");
+}

@@ -41,8 +41,13 @@ std::optional<ReadAddress> address_in_words(std::string_view words) {
   ReadAddress address;
   if (::inet_pton(AF_INET, text.c_str(), address.bits.data()) == 1) return address;
   address.family = Family::ipv6;
-  if (::inet_pton(AF_INET6, text.c_str(), address.bits.data()) == 1) return address;
-  return std::nullopt;
+  if (::inet_pton(AF_INET6, text.c_str(), address.bits.data()) != 1) return std::nullopt;
+  // ::ffff:0:0/96: what a socket of IPv6 calls an address of IPv4.
+  static constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (!std::equal(kMapped.begin(), kMapped.end(), address.bits.begin())) return address;
+  ReadAddress mapped;
+  std::copy(address.bits.begin() + kMapped.size(), address.bits.end(), mapped.bits.begin());
+  return mapped;
 }
 
 /// The sockets of a process, of one protocol.
@@ -199,6 +204,8 @@ CallerSession caller_session() {
   const bool ours = ssh && is_own_address(ssh->ends.family, ssh->ends.here.address);
   if (mosh) return session_of_mosh(server->process, ours ? ssh : std::nullopt);
   if (ssh) return ours ? CallerSession{.ways = {*std::move(ssh)}} : elsewhere("ssh");
+  if (!server && !trim(connection).empty())
+    return {.note = "SSH_CONNECTION names no connection: no session is checked"};
   if (!server) return {};
   for (const auto& socket : sockets_of(server->process, kTcp)) {
     if (!socket.established) continue;

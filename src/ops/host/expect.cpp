@@ -14,6 +14,7 @@
 #include "core/format.h"
 #include "ops/context/caller_session.h"
 #include "ops/context/host_facts.h"
+#include "ops/context/packet_on_host.h"
 #include "ops/context/socket_table.h"
 
 namespace rewall {
@@ -112,8 +113,16 @@ void suggest_for_session(Suggestions& suggestions) {
 
 std::vector<CheckedExpectation> check_here(std::vector<Expectation>& expectations, const Ruleset& ruleset) {
   const auto facts = host_facts_if_known();
-  for (auto& expectation : expectations) complete(expectation.packet, facts);
+  for (auto& expectation : expectations) complete_on_host(expectation.packet, expectation.words, facts);
   return check_expectations(expectations, ruleset, facts);
+}
+
+std::vector<std::string> notes_here(const Expectation& expectation, const Ruleset& ruleset) {
+  const auto facts = host_facts_if_known();
+  auto packet = expectation.packet;
+  complete_on_host(packet, expectation.words, facts);
+  const Model model(ruleset, packet.family, facts);
+  return packet_notes(packet, trace(model, packet).packet, facts);
 }
 
 std::vector<Expectation> suggest_expectations(const Ruleset& ruleset, const std::vector<Expectation>& known) {

@@ -16,4 +16,7 @@ std::vector<CheckedExpectation> check_here(std::vector<Expectation>& expectation
 /// host sends.
 std::vector<Expectation> suggest_expectations(const Ruleset& ruleset, const std::vector<Expectation>& known);
 
+/// What people should know of an expectation on this host, as packet_notes() says it.
+std::vector<std::string> notes_here(const Expectation& expectation, const Ruleset& ruleset);
+
 }  // namespace rewall

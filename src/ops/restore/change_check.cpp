@@ -6,10 +6,13 @@
 #include <utility>
 
 #include "analysis/expectations.h"
+#include "analysis/ports.h"
+#include "analysis/walk.h"
 #include "core/format.h"
 #include "core/log.h"
 #include "core/messages.h"
 #include "ops/context/host_facts.h"
+#include "ops/context/packet_on_host.h"
 #include "ops/context/ruleset_files.h"
 #include "ops/history/revision.h"
 #include "ops/restore/lockout.h"
@@ -85,7 +88,7 @@ std::string and_others(std::size_t count) {
 // Those that fail, empty for none; those that nobody can prove as notes.
 std::string failed_expectations(std::vector<Expectation>& expectations, const Ruleset& wanted,
                                 const HostFacts& facts, std::vector<std::string>& notes) {
-  for (auto& expectation : expectations) complete(expectation.packet, facts);
+  for (auto& expectation : expectations) complete_on_host(expectation.packet, expectation.words, facts);
   std::string first;
   std::size_t others = 0;
   for (const auto& checked : check_expectations(expectations, wanted, facts)) {
@@ -108,9 +111,36 @@ void hold_template(const ChangeCheck& check, const Ruleset& wanted, const HostFa
     notes.push_back(expectations.error().message);
     return;
   }
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    const bool sends_on = std::ranges::any_of(*expectations, [&](const Expectation& one) {
+      return one.packet.family == family && one.packet.hook == Hook::forward &&
+             one.verdict == Verdict::accept;
+    });
+    if (auto note = sends_on ? forwarding_note(facts, family) : std::string(); !note.empty())
+      notes.push_back(std::move(note));
+  }
   std::vector<std::string> unproved;
   if (const auto failed = failed_expectations(*expectations, wanted, facts, unproved); !failed.empty())
     notes.push_back(format("{} expects otherwise: {}", check.template_name, failed));
+}
+
+// The ports that rules of NAT send on for the world, though the template closes them.
+void hold_published(const ChangeCheck& check, const Ruleset& wanted, const HostFacts& facts,
+                    std::vector<std::string>& notes) {
+  if (!check.published) return;
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    const auto rows = ports(Model(wanted, family, facts));
+    if (!rows) continue;
+    for (auto row : *rows) {
+      const bool tcp = row.protocol == "tcp";
+      const bool sent_on = !row.to.empty() && row.to.find("this host") == std::string::npos;
+      if (!row.world || !sent_on || (!tcp && row.protocol != "udp")) continue;
+      row.numbers = without(row.numbers, tcp ? check.published->first : check.published->second);
+      if (row.numbers.empty()) continue;
+      notes.push_back(format("{} expects otherwise: {} {} to {} stays open to {}", check.template_name,
+                             row.protocol, ports_text(row), row.to, row.from));
+    }
+  }
 }
 
 // Of a lockout what is to be done about it.
@@ -165,6 +195,7 @@ Result<CheckOutcome> check_change(const RestorePlan& plan, ChangeCheck& check, C
   const Ruleset* wanted = TRY(rulesets.wanted());
   const auto& facts = basis.facts;
   if (!check.template_expectations.empty()) hold_template(check, *wanted, facts, outcome.notes);
+  hold_published(check, *wanted, facts, outcome.notes);
   std::optional<Error> failed;
   if (!expectations) {
     failed = expectations.error();

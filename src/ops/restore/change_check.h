@@ -4,9 +4,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analysis/model.h"
+#include "analysis/number_set.h"
 #include "core/parallel.h"
 #include "core/result.h"
 #include "ops/context/caller_session.h"
@@ -32,6 +34,8 @@ struct ChangeCheck {
   /// said: parts of other programs that stay may let more in.
   std::string template_expectations{};
   std::string template_name{};
+  /// The ports of containers that the template lets in from outside: TCP, UDP. Absent where it closes none.
+  std::optional<std::pair<NumberSet, NumberSet>> published{};
   /// Asks the person whether to go on in spite of a doubt. Absent where nobody can be asked: that is a no.
   std::function<bool(const std::string& doubt)> ask{};
   std::string answered{};  ///< the doubt that was answered with yes

@@ -14,11 +14,14 @@
 #include <set>
 #include <string_view>
 
+#include "analysis/model.h"
+#include "analysis/ports.h"
 #include "core/file.h"
 #include "core/format.h"
 #include "core/text.h"
 #include "kernel/listening_sockets.h"
 #include "ops/context/caller_session.h"
+#include "ops/context/host_facts.h"
 #include "ops/context/socket_table.h"
 #include "rules/value_parse.h"
 
@@ -165,6 +168,24 @@ Result<HostUse> read_host_use() {
   add_caller(use);
   use.apt_user = ::getpwnam("_apt") != nullptr;
   return use;
+}
+
+void add_published(HostUse& use, const Ruleset& live) {
+  constexpr std::size_t kMost = 1000;
+  const auto facts = host_facts_if_known();
+  for (const auto family : {Family::ipv4, Family::ipv6}) {
+    const auto rows = ports(Model(live, family, facts));
+    for (const auto& row : rows ? *rows : std::vector<PortRow>{}) {
+      const bool tcp = row.protocol == "tcp";
+      const bool elsewhere = !row.to.empty() && row.to.find("this host") == std::string::npos;
+      if (!elsewhere || !row.world || (!tcp && row.protocol != "udp")) continue;
+      for (const auto& [first, last] : row.numbers.ranges())
+        for (auto number = first; number <= last && use.published.size() < kMost; ++number) {
+          const HostUse::Listener one{.tcp = tcp, .port = static_cast<std::uint16_t>(number)};
+          if (std::ranges::find(use.published, one) == use.published.end()) use.published.push_back(one);
+        }
+    }
+  }
 }
 
 }  // namespace rewall

@@ -32,6 +32,9 @@ struct HostUse {
     std::vector<std::string> networks{};  ///< of its addresses, without link-local ones
   };
   std::vector<Listener> listeners{};  ///< without those that only the host itself reaches (loopback)
+  /// The ports that rules of NAT send on to other hosts or containers for the world; of these `port` and
+  /// `tcp` alone are set.
+  std::vector<Listener> published{};
   std::vector<Connection> connections{};
   std::vector<Interface> interfaces{};
   bool forwards = false;     ///< sysctl net.ipv4.ip_forward or net.ipv6.conf.all.forwarding
@@ -44,5 +47,8 @@ struct HostUse {
 /// Reads it in this network namespace. Kind capture: the sockets cannot be read, and without them nothing can
 /// be told. Else what cannot be read is left out.
 Result<HostUse> read_host_use();
+
+/// Adds the ports that the rules send on to others for the world.
+void add_published(HostUse& use, const Ruleset& live);
 
 }  // namespace rewall

@@ -184,10 +184,10 @@ class Suggester {
 
   void set_ssh(Suggestion& suggestion) const {
     // A list without the caller's own address would lock the caller out.
-    if (use_.caller_unknown)
-      suggestion.missing.emplace_back("ssh_from");
-    else if (!ssh_clients_.empty())
+    if (!ssh_clients_.empty() && !use_.caller_unknown)
       suggestion.values.emplace_back("ssh_from", listed(ssh_clients_));
+    else if (!ssh_.empty() || use_.caller_unknown)
+      suggestion.missing.emplace_back("ssh_from");
     if (!ssh_.empty()) set_unless(suggestion, "ssh_ports", listed(ssh_), "22");
   }
 
@@ -243,6 +243,7 @@ class Suggester {
     Ports tcp;
     Ports udp;
     Ports own;
+    for (const auto& published : use_.published) (published.tcp ? tcp : udp).insert(published.port);
     for (const auto& listener : use_.listeners) {
       if (needs_no_rule(listener)) continue;
       if (listener.program == "docker-proxy")
@@ -273,7 +274,11 @@ class Suggester {
     const std::uint16_t port = ports.contains(kWireGuard) || ports.size() != 1 ? kWireGuard : *ports.begin();
     set_unless(suggestion, "vpn_port", format("{}", port), "51820");
     set(suggestion, "vpn_networks", vpn == nullptr ? "" : listed(vpn->networks));
-    set_unless(suggestion, "inside", listed(inside()), "none");
+    // Where nothing shows which interface leads out, it may be any of them.
+    if (outside_.empty() && !inside().empty())
+      suggestion.missing.emplace_back("inside");
+    else
+      set_unless(suggestion, "inside", listed(inside()), "none");
     set_ssh(suggestion);
     add(std::move(suggestion), {53}, {port, 53});
   }
@@ -290,7 +295,8 @@ class Suggester {
     std::vector<std::string> clients;
     for (const auto& client : ssh_clients_)
       if (!is_in(client, networks_inside())) clients.push_back(client);
-    if (use_.caller_unknown)
+    // Nobody is connected now: who comes from outside later would be shut out.
+    if (use_.caller_unknown || (!ssh_.empty() && ssh_clients_.empty()))
       suggestion.missing.emplace_back("ssh_from");
     else
       set_unless(suggestion, "ssh_from", listed(clients), "none");
