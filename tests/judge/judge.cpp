@@ -489,8 +489,8 @@ bool Judge::beyond_the_lab(const Shot& shot, const Outcome& outcome, const Trace
     return shot.hook == Hook::output &&
            std::ranges::any_of(lab_.facts().interfaces, [&](const auto& interface) {
              return std::ranges::any_of(interface.v4_networks, [&](const auto& network) {
-               return shot.destination != network.second &&
-                      said.packet[Field::destination].contains(network.second);
+               return shot.destination != network.last &&
+                      said.packet[Field::destination].contains(network.last);
              });
            });
   if (shot.packet_type != 0 &&
