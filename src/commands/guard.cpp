@@ -164,7 +164,7 @@ class Countdown {
     const auto& ssh = ssh_.tried();
     if (doubted_ || !ssh || ssh->answer != NewSsh::Answer::blocked) return false;
     doubted_ = true;
-    question_.close(
+    question_.ask_again(
         escape(format("a new ssh login is BLOCKED ({}): when this session ends, nobody may get in; type "
                       "confirm once more to keep the change all the same",
                       ssh->why)) +
