@@ -137,8 +137,10 @@ class Countdown {
       const auto came = question_.next(kTick);
       if (came == Question::Came::interrupt) return interrupted();
       if (came != Question::Came::answer) continue;
-      if (question_.answer() == kConfirm && !is_doubted()) return confirmed();
-      if (question_.answer() == kConfirm) continue;
+      if (question_.answer() == kConfirm) {
+        if (is_doubted()) continue;
+        return confirmed();
+      }
       if (question_.answer() == kRevert) return rolled_back();
       question_.close(armed_text(context_, guard_) + "\n");
       return Answer::same;
