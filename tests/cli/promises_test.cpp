@@ -187,7 +187,8 @@ TEST_CASE("settings that cannot be used keep no guard from being ended or shown"
   CHECK(has(status.out, "settings-unusable"));
   CHECK(has(status.out, "settings NOT USED: " + named));
   CHECK(has(status.out, "guard    ARMED: reverts to "));
-  CHECK(has(run("rewall --json status").out, "\"settings_unusable\": \"" + named));
+  CHECK(json::parse(run("rewall -q --json status").out)["settings_unusable"].get<std::string>().starts_with(
+      named));
   // All that would change something else is refused still.
   CHECK(run("rewall restore open").status == 5);
   CHECK(run("rewall snapshot").status == 5);
