@@ -153,8 +153,10 @@ class Countdown {
       const auto came = question_.next(kTick);
       if (came == Question::Came::interrupt) return interrupted();
       if (came != Question::Came::answer) continue;
-      if (question_.answer() == kConfirm && !is_doubted()) return confirmed();
-      if (question_.answer() == kConfirm) continue;
+      if (question_.answer() == kConfirm) {
+        if (is_doubted()) continue;
+        return confirmed();
+      }
       if (question_.answer() == kRevert) return rolled_back();
       question_.close(armed_text(context_, guard_) + "\n");
       return Answer::same;
@@ -185,7 +187,7 @@ class Countdown {
     const auto& ssh = ssh_.tried();
     if (doubted_ || !ssh || ssh->answer != NewSsh::Answer::blocked) return false;
     doubted_ = true;
-    question_.close(
+    question_.ask_again(
         escape(format("a new ssh login is BLOCKED ({}): when this session ends, nobody may get in; type "
                       "confirm once more to keep the change all the same",
                       ssh->why)) +

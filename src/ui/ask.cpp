@@ -222,6 +222,12 @@ void Question::close(std::string_view words) {
   write(words);
 }
 
+void Question::ask_again(std::string_view why) {
+  word_.clear();
+  close(why);
+  listen_later();
+}
+
 std::optional<Conversation> Conversation::open() {
   Fd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (!terminal) return std::nullopt;

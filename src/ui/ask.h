@@ -36,6 +36,8 @@ class Question {
   void show(std::vector<std::string> prompts);
   /// Overwrites the line of the question with the last words about it.
   void close(std::string_view words);
+  /// Takes the answer for none: says why, and waits for another one, as in the beginning.
+  void ask_again(std::string_view why);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -107,9 +107,10 @@ TEST_CASE(
             again + "\n");
   host.ok(again);
   CHECK(has(host.rules(), "--dport 81 -j ACCEPT"));
+  const auto tried_again = short_of(host.hash("HEAD"));
   host.ok("rewall rollback");
   const auto undo = host.sh("rewall undo --dry-run");
-  CHECK(has(undo.err, tried + " '"));
+  CHECK(has(undo.err, tried_again + " '"));
   CHECK(has(undo.err, "is not in force any more: a guard or a rollback took it back"));
   CHECK(has(undo.err, "'port 80'"));
 }
@@ -186,7 +187,8 @@ TEST_CASE("settings that cannot be used keep no guard from being ended or shown"
   CHECK(has(status.out, "settings-unusable"));
   CHECK(has(status.out, "settings NOT USED: " + named));
   CHECK(has(status.out, "guard    ARMED: reverts to "));
-  CHECK(has(run("rewall --json status").out, "\"settings_unusable\": \"" + named));
+  CHECK(json::parse(run("rewall -q --json status").out)["settings_unusable"].get<std::string>().starts_with(
+      named));
   // All that would change something else is refused still.
   CHECK(run("rewall restore open").status == 5);
   CHECK(run("rewall snapshot").status == 5);
@@ -367,7 +369,9 @@ TEST_CASE("a script without the right to run is no command that is missing") {
 }
 
 TEST_CASE("a damaged object here is not the remote's fault, and verify says how it comes back") {
-  const GuardedHost host;
+  const Host host;
+  host.ok(
+      "rewall init -q; iptables -A INPUT -p tcp --dport 22 -j ACCEPT; rewall snapshot -q; rewall tag old");
   host.ok("git init -q --bare b.git; rewall remote add origin $PWD/b.git; rewall push; rewall fetch");
   const std::string spoil =
       "o=$(git -C repo rev-parse HEAD:rules.v4); o=repo/.git/objects/${o%${o#??}}/${o#??}; chmod u+w $o; ";
@@ -391,7 +395,7 @@ TEST_CASE("a damaged object here is not the remote's fault, and verify says how 
   const std::string begin = "a remote that has it gives it back: ";
   INFO(hint);
   REQUIRE(hint.starts_with(begin));
-  CHECK(hint.ends_with(" fetch --refetch origin"));
+  CHECK(hint.ends_with(" fetch --refetch --no-tags origin"));
   host.ok(hint.substr(begin.size()));
   host.ok("rewall verify");
   // Without a remote no command helps.

@@ -267,7 +267,7 @@ std::string give_back_hint(const Repository& repository) {
   const auto moves = files.empty()
                          ? std::string()
                          : format("mkdir -p REPOSITORY/.git/damaged; mv{} REPOSITORY/.git/damaged; ", files);
-  return format("a remote that has it gives it back: {}git -C REPOSITORY fetch --refetch {}", moves,
+  return format("a remote that has it gives it back: {}git -C REPOSITORY fetch --refetch --no-tags {}", moves,
                 shell_quote(remotes->front().name));
 }
 
