@@ -89,7 +89,7 @@ TEST_CASE("doctor sees that the file system is read-only, and gc sends there") {
                 "rewall -q init; unshare -m bash -c 'mount --bind repo repo && mount -o remount,bind,ro repo "
                 "&& cd . && "
                 "rewall() { " REWALL_PROGRAM " -C repo \"$@\"; }; rewall gc 2>&1; rewall doctor; exit 1'");
-  CHECK(has(said, "/repo doctor' shows why\n"));
+  CHECK(has(said, "/repo doctor' shows more\n"));
   CHECK(has(said, "BAD  space "));
   CHECK(has(said, "on a read-only file system"));
 }
