@@ -92,6 +92,8 @@ TEST_CASE("trace --expect ends with 1 where the verdict is another") {
 TEST_CASE("lines of tcpdump, conntrack and the LOG target are traced") {
   const Host host;
   with_rules(host, kWeb);
+  host.ok(
+      "ip link add eth0 type veth peer name p; ip link set eth0 up; ip address add 203.0.113.5/24 dev eth0");
   CHECK(has(
       host.ok("rewall trace '01:48:21.4 eth0  In  IP 198.51.100.7.40000 > 203.0.113.5.22: Flags [S], seq 1, "
               "win 64240, length 0'"),
@@ -108,6 +110,10 @@ TEST_CASE("lines of tcpdump, conntrack and the LOG target are traced") {
       host.ok("rewall trace tcp 6 431999 ESTABLISHED src=198.51.100.7 dst=203.0.113.5 sport=40000 dport=23 "
               "src=203.0.113.5 dst=198.51.100.7 sport=23 dport=40000 [ASSURED] mark=0 use=1 -i eth0"),
       "  > 2     -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n"));
+  // From and to other hosts: what this host routes on.
+  const auto routed =
+      host.ok("rewall trace 'IP 198.51.100.7.40000 > 10.0.0.2.80: Flags [S], seq 1, length 0' -i eth0");
+  CHECK(has(routed, " -i eth0 --ctstate NEW --hook FORWARD\n"));
 }
 
 TEST_CASE("a packet of IPv6 is traced through the rules of IPv6") {
@@ -246,4 +252,26 @@ TEST_CASE("LIVE is not captured for a question where it is HEAD, and is where an
   // Sets have no generation.
   host.ok("rewall -q snapshot; ipset add s 192.0.2.1");
   CHECK(has(host.ok("rewall trace -p tcp --dport 22 -s 192.0.2.1 -i eth0 --state new"), "ACCEPT"));
+}
+
+TEST_CASE("a packet that goes to another host, and is asked about INPUT, is told of") {
+  const Host host;
+  with_rules(host, "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT");
+  host.ok(
+      "ip link add eth0 type veth peer name p; ip link set eth0 up; ip address add 203.0.113.5/24 dev eth0");
+  const std::string said =
+      "10.0.0.2 is not an address of this host: --hook FORWARD asks what becomes of packets "
+      "that this host routes on";
+  const std::string packet = " -p tcp -s 198.51.100.7 -d 10.0.0.2 --dport 80 -i eth0 --state NEW";
+  const auto asked = host.sh("rewall trace" + packet);
+  CHECK(has(asked.out, "\nverdict  ACCEPT\n"));
+  CHECK(has(asked.err, said));
+  CHECK(has(host.ok("rewall --json trace" + packet), said));
+  CHECK(has(host.ok("rewall trace -o eth1" + packet), "\nverdict  DROP\n"));
+  CHECK(has(host.ends(0, "rewall expect add accept" + packet), said));
+  CHECK(has(host.ok("rewall --json expect add accept -4 -p udp -d 10.0.0.2 -i eth0"), said));
+  CHECK_FALSE(has(host.ends(0, "rewall trace -p tcp -d 203.0.113.5 --dport 80 -i eth0 --state NEW"),
+                  "address of this host"));
+  CHECK(has(host.ends(0, "rewall trace -p tcp -d 203.0.113.5 --dport 80 -i eth0 --state NEW --hook FORWARD"),
+            "203.0.113.5 is an address of this host"));
 }
