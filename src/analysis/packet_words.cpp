@@ -609,7 +609,7 @@ std::string packet_words(const Packet& packet) {
     text += " --tcp-flags NONE NONE";
   const auto is_named = [&packet](Field field) { return packet[field] != whole(field, packet.family); };
   const bool means_forward = is_named(Field::in_interface) && is_named(Field::out_interface);
-  if (packet.hook != (means_forward ? Hook::forward : Hook::input))
+  if (packet.hook != Hook::input || means_forward)
     text += format("{}--hook {}", text.empty() ? "" : " ", name(packet.hook));
   const auto read = PacketReader(cut_words(text)).read();
   const auto shown = read ? family_of_words(*read, std::nullopt) : Result<Family>(Family::ipv4);

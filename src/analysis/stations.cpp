@@ -152,7 +152,8 @@ void add_native(const Ruleset& ruleset, Family family, std::array<std::vector<St
       if (!part.is_chain()) continue;
       auto station = native_station(table, part);
       if (!station) continue;
-      stations[static_cast<std::size_t>(station->hook)].push_back(*std::move(station));
+      auto& of_hook = stations[static_cast<std::size_t>(station->hook)];
+      of_hook.push_back(*std::move(station));
     }
   }
 }

@@ -301,11 +301,12 @@ std::string sentences(const std::vector<std::string>& reasons) {
       {"expiry-overdue", "rules are in force that should have expired"},
       {"interrupted", "a restore was interrupted"},
       {"history-damaged", "the history is damaged"},
-      {"lockdown", "the template lockdown is in force"}};
+      {"lockdown", "the template lockdown is in force"},
+      {"settings-unusable", "a file of settings cannot be used"}};
   std::vector<std::string> all;
   for (const auto& reason : reasons) {
     const auto found = kSentences.find(reason);
-    all.push_back(found == kSentences.end() ? reason : found->second);
+    all.push_back(found == kSentences.end() ? reason : format("{} ({})", found->second, reason));
   }
   return join(all, "; ");
 }

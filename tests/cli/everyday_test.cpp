@@ -266,7 +266,7 @@ TEST_CASE("status exits 1 for what needs a person, and names it") {
   CHECK(changed["reasons"] == json::array({"live-differs"}));
   CHECK(changed["changes"] == 1);
   CHECK(changed["clean"] == false);
-  CHECK(host.ends(1, "rewall status").starts_with("problem  the live rules differ from HEAD\n"));
+  CHECK(host.ends(1, "rewall status").starts_with("problem  the live rules differ from HEAD (live-differs)\n"));
 }
 
 TEST_CASE("a guard of another repository is shown by status, and named by confirm") {
@@ -587,7 +587,7 @@ TEST_CASE("status tells of a history that is damaged, and of all else that it kn
         harm);
     const auto said = host.ends(1, "rewall status");
     INFO(harm << "\n" << said);
-    CHECK(said.starts_with("problem  the history is damaged\n"));
+    CHECK(said.starts_with("problem  the history is damaged (history-damaged)\n"));
     CHECK(has(said, "\nhistory  DAMAGED: "));
     CHECK(has(host.sh("rewall status --json").out, "\"reasons\":[\"history-damaged\"]"));
     return said;

@@ -119,7 +119,7 @@ TEST_CASE("words of git, systemctl, iptables and apt lead to those of rewall") {
   CHECK(has(host.ends(2, "rewall op log"), "unknown command 'op'\nhint: 'rewall log'"));
   CHECK(has(host.ends(2, "rewall nope status --json"), "unknown command 'nope'"));
   CHECK(has(host.ends(2, "rewall --color sometimes nope"), "--color: 'sometimes'"));
-  CHECK(has(host.ends(2, "rewall commit --amend"), "nothing rewrites the history"));
+  CHECK(has(host.ends(2, "rewall commit --amend"), "a snapshot stays as it is"));
   CHECK(has(host.ends(2, "rewall log --name-only"), "'--stat' lists"));
   CHECK(has(host.ends(2, "rewall log --grap"), "did you mean '--grep'?"));
   CHECK(host.ok("rewall -V") == host.ok("rewall --version"));

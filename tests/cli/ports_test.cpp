@@ -110,7 +110,7 @@ TEST_CASE("status says which ports are open to the world since good") {
       "ip6tables -A INPUT -p udp --dport 53 -j ACCEPT; iptables -A INPUT -p tcp -s 10.0.0.0/8 --dport 3306 "
       "-j "
       "ACCEPT");
-  const std::string words = "open to the world since good: tcp 8080 (ip), udp 53 (ip, ip6)  ";
+  const std::string words = "open to the world since good: tcp 8080 (ip), udp 53 (ip, ip6); ";
   // LIVE, then HEAD.
   for (const auto* first : {"true", "rewall -q snapshot"}) {
     host.ok(first);

@@ -12,7 +12,7 @@ class OpenHost : public Host {
   }
 };
 
-constexpr const char* kRefused = "open: users other than root can write to it\nhint: chown root ";
+constexpr const char* kRefused = "open: users other than root can write to it";
 
 }  // namespace
 

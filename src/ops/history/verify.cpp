@@ -261,8 +261,7 @@ std::string damaged_files(const Repository& repository) {
 std::string give_back_hint(const Repository& repository) {
   const auto remotes = repository.remotes();
   if (!remotes || remotes->empty())
-    return "no remote is there that could give it back; 'rewall log' lists the snapshots that can be "
-           "restored";
+    return "no remote is there that could give it back; 'rewall log' lists the older snapshots";
   const auto files = damaged_files(repository);
   const auto moves = files.empty()
                          ? std::string()

@@ -161,7 +161,7 @@ bool is_packaged(const Integration& integration, const fs::path& root) {
 
 // What was written beside it stays the integration's own, and counts: /etc comes before /usr/lib.
 Integration::File file_of(const Source& source, const fs::path& path, const fs::path& root, bool packaged) {
-  const Integration::File file{path.string(), state_of(path, source)};
+  Integration::File file{path.string(), state_of(path, source)};
   const auto shipped = root / source.packaged;
   const bool is_other = file.state == State::other && path == shipped;
   if (!packaged || source.packaged.empty() || (file.state != State::absent && !is_other)) return file;
