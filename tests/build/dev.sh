@@ -38,8 +38,8 @@ said=$(./dev build 2>&1)
 has "$said" "dev: build/ was made for the sources in $folder/one: CMake begins anew there"
 build/rewall
 rm -rf build
-cmake -S . -B build -G 'Unix Makefiles' >/dev/null
-has "$(./dev build 2>&1)" "build/ was made for Unix Makefiles: CMake begins anew there"
+cmake -S . -B build -G 'Ninja Multi-Config' >/dev/null
+has "$(./dev build 2>&1)" "build/ was made for Ninja Multi-Config: CMake begins anew there"
 build/rewall
 mkdir "$folder/bin"
 printf '#!/bin/sh\nexec c++ "$@"\n' >"$folder/bin/mine"
