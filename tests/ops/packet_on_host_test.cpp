@@ -66,7 +66,7 @@ TEST_CASE("words of both interfaces are of a packet that is routed on, and come 
   const auto read = [](const std::string& text) { return read_packet(words_of(text)).value(); };
   CHECK(read("-d 10.0.0.2 -i eth0 -o eth1").hook == Hook::forward);
   CHECK(read("-d 10.0.0.2 -i eth0").hook == Hook::input);
-  CHECK(packet_words(read("-d 10.0.0.2 -i eth0 -o eth1")) == "-d 10.0.0.2 -i eth0 -o eth1");
+  CHECK(packet_words(read("-d 10.0.0.2 -i eth0 -o eth1")) == "-d 10.0.0.2 -i eth0 -o eth1 --hook FORWARD");
   const auto input = read("-d 10.0.0.2 -i eth0 -o eth1 --hook INPUT");
   CHECK(input.hook == Hook::input);
   CHECK(packet_words(input) == "-d 10.0.0.2 -i eth0 -o eth1 --hook INPUT");
