@@ -266,7 +266,8 @@ TEST_CASE("status exits 1 for what needs a person, and names it") {
   CHECK(changed["reasons"] == json::array({"live-differs"}));
   CHECK(changed["changes"] == 1);
   CHECK(changed["clean"] == false);
-  CHECK(host.ends(1, "rewall status").starts_with("problem  the live rules differ from HEAD (live-differs)\n"));
+  CHECK(
+      host.ends(1, "rewall status").starts_with("problem  the live rules differ from HEAD (live-differs)\n"));
 }
 
 TEST_CASE("a guard of another repository is shown by status, and named by confirm") {

@@ -372,8 +372,9 @@ TEST_CASE("the old ruleset is refused: the tag good, then lockdown, and the word
     CHECK(status["lockdown"]["before"] == host.hash("open"));
     CHECK(status["reasons"] == json::array({"history-damaged", "lockdown"}));
     const auto out = " restore " + host.hash("open").substr(0, 10);
-    CHECK(has(host.ends(1, "rewall status"),
-              "problem  the history is damaged (history-damaged); the template lockdown is in force (lockdown)\n"));
+    CHECK(has(
+        host.ends(1, "rewall status"),
+        "problem  the history is damaged (history-damaged); the template lockdown is in force (lockdown)\n"));
     CHECK(has(host.ends(1, "rewall status"), out + "' restores snapshot "));
     const auto undone = host.ends(3, "rewall undo");
     CHECK(has(undone, "nothing to undo: the template lockdown is in force"));
