@@ -20,6 +20,7 @@ constexpr Number kUnnamed = 253;  // for experiments (RFC 3692): no rule names i
 constexpr Leaf kClosed = 0;
 constexpr Leaf kHere = 1;
 constexpr Leaf kFirstElsewhere = 2;
+constexpr std::string_view kThisHost = "this host";  // of PortRow::to
 
 // Addresses that one host can have: no loopback, no group, no broadcast, not 0.0.0.0/8 nor ::.
 NumberSet unicast_addresses(Family family) {
@@ -155,11 +156,11 @@ class PortList {
   std::string local_words(const Fate& fate, const std::string& to) const {
     if (!model_.facts().known)
       return fate.destination->empty() && fate.destination_port
-                 ? "port " + port_words(*fate.destination_port) + " of this host"
+                 ? format("port {} of {}", port_words(*fate.destination_port), kThisHost)
                  : to;
     if (!fate.to_this_host) return to;
-    return fate.destination_port ? "port " + port_words(*fate.destination_port) + " of this host"
-                                 : "this host";
+    return fate.destination_port ? format("port {} of {}", port_words(*fate.destination_port), kThisHost)
+                                 : std::string(kThisHost);
   }
 
   // The packets that were asked about, by the levels behind that of the port.
@@ -354,6 +355,10 @@ std::string_view name(Open open) {
     default:
       return "all";
   }
+}
+
+bool PortRow::is_sent_on() const {
+  return !to.empty() && to.find(kThisHost) == std::string::npos;
 }
 
 std::optional<std::vector<PortRow>> ports(const Model& model, const PortsQuestion& question) {

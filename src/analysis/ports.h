@@ -44,6 +44,9 @@ struct PortRow {
   /// The programs that listen on the port, where the question named any; of them alone `reachable` speaks.
   std::vector<Listener> listeners{};
   std::optional<Open> reachable{};  ///< to whom the listeners are, with the addresses that they have
+
+  /// True where `to` is elsewhere: not a port or an address of this host.
+  bool is_sent_on() const;
 };
 
 struct PortsQuestion {

@@ -44,9 +44,7 @@ Result<Answer> run_ports(Context& context, PortsOptions& options) {
     };
   auto found = TRY(open_ports(revision, facts, asked));
   for (const auto& [family, rows] : found) {
-    const bool sends_on = std::ranges::any_of(rows, [](const PortRow& row) {
-      return !row.to.empty() && row.to.find("this host") == std::string::npos;
-    });
+    const bool sends_on = std::ranges::any_of(rows, &PortRow::is_sent_on);
     if (const auto note = forwarding_note(facts, family); !note.empty() && (asked.forward || sends_on))
       context.terminal.say(note);
   }

@@ -133,8 +133,7 @@ void hold_published(const ChangeCheck& check, const Ruleset& wanted, const HostF
     if (!rows) continue;
     for (auto row : *rows) {
       const bool tcp = row.protocol == "tcp";
-      const bool sent_on = !row.to.empty() && row.to.find("this host") == std::string::npos;
-      if (!row.world || !sent_on || (!tcp && row.protocol != "udp")) continue;
+      if (!row.world || !row.is_sent_on() || (!tcp && row.protocol != "udp")) continue;
       row.numbers = without(row.numbers, tcp ? check.published->first : check.published->second);
       if (row.numbers.empty()) continue;
       notes.push_back(format("{} expects otherwise: {} {} to {} stays open to {}", check.template_name,

@@ -177,8 +177,7 @@ void add_published(HostUse& use, const Ruleset& live) {
     const auto rows = ports(Model(live, family, facts));
     for (const auto& row : rows ? *rows : std::vector<PortRow>{}) {
       const bool tcp = row.protocol == "tcp";
-      const bool elsewhere = !row.to.empty() && row.to.find("this host") == std::string::npos;
-      if (!elsewhere || !row.world || (!tcp && row.protocol != "udp")) continue;
+      if (!row.is_sent_on() || !row.world || (!tcp && row.protocol != "udp")) continue;
       for (const auto& [first, last] : row.numbers.ranges())
         for (auto number = first; number <= last && use.published.size() < kMost; ++number) {
           const HostUse::Listener one{.tcp = tcp, .port = static_cast<std::uint16_t>(number)};
