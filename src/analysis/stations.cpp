@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/text.h"
+#include "rules/print.h"
 #include "rules/symbols.h"
 
 namespace rewall {
@@ -167,13 +168,7 @@ std::optional<Hook> hook_of_chain(std::string_view chain) {
 }
 
 std::optional<int> priority_of(std::string_view table, Hook hook, Backend backend) {
-  const bool source = hook == Hook::input || hook == Hook::postrouting;
-  if (table == "raw") return -300;
-  if (table == "mangle") return -150;
-  if (table == "nat") return source ? 100 : -100;
-  if (table == "filter") return 0;
-  if (table == "security") return backend == Backend::nft ? 150 : 50;
-  return std::nullopt;
+  return built_in_priority(table, kChainsOfHooks[static_cast<std::size_t>(hook)], backend);
 }
 
 std::vector<std::string> chains_of_arp(const Ruleset& ruleset) {

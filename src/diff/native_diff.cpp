@@ -1,7 +1,6 @@
 #include "diff/native_diff.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -377,19 +376,11 @@ class RulesOfBothForms final : public RuleReader {
   Family family_;
 };
 
-/// The base chains that the host's iptables makes (nft/iptables: nft.c, xtables_ipv4). A priority is a
-/// number.
+/// What nft says of a base chain that iptables makes. The priority is a number.
 std::string facts_of_built_in(std::string_view table, std::string_view chain) {
-  constexpr std::array<std::pair<std::string_view, int>, 5> kPriorities{
-      {{"raw", -300}, {"mangle", -150}, {"nat", -100}, {"filter", 0}, {"security", 150}}};
   const auto type = table == "nat" ? "nat" : table == "mangle" && chain == "OUTPUT" ? "route" : "filter";
-  const auto of_table = std::ranges::find(kPriorities, table, [](const auto& one) { return one.first; });
-  int priority = of_table == kPriorities.end() ? 0 : of_table->second;
-  if (table == "nat" && (chain == "INPUT" || chain == "POSTROUTING")) priority = 100;
-  std::string hook(chain);
-  for (char& c : hook)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return format("type {} hook {} priority {};", type, hook, priority);
+  return format("type {} hook {} priority {};", type, lower(chain),
+                built_in_priority(table, chain, Backend::nft).value_or(0));
 }
 
 bool is_open_and_empty(const Chain& chain) {

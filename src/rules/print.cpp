@@ -168,6 +168,16 @@ bool is_built_in(std::string_view table, std::string_view chain) {
   return known != nullptr && std::ranges::find(known->chains, chain) != known->chains.end();
 }
 
+std::optional<int> built_in_priority(std::string_view table, std::string_view chain, Backend backend) {
+  const bool source = chain == "INPUT" || chain == "POSTROUTING";
+  if (table == "raw") return -300;
+  if (table == "mangle") return -150;
+  if (table == "nat") return source ? 100 : -100;
+  if (table == "filter") return 0;
+  if (table == "security") return backend == Backend::nft ? 150 : 50;
+  return std::nullopt;
+}
+
 bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in) {
   const auto place = std::ranges::find(built_in, chain);
   const auto other_place = std::ranges::find(built_in, other);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ std::string canonical_text(const Sets& sets);
 /// The built-in chains of a table in the kernel's order; empty for a table that no kernel has.
 std::vector<std::string> built_in_chains(std::string_view table);
 bool is_built_in(std::string_view table, std::string_view chain);
+
+/// The priority of the base chain that iptables makes (nf_ip_hook_priorities of linux/netfilter_ipv4.h; nft.c
+/// of iptables). Absent for a table that no kernel has.
+std::optional<int> built_in_priority(std::string_view table, std::string_view chain, Backend backend);
 
 /// The order of chains in a canonical text: `built_in`, those of the table, first; the others by name.
 bool comes_before(std::string_view chain, std::string_view other, std::span<const std::string> built_in);
