@@ -1,6 +1,8 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -143,6 +145,28 @@ std::vector<std::filesystem::directory_entry> entries_below(const std::filesyste
 std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder) {
   std::error_code ignored;
   return entries_below(folder, ignored);
+}
+
+std::string peek_input(int descriptor, std::chrono::milliseconds patience) {
+  std::array<char, 4096> bytes{};
+  const auto text = [&](ssize_t size) {
+    return std::string(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  };
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return {};
+  if (S_ISREG(status.st_mode))
+    return text(::pread(descriptor, bytes.data(), bytes.size(), ::lseek(descriptor, 0, SEEK_CUR)));
+  if (!S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) return {};
+  pollfd waits{.fd = descriptor, .events = POLLIN, .revents = 0};
+  if (::poll(&waits, 1, static_cast<int>(patience.count())) != 1 || (waits.revents & POLLIN) == 0) return {};
+  if (S_ISSOCK(status.st_mode))
+    return text(::recv(descriptor, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT));
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return {};
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  if (::tee(descriptor, writer.get(), bytes.size(), SPLICE_F_NONBLOCK) <= 0) return {};
+  return text(::read(reader.get(), bytes.data(), bytes.size()));
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -59,6 +60,10 @@ std::vector<std::filesystem::directory_entry> entries_in(const std::filesystem::
 std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder,
                                                             std::error_code& failed);
 std::vector<std::filesystem::directory_entry> entries_below(const std::filesystem::path& folder);
+
+/// The beginning of what waits at a descriptor, 4 KiB at most, which stays there for its reader: of a file, a
+/// pipe or a socket; empty for others. Of the latter two it waits for a writer as long as `patience`.
+std::string peek_input(int descriptor, std::chrono::milliseconds patience);
 
 /// Reads a whole file. Errors are of kind usage and name the path and the reason.
 Result<std::string> read_file(const std::filesystem::path& path);
