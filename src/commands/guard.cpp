@@ -334,10 +334,8 @@ Result<Foreground> program_of(std::vector<std::string> words) {
   const std::string& name = words[0];
   const std::string path =
       name.find('/') == std::string::npos ? find_program(name) : absolute_path(name).string();
-  std::error_code failed;
-  if (!path.empty() && std::filesystem::is_directory(path, failed))
-    return error_of<messages::command_is_folder>(escape(name));
-  if (!path.empty() && path_exists(path) && ::access(path.c_str(), X_OK) != 0)
+  if (is_folder(path)) return error_of<messages::command_is_folder>(escape(name));
+  if (path_exists(path) && ::access(path.c_str(), X_OK) != 0)
     return error_of<messages::not_executable>(escape(name), shell_quote(name));
   if (path.empty() || ::access(path.c_str(), X_OK) != 0) return error_of<messages::command_not_found>(name);
   words[0] = path;

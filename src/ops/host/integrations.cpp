@@ -165,8 +165,7 @@ Integration::File file_of(const Source& source, const fs::path& path, const fs::
   const auto shipped = root / source.packaged;
   const bool is_other = file.state == State::other && path == shipped;
   if (!packaged || source.packaged.empty() || (file.state != State::absent && !is_other)) return file;
-  std::error_code failed;
-  return fs::exists(shipped, failed) ? Integration::File{shipped.string(), State::packaged} : file;
+  return path_exists(shipped) ? Integration::File{shipped.string(), State::packaged} : file;
 }
 
 // The states of the files, in the order of kSources, then the state of the key of git.

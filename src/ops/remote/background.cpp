@@ -38,8 +38,7 @@ fs::path environment_path(const fs::path& state) {
 }
 
 bool has_work(const fs::path& state) {
-  std::error_code failed;
-  return fs::exists(StatePaths(state).push_queue(), failed) || has_changes_to_tell(state);
+  return path_exists(StatePaths(state).push_queue()) || has_changes_to_tell(state);
 }
 
 // A session each time: what it reads of the settings is as they are now.

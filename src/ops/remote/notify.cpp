@@ -85,9 +85,9 @@ void remove_notices(const fs::path& state) {
 /// Puts the notices aside, so that those who record go on: what is killed on the way begins with them again.
 Result<std::vector<std::string>> take_notices(const Repository& repository) {
   const StatePaths paths(repository);
-  std::error_code failed;
-  if (!fs::exists(paths.notices_taken(), failed) && fs::exists(paths.notices(), failed)) {
+  if (!path_exists(paths.notices_taken()) && path_exists(paths.notices())) {
     const auto held = TRY(lock(repository));
+    std::error_code failed;
     fs::rename(paths.notices(), paths.notices_taken(), failed);
     if (failed)
       return Error{.kind = ErrorKind::repository,
@@ -97,12 +97,6 @@ Result<std::vector<std::string>> take_notices(const Repository& repository) {
   const auto text = read_notices(paths.notices_taken());
   for (const auto line : split_lines(text)) hashes.emplace_back(line);
   return hashes;
-}
-
-/// The words of the setting: the program's absolute path, then its arguments.
-std::vector<std::string> words_of_command(const std::string& text) {
-  auto words = split_command(text);
-  return words ? *std::move(words) : std::vector<std::string>();
 }
 
 /// A run of the program, for one snapshot or for several of foreign parts alone.
@@ -159,7 +153,7 @@ class Teller {
 
   std::vector<std::string> variables_of_snapshot(const Snapshot& snapshot) const {
     return {"REWALL_EVENT=notify",
-            "REWALL_REPO=" + fs::absolute(session_.path()).string(),
+            "REWALL_REPO=" + absolute_path(session_.path()).string(),
             "REWALL_HOST=" + escape(repository_.host()),
             "REWALL_TRIGGER=" + escape(snapshot.trailers.trigger),
             "REWALL_AUTHOR=" + escape(snapshot.author.name),
@@ -210,16 +204,15 @@ void note_for_notify(Session&, const RecordEvent& event) {
 
 bool has_changes_to_tell(const fs::path& state) {
   const StatePaths paths(state);
-  std::error_code failed;
-  return fs::exists(paths.notices(), failed) || fs::exists(paths.notices_taken(), failed) ||
-         (fs::exists(paths.notified(), failed) && read_notified(state).foreign_is_due());
+  return path_exists(paths.notices()) || path_exists(paths.notices_taken()) ||
+         (path_exists(paths.notified()) && read_notified(state).foreign_is_due());
 }
 
 Status tell_changes(Session& session) {
   const auto state = session.state_path();
   if (!has_changes_to_tell(state)) return {};
   const Repository& repository = *TRY(session.repository());
-  const auto words = words_of_command(TRY(read_setting(repository, settings::notify_command)));
+  const auto words = TRY(split_command(TRY(read_setting(repository, settings::notify_command))));
   if (words.empty()) {
     remove_notices(state);
     return {};

@@ -139,10 +139,8 @@ class PacketMaker {
   }
 
   bool has_bridge() const {
-    std::error_code failed;
     return way_.interface.empty() ||
-           std::filesystem::exists(std::filesystem::path("/sys/class/net") / way_.interface / "bridge",
-                                   failed);
+           path_exists(std::filesystem::path("/sys/class/net") / way_.interface / "bridge");
   }
 
   Packet plain(Hook hook, ConnectionState state) const {
