@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "analysis/packet_state.h"
 #include "analysis/stations.h"
 #include "core/format.h"
 #include "core/text.h"
@@ -745,9 +746,7 @@ void Walker::spoil(WalkState& state, const RuleAction& action) {
       evaluator_.test_bits(state.view(Field::tcp_option), Field::tcp_option, kSegmentSizeOption,
                            kSegmentSizeOption, state, question) == Truth::yes)
     return;
-  auto fields = action.fields;
-  fields.push_back(action.field);
-  for (const auto field : fields)
+  for (const auto field : changed_by(action))
     state.set_view(field, View::of_variable(evaluator_.make_variable(state, action.words, field,
                                                                      whole(field, asked_.family))));
   if (action.field == Field::mark && state.hook == Hook::output) state.route_again = true;

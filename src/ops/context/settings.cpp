@@ -1,7 +1,6 @@
 #include "ops/context/settings.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -171,15 +170,12 @@ namespace {
 
 // As git compares keys: all but the middle of three parts is in either case.
 bool same_key(const std::string& a, const std::string& b) {
-  const auto lower = [](std::string text) {
-    const auto first = text.find('.');
-    const auto last = text.rfind('.');
-    for (std::size_t i = 0; i < text.size(); ++i)
-      if (i < first || i >= last)
-        text[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[i])));
-    return text;
+  const auto compared = [](const std::string& text) {
+    const auto first = std::min(text.find('.'), text.size());
+    const auto last = std::min(text.rfind('.'), text.size());
+    return lower(text.substr(0, first)) + text.substr(first, last - first) + lower(text.substr(last));
   };
-  return lower(a) == lower(b);
+  return compared(a) == compared(b);
 }
 
 }  // namespace
@@ -260,9 +256,7 @@ Result<std::chrono::milliseconds> parse_length(std::string_view text) {
 }
 
 Result<bool> parse_switch(std::string_view text) {
-  std::string word(text);
-  std::ranges::transform(word, word.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto word = lower(text);
   for (const std::string_view yes : {"true", "yes", "on", "1"})
     if (word == yes) return true;
   for (const std::string_view no : {"false", "no", "off", "0"})

@@ -143,12 +143,12 @@ Result<Key> find_key(const std::string& name);
 /// Refuses a value that the key cannot have. Kind usage.
 Status check_value(const Key& key, const std::string& value);
 
+/// The same of a value that somebody types: a length of time needs its unit.
+Status check_new_value(const Key& key, const std::string& value);
+
 /// What is set and not used, a sentence each with its file: keys that are unknown, and values that their keys
 /// cannot have. The errors of Settings::open().
 Result<std::vector<std::string>> settings_passed_over(const Repository& repository);
-
-/// The same of a value that somebody types: a length of time needs its unit.
-Status check_new_value(const Key& key, const std::string& value);
 
 /// A key with the value that it is to get.
 struct Assignment {

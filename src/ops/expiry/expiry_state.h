@@ -30,9 +30,8 @@ struct ExpiringPart {
 };
 
 /// A change of which the rules that it added are taken out at `due` (rewall-guard(7), RULES THAT EXPIRE). The
-/// file
-/// `.git/rewall/expiries/ID` (rewall-repository(5), STATE) is there until that is done; this value is a copy
-/// of it. The repository's lock is held to write the file.
+/// file `.git/rewall/expiries/ID` (rewall-repository(5), STATE) is there until that is done; this value is a
+/// copy of it. The repository's lock is held to write the file.
 struct Expiry {
   std::string id{};  ///< 16 random hexadecimal digits
   Time due{};        ///< by the machine's clock

@@ -337,14 +337,14 @@ bool have_same_rules(const Repository& repository, const std::string& a, const s
   return *one == *other;
 }
 
-}  // namespace
-
 /// True where this host signs, or knows who may.
 bool is_set_up(const Repository& repository) {
   const auto key = read_setting(repository, settings::sign_key);
   const auto allowed = allowed_file(repository);
   return !key || !key->empty() || !allowed || *allowed != "/dev/null";
 }
+
+}  // namespace
 
 std::string newest_other_signed(const Repository& repository, const std::string& in_force) {
   constexpr std::size_t kLookedAt = 1000;  // whoever was refused waits for the answer
