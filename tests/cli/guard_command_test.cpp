@@ -21,6 +21,22 @@ class HostWithCommand : public GuardedHost {
     ok("setsid " REWALL_PROGRAM " try --for 10m -- " + command + " >said 2>&1 </dev/null & echo $! >try");
     until("test -s pid");
   }
+  /// The same, and `rewall try` is killed then: its command runs on. Its guard.
+  Armed begin_and_kill(const std::string& command) const {
+    begin(command);
+    auto armed = guard();
+    kill_try();
+    CHECK(runs());
+    return armed;
+  }
+  /// The command ended without having changed anything behind the way back to `rules`.
+  void nothing_came_behind(const std::string& rules, const Armed& guard) const {
+    CHECK_FALSE(runs());
+    ok("touch go");
+    CHECK(live() == rules);
+    nothing_left_of(guard);
+    CHECK(noted(guard).empty());
+  }
   void kill_try() const { ok("kill -KILL $(cat try)"); }
   void until_ended() const { until("! grep -qsa . /proc/$(cat pid)/cmdline"); }
   bool runs() const { return sh("grep -qsa . /proc/$(cat pid)/cmdline").status == 0; }
@@ -38,18 +54,11 @@ TEST_CASE("a command that outlives rewall is ended before the guard puts the old
   const HostWithCommand host;
 
   const auto rules = host.live();
-  host.begin("./slow");
-  const auto guard = host.guard();
-  host.kill_try();
-  CHECK(host.runs());
+  const auto guard = host.begin_and_kill("./slow");
   CHECK(host.live() != rules);
   host.time_is_up();
   host.until_gone();
-  CHECK_FALSE(host.runs());
-  host.ok("touch go");
-  CHECK(host.live() == rules);
-  host.nothing_left_of(guard);
-  CHECK(host.noted(guard).empty());
+  host.nothing_came_behind(rules, guard);
   const auto said = host.ends(3, "rewall rollback");
   CHECK(
       has(said, "was put in force; its command was still running and was ended (process " + host.process()));
@@ -59,19 +68,12 @@ TEST_CASE("a command that outlives rewall is ended before rollback puts the old 
   const HostWithCommand host;
 
   const auto rules = host.live();
-  host.begin("./slow");
-  const auto guard = host.guard();
-  host.kill_try();
-  CHECK(host.runs());
+  const auto guard = host.begin_and_kill("./slow");
   const auto process = host.process();
   const auto said = host.sh("rewall rollback");
   CHECK(said.status == 0);
   CHECK(has(said.err, "its command was still running and was ended (process " + process));
-  CHECK_FALSE(host.runs());
-  host.ok("touch go");
-  CHECK(host.live() == rules);
-  host.nothing_left_of(guard);
-  CHECK(host.noted(guard).empty());
+  host.nothing_came_behind(rules, guard);
 }
 
 TEST_CASE("a command that rolls itself back goes on") {

@@ -507,6 +507,15 @@ std::string scan(const std::string& ports, const std::string& from) {
          " | sed -n 's/.*Ports: //p' | grep -o '[0-9]*/open' | tr '\\n' ' '; echo\n";
 }
 
+/// Two hosts of the outside, by both families.
+const std::vector<std::string> kPeers{"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
+                                      "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"};
+std::string scans_from(const std::string& ports, const std::vector<std::string>& from) {
+  std::string all;
+  for (const auto& one : from) all += scan(ports, one);
+  return all;
+}
+
 std::string on(const std::string& backend) {
   return "rewall() { " REWALL_PROGRAM " --backend " + backend + " \"$@\"; }; rewall -q init >/dev/null\n";
 }
@@ -519,11 +528,7 @@ TEST_CASE("mail-server: mail for everyone, ssh for some, nothing else") {
   const Host host;
   const bool nmap = host.sh("command -v nmap").status == 0;
   const std::string ports = "20-30,80,110,111,143,443,465,587,993,995,3306";
-  std::string scans;
-  if (nmap)
-    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
-                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
-      scans += scan(ports, from);
+  const auto scans = nmap ? scans_from(ports, kPeers) : std::string();
   const std::string mail = "25/open 110/open 143/open 465/open 587/open 993/open 995/open \n";
   CHECK(host.ok(
             std::string(kPackets) + kPeer + on(backend) +
@@ -540,11 +545,7 @@ TEST_CASE("workstation: what it opens is reached from where it says, and it reac
   INFO(backend);
   const Host host;
   const bool nmap = host.sh("command -v nmap").status == 0;
-  std::string scans;
-  if (nmap)
-    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
-                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
-      scans += scan("20-30,80,631,5900", from);
+  const auto scans = nmap ? scans_from("20-30,80,631,5900", kPeers) : std::string();
   CHECK(
       host.ok(std::string(kPackets) + kPeer + on(backend) +
               "listen 22 80 631 5900 u5353; behind p python3 listen.py ready-p 443 u53; wait_for 2\n"
@@ -563,9 +564,8 @@ TEST_CASE("vpn-gateway: its clients reach the outside as the gateway, and nobody
   INFO(backend);
   const Host host;
   const bool nmap = host.sh("command -v nmap").status == 0;
-  std::string scans;
-  if (nmap)
-    for (const auto* from : {"-e v1 10.9.0.1", "-6 -e v1 fd00::1"}) scans += scan("20-30,53,80,8080", from);
+  const auto scans =
+      nmap ? scans_from("20-30,53,80,8080", {"-e v1 10.9.0.1", "-6 -e v1 fd00::1"}) : std::string();
   const auto said = host.ok(
       std::string(kPackets) + kPeer + on(backend) +
       // A cable in place of the tunnel: what comes out of it is the same.
@@ -601,11 +601,7 @@ TEST_CASE("kubernetes-node: nodes and pods reach it, others ssh and what a servi
   INFO(backend);
   const Host host;
   const bool nmap = host.sh("command -v nmap").status == 0;
-  std::string scans;
-  if (nmap)
-    for (const auto* from : {"-S 10.9.0.2 -e v1 10.9.0.1", "-S 10.9.0.3 -e v1 10.9.0.1",
-                             "-6 -S fd00::2 -e v1 fd00::1", "-6 -S fd00::3 -e v1 fd00::1"})
-      scans += scan("20-30,80,111,6443,10250", from);
+  const auto scans = nmap ? scans_from("20-30,80,111,6443,10250", kPeers) : std::string();
   const auto said = host.ok(
       std::string(kPackets) + kPeer + on(backend) +
       "peer c cni0 c0; address 10.244.1.1/24 cni0; address fd00:244::1/64 cni0 nodad\n"
